@@ -1,0 +1,215 @@
+//! Every address, limit and lifetime of the server, in one place and checked once.
+//!
+//! Whatever a stranger can make grow has its bound here, with its unit in its name. The structs are plain
+//! data: any layer may read them, none changes them after [`Config::check`] has passed.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The most field lines a head may have, whatever [`Limits::fields_max`] says: the parser's table of field
+/// lines lies on the stack and has this size.
+pub const FIELDS_CAPACITY: usize = 64;
+
+/// What to serve, where, and within which bounds.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The address to listen on; `None` means both loopback addresses, 127.0.0.1 and ::1.
+    pub bind: Option<IpAddr>,
+    /// The port of the client app; 0 lets the system pick a free one.
+    pub client_port: u16,
+    /// The port of the authorization server; 0 lets the system pick a free one.
+    pub auth_port: u16,
+    /// A folder to read the pages from at each request; `None` serves those in the binary.
+    pub www: Option<PathBuf>,
+    /// The bounds of everything that can grow.
+    pub limits: Limits,
+    /// How long what the server hands out stays good.
+    pub lifetimes: Lifetimes,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            bind: None,
+            client_port: 3000,
+            auth_port: 3001,
+            www: None,
+            limits: Limits::default(),
+            lifetimes: Lifetimes::default(),
+        }
+    }
+}
+
+/// The bounds of everything that a stranger can make grow: bytes, counts and waiting times.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The request line without its CRLF, in bytes; past it the answer is 414 (RFC 9112, 3: at least 8000).
+    pub request_line_bytes_max: usize,
+    /// A whole request head with its blank line, in bytes; past it the answer is 431.
+    pub head_bytes_max: usize,
+    /// Field lines in one head; past it the answer is 431.
+    pub fields_max: usize,
+    /// A request's content once decoded, in bytes; past it the answer is 413.
+    pub body_bytes_max: usize,
+    /// Chunk extensions and trailers of one request together, in bytes; past it the answer is 400.
+    pub chunk_extra_bytes_max: usize,
+    /// Answers waiting for a client that does not read, in bytes, before no further request of it is read.
+    pub output_bytes_max: usize,
+    /// Connections open at once; past it, new ones wait in the kernel's queue.
+    pub connections_max: usize,
+    /// From the first byte of a head to its blank line; past it the answer is 408.
+    pub head_time_max: Duration,
+    /// From the end of the head to the end of the content; past it the answer is 408.
+    pub body_time_max: Duration,
+    /// Between requests, and before the first; past it the connection is closed.
+    pub idle_time_max: Duration,
+    /// Between two moments at which a client took some of its answer; past it the connection is dropped.
+    pub write_time_max: Duration,
+    /// How long what a refused client still sends is read away, so that the refusal can reach it.
+    pub linger_time_max: Duration,
+    /// How many bytes of it are read away.
+    pub linger_bytes_max: usize,
+    /// How long accepting pauses when the process has run out of descriptors and none has come free.
+    pub accept_retry_time: Duration,
+    /// Grants held in memory at once; past it the answer is 503.
+    pub grants_max: usize,
+    /// Log lines that wait for a slow terminal; past it, lines are counted instead of kept.
+    pub log_lines_max: usize,
+    /// The size of a page read from `--www`, in bytes.
+    pub page_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            request_line_bytes_max: 8 * 1024,
+            head_bytes_max: 16 * 1024,
+            fields_max: FIELDS_CAPACITY,
+            body_bytes_max: 64 * 1024,
+            chunk_extra_bytes_max: 4 * 1024,
+            output_bytes_max: 256 * 1024,
+            connections_max: 10_000,
+            head_time_max: Duration::from_secs(10),
+            body_time_max: Duration::from_secs(30),
+            idle_time_max: Duration::from_secs(60),
+            write_time_max: Duration::from_secs(30),
+            linger_time_max: Duration::from_secs(2),
+            linger_bytes_max: 1024 * 1024,
+            accept_retry_time: Duration::from_millis(100),
+            grants_max: 1_000_000,
+            log_lines_max: 1024,
+            page_bytes_max: 1024 * 1024,
+        }
+    }
+}
+
+/// How long codes and tokens stay good.
+#[derive(Clone, Debug)]
+pub struct Lifetimes {
+    /// An authorization code (RFC 6749, 4.1.2: at most ten minutes, and the shorter the better).
+    pub code: Duration,
+    /// An access token; the article's 86,400 seconds.
+    pub access_token: Duration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Lifetimes {
+        Lifetimes { code: Duration::from_secs(60), access_token: Duration::from_secs(86_400) }
+    }
+}
+
+/// Why a [`Config`] cannot be served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// Both servers were given this port.
+    SamePort(u16),
+    /// This limit has a value that the code cannot keep; the text says what would do.
+    Limit(&'static str, &'static str),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::SamePort(port) => {
+                write!(f, "--client-port and --auth-port are both {port}; give each server a port of its own")
+            }
+            ConfigError::Limit(name, remedy) => write!(f, "the limit {name} must be {remedy}"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Whether the parts fit together. Every other module relies on this having been asked.
+    ///
+    /// # Errors
+    /// The first value that does not fit, as a [`ConfigError`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.client_port == self.auth_port && self.client_port != 0 {
+            return Err(ConfigError::SamePort(self.client_port));
+        }
+        let limits = &self.limits;
+        let rules = [
+            // A head's parts are remembered as 16-bit positions.
+            (limits.head_bytes_max <= usize::from(u16::MAX), "head_bytes_max", "at most 65,535 bytes"),
+            (
+                limits.request_line_bytes_max < limits.head_bytes_max,
+                "request_line_bytes_max",
+                "less than head_bytes_max",
+            ),
+            ((1..=FIELDS_CAPACITY).contains(&limits.fields_max), "fields_max", "1 to 64"),
+            (limits.connections_max > 0, "connections_max", "at least 1"),
+            (limits.grants_max > 0, "grants_max", "at least 1"),
+            (limits.output_bytes_max > 0, "output_bytes_max", "at least 1 byte"),
+            (
+                !limits.accept_retry_time.is_zero(),
+                "accept_retry_time",
+                "more than nothing, or the loop would spin",
+            ),
+        ];
+        match rules.iter().find(|(holds, ..)| !holds) {
+            Some((_, name, remedy)) => Err(ConfigError::Limit(name, remedy)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_configuration_is_sound() {
+        assert_eq!(Config::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_be_kept_is_refused_by_name() {
+        let check = |change: fn(&mut Config), message: &str| {
+            let mut config = Config::default();
+            change(&mut config);
+            assert_eq!(config.check().unwrap_err().to_string(), message);
+        };
+        check(
+            |c| c.auth_port = 3000,
+            "--client-port and --auth-port are both 3000; give each server a port of its own",
+        );
+        check(|c| c.limits.head_bytes_max = 65_536, "the limit head_bytes_max must be at most 65,535 bytes");
+        check(
+            |c| c.limits.request_line_bytes_max = 16 * 1024,
+            "the limit request_line_bytes_max must be less than head_bytes_max",
+        );
+        check(|c| c.limits.fields_max = 65, "the limit fields_max must be 1 to 64");
+        check(|c| c.limits.connections_max = 0, "the limit connections_max must be at least 1");
+        check(|c| c.limits.grants_max = 0, "the limit grants_max must be at least 1");
+    }
+
+    #[test]
+    fn two_free_ports_may_both_be_asked_for() {
+        let config = Config { client_port: 0, auth_port: 0, ..Config::default() };
+        assert_eq!(config.check(), Ok(()));
+    }
+}

@@ -1,0 +1,6 @@
+//! A small, strict OAuth authorization server from the socket up, made to be read.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod system;
