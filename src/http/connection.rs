@@ -1,0 +1,348 @@
+//! One client's conversation: bytes in, requests out; responses in, bytes out; and what to do next.
+//!
+//! The driver's side of the contract, which `net` keeps with a socket and the tests keep with slices:
+//!
+//! 1. call [`Connection::step`] until it gives [`Event::Nothing`]; answer each request and refusal with
+//!    [`Connection::respond`], at once or later (nothing more is given out until then);
+//! 2. do what [`Connection::wants`] says: read and [`receive`](Connection::receive), write
+//!    [`outgoing`](Connection::outgoing) and say how much was [`sent`](Connection::sent), shut down the sending
+//!    side, or close;
+//! 3. when [`deadline`](Connection::deadline) has passed, call [`Connection::expire`], and go to 1.
+//!
+//! Pipelined requests are all answered before anything is written, up to `output_bytes_max`, so that a
+//! thousand of them cost one write; and while answers wait for the client to read them, nothing more is read.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Refusal;
+use super::body::ChunkedDecoder;
+use super::head::{Framing, Head, Scan};
+use super::message::{Method, Request, Response, Status, Version};
+use crate::config::Limits;
+
+/// An input buffer larger than this is given back when it is empty, so that one large request does not cost
+/// memory for as long as its connection lives.
+const INPUT_BYTES_KEPT: usize = 16 * 1024;
+
+/// One connection's state, from the first byte to the last.
+pub struct Connection {
+    limits: Arc<Limits>,
+    /// What has arrived. The message being read begins at `start`; what stands before has been answered.
+    input: Vec<u8>,
+    start: usize,
+    /// Answers, of which the first `sent` bytes are gone.
+    output: Vec<u8>,
+    sent: usize,
+    phase: Phase,
+    scan: Scan,
+    head: Head,
+    /// The client has closed its sending side; what it sent before is still answered.
+    ended: bool,
+    /// When the phase's clock began to run, and when the client last took some of its answers.
+    phase_since: Instant,
+    sent_since: Instant,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Between requests, or within a head.
+    Head,
+    /// Within a request's content.
+    Body(Decoder),
+    /// A request was refused, and the refusal has not been given out yet.
+    Refusing(Refusal),
+    /// A request or refusal has been given out and is not answered yet.
+    Answering(Exchange),
+    /// The last answer is on its way; `linger` says whether the client may still be sending.
+    Closing { linger: bool },
+    /// Everything is sent and the sending side is shut: what still comes, up to this many bytes, is read away.
+    Lingering { bytes_left: usize },
+    /// There is nothing left to do.
+    Closed,
+}
+
+#[derive(Debug)]
+enum Decoder {
+    Length(usize),
+    Chunked(ChunkedDecoder),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Exchange {
+    /// A request whose content has this many bytes.
+    Request { content: usize },
+    /// A refusal, after which the connection ends.
+    Refusal,
+}
+
+/// What a step brought about.
+pub enum Event<'a> {
+    /// Nothing, until the driver has done what [`Connection::wants`] says.
+    Nothing,
+    /// A whole request, to be answered by [`Connection::respond`].
+    Request(Request<'a>),
+    /// What the client sent is no request that can be served. To be answered by [`Connection::respond`], too;
+    /// the connection then closes. The request comes along, without content, where it was understood that far.
+    Refused(Refusal, Option<Request<'a>>),
+}
+
+/// What the driver is to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Read some bytes, if there are any.
+    Read,
+    /// Write the outgoing bytes, as many as the socket takes.
+    Write,
+    /// Nothing before [`Connection::respond`].
+    Answer,
+    /// Shut down the sending side, and say so with [`Connection::shut`].
+    Shutdown,
+    /// Close the socket.
+    Close,
+}
+
+impl Connection {
+    /// A connection that opened `now`.
+    pub fn new(limits: Arc<Limits>, now: Instant) -> Connection {
+        Connection {
+            limits,
+            input: Vec::new(),
+            start: 0,
+            output: Vec::new(),
+            sent: 0,
+            phase: Phase::Head,
+            scan: Scan::default(),
+            head: Head::new(),
+            ended: false,
+            phase_since: now,
+            sent_since: now,
+        }
+    }
+
+    /// Takes bytes that arrived `now`.
+    pub fn receive(&mut self, bytes: &[u8], now: Instant) {
+        match &mut self.phase {
+            Phase::Closing { .. } | Phase::Closed => {}
+            Phase::Lingering { bytes_left } => match bytes_left.checked_sub(bytes.len()) {
+                Some(left) => *bytes_left = left,
+                None => self.phase = Phase::Closed,
+            },
+            _ => {
+                if self.start > 0 {
+                    self.input.drain(..self.start);
+                    self.start = 0;
+                }
+                if self.input.is_empty() && matches!(self.phase, Phase::Head) {
+                    self.phase_since = now;
+                }
+                self.input.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    /// Takes note that the client will send no more.
+    pub fn receive_end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Goes on as far as the bytes at hand allow: the next request, or a refusal, or nothing.
+    pub fn step(&mut self, now: Instant) -> Event<'_> {
+        if self.unsent() >= self.limits.output_bytes_max {
+            return Event::Nothing;
+        }
+        match self.advance(now) {
+            Ok(None) => Event::Nothing,
+            Ok(Some(content)) => {
+                self.phase = Phase::Answering(Exchange::Request { content });
+                Event::Request(self.request(content))
+            }
+            Err(refusal) => {
+                self.phase = Phase::Answering(Exchange::Refusal);
+                Event::Refused(refusal, self.head.has_target.then(|| self.request(0)))
+            }
+        }
+    }
+
+    /// The length of the content, once a whole request is there.
+    fn advance(&mut self, now: Instant) -> Result<Option<usize>, Refusal> {
+        if let Phase::Refusing(refusal) = self.phase {
+            return Err(refusal);
+        }
+        if matches!(self.phase, Phase::Head) {
+            self.read_head(now)?;
+        }
+        let body_start = self.start + self.head.length;
+        let Phase::Body(decoder) = &mut self.phase else { return Ok(None) };
+        let content = match decoder {
+            Decoder::Length(length) => (self.input.len() - body_start >= *length).then_some(*length),
+            Decoder::Chunked(decoder) => {
+                let ended = decoder.decode(&mut self.input[body_start..], &self.limits)?;
+                let slack = decoder.take_slack();
+                self.input.drain(body_start + slack.start..body_start + slack.end);
+                ended.then(|| decoder.content())
+            }
+        };
+        match content {
+            None if self.ended => Err(Refusal::bad("the client closed before the end of the content")),
+            content => Ok(content),
+        }
+    }
+
+    /// Looks for a whole head, and moves on to the content behind it.
+    fn read_head(&mut self, now: Instant) -> Result<(), Refusal> {
+        self.start += self.scan.skip_empty_lines(&self.input[self.start..])?;
+        let arrived = &mut self.input[self.start..];
+        let Some(length) = self.scan.find_end(arrived, &self.limits)? else {
+            return match self.ended && !arrived.is_empty() {
+                true => Err(Refusal::bad("the client closed before the end of the head")),
+                false => Ok(()),
+            };
+        };
+        let has_content = arrived.len() > length;
+        self.head.parse(&mut arrived[..length], &self.limits)?;
+        if self.head.expects_continue && !has_content && self.head.framing != Framing::Length(0) {
+            self.queue(now, |out| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n"));
+        }
+        self.phase_since = now;
+        self.phase = Phase::Body(match self.head.framing {
+            Framing::Length(length) => Decoder::Length(length),
+            Framing::Chunked => Decoder::Chunked(ChunkedDecoder::default()),
+        });
+        Ok(())
+    }
+
+    fn request(&self, content: usize) -> Request<'_> {
+        let bytes = &self.input[self.start..];
+        let body = &bytes[self.head.length..][..content];
+        Request { head: &self.head, bytes, body }
+    }
+
+    /// Queues the answer to the request or refusal that was given out. `date` is the Date field's value
+    /// (RFC 9110, 6.6.1).
+    pub fn respond(&mut self, response: &Response, date: &str, now: Instant) {
+        let Phase::Answering(exchange) = self.phase else {
+            debug_assert!(false, "an answer to nothing: {:?}", self.phase);
+            return;
+        };
+        let (refused, content) = match exchange {
+            Exchange::Request { content } => (false, content),
+            Exchange::Refusal => (true, 0),
+        };
+        let keep_alive = self.head.keep_alive && !refused;
+        let option = match (keep_alive, self.head.version) {
+            (false, _) => Some("close"),
+            (true, Version::Http10) => Some("keep-alive"),
+            (true, Version::Http11) => None,
+        };
+        let omit_body = self.head.has_target && self.head.method == Method::Head;
+        self.queue(now, |out| response.write(out, date, option, omit_body));
+        let message_end = self.start + self.head.length + content;
+        match keep_alive {
+            true => self.begin_next(message_end, now),
+            false => {
+                let unread = refused || self.input.len() > message_end;
+                self.phase = Phase::Closing { linger: unread && !self.ended };
+                self.input = Vec::new();
+                self.start = 0;
+            }
+        }
+    }
+
+    fn begin_next(&mut self, message_end: usize, now: Instant) {
+        self.start = message_end;
+        if self.start == self.input.len() {
+            self.input.clear();
+            self.input.shrink_to(INPUT_BYTES_KEPT);
+            self.start = 0;
+        }
+        self.head.clear();
+        self.scan = Scan::default();
+        self.phase = Phase::Head;
+        self.phase_since = now;
+    }
+
+    fn queue(&mut self, now: Instant, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.output.is_empty() {
+            self.sent_since = now;
+        }
+        write(&mut self.output);
+    }
+
+    /// The bytes to send next.
+    pub fn outgoing(&self) -> &[u8] {
+        &self.output[self.sent..]
+    }
+
+    /// Takes note that `count` of the outgoing bytes were sent `now`.
+    pub fn sent(&mut self, count: usize, now: Instant) {
+        self.sent += count;
+        self.sent_since = now;
+        if self.sent == self.output.len() {
+            self.output.clear();
+            self.output.shrink_to(INPUT_BYTES_KEPT);
+            self.sent = 0;
+            if self.is_idle() {
+                self.phase_since = now;
+            }
+        }
+    }
+
+    /// Takes note that the sending side was shut down `now`.
+    pub fn shut(&mut self, now: Instant) {
+        self.phase = Phase::Lingering { bytes_left: self.limits.linger_bytes_max };
+        self.phase_since = now;
+    }
+
+    /// What the driver is to do, once [`Connection::step`] has given [`Event::Nothing`].
+    pub fn wants(&self) -> Want {
+        match self.phase {
+            Phase::Closed => Want::Close,
+            _ if self.unsent() > 0 => Want::Write,
+            Phase::Head | Phase::Lingering { .. } if self.ended => Want::Close,
+            Phase::Head | Phase::Body(_) | Phase::Lingering { .. } => Want::Read,
+            Phase::Refusing(_) | Phase::Answering(_) => Want::Answer,
+            Phase::Closing { linger: true } => Want::Shutdown,
+            Phase::Closing { linger: false } => Want::Close,
+        }
+    }
+
+    /// When the driver is to call [`Connection::expire`], unless something happens before.
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.unsent() > 0 {
+            return Some(self.sent_since + self.limits.write_time_max);
+        }
+        let time_max = match self.phase {
+            Phase::Head if self.is_idle() => self.limits.idle_time_max,
+            Phase::Head => self.limits.head_time_max,
+            Phase::Body(_) => self.limits.body_time_max,
+            Phase::Lingering { .. } => self.limits.linger_time_max,
+            Phase::Refusing(_) | Phase::Answering(_) | Phase::Closing { .. } | Phase::Closed => return None,
+        };
+        Some(self.phase_since + time_max)
+    }
+
+    /// Ends what has taken too long by `now`: with 408 where a request has begun and the client reads
+    /// (RFC 9110, 15.5.9), else without a word. Does nothing before the deadline.
+    pub fn expire(&mut self, now: Instant) {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        let too_slow = |reason| Phase::Refusing(Refusal::new(Status::RequestTimeout, reason));
+        self.phase = match self.phase {
+            _ if self.unsent() > 0 => Phase::Closed,
+            Phase::Head if !self.is_idle() => too_slow("the request head took too long"),
+            Phase::Body(_) => too_slow("the content took too long"),
+            _ => Phase::Closed,
+        };
+    }
+
+    fn unsent(&self) -> usize {
+        self.output.len() - self.sent
+    }
+
+    /// Whether no byte of a request is waiting.
+    fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Head) && self.start == self.input.len()
+    }
+}

@@ -1,0 +1,476 @@
+//! Request heads: where one ends, what it says, and how the content after it is framed.
+//!
+//! Two steps, and each runs once over the bytes. [`Scan`] finds the blank line. It remembers how far it has
+//! looked, so a head that arrives byte by byte costs no more than one that arrives whole, and it refuses what
+//! is too long as soon as that is known. Then [`Head::parse`] lets httparse split the head, and decides what
+//! the parser leaves open: version, target, Host, framing, persistence.
+//!
+//! Everything is remembered as a position, never as a copy. What is refused here is refused by RFC 9112's
+//! letter; where the RFC leaves a choice, the strict one is taken, for a lenient reading is one that some
+//! proxy before this server may not share.
+
+use std::mem::MaybeUninit;
+
+use memchr::memchr;
+
+use super::message::{Method, Status, Version};
+use super::{Refusal, is_token_byte, trim_ows};
+use crate::config::{FIELDS_CAPACITY, Limits};
+
+/// Empty lines before a request line are skipped (RFC 9112, 2.2), but not for ever.
+const LEADING_LINES_MAX: usize = 8;
+
+/// A stretch of a head, counted from the head's first byte. 16 bits suffice: see `Config::check`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    start: u16,
+    end: u16,
+}
+
+impl Span {
+    pub(super) fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[usize::from(self.start)..usize::from(self.end)]
+    }
+
+    /// Where `part`, a slice of `whole`, stands in it.
+    fn locate(whole: &[u8], part: &[u8]) -> Span {
+        let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+        Span { start: start as u16, end: (start + part.len()) as u16 }
+    }
+}
+
+/// How the content after a head is delimited (RFC 9112, 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// This many bytes; 0 where the head says nothing.
+    Length(usize),
+    /// The chunked coding, which says itself where it ends.
+    Chunked,
+}
+
+/// The search for a head's end, and how far it has come.
+#[derive(Debug, Default)]
+pub struct Scan {
+    line_start: usize,
+    searched: usize,
+    lines: usize,
+    skipped: usize,
+}
+
+impl Scan {
+    /// Drops the empty lines that may precede a request line (RFC 9112, 2.2), and returns how many bytes
+    /// they have. To be called before [`Scan::find_end`], with bytes that begin where the last call ended.
+    ///
+    /// # Errors
+    /// When there is no end to them.
+    pub fn skip_empty_lines(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
+        if self.lines > 0 {
+            return Ok(0);
+        }
+        let mut at = 0;
+        while bytes[at..].starts_with(b"\r\n") {
+            at += 2;
+            self.skipped += 1;
+            if self.skipped > LEADING_LINES_MAX {
+                return Err(Refusal::bad("too many empty lines before the request line"));
+            }
+            self.searched = 0;
+        }
+        Ok(at)
+    }
+
+    /// The length of the head that `bytes` begin with, blank line included, or `None` when its end has not
+    /// arrived. The next call must bring the same bytes and more.
+    ///
+    /// # Errors
+    /// What shows before the end does: a first byte that begins no method, a line that ends in a bare LF, a
+    /// line or head or number of field lines past its limit. Whether it shows depends on the bytes up to that
+    /// point alone, so any cut of the same bytes is refused alike.
+    pub fn find_end(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
+        // A client that speaks TLS, or another protocol, is told so now: it may never send a line end.
+        match bytes.first() {
+            Some(&first) if first != b'\r' && !is_token_byte(first) => {
+                return Err(Refusal::bad("the request line does not begin with a method"));
+            }
+            _ => {}
+        }
+        while let Some(offset) = memchr(b'\n', &bytes[self.searched..]) {
+            let line_end = self.searched + offset;
+            self.check_length(&bytes[..=line_end], line_end, limits)?;
+            if line_end == self.line_start || bytes[line_end - 1] != b'\r' {
+                return Err(Refusal::bad("a line ends in a bare LF"));
+            }
+            if line_end - 1 == self.line_start {
+                return Ok(Some(line_end + 1));
+            }
+            self.lines += 1;
+            if self.lines > limits.fields_max + 1 {
+                return Err(Refusal::new(Status::RequestHeaderFieldsTooLarge, "too many field lines"));
+            }
+            self.line_start = line_end + 1;
+            self.searched = line_end + 1;
+        }
+        self.searched = bytes.len();
+        self.check_length(bytes, bytes.len(), limits)?;
+        Ok(None)
+    }
+
+    /// Refuses what is too long: the request line, of which `bytes[..line_end]` is here, or the head.
+    fn check_length(&self, bytes: &[u8], line_end: usize, limits: &Limits) -> Result<(), Refusal> {
+        // The CR that may be the line's end does not count as part of it.
+        let line = &bytes[..line_end];
+        let line_bytes = line.len() - usize::from(line.ends_with(b"\r"));
+        if self.lines == 0 && line_bytes > limits.request_line_bytes_max {
+            return Err(Refusal::new(Status::UriTooLong, "the request line is too long"));
+        }
+        if bytes.len() > limits.head_bytes_max {
+            return Err(Refusal::new(Status::RequestHeaderFieldsTooLarge, "the request head is too long"));
+        }
+        Ok(())
+    }
+}
+
+/// What a request's head says. Kept and filled anew for each request of a connection, so that the table of
+/// field lines is allocated once.
+#[derive(Debug)]
+pub struct Head {
+    /// How many bytes the head has, blank line included.
+    pub(super) length: usize,
+    /// Whether method and target could be read: a refusal after that may answer as the endpoint would.
+    pub(super) has_target: bool,
+    pub(super) method: Method,
+    pub(super) path: Span,
+    pub(super) query: Option<Span>,
+    pub(super) authority: Span,
+    pub(super) framing: Framing,
+    /// Whether the client lets the connection be used again (RFC 9112, 9.3).
+    pub(super) keep_alive: bool,
+    /// Whether the client waits for a 100 before it sends its content (RFC 9110, 10.1.1).
+    pub(super) expects_continue: bool,
+    pub(super) version: Version,
+    fields: Vec<(Span, Span)>,
+}
+
+impl Head {
+    /// A head that says nothing yet.
+    pub(super) fn new() -> Head {
+        Head {
+            length: 0,
+            has_target: false,
+            method: Method::Get,
+            path: Span::default(),
+            query: None,
+            authority: Span::default(),
+            framing: Framing::Length(0),
+            keep_alive: false,
+            expects_continue: false,
+            version: Version::Http11,
+            fields: Vec::new(),
+        }
+    }
+
+    /// Forgets the last request's head, keeping the table's memory.
+    pub(super) fn clear(&mut self) {
+        let fields = std::mem::take(&mut self.fields);
+        *self = Head { fields, ..Head::new() };
+        self.fields.clear();
+    }
+
+    /// Every field line's name and value, in the order they came; `bytes` are those the head was parsed from.
+    pub(super) fn fields<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.fields.iter().map(move |(name, value)| (name.of(bytes), value.of(bytes)))
+    }
+
+    /// Reads the whole head `bytes`, of which [`Scan::find_end`] gave the length.
+    ///
+    /// # Errors
+    /// Whatever RFC 9112 wants refused, with the status and the reason.
+    pub(super) fn parse(&mut self, bytes: &mut [u8], limits: &Limits) -> Result<(), Refusal> {
+        self.clear();
+        self.length = bytes.len();
+        lower_minor_version(bytes);
+        let bytes = &*bytes;
+        let mut table = [const { MaybeUninit::uninit() }; FIELDS_CAPACITY];
+        let mut parsed = httparse::Request::new(&mut []);
+        parsed.parse_with_uninit_headers(bytes, &mut table).map_err(|error| refuse_syntax(error, bytes))?;
+        let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
+            // The blank line is there, so httparse either has all three or refuses.
+            return Err(Refusal::bad("the request line is malformed"));
+        };
+        self.version = if version == 0 { Version::Http10 } else { Version::Http11 };
+        self.method = Method::from_token(method)
+            .ok_or(Refusal::new(Status::NotImplemented, "the method is not one that this server knows"))?;
+        self.read_target(bytes, target.as_bytes())?;
+        self.has_target = true;
+        debug_assert!(parsed.headers.len() <= limits.fields_max, "the scan counted the lines");
+        self.fields.extend(parsed.headers.iter().map(|field| {
+            (Span::locate(bytes, field.name.as_bytes()), Span::locate(bytes, trim_ows(field.value)))
+        }));
+        self.read_fields(bytes, limits)
+    }
+
+    /// The four forms of a target (RFC 9112, 3.2), each for the methods that it belongs to.
+    fn read_target(&mut self, bytes: &[u8], target: &[u8]) -> Result<(), Refusal> {
+        if !target.iter().all(|byte| (0x21..=0x7e).contains(byte)) || target.contains(&b'#') {
+            return Err(Refusal::bad("the request target holds a byte that no target may hold"));
+        }
+        if self.method == Method::Connect {
+            return self.read_authority_form(bytes, target);
+        }
+        let path_and_query = match target {
+            b"*" if self.method == Method::Options => target,
+            [b'/', ..] => target,
+            _ => self.read_absolute_form(bytes, target)?,
+        };
+        let query_mark = memchr(b'?', path_and_query).unwrap_or(path_and_query.len());
+        self.path = Span::locate(bytes, &path_and_query[..query_mark]);
+        self.query = path_and_query.get(query_mark + 1..).map(|query| Span::locate(bytes, query));
+        Ok(())
+    }
+
+    /// `http://host:port/path?query`: sets the authority, which overrides Host, and returns the rest.
+    fn read_absolute_form<'a>(&mut self, bytes: &[u8], target: &'a [u8]) -> Result<&'a [u8], Refusal> {
+        const SCHEME: &[u8] = b"http://";
+        let rest = match target.split_at_checked(SCHEME.len()) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => rest,
+            _ => return Err(Refusal::bad("the request target is neither a path nor an http URI")),
+        };
+        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+        let (authority, path_and_query) = rest.split_at(end);
+        if authority.is_empty() || !is_authority(authority) {
+            return Err(Refusal::bad("the request target's host is malformed"));
+        }
+        self.authority = Span::locate(bytes, authority);
+        Ok(path_and_query)
+    }
+
+    /// `host:port`, for CONNECT alone. There is nothing to connect to, which the routes will say.
+    fn read_authority_form(&mut self, bytes: &[u8], target: &[u8]) -> Result<(), Refusal> {
+        let has_port = target.last().is_some_and(u8::is_ascii_digit) && target.contains(&b':');
+        if !has_port || !is_authority(target) {
+            return Err(Refusal::bad("the target of CONNECT must be a host and a port"));
+        }
+        self.path = Span::locate(bytes, target);
+        self.authority = self.path;
+        Ok(())
+    }
+
+    /// One pass over the field lines: those that concern the message itself, each by its own rule.
+    fn read_fields(&mut self, bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
+        let mut lines = MessageFields::default();
+        for (name, value) in &self.fields {
+            lines.note(name.of(bytes), value.of(bytes))?;
+        }
+        self.keep_alive = match self.version {
+            Version::Http11 => !lines.close,
+            Version::Http10 => lines.keep_alive && !lines.close,
+        };
+        let host = self.check_host(&lines)?.map(|host| Span::locate(bytes, host));
+        self.framing = framing(&lines, self.version, limits)?;
+        if self.authority == Span::default() {
+            self.authority = host.unwrap_or_default();
+        }
+        // An expectation from an HTTP/1.0 client is ignored (RFC 9110, 10.1.1).
+        if self.version == Version::Http11 && lines.expects_other {
+            return Err(Refusal::new(Status::ExpectationFailed, "an expectation other than 100-continue"));
+        }
+        self.expects_continue = self.version == Version::Http11 && lines.expects_continue;
+        Ok(())
+    }
+
+    /// Exactly one Host where the version is 1.1, at most one in 1.0, and a valid one (RFC 9112, 3.2).
+    fn check_host<'a>(&self, lines: &MessageFields<'a>) -> Result<Option<&'a [u8]>, Refusal> {
+        if lines.host_lines > 1 {
+            return Err(Refusal::bad("more than one Host"));
+        }
+        match lines.host {
+            None if self.version == Version::Http11 => Err(Refusal::bad("no Host")),
+            Some(host) if !is_authority(host) => Err(Refusal::bad("the Host is malformed")),
+            host => Ok(host),
+        }
+    }
+}
+
+/// The field lines that say how a message is framed and what becomes of its connection.
+#[derive(Default)]
+struct MessageFields<'a> {
+    host: Option<&'a [u8]>,
+    host_lines: usize,
+    content_length: Option<&'a [u8]>,
+    content_length_lines: usize,
+    has_transfer_encoding: bool,
+    /// Transfer codings other than chunked.
+    other_codings: usize,
+    chunked: usize,
+    chunked_is_last: bool,
+    close: bool,
+    keep_alive: bool,
+    expects_continue: bool,
+    expects_other: bool,
+}
+
+impl<'a> MessageFields<'a> {
+    fn note(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
+        // Lengths first: most field lines are none of these, and this tells it soonest.
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => {
+                self.host = Some(value);
+                self.host_lines += 1;
+            }
+            6 if name.eq_ignore_ascii_case(b"expect") => self.note_expectations(value),
+            10 if name.eq_ignore_ascii_case(b"connection") => self.note_connection(value),
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                self.content_length = Some(value);
+                self.content_length_lines += 1;
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.note_codings(value)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn note_connection(&mut self, value: &[u8]) {
+        for option in list(value) {
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    fn note_expectations(&mut self, value: &[u8]) {
+        for expectation in list(value) {
+            match expectation.eq_ignore_ascii_case(b"100-continue") {
+                true => self.expects_continue = true,
+                false => self.expects_other = true,
+            }
+        }
+    }
+
+    fn note_codings(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        self.has_transfer_encoding = true;
+        for coding in list(value) {
+            let name = coding.split(|byte| *byte == b';').next().unwrap_or(coding);
+            if trim_ows(name).is_empty() || !trim_ows(name).iter().copied().all(is_token_byte) {
+                return Err(Refusal::bad("the Transfer-Encoding is malformed"));
+            }
+            self.chunked_is_last = coding.eq_ignore_ascii_case(b"chunked");
+            match self.chunked_is_last {
+                true => self.chunked += 1,
+                false => self.other_codings += 1,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How the content is delimited, or why that cannot be said for sure (RFC 9112, 6.1 to 6.3).
+fn framing(lines: &MessageFields, version: Version, limits: &Limits) -> Result<Framing, Refusal> {
+    if lines.has_transfer_encoding {
+        return transfer_coding(lines, version);
+    }
+    if lines.content_length_lines > 1 {
+        return Err(Refusal::bad("more than one Content-Length"));
+    }
+    let Some(digits) = lines.content_length else { return Ok(Framing::Length(0)) };
+    // Rust's parser would take a sign, and a list of equal lengths is more than one.
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Refusal::bad("the Content-Length is not a number"));
+    }
+    let length = digits.iter().try_fold(0usize, |length, digit| {
+        length.checked_mul(10)?.checked_add(usize::from(digit - b'0')).filter(|n| *n <= limits.body_bytes_max)
+    });
+    length.map(Framing::Length).ok_or(CONTENT_TOO_LARGE)
+}
+
+/// More content than `body_bytes_max`.
+pub(super) const CONTENT_TOO_LARGE: Refusal = Refusal::new(Status::ContentTooLarge, "the content is too large");
+
+fn transfer_coding(lines: &MessageFields, version: Version) -> Result<Framing, Refusal> {
+    if lines.content_length_lines > 0 {
+        return Err(Refusal::bad("both Content-Length and Transfer-Encoding"));
+    }
+    if version == Version::Http10 {
+        return Err(Refusal::bad("Transfer-Encoding in HTTP/1.0"));
+    }
+    if lines.chunked != 1 || !lines.chunked_is_last {
+        return Err(Refusal::bad("the transfer codings do not end in one chunked"));
+    }
+    if lines.other_codings > 0 {
+        return Err(Refusal::new(Status::NotImplemented, "a transfer coding other than chunked"));
+    }
+    Ok(Framing::Chunked)
+}
+
+/// The members of a comma-separated list, without the space around them; empty ones are passed over
+/// (RFC 9110, 5.6.1.2).
+pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(trim_ows).filter(|member| !member.is_empty())
+}
+
+/// Whether `bytes` are `uri-host [ ":" port ]` (RFC 9110, 7.2; RFC 3986, 3.2.2), possibly empty.
+fn is_authority(bytes: &[u8]) -> bool {
+    let (host, port) = match bytes {
+        [b'[', rest @ ..] => {
+            let Some(end) = memchr(b']', rest) else { return false };
+            let literal = &rest[..end];
+            if literal.is_empty() || !literal.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'))
+            {
+                return false;
+            }
+            (&b""[..], &rest[end + 1..])
+        }
+        _ => bytes.split_at(memchr(b':', bytes).unwrap_or(bytes.len())),
+    };
+    let port_is_valid = match port {
+        [] => true,
+        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    port_is_valid && is_registered_name(host)
+}
+
+/// Unreserved characters, sub-delimiters and percent-encodings (RFC 3986, 3.2.2); the grammar allows none.
+fn is_registered_name(host: &[u8]) -> bool {
+    let mut rest = host;
+    loop {
+        rest = match rest {
+            [] => return true,
+            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
+            [byte, rest @ ..] if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) => rest,
+            _ => return false,
+        }
+    }
+}
+
+/// Makes `HTTP/1.2` and up read as `HTTP/1.1`: a higher minor version is served as the highest that the
+/// server knows (RFC 9110, 2.5), and httparse knows no higher one.
+fn lower_minor_version(bytes: &mut [u8]) {
+    let Some(line_end) = memchr(b'\n', bytes) else { return };
+    if let [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9', b'\r'] =
+        &mut bytes[..line_end]
+    {
+        *minor = b'1';
+    }
+}
+
+/// What httparse refused, in this server's words.
+fn refuse_syntax(error: httparse::Error, bytes: &[u8]) -> Refusal {
+    match error {
+        httparse::Error::HeaderName => Refusal::bad("a field line's name is malformed"),
+        httparse::Error::HeaderValue => Refusal::bad("a field line's value holds a control byte"),
+        httparse::Error::NewLine => Refusal::bad("a line does not end in CRLF"),
+        httparse::Error::Version if names_other_major_version(bytes) => {
+            Refusal::new(Status::HttpVersionNotSupported, "the HTTP version is not 1.x")
+        }
+        httparse::Error::TooManyHeaders => {
+            Refusal::new(Status::RequestHeaderFieldsTooLarge, "too many field lines")
+        }
+        _ => Refusal::bad("the request line is malformed"),
+    }
+}
+
+/// Whether the request line ends in a well-formed version (RFC 9112, 2.3), as in `HTTP/2.0`.
+fn names_other_major_version(bytes: &[u8]) -> bool {
+    let line = &bytes[..memchr(b'\r', bytes).unwrap_or(bytes.len())];
+    matches!(line, [.., b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        if major.is_ascii_digit() && minor.is_ascii_digit())
+}

@@ -1,0 +1,440 @@
+//! Requests as routes read them, and responses as routes make them.
+//!
+//! A [`Request`] borrows the connection's buffer: reading one copies nothing. A [`Response`] is made of parts
+//! that cannot break the message apart: field names are names in this program's source, and a [`FieldValue`]
+//! with a CR, LF or NUL in it cannot be made.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use super::head::Head;
+
+/// The methods this server knows (RFC 9110, 9.3; PATCH: RFC 5789). Others are answered 501.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the standard's own")]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Connect,
+    Options,
+    Trace,
+    Patch,
+}
+
+impl Method {
+    /// The method that `token` names, if it is known. Methods are case-sensitive (RFC 9110, 9.1).
+    pub fn from_token(token: &str) -> Option<Method> {
+        Some(match token {
+            "GET" => Method::Get,
+            "HEAD" => Method::Head,
+            "POST" => Method::Post,
+            "PUT" => Method::Put,
+            "DELETE" => Method::Delete,
+            "CONNECT" => Method::Connect,
+            "OPTIONS" => Method::Options,
+            "TRACE" => Method::Trace,
+            "PATCH" => Method::Patch,
+            _ => return None,
+        })
+    }
+
+    /// The method as it stands in a request line.
+    pub fn token(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+            Method::Connect => "CONNECT",
+            Method::Options => "OPTIONS",
+            Method::Trace => "TRACE",
+            Method::Patch => "PATCH",
+        }
+    }
+}
+
+/// The version a request was sent in; any minor version above 1 is served as 1.1 (RFC 9110, 2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0: no chunked coding, no Host required, one request a connection unless asked otherwise.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+}
+
+/// The statuses this server answers with (RFC 9110, 15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the standard's own")]
+pub enum Status {
+    Ok,
+    NoContent,
+    Found,
+    NotModified,
+    BadRequest,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    RequestTimeout,
+    ContentTooLarge,
+    UriTooLong,
+    ExpectationFailed,
+    RequestHeaderFieldsTooLarge,
+    InternalServerError,
+    NotImplemented,
+    ServiceUnavailable,
+    HttpVersionNotSupported,
+}
+
+impl Status {
+    /// The status line's code and reason phrase, such as `404 Not Found`.
+    pub fn line(self) -> &'static str {
+        match self {
+            Status::Ok => "200 OK",
+            Status::NoContent => "204 No Content",
+            Status::Found => "302 Found",
+            Status::NotModified => "304 Not Modified",
+            Status::BadRequest => "400 Bad Request",
+            Status::Unauthorized => "401 Unauthorized",
+            Status::Forbidden => "403 Forbidden",
+            Status::NotFound => "404 Not Found",
+            Status::MethodNotAllowed => "405 Method Not Allowed",
+            Status::RequestTimeout => "408 Request Timeout",
+            Status::ContentTooLarge => "413 Content Too Large",
+            Status::UriTooLong => "414 URI Too Long",
+            Status::ExpectationFailed => "417 Expectation Failed",
+            Status::RequestHeaderFieldsTooLarge => "431 Request Header Fields Too Large",
+            Status::InternalServerError => "500 Internal Server Error",
+            Status::NotImplemented => "501 Not Implemented",
+            Status::ServiceUnavailable => "503 Service Unavailable",
+            Status::HttpVersionNotSupported => "505 HTTP Version Not Supported",
+        }
+    }
+
+    /// The code alone, such as `404`.
+    pub fn code(self) -> &'static str {
+        &self.line()[..3]
+    }
+
+    /// Whether an answer of this status never has content, nor a Content-Length of it (RFC 9110, 15.3.5 and
+    /// 15.4.5).
+    fn has_no_content(self) -> bool {
+        matches!(self, Status::NoContent | Status::NotModified)
+    }
+}
+
+/// A whole request: its head and its content, both in the connection's buffer.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    pub(super) head: &'a Head,
+    /// The bytes that the head's positions point into.
+    pub(super) bytes: &'a [u8],
+    pub(super) body: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    /// What is to be done.
+    pub fn method(&self) -> Method {
+        self.head.method
+    }
+
+    /// The target's path, as sent: nothing is decoded. `*` for the server as a whole (RFC 9112, 3.2.4).
+    pub fn path(&self) -> &'a str {
+        match self.text(self.head.path) {
+            "" => "/",
+            path => path,
+        }
+    }
+
+    /// What follows the first `?` of the target, if there is one.
+    pub fn query(&self) -> Option<&'a str> {
+        self.head.query.map(|span| self.text(span))
+    }
+
+    /// The host and port the client means: an absolute target's own, else the Host field's (RFC 9112, 3.2.2);
+    /// empty where HTTP/1.0 says neither.
+    pub fn authority(&self) -> &'a str {
+        self.text(self.head.authority)
+    }
+
+    /// The values of all field lines named `name` (in any case), in the order they came, without the space
+    /// around them.
+    pub fn fields(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+        let (head, bytes) = (self.head, self.bytes);
+        head.fields(bytes)
+            .filter(move |(field_name, _)| field_name.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
+    }
+
+    /// The value of the one field line named `name`, if there is one.
+    ///
+    /// # Errors
+    /// [`Repeated`] when there are more: for a field that is not a list, which of them counts is anyone's
+    /// guess, and guesses differ.
+    pub fn field(&self, name: &'static str) -> Result<Option<&'a [u8]>, Repeated> {
+        let mut values = self.fields(name);
+        match (values.next(), values.next()) {
+            (value, None) => Ok(value),
+            _ => Err(Repeated(name)),
+        }
+    }
+
+    /// The content, decoded from its transfer coding.
+    pub fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    fn text(&self, span: super::head::Span) -> &'a str {
+        // The head was refused unless its target and Host are visible ASCII, so the fallback is never taken.
+        std::str::from_utf8(span.of(self.bytes)).unwrap_or("")
+    }
+}
+
+/// A field that may stand once stood more often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeated(pub &'static str);
+
+/// A value of a response's field line, known to hold no byte that could end the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldValue(Value);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Value {
+    Literal(&'static str),
+    Shared(Arc<str>),
+    Owned(String),
+}
+
+impl FieldValue {
+    /// A value from this program's source.
+    ///
+    /// # Panics
+    /// When `text` holds a control byte; as a constant, at compile time.
+    pub const fn literal(text: &'static str) -> FieldValue {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            assert!(bytes[at] >= b' ' && bytes[at] != 0x7f, "a control byte in a field value");
+            at += 1;
+        }
+        FieldValue(Value::Literal(text))
+    }
+
+    /// A value made while running.
+    ///
+    /// # Errors
+    /// [`ControlByte`] when `text` holds a byte that no field value may have (RFC 9110, 5.5).
+    pub fn new(text: String) -> Result<FieldValue, ControlByte> {
+        match text.bytes().all(super::is_field_byte) {
+            true => Ok(FieldValue(Value::Owned(text))),
+            false => Err(ControlByte),
+        }
+    }
+
+    /// A number in decimal digits.
+    pub fn number(number: u64) -> FieldValue {
+        FieldValue(Value::Owned(number.to_string()))
+    }
+
+    /// The same value in a form that clones without copying: for answers made many times.
+    pub fn shared(self) -> FieldValue {
+        match self.0 {
+            Value::Owned(text) => FieldValue(Value::Shared(text.into())),
+            other => FieldValue(other),
+        }
+    }
+
+    /// The value as it will be sent.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Value::Literal(text) => text,
+            Value::Shared(text) => text,
+            Value::Owned(text) => text,
+        }
+    }
+}
+
+/// A text was refused as a field value: it holds a control byte, such as the CR and LF that would end the
+/// field line and let the rest be read as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlByte;
+
+impl fmt::Display for ControlByte {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a control byte cannot stand in a field value")
+    }
+}
+
+impl std::error::Error for ControlByte {}
+
+/// A response's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Made for this one answer, or standing in the program.
+    Own(Cow<'static, [u8]>),
+    /// Made once, for many answers.
+    Shared(Arc<[u8]>),
+}
+
+impl Body {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Body::Own(bytes) => bytes,
+            Body::Shared(bytes) => bytes,
+        }
+    }
+}
+
+/// An answer. The connection adds what concerns the connection: Date, Content-Length, Connection.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The status line's status.
+    pub status: Status,
+    fields: Vec<(&'static str, FieldValue)>,
+    body: Body,
+    reason: Option<&'static str>,
+}
+
+impl Response {
+    /// An answer of `status`, without fields or content yet.
+    pub fn new(status: Status) -> Response {
+        Response { status, fields: Vec::with_capacity(8), body: Body::Own(Cow::Borrowed(b"")), reason: None }
+    }
+
+    /// The same with a field line `name: value` after those it has.
+    pub fn with(mut self, name: &'static str, value: FieldValue) -> Response {
+        self.fields.push((name, value));
+        self
+    }
+
+    /// The same with a field line `name: value`, where `value` stands in the source.
+    ///
+    /// # Panics
+    /// When `value` holds a control byte, which every test that makes this answer would show.
+    pub fn with_literal(self, name: &'static str, value: &'static str) -> Response {
+        self.with(name, FieldValue::literal(value))
+    }
+
+    /// The same with these field lines after those it has.
+    pub fn with_all(mut self, fields: &[(&'static str, FieldValue)]) -> Response {
+        self.fields.extend_from_slice(fields);
+        self
+    }
+
+    /// The same with this content, of this media type.
+    pub fn with_body(mut self, media_type: &'static str, body: Body) -> Response {
+        self.body = body;
+        self.with_literal("Content-Type", media_type)
+    }
+
+    /// The same with the exact reason for the log, which the client may get in more general words.
+    pub fn because(mut self, reason: &'static str) -> Response {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// The exact reason of a refusal, for the log.
+    pub fn reason(&self) -> Option<&'static str> {
+        self.reason
+    }
+
+    /// The value of the first field line named `name`, for those who look an answer over before it leaves.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let found = self.fields.iter().find(|(field_name, _)| field_name.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The content.
+    pub fn body(&self) -> &[u8] {
+        self.body.bytes()
+    }
+
+    /// Appends the whole answer to `out`. `connection` is what the Connection field says, if anything;
+    /// `omit_body` is for HEAD, whose answer has the fields of GET's and no content (RFC 9110, 9.3.2).
+    pub(super) fn write(&self, out: &mut Vec<u8>, date: &str, connection: Option<&str>, omit_body: bool) {
+        let body = self.body.bytes();
+        let mut line = |parts: [&str; 4]| parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+        line(["HTTP/1.1 ", self.status.line(), "\r\nDate: ", date]);
+        for (name, value) in &self.fields {
+            line(["\r\n", name, ": ", value.as_str()]);
+        }
+        if !self.status.has_no_content() {
+            let mut digits = [0; 20];
+            line(["\r\nContent-Length: ", decimal(body.len(), &mut digits), "", ""]);
+        }
+        if let Some(option) = connection {
+            line(["\r\nConnection: ", option, "", ""]);
+        }
+        out.extend_from_slice(b"\r\n\r\n");
+        if !omit_body && !self.status.has_no_content() {
+            out.extend_from_slice(body);
+        }
+    }
+}
+
+/// `number` in decimal, written to the end of `digits`; 20 digits hold every 64-bit number.
+fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &str {
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    // Digits are ASCII, so the fallback is never taken.
+    std::str::from_utf8(&digits[start..]).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_value_that_would_split_the_response_cannot_be_made() {
+        for text in ["a\r\nSet-Cookie: b", "a\nb", "a\rb", "a\0b", "\x7f"] {
+            assert_eq!(FieldValue::new(text.to_owned()), Err(ControlByte), "{text:?}");
+        }
+        assert_eq!(
+            FieldValue::new("a\tb é".to_owned()).map(|value| value.as_str().to_owned()),
+            Ok("a\tb é".into())
+        );
+    }
+
+    #[test]
+    fn a_response_is_written_field_by_field() {
+        let response = Response::new(Status::Ok)
+            .with_literal("Cache-Control", "no-store")
+            .with_body("text/plain", Body::Own(Cow::Borrowed(b"hello")));
+        let check = |connection, omit_body, expected: &str| {
+            let mut out = Vec::new();
+            response.write(&mut out, "DATE", connection, omit_body);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        };
+        let head = "HTTP/1.1 200 OK\r\nDate: DATE\r\nCache-Control: no-store\r\nContent-Type: text/plain\r\n\
+                    Content-Length: 5\r\n";
+        check(None, false, &format!("{head}\r\nhello"));
+        check(Some("close"), true, &format!("{head}Connection: close\r\n\r\n"));
+    }
+
+    #[test]
+    fn an_answer_without_content_says_no_length() {
+        let mut out = Vec::new();
+        Response::new(Status::NoContent).write(&mut out, "DATE", None, false);
+        assert_eq!(out, b"HTTP/1.1 204 No Content\r\nDate: DATE\r\n\r\n");
+    }
+
+    #[test]
+    fn every_length_is_written_in_decimal() {
+        for number in [0, 9, 10, 42, 65_536, usize::MAX] {
+            assert_eq!(decimal(number, &mut [0; 20]), number.to_string());
+        }
+    }
+}
