@@ -5,4 +5,5 @@
 pub mod config;
 pub mod http;
 pub mod oauth;
+pub mod store;
 pub mod system;
