@@ -142,6 +142,9 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// A time of nothing would be over whenever it is looked at, and the loop would spin.
+const MORE_THAN_NOTHING: &str = "more than nothing";
+
 impl Config {
     /// Whether the parts fit together. Every other module relies on this having been asked.
     ///
@@ -164,11 +167,12 @@ impl Config {
             (limits.connections_max > 0, "connections_max", "at least 1"),
             (limits.grants_max > 0, "grants_max", "at least 1"),
             (limits.output_bytes_max > 0, "output_bytes_max", "at least 1 byte"),
-            (
-                !limits.accept_retry_time.is_zero(),
-                "accept_retry_time",
-                "more than nothing, or the loop would spin",
-            ),
+            (!limits.accept_retry_time.is_zero(), "accept_retry_time", MORE_THAN_NOTHING),
+            (!limits.head_time_max.is_zero(), "head_time_max", MORE_THAN_NOTHING),
+            (!limits.body_time_max.is_zero(), "body_time_max", MORE_THAN_NOTHING),
+            (!limits.idle_time_max.is_zero(), "idle_time_max", MORE_THAN_NOTHING),
+            (!limits.write_time_max.is_zero(), "write_time_max", MORE_THAN_NOTHING),
+            (!limits.linger_time_max.is_zero(), "linger_time_max", MORE_THAN_NOTHING),
         ];
         match rules.iter().find(|(holds, ..)| !holds) {
             Some((_, name, remedy)) => Err(ConfigError::Limit(name, remedy)),

@@ -4,6 +4,8 @@
 
 pub mod config;
 pub mod http;
+pub mod log;
 pub mod oauth;
+pub mod routes;
 pub mod store;
 pub mod system;

@@ -1,0 +1,352 @@
+//! The pages, scripts and pictures of both servers: a fixed set of files, with their validators and policies.
+//!
+//! The files are part of the binary, so it runs from any folder. With `--www DIR` they are read from that
+//! folder at each request instead, so that a learner edits a page and reloads. Either way a request chooses
+//! among the files of this set and never names one: there is no path to climb out of.
+//!
+//! A page says `{{client_app}}` where the client app's origin belongs, since ports can be chosen.
+
+use std::fmt;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use sha2::{Digest as _, Sha256};
+
+use super::{Role, Site};
+use crate::http::message::{Body, FieldValue, Request, Response, Status};
+
+/// The files there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum File {
+    ClientApp,
+    Callback,
+    ClientAppScript,
+    PopupScript,
+    Welcome,
+    Dialog,
+    Message,
+    Style,
+    Icon,
+}
+
+/// Where a file stands in `www`, and what it is.
+struct Source {
+    path: &'static str,
+    text: &'static str,
+    media_type: &'static str,
+    role: Role,
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+
+impl File {
+    const ALL: [File; 9] = [
+        File::ClientApp,
+        File::Callback,
+        File::ClientAppScript,
+        File::PopupScript,
+        File::Welcome,
+        File::Dialog,
+        File::Message,
+        File::Style,
+        File::Icon,
+    ];
+
+    fn source(self) -> Source {
+        macro_rules! source {
+            ($path:literal, $media_type:expr, $role:ident) => {
+                Source {
+                    path: $path,
+                    text: include_str!(concat!("../../www/", $path)),
+                    media_type: $media_type,
+                    role: Role::$role,
+                }
+            };
+        }
+        const SCRIPT: &str = "text/javascript; charset=utf-8";
+        match self {
+            File::ClientApp => source!("client-app/index.html", HTML, ClientApp),
+            File::Callback => source!("client-app/oauth-callback.html", HTML, ClientApp),
+            File::ClientAppScript => source!("client-app/client-app.js", SCRIPT, ClientApp),
+            File::PopupScript => source!("client-app/popup.js", SCRIPT, ClientApp),
+            File::Welcome => source!("authorization-server/index.html", HTML, AuthorizationServer),
+            File::Dialog => source!("authorization-server/oauth-dialog.html", HTML, AuthorizationServer),
+            File::Message => source!("authorization-server/message.html", HTML, AuthorizationServer),
+            File::Style => source!("style.css", "text/css; charset=utf-8", AuthorizationServer),
+            File::Icon => source!("icon.svg", "image/svg+xml", AuthorizationServer),
+        }
+    }
+}
+
+/// A file of the set cannot be read from the folder that was given.
+#[derive(Debug)]
+pub struct PageMissing {
+    /// The file, as it should stand in the folder.
+    pub path: &'static str,
+    /// What the system says.
+    pub error: io::Error,
+}
+
+impl fmt::Display for PageMissing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cannot be read ({})", self.path, self.error)
+    }
+}
+
+impl std::error::Error for PageMissing {}
+
+/// Whether `folder` holds all the pages: to be asked at start, so that a mistyped folder is found then.
+///
+/// # Errors
+/// The first file that cannot be read.
+pub fn check_folder(folder: &Path) -> Result<(), PageMissing> {
+    for file in File::ALL {
+        let path = file.source().path;
+        std::fs::File::open(folder.join(path)).map_err(|error| PageMissing { path, error })?;
+    }
+    Ok(())
+}
+
+/// The files as they are served.
+pub(super) struct Pages {
+    folder: Option<PathBuf>,
+    page_bytes_max: u64,
+    placeholders: [(&'static str, String); 3],
+    client_app_policy: Vec<(&'static str, FieldValue)>,
+    authorization_server_policy: Vec<(&'static str, FieldValue)>,
+    /// One for each of [`File::ALL`], in that order; from the binary.
+    embedded: Vec<Page>,
+}
+
+/// A file's content with its placeholders filled, and the name of exactly this content.
+#[derive(Clone)]
+struct Page {
+    content: Arc<[u8]>,
+    etag: FieldValue,
+}
+
+impl Page {
+    fn new(content: String) -> Page {
+        let digest = Sha256::digest(content.as_bytes());
+        // 128 bits of it are enough to tell any two contents apart.
+        let etag = format!("\"{}\"", Base64UrlUnpadded::encode_string(&digest[..16]));
+        // base64url holds no control byte, so the fallback is never taken.
+        let etag = FieldValue::new(etag).unwrap_or(FieldValue::literal("\"\"")).shared();
+        Page { content: content.into_bytes().into(), etag }
+    }
+}
+
+impl Pages {
+    /// The pages of `site`, from `folder` where that is given.
+    pub(super) fn new(site: &Site, folder: Option<PathBuf>, page_bytes_max: u64) -> Pages {
+        let placeholders = [
+            ("{{client_app}}", escape_html(site.client_app())),
+            ("{{authorization_server}}", escape_html(site.authorization_server())),
+            ("{{redirect_uri}}", escape_html(site.redirect_uri())),
+        ];
+        let embedded = File::ALL.iter().map(|file| {
+            let source = file.source();
+            Page::new(fill(source.text, source.media_type, &placeholders))
+        });
+        Pages {
+            embedded: embedded.collect(),
+            folder,
+            page_bytes_max,
+            placeholders,
+            client_app_policy: client_app_policy(site),
+            authorization_server_policy: authorization_server_policy(site),
+        }
+    }
+
+    /// Answers a GET or HEAD of `file`: with its content or, where the client has that already, 304.
+    pub(super) fn serve(&self, file: File, request: &Request) -> Response {
+        let source = file.source();
+        let page = match self.page(file) {
+            Ok(page) => page,
+            Err(error) => return self.unreadable(&source, &error),
+        };
+        let response = |status| {
+            let response = Response::new(status).with_all(self.policy(source.role));
+            match file {
+                // The dialog asks for a decision; it is never shown again from memory.
+                File::Dialog => response.with_literal("Cache-Control", "no-store"),
+                _ => response.with_literal("Cache-Control", "no-cache").with("ETag", page.etag.clone()),
+            }
+        };
+        if file != File::Dialog && is_fresh(request, page.etag.as_str()) {
+            return response(Status::NotModified);
+        }
+        response(Status::Ok).with_body(source.media_type, Body::Shared(page.content))
+    }
+
+    /// A page that says `text` under the heading `title`, in the voice of `role`.
+    pub(super) fn message(&self, role: Role, status: Status, title: &str, text: &str) -> Response {
+        let source = File::Message.source();
+        // With the file missing from the folder, the one in the binary still says what is wrong.
+        let from_folder = self.folder.as_deref().and_then(|folder| self.read(folder, &source).ok());
+        let template = from_folder.as_deref().unwrap_or(source.text);
+        let mut placeholders = self.placeholders.to_vec();
+        placeholders.push(("{{title}}", escape_html(title)));
+        placeholders.push(("{{text}}", escape_html(text)));
+        let page = fill(template, source.media_type, &placeholders);
+        Response::new(status)
+            .with_all(self.policy(role))
+            .with_literal("Cache-Control", "no-store")
+            .with_body(source.media_type, Body::Own(page.into_bytes().into()))
+    }
+
+    fn policy(&self, role: Role) -> &[(&'static str, FieldValue)] {
+        match role {
+            Role::ClientApp => &self.client_app_policy,
+            Role::AuthorizationServer => &self.authorization_server_policy,
+        }
+    }
+
+    fn page(&self, file: File) -> io::Result<Page> {
+        let Some(folder) = &self.folder else { return Ok(self.embedded[file as usize].clone()) };
+        let source = file.source();
+        let text = self.read(folder, &source)?;
+        Ok(Page::new(fill(&text, source.media_type, &self.placeholders)))
+    }
+
+    fn read(&self, folder: &Path, source: &Source) -> io::Result<String> {
+        let file = std::fs::File::open(folder.join(source.path))?;
+        let mut text = String::new();
+        file.take(self.page_bytes_max + 1).read_to_string(&mut text)?;
+        match text.len() as u64 > self.page_bytes_max {
+            true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large")),
+            false => Ok(text),
+        }
+    }
+
+    fn unreadable(&self, source: &Source, error: &io::Error) -> Response {
+        let text = format!("The file {} cannot be read from the folder of pages: {error}.", source.path);
+        let status = Status::InternalServerError;
+        let page = self.message(source.role, status, "A page is missing", &text);
+        page.because("a page cannot be read from the folder given with --www")
+    }
+}
+
+/// A short answer for clients that are programs.
+pub(super) fn plain_text(status: Status, text: &str) -> Response {
+    Response::new(status)
+        .with_literal("X-Content-Type-Options", "nosniff")
+        .with_body("text/plain; charset=utf-8", Body::Own(format!("{text}\n").into_bytes().into()))
+}
+
+/// The client app's pages run this server's own scripts, which talk to the authorization server.
+fn client_app_policy(site: &Site) -> Vec<(&'static str, FieldValue)> {
+    policy(format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src {}; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        site.authorization_server()
+    ))
+}
+
+/// The authorization server's pages run no script at all, and nobody may frame them: a page that lies under
+/// another is a page that people click without seeing. `form-action` names the client app, because browsers
+/// hold the redirect that answers the form to it, too.
+fn authorization_server_policy(site: &Site) -> Vec<(&'static str, FieldValue)> {
+    policy(format!(
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self' {}; \
+         frame-ancestors 'none'",
+        site.client_app()
+    ))
+}
+
+fn policy(content_security_policy: String) -> Vec<(&'static str, FieldValue)> {
+    // A site is made of names and ports; were there a control byte in it, nothing would be allowed at all.
+    let value = FieldValue::new(content_security_policy).unwrap_or(FieldValue::literal("default-src 'none'"));
+    vec![
+        ("Content-Security-Policy", value.shared()),
+        ("X-Content-Type-Options", FieldValue::literal("nosniff")),
+        // Under no-referrer, browsers would send `Origin: null` with the dialog's own form.
+        ("Referrer-Policy", FieldValue::literal("same-origin")),
+    ]
+}
+
+/// Whether If-None-Match names `etag`: alone, in a list, weakly, or by `*` (RFC 9110, 13.1.2).
+fn is_fresh(request: &Request, etag: &str) -> bool {
+    let members = request.fields("if-none-match").flat_map(|value| value.split(|byte| *byte == b','));
+    members
+        .map(|member| member.trim_ascii())
+        .any(|member| member == b"*" || member.strip_prefix(b"W/").unwrap_or(member) == etag.as_bytes())
+}
+
+/// `text` with its placeholders filled, if it is HTML.
+fn fill(text: &str, media_type: &str, placeholders: &[(&'static str, String)]) -> String {
+    if media_type != HTML {
+        return text.to_owned();
+    }
+    // One pass, so that nothing that is filled in is taken for a placeholder.
+    let mut filled = String::with_capacity(text.len() + 256);
+    let mut rest = text;
+    while let Some(start) = rest.find("{{") {
+        let (before, from_braces) = rest.split_at(start);
+        filled.push_str(before);
+        let found = placeholders.iter().find(|(name, _)| from_braces.starts_with(name));
+        let (value, length) = found.map_or(("{{", 2), |(name, value)| (value.as_str(), name.len()));
+        filled.push_str(value);
+        rest = &from_braces[length..];
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// `text` as it may stand in HTML, in an element or a quoted attribute.
+fn escape_html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_filled_once_and_escaped() {
+        let placeholders = [("{{title}}", escape_html("<b>\"{{text}}'&")), ("{{text}}", "words".to_owned())];
+        let filled = fill("{{title}} {{text}} {{other}} {{", HTML, &placeholders);
+        assert_eq!(filled, "&lt;b&gt;&quot;{{text}}&#39;&amp; words {{other}} {{");
+        assert_eq!(fill("{{text}}", "text/css", &placeholders), "{{text}}");
+    }
+
+    #[test]
+    fn every_file_stands_at_its_own_place_in_the_list() {
+        for (index, file) in File::ALL.into_iter().enumerate() {
+            assert_eq!(file as usize, index);
+        }
+    }
+
+    #[test]
+    fn no_page_is_left_with_a_placeholder_and_every_page_names_an_icon() {
+        let pages = Pages::new(&Site::new(None, 3000, 3001), None, 1 << 20);
+        for file in File::ALL {
+            let text = String::from_utf8(pages.embedded[file as usize].content.to_vec()).unwrap();
+            let known = if file == File::Message {
+                text.replace("{{title}}", "").replace("{{text}}", "")
+            } else {
+                text
+            };
+            assert!(!known.contains("{{"), "{file:?}");
+            if file.source().media_type == HTML {
+                assert!(
+                    known.contains(r#"<link rel="icon" href="/icon.svg" type="image/svg+xml">"#),
+                    "{file:?}"
+                );
+            }
+        }
+    }
+}

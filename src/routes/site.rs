@@ -1,0 +1,123 @@
+//! What the two servers know about themselves: their origins, and the names they go by.
+//!
+//! This is never taken from a request. A Host field says what the sender wants it to say, and a page at a
+//! name that someone pointed at 127.0.0.1 sends a Host and an Origin that agree with each other.
+
+use std::net::IpAddr;
+
+/// The addresses of both servers, as browsers write them.
+#[derive(Clone, Debug)]
+pub struct Site {
+    client_app: String,
+    authorization_server: String,
+    redirect_uri: String,
+    /// Every `host:port` that the authorization server answers to.
+    own_hosts: Vec<String>,
+}
+
+impl Site {
+    /// Of servers bound to `bind` (both loopback addresses where that is `None`) at these ports.
+    pub fn new(bind: Option<IpAddr>, client_port: u16, auth_port: u16) -> Site {
+        let names = names(bind);
+        // The first name is the canonical one: a popup can be read on one origin only.
+        let client_app = format!("http://{}", authority(&names[0], client_port));
+        let mut own_hosts: Vec<String> = names.iter().map(|name| authority(name, auth_port)).collect();
+        // With or without the default port, it is the same host (RFC 9110, 4.2.3).
+        own_hosts.extend(
+            (auth_port == 80).then(|| names.iter().map(|name| format!("{name}:80"))).into_iter().flatten(),
+        );
+        Site {
+            redirect_uri: format!("{client_app}/oauth-callback.html"),
+            client_app,
+            authorization_server: format!("http://{}", own_hosts[0]),
+            own_hosts,
+        }
+    }
+
+    /// The client app's origin (RFC 6454), such as `http://localhost:3000`.
+    pub fn client_app(&self) -> &str {
+        &self.client_app
+    }
+
+    /// The authorization server's origin.
+    pub fn authorization_server(&self) -> &str {
+        &self.authorization_server
+    }
+
+    /// Where the dialog comes back to (RFC 6749, 3.1.2).
+    pub fn redirect_uri(&self) -> &str {
+        &self.redirect_uri
+    }
+
+    /// Whether `host`, as a Host field has it, is the authorization server.
+    pub fn is_own_host(&self, host: &str) -> bool {
+        self.own_hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
+    }
+
+    /// Whether `origin`, as an Origin field has it, is the authorization server's. `null` is not.
+    pub fn is_own_origin(&self, origin: &[u8]) -> bool {
+        let host = std::str::from_utf8(origin).ok().and_then(|origin| origin.strip_prefix("http://"));
+        host.is_some_and(|host| self.is_own_host(host))
+    }
+}
+
+/// The names of a server bound to `bind`; never empty.
+fn names(bind: Option<IpAddr>) -> Vec<String> {
+    let literal = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    };
+    let localhost = "localhost".to_owned();
+    match bind {
+        Some(address) if address.is_loopback() => vec![localhost, literal(address)],
+        Some(address) if !address.is_unspecified() => vec![literal(address)],
+        _ => vec![localhost, "127.0.0.1".to_owned(), "[::1]".to_owned()],
+    }
+}
+
+/// `name:port`, or the name alone where the port is http's own: so browsers write it.
+fn authority(name: &str, port: u16) -> String {
+    match port {
+        80 => name.to_owned(),
+        port => format!("{name}:{port}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_follow_from_the_address_and_the_port() {
+        let check = |bind: &str, port, origin: &str, own: &[&str], foreign: &[&str]| {
+            let site = Site::new(bind.parse().ok(), 4000, port);
+            assert_eq!(site.authorization_server(), origin);
+            own.iter().for_each(|host| assert!(site.is_own_host(host), "{bind}: {host}"));
+            foreign.iter().for_each(|host| assert!(!site.is_own_host(host), "{bind}: {host}"));
+        };
+        check(
+            "",
+            3001,
+            "http://localhost:3001",
+            &["localhost:3001", "LOCALHOST:3001", "127.0.0.1:3001", "[::1]:3001"],
+            &["localhost", "localhost:3000", "rebound.example:3001", "", "127.0.0.2:3001", "localhost:3001 "],
+        );
+        check("127.0.0.1", 80, "http://localhost", &["localhost", "localhost:80", "127.0.0.1"], &["[::1]"]);
+        check("0.0.0.0", 3001, "http://localhost:3001", &["127.0.0.1:3001"], &["0.0.0.0:3001"]);
+        check("192.0.2.7", 3001, "http://192.0.2.7:3001", &["192.0.2.7:3001"], &["localhost:3001"]);
+        check("2001:db8::7", 3001, "http://[2001:db8::7]:3001", &["[2001:DB8::7]:3001"], &["[::1]:3001"]);
+    }
+
+    #[test]
+    fn only_its_own_origin_is_its_own() {
+        let site = Site::new(None, 3000, 3001);
+        assert_eq!(site.redirect_uri(), "http://localhost:3000/oauth-callback.html");
+        assert!(site.is_own_origin(b"http://localhost:3001"));
+        assert!(site.is_own_origin(b"http://127.0.0.1:3001"));
+        for origin in ["null", "", "https://localhost:3001", "http://localhost:3000", "http://localhost:3001/"]
+        {
+            assert!(!site.is_own_origin(origin.as_bytes()), "{origin}");
+        }
+        assert!(!site.is_own_origin(b"http://localhost:3001\xff"));
+    }
+}
