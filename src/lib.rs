@@ -5,6 +5,7 @@
 pub mod config;
 pub mod http;
 pub mod log;
+pub mod net;
 pub mod oauth;
 pub mod routes;
 pub mod store;

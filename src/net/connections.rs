@@ -1,0 +1,178 @@
+//! The open connections: for each a socket, the state of its conversation, and what is known of readiness.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::time::Instant;
+
+use mio::event::Event as Readiness;
+use mio::net::TcpStream;
+
+use super::Turn;
+use crate::http::connection::{Connection, Event, Want};
+use crate::routes::Role;
+
+/// How often one connection may read in one turn of the loop before others have theirs.
+const READS_PER_TURN_MAX: usize = 4;
+
+/// On Linux a read that fills less than its buffer has taken all there was, and whatever comes later makes a
+/// new event (epoll(7)); asking again would only be told that there is nothing. Elsewhere mio wants to hear
+/// exactly that before it reports anything new.
+const SHORT_READ_IS_LAST: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// A socket and the conversation over it.
+pub(super) struct Link {
+    role: Role,
+    socket: TcpStream,
+    conversation: Connection,
+    /// What the last event said and no system call has contradicted since.
+    readable: bool,
+    writable: bool,
+    /// The client's end has arrived, though bytes may stand before it.
+    read_closed: bool,
+}
+
+/// What became of a connection in a turn.
+pub(super) enum Driven {
+    /// It waits for the world.
+    Waiting,
+    /// It could go on, but has had its share of this turn.
+    Unfinished,
+    /// It is over.
+    Closed,
+}
+
+impl Link {
+    pub(super) fn new(role: Role, socket: TcpStream, conversation: Connection) -> Link {
+        Link { role, socket, conversation, readable: false, writable: true, read_closed: false }
+    }
+
+    pub(super) fn socket(&mut self) -> &mut TcpStream {
+        &mut self.socket
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.conversation.deadline()
+    }
+
+    pub(super) fn expire(&mut self, now: Instant) {
+        self.conversation.expire(now);
+    }
+
+    /// Takes note of an event. An error is learnt from the call that it makes fail.
+    pub(super) fn note(&mut self, readiness: &Readiness) {
+        self.read_closed |= readiness.is_read_closed();
+        self.readable |= readiness.is_readable() || readiness.is_read_closed() || readiness.is_error();
+        self.writable |= readiness.is_writable() || readiness.is_write_closed() || readiness.is_error();
+    }
+
+    /// Goes on until the connection waits for something: every request that is there is answered before the
+    /// answers are written, and every answer is written before more is read.
+    pub(super) fn drive(&mut self, turn: &mut Turn) -> Driven {
+        let mut reads = 0;
+        loop {
+            self.answer_all(turn);
+            let result = match self.conversation.wants() {
+                Want::Read if self.readable && reads == READS_PER_TURN_MAX => return Driven::Unfinished,
+                Want::Read if self.readable => {
+                    reads += 1;
+                    self.read(turn)
+                }
+                Want::Write if self.writable => self.write(turn.now),
+                Want::Shutdown => self.shut(turn.now),
+                Want::Close => return Driven::Closed,
+                Want::Read | Want::Write | Want::Answer => return Driven::Waiting,
+            };
+            // The peer is gone, or the machine has no memory for the socket: there is nobody to answer.
+            if result.is_err() {
+                return Driven::Closed;
+            }
+        }
+    }
+
+    fn answer_all(&mut self, turn: &mut Turn) {
+        loop {
+            let response = match self.conversation.step(turn.now) {
+                Event::Nothing => return,
+                Event::Request(request) => turn.answer(self.role, &request),
+                Event::Refused(refusal, request) => turn.refuse(self.role, refusal, request.as_ref()),
+            };
+            self.conversation.respond(&response, turn.date, turn.now);
+        }
+    }
+
+    fn read(&mut self, turn: &mut Turn) -> io::Result<()> {
+        match self.socket.read(turn.scratch) {
+            Ok(0) => {
+                self.readable = false;
+                self.conversation.receive_end();
+            }
+            Ok(count) => {
+                let is_last = SHORT_READ_IS_LAST && count < turn.scratch.len() && !self.read_closed;
+                self.readable = !is_last;
+                self.conversation.receive(&turn.scratch[..count], turn.now);
+            }
+            Err(error) => self.readable = may_try_again(error)?,
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, now: Instant) -> io::Result<()> {
+        match self.socket.write(self.conversation.outgoing()) {
+            Ok(count) => self.conversation.sent(count, now),
+            Err(error) => self.writable = may_try_again(error)?,
+        }
+        Ok(())
+    }
+
+    fn shut(&mut self, now: Instant) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)?;
+        self.conversation.shut(now);
+        Ok(())
+    }
+}
+
+/// Whether to try at once (a signal came between) or at the next event; any other error is passed on.
+fn may_try_again(error: io::Error) -> io::Result<bool> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Ok(false),
+        io::ErrorKind::Interrupted => Ok(true),
+        _ => Err(error),
+    }
+}
+
+/// The connections by slot. Slots are used again, the last freed first, so their number is that of the most
+/// connections that were ever open at once.
+#[derive(Default)]
+pub(super) struct Connections {
+    slots: Vec<Option<Link>>,
+    free: Vec<usize>,
+}
+
+impl Connections {
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    pub(super) fn at(&mut self, slot: usize) -> Option<&mut Link> {
+        self.slots.get_mut(slot)?.as_mut()
+    }
+
+    /// The slot that the next connection will have.
+    pub(super) fn next_slot(&self) -> usize {
+        self.free.last().copied().unwrap_or(self.slots.len())
+    }
+
+    /// Puts a connection into [`Connections::next_slot`].
+    pub(super) fn insert(&mut self, link: Link) {
+        match self.free.pop() {
+            Some(slot) => self.slots[slot] = Some(link),
+            None => self.slots.push(Some(link)),
+        }
+    }
+
+    pub(super) fn remove(&mut self, slot: usize) -> Option<Link> {
+        let link = self.slots.get_mut(slot)?.take()?;
+        self.free.push(slot);
+        Some(link)
+    }
+}
