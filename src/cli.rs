@@ -1,0 +1,177 @@
+//! The command line: words to a [`Config`], and every way to get it wrong to one line that says what would do.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+use lexopt::prelude::*;
+
+use crate::config::{Config, ConfigError};
+
+/// What the program was asked to do.
+#[derive(Debug)]
+pub enum Command {
+    /// To serve.
+    Run(Box<Config>),
+    /// To say how it is used.
+    Help,
+    /// To say which version it is.
+    Version,
+}
+
+/// The text of `--help`.
+pub const HELP: &str = "\
+A small, strict OAuth authorization server from the socket up, made to be read.
+
+Usage: oauth-from-scratch [FLAGS]
+
+Serves a client app and an authorization server. Open the client app's address in a
+browser, press its button, authorize it in the dialog, and read the secret answer.
+
+Flags:
+  --client-port PORT  the client app's port; 0 picks a free one [default: 3000]
+  --auth-port PORT    the authorization server's port; 0 picks a free one [default: 3001]
+  --bind ADDRESS      the IP address to listen on [default: 127.0.0.1 and ::1]
+  --www DIR           read the pages from DIR at each request, to edit and reload them
+                      [default: the pages in the program]
+  --help              print this text
+  --version           print the version
+";
+
+/// A command line that cannot be followed; it prints as one line with the remedy.
+#[derive(Debug, PartialEq, Eq)]
+pub enum CliError {
+    /// There is no such flag, or a word stands where none belongs.
+    Unknown(String),
+    /// The flag has no value.
+    ValueMissing(String),
+    /// The flag has a value, and takes none.
+    ValueUnwanted(String),
+    /// The flag's value is not of its kind.
+    BadValue {
+        /// The flag.
+        flag: &'static str,
+        /// What was given.
+        value: String,
+        /// What would do.
+        wanted: &'static str,
+    },
+    /// The values do not go together.
+    Config(ConfigError),
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CliError::Unknown(word) => write!(f, "there is no flag {word:?}; --help lists those there are"),
+            CliError::ValueMissing(flag) => write!(f, "{flag} needs a value; --help shows which"),
+            CliError::ValueUnwanted(flag) => write!(f, "{flag} takes no value; leave it out"),
+            CliError::BadValue { flag, value, wanted } => write!(f, "{flag} {value:?} is not {wanted}"),
+            CliError::Config(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CliError {}
+
+impl From<lexopt::Error> for CliError {
+    fn from(error: lexopt::Error) -> CliError {
+        match error {
+            lexopt::Error::MissingValue { option } => CliError::ValueMissing(option.unwrap_or_default()),
+            lexopt::Error::UnexpectedValue { option, .. } => CliError::ValueUnwanted(option),
+            other => CliError::Unknown(other.to_string()),
+        }
+    }
+}
+
+/// Reads the words after the program's name.
+///
+/// # Errors
+/// The first word that cannot be followed.
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliError> {
+    let mut config = Box::<Config>::default();
+    let mut instead = None;
+    let mut parser = lexopt::Parser::from_args(words);
+    while let Some(word) = parser.next()? {
+        match word {
+            Long("client-port") => config.client_port = port("--client-port", parser.value()?)?,
+            Long("auth-port") => config.auth_port = port("--auth-port", parser.value()?)?,
+            Long("bind") => {
+                let wanted = "an IP address, such as 127.0.0.1 or ::1";
+                config.bind = Some(read("--bind", parser.value()?, wanted)?);
+            }
+            Long("www") => config.www = Some(PathBuf::from(parser.value()?)),
+            Long("help") | Short('h') => instead = Some(Command::Help),
+            Long("version") | Short('V') => instead = Some(Command::Version),
+            Long(flag) => return Err(CliError::Unknown(format!("--{flag}"))),
+            Short(flag) => return Err(CliError::Unknown(format!("-{flag}"))),
+            Value(word) => return Err(CliError::Unknown(word.to_string_lossy().into_owned())),
+        }
+    }
+    match instead {
+        Some(command) => Ok(command),
+        None => config.check().map(|()| Command::Run(config)).map_err(CliError::Config),
+    }
+}
+
+fn port(flag: &'static str, value: OsString) -> Result<u16, CliError> {
+    let wanted = "a port; give a number from 0 to 65535, where 0 picks a free one";
+    // Rust's parser would take a sign.
+    match value.to_string_lossy().starts_with('+') {
+        true => Err(CliError::BadValue { flag, value: value.to_string_lossy().into_owned(), wanted }),
+        false => read(flag, value, wanted),
+    }
+}
+
+fn read<T: std::str::FromStr>(
+    flag: &'static str,
+    value: OsString,
+    wanted: &'static str,
+) -> Result<T, CliError> {
+    let value = value.to_string_lossy();
+    value.parse().map_err(|_| CliError::BadValue { flag, value: value.into_owned(), wanted })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_words(words: &str) -> Result<Command, CliError> {
+        parse(words.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn flags_become_a_configuration() {
+        let Ok(Command::Run(config)) = parse_words("--client-port 0 --auth-port=4001 --bind ::1 --www pages")
+        else {
+            panic!("a command to run");
+        };
+        assert_eq!((config.client_port, config.auth_port), (0, 4001));
+        assert_eq!(config.bind, Some("::1".parse().unwrap()));
+        assert_eq!(config.www, Some(PathBuf::from("pages")));
+        assert!(matches!(parse_words("--help"), Ok(Command::Help)));
+        assert!(matches!(parse_words("--version"), Ok(Command::Version)));
+    }
+
+    #[test]
+    fn a_command_line_that_cannot_be_followed_is_refused_in_one_line() {
+        let check = |words: &str, message: &str| {
+            assert_eq!(parse_words(words).map(|_| ()).unwrap_err().to_string(), message, "{words}");
+        };
+        const PORT: &str = "is not a port; give a number from 0 to 65535, where 0 picks a free one";
+        check("--prot 1", "there is no flag \"--prot\"; --help lists those there are");
+        check("-x", "there is no flag \"-x\"; --help lists those there are");
+        check("start", "there is no flag \"start\"; --help lists those there are");
+        check("--auth-port", "--auth-port needs a value; --help shows which");
+        check("--help=yes", "--help takes no value; leave it out");
+        check("--client-port http", &format!("--client-port \"http\" {PORT}"));
+        check("--client-port 65536", &format!("--client-port \"65536\" {PORT}"));
+        check("--auth-port -1", &format!("--auth-port \"-1\" {PORT}"));
+        check("--auth-port +1", &format!("--auth-port \"+1\" {PORT}"));
+        check("--bind localhost", "--bind \"localhost\" is not an IP address, such as 127.0.0.1 or ::1");
+        check(
+            "--client-port 4000 --auth-port 4000",
+            "--client-port and --auth-port are both 4000; give each server a port of its own",
+        );
+    }
+}
