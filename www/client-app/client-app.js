@@ -1,127 +1,171 @@
-// The client app: a button, a dialog, a code, a token, the answer.
+// The client app's side of the flow: popup → code → access token → secret answer.
 
-import { NoAnswer, openDialog } from "./popup.js";
+import { openPopup, PopupError } from './popup.js';
 
 const { clientApp, authorizationServer, redirectUri } = document.body.dataset;
-const main = document.querySelector("main");
-const start = document.getElementById("start");
 
-// The popup's return is readable on one origin only, the redirect URI's. 127.0.0.1 and localhost are the same
-// machine and two origins, so whoever came by another name is led to that one.
-if (location.origin === clientApp) {
-  start.addEventListener("click", run);
-} else {
-  location.replace(clientApp + location.pathname + location.search);
-}
+const main = document.querySelector('main');
+const button = document.querySelector('#start');
+const status = document.querySelector('#status');
+const answer = document.querySelector('#answer');
+const steps = document.querySelectorAll('.steps li');
 
-/** A failure that the page can put into words. */
+/** Something that went wrong, in words for the person at the page. */
 class Failure extends Error {}
 
-/** The whole flow, one step after the other; a failure ends it and is shown where it happened. */
-async function run() {
-  reset();
-  let step;
-  const begin = (name, state, words) => {
-    if (step) mark(step, "done");
-    step = name;
-    mark(step, "now");
-    say(state, words);
-  };
-  try {
-    begin("step-authorize", "waiting", "Waiting for your decision in the dialog…");
-    const code = await authorize();
-    begin("step-token", "exchanging", "Trading the code for an access token…");
-    const token = await requestToken(code);
-    begin("step-secure", "exchanging", "Asking for the answer…");
-    const answer = await requestAnswer(token);
-    mark(step, "done");
-    say("done", "Done.");
-    document.getElementById("answer").textContent = `The secret answer is ${answer}`;
-  } catch (error) {
-    if (!(error instanceof Failure)) console.error(error);
-    mark(step, "failed");
-    say("failed", error instanceof Failure ? error.message : "Something in this page went wrong; its console says what.");
-  } finally {
-    start.disabled = false;
-    start.textContent = "Try again";
+// The popup can be read only from the very origin it returns to, and to a browser
+// localhost and 127.0.0.1 are two origins. So begin at the right one.
+if (location.origin !== new URL(clientApp).origin) {
+  location.replace(clientApp + location.pathname + location.search);
+} else {
+  button.addEventListener('click', onClick);
+}
+
+// The flow -------------------------------------------------------------------
+
+let popup;
+
+function onClick() {
+  switch (main.dataset.state) {
+    case 'waiting': return popup.focus();
+    case 'exchanging': return;
+    default: return run();
   }
 }
 
-/** Step 1: the dialog, and the code that it comes back with. */
-async function authorize() {
+async function run() {
+  let current = 0;
+  answer.hidden = true;
+  steps.forEach((_, step) => mark(step, 'todo'));
+
+  try {
+    mark(0, 'doing');
+    show('waiting', 'Waiting for you to authorize the app in the popup…', 'Show the popup');
+    const code = await getCode();
+    mark(0, 'done', `code ${shorten(code)}`);
+
+    mark(current = 1, 'doing');
+    show('exchanging', 'Trading the code for an access token…', 'One moment…');
+    const token = await getToken(code);
+    mark(1, 'done', `token ${shorten(token)}`);
+
+    mark(current = 2, 'doing');
+    show('exchanging', 'Asking for the secret answer…', 'One moment…');
+    const secret = await getAnswer(token);
+    mark(2, 'done', `answer ${secret}`);
+
+    answer.textContent = `The secret answer is ${secret}`;
+    answer.hidden = false;
+    show('done', 'Done: three requests, one answer.', 'Start again');
+  } catch (error) {
+    mark(current, 'failed');
+    const words = error instanceof Failure ? error.message : `Something unexpected happened (${error}).`;
+    show('failed', words, 'Try again');
+  }
+}
+
+/** Step 1: the person says yes in the popup, which comes back with a code. */
+async function getCode() {
+  // The browser allows a popup only as part of the click: no `await` before this.
+  popup = openPopup(`${authorizationServer}/oauth-dialog.html`, redirectUri);
+
   let query;
   try {
-    query = await openDialog(`${authorizationServer}/oauth-dialog.html`, redirectUri);
+    query = await popup.query;
   } catch (error) {
-    if (!(error instanceof NoAnswer)) throw error;
-    throw new Failure(
-      error.reason === "blocked"
-        ? "The browser blocked the dialog. Allow popups for this page and try again."
-        : "The dialog was closed before you decided.",
-    );
+    if (!(error instanceof PopupError)) throw error;
+    throw new Failure(error.reason === 'blocked'
+      ? 'The browser blocked the popup. Allow popups for this page, then try again.'
+      : 'The popup was closed before you authorized the app. If it could not load its page, '
+        + `check that the authorization server is running at ${authorizationServer}.`);
   }
-  if (query.get("error") === "access_denied") throw new Failure("You did not authorize the app.");
-  if (query.has("error")) {
-    const details = [query.get("error"), query.get("error_description")].filter(Boolean).join(": ");
-    throw new Failure(`The authorization server refused (${details}).`);
+
+  const error = query.get('error');
+  if (error === 'access_denied') throw new Failure('You did not authorize the app.');
+  if (error) {
+    const description = query.get('error_description');
+    throw new Failure(`The authorization server refused: ${error}${description ? ` (${description})` : ''}.`);
   }
-  const code = query.get("code");
-  if (!code) throw new Failure("The dialog came back without a code.");
+
+  const code = query.get('code');
+  if (!code) throw new Failure('The popup came back without a code.');
   return code;
 }
 
-/** Step 2: the code for an access token. The JSON makes the browser ask first: a preflight. */
-async function requestToken(code) {
-  const answer = await request("the access token", "/token", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
+/** Step 2: the code, good for one use, buys an access token. */
+async function getToken(code) {
+  const reply = await request('/token', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ code }),
   });
-  if (typeof answer.access_token !== "string") throw new Failure("The answer to the code holds no access token.");
-  return answer.access_token;
+  const token = reply?.access_token;
+  // Only printable ASCII can travel in the header of the next step.
+  if (typeof token !== 'string' || !/^[!-~]+$/.test(token)) {
+    throw new Failure('POST /token was answered without a usable access_token.');
+  }
+  return token;
 }
 
-/** Step 3: the answer for the token. */
-async function requestAnswer(token) {
-  const answer = await request("the answer", "/secure", { headers: { authorization: token } });
-  if (answer.answer === undefined) throw new Failure("The secure endpoint's answer holds no answer.");
-  return answer.answer;
+/** Step 3: the access token opens the protected resource. */
+async function getAnswer(token) {
+  const reply = await request('/secure', { headers: { Authorization: token } });
+  if (typeof reply?.answer !== 'number') {
+    throw new Failure('GET /secure was answered without an answer.');
+  }
+  return reply.answer;
 }
 
-/** Sends a request to the authorization server and gives the JSON of its answer. */
-async function request(what, path, options) {
-  let response;
+/** One request to the authorization server: its JSON, or a Failure that says what to check. */
+async function request(path, options) {
+  const what = `${options.method ?? 'GET'} ${path}`;
+
+  let response, text;
   try {
-    response = await fetch(authorizationServer + path, { ...options, cache: "no-store", credentials: "omit" });
+    response = await fetch(authorizationServer + path, {
+      ...options,
+      cache: 'no-store',
+      credentials: 'omit',
+      signal: AbortSignal.timeout(10_000),
+    });
+    text = await response.text();
   } catch {
-    throw new Failure(`The request for ${what} did not reach ${authorizationServer}. Is the server running?`);
+    throw new Failure(`${what} got no answer. Is the authorization server running at ${authorizationServer}, `
+      + `and does it allow requests from ${clientApp}?`);
   }
-  let json;
+
+  let reply;
   try {
-    json = await response.json();
+    reply = JSON.parse(text);
   } catch {
-    throw new Failure(`The request for ${what} was answered with ${response.status}, and not in JSON.`);
+    // Not JSON: `reply` stays undefined.
   }
-  if (!response.ok) throw new Failure(`The request for ${what} was refused: ${json?.message ?? response.status}.`);
-  return json ?? {};
-}
 
-function reset() {
-  start.disabled = true;
-  document.getElementById("answer").textContent = "";
-  for (const step of document.querySelectorAll(".steps li")) {
-    step.className = "";
-    step.removeAttribute("aria-current");
+  if (!response.ok) {
+    const reason = reply?.message ?? reply?.error_description ?? reply?.error;
+    throw new Failure(`${what} was refused with status ${response.status}${reason ? `: ${reason}` : '.'}`);
   }
+  if (reply === undefined) throw new Failure(`${what} was answered with something that is not JSON.`);
+  return reply;
 }
 
-function mark(id, state) {
-  const step = document.getElementById(id);
-  step.className = state;
-  step.toggleAttribute("aria-current", state === "now");
-}
+// The page -------------------------------------------------------------------
 
-function say(state, words) {
+function show(state, words, label) {
   main.dataset.state = state;
-  document.getElementById("status").textContent = words;
+  status.textContent = words;
+  button.textContent = label;
+  button.setAttribute('aria-disabled', state === 'exchanging');
+  // On a small screen the outcome may be below the edge.
+  (answer.hidden ? status : answer).scrollIntoView({ block: 'nearest' });
+}
+
+function mark(step, state, got = '') {
+  steps[step].dataset.step = state;
+  steps[step].querySelector('.got').textContent = got && `→ ${got}`;
+}
+
+/** Enough of a secret to recognise it, too little to use it. */
+function shorten(secret) {
+  return secret.length >= 16 ? `${secret.slice(0, 4)}…` : '…';
 }

@@ -1,61 +1,64 @@
-// A dialog of another origin in a popup, and what it comes back with.
-//
-// While the popup shows another origin's page, the browser lets this page know nothing of it but whether it is
-// closed. When it has come back to our own origin, its address can be read, and in it what the dialog answers.
+// A popup that goes abroad and comes home with an answer in its address.
 
-const WIDTH = 480;
-const HEIGHT = 600;
-const LOOK_EVERY_MS = 100;
-
-/** Why a dialog gave no answer; `reason` is "blocked" or "closed". */
-export class NoAnswer extends Error {
+export class PopupError extends Error {
+  /** @param {'blocked' | 'closed'} reason */
   constructor(reason) {
-    super(reason);
+    super(`popup ${reason}`);
     this.reason = reason;
   }
 }
 
 /**
- * Opens `url` in a centred popup and waits until it has come back to `redirectUri`, a page of this origin.
- * Gives the query that it came back with. Throws NoAnswer when the popup was blocked, or closed before that.
+ * Opens `url` in a popup and waits until it arrives at `redirectUri`.
+ *
+ * `query` resolves with the URLSearchParams the popup came back with, or rejects
+ * with a PopupError. `focus()` brings the popup to the front again.
  */
-export function openDialog(url, redirectUri) {
-  const popup = window.open(url, "oauth-dialog", centred());
-  if (!popup) return Promise.reject(new NoAnswer("blocked"));
-  popup.focus();
+export function openPopup(url, redirectUri) {
+  // '_blank', as a name would reuse an older popup, and for a moment we would
+  // still read that one's old address.
+  const popup = window.open(url, '_blank', centred(480, 560));
+  return {
+    query: popup ? waitFor(popup, new URL(redirectUri)) : Promise.reject(new PopupError('blocked')),
+    focus: () => popup?.focus(),
+  };
+}
+
+function waitFor(popup, home) {
   return new Promise((resolve, reject) => {
+    // If this page goes away, nobody waits for the popup any more.
+    const leave = () => popup.close();
+    window.addEventListener('pagehide', leave);
+
+    // No event tells us where another window is, so we look now and then.
     const timer = setInterval(() => {
-      if (popup.closed) {
-        clearInterval(timer);
-        reject(new NoAnswer("closed"));
-        return;
-      }
-      const query = queryOf(popup, redirectUri);
-      if (query) {
-        clearInterval(timer);
-        popup.close();
-        resolve(query);
-      }
-    }, LOOK_EVERY_MS);
+      const query = queryAt(popup, home);
+      if (!query && !popup.closed) return;
+
+      clearInterval(timer);
+      window.removeEventListener('pagehide', leave);
+      popup.close();
+      if (query) resolve(query);
+      else reject(new PopupError('closed'));
+    }, 100);
   });
 }
 
-/** The query with which the popup is at the redirect URI; undefined while it is elsewhere. */
-function queryOf(popup, redirectUri) {
-  let address;
+/** The popup's query if it is at `home`, else null. */
+function queryAt(popup, home) {
   try {
-    address = popup.location.href;
+    const here = new URL(popup.location.href);
+    const isHome = here.origin === home.origin && here.pathname === home.pathname;
+    return isHome ? here.searchParams : null;
   } catch {
-    return undefined; // Another origin's page: the browser tells nothing of it.
+    // The same-origin policy: a page of another origin does not tell its address.
+    return null;
   }
-  if (!address || address === "about:blank") return undefined;
-  const at = new URL(address);
-  return at.origin + at.pathname === redirectUri ? at.searchParams : undefined;
 }
 
-/** Where on the screen: in the middle of this window, wherever that is. */
-function centred() {
-  const left = Math.round(window.screenX + Math.max(0, (window.outerWidth - WIDTH) / 2));
-  const top = Math.round(window.screenY + Math.max(0, (window.outerHeight - HEIGHT) / 2));
-  return `popup,width=${WIDTH},height=${HEIGHT},left=${left},top=${top}`;
+/** Window features for a popup centred on this window, on whichever screen it is. */
+function centred(width, height) {
+  const left = Math.round(window.screenX + (window.outerWidth - width) / 2);
+  const top = Math.round(window.screenY + (window.outerHeight - height) / 2);
+  return `popup,width=${width},height=${height},left=${left},top=${top}`;
 }
