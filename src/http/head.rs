@@ -457,7 +457,6 @@ fn refuse_syntax(error: httparse::Error, bytes: &[u8]) -> Refusal {
     match error {
         httparse::Error::HeaderName => Refusal::bad("a field line's name is malformed"),
         httparse::Error::HeaderValue => Refusal::bad("a field line's value holds a control byte"),
-        httparse::Error::NewLine => Refusal::bad("a line does not end in CRLF"),
         httparse::Error::Version if names_other_major_version(bytes) => {
             Refusal::new(Status::HttpVersionNotSupported, "the HTTP version is not 1.x")
         }
