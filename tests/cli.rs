@@ -1,0 +1,170 @@
+//! The program itself: what it prints, how it refuses, and what it does when descriptors run out.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_oauth-from-scratch");
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// The running program, until it is dropped.
+struct Program {
+    child: Child,
+    client_app: String,
+    authorization_server: String,
+}
+
+impl Program {
+    fn start(command: &mut Command) -> Program {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut origin = |name: &str| {
+            let line = lines.next().expect("a line").expect("text");
+            line.strip_prefix(name).unwrap_or_else(|| panic!("{name}: {line}")).trim().to_owned()
+        };
+        let (client_app, authorization_server) = (origin("client app"), origin("authorization server"));
+        let next = lines.next().expect("a line").expect("text");
+        assert!(next.contains("Open the client app in a browser"), "it says what to do next: {next}");
+        Program { child, client_app, authorization_server }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let port = self.authorization_server.rsplit(':').next().unwrap();
+        let socket = TcpStream::connect(format!("127.0.0.1:{port}")).expect("the server listens");
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the program to its end, which must come at once, and gives its status and both outputs.
+fn run(words: &[&str]) -> (i32, String, String) {
+    let output = Command::new(PROGRAM).args(words).output().expect("the program starts");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status.code().expect("an exit status"), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn help_and_version_are_printed_and_name_every_flag() {
+    let (status, help, errors) = run(&["--help"]);
+    assert_eq!((status, errors.as_str()), (0, ""));
+    for flag in ["--client-port", "--auth-port", "--bind", "--www", "--help", "--version"] {
+        assert!(help.contains(flag), "{flag}");
+    }
+    let version = format!("oauth-from-scratch {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(&["--version"]), (0, version, String::new()));
+}
+
+#[test]
+fn a_command_line_that_cannot_be_followed_ends_in_one_line_and_status_2() {
+    for (words, names) in [
+        (&["--prot", "1"][..], "--prot"),
+        (&["--client-port", "x"], "--client-port"),
+        (&["--auth-port"], "--auth-port"),
+        (&["--bind", "nowhere"], "--bind"),
+        (&["extra"], "extra"),
+    ] {
+        let (status, output, errors) = run(words);
+        assert_eq!((status, output.as_str()), (2, ""), "{words:?}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        assert!(errors.starts_with("oauth-from-scratch: ") && errors.contains(names), "{errors}");
+    }
+}
+
+#[test]
+fn a_taken_port_is_named_with_the_flag_that_changes_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (flag, other, server) in [
+        ("--client-port", "--auth-port", "client app"),
+        ("--auth-port", "--client-port", "authorization server"),
+    ] {
+        let (status, output, errors) = run(&[flag, &port, other, "0"]);
+        assert_eq!((status, output.as_str()), (1, ""));
+        assert_eq!(
+            errors,
+            format!(
+                "oauth-from-scratch: port {port} on 127.0.0.1, for the {server}, is taken by another program; stop \
+                 that program, or choose another port with {flag} PORT (0 picks a free one)\n"
+            )
+        );
+    }
+}
+
+#[test]
+fn an_address_or_a_folder_that_is_not_there_is_named() {
+    let ports = ["--client-port", "0", "--auth-port", "0"];
+    let (status, _, errors) = run(&[&ports[..], &["--bind", "192.0.2.1"]].concat());
+    assert_eq!(status, 1);
+    assert!(
+        errors.contains("192.0.2.1 is not an address of this machine; give --bind one that is"),
+        "{errors}"
+    );
+    let (status, _, errors) = run(&[&ports[..], &["--www", "no-such-folder"]].concat());
+    assert_eq!((status, errors.lines().count()), (1, 1));
+    assert!(errors.contains("--www no-such-folder: client-app/index.html cannot be read"), "{errors}");
+}
+
+#[test]
+fn the_program_serves_from_any_folder_and_prints_the_ports_it_chose() {
+    let mut command = Command::new(PROGRAM);
+    let program = Program::start(
+        command.args(["--client-port", "0", "--auth-port", "0"]).current_dir(std::env::temp_dir()),
+    );
+    assert!(program.client_app.starts_with("http://localhost:"), "{}", program.client_app);
+    let mut socket = program.connect();
+    socket.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.contains(&program.client_app), "the page leads to the port that was chosen");
+}
+
+#[test]
+fn a_server_bound_to_one_address_goes_by_it() {
+    let mut command = Command::new(PROGRAM);
+    let program =
+        Program::start(command.args(["--client-port", "0", "--auth-port", "0", "--bind", "127.0.0.1"]));
+    assert!(program.authorization_server.starts_with("http://localhost:"));
+}
+
+/// Running out of descriptors pauses accepting: those who are in are served, those who wait come in as soon as
+/// someone leaves, and the loop does not spin meanwhile: it says so once for each time it tried.
+#[cfg(target_os = "linux")]
+#[test]
+fn running_out_of_descriptors_pauses_accepting() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 32; exec \"$0\" --client-port 0 --auth-port 0", PROGRAM]);
+    let mut program = Program::start(&mut command);
+    let begin = Instant::now();
+    let answer_to = |socket: &mut TcpStream| {
+        let mut bytes = [0; 16];
+        socket.read_exact(&mut bytes).expect("an answer");
+        assert_eq!(&bytes, b"HTTP/1.1 200 OK\r");
+    };
+    let mut sockets: Vec<TcpStream> = (0..60).map(|_| program.connect()).collect();
+    for socket in &mut sockets {
+        socket.write_all(GET).unwrap();
+    }
+    answer_to(&mut sockets[0]);
+    // Each that leaves lets one in; the last can only have come in after most of the others have left.
+    for mut socket in sockets.drain(..59) {
+        let _ = socket.read(&mut [0; 16]);
+    }
+    answer_to(&mut sockets[0]);
+    let paused_at_most = begin.elapsed().as_millis() / 100 + 2 + 60;
+    program.child.kill().unwrap();
+    let mut errors = String::new();
+    program.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    let pauses = errors.lines().filter(|line| line.starts_with("accepting pauses with ")).count();
+    assert!(pauses >= 1, "the limit was reached: {errors}");
+    assert!((pauses as u128) <= paused_at_most, "{pauses} tries in {:?}", begin.elapsed());
+}
