@@ -1,4 +1,22 @@
 //! A small, strict OAuth authorization server from the socket up, made to be read.
+//!
+//! The layers, each of which uses those below it and none above; a test, `tests/tidy.rs`, holds them to it:
+//!
+//! ```text
+//! main ── cli, config            what to run
+//!  └─ net                        sockets <-> bytes: the mio loop, deadlines, buffers; alone in naming mio
+//!      └─ routes                 one file per endpoint: request -> transition -> response
+//!          ├─ http               bytes <-> messages: no socket, no clock, no OAuth
+//!          ├─ oauth              the rules, pure: no socket, no clock, no dice, no HTTP
+//!          └─ store              where grants live; applies the rules' transitions
+//! system                         the only clock and the only dice, behind a trait
+//! log                            lines on standard error, which nobody waits for
+//! ```
+//!
+//! To read it in an afternoon: [`oauth`] is the shortest and says what all of it is for; then [`routes`], one
+//! endpoint after the other; [`http`], beginning with the drawing at its top; [`net`], beginning with
+//! `Server::turn`; and last what holds them together, [`config`], [`system`] and `main.rs`. The walkthrough in
+//! `docs` goes the same way with more words.
 
 #![forbid(unsafe_code)]
 

@@ -205,10 +205,14 @@ fn the_dialog_cannot_be_framed() {
 }
 
 /// Pictures of every page in light and dark and on a phone, for a person to look at and for the README. They are
-/// kept where `SCREENSHOTS` says; without it they are taken and thrown away.
+/// kept where `SCREENSHOTS` says, and show the default ports; without it they are taken and thrown away.
 #[test]
 fn pictures_of_the_pages_can_be_taken() {
-    let server = TestServer::start();
+    let server = TestServer::start_with(|config| {
+        if std::env::var_os("SCREENSHOTS").is_some() {
+            (config.client_port, config.auth_port) = (3000, 3001);
+        }
+    });
     let Some((browser, page)) = open("pictures_of_the_pages", &server, "localhost") else { return };
     let (client, auth) = (server.client_app.port(), server.authorization_server.port());
     let idle = picture(&browser, "client-app");
@@ -232,8 +236,12 @@ fn picture(browser: &Browser, name: &str) -> Vec<u8> {
     let mut first = Vec::new();
     for (kind, width, height) in [("", 900, 760), ("-phone", 360, 740)] {
         for colours in ["light", "dark"] {
-            let feature = json!([{"name": "prefers-color-scheme", "value": colours}]);
-            browser.devtools("Emulation.setEmulatedMedia", &json!({"features": feature}));
+            // Without motion, or the picture would show the colours on their way from one scheme to the other.
+            let features = json!([
+                {"name": "prefers-color-scheme", "value": colours},
+                {"name": "prefers-reduced-motion", "value": "reduce"},
+            ]);
+            browser.devtools("Emulation.setEmulatedMedia", &json!({"features": features}));
             let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
             browser.devtools("Emulation.setDeviceMetricsOverride", &size);
             let png = browser.screenshot();
