@@ -1,0 +1,264 @@
+//! What the documents quote is the source, what they show is what the server answers, and what they name is
+//! there.
+//!
+//! Quoted source stands in a fence ```` ```rust src/path.rs ````: its lines must stand in that file in that
+//! order, a line of `// ...` skipping some. An exchange stands in a fence ```` ```http ```` (or ```` ```http
+//! client-app ````): lines that begin with `> ` are sent, those with `< ` expected. `‹name›` in an answer takes
+//! down what stands there, and in a request puts it back.
+
+mod support;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::{Answer, Client, TestServer};
+
+/// A fenced block of a document: the words after the fence, the lines in it, and where it begins.
+struct Fence {
+    document: String,
+    line: usize,
+    info: String,
+    lines: Vec<String>,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The documents, by their path in the project: the README and all of docs.
+fn documents() -> Vec<(String, String)> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(root().join("docs"))
+        .expect("docs")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect();
+    paths.push(root().join("README.md"));
+    paths.sort();
+    let name =
+        |path: &Path| path.strip_prefix(root()).expect("below the root").to_string_lossy().replace('\\', "/");
+    paths.iter().map(|path| (name(path), fs::read_to_string(path).expect("text"))).collect()
+}
+
+fn fences() -> Vec<Fence> {
+    let mut fences = Vec::new();
+    for (document, text) in documents() {
+        let mut open: Option<Fence> = None;
+        for (index, line) in text.lines().enumerate() {
+            match (line.strip_prefix("```"), &mut open) {
+                (Some(info), None) => {
+                    let info = info.trim().to_owned();
+                    open = Some(Fence { document: document.clone(), line: index + 1, info, lines: Vec::new() });
+                }
+                (Some(_), Some(_)) => fences.extend(open.take()),
+                (None, Some(fence)) => fence.lines.push(line.to_owned()),
+                (None, None) => {}
+            }
+        }
+        assert!(open.is_none(), "{document}: a fence is not closed");
+    }
+    fences
+}
+
+/// Fails with the first line of `fence` that does not stand in `source` where it should.
+fn check_quote(fence: &Fence, source: &str) {
+    let source: Vec<&str> = source.lines().map(str::trim).collect();
+    let mut at = 0;
+    let mut may_skip = true;
+    for (offset, line) in fence.lines.iter().enumerate() {
+        let line = line.trim();
+        if line == "// ..." {
+            may_skip = true;
+            continue;
+        }
+        let place = format!("{}:{}", fence.document, fence.line + 1 + offset);
+        let found = match may_skip {
+            // A quote begins where all of its first stretch stands, not at the first line like its first.
+            true => (at..source.len()).find(|start| stretch_stands(fence, offset, &source[*start..])),
+            false => (source.get(at) == Some(&line)).then_some(at),
+        };
+        let expected = source.get(at).filter(|_| !may_skip).map(|line| format!("; there stands `{line}`"));
+        let Some(found) = found else {
+            panic!("{place}: `{line}` does not stand there in {}{}", fence.info, expected.unwrap_or_default());
+        };
+        at = found + 1;
+        may_skip = false;
+    }
+}
+
+/// Whether `source` begins with the lines of the fence from `offset` to the next that skips.
+fn stretch_stands(fence: &Fence, offset: usize, source: &[&str]) -> bool {
+    let stretch = fence.lines[offset..].iter().map(|line| line.trim()).take_while(|line| *line != "// ...");
+    // A drifted line within the stretch is reported by itself, so its first two lines decide.
+    stretch.take(2).zip(source.iter().chain(std::iter::repeat(&""))).all(|(quoted, line)| quoted == *line)
+}
+
+#[test]
+fn every_quoted_line_stands_in_the_source() {
+    let mut quotes = 0;
+    for fence in fences() {
+        let Some(path) = fence.info.strip_prefix("rust") else { continue };
+        let path = path.trim();
+        assert!(!path.is_empty(), "{}:{}: a quote must name its file", fence.document, fence.line);
+        let source = fs::read_to_string(root().join(path))
+            .unwrap_or_else(|error| panic!("{}:{}: {path}: {error}", fence.document, fence.line));
+        check_quote(&fence, &source);
+        quotes += 1;
+    }
+    assert!(quotes >= 12, "the walkthrough quotes the source: {quotes}");
+}
+
+#[test]
+#[should_panic(
+    expected = "docs/x.md:4: `let y = 3;` does not stand there in rust src/x.rs; there stands `let y = 2;`"
+)]
+fn a_drifted_quote_is_named_with_document_and_line() {
+    let lines = ["fn f() {", "let x = 1;", "let y = 3;"].map(str::to_owned).to_vec();
+    let fence = Fence { document: "docs/x.md".into(), line: 1, info: "rust src/x.rs".into(), lines };
+    check_quote(&fence, "fn f() {\n    let x = 1;\n    let y = 2;\n}\n");
+}
+
+/// The exchanges of one document share their captures and their server.
+struct Replay {
+    server: TestServer,
+    captures: HashMap<String, String>,
+}
+
+impl Replay {
+    fn new() -> Replay {
+        Replay { server: TestServer::start(), captures: HashMap::new() }
+    }
+
+    /// `text` with the test server's ports, and with what has been taken down so far.
+    fn fill(&self, text: &str) -> String {
+        let mut text = text
+            .replace("localhost:3000", &format!("localhost:{}", self.server.client_app.port()))
+            .replace("localhost:3001", &format!("localhost:{}", self.server.authorization_server.port()));
+        for (name, value) in &self.captures {
+            text = text.replace(&format!("‹{name}›"), value);
+        }
+        text
+    }
+
+    fn check(&mut self, fence: &Fence) {
+        let place = format!("{}:{}", fence.document, fence.line);
+        let request = self.fill(&lines_after(fence, '>').join("\r\n"));
+        let request = if request.contains("\r\n\r\n") { request } else { format!("{request}\r\n") };
+        let mut client = match fence.info.as_str() {
+            "http" => Client::connect(self.server.authorization_server),
+            "http client-app" => Client::connect(self.server.client_app),
+            other => panic!("{place}: no server is called {other:?}"),
+        };
+        let answer = client.answer_to(&request);
+        let mut shown = lines_after(fence, '<').into_iter();
+        let status = shown.next().unwrap_or_else(|| panic!("{place}: no answer is shown"));
+        assert!(
+            status.starts_with(&format!("HTTP/1.1 {} ", answer.status)),
+            "{place}: {status}, but {answer:?}"
+        );
+        for line in shown.by_ref().take_while(|line| !line.is_empty()) {
+            self.check_field(&place, &line, &answer);
+        }
+        let content = shown.collect::<Vec<_>>().join("\n");
+        if !content.is_empty() {
+            self.check_text(&place, &content, answer.text().trim_end());
+        }
+    }
+
+    fn check_field(&mut self, place: &str, line: &str, answer: &Answer) {
+        let (name, shown) = line.split_once(": ").unwrap_or_else(|| panic!("{place}: no field line: {line}"));
+        let value = answer.field(&name.to_ascii_lowercase());
+        let value = value.unwrap_or_else(|| panic!("{place}: the answer has no {name}: {answer:?}"));
+        self.check_text(place, shown, value);
+    }
+
+    /// Compares `shown` with `actual`; a `‹name›` not known yet takes down what stands in its place.
+    fn check_text(&mut self, place: &str, shown: &str, actual: &str) {
+        let shown = self.fill(shown);
+        let Some((before, rest)) = shown.split_once('‹') else {
+            assert_eq!(shown, actual, "{place}: shown left, answered right");
+            return;
+        };
+        let (name, after) = rest.split_once('›').unwrap_or_else(|| panic!("{place}: a ‹ without its ›"));
+        assert!(!after.contains('‹'), "{place}: one name in a line, so that it is clear what each stands for");
+        let taken = actual.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        let taken = taken.unwrap_or_else(|| panic!("{place}: shown {shown}, answered {actual}"));
+        self.captures.insert(name.to_owned(), taken.to_owned());
+    }
+}
+
+/// The lines of `fence` that begin with `mark`, without it.
+fn lines_after(fence: &Fence, mark: char) -> Vec<String> {
+    let lines = fence.lines.iter().filter_map(|line| line.strip_prefix(mark));
+    lines.map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned()).collect()
+}
+
+#[test]
+fn every_exchange_shown_is_what_the_running_server_answers() {
+    let mut replays: HashMap<String, Replay> = HashMap::new();
+    let mut exchanges = 0;
+    for fence in fences() {
+        if fence.info == "http" || fence.info.starts_with("http ") {
+            replays.entry(fence.document.clone()).or_insert_with(Replay::new).check(&fence);
+            exchanges += 1;
+        }
+    }
+    assert!(exchanges >= 8, "the walkthrough shows exchanges: {exchanges}");
+}
+
+#[test]
+fn every_chapter_quotes_the_source_or_shows_an_exchange() {
+    let fences = fences();
+    for chapter in 1..=6 {
+        let is_of_chapter = |fence: &&Fence| fence.document.starts_with(&format!("docs/{chapter}-"));
+        let shows = |fence: &Fence| fence.info.starts_with("rust ") || fence.info.starts_with("http");
+        assert!(fences.iter().filter(is_of_chapter).any(shows), "chapter {chapter}");
+    }
+}
+
+#[test]
+fn every_source_file_is_named_in_a_document() {
+    let documents: String = documents().into_iter().map(|(_, text)| text).collect();
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder of the project") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name =
+                path.strip_prefix(root().join("src")).expect("below src").to_string_lossy().replace('\\', "/");
+            assert!(documents.contains(&name), "src/{name} is named nowhere in docs");
+        }
+    }
+}
+
+#[test]
+fn every_link_leads_to_a_file() {
+    let mut links = 0;
+    for (document, text) in documents() {
+        let folder = root().join(&document).parent().expect("a folder").to_owned();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = target.split('#').next().unwrap_or_default();
+            if !path.is_empty() && !path.contains("://") {
+                assert!(folder.join(path).exists(), "{document}: {target} leads nowhere");
+                links += 1;
+            }
+        }
+    }
+    assert!(links >= 10, "the documents are linked: {links}");
+}
+
+#[test]
+fn every_test_that_security_names_exists() {
+    let text = fs::read_to_string(root().join("docs/security.md")).expect("docs/security.md");
+    let mut named = 0;
+    for (file, test) in text.split('`').filter_map(|word| word.split_once(".rs::")) {
+        let source =
+            fs::read_to_string(root().join(format!("{file}.rs"))).unwrap_or_else(|e| panic!("{file}.rs: {e}"));
+        assert!(source.contains(&format!("fn {test}()")), "docs/security.md names {file}.rs::{test}");
+        named += 1;
+    }
+    assert!(named >= 20, "each attack names its test: {named}");
+}
