@@ -73,8 +73,10 @@ fn check_quote(fence: &Fence, source: &str) {
         }
         let place = format!("{}:{}", fence.document, fence.line + 1 + offset);
         let found = match may_skip {
-            // A quote begins where all of its first stretch stands, not at the first line like its first.
-            true => (at..source.len()).find(|start| stretch_stands(fence, offset, &source[*start..])),
+            // A stretch begins where most of it stands, so that a drifted line in it is reported by itself.
+            true => (at..source.len())
+                .filter(|start| source[*start] == line)
+                .max_by_key(|start| (lines_standing(fence, offset, &source[*start..]), usize::MAX - start)),
             false => (source.get(at) == Some(&line)).then_some(at),
         };
         let expected = source.get(at).filter(|_| !may_skip).map(|line| format!("; there stands `{line}`"));
@@ -86,11 +88,10 @@ fn check_quote(fence: &Fence, source: &str) {
     }
 }
 
-/// Whether `source` begins with the lines of the fence from `offset` to the next that skips.
-fn stretch_stands(fence: &Fence, offset: usize, source: &[&str]) -> bool {
+/// How many lines of the fence, from `offset` to the next that skips, `source` begins with.
+fn lines_standing(fence: &Fence, offset: usize, source: &[&str]) -> usize {
     let stretch = fence.lines[offset..].iter().map(|line| line.trim()).take_while(|line| *line != "// ...");
-    // A drifted line within the stretch is reported by itself, so its first two lines decide.
-    stretch.take(2).zip(source.iter().chain(std::iter::repeat(&""))).all(|(quoted, line)| quoted == *line)
+    stretch.zip(source).take_while(|(quoted, line)| quoted == *line).count()
 }
 
 #[test]
