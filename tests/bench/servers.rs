@@ -1,0 +1,173 @@
+//! The servers that are compared: started on the first core, measured, and killed when dropped.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::floor;
+use crate::load::{self, Target, Work};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_oauth-from-scratch");
+
+/// A running server, until it is dropped.
+pub struct Server {
+    child: Child,
+    pub target: Target,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command that runs on these cores alone (`taskset`, from util-linux), where the machine has more than one.
+pub fn pinned(cores: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", cores]).arg(program);
+    command
+}
+
+/// This server, release build, one worker.
+pub fn own(cores: &str, words: &[&str]) -> io::Result<Server> {
+    let mut command = pinned(cores, PROGRAM);
+    command.args(["--client-port", "0", "--auth-port", "0"]).args(words);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    lines.next();
+    let line = lines.next().ok_or(io::ErrorKind::UnexpectedEof)??;
+    let port: u16 = line.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let mut target = target(port);
+    let flow = load::collect(&target, Work::Flow)?;
+    target.token = load::check(Work::Flow, 1, &flow[1]).expect("a token");
+    Ok(Server { child, target })
+}
+
+/// The floor, with these answers to give.
+pub fn floor(cores: &str, answers: &[Vec<u8>], token: &str) -> io::Result<Server> {
+    let mut command = pinned(cores, std::env::current_exe()?);
+    let mut child = command.arg("--floor").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    child.stdin.take().expect("a pipe").write_all(&floor::join(answers))?;
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line)?;
+    let mut target = target(line.trim().parse().expect("a port"));
+    target.token = token.to_owned();
+    Ok(Server { child, target })
+}
+
+/// nginx, where it is installed, giving the same answers from its configuration; it has no codes or tokens,
+/// so it takes no part in the flow.
+pub fn nginx(cores: &str, answers: &[Vec<u8>], dialog: &[Vec<u8>], token: &str) -> Option<Server> {
+    let folder = scratch("nginx");
+    let body = |answer: &[u8]| {
+        let head = memchr::memmem::find(answer, b"\r\n\r\n").map_or(0, |end| end + 4);
+        answer[head..].to_vec()
+    };
+    fs::write(folder.join("oauth-dialog.html"), body(&dialog[0])).ok()?;
+    let secret = String::from_utf8(body(&answers[0])).ok()?;
+    let port = free_port();
+    let folder_name = folder.display();
+    let configuration = format!(
+        "worker_processes 1; daemon off; master_process off; pid {folder_name}/pid; error_log /dev/null;\n\
+         events {{ worker_connections 20000; }}\n\
+         http {{ access_log off; keepalive_requests 1000000000; tcp_nodelay on; open_file_cache max=16;\n\
+         types {{ text/html html; }}\n\
+         client_body_temp_path {folder_name}; proxy_temp_path {folder_name}; fastcgi_temp_path {folder_name};\n\
+         uwsgi_temp_path {folder_name}; scgi_temp_path {folder_name};\n\
+         server {{ listen 127.0.0.1:{port}; root {folder_name};\n\
+         add_header Cache-Control no-store; add_header Access-Control-Allow-Origin *;\n\
+         location = /token {{ default_type application/json; return 400 '{{\"message\":\"Invalid auth token\"}}'; }}\n\
+         location = /secure {{ default_type application/json;\n\
+         if ($http_authorization != '{token}') {{ return 403 '{{\"message\":\"Unauthorized\"}}'; }}\n\
+         return 200 '{secret}'; }} }} }}\n"
+    );
+    let path = folder.join("nginx.conf");
+    fs::write(&path, configuration).ok()?;
+    let mut command = pinned(cores, "nginx");
+    command.arg("-c").arg(&path).stderr(Stdio::null());
+    answering(command, port, token)
+}
+
+/// Node with Express, as the article has it, where `NODE_PATH` leads to an express.
+pub fn express(cores: &str, dialog: &[Vec<u8>]) -> Option<Server> {
+    let folder = scratch("express");
+    let head = memchr::memmem::find(&dialog[0], b"\r\n\r\n")? + 4;
+    fs::write(folder.join("oauth-dialog.html"), &dialog[0][head..]).ok()?;
+    let port = free_port();
+    let script = format!(
+        "const express = require('express'), crypto = require('crypto');\n\
+         const app = express(), codes = new Set(), tokens = new Set();\n\
+         app.use(express.static({:?}));\n\
+         app.post('/code', (req, res) => {{ const code = crypto.randomBytes(48).toString('base64url');\n\
+           codes.add(code); res.redirect('http://localhost:3000/oauth-callback.html?code=' + code); }});\n\
+         app.post('/token', express.json(), (req, res) => {{ const code = req.body.code;\n\
+           res.set('Access-Control-Allow-Origin', '*');\n\
+           if (!codes.delete(code)) return res.status(400).json({{ message: 'Invalid auth token' }});\n\
+           const token = crypto.randomBytes(48).toString('base64url'); tokens.add(token);\n\
+           res.json({{ access_token: token, expires_in: 86400 }}); }});\n\
+         app.get('/secure', (req, res) => {{ res.set('Access-Control-Allow-Origin', '*');\n\
+           if (!tokens.has(req.get('Authorization'))) return res.status(403).json({{ message: 'Unauthorized' }});\n\
+           res.json({{ answer: 42 }}); }});\n\
+         app.listen({port}, '127.0.0.1');\n",
+        folder.to_str()?
+    );
+    let path = folder.join("server.js");
+    fs::write(&path, script).ok()?;
+    let mut command = pinned(cores, "node");
+    command.arg(&path).env("NODE_ENV", "production").stderr(Stdio::null());
+    let mut server = answering(command, port, "")?;
+    let flow = load::collect(&server.target, Work::Flow).ok()?;
+    server.target.token = load::check(Work::Flow, 1, &flow[1])?;
+    Some(server)
+}
+
+/// Starts a server that listens on `port`; `None` when it isn't installed or does not come up.
+fn answering(mut command: Command, port: u16, token: &str) -> Option<Server> {
+    let child = command.spawn().ok()?;
+    let mut server = Server { child, target: Target { token: token.to_owned(), ..target(port) } };
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        if TcpStream::connect(server.target.address).is_ok() {
+            return Some(server);
+        }
+        if server.child.try_wait().ok()?.is_some() {
+            return None;
+        }
+        std::thread::yield_now();
+    }
+    None
+}
+
+fn target(port: u16) -> Target {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    Target { address, host: format!("localhost:{port}"), token: String::new() }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
+}
+
+/// An empty folder of this run's own, in cargo's folder for such things.
+fn scratch(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{name}"));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder for temporary files");
+    folder
+}
+
+impl Server {
+    /// The CPU time that all of the server's threads have had, user and system together (schedstat of proc(5):
+    /// in nanoseconds).
+    pub fn cpu(&self) -> Duration {
+        let mut total = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten() {
+            let text = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+            total += text.split(' ').next().and_then(|figure| figure.parse::<u64>().ok()).unwrap_or(0);
+        }
+        Duration::from_nanos(total)
+    }
+}
