@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use oauth_from_scratch::config::Limits;
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
-use oauth_from_scratch::http::message::{Body, Request, Response, Status};
+use oauth_from_scratch::http::message::{Body, FieldLines, Request, Response, Status};
 
 /// Small limits, so that their cases are short.
 fn limits() -> Limits {
@@ -58,12 +58,13 @@ fn go_on(connection: &mut Connection, transcript: &mut Transcript, now: Instant)
                 let echo = describe(&request);
                 (
                     echo.clone(),
-                    Response::new(Status::Ok).with_body("text/plain", Body::Own(echo.into_bytes().into())),
+                    Response::new(Status::Ok, FieldLines::NONE).with_body(Body::Own(echo.into_bytes().into())),
                 )
             }
-            Event::Refused(refusal, _) => {
-                (format!("{} {}", refusal.status.code(), refusal.reason), Response::new(refusal.status))
-            }
+            Event::Refused(refusal, _) => (
+                format!("{} {}", refusal.status.code(), refusal.reason),
+                Response::new(refusal.status, FieldLines::NONE),
+            ),
         };
         transcript.exchanges.push(exchange);
         connection.respond(&response, "DATE", now);
@@ -404,7 +405,7 @@ fn a_thousand_pipelined_requests_cost_one_write_and_a_full_output_stops_the_read
     loop {
         while let Event::Request(_) = connection.step(now) {
             answered += 1;
-            connection.respond(&Response::new(Status::Ok), "DATE", now);
+            connection.respond(&Response::new(Status::Ok, FieldLines::NONE), "DATE", now);
         }
         if connection.wants() != Want::Write {
             break;

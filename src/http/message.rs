@@ -91,28 +91,43 @@ pub enum Status {
     HttpVersionNotSupported,
 }
 
+/// What stands around the status in [`Status::start`].
+const START: &str = "HTTP/1.1 ";
+const DATE: &str = "\r\nDate: ";
+
 impl Status {
     /// The status line's code and reason phrase, such as `404 Not Found`.
     pub fn line(self) -> &'static str {
+        let start = self.start();
+        &start[START.len()..start.len() - DATE.len()]
+    }
+
+    /// What every answer of this status begins with, up to the date.
+    fn start(self) -> &'static str {
+        macro_rules! start {
+            ($line:literal) => {
+                concat!("HTTP/1.1 ", $line, "\r\nDate: ")
+            };
+        }
         match self {
-            Status::Ok => "200 OK",
-            Status::NoContent => "204 No Content",
-            Status::Found => "302 Found",
-            Status::NotModified => "304 Not Modified",
-            Status::BadRequest => "400 Bad Request",
-            Status::Unauthorized => "401 Unauthorized",
-            Status::Forbidden => "403 Forbidden",
-            Status::NotFound => "404 Not Found",
-            Status::MethodNotAllowed => "405 Method Not Allowed",
-            Status::RequestTimeout => "408 Request Timeout",
-            Status::ContentTooLarge => "413 Content Too Large",
-            Status::UriTooLong => "414 URI Too Long",
-            Status::ExpectationFailed => "417 Expectation Failed",
-            Status::RequestHeaderFieldsTooLarge => "431 Request Header Fields Too Large",
-            Status::InternalServerError => "500 Internal Server Error",
-            Status::NotImplemented => "501 Not Implemented",
-            Status::ServiceUnavailable => "503 Service Unavailable",
-            Status::HttpVersionNotSupported => "505 HTTP Version Not Supported",
+            Status::Ok => start!("200 OK"),
+            Status::NoContent => start!("204 No Content"),
+            Status::Found => start!("302 Found"),
+            Status::NotModified => start!("304 Not Modified"),
+            Status::BadRequest => start!("400 Bad Request"),
+            Status::Unauthorized => start!("401 Unauthorized"),
+            Status::Forbidden => start!("403 Forbidden"),
+            Status::NotFound => start!("404 Not Found"),
+            Status::MethodNotAllowed => start!("405 Method Not Allowed"),
+            Status::RequestTimeout => start!("408 Request Timeout"),
+            Status::ContentTooLarge => start!("413 Content Too Large"),
+            Status::UriTooLong => start!("414 URI Too Long"),
+            Status::ExpectationFailed => start!("417 Expectation Failed"),
+            Status::RequestHeaderFieldsTooLarge => start!("431 Request Header Fields Too Large"),
+            Status::InternalServerError => start!("500 Internal Server Error"),
+            Status::NotImplemented => start!("501 Not Implemented"),
+            Status::ServiceUnavailable => start!("503 Service Unavailable"),
+            Status::HttpVersionNotSupported => start!("505 HTTP Version Not Supported"),
         }
     }
 
@@ -206,7 +221,6 @@ pub struct FieldValue(Value);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Value {
     Literal(&'static str),
-    Shared(Arc<str>),
     Owned(String),
 }
 
@@ -241,19 +255,10 @@ impl FieldValue {
         FieldValue(Value::Owned(number.to_string()))
     }
 
-    /// The same value in a form that clones without copying: for answers made many times.
-    pub fn shared(self) -> FieldValue {
-        match self.0 {
-            Value::Owned(text) => FieldValue(Value::Shared(text.into())),
-            other => FieldValue(other),
-        }
-    }
-
     /// The value as it will be sent.
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Value::Literal(text) => text,
-            Value::Shared(text) => text,
             Value::Owned(text) => text,
         }
     }
@@ -271,6 +276,62 @@ impl fmt::Display for ControlByte {
 }
 
 impl std::error::Error for ControlByte {}
+
+/// Whole field lines, made once for many answers: writing them is one copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldLines(Lines);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Lines {
+    Literal(&'static str),
+    Shared(Arc<str>),
+}
+
+impl FieldLines {
+    /// No line at all.
+    pub const NONE: FieldLines = FieldLines(Lines::Literal(""));
+
+    /// Lines from this program's source, each `Name: value` with its CRLF.
+    ///
+    /// # Panics
+    /// When `text` is not that; as a constant, at compile time.
+    pub const fn literal(text: &'static str) -> FieldLines {
+        let bytes = text.as_bytes();
+        let (mut at, mut has_colon) = (0, false);
+        while at < bytes.len() {
+            match bytes[at] {
+                b'\r' => {
+                    assert!(has_colon, "a field line without a colon");
+                    assert!(at + 1 < bytes.len() && bytes[at + 1] == b'\n', "a CR without its LF");
+                    (at, has_colon) = (at + 1, false);
+                }
+                b':' => has_colon = true,
+                byte => assert!(byte >= b' ' && byte != 0x7f, "a control byte in a field line"),
+            }
+            at += 1;
+        }
+        assert!(bytes.is_empty() || bytes[bytes.len() - 1] == b'\n', "the last field line has no end");
+        FieldLines(Lines::Literal(text))
+    }
+
+    /// Lines of these names and values; a clone shares their memory.
+    pub fn shared(fields: &[(&'static str, FieldValue)]) -> FieldLines {
+        let lines = fields.iter().map(|(name, value)| format!("{name}: {}\r\n", value.as_str()));
+        FieldLines(Lines::Shared(lines.collect::<String>().into()))
+    }
+
+    fn as_str(&self) -> &str {
+        match &self.0 {
+            Lines::Literal(text) => text,
+            Lines::Shared(text) => text,
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        let mut lines = self.as_str().split_terminator("\r\n").filter_map(|line| line.split_once(": "));
+        lines.find(|(field_name, _)| field_name.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
 
 /// A response's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -296,15 +357,19 @@ impl Body {
 pub struct Response {
     /// The status line's status.
     pub status: Status,
+    /// What many answers have in common: the endpoint's lines, then those of its policy towards other origins.
+    lines: [FieldLines; 2],
+    /// What this answer has alone.
     fields: Vec<(&'static str, FieldValue)>,
     body: Body,
     reason: Option<&'static str>,
 }
 
 impl Response {
-    /// An answer of `status`, without fields or content yet.
-    pub fn new(status: Status) -> Response {
-        Response { status, fields: Vec::with_capacity(8), body: Body::Own(Cow::Borrowed(b"")), reason: None }
+    /// An answer of `status` with these field lines, without content yet.
+    pub fn new(status: Status, lines: FieldLines) -> Response {
+        let body = Body::Own(Cow::Borrowed(b""));
+        Response { status, lines: [lines, FieldLines::NONE], fields: Vec::new(), body, reason: None }
     }
 
     /// The same with a field line `name: value` after those it has.
@@ -313,24 +378,16 @@ impl Response {
         self
     }
 
-    /// The same with a field line `name: value`, where `value` stands in the source.
-    ///
-    /// # Panics
-    /// When `value` holds a control byte, which every test that makes this answer would show.
-    pub fn with_literal(self, name: &'static str, value: &'static str) -> Response {
-        self.with(name, FieldValue::literal(value))
-    }
-
-    /// The same with these field lines after those it has.
-    pub fn with_all(mut self, fields: &[(&'static str, FieldValue)]) -> Response {
-        self.fields.extend_from_slice(fields);
+    /// The same with these lines as what its endpoint says to other origins.
+    pub fn with_policy(mut self, lines: FieldLines) -> Response {
+        self.lines[1] = lines;
         self
     }
 
-    /// The same with this content, of this media type.
-    pub fn with_body(mut self, media_type: &'static str, body: Body) -> Response {
+    /// The same with this content, whose type its lines must say.
+    pub fn with_body(mut self, body: Body) -> Response {
         self.body = body;
-        self.with_literal("Content-Type", media_type)
+        self
     }
 
     /// The same with the exact reason for the log, which the client may get in more general words.
@@ -346,8 +403,9 @@ impl Response {
 
     /// The value of the first field line named `name`, for those who look an answer over before it leaves.
     pub fn field(&self, name: &str) -> Option<&str> {
-        let found = self.fields.iter().find(|(field_name, _)| field_name.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
+        let own = self.fields.iter().find(|(field_name, _)| field_name.eq_ignore_ascii_case(name));
+        let shared = || self.lines.iter().find_map(|lines| lines.value(name));
+        own.map(|(_, value)| value.as_str()).or_else(shared)
     }
 
     /// The content.
@@ -359,20 +417,26 @@ impl Response {
     /// `omit_body` is for HEAD, whose answer has the fields of GET's and no content (RFC 9110, 9.3.2).
     pub(super) fn write(&self, out: &mut Vec<u8>, date: &str, connection: Option<&str>, omit_body: bool) {
         let body = self.body.bytes();
-        let mut line = |parts: [&str; 4]| parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
-        line(["HTTP/1.1 ", self.status.line(), "\r\nDate: ", date]);
+        let [first, second] = &self.lines;
+        let mut write = |text: &str| out.extend_from_slice(text.as_bytes());
+        write(self.status.start());
+        write(date);
+        write("\r\n");
+        write(first.as_str());
+        write(second.as_str());
         for (name, value) in &self.fields {
-            line(["\r\n", name, ": ", value.as_str()]);
-        }
-        if !self.status.has_no_content() {
-            let mut digits = [0; 20];
-            line(["\r\nContent-Length: ", decimal(body.len(), &mut digits), "", ""]);
+            [name, ": ", value.as_str(), "\r\n"].into_iter().for_each(&mut write);
         }
         if let Some(option) = connection {
-            line(["\r\nConnection: ", option, "", ""]);
+            ["Connection: ", option, "\r\n"].into_iter().for_each(&mut write);
         }
-        out.extend_from_slice(b"\r\n\r\n");
-        if !omit_body && !self.status.has_no_content() {
+        if self.status.has_no_content() {
+            return write("\r\n");
+        }
+        write("Content-Length: ");
+        write(decimal(body.len(), &mut [0; 20]));
+        write("\r\n\r\n");
+        if !omit_body {
             out.extend_from_slice(body);
         }
     }
@@ -410,25 +474,39 @@ mod tests {
 
     #[test]
     fn a_response_is_written_field_by_field() {
-        let response = Response::new(Status::Ok)
-            .with_literal("Cache-Control", "no-store")
-            .with_body("text/plain", Body::Own(Cow::Borrowed(b"hello")));
+        let value = FieldValue::new("é".to_owned()).unwrap();
+        let lines = FieldLines::shared(&[("Cache-Control", FieldValue::literal("no-store")), ("A", value)]);
+        let response = Response::new(Status::Ok, lines)
+            .with_policy(FieldLines::literal("Vary: Origin\r\nContent-Type: text/plain\r\n"))
+            .with("Location", FieldValue::literal("/"))
+            .with_body(Body::Own(Cow::Borrowed(b"hello")));
         let check = |connection, omit_body, expected: &str| {
             let mut out = Vec::new();
             response.write(&mut out, "DATE", connection, omit_body);
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         };
-        let head = "HTTP/1.1 200 OK\r\nDate: DATE\r\nCache-Control: no-store\r\nContent-Type: text/plain\r\n\
-                    Content-Length: 5\r\n";
-        check(None, false, &format!("{head}\r\nhello"));
-        check(Some("close"), true, &format!("{head}Connection: close\r\n\r\n"));
+        let head = "HTTP/1.1 200 OK\r\nDate: DATE\r\nCache-Control: no-store\r\nA: é\r\nVary: Origin\r\n\
+                    Content-Type: text/plain\r\nLocation: /\r\n";
+        check(None, false, &format!("{head}Content-Length: 5\r\n\r\nhello"));
+        check(Some("close"), true, &format!("{head}Connection: close\r\nContent-Length: 5\r\n\r\n"));
+        for (name, value) in
+            [("vary", Some("Origin")), ("a", Some("é")), ("LOCATION", Some("/")), ("date", None)]
+        {
+            assert_eq!(response.field(name), value, "{name}");
+        }
     }
 
     #[test]
     fn an_answer_without_content_says_no_length() {
         let mut out = Vec::new();
-        Response::new(Status::NoContent).write(&mut out, "DATE", None, false);
+        Response::new(Status::NoContent, FieldLines::NONE).write(&mut out, "DATE", None, false);
         assert_eq!(out, b"HTTP/1.1 204 No Content\r\nDate: DATE\r\n\r\n");
+    }
+
+    #[test]
+    fn every_status_says_its_line_and_its_code() {
+        assert_eq!((Status::NotFound.line(), Status::NotFound.code()), ("404 Not Found", "404"));
+        assert_eq!((Status::Ok.line(), Status::Ok.code()), ("200 OK", "200"));
     }
 
     #[test]

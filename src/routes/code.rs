@@ -4,10 +4,11 @@
 //! send it. So before anything is made, the request must show that this server's own dialog sent it. Browsers
 //! say so themselves, in fields that no page can set: `Sec-Fetch-Site`, and in older ones `Origin`.
 
-use crate::http::message::{FieldValue, Request, Response, Status};
+use crate::http::message::{FieldLines, FieldValue, Request, Response, Status};
 use crate::oauth::{Credential, Outcome, Transition};
 use crate::store::StoreError;
 
+use super::pages::Notice;
 use super::{Continuation, NO_RANDOMNESS, RETRY_AFTER, Reply, Role, Routes, Site, why_unavailable};
 
 /// Makes a code, unless another site sent the form.
@@ -24,6 +25,9 @@ pub(super) fn issue(routes: &Routes, request: &Request) -> Reply {
     Reply::After(transition, Continuation::Code(code))
 }
 
+/// The code in the answer is for one reader: no cache keeps it, no Referer field passes it on.
+const LINES: FieldLines = FieldLines::literal("Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n");
+
 /// Sends the browser on to the client app with the code (RFC 6749, 4.1.2).
 pub(super) fn answer(routes: &Routes, code: &Credential, outcome: Result<Outcome, StoreError>) -> Response {
     if outcome != Ok(Outcome::Granted) {
@@ -32,10 +36,7 @@ pub(super) fn answer(routes: &Routes, code: &Credential, outcome: Result<Outcome
     }
     let location = format!("{}?code={}", routes.site.redirect_uri(), code.encode());
     match FieldValue::new(location) {
-        Ok(location) => Response::new(Status::Found)
-            .with("Location", location)
-            .with_literal("Cache-Control", "no-store")
-            .with_literal("Referrer-Policy", "no-referrer"),
+        Ok(location) => Response::new(Status::Found, LINES).with("Location", location),
         // The redirect URI is made of a name and a port, and a code of base64url.
         Err(_) => unavailable(routes, "the redirect URI holds a control byte", RETRY_AFTER),
     }
@@ -61,22 +62,10 @@ fn sent_by_own_dialog(site: &Site, request: &Request) -> Result<(), &'static str
 }
 
 fn refuse(routes: &Routes, reason: &'static str) -> Response {
-    let page = routes.pages.message(
-        Role::AuthorizationServer,
-        Status::Forbidden,
-        "This form came from another site",
-        "Only this server's own dialog may send this form. Another page tried to, or this server was reached \
-         under a name that is not its own. Nothing was authorized.",
-    );
-    page.because(reason)
+    routes.pages.notice(Role::AuthorizationServer, Status::Forbidden, Notice::ForeignForm).because(reason)
 }
 
 fn unavailable(routes: &Routes, reason: &'static str, retry_after: FieldValue) -> Response {
-    let page = routes.pages.message(
-        Role::AuthorizationServer,
-        Status::ServiceUnavailable,
-        "Not just now",
-        "This server cannot make a code at the moment. Nothing was authorized; please try again in a few seconds.",
-    );
+    let page = routes.pages.notice(Role::AuthorizationServer, Status::ServiceUnavailable, Notice::NotJustNow);
     page.with("Retry-After", retry_after).because(reason)
 }

@@ -6,37 +6,48 @@
 //! bought with a code or token in the request itself and never with a cookie that the browser adds. The code
 //! endpoint says nothing at all: it acts on the strength of who is asking, and its only caller is the dialog.
 
-use crate::http::message::{Response, Status};
+use crate::http::message::{FieldLines, FieldValue, Response, Status};
 
 /// What scripts of other origins may send to an endpoint.
-#[derive(Clone, Copy)]
 pub(super) struct Policy {
-    methods: &'static str,
-    request_headers: &'static str,
+    /// The answer to a preflight: what may be sent, and for how many seconds the browser need not ask again.
+    preflight: FieldLines,
 }
 
 /// `/token` takes a POST whose content type is JSON, which no form can send.
-pub(super) const TOKEN: Policy = Policy { methods: "POST", request_headers: "content-type" };
+pub(super) static TOKEN: Policy = Policy {
+    preflight: FieldLines::literal(
+        "Access-Control-Allow-Methods: POST\r\n\
+         Access-Control-Allow-Headers: content-type\r\n\
+         Access-Control-Max-Age: 7200\r\n",
+    ),
+};
 
 /// `/secure` takes a GET that shows its token.
-pub(super) const SECURE: Policy = Policy { methods: "GET, HEAD", request_headers: "authorization" };
+pub(super) static SECURE: Policy = Policy {
+    preflight: FieldLines::literal(
+        "Access-Control-Allow-Methods: GET, HEAD\r\n\
+         Access-Control-Allow-Headers: authorization\r\n\
+         Access-Control-Max-Age: 7200\r\n",
+    ),
+};
 
-/// The answer to a preflight: what may be sent, and for how many seconds the browser need not ask again.
-pub(super) fn preflight(policy: Policy, allow: &'static str) -> Response {
-    Response::new(Status::NoContent)
-        .with_literal("Access-Control-Allow-Methods", policy.methods)
-        .with_literal("Access-Control-Allow-Headers", policy.request_headers)
-        .with_literal("Access-Control-Max-Age", "7200")
-        .with_literal("Allow", allow)
+/// What every other answer of these endpoints says.
+const ANY_ORIGIN: FieldLines = FieldLines::literal(
+    "Access-Control-Allow-Origin: *\r\n\
+     Access-Control-Expose-Headers: WWW-Authenticate, Retry-After\r\n",
+);
+
+/// The answer to a preflight.
+pub(super) fn preflight(policy: &Policy, allow: &'static str) -> Response {
+    Response::new(Status::NoContent, policy.preflight.clone()).with("Allow", FieldValue::literal(allow))
 }
 
 /// `response` as scripts of any origin may read it, if the endpoint has a policy; errors too, or a script
 /// would see that something failed and never what.
-pub(super) fn allow(response: Response, policy: Option<Policy>) -> Response {
+pub(super) fn allow(response: Response, policy: Option<&Policy>) -> Response {
     match policy {
-        Some(_) => response
-            .with_literal("Access-Control-Allow-Origin", "*")
-            .with_literal("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After"),
+        Some(_) => response.with_policy(ANY_ORIGIN),
         None => response,
     }
 }

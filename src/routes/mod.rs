@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Lifetimes};
 use crate::http::Refusal;
-use crate::http::message::{FieldValue, Method, Request, Response, Status};
+use crate::http::message::{FieldLines, FieldValue, Method, Request, Response, Status};
 use crate::oauth::secret::CREDENTIAL_BYTES;
 use crate::oauth::{Credential, Outcome, Timestamp, Transition};
 use crate::store::{Store, StoreError};
@@ -26,7 +26,7 @@ mod token;
 pub use pages::{PageMissing, check_folder};
 pub use site::Site;
 
-use pages::{File, Pages};
+use pages::{File, Notice, Pages};
 
 /// Which of the two servers a connection came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ struct Route {
     /// The same methods, as the Allow field has them (RFC 9110, 10.2.1).
     allow: &'static str,
     /// What other origins' scripts may do here; `None` where they may not even read the answer.
-    cors: Option<cors::Policy>,
+    cors: Option<&'static cors::Policy>,
     endpoint: Endpoint,
 }
 
@@ -84,7 +84,7 @@ const TABLE: &[Route] = &[
         path: "/token",
         methods: &[Method::Post, Method::Options],
         allow: "POST, OPTIONS",
-        cors: Some(cors::TOKEN),
+        cors: Some(&cors::TOKEN),
         endpoint: Endpoint::Token,
     },
     Route {
@@ -92,7 +92,7 @@ const TABLE: &[Route] = &[
         path: "/secure",
         methods: &[Method::Get, Method::Head, Method::Options],
         allow: "GET, HEAD, OPTIONS",
-        cors: Some(cors::SECURE),
+        cors: Some(&cors::SECURE),
         endpoint: Endpoint::Secure,
     },
 ];
@@ -192,24 +192,15 @@ impl Routes {
         match request.method() {
             // About the server and not about any path of it (RFC 9110, 9.3.7).
             Method::Options if request.path() == "*" => {
-                Response::new(Status::NoContent).with_literal("Allow", "GET, HEAD, POST, OPTIONS")
+                const ALLOW: FieldLines = FieldLines::literal("Allow: GET, HEAD, POST, OPTIONS\r\n");
+                Response::new(Status::NoContent, ALLOW)
             }
             // Its target is no path but another host, for which no method is allowed.
             Method::Connect => self
                 .pages
-                .message(
-                    role,
-                    Status::MethodNotAllowed,
-                    "No proxy",
-                    "This server connects nobody to elsewhere.",
-                )
-                .with_literal("Allow", ""),
-            _ => self.pages.message(
-                role,
-                Status::NotFound,
-                "Nothing is here",
-                "This server has no page or endpoint at this address.",
-            ),
+                .notice(role, Status::MethodNotAllowed, Notice::NoProxy)
+                .with("Allow", FieldValue::literal("")),
+            _ => self.pages.notice(role, Status::NotFound, Notice::NothingHere),
         }
     }
 
@@ -217,14 +208,9 @@ impl Routes {
         const REASON: &str = "the endpoint does not have this method";
         let response = match route.cors {
             Some(_) => json::error(Status::MethodNotAllowed, REASON, json::INVALID_REQUEST, REASON),
-            None => self.pages.message(
-                route.role,
-                Status::MethodNotAllowed,
-                "Not this way",
-                "This address is there, but does not take requests of this method.",
-            ),
+            None => self.pages.notice(route.role, Status::MethodNotAllowed, Notice::NotThisWay),
         };
-        response.with_literal("Allow", route.allow).because(REASON)
+        response.with("Allow", FieldValue::literal(route.allow)).because(REASON)
     }
 
     /// The bytes of a new credential.

@@ -6,6 +6,7 @@
 //!
 //! A page says `{{client_app}}` where the client app's origin belongs, since ports can be chosen.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest as _, Sha256};
 
 use super::{Role, Site};
-use crate::http::message::{Body, FieldValue, Request, Response, Status};
+use crate::http::message::{Body, FieldLines, FieldValue, Request, Response, Status};
 
 /// The files there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,44 @@ impl File {
     }
 }
 
+/// What the servers say in a page of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    NothingHere,
+    NoProxy,
+    NotThisWay,
+    ForeignForm,
+    NotJustNow,
+}
+
+impl Notice {
+    const ALL: [Notice; 5] =
+        [Notice::NothingHere, Notice::NoProxy, Notice::NotThisWay, Notice::ForeignForm, Notice::NotJustNow];
+
+    /// A title and a text.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Notice::NothingHere => ("Nothing is here", "This server has no page or endpoint at this address."),
+            Notice::NoProxy => ("No proxy", "This server connects nobody to elsewhere."),
+            Notice::NotThisWay => {
+                ("Not this way", "This address is there, but does not take requests of this method.")
+            }
+            Notice::ForeignForm => (
+                "This form came from another site",
+                "Only this server's own dialog may send this form. Another page tried to, or this server was \
+                 reached under a name that is not its own. Nothing was authorized.",
+            ),
+            Notice::NotJustNow => (
+                "Not just now",
+                "This server cannot make a code at the moment. Nothing was authorized; please try again in a few \
+                 seconds.",
+            ),
+        }
+    }
+}
+
+const NO_STORE: FieldValue = FieldValue::literal("no-store");
+
 /// A file of the set cannot be read from the folder that was given.
 #[derive(Debug)]
 pub struct PageMissing {
@@ -114,27 +153,48 @@ pub(super) struct Pages {
     folder: Option<PathBuf>,
     page_bytes_max: u64,
     placeholders: [(&'static str, String); 3],
-    client_app_policy: Vec<(&'static str, FieldValue)>,
-    authorization_server_policy: Vec<(&'static str, FieldValue)>,
+    client_app_policy: Policy,
+    authorization_server_policy: Policy,
     /// One for each of [`File::ALL`], in that order; from the binary.
     embedded: Vec<Page>,
+    /// One for each of [`Notice::ALL`], in that order; from the binary.
+    notices: Vec<Arc<[u8]>>,
+    /// The field lines of a message in the client app's voice, and in the authorization server's.
+    message_lines: [FieldLines; 2],
 }
 
-/// A file's content with its placeholders filled, and the name of exactly this content.
+/// What the pages of one server let a browser do.
+type Policy = Vec<(&'static str, FieldValue)>;
+
+/// A file's content with its placeholders filled, the name of exactly this content, and the field lines that
+/// go with it: of an answer that has the content, and of one that says that it has not changed.
 #[derive(Clone)]
 struct Page {
     content: Arc<[u8]>,
-    etag: FieldValue,
+    etag: String,
+    lines: FieldLines,
+    lines_unchanged: FieldLines,
 }
 
 impl Page {
-    fn new(content: String) -> Page {
+    fn new(content: String, file: File, policy: &Policy) -> Page {
         let digest = Sha256::digest(content.as_bytes());
         // 128 bits of it are enough to tell any two contents apart.
         let etag = format!("\"{}\"", Base64UrlUnpadded::encode_string(&digest[..16]));
-        // base64url holds no control byte, so the fallback is never taken.
-        let etag = FieldValue::new(etag).unwrap_or(FieldValue::literal("\"\"")).shared();
-        Page { content: content.into_bytes().into(), etag }
+        let mut fields = policy.clone();
+        match file {
+            // The dialog asks for a decision; it is never shown again from memory.
+            File::Dialog => fields.push(("Cache-Control", NO_STORE)),
+            _ => {
+                fields.push(("Cache-Control", FieldValue::literal("no-cache")));
+                // base64url holds no control byte, so the fallback is never taken.
+                let value = FieldValue::new(etag.clone()).unwrap_or(FieldValue::literal("\"\""));
+                fields.push(("ETag", value));
+            }
+        }
+        let lines_unchanged = FieldLines::shared(&fields);
+        fields.push(("Content-Type", FieldValue::literal(file.source().media_type)));
+        Page { content: content.into_bytes().into(), etag, lines: FieldLines::shared(&fields), lines_unchanged }
     }
 }
 
@@ -146,18 +206,25 @@ impl Pages {
             ("{{authorization_server}}", escape_html(site.authorization_server())),
             ("{{redirect_uri}}", escape_html(site.redirect_uri())),
         ];
-        let embedded = File::ALL.iter().map(|file| {
-            let source = file.source();
-            Page::new(fill(source.text, source.media_type, &placeholders))
-        });
-        Pages {
-            embedded: embedded.collect(),
+        let mut pages = Pages {
+            embedded: Vec::new(),
+            notices: Vec::new(),
             folder,
             page_bytes_max,
             placeholders,
+            message_lines: [client_app_policy(site), authorization_server_policy(site)].map(|mut policy| {
+                policy.push(("Cache-Control", NO_STORE));
+                policy.push(("Content-Type", FieldValue::literal(HTML)));
+                FieldLines::shared(&policy)
+            }),
             client_app_policy: client_app_policy(site),
             authorization_server_policy: authorization_server_policy(site),
-        }
+        };
+        pages.embedded = File::ALL.iter().map(|file| pages.make(*file, file.source().text)).collect();
+        let template = File::Message.source().text;
+        pages.notices =
+            Notice::ALL.iter().map(|notice| pages.fill_message(template, notice.words()).into()).collect();
+        pages
     }
 
     /// Answers a GET or HEAD of `file`: with its content or, where the client has that already, 304.
@@ -167,48 +234,60 @@ impl Pages {
             Ok(page) => page,
             Err(error) => return self.unreadable(&source, &error),
         };
-        let response = |status| {
-            let response = Response::new(status).with_all(self.policy(source.role));
-            match file {
-                // The dialog asks for a decision; it is never shown again from memory.
-                File::Dialog => response.with_literal("Cache-Control", "no-store"),
-                _ => response.with_literal("Cache-Control", "no-cache").with("ETag", page.etag.clone()),
-            }
-        };
-        if file != File::Dialog && is_fresh(request, page.etag.as_str()) {
-            return response(Status::NotModified);
+        if file != File::Dialog && is_fresh(request, &page.etag) {
+            return Response::new(Status::NotModified, page.lines_unchanged.clone());
         }
-        response(Status::Ok).with_body(source.media_type, Body::Shared(page.content))
+        Response::new(Status::Ok, page.lines.clone()).with_body(Body::Shared(Arc::clone(&page.content)))
     }
 
-    /// A page that says `text` under the heading `title`, in the voice of `role`.
-    pub(super) fn message(&self, role: Role, status: Status, title: &str, text: &str) -> Response {
+    /// A page that says `notice` in the voice of `role`.
+    pub(super) fn notice(&self, role: Role, status: Status, notice: Notice) -> Response {
+        match self.folder {
+            Some(_) => self.message(role, status, notice.words()),
+            None => self.with_message(role, status, Body::Shared(Arc::clone(&self.notices[notice as usize]))),
+        }
+    }
+
+    /// A page that says these words, a title and a text, in the voice of `role`.
+    fn message(&self, role: Role, status: Status, words: (&str, &str)) -> Response {
         let source = File::Message.source();
         // With the file missing from the folder, the one in the binary still says what is wrong.
         let from_folder = self.folder.as_deref().and_then(|folder| self.read(folder, &source).ok());
-        let template = from_folder.as_deref().unwrap_or(source.text);
+        let page = self.fill_message(from_folder.as_deref().unwrap_or(source.text), words);
+        self.with_message(role, status, Body::Own(page.into()))
+    }
+
+    fn fill_message(&self, template: &str, (title, text): (&str, &str)) -> Vec<u8> {
         let mut placeholders = self.placeholders.to_vec();
         placeholders.push(("{{title}}", escape_html(title)));
         placeholders.push(("{{text}}", escape_html(text)));
-        let page = fill(template, source.media_type, &placeholders);
-        Response::new(status)
-            .with_all(self.policy(role))
-            .with_literal("Cache-Control", "no-store")
-            .with_body(source.media_type, Body::Own(page.into_bytes().into()))
+        fill(template, HTML, &placeholders).into_bytes()
     }
 
-    fn policy(&self, role: Role) -> &[(&'static str, FieldValue)] {
+    fn with_message(&self, role: Role, status: Status, body: Body) -> Response {
+        let lines = match role {
+            Role::ClientApp => &self.message_lines[0],
+            Role::AuthorizationServer => &self.message_lines[1],
+        };
+        Response::new(status, lines.clone()).with_body(body)
+    }
+
+    fn make(&self, file: File, text: &str) -> Page {
+        let source = file.source();
+        Page::new(fill(text, source.media_type, &self.placeholders), file, self.policy(source.role))
+    }
+
+    fn policy(&self, role: Role) -> &Policy {
         match role {
             Role::ClientApp => &self.client_app_policy,
             Role::AuthorizationServer => &self.authorization_server_policy,
         }
     }
 
-    fn page(&self, file: File) -> io::Result<Page> {
-        let Some(folder) = &self.folder else { return Ok(self.embedded[file as usize].clone()) };
-        let source = file.source();
-        let text = self.read(folder, &source)?;
-        Ok(Page::new(fill(&text, source.media_type, &self.placeholders)))
+    fn page(&self, file: File) -> io::Result<Cow<'_, Page>> {
+        let Some(folder) = &self.folder else { return Ok(Cow::Borrowed(&self.embedded[file as usize])) };
+        let text = self.read(folder, &file.source())?;
+        Ok(Cow::Owned(self.make(file, &text)))
     }
 
     fn read(&self, folder: &Path, source: &Source) -> io::Result<String> {
@@ -224,20 +303,20 @@ impl Pages {
     fn unreadable(&self, source: &Source, error: &io::Error) -> Response {
         let text = format!("The file {} cannot be read from the folder of pages: {error}.", source.path);
         let status = Status::InternalServerError;
-        let page = self.message(source.role, status, "A page is missing", &text);
+        let page = self.message(source.role, status, ("A page is missing", &text));
         page.because("a page cannot be read from the folder given with --www")
     }
 }
 
 /// A short answer for clients that are programs.
 pub(super) fn plain_text(status: Status, text: &str) -> Response {
-    Response::new(status)
-        .with_literal("X-Content-Type-Options", "nosniff")
-        .with_body("text/plain; charset=utf-8", Body::Own(format!("{text}\n").into_bytes().into()))
+    const LINES: FieldLines =
+        FieldLines::literal("X-Content-Type-Options: nosniff\r\nContent-Type: text/plain; charset=utf-8\r\n");
+    Response::new(status, LINES).with_body(Body::Own(format!("{text}\n").into_bytes().into()))
 }
 
 /// The client app's pages run this server's own scripts, which talk to the authorization server.
-fn client_app_policy(site: &Site) -> Vec<(&'static str, FieldValue)> {
+fn client_app_policy(site: &Site) -> Policy {
     policy(format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src {}; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -248,7 +327,7 @@ fn client_app_policy(site: &Site) -> Vec<(&'static str, FieldValue)> {
 /// The authorization server's pages run no script at all, and nobody may frame them: a page that lies under
 /// another is a page that people click without seeing. `form-action` names the client app, because browsers
 /// hold the redirect that answers the form to it, too.
-fn authorization_server_policy(site: &Site) -> Vec<(&'static str, FieldValue)> {
+fn authorization_server_policy(site: &Site) -> Policy {
     policy(format!(
         "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self' {}; \
          frame-ancestors 'none'",
@@ -256,11 +335,11 @@ fn authorization_server_policy(site: &Site) -> Vec<(&'static str, FieldValue)> {
     ))
 }
 
-fn policy(content_security_policy: String) -> Vec<(&'static str, FieldValue)> {
+fn policy(content_security_policy: String) -> Policy {
     // A site is made of names and ports; were there a control byte in it, nothing would be allowed at all.
     let value = FieldValue::new(content_security_policy).unwrap_or(FieldValue::literal("default-src 'none'"));
     vec![
-        ("Content-Security-Policy", value.shared()),
+        ("Content-Security-Policy", value),
         ("X-Content-Type-Options", FieldValue::literal("nosniff")),
         // Under no-referrer, browsers would send `Origin: null` with the dialog's own form.
         ("Referrer-Policy", FieldValue::literal("same-origin")),
@@ -327,6 +406,9 @@ mod tests {
     fn every_file_stands_at_its_own_place_in_the_list() {
         for (index, file) in File::ALL.into_iter().enumerate() {
             assert_eq!(file as usize, index);
+        }
+        for (index, notice) in Notice::ALL.into_iter().enumerate() {
+            assert_eq!(notice as usize, index);
         }
     }
 

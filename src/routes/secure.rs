@@ -42,7 +42,7 @@ pub(super) fn check(request: &Request) -> Reply {
 /// The secret, or what was wrong.
 pub(super) fn answer(scheme: Scheme, outcome: Result<Outcome, StoreError>) -> Response {
     match outcome {
-        Ok(Outcome::Active) => json::answer(Status::Ok, r#"{"answer":42}"#.to_owned()),
+        Ok(Outcome::Active) => json::answer(Status::Ok, r#"{"answer":42}"#),
         Ok(Outcome::Inactive) => refuse(scheme, "the token is not known, has expired or was revoked"),
         Ok(_) | Err(_) => {
             const DESCRIPTION: &str = "the server cannot check a token at the moment; try again";
