@@ -39,7 +39,7 @@ fn run(config: &Config) -> Result<(), String> {
     let log = Log::to_stderr(config.limits.log_lines_max).map_err(|error| format!("no log: {error}"))?;
     let store = Arc::new(MemoryStore::new(config.limits.grants_max));
     let mut server =
-        Server::bind(config, store, Arc::new(RealSystem), log).map_err(|error| error.to_string())?;
+        Server::bind(config, store, Arc::new(RealSystem::default()), log).map_err(|error| error.to_string())?;
     print(&format!(
         "client app            {}\n\
          authorization server  {}\n\
