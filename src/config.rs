@@ -75,6 +75,9 @@ pub struct Limits {
     pub accept_retry_time: Duration,
     /// Grants held in memory at once; past it the answer is 503.
     pub grants_max: usize,
+    /// Log lines about refused requests in one second; past it, they are counted instead of written. Whoever
+    /// sends nonsense fills no disk with it.
+    pub refusal_lines_per_second_max: usize,
     /// Log lines that wait for a slow terminal; past it, lines are counted instead of kept.
     pub log_lines_max: usize,
     /// The size of a page read from `--www`, in bytes.
@@ -99,6 +102,7 @@ impl Default for Limits {
             linger_bytes_max: 1024 * 1024,
             accept_retry_time: Duration::from_millis(100),
             grants_max: 1_000_000,
+            refusal_lines_per_second_max: 50,
             log_lines_max: 1024,
             page_bytes_max: 1024 * 1024,
         }

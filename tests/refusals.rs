@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::json;
 use support::{Answer, TestServer, form_request, json_request, secure_request, token_request};
 
@@ -215,4 +217,19 @@ fn no_secret_is_logged_whatever_is_refused() {
     let log = server.log.lines();
     assert_eq!(log.len(), 4, "{log:?}");
     assert!(log.iter().all(|line| !line.contains(&secret)), "{log:?}");
+}
+
+#[test]
+fn refusals_past_so_many_a_second_are_counted_and_fill_no_disk() {
+    let server = TestServer::start_with(|config| config.limits.refusal_lines_per_second_max = 3);
+    let mut client = server.connect();
+    for _ in 0..5 {
+        assert_eq!(client.answer_to(&secure_request("x")).status, 403);
+    }
+    assert_eq!(server.log.lines().len(), 3);
+    server.wait(Duration::from_secs(1));
+    assert_eq!(client.answer_to(&secure_request("x")).status, 403);
+    let lines = server.log.lines();
+    assert_eq!(lines[3], "2 more requests were refused within a second");
+    assert_eq!(lines.len(), 5, "and the new second has lines of its own");
 }

@@ -32,10 +32,12 @@ use crate::system::System;
 mod connections;
 mod deadlines;
 mod listeners;
+mod refusals;
 
 use connections::{Connections, Driven, Link};
 use deadlines::Deadlines;
 use listeners::Listener;
+use refusals::Refusals;
 
 pub use listeners::BindError;
 
@@ -100,6 +102,7 @@ struct Engine {
     limits: Arc<Limits>,
     system: Arc<dyn System>,
     log: Log,
+    refusals: Refusals,
     moment: Moment,
     scratch: Box<[u8]>,
 }
@@ -160,6 +163,7 @@ impl Server {
             limits: Arc::new(config.limits.clone()),
             moment: Moment::new(system.as_ref()),
             system,
+            refusals: Refusals::new(log.clone(), config.limits.refusal_lines_per_second_max),
             log,
             scratch: vec![0; READ_BYTES_MAX].into_boxed_slice(),
         };
@@ -217,12 +221,14 @@ impl Engine {
         if !self.unfinished.is_empty() {
             return Some(Duration::ZERO);
         }
-        let next = [self.deadlines.next(), self.accept_again].into_iter().flatten().min()?;
+        let next =
+            [self.deadlines.next(), self.accept_again, self.refusals.deadline()].into_iter().flatten().min()?;
         Some(next.saturating_duration_since(self.system.monotonic()))
     }
 
     fn look_at_the_clock(&mut self) {
         self.moment.update(self.system.as_ref());
+        self.refusals.settle(self.moment.now);
     }
 
     fn note(&mut self, event: &Readiness) {
@@ -268,7 +274,7 @@ impl Engine {
             timestamp: self.moment.timestamp,
             date: &self.moment.date,
             routes: &self.routes,
-            log: &self.log,
+            refusals: &mut self.refusals,
             scratch: &mut self.scratch,
         };
         match link.drive(&mut turn) {
@@ -347,37 +353,23 @@ struct Turn<'a> {
     timestamp: Timestamp,
     date: &'a str,
     routes: &'a Routes,
-    log: &'a Log,
+    refusals: &'a mut Refusals,
     scratch: &'a mut [u8],
 }
 
 impl Turn<'_> {
-    fn answer(&self, role: Role, request: &Request) -> Response {
+    fn answer(&mut self, role: Role, request: &Request) -> Response {
         let response = self.routes.answer(role, request, self.timestamp);
         if response.reason().is_some() {
-            self.log_refusal(role, Some(request), &response);
+            self.refusals.note(self.now, role, Some(request), &response);
         }
         response
     }
 
-    fn refuse(&self, role: Role, refusal: Refusal, request: Option<&Request>) -> Response {
+    fn refuse(&mut self, role: Role, refusal: Refusal, request: Option<&Request>) -> Response {
         let response = self.routes.refuse(role, refusal, request);
-        self.log_refusal(role, request, &response);
+        self.refusals.note(self.now, role, request, &response);
         response
-    }
-
-    /// One line with the exact reason. Of the request it names method and path; never the query, a field or
-    /// the content, where secrets are.
-    fn log_refusal(&self, role: Role, request: Option<&Request>, response: &Response) {
-        const PATH_CHARS_MAX: usize = 64;
-        let server = match role {
-            Role::ClientApp => "client app",
-            Role::AuthorizationServer => "authorization server",
-        };
-        let (method, path) = request.map_or(("-", "-"), |request| (request.method().token(), request.path()));
-        let path = path.get(..PATH_CHARS_MAX).unwrap_or(path);
-        let (code, reason) = (response.status.code(), response.reason().unwrap_or("-"));
-        self.log.line(format_args!("{server}: {method} {path} {code}: {reason}"));
     }
 }
 
