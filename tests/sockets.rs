@@ -295,3 +295,17 @@ fn a_head_past_its_limits_is_refused() {
     check(format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(64)), 431);
     check("POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: 65537\r\n\r\n".to_owned(), 413);
 }
+
+#[test]
+fn a_connection_that_gave_its_buffers_back_between_two_bytes_goes_on_where_it_was() {
+    let server = TestServer::start();
+    let mut client = server.connect();
+    for _ in 0..3 {
+        client.send("\r\n");
+        // The server turns to its events in their order: when this is answered, the line has been read.
+        assert_eq!(server.answer_to(GET).status, 200);
+        client.send("\r\n");
+        assert_eq!(server.answer_to(GET).status, 200);
+        assert_eq!(client.answer_to(GET).status, 200);
+    }
+}

@@ -21,22 +21,32 @@ use super::head::{Framing, Head, Scan};
 use super::message::{Method, Request, Response, Status, Version};
 use crate::config::Limits;
 
-/// An input buffer larger than this is given back when it is empty, so that one large request does not cost
-/// memory for as long as its connection lives.
-const INPUT_BYTES_KEPT: usize = 16 * 1024;
+/// A buffer larger than this is given back to the system when it is empty, so that one large request does not
+/// cost memory for as long as the buffer is kept.
+const BUFFER_BYTES_KEPT: usize = 16 * 1024;
+
+/// What a connection needs while there is a byte in it, and can do without between requests. A driver with
+/// many connections keeps a few of these and lends them ([`Connection::lend`]).
+#[derive(Default)]
+pub struct Buffers {
+    /// What has arrived.
+    input: Vec<u8>,
+    /// Answers on their way.
+    output: Vec<u8>,
+    head: Head,
+}
 
 /// One connection's state, from the first byte to the last.
 pub struct Connection {
     limits: Arc<Limits>,
-    /// What has arrived. The message being read begins at `start`; what stands before has been answered.
-    input: Vec<u8>,
+    /// `None` when there is no byte in them; a connection that is given bytes then makes its own.
+    buffers: Option<Box<Buffers>>,
+    /// Where the message being read begins in the input; what stands before has been answered.
     start: usize,
-    /// Answers, of which the first `sent` bytes are gone.
-    output: Vec<u8>,
+    /// How many bytes of the output are gone.
     sent: usize,
     phase: Phase,
     scan: Scan,
-    head: Head,
     /// The client has closed its sending side; what it sent before is still answered.
     ended: bool,
     /// When the phase's clock began to run, and when the client last took some of its answers.
@@ -107,17 +117,40 @@ impl Connection {
     pub fn new(limits: Arc<Limits>, now: Instant) -> Connection {
         Connection {
             limits,
-            input: Vec::new(),
+            buffers: None,
             start: 0,
-            output: Vec::new(),
             sent: 0,
             phase: Phase::Head,
             scan: Scan::default(),
-            head: Head::new(),
             ended: false,
             phase_since: now,
             sent_since: now,
         }
+    }
+
+    /// Lends the connection buffers, to be called before [`Connection::receive`].
+    pub fn lend(&mut self, buffers: Box<Buffers>) {
+        if self.buffers.is_none() {
+            self.buffers = Some(buffers);
+        }
+    }
+
+    /// Whether the connection could use buffers, having none.
+    pub fn wants_buffers(&self) -> bool {
+        self.buffers.is_none()
+    }
+
+    /// The connection's buffers, if there is nothing in them that it still needs.
+    pub fn give_back(&mut self) -> Option<Box<Buffers>> {
+        let is_over = matches!(self.phase, Phase::Lingering { .. } | Phase::Closed);
+        if self.unsent() > 0 || !(self.is_idle() || is_over) {
+            return None;
+        }
+        let mut buffers = self.buffers.take()?;
+        // Empty lines before a request line may be left, which count for nothing.
+        empty(&mut buffers.input);
+        self.start = 0;
+        Some(buffers)
     }
 
     /// Takes bytes that arrived `now`.
@@ -129,14 +162,15 @@ impl Connection {
                 None => self.phase = Phase::Closed,
             },
             _ => {
+                let input = &mut self.buffers.get_or_insert_default().input;
                 if self.start > 0 {
-                    self.input.drain(..self.start);
+                    input.drain(..self.start);
                     self.start = 0;
                 }
-                if self.input.is_empty() && matches!(self.phase, Phase::Head) {
+                if input.is_empty() && matches!(self.phase, Phase::Head) {
                     self.phase_since = now;
                 }
-                self.input.extend_from_slice(bytes);
+                input.extend_from_slice(bytes);
             }
         }
     }
@@ -155,11 +189,11 @@ impl Connection {
             Ok(None) => Event::Nothing,
             Ok(Some(content)) => {
                 self.phase = Phase::Answering(Exchange::Request { content });
-                Event::Request(self.request(content))
+                self.request(content).map_or(Event::Nothing, Event::Request)
             }
             Err(refusal) => {
                 self.phase = Phase::Answering(Exchange::Refusal);
-                Event::Refused(refusal, self.head.has_target.then(|| self.request(0)))
+                Event::Refused(refusal, self.request(0).filter(|request| request.head.has_target))
             }
         }
     }
@@ -172,14 +206,17 @@ impl Connection {
         if matches!(self.phase, Phase::Head) {
             self.read_head(now)?;
         }
-        let body_start = self.start + self.head.length;
-        let Phase::Body(decoder) = &mut self.phase else { return Ok(None) };
+        let (Phase::Body(decoder), Some(buffers)) = (&mut self.phase, &mut self.buffers) else {
+            return Ok(None);
+        };
+        let Buffers { input, head, .. } = &mut **buffers;
+        let body_start = self.start + head.length;
         let content = match decoder {
-            Decoder::Length(length) => (self.input.len() - body_start >= *length).then_some(*length),
+            Decoder::Length(length) => (input.len() - body_start >= *length).then_some(*length),
             Decoder::Chunked(decoder) => {
-                let ended = decoder.decode(&mut self.input[body_start..], &self.limits)?;
+                let ended = decoder.decode(&mut input[body_start..], &self.limits)?;
                 let slack = decoder.take_slack();
-                self.input.drain(body_start + slack.start..body_start + slack.end);
+                input.drain(body_start + slack.start..body_start + slack.end);
                 ended.then(|| decoder.content())
             }
         };
@@ -191,8 +228,13 @@ impl Connection {
 
     /// Looks for a whole head, and moves on to the content behind it.
     fn read_head(&mut self, now: Instant) -> Result<(), Refusal> {
-        self.start += self.scan.skip_empty_lines(&self.input[self.start..])?;
-        let arrived = &mut self.input[self.start..];
+        let Some(buffers) = &mut self.buffers else { return Ok(()) };
+        let Buffers { input, output, head } = &mut **buffers;
+        if self.start == input.len() {
+            return Ok(());
+        }
+        self.start += self.scan.skip_empty_lines(&input[self.start..])?;
+        let arrived = &mut input[self.start..];
         let Some(length) = self.scan.find_end(arrived, &self.limits)? else {
             return match self.ended && !arrived.is_empty() {
                 true => Err(Refusal::bad("the client closed before the end of the head")),
@@ -200,22 +242,27 @@ impl Connection {
             };
         };
         let has_content = arrived.len() > length;
-        self.head.parse(&mut arrived[..length], &self.limits)?;
-        if self.head.expects_continue && !has_content && self.head.framing != Framing::Length(0) {
-            self.queue(now, |out| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n"));
+        head.parse(&mut arrived[..length], &self.limits)?;
+        if head.expects_continue && !has_content && head.framing != Framing::Length(0) {
+            if output.is_empty() {
+                self.sent_since = now;
+            }
+            output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         self.phase_since = now;
-        self.phase = Phase::Body(match self.head.framing {
+        self.phase = Phase::Body(match head.framing {
             Framing::Length(length) => Decoder::Length(length),
             Framing::Chunked => Decoder::Chunked(ChunkedDecoder::default()),
         });
         Ok(())
     }
 
-    fn request(&self, content: usize) -> Request<'_> {
-        let bytes = &self.input[self.start..];
-        let body = &bytes[self.head.length..][..content];
-        Request { head: &self.head, bytes, body }
+    /// The request that was read into the buffers; there is one only where there are buffers.
+    fn request(&self, content: usize) -> Option<Request<'_>> {
+        let Buffers { input, head, .. } = &**self.buffers.as_ref()?;
+        let bytes = &input[self.start..];
+        let body = bytes.get(head.length..)?.get(..content)?;
+        Some(Request { head, bytes, body })
     }
 
     /// Queues the answer to the request or refusal that was given out. `date` is the Date field's value
@@ -229,58 +276,50 @@ impl Connection {
             Exchange::Request { content } => (false, content),
             Exchange::Refusal => (true, 0),
         };
-        let keep_alive = self.head.keep_alive && !refused;
-        let option = match (keep_alive, self.head.version) {
+        let Buffers { input, output, head } = &mut **self.buffers.get_or_insert_default();
+        let keep_alive = head.keep_alive && !refused;
+        let option = match (keep_alive, head.version) {
             (false, _) => Some("close"),
             (true, Version::Http10) => Some("keep-alive"),
             (true, Version::Http11) => None,
         };
-        let omit_body = self.head.has_target && self.head.method == Method::Head;
-        self.queue(now, |out| response.write(out, date, option, omit_body));
-        let message_end = self.start + self.head.length + content;
-        match keep_alive {
-            true => self.begin_next(message_end, now),
-            false => {
-                let unread = refused || self.input.len() > message_end;
-                self.phase = Phase::Closing { linger: unread && !self.ended };
-                self.input = Vec::new();
-                self.start = 0;
-            }
-        }
-    }
-
-    fn begin_next(&mut self, message_end: usize, now: Instant) {
-        self.start = message_end;
-        if self.start == self.input.len() {
-            self.input.clear();
-            self.input.shrink_to(INPUT_BYTES_KEPT);
-            self.start = 0;
-        }
-        self.head.clear();
-        self.scan = Scan::default();
-        self.phase = Phase::Head;
-        self.phase_since = now;
-    }
-
-    fn queue(&mut self, now: Instant, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.output.is_empty() {
+        let omit_body = head.has_target && head.method == Method::Head;
+        if output.is_empty() {
             self.sent_since = now;
         }
-        write(&mut self.output);
+        response.write(output, date, option, omit_body);
+        let message_end = self.start + head.length + content;
+        let has_more = input.len() > message_end;
+        head.clear();
+        if keep_alive && has_more {
+            self.start = message_end;
+        } else {
+            empty(input);
+            self.start = 0;
+        }
+        match keep_alive {
+            true => {
+                self.scan = Scan::default();
+                self.phase = Phase::Head;
+                self.phase_since = now;
+            }
+            false => self.phase = Phase::Closing { linger: (refused || has_more) && !self.ended },
+        }
     }
 
     /// The bytes to send next.
     pub fn outgoing(&self) -> &[u8] {
-        &self.output[self.sent..]
+        self.buffers.as_ref().map_or(&[], |buffers| &buffers.output[self.sent..])
     }
 
     /// Takes note that `count` of the outgoing bytes were sent `now`.
     pub fn sent(&mut self, count: usize, now: Instant) {
         self.sent += count;
         self.sent_since = now;
-        if self.sent == self.output.len() {
-            self.output.clear();
-            self.output.shrink_to(INPUT_BYTES_KEPT);
+        if self.unsent() == 0 {
+            if let Some(buffers) = &mut self.buffers {
+                empty(&mut buffers.output);
+            }
             self.sent = 0;
             if self.is_idle() {
                 self.phase_since = now;
@@ -338,11 +377,20 @@ impl Connection {
     }
 
     fn unsent(&self) -> usize {
-        self.output.len() - self.sent
+        self.buffers.as_ref().map_or(0, |buffers| buffers.output.len() - self.sent)
     }
 
     /// Whether no byte of a request is waiting.
     fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Head) && self.start == self.input.len()
+        let arrived = self.buffers.as_ref().map_or(0, |buffers| buffers.input.len());
+        matches!(self.phase, Phase::Head) && self.start == arrived
+    }
+}
+
+/// Empties a buffer, and lets its memory go if it is large.
+fn empty(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    if buffer.capacity() > BUFFER_BYTES_KEPT {
+        buffer.shrink_to(BUFFER_BYTES_KEPT);
     }
 }

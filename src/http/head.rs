@@ -151,9 +151,9 @@ pub struct Head {
     fields: Vec<(Span, Span)>,
 }
 
-impl Head {
+impl Default for Head {
     /// A head that says nothing yet.
-    pub(super) fn new() -> Head {
+    fn default() -> Head {
         Head {
             length: 0,
             has_target: false,
@@ -168,12 +168,14 @@ impl Head {
             fields: Vec::new(),
         }
     }
+}
 
+impl Head {
     /// Forgets the last request's head, keeping the table's memory.
     pub(super) fn clear(&mut self) {
-        let fields = std::mem::take(&mut self.fields);
-        *self = Head { fields, ..Head::new() };
-        self.fields.clear();
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.clear();
+        *self = Head { fields, ..Head::default() };
     }
 
     /// Every field line's name and value, in the order they came; `bytes` are those the head was parsed from.

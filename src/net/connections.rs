@@ -8,7 +8,7 @@ use mio::event::Event as Readiness;
 use mio::net::TcpStream;
 
 use super::Turn;
-use crate::http::connection::{Connection, Event, Want};
+use crate::http::connection::{Buffers, Connection, Event, Want};
 use crate::routes::Role;
 
 /// How often one connection may read in one turn of the loop before others have theirs.
@@ -29,6 +29,27 @@ pub(super) struct Link {
     writable: bool,
     /// The client's end has arrived, though bytes may stand before it.
     read_closed: bool,
+}
+
+/// Buffers that no connection holds at the moment. Connections that have nothing in them hold none, so ten
+/// thousand idle ones need no more memory than the few that are busy at one time.
+#[derive(Default)]
+#[allow(clippy::vec_box, reason = "they go back and forth as a pointer, without being copied")]
+pub(super) struct Spare(Vec<Box<Buffers>>);
+
+impl Spare {
+    /// More than this many would only be memory that a rush once needed.
+    const KEPT_MAX: usize = 64;
+
+    fn take(&mut self) -> Box<Buffers> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    fn put(&mut self, buffers: Box<Buffers>) {
+        if self.0.len() < Spare::KEPT_MAX {
+            self.0.push(buffers);
+        }
+    }
 }
 
 /// What became of a connection in a turn.
@@ -68,6 +89,17 @@ impl Link {
     /// Goes on until the connection waits for something: every request that is there is answered before the
     /// answers are written, and every answer is written before more is read.
     pub(super) fn drive(&mut self, turn: &mut Turn) -> Driven {
+        if self.conversation.wants_buffers() {
+            self.conversation.lend(turn.spare.take());
+        }
+        let driven = self.go_on(turn);
+        if let Some(buffers) = self.conversation.give_back() {
+            turn.spare.put(buffers);
+        }
+        driven
+    }
+
+    fn go_on(&mut self, turn: &mut Turn) -> Driven {
         let mut reads = 0;
         loop {
             self.answer_all(turn);

@@ -34,7 +34,7 @@ mod deadlines;
 mod listeners;
 mod refusals;
 
-use connections::{Connections, Driven, Link};
+use connections::{Connections, Driven, Link, Spare};
 use deadlines::Deadlines;
 use listeners::Listener;
 use refusals::Refusals;
@@ -93,6 +93,7 @@ struct Engine {
     registry: Registry,
     listeners: Vec<Listener>,
     connections: Connections,
+    spare: Spare,
     deadlines: Deadlines,
     /// Slots that had their share of a turn and could go on.
     unfinished: Vec<usize>,
@@ -156,6 +157,7 @@ impl Server {
             registry: poll.registry().try_clone()?,
             listeners,
             connections: Connections::default(),
+            spare: Spare::default(),
             deadlines: Deadlines::default(),
             unfinished: Vec::new(),
             accept_again: None,
@@ -275,6 +277,7 @@ impl Engine {
             date: &self.moment.date,
             routes: &self.routes,
             refusals: &mut self.refusals,
+            spare: &mut self.spare,
             scratch: &mut self.scratch,
         };
         match link.drive(&mut turn) {
@@ -354,6 +357,7 @@ struct Turn<'a> {
     date: &'a str,
     routes: &'a Routes,
     refusals: &'a mut Refusals,
+    spare: &'a mut Spare,
     scratch: &'a mut [u8],
 }
 
