@@ -13,6 +13,7 @@ use std::mem::MaybeUninit;
 
 use memchr::memchr;
 
+use super::authority::is_authority;
 use super::message::{Method, Status, Version};
 use super::{Refusal, is_token_byte, trim_ows};
 use crate::config::{FIELDS_CAPACITY, Limits};
@@ -213,7 +214,7 @@ impl Head {
 
     /// The four forms of a target (RFC 9112, 3.2), each for the methods that it belongs to.
     fn read_target(&mut self, bytes: &[u8], target: &[u8]) -> Result<(), Refusal> {
-        if !target.iter().all(|byte| (0x21..=0x7e).contains(byte)) || target.contains(&b'#') {
+        if !target.iter().all(|byte| matches!(byte, 0x21..=0x7e) && *byte != b'#') {
             return Err(Refusal::bad("the request target holds a byte that no target may hold"));
         }
         if self.method == Method::Connect {
@@ -406,41 +407,6 @@ fn transfer_coding(lines: &MessageFields, version: Version) -> Result<Framing, R
 /// (RFC 9110, 5.6.1.2).
 pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(trim_ows).filter(|member| !member.is_empty())
-}
-
-/// Whether `bytes` are `uri-host [ ":" port ]` (RFC 9110, 7.2; RFC 3986, 3.2.2), possibly empty.
-fn is_authority(bytes: &[u8]) -> bool {
-    let (host, port) = match bytes {
-        [b'[', rest @ ..] => {
-            let Some(end) = memchr(b']', rest) else { return false };
-            let literal = &rest[..end];
-            if literal.is_empty() || !literal.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'))
-            {
-                return false;
-            }
-            (&b""[..], &rest[end + 1..])
-        }
-        _ => bytes.split_at(memchr(b':', bytes).unwrap_or(bytes.len())),
-    };
-    let port_is_valid = match port {
-        [] => true,
-        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    port_is_valid && is_registered_name(host)
-}
-
-/// Unreserved characters, sub-delimiters and percent-encodings (RFC 3986, 3.2.2); the grammar allows none.
-fn is_registered_name(host: &[u8]) -> bool {
-    let mut rest = host;
-    loop {
-        rest = match rest {
-            [] => return true,
-            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
-            [byte, rest @ ..] if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) => rest,
-            _ => return false,
-        }
-    }
 }
 
 /// Makes `HTTP/1.2` and up read as `HTTP/1.1`: a higher minor version is served as the highest that the

@@ -33,6 +33,7 @@
 //! field line, any second Content-Length (equal or not), Content-Length beside Transfer-Encoding, any
 //! transfer coding but `chunked`, a request without exactly one valid Host.
 
+mod authority;
 pub mod body;
 pub mod connection;
 pub mod form;

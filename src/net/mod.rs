@@ -225,7 +225,9 @@ impl Engine {
         }
         let next =
             [self.deadlines.next(), self.accept_again, self.refusals.deadline()].into_iter().flatten().min()?;
-        Some(next.saturating_duration_since(self.system.monotonic()))
+        // Counted from when this turn began, which is sooner than now: the loop may sleep for a moment too
+        // long, and does not read the clock once more for it.
+        Some(next.saturating_duration_since(self.moment.now))
     }
 
     fn look_at_the_clock(&mut self) {

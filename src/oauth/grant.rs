@@ -12,13 +12,18 @@ impl Timestamp {
     /// The moment that a clock showed; one before 1970 counts as 1970.
     pub fn from_system_time(time: SystemTime) -> Timestamp {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        Timestamp(milliseconds(since))
     }
 
     /// The moment `later` after this one, or the last there is.
     pub fn after(self, later: Duration) -> Timestamp {
-        Timestamp(self.0.saturating_add(u64::try_from(later.as_millis()).unwrap_or(u64::MAX)))
+        Timestamp(self.0.saturating_add(milliseconds(later)))
     }
+}
+
+/// Whole milliseconds, without the 128 bits that std's own count of them takes.
+fn milliseconds(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1000).saturating_add(u64::from(time.subsec_millis()))
 }
 
 /// What a resource owner allowed a client, and how far the client has come in using it.

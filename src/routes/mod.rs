@@ -140,7 +140,7 @@ impl Routes {
 
     /// Answers a request that came to `role` at the moment `now`.
     pub fn answer(&self, role: Role, request: &Request, now: Timestamp) -> Response {
-        let Some(route) = find(role, request.path()) else {
+        let Some(route) = find(role, request.path_bytes()) else {
             return self.answer_outside_the_table(role, request);
         };
         let response = match self.dispatch(route, request) {
@@ -179,7 +179,7 @@ impl Routes {
     /// answer has that endpoint's form, so that a script of another origin can read what was wrong.
     pub fn refuse(&self, role: Role, refusal: Refusal, request: Option<&Request>) -> Response {
         let Refusal { status, reason } = refusal;
-        let route = request.and_then(|request| find(role, request.path()));
+        let route = request.and_then(|request| find(role, request.path_bytes()));
         let cors = route.and_then(|route| route.cors);
         let response = match cors {
             Some(_) => json::error(status, reason, json::INVALID_REQUEST, reason),
@@ -221,8 +221,8 @@ impl Routes {
     }
 }
 
-fn find(role: Role, path: &str) -> Option<&'static Route> {
-    TABLE.iter().find(|route| route.role == role && route.path == path)
+fn find(role: Role, path: &[u8]) -> Option<&'static Route> {
+    TABLE.iter().find(|route| route.role == role && route.path.as_bytes() == path)
 }
 
 /// Why there is a 503, and after how many seconds trying again makes sense (RFC 9110, 10.2.3).

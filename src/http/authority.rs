@@ -1,0 +1,55 @@
+//! Hosts and ports as requests name them: in the Host field and in absolute targets.
+
+use memchr::memchr;
+
+/// Whether `bytes` are `uri-host [ ":" port ]` (RFC 9110, 7.2; RFC 3986, 3.2.2), possibly empty.
+pub(super) fn is_authority(bytes: &[u8]) -> bool {
+    let (host, port) = match bytes {
+        [b'[', rest @ ..] => {
+            let Some(end) = memchr(b']', rest) else { return false };
+            let literal = &rest[..end];
+            if literal.is_empty() || !literal.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'))
+            {
+                return false;
+            }
+            (&b""[..], &rest[end + 1..])
+        }
+        _ => bytes.split_at(memchr(b':', bytes).unwrap_or(bytes.len())),
+    };
+    let port_is_valid = match port {
+        [] => true,
+        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    port_is_valid && is_registered_name(host)
+}
+
+/// Unreserved characters, sub-delimiters and percent-encodings (RFC 3986, 3.2.2); the grammar allows none.
+fn is_registered_name(host: &[u8]) -> bool {
+    let mut rest = host;
+    loop {
+        let plain = rest.iter().position(|byte| !IN_NAMES[usize::from(*byte)]).unwrap_or(rest.len());
+        rest = match &rest[plain..] {
+            [] => return true,
+            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
+            _ => return false,
+        }
+    }
+}
+
+/// Which bytes stand for themselves in a registered name.
+const IN_NAMES: [bool; 256] = {
+    let mut table = [false; 256];
+    let marks = b"-._~!$&'()*+,;=";
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < marks.len() {
+        table[marks[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
