@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, WORKERS_MAX};
 
 /// What the program was asked to do.
 #[derive(Debug)]
@@ -32,6 +33,10 @@ Flags:
   --client-port PORT  the client app's port; 0 picks a free one [default: 3000]
   --auth-port PORT    the authorization server's port; 0 picks a free one [default: 3001]
   --bind ADDRESS      the IP address to listen on [default: 127.0.0.1 and ::1]
+  --workers N         how many threads serve [default: one for each core]
+  --connections-per-peer N
+                      how many connections one address (in IPv6, one /64) may have at once
+                      [default: 256; no bound on loopback]
   --www DIR           read the pages from DIR at each request, to edit and reload them
                       [default: the pages in the program]
   --help              print this text
@@ -89,7 +94,8 @@ impl From<lexopt::Error> for CliError {
 /// # Errors
 /// The first word that cannot be followed.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliError> {
-    let mut config = Box::<Config>::default();
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WORKERS_MAX));
+    let mut config = Box::new(Config { workers: cores, ..Config::default() });
     let mut instead = None;
     let mut parser = lexopt::Parser::from_args(words);
     while let Some(word) = parser.next()? {
@@ -99,6 +105,15 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
             Long("bind") => {
                 let wanted = "an IP address, such as 127.0.0.1 or ::1";
                 config.bind = Some(read("--bind", parser.value()?, wanted)?);
+            }
+            Long("workers") => {
+                let wanted = "a number of threads, such as 2";
+                config.workers = read("--workers", parser.value()?, wanted)?;
+            }
+            Long("connections-per-peer") => {
+                let wanted = "a number of connections, at least 1";
+                let count: NonZeroUsize = read("--connections-per-peer", parser.value()?, wanted)?;
+                config.limits.peer_connections_max = Some(count.get());
             }
             Long("www") => config.www = Some(PathBuf::from(parser.value()?)),
             Long("help") | Short('h') => instead = Some(Command::Help),
@@ -149,6 +164,15 @@ mod tests {
         assert_eq!((config.client_port, config.auth_port), (0, 4001));
         assert_eq!(config.bind, Some("::1".parse().unwrap()));
         assert_eq!(config.www, Some(PathBuf::from("pages")));
+        let Ok(Command::Run(config)) = parse_words("--workers 3 --connections-per-peer 9 --bind 192.0.2.1")
+        else {
+            panic!("a command to run");
+        };
+        assert_eq!((config.workers, config.peer_connections_max()), (3, 9));
+        let Ok(Command::Run(config)) = parse_words("--bind 192.0.2.1") else { panic!("a command to run") };
+        assert_eq!(config.peer_connections_max(), crate::config::PEER_CONNECTIONS_MAX);
+        let Ok(Command::Run(config)) = parse_words("") else { panic!("a command to run") };
+        assert_eq!(config.peer_connections_max(), usize::MAX);
         assert!(matches!(parse_words("--help"), Ok(Command::Help)));
         assert!(matches!(parse_words("--version"), Ok(Command::Version)));
     }
@@ -168,6 +192,12 @@ mod tests {
         check("--client-port 65536", &format!("--client-port \"65536\" {PORT}"));
         check("--auth-port -1", &format!("--auth-port \"-1\" {PORT}"));
         check("--auth-port +1", &format!("--auth-port \"+1\" {PORT}"));
+        check("--workers 0", "--workers 0 cannot be; give a number from 1 to 1024");
+        check("--workers two", "--workers \"two\" is not a number of threads, such as 2");
+        check(
+            "--connections-per-peer 0",
+            "--connections-per-peer \"0\" is not a number of connections, at least 1",
+        );
         check("--bind localhost", "--bind \"localhost\" is not an IP address, such as 127.0.0.1 or ::1");
         check(
             "--client-port 4000 --auth-port 4000",

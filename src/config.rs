@@ -21,6 +21,8 @@ pub struct Config {
     pub client_port: u16,
     /// The port of the authorization server; 0 lets the system pick a free one.
     pub auth_port: u16,
+    /// How many threads serve, each with its own event loop and its share of the connections.
+    pub workers: usize,
     /// A folder to read the pages from at each request; `None` serves those in the binary.
     pub www: Option<PathBuf>,
     /// The bounds of everything that can grow.
@@ -35,6 +37,7 @@ impl Default for Config {
             bind: None,
             client_port: 3000,
             auth_port: 3001,
+            workers: 1,
             www: None,
             limits: Limits::default(),
             lifetimes: Lifetimes::default(),
@@ -57,12 +60,23 @@ pub struct Limits {
     pub chunk_extra_bytes_max: usize,
     /// Answers waiting for a client that does not read, in bytes, before no further request of it is read.
     pub output_bytes_max: usize,
-    /// Connections open at once; past it, new ones wait in the kernel's queue.
+    /// Connections open at once; past it, the one that has been idle for longest is closed for a new one, and
+    /// where none is idle, the new one is answered 503.
     pub connections_max: usize,
+    /// Connections of one peer (an IPv4 address, an IPv6 /64) open at once; past it, the same. `None` is for
+    /// no bound where the server is bound to loopback, for then every peer is this machine or a proxy on it,
+    /// and for [`PEER_CONNECTIONS_MAX`] elsewhere.
+    pub peer_connections_max: Option<usize>,
+    /// Requests on one connection; the last is answered with `Connection: close`.
+    pub connection_requests_max: u32,
     /// From the first byte of a head to its blank line; past it the answer is 408.
     pub head_time_max: Duration,
     /// From the end of the head to the end of the content; past it the answer is 408.
     pub body_time_max: Duration,
+    /// How slowly content may come, in bytes a second, once `body_grace_time` has passed; the answer is 408.
+    pub body_bytes_per_second_min: u32,
+    /// How long content may come more slowly than that.
+    pub body_grace_time: Duration,
     /// Between requests, and before the first; past it the connection is closed.
     pub idle_time_max: Duration,
     /// Between two moments at which a client took some of its answer; past it the connection is dropped.
@@ -71,6 +85,8 @@ pub struct Limits {
     pub linger_time_max: Duration,
     /// How many bytes of it are read away.
     pub linger_bytes_max: usize,
+    /// How long an orderly end may take: what has been asked for by then is answered, the rest is cut off.
+    pub finish_time_max: Duration,
     /// How long accepting pauses when the process has run out of descriptors and none has come free.
     pub accept_retry_time: Duration,
     /// Grants held in memory at once; past it the answer is 503.
@@ -93,13 +109,18 @@ impl Default for Limits {
             body_bytes_max: 64 * 1024,
             chunk_extra_bytes_max: 4 * 1024,
             output_bytes_max: 256 * 1024,
-            connections_max: 10_000,
+            connections_max: 16_000,
+            peer_connections_max: None,
+            connection_requests_max: 100_000,
             head_time_max: Duration::from_secs(10),
             body_time_max: Duration::from_secs(30),
+            body_bytes_per_second_min: 1024,
+            body_grace_time: Duration::from_secs(5),
             idle_time_max: Duration::from_secs(60),
             write_time_max: Duration::from_secs(30),
             linger_time_max: Duration::from_secs(2),
             linger_bytes_max: 1024 * 1024,
+            finish_time_max: Duration::from_secs(10),
             accept_retry_time: Duration::from_millis(100),
             grants_max: 1_000_000,
             refusal_lines_per_second_max: 50,
@@ -129,6 +150,8 @@ impl Default for Lifetimes {
 pub enum ConfigError {
     /// Both servers were given this port.
     SamePort(u16),
+    /// There are to be no workers, or too many.
+    Workers(usize),
     /// This limit has a value that the code cannot keep; the text says what would do.
     Limit(&'static str, &'static str),
 }
@@ -138,6 +161,9 @@ impl fmt::Display for ConfigError {
         match self {
             ConfigError::SamePort(port) => {
                 write!(f, "--client-port and --auth-port are both {port}; give each server a port of its own")
+            }
+            ConfigError::Workers(number) => {
+                write!(f, "--workers {number} cannot be; give a number from 1 to {WORKERS_MAX}")
             }
             ConfigError::Limit(name, remedy) => write!(f, "the limit {name} must be {remedy}"),
         }
@@ -149,7 +175,20 @@ impl std::error::Error for ConfigError {}
 /// A time of nothing would be over whenever it is looked at, and the loop would spin.
 const MORE_THAN_NOTHING: &str = "more than nothing";
 
+/// The bound on one peer's connections where a peer may be anyone.
+pub const PEER_CONNECTIONS_MAX: usize = 256;
+
+/// More threads than this are a slip of the finger.
+pub const WORKERS_MAX: usize = 1024;
+
 impl Config {
+    /// The bound on one peer's connections; `usize::MAX` is for none.
+    pub fn peer_connections_max(&self) -> usize {
+        let is_loopback = self.bind.is_none_or(|address| address.is_loopback());
+        let default = if is_loopback { usize::MAX } else { PEER_CONNECTIONS_MAX };
+        self.limits.peer_connections_max.unwrap_or(default)
+    }
+
     /// Whether the parts fit together. Every other module relies on this having been asked.
     ///
     /// # Errors
@@ -157,6 +196,9 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         if self.client_port == self.auth_port && self.client_port != 0 {
             return Err(ConfigError::SamePort(self.client_port));
+        }
+        if !(1..=WORKERS_MAX).contains(&self.workers) {
+            return Err(ConfigError::Workers(self.workers));
         }
         let limits = &self.limits;
         let rules = [
@@ -169,11 +211,16 @@ impl Config {
             ),
             ((1..=FIELDS_CAPACITY).contains(&limits.fields_max), "fields_max", "1 to 64"),
             (limits.connections_max > 0, "connections_max", "at least 1"),
+            (limits.peer_connections_max != Some(0), "peer_connections_max", "at least 1"),
+            (limits.connection_requests_max > 0, "connection_requests_max", "at least 1"),
+            (limits.body_bytes_per_second_min > 0, "body_bytes_per_second_min", "at least 1 byte"),
             (limits.grants_max > 0, "grants_max", "at least 1"),
             (limits.output_bytes_max > 0, "output_bytes_max", "at least 1 byte"),
             (!limits.accept_retry_time.is_zero(), "accept_retry_time", MORE_THAN_NOTHING),
             (!limits.head_time_max.is_zero(), "head_time_max", MORE_THAN_NOTHING),
             (!limits.body_time_max.is_zero(), "body_time_max", MORE_THAN_NOTHING),
+            (!limits.body_grace_time.is_zero(), "body_grace_time", MORE_THAN_NOTHING),
+            (!limits.finish_time_max.is_zero(), "finish_time_max", MORE_THAN_NOTHING),
             (!limits.idle_time_max.is_zero(), "idle_time_max", MORE_THAN_NOTHING),
             (!limits.write_time_max.is_zero(), "write_time_max", MORE_THAN_NOTHING),
             (!limits.linger_time_max.is_zero(), "linger_time_max", MORE_THAN_NOTHING),

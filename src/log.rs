@@ -18,9 +18,19 @@ pub struct Log {
 
 #[derive(Clone)]
 enum Sink {
-    Queue { lines: SyncSender<String>, dropped: Arc<AtomicUsize> },
+    Queue { lines: SyncSender<Entry>, dropped: Arc<AtomicUsize> },
     Kept(Arc<Mutex<Vec<String>>>),
 }
+
+/// What goes through the queue.
+enum Entry {
+    Line(String),
+    /// To be answered when everything before it is written.
+    Flush(SyncSender<()>),
+}
+
+/// Lines are written together, up to about this many bytes at a time.
+const BATCH_BYTES: usize = 64 * 1024;
 
 impl Log {
     /// A log to standard error, of which at most `lines_max` lines wait at a time.
@@ -31,7 +41,7 @@ impl Log {
         let (lines, queue) = sync_channel(lines_max);
         let dropped = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&dropped);
-        std::thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(&queue, &counter))?;
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&queue, &counter))?;
         Ok(Log { sink: Sink::Queue { lines, dropped } })
     }
 
@@ -54,10 +64,21 @@ impl Log {
         match &self.sink {
             Sink::Kept(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).push(line),
             Sink::Queue { lines, dropped } => {
-                if lines.try_send(line).is_err() {
+                if lines.try_send(Entry::Line(line)).is_err() {
                     dropped.fetch_add(1, Ordering::Relaxed);
                 }
             }
+        }
+    }
+}
+
+impl Log {
+    /// Waits until what was logged before is written: for the end of the program.
+    pub fn flush(&self) {
+        if let Sink::Queue { lines, .. } = &self.sink {
+            let (written, is_written) = sync_channel(1);
+            // With the writing thread gone there is nothing to wait for.
+            let _ = lines.send(Entry::Flush(written)).map(|()| is_written.recv());
         }
     }
 }
@@ -82,14 +103,31 @@ fn escaped(text: fmt::Arguments<'_>) -> String {
     line.0
 }
 
-fn write_lines(queue: &Receiver<String>, dropped: &AtomicUsize) {
-    for line in queue {
+fn write_all(queue: &Receiver<Entry>, dropped: &AtomicUsize) {
+    let mut batch = String::new();
+    for entry in queue {
+        let mut flushed = Vec::new();
+        let mut next = Some(entry);
+        while let Some(entry) = next {
+            match entry {
+                Entry::Line(line) => {
+                    batch.push_str(&line);
+                    batch.push('\n');
+                }
+                Entry::Flush(written) => flushed.push(written),
+            }
+            next = if batch.len() < BATCH_BYTES { queue.try_recv().ok() } else { None };
+        }
         let missing = dropped.swap(0, Ordering::Relaxed);
-        let mut stderr = io::stderr().lock();
-        // A closed standard error leaves nobody to tell.
-        let _ = writeln!(stderr, "{line}");
         if missing > 0 {
-            let _ = writeln!(stderr, "({missing} more log lines came faster than they could be written)");
+            // Writing to a string cannot fail.
+            let _ = writeln!(batch, "({missing} more log lines came faster than they could be written)");
+        }
+        // A closed standard error leaves nobody to tell.
+        let _ = io::stderr().lock().write_all(batch.as_bytes());
+        batch.clear();
+        for written in flushed {
+            let _ = written.send(());
         }
     }
 }
@@ -113,7 +151,7 @@ mod tests {
         for number in 0..3 {
             log.line(format_args!("{number}"));
         }
-        assert_eq!(queue.recv().as_deref(), Ok("0"));
+        assert!(matches!(queue.recv(), Ok(Entry::Line(line)) if line == "0"));
         assert_eq!(dropped.load(Ordering::Relaxed), 2);
     }
 }

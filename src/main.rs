@@ -10,10 +10,13 @@ use std::sync::Arc;
 use oauth_from_scratch::cli::{self, Command};
 use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::Log;
-use oauth_from_scratch::net::Server;
+use oauth_from_scratch::net::{Handle, Server};
 use oauth_from_scratch::routes;
 use oauth_from_scratch::store::MemoryStore;
 use oauth_from_scratch::system::RealSystem;
+
+/// The exit status of an end that a second signal forced, as shells know it.
+const INTERRUPTED: i32 = 130;
 
 /// The exit status of a command line that cannot be followed.
 const USAGE: u8 = 2;
@@ -38,8 +41,8 @@ fn run(config: &Config) -> Result<(), String> {
     }
     let log = Log::to_stderr(config.limits.log_lines_max).map_err(|error| format!("no log: {error}"))?;
     let store = Arc::new(MemoryStore::new(config.limits.grants_max));
-    let mut server =
-        Server::bind(config, store, Arc::new(RealSystem::default()), log).map_err(|error| error.to_string())?;
+    let mut server = Server::bind(config, store, Arc::new(RealSystem::default()), log.clone())
+        .map_err(|error| error.to_string())?;
     print(&format!(
         "client app            {}\n\
          authorization server  {}\n\
@@ -47,7 +50,23 @@ fn run(config: &Config) -> Result<(), String> {
         server.site().client_app(),
         server.site().authorization_server(),
     ));
-    server.run().map_err(|error| format!("the event queue failed: {error}"))
+    finish_on_signal(server.handle()).map_err(|error| format!("signals cannot be heard: {error}"))?;
+    server.run().map_err(|error| format!("the event queue failed: {error}"))?;
+    log.flush();
+    Ok(())
+}
+
+/// On SIGINT, SIGTERM or SIGHUP everything that has been asked for is answered, and then the program ends; a
+/// second signal ends it at once.
+fn finish_on_signal(handle: Handle) -> Result<(), ctrlc::Error> {
+    let mut is_second = false;
+    ctrlc::set_handler(move || {
+        if is_second {
+            std::process::exit(INTERRUPTED);
+        }
+        is_second = true;
+        handle.finish();
+    })
 }
 
 fn print(text: &str) -> ExitCode {

@@ -56,7 +56,16 @@ fn run(words: &[&str]) -> (i32, String, String) {
 fn help_and_version_are_printed_and_name_every_flag() {
     let (status, help, errors) = run(&["--help"]);
     assert_eq!((status, errors.as_str()), (0, ""));
-    for flag in ["--client-port", "--auth-port", "--bind", "--www", "--help", "--version"] {
+    for flag in [
+        "--client-port",
+        "--auth-port",
+        "--bind",
+        "--workers",
+        "--connections-per-peer",
+        "--www",
+        "--help",
+        "--version",
+    ] {
         assert!(help.contains(flag), "{flag}");
     }
     let version = format!("oauth-from-scratch {}\n", env!("CARGO_PKG_VERSION"));
@@ -167,4 +176,61 @@ fn running_out_of_descriptors_pauses_accepting() {
     let pauses = errors.lines().filter(|line| line.starts_with("accepting pauses with ")).count();
     assert!(pauses >= 1, "the limit was reached: {errors}");
     assert!((pauses as u128) <= paused_at_most, "{pauses} tries in {:?}", begin.elapsed());
+}
+
+/// Sends a signal, as a shell would.
+#[cfg(unix)]
+fn signal(program: &Program, name: &str) {
+    let status = Command::new("kill").args([name, &program.child.id().to_string()]).status();
+    assert!(status.expect("there is a kill").success());
+}
+
+/// A program with a client that has sent half a request, which the server has read.
+#[cfg(unix)]
+fn program_with_half_a_request() -> (Program, TcpStream) {
+    let mut command = Command::new(PROGRAM);
+    let program = Program::start(command.args(["--client-port", "0", "--auth-port", "0"]));
+    let mut socket = program.connect();
+    socket.write_all(&[GET, &GET[..10]].concat()).unwrap();
+    let mut answer = vec![0; 16];
+    socket.read_exact(&mut answer).unwrap();
+    (program, socket)
+}
+
+/// Waits until nobody is let in any more: then the first signal has been heard.
+#[cfg(unix)]
+fn wait_for_the_end_to_begin(program: &Program) {
+    let port = program.authorization_server.rsplit(':').next().unwrap();
+    let begin = Instant::now();
+    while TcpStream::connect(format!("127.0.0.1:{port}")).is_ok() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "the end begins");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_lets_what_was_asked_be_answered_and_then_ends_the_program_with_status_0() {
+    for name in ["-TERM", "-INT"] {
+        let (mut program, mut socket) = program_with_half_a_request();
+        signal(&program, name);
+        wait_for_the_end_to_begin(&program);
+        socket.write_all(&GET[10..]).unwrap();
+        let mut rest = String::new();
+        socket.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains("HTTP/1.1 200 OK\r\n") && rest.contains("\r\nConnection: close\r\n"), "{rest}");
+        assert_eq!(program.child.wait().unwrap().code(), Some(0), "{name}");
+        let mut errors = String::new();
+        program.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert!(errors.starts_with("stopped after 2 requests on "), "{errors}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    let (mut program, _socket) = program_with_half_a_request();
+    signal(&program, "-TERM");
+    wait_for_the_end_to_begin(&program);
+    signal(&program, "-TERM");
+    assert_eq!(program.child.wait().unwrap().code(), Some(130));
 }

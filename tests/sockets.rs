@@ -217,8 +217,11 @@ fn a_head_or_content_that_takes_too_long_is_answered_408() {
     };
     check("G", 10);
     check("GET / HTTP/1.1\r\nHost: h\r\n", 10);
-    check("POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{", 30);
-    check("POST /token HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{", 30);
+    // The bound on time as a whole, where there is more than the rate would ask for.
+    let much = "x".repeat(60_000);
+    check(&format!("POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: 60001\r\n\r\n{much}"), 30);
+    check("POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n", 5);
+    check("POST /token HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;x=1\r\n", 5);
 }
 
 #[test]
@@ -256,19 +259,155 @@ fn a_client_that_sends_and_never_reads_is_dropped_and_costs_nobody_else_anything
 }
 
 #[test]
-fn connections_past_the_limit_wait_until_one_closes() {
+fn past_the_bound_the_oldest_idle_connection_makes_room_or_the_new_one_is_told_503() {
     let server = TestServer::start_with(|config| config.limits.connections_max = 2);
-    let (mut first, mut second, mut third) = (server.connect(), server.connect(), server.connect());
-    third.send(GET);
-    for _ in 0..10 {
-        assert_eq!((first.answer_to(GET).status, second.answer_to(GET).status), (200, 200));
-    }
-    third.socket.set_nonblocking(true).unwrap();
-    assert_eq!(third.socket.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock, "it waits");
-    third.socket.set_nonblocking(false).unwrap();
-    drop(first);
-    assert_eq!(third.answer(false).status, 200);
+    let (mut first, mut second) = (server.connect(), server.connect());
+    assert_eq!(first.answer_to(GET).status, 200);
+    server.wait(Duration::from_secs(1));
     assert_eq!(second.answer_to(GET).status, 200);
+    let mut third = server.connect();
+    assert_eq!(third.answer_to(GET).status, 200);
+    first.expect_close();
+    // Both are in the middle of a request now.
+    second.send(format!("{GET}G"));
+    third.send(format!("{GET}G"));
+    assert_eq!((second.answer(false).status, third.answer(false).status), (200, 200));
+    let answer = server.connect().answer_to(GET);
+    assert_eq!((answer.status, answer.field("retry-after")), (503, Some("5")));
+    assert_eq!(answer.text(), "there are too many connections\n");
+    second.send(&GET[1..]);
+    third.send(&GET[1..]);
+    assert_eq!((second.answer(false).status, third.answer(false).status), (200, 200));
+}
+
+/// On Linux a socket bound to :: takes IPv4, too, so that one server has two peers on one machine.
+#[cfg(target_os = "linux")]
+#[test]
+fn one_peer_cannot_take_all_the_connections() {
+    let server = TestServer::start_with(|config| {
+        config.bind = Some("::".parse().unwrap());
+        config.limits.peer_connections_max = Some(2);
+    });
+    let port = server.authorization_server.port();
+    let connect = |address: &str| Client::connect(format!("{address}:{port}").parse().unwrap());
+    let mut other = connect("[::1]");
+    assert_eq!(other.answer_to(GET).status, 200);
+    let (mut first, mut second) = (connect("127.0.0.1"), connect("127.0.0.1"));
+    assert_eq!(first.answer_to(GET).status, 200);
+    server.wait(Duration::from_secs(1));
+    assert_eq!(second.answer_to(GET).status, 200);
+    let mut third = connect("127.0.0.1");
+    assert_eq!(third.answer_to(GET).status, 200);
+    first.expect_close();
+    second.send(format!("{GET}G"));
+    third.send(format!("{GET}G"));
+    assert_eq!((second.answer(false).status, third.answer(false).status), (200, 200));
+    assert_eq!(connect("127.0.0.1").answer_to(GET).status, 503);
+    assert_eq!(other.answer_to(GET).status, 200, "the other peer has lost nothing");
+    assert_eq!(connect("[::1]").answer_to(GET).status, 200);
+}
+
+#[test]
+fn a_connection_ends_after_its_last_request() {
+    let server = TestServer::start_with(|config| config.limits.connection_requests_max = 3);
+    let mut client = server.connect();
+    client.send(GET.repeat(4));
+    for last in [None, None, Some("close")] {
+        assert_eq!(client.answer(false).field("connection"), last);
+    }
+    client.expect_close();
+}
+
+#[test]
+fn content_that_keeps_coming_has_its_time_and_content_that_trickles_has_not() {
+    let server = TestServer::start();
+    let begin = |length: usize| {
+        let mut client = server.connect();
+        client.send(format!("{GET}POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n"));
+        assert_eq!(client.answer(false).status, 200);
+        client
+    };
+    // The server has read what was sent before when it answers a client that came later.
+    let settle = || assert_eq!(server.answer_to(GET).status, 200);
+    let (mut steady, mut trickling) = (begin(10 * 2048), begin(100));
+    for second in 0..10 {
+        steady.send([b'x'; 2048]);
+        if second < 5 {
+            trickling.send(b"x");
+        }
+        settle();
+        server.wait(Duration::from_secs(1));
+        settle();
+    }
+    assert_eq!(steady.answer(false).status, 400, "it is no JSON, but it is all there");
+    assert_eq!(trickling.answer(false).status, 408);
+}
+
+#[test]
+fn a_panic_in_a_handler_ends_one_request_with_500() {
+    let server = TestServer::start_with_panicking_dice();
+    let mut client = server.connect();
+    let code = format!("POST /code HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", server.host());
+    for _ in 0..3 {
+        let answer = client.answer_to(&code);
+        assert_eq!(answer.status, 500);
+        assert_eq!(client.answer_to(GET).status, 200, "the connection and the server go on");
+    }
+    let answer = client.answer_to(&token_request(&"A".repeat(64)));
+    assert_eq!((answer.status, answer.json()["error"].as_str()), (500, Some("server_error")));
+    let lines = server.log.lines();
+    assert_eq!(lines[0], "authorization server: POST /code 500: the server failed in answering this request");
+}
+
+#[test]
+fn an_orderly_end_answers_what_was_asked_and_cuts_off_what_takes_too_long() {
+    let server = TestServer::start_with(|config| config.limits.finish_time_max = Duration::from_secs(4));
+    let (mut idle, mut busy, mut stuck) = (server.connect(), server.connect(), server.connect());
+    assert_eq!(idle.answer_to(GET).status, 200);
+    for client in [&mut busy, &mut stuck] {
+        client.send(format!("{GET}{}", &GET[..20]));
+        assert_eq!(client.answer(false).status, 200);
+    }
+    server.finish();
+    idle.expect_close();
+    busy.send(format!("{}{GET}", &GET[20..]));
+    assert_eq!(
+        (busy.answer(false).field("connection"), busy.answer(false).field("connection")),
+        (None, Some("close"))
+    );
+    busy.expect_close();
+    let refused = std::net::TcpStream::connect(server.authorization_server);
+    assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    server.wait(Duration::from_secs(3));
+    stuck.socket.set_nonblocking(true).unwrap();
+    assert_eq!(stuck.socket.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    stuck.socket.set_nonblocking(false).unwrap();
+    server.wait(Duration::from_secs(1));
+    stuck.expect_close();
+    let log = server.join();
+    assert!(
+        log.lines().last().unwrap().starts_with("stopped after 5 requests on 3 connections; "),
+        "{:?}",
+        log.lines()
+    );
+}
+
+#[test]
+fn every_worker_has_its_share_of_the_connections_and_all_share_the_grants() {
+    let server = TestServer::start_with(|config| config.workers = 4);
+    let code = server.code();
+    let mut clients: Vec<Client> = (0..16).map(|_| server.connect()).collect();
+    let answer = clients[0].answer_to(&token_request(&code));
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    for client in &mut clients {
+        assert_eq!(client.answer_to(&secure_request(&token)).status, 200);
+        assert_eq!(client.answer_to(&token_request(&"A".repeat(64))).status, 400);
+    }
+    server.finish();
+    for client in &mut clients {
+        client.expect_close();
+    }
+    server.join();
 }
 
 #[test]

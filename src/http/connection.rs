@@ -13,7 +13,7 @@
 //! thousand of them cost one write; and while answers wait for the client to read them, nothing more is read.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Refusal;
 use super::body::ChunkedDecoder;
@@ -49,6 +49,10 @@ pub struct Connection {
     scan: Scan,
     /// The client has closed its sending side; what it sent before is still answered.
     ended: bool,
+    /// The server ends: the answer to the last request that is here is the last.
+    is_finishing: bool,
+    /// Requests that have been answered.
+    requests: u32,
     /// When the phase's clock began to run, and when the client last took some of its answers.
     phase_since: Instant,
     sent_since: Instant,
@@ -123,9 +127,26 @@ impl Connection {
             phase: Phase::Head,
             scan: Scan::default(),
             ended: false,
+            is_finishing: false,
+            requests: 0,
             phase_since: now,
             sent_since: now,
         }
+    }
+
+    /// A connection for which there is no room: whatever it asks for, this refusal is the answer.
+    pub fn turned_away(limits: Arc<Limits>, refusal: Refusal, now: Instant) -> Connection {
+        Connection { phase: Phase::Refusing(refusal), ..Connection::new(limits, now) }
+    }
+
+    /// Since when the connection has been between requests with nothing left to send, if it is.
+    pub fn idle_since(&self) -> Option<Instant> {
+        (self.is_idle() && self.unsent() == 0).then_some(self.phase_since)
+    }
+
+    /// The connection is to end when what has been asked for so far is answered; one that is idle ends now.
+    pub fn finish(&mut self) {
+        self.is_finishing = true;
     }
 
     /// Lends the connection buffers, to be called before [`Connection::receive`].
@@ -277,7 +298,11 @@ impl Connection {
             Exchange::Refusal => (true, 0),
         };
         let Buffers { input, output, head } = &mut **self.buffers.get_or_insert_default();
-        let keep_alive = head.keep_alive && !refused;
+        let message_end = self.start + head.length + content;
+        let has_more = input.len() > message_end;
+        self.requests += 1;
+        let is_last = self.requests >= self.limits.connection_requests_max || (self.is_finishing && !has_more);
+        let keep_alive = head.keep_alive && !refused && !is_last;
         let option = match (keep_alive, head.version) {
             (false, _) => Some("close"),
             (true, Version::Http10) => Some("keep-alive"),
@@ -288,8 +313,6 @@ impl Connection {
             self.sent_since = now;
         }
         response.write(output, date, option, omit_body);
-        let message_end = self.start + head.length + content;
-        let has_more = input.len() > message_end;
         head.clear();
         if keep_alive && has_more {
             self.start = message_end;
@@ -339,6 +362,7 @@ impl Connection {
             Phase::Closed => Want::Close,
             _ if self.unsent() > 0 => Want::Write,
             Phase::Head | Phase::Lingering { .. } if self.ended => Want::Close,
+            Phase::Head if self.is_finishing && self.is_idle() => Want::Close,
             Phase::Head | Phase::Body(_) | Phase::Lingering { .. } => Want::Read,
             Phase::Refusing(_) | Phase::Answering(_) => Want::Answer,
             Phase::Closing { linger: true } => Want::Shutdown,
@@ -354,7 +378,7 @@ impl Connection {
         let time_max = match self.phase {
             Phase::Head if self.is_idle() => self.limits.idle_time_max,
             Phase::Head => self.limits.head_time_max,
-            Phase::Body(_) => self.limits.body_time_max,
+            Phase::Body(_) => self.body_time_max(),
             Phase::Lingering { .. } => self.limits.linger_time_max,
             Phase::Refusing(_) | Phase::Answering(_) | Phase::Closing { .. } | Phase::Closed => return None,
         };
@@ -371,9 +395,21 @@ impl Connection {
         self.phase = match self.phase {
             _ if self.unsent() > 0 => Phase::Closed,
             Phase::Head if !self.is_idle() => too_slow("the request head took too long"),
-            Phase::Body(_) => too_slow("the content took too long"),
+            Phase::Body(_) => too_slow("the content came too slowly"),
             _ => Phase::Closed,
         };
+    }
+
+    /// How long the content may take, as far as it has come: so much in all, and no slower than a client that
+    /// means to send it would. Bytes count once they are content; a chunk's size line is none.
+    fn body_time_max(&self) -> Duration {
+        let arrived = self
+            .buffers
+            .as_ref()
+            .map_or(0, |buffers| buffers.input.len().saturating_sub(self.start + buffers.head.length));
+        let limits = &self.limits;
+        let earned = Duration::from_secs_f64(arrived as f64 / f64::from(limits.body_bytes_per_second_min));
+        limits.body_time_max.min(limits.body_grace_time + earned)
     }
 
     fn unsent(&self) -> usize {

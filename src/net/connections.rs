@@ -1,13 +1,10 @@
 //! The open connections: for each a socket, the state of its conversation, and what is known of readiness.
 
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::io;
 use std::time::Instant;
 
-use mio::event::Event as Readiness;
-use mio::net::TcpStream;
-
-use super::Turn;
+use super::engine::{Readiness, Socket, Turn};
+use super::peers::Peer;
 use crate::http::connection::{Buffers, Connection, Event, Want};
 use crate::routes::Role;
 
@@ -20,9 +17,10 @@ const READS_PER_TURN_MAX: usize = 4;
 const SHORT_READ_IS_LAST: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// A socket and the conversation over it.
-pub(super) struct Link {
+pub(super) struct Link<S> {
     role: Role,
-    socket: TcpStream,
+    pub(super) peer: Peer,
+    socket: S,
     conversation: Connection,
     /// What the last event said and no system call has contradicted since.
     readable: bool,
@@ -62,13 +60,9 @@ pub(super) enum Driven {
     Closed,
 }
 
-impl Link {
-    pub(super) fn new(role: Role, socket: TcpStream, conversation: Connection) -> Link {
-        Link { role, socket, conversation, readable: false, writable: true, read_closed: false }
-    }
-
-    pub(super) fn socket(&mut self) -> &mut TcpStream {
-        &mut self.socket
+impl<S: Socket> Link<S> {
+    pub(super) fn new(role: Role, peer: Peer, socket: S, conversation: Connection) -> Link<S> {
+        Link { role, peer, socket, conversation, readable: false, writable: true, read_closed: false }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -79,11 +73,21 @@ impl Link {
         self.conversation.expire(now);
     }
 
+    /// Since when the connection has been between requests, if it is.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        self.conversation.idle_since()
+    }
+
     /// Takes note of an event. An error is learnt from the call that it makes fail.
-    pub(super) fn note(&mut self, readiness: &Readiness) {
-        self.read_closed |= readiness.is_read_closed();
-        self.readable |= readiness.is_readable() || readiness.is_read_closed() || readiness.is_error();
-        self.writable |= readiness.is_writable() || readiness.is_write_closed() || readiness.is_error();
+    pub(super) fn note(&mut self, readiness: Readiness) {
+        self.read_closed |= readiness.read_closed;
+        self.readable |= readiness.readable || readiness.read_closed;
+        self.writable |= readiness.writable;
+    }
+
+    /// The connection is to end when what has been asked for is answered.
+    pub(super) fn finish(&mut self) {
+        self.conversation.finish();
     }
 
     /// Goes on until the connection waits for something: every request that is there is answered before the
@@ -116,6 +120,7 @@ impl Link {
             };
             // The peer is gone, or the machine has no memory for the socket: there is nobody to answer.
             if result.is_err() {
+                turn.counts.broken += 1;
                 return Driven::Closed;
             }
         }
@@ -128,7 +133,7 @@ impl Link {
                 Event::Request(request) => turn.answer(self.role, &request),
                 Event::Refused(refusal, request) => turn.refuse(self.role, refusal, request.as_ref()),
             };
-            self.conversation.respond(&response, turn.date, turn.now);
+            self.conversation.respond(&response, turn.date(), turn.now);
         }
     }
 
@@ -157,7 +162,7 @@ impl Link {
     }
 
     fn shut(&mut self, now: Instant) -> io::Result<()> {
-        self.socket.shutdown(Shutdown::Write)?;
+        self.socket.shut()?;
         self.conversation.shut(now);
         Ok(())
     }
@@ -174,19 +179,39 @@ fn may_try_again(error: io::Error) -> io::Result<bool> {
 
 /// The connections by slot. Slots are used again, the last freed first, so their number is that of the most
 /// connections that were ever open at once.
-#[derive(Default)]
-pub(super) struct Connections {
-    slots: Vec<Option<Link>>,
+pub(super) struct Connections<S> {
+    slots: Vec<Option<Link<S>>>,
     free: Vec<usize>,
 }
 
-impl Connections {
+impl<S: Socket> Connections<S> {
+    pub(super) fn new() -> Connections<S> {
+        Connections { slots: Vec::new(), free: Vec::new() }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
-    pub(super) fn at(&mut self, slot: usize) -> Option<&mut Link> {
+    pub(super) fn at(&mut self, slot: usize) -> Option<&mut Link<S>> {
         self.slots.get_mut(slot)?.as_mut()
+    }
+
+    /// Every slot that a connection may be in.
+    pub(super) fn slots(&self) -> std::ops::Range<usize> {
+        0..self.slots.len()
+    }
+
+    /// Of these slots, the one whose connection has been idle for longest, and since when.
+    pub(super) fn oldest_idle(&self, slots: impl Iterator<Item = usize>) -> Option<(usize, Instant)> {
+        let idle = slots.filter_map(|slot| Some((slot, self.slots.get(slot)?.as_ref()?.idle_since()?)));
+        idle.min_by_key(|(_, since)| *since)
+    }
+
+    /// Every idle connection, and since when it has been idle.
+    pub(super) fn all_idle(&self) -> Vec<(usize, Instant)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter_map(|(slot, link)| Some((slot, link.as_ref()?.idle_since()?))).collect()
     }
 
     /// The slot that the next connection will have.
@@ -195,14 +220,14 @@ impl Connections {
     }
 
     /// Puts a connection into [`Connections::next_slot`].
-    pub(super) fn insert(&mut self, link: Link) {
+    pub(super) fn insert(&mut self, link: Link<S>) {
         match self.free.pop() {
             Some(slot) => self.slots[slot] = Some(link),
             None => self.slots.push(Some(link)),
         }
     }
 
-    pub(super) fn remove(&mut self, slot: usize) -> Option<Link> {
+    pub(super) fn remove(&mut self, slot: usize) -> Option<Link<S>> {
         let link = self.slots.get_mut(slot)?.take()?;
         self.free.push(slot);
         Some(link)

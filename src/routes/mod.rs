@@ -182,8 +182,15 @@ impl Routes {
         let route = request.and_then(|request| find(role, request.path_bytes()));
         let cors = route.and_then(|route| route.cors);
         let response = match cors {
+            Some(_) if status == Status::InternalServerError => {
+                json::error(status, reason, "server_error", reason)
+            }
             Some(_) => json::error(status, reason, json::INVALID_REQUEST, reason),
             None => pages::plain_text(status, reason),
+        };
+        let response = match status {
+            Status::ServiceUnavailable => response.with("Retry-After", RETRY_AFTER),
+            _ => response,
         };
         cors::allow(response.because(reason), cors)
     }

@@ -27,7 +27,15 @@ pub struct TestSystem {
     start: Instant,
     moved: Mutex<Duration>,
     drawn: AtomicU64,
-    broken_dice: bool,
+    dice: Dice,
+}
+
+/// How the test's dice are.
+#[derive(Clone, Copy, PartialEq)]
+enum Dice {
+    Fair,
+    Broken,
+    Panicking,
 }
 
 impl System for TestSystem {
@@ -40,8 +48,10 @@ impl System for TestSystem {
     }
 
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        if self.broken_dice {
-            return Err(io::Error::other("no dice"));
+        match self.dice {
+            Dice::Fair => {}
+            Dice::Broken => return Err(io::Error::other("no dice")),
+            Dice::Panicking => panic!("these dice panic, as the test wants"),
         }
         // Different at every draw, and the same in every run.
         let draw = self.drawn.fetch_add(1, Ordering::Relaxed);
@@ -72,15 +82,32 @@ impl TestServer {
 
     /// Servers whose configuration `change` has changed.
     pub fn start_with(change: impl FnOnce(&mut Config)) -> TestServer {
-        TestServer::start_on(change, false)
+        TestServer::start_on(change, Dice::Fair)
     }
 
     /// Servers whose random number generator fails.
     pub fn start_without_dice() -> TestServer {
-        TestServer::start_on(|_| {}, true)
+        TestServer::start_on(|_| {}, Dice::Broken)
     }
 
-    fn start_on(change: impl FnOnce(&mut Config), broken_dice: bool) -> TestServer {
+    /// Servers whose random number generator panics, as a fault in a handler would.
+    pub fn start_with_panicking_dice() -> TestServer {
+        TestServer::start_on(|_| {}, Dice::Panicking)
+    }
+
+    /// Begins an orderly end.
+    pub fn finish(&self) {
+        self.handle.finish();
+    }
+
+    /// Waits for the end, and gives the log.
+    pub fn join(mut self) -> Log {
+        let result = self.thread.take().expect("a server ends once").join();
+        result.expect("the server does not panic").expect("the event queue works");
+        self.log.clone()
+    }
+
+    fn start_on(change: impl FnOnce(&mut Config), dice: Dice) -> TestServer {
         let mut config = Config { client_port: 0, auth_port: 0, ..Config::default() };
         change(&mut config);
         config.check().expect("a sound configuration");
@@ -88,7 +115,7 @@ impl TestServer {
             start: Instant::now(),
             moved: Mutex::default(),
             drawn: AtomicU64::default(),
-            broken_dice,
+            dice,
         });
         let log = Log::kept();
         let store = Arc::new(MemoryStore::new(config.limits.grants_max));
@@ -154,7 +181,8 @@ impl TestServer {
 impl Drop for TestServer {
     fn drop(&mut self) {
         self.handle.stop();
-        let result = self.thread.take().expect("a server stops once").join();
+        let Some(thread) = self.thread.take() else { return };
+        let result = thread.join();
         if !std::thread::panicking() {
             result.expect("the server does not panic").expect("the event queue works");
         }

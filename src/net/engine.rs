@@ -1,0 +1,380 @@
+//! All of one worker but its event queue: connections, deadlines, and who is let in.
+//!
+//! The engine is told what happened ([`Engine::ready`], [`Engine::open`]) and does what can be done without
+//! waiting. It knows sockets by the [`Socket`] trait alone, so that a test can put it on a network, and a
+//! clock, of the test's own making.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::connections::{Connections, Driven, Link, Spare};
+use super::deadlines::Deadlines;
+use super::moment::Moment;
+use super::peers::{Peer, Peers};
+use super::refusals::Refusals;
+use crate::config::{Config, Limits};
+use crate::http::Refusal;
+use crate::http::connection::Connection;
+use crate::http::message::{Request, Response, Status};
+use crate::log::Log;
+use crate::routes::{Role, Routes};
+use crate::system::System;
+
+/// The bytes of one read.
+const READ_BYTES_MAX: usize = 16 * 1024;
+
+/// How many connections past the bound may be open for as long as it takes to say 503.
+const TURNED_AWAY_MAX: usize = 64;
+
+/// How many idle connections one look at all of them picks for closing, the oldest first.
+const IDLE_PICKED: usize = 64;
+
+/// A stream socket that never waits: calls that would, fail with [`io::ErrorKind::WouldBlock`].
+pub trait Socket: io::Read + io::Write {
+    /// Closes the sending side.
+    ///
+    /// # Errors
+    /// When the connection is gone already.
+    fn shut(&mut self) -> io::Result<()>;
+}
+
+/// What became possible on a socket. It is said once, when it becomes true; on Linux a read that fills less
+/// than its buffer makes it untrue, elsewhere only a call that would wait does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Readiness {
+    /// There is something to read, or an error to learn of.
+    pub readable: bool,
+    /// There is room to write, or an error to learn of.
+    pub writable: bool,
+    /// The client's end has arrived, though bytes may stand before it.
+    pub read_closed: bool,
+}
+
+/// How often what happened; nothing of it is lost, and nothing of it ends the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections that were let in.
+    pub connections: u64,
+    /// Requests that were answered, refused ones included.
+    pub requests: u64,
+    /// Connections that were told 503, or closed without a word, for want of room.
+    pub turned_away: u64,
+    /// Idle connections that were closed to make room.
+    pub evicted: u64,
+    /// Connections that an error of the socket ended: a reset, no memory.
+    pub broken: u64,
+    /// Requests whose handler panicked.
+    pub panics: u64,
+}
+
+impl Counts {
+    /// Adds another worker's.
+    pub(super) fn add(&mut self, other: &Counts) {
+        self.connections += other.connections;
+        self.requests += other.requests;
+        self.turned_away += other.turned_away;
+        self.evicted += other.evicted;
+        self.broken += other.broken;
+        self.panics += other.panics;
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Counts { connections, requests, turned_away, evicted, broken, panics } = self;
+        write!(
+            f,
+            "{requests} requests on {connections} connections; {turned_away} turned away, {evicted} closed to \
+             make room, {broken} broken off, {panics} panics"
+        )
+    }
+}
+
+/// One worker's share of the server.
+pub struct Engine<S> {
+    connections: Connections<S>,
+    connections_max: usize,
+    peers: Peers,
+    spare: Spare,
+    deadlines: Deadlines,
+    /// Slots that had their share of a turn and could go on.
+    unfinished: Vec<usize>,
+    /// Idle connections that one look has found, the oldest last; some may be busy or gone by now.
+    idle: Vec<(usize, Instant)>,
+    /// The turn in which a look found none.
+    none_idle_in: u64,
+    turns: u64,
+    /// When everything ends, once the end has begun.
+    finish_by: Option<Instant>,
+    routes: Arc<Routes>,
+    limits: Arc<Limits>,
+    system: Arc<dyn System>,
+    refusals: Refusals,
+    counts: Counts,
+    moment: Moment,
+    scratch: Box<[u8]>,
+}
+
+impl<S: Socket> Engine<S> {
+    /// An engine with its share of what `config` allows.
+    pub fn new(config: &Config, routes: Arc<Routes>, system: Arc<dyn System>, log: Log) -> Engine<S> {
+        let limits = Arc::new(config.limits.clone());
+        let share = |max: usize| max.div_ceil(config.workers);
+        Engine {
+            connections: Connections::new(),
+            connections_max: share(limits.connections_max),
+            peers: Peers::new(match config.peer_connections_max() {
+                usize::MAX => usize::MAX,
+                max => share(max),
+            }),
+            spare: Spare::default(),
+            deadlines: Deadlines::default(),
+            unfinished: Vec::new(),
+            idle: Vec::new(),
+            none_idle_in: 0,
+            turns: 0,
+            finish_by: None,
+            routes,
+            moment: Moment::new(system.as_ref()),
+            refusals: Refusals::new(log, limits.refusal_lines_per_second_max),
+            system,
+            limits,
+            counts: Counts::default(),
+            scratch: vec![0; READ_BYTES_MAX].into_boxed_slice(),
+        }
+    }
+
+    /// How many connections are open.
+    pub fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What has happened so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The moment that this turn takes place at.
+    pub(super) fn now(&self) -> Instant {
+        self.moment.now
+    }
+
+    /// How long nothing is to be done if nothing happens; `None` is for ever.
+    pub fn time_to_next_task(&self) -> Option<Duration> {
+        if !self.unfinished.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let tasks = [self.deadlines.next(), self.refusals.deadline(), self.finish_by];
+        let next = tasks.into_iter().flatten().min()?;
+        // Counted from when this turn began, which is sooner than now: the loop may sleep for a moment too
+        // long, and does not read the clock once more for it.
+        Some(next.saturating_duration_since(self.moment.now))
+    }
+
+    /// Begins a turn: looks at the clock.
+    pub fn begin_turn(&mut self) {
+        self.turns += 1;
+        self.moment.update(self.system.as_ref());
+        self.refusals.settle(self.moment.now);
+    }
+
+    /// Ends a turn: goes on with what was left of it, and with what has taken too long.
+    pub fn end_turn(&mut self) {
+        for slot in std::mem::take(&mut self.unfinished) {
+            self.drive(slot);
+        }
+        let now = self.moment.now;
+        while let Some(slot) = self.deadlines.pop_due(now) {
+            if let Some(link) = self.connections.at(slot) {
+                link.expire(now);
+                self.drive(slot);
+            }
+        }
+        if self.finish_by.is_some_and(|by| by <= now) {
+            self.connections.slots().for_each(|slot| self.close(slot));
+        }
+    }
+
+    /// Something became possible on the socket in `slot`, if there is one still.
+    pub fn ready(&mut self, slot: usize, readiness: Readiness) {
+        // A connection may have been closed by an earlier event of the same turn.
+        if let Some(link) = self.connections.at(slot) {
+            link.note(readiness);
+            self.drive(slot);
+        }
+    }
+
+    /// The slot that the next connection to be opened will have, if `peer` is let in; room is made for it.
+    fn admit(&mut self, peer: Peer) -> bool {
+        if let Some(slots) = self.peers.all_taken(peer) {
+            match self.connections.oldest_idle(slots.iter().map(|slot| *slot as usize)) {
+                Some((slot, _)) => self.evict(slot),
+                None => return false,
+            }
+        }
+        if self.connections.len() < self.connections_max {
+            return true;
+        }
+        match self.pop_oldest_idle() {
+            Some(slot) => self.evict(slot),
+            None => return false,
+        }
+        true
+    }
+
+    fn evict(&mut self, slot: usize) {
+        self.counts.evicted += 1;
+        self.close(slot);
+    }
+
+    /// The connection that has been idle for longest, or nearly. One look at all connections serves for many
+    /// calls, and in a turn where it found none there is no second look.
+    fn pop_oldest_idle(&mut self) -> Option<usize> {
+        if self.none_idle_in == self.turns {
+            return None;
+        }
+        loop {
+            while let Some((slot, since)) = self.idle.pop() {
+                if self.connections.at(slot).and_then(|link| link.idle_since()) == Some(since) {
+                    return Some(slot);
+                }
+            }
+            self.idle = self.connections.all_idle();
+            self.idle.sort_unstable_by_key(|(_, since)| std::cmp::Reverse(*since));
+            self.idle.drain(..self.idle.len().saturating_sub(IDLE_PICKED));
+            if self.idle.is_empty() {
+                self.none_idle_in = self.turns;
+                return None;
+            }
+        }
+    }
+
+    /// A new connection. `watch` is told its slot, and asks to be told what becomes possible on the socket.
+    /// Past the bounds, the connection that has been idle for longest makes room; where none is idle, the new
+    /// one is told 503.
+    pub fn open(
+        &mut self,
+        role: Role,
+        address: std::net::IpAddr,
+        mut socket: S,
+        watch: impl FnOnce(&mut S, usize) -> io::Result<()>,
+    ) {
+        let peer = Peer::of(address);
+        let is_admitted = self.admit(peer);
+        if !is_admitted {
+            self.counts.turned_away += 1;
+            if self.connections.len() >= self.connections_max.saturating_add(TURNED_AWAY_MAX) {
+                return;
+            }
+        }
+        let slot = self.connections.next_slot();
+        if watch(&mut socket, slot).is_err() {
+            // The kernel has no memory for one more; the client sees its connection closed.
+            self.counts.broken += 1;
+            return;
+        }
+        let limits = Arc::clone(&self.limits);
+        let conversation = match is_admitted {
+            true => Connection::new(limits, self.moment.now),
+            false => Connection::turned_away(limits, NO_ROOM, self.moment.now),
+        };
+        self.counts.connections += u64::from(is_admitted);
+        self.peers.add(peer, slot);
+        self.connections.insert(Link::new(role, peer, socket, conversation));
+        self.drive(slot);
+    }
+
+    /// Begins the end: what has been asked for is answered, and then every connection closes; whatever is
+    /// left after `finish_time_max` is cut off.
+    pub fn finish(&mut self) {
+        self.finish_by = Some(self.moment.now + self.limits.finish_time_max);
+        for slot in self.connections.slots() {
+            // What has arrived was sent before the end began.
+            self.ready(slot, Readiness { readable: true, ..Readiness::default() });
+            if let Some(link) = self.connections.at(slot) {
+                link.finish();
+                self.drive(slot);
+            }
+        }
+    }
+
+    /// Goes on with a connection as far as it can.
+    fn drive(&mut self, slot: usize) {
+        let Some(link) = self.connections.at(slot) else { return };
+        let mut turn = Turn {
+            now: self.moment.now,
+            moment: &self.moment,
+            routes: &self.routes,
+            refusals: &mut self.refusals,
+            counts: &mut self.counts,
+            spare: &mut self.spare,
+            scratch: &mut self.scratch,
+        };
+        match link.drive(&mut turn) {
+            Driven::Waiting => self.deadlines.set(slot, link.deadline()),
+            Driven::Unfinished => self.unfinished.push(slot),
+            Driven::Closed => self.close(slot),
+        }
+    }
+
+    fn close(&mut self, slot: usize) {
+        // Closing the socket takes it out of the event queue, too.
+        if let Some(link) = self.connections.remove(slot) {
+            self.peers.remove(link.peer, slot);
+        }
+    }
+}
+
+/// Every connection is busy.
+const NO_ROOM: Refusal = Refusal::new(Status::ServiceUnavailable, "there are too many connections");
+
+/// A handler panicked, which is a fault of this program and not of the request.
+const PANICKED: Refusal =
+    Refusal::new(Status::InternalServerError, "the server failed in answering this request");
+
+/// What a connection is given for one turn.
+pub(super) struct Turn<'a> {
+    pub(super) now: Instant,
+    moment: &'a Moment,
+    routes: &'a Routes,
+    refusals: &'a mut Refusals,
+    pub(super) counts: &'a mut Counts,
+    pub(super) spare: &'a mut Spare,
+    pub(super) scratch: &'a mut [u8],
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn date(&self) -> &'a str {
+        &self.moment.date
+    }
+
+    pub(super) fn answer(&mut self, role: Role, request: &Request) -> Response {
+        self.counts.requests += 1;
+        let (routes, timestamp) = (self.routes, self.moment.timestamp);
+        // Nothing that a handler leaves half done is seen again: it borrows the request and the routes, and
+        // what those share (the store, the dice) holds its locks over whole changes only.
+        let answered = catch_unwind(AssertUnwindSafe(|| routes.answer(role, request, timestamp)));
+        let response = answered.unwrap_or_else(|_| {
+            self.counts.panics += 1;
+            self.routes.refuse(role, PANICKED, Some(request))
+        });
+        if response.reason().is_some() {
+            self.refusals.note(self.now, role, Some(request), &response);
+        }
+        response
+    }
+
+    pub(super) fn refuse(&mut self, role: Role, refusal: Refusal, request: Option<&Request>) -> Response {
+        self.counts.requests += 1;
+        let response = self.routes.refuse(role, refusal, request);
+        self.refusals.note(self.now, role, request, &response);
+        response
+    }
+}
