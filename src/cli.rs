@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-use crate::config::{Config, ConfigError, WORKERS_MAX};
+use crate::config::{Config, ConfigError, LogFormat, WORKERS_MAX};
 
 /// What the program was asked to do.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ Flags:
   --connections-per-peer N
                       how many connections one address (in IPv6, one /64) may have at once
                       [default: 256; no bound on loopback]
+  --log[=json]        write a line for each request to standard output, in the common log
+                      format or as JSON [default: no]
   --www DIR           read the pages from DIR at each request, to edit and reload them
                       [default: the pages in the program]
   --help              print this text
@@ -115,6 +117,17 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
                 let count: NonZeroUsize = read("--connections-per-peer", parser.value()?, wanted)?;
                 config.limits.peer_connections_max = Some(count.get());
             }
+            Long("log") => {
+                let value = parser.optional_value().map(|value| value.to_string_lossy().into_owned());
+                config.access_log = Some(match value.as_deref() {
+                    None | Some("text") => LogFormat::Text,
+                    Some("json") => LogFormat::Json,
+                    Some(other) => {
+                        let (flag, wanted) = ("--log", "a form of log; give --log or --log=json");
+                        return Err(CliError::BadValue { flag, value: other.to_owned(), wanted });
+                    }
+                });
+            }
             Long("www") => config.www = Some(PathBuf::from(parser.value()?)),
             Long("help") | Short('h') => instead = Some(Command::Help),
             Long("version") | Short('V') => instead = Some(Command::Version),
@@ -192,6 +205,7 @@ mod tests {
         check("--client-port 65536", &format!("--client-port \"65536\" {PORT}"));
         check("--auth-port -1", &format!("--auth-port \"-1\" {PORT}"));
         check("--auth-port +1", &format!("--auth-port \"+1\" {PORT}"));
+        check("--log=xml", "--log \"xml\" is not a form of log; give --log or --log=json");
         check("--workers 0", "--workers 0 cannot be; give a number from 1 to 1024");
         check("--workers two", "--workers \"two\" is not a number of threads, such as 2");
         check(

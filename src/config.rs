@@ -23,12 +23,23 @@ pub struct Config {
     pub auth_port: u16,
     /// How many threads serve, each with its own event loop and its share of the connections.
     pub workers: usize,
+    /// The form of the access log's lines; `None` for no access log.
+    pub access_log: Option<LogFormat>,
     /// A folder to read the pages from at each request; `None` serves those in the binary.
     pub www: Option<PathBuf>,
     /// The bounds of everything that can grow.
     pub limits: Limits,
     /// How long what the server hands out stays good.
     pub lifetimes: Lifetimes,
+}
+
+/// The form of the access log's lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// The common log format, with the server's name before it.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 impl Default for Config {
@@ -38,6 +49,7 @@ impl Default for Config {
             client_port: 3000,
             auth_port: 3001,
             workers: 1,
+            access_log: None,
             www: None,
             limits: Limits::default(),
             lifetimes: Lifetimes::default(),

@@ -1,14 +1,23 @@
-//! Log lines on standard error, written by a thread of their own.
+//! Log lines on standard error or standard output, written by a thread of their own.
 //!
 //! The event loop must not wait for a terminal that someone has paused. So a line goes into a queue of
 //! bounded length; when the queue is full the line is counted instead, and the count is printed when there is
 //! room again. Control bytes are escaped: a request cannot forge a line, nor drive the terminal.
 
 use std::fmt::{self, Write as _};
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// The two logs there are.
+#[derive(Clone)]
+pub struct Logs {
+    /// What went wrong, and what an operator should know.
+    pub errors: Log,
+    /// A line for each request, where `Config::access_log` wants it.
+    pub access: Log,
+}
 
 /// Where log lines go. Clones share one queue.
 #[derive(Clone)]
@@ -38,10 +47,24 @@ impl Log {
     /// # Errors
     /// When the thread that writes it cannot be started.
     pub fn to_stderr(lines_max: usize) -> io::Result<Log> {
+        Log::to(io::stderr(), lines_max)
+    }
+
+    /// The same to standard output.
+    ///
+    /// # Errors
+    /// When the thread that writes it cannot be started.
+    pub fn to_stdout(lines_max: usize) -> io::Result<Log> {
+        Log::to(io::stdout(), lines_max)
+    }
+
+    fn to(output: impl io::Write + Send + 'static, lines_max: usize) -> io::Result<Log> {
         let (lines, queue) = sync_channel(lines_max);
         let dropped = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&dropped);
-        std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&queue, &counter))?;
+        std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || write_all(output, &queue, &counter))?;
         Ok(Log { sink: Sink::Queue { lines, dropped } })
     }
 
@@ -103,7 +126,7 @@ fn escaped(text: fmt::Arguments<'_>) -> String {
     line.0
 }
 
-fn write_all(queue: &Receiver<Entry>, dropped: &AtomicUsize) {
+fn write_all(mut output: impl io::Write, queue: &Receiver<Entry>, dropped: &AtomicUsize) {
     let mut batch = String::new();
     for entry in queue {
         let mut flushed = Vec::new();
@@ -123,8 +146,8 @@ fn write_all(queue: &Receiver<Entry>, dropped: &AtomicUsize) {
             // Writing to a string cannot fail.
             let _ = writeln!(batch, "({missing} more log lines came faster than they could be written)");
         }
-        // A closed standard error leaves nobody to tell.
-        let _ = io::stderr().lock().write_all(batch.as_bytes());
+        // A closed output leaves nobody to tell.
+        let _ = output.write_all(batch.as_bytes()).and_then(|()| output.flush());
         batch.clear();
         for written in flushed {
             let _ = written.send(());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use oauth_from_scratch::cli::{self, Command};
 use oauth_from_scratch::config::Config;
-use oauth_from_scratch::log::Log;
+use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{Handle, Server};
 use oauth_from_scratch::routes;
 use oauth_from_scratch::store::MemoryStore;
@@ -39,9 +39,16 @@ fn run(config: &Config) -> Result<(), String> {
             format!("--www {}: {error}; give a folder like the project's own www", folder.display())
         })?;
     }
-    let log = Log::to_stderr(config.limits.log_lines_max).map_err(|error| format!("no log: {error}"))?;
+    let lines_max = config.limits.log_lines_max;
+    let no_log = |error| format!("no log: {error}");
+    let errors = Log::to_stderr(lines_max).map_err(no_log)?;
+    let access = match config.access_log {
+        Some(_) => Log::to_stdout(lines_max).map_err(no_log)?,
+        None => errors.clone(),
+    };
+    let logs = Logs { errors, access };
     let store = Arc::new(MemoryStore::new(config.limits.grants_max));
-    let mut server = Server::bind(config, store, Arc::new(RealSystem::default()), log.clone())
+    let mut server = Server::bind(config, store, Arc::new(RealSystem::default()), logs.clone())
         .map_err(|error| error.to_string())?;
     print(&format!(
         "client app            {}\n\
@@ -52,7 +59,8 @@ fn run(config: &Config) -> Result<(), String> {
     ));
     finish_on_signal(server.handle()).map_err(|error| format!("signals cannot be heard: {error}"))?;
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
-    log.flush();
+    logs.errors.flush();
+    logs.access.flush();
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_oauth-from-scratch");
@@ -13,21 +13,27 @@ struct Program {
     child: Child,
     client_app: String,
     authorization_server: String,
+    output: BufReader<ChildStdout>,
 }
 
 impl Program {
     fn start(command: &mut Command) -> Program {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut next_line = || {
+            let mut line = String::new();
+            output.read_line(&mut line).expect("text");
+            line
+        };
         let mut origin = |name: &str| {
-            let line = lines.next().expect("a line").expect("text");
+            let line = next_line();
             line.strip_prefix(name).unwrap_or_else(|| panic!("{name}: {line}")).trim().to_owned()
         };
         let (client_app, authorization_server) = (origin("client app"), origin("authorization server"));
-        let next = lines.next().expect("a line").expect("text");
+        let next = next_line();
         assert!(next.contains("Open the client app in a browser"), "it says what to do next: {next}");
-        Program { child, client_app, authorization_server }
+        Program { child, client_app, authorization_server, output }
     }
 
     fn connect(&self) -> TcpStream {
@@ -62,6 +68,7 @@ fn help_and_version_are_printed_and_name_every_flag() {
         "--bind",
         "--workers",
         "--connections-per-peer",
+        "--log",
         "--www",
         "--help",
         "--version",
@@ -233,4 +240,22 @@ fn a_second_signal_ends_the_program_at_once() {
     wait_for_the_end_to_begin(&program);
     signal(&program, "-TERM");
     assert_eq!(program.child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn the_access_log_is_written_to_standard_output_as_json_too() {
+    let mut command = Command::new(PROGRAM);
+    command.args(["--client-port", "0", "--auth-port", "0", "--log=json"]);
+    let mut program = Program::start(&mut command);
+    let mut socket = program.connect();
+    socket.write_all(b"GET /nothing?code=secret HTTP/1.0\r\n\r\n").unwrap();
+    socket.read_to_end(&mut Vec::new()).unwrap();
+    let mut line = String::new();
+    program.output.read_line(&mut line).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&line).expect("one object a line");
+    assert_eq!(
+        (&json["method"], &json["path"], &json["status"]),
+        (&"GET".into(), &"/nothing".into(), &404.into())
+    );
+    assert!(!line.contains("secret"), "{line}");
 }

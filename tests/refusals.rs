@@ -4,6 +4,7 @@ mod support;
 
 use std::time::Duration;
 
+use oauth_from_scratch::config::LogFormat;
 use serde_json::json;
 use support::{Answer, TestServer, form_request, json_request, secure_request, token_request};
 
@@ -232,4 +233,32 @@ fn refusals_past_so_many_a_second_are_counted_and_fill_no_disk() {
     let lines = server.log.lines();
     assert_eq!(lines[3], "2 more requests were refused within a second");
     assert_eq!(lines.len(), 5, "and the new second has lines of its own");
+}
+
+#[test]
+fn the_access_log_has_a_line_for_each_request_and_no_secret_in_it() {
+    let server = TestServer::start_with(|config| config.access_log = Some(LogFormat::Text));
+    let code = server.code();
+    let answer = server.answer_to(&token_request(&code));
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(server.answer_to(&secure_request(&token)).status, 200);
+    let path = format!("/oauth-callback.html?code={code}");
+    server.connect_to_client_app().answer_to(&format!("HEAD {path} HTTP/1.0\r\n\r\n"));
+    server.answer_to("GET /\"x HTTP/1.1\r\nHost: h\r\n\r\n");
+    server.answer_to("nonsense\r\n\r\n");
+    let lines = server.access.lines();
+    let begin = "127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] ";
+    let expected = [
+        ("authorization-server", r#""POST /code HTTP/1.1" 302 0"#),
+        ("authorization-server", r#""POST /token HTTP/1.1" 200 "#),
+        ("authorization-server", r#""GET /secure HTTP/1.1" 200 13"#),
+        ("client-app", r#""HEAD /oauth-callback.html HTTP/1.0" 200 0"#),
+        ("authorization-server", r#""GET /\"x HTTP/1.1" 404 "#),
+        ("authorization-server", r#""- - -" 400 "#),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{lines:?}");
+    for (line, (name, rest)) in lines.iter().zip(expected) {
+        assert!(line.starts_with(&format!("{name} {begin}{rest}")), "{line}");
+        assert!(!line.contains(&code) && !line.contains(&token), "{line}");
+    }
 }

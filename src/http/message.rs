@@ -158,6 +158,11 @@ impl<'a> Request<'a> {
         self.head.method
     }
 
+    /// The version it was sent in.
+    pub fn version(&self) -> Version {
+        self.head.version
+    }
+
     /// The target's path, as sent: nothing is decoded. `*` for the server as a whole (RFC 9112, 3.2.4).
     pub fn path(&self) -> &'a str {
         match self.text(self.head.path) {

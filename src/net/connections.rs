@@ -1,10 +1,10 @@
 //! The open connections: for each a socket, the state of its conversation, and what is known of readiness.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::engine::{Readiness, Socket, Turn};
-use super::peers::Peer;
 use crate::http::connection::{Buffers, Connection, Event, Want};
 use crate::routes::Role;
 
@@ -19,7 +19,7 @@ const SHORT_READ_IS_LAST: bool = cfg!(any(target_os = "linux", target_os = "andr
 /// A socket and the conversation over it.
 pub(super) struct Link<S> {
     role: Role,
-    pub(super) peer: Peer,
+    pub(super) address: IpAddr,
     socket: S,
     conversation: Connection,
     /// What the last event said and no system call has contradicted since.
@@ -61,8 +61,8 @@ pub(super) enum Driven {
 }
 
 impl<S: Socket> Link<S> {
-    pub(super) fn new(role: Role, peer: Peer, socket: S, conversation: Connection) -> Link<S> {
-        Link { role, peer, socket, conversation, readable: false, writable: true, read_closed: false }
+    pub(super) fn new(role: Role, address: IpAddr, socket: S, conversation: Connection) -> Link<S> {
+        Link { role, address, socket, conversation, readable: false, writable: true, read_closed: false }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -130,8 +130,10 @@ impl<S: Socket> Link<S> {
         loop {
             let response = match self.conversation.step(turn.now) {
                 Event::Nothing => return,
-                Event::Request(request) => turn.answer(self.role, &request),
-                Event::Refused(refusal, request) => turn.refuse(self.role, refusal, request.as_ref()),
+                Event::Request(request) => turn.answer(self.role, self.address, &request),
+                Event::Refused(refusal, request) => {
+                    turn.refuse(self.role, self.address, refusal, request.as_ref())
+                }
             };
             self.conversation.respond(&response, turn.date(), turn.now);
         }

@@ -5,10 +5,12 @@
 //! clock, of the test's own making.
 
 use std::io;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::access::AccessLog;
 use super::connections::{Connections, Driven, Link, Spare};
 use super::deadlines::Deadlines;
 use super::moment::Moment;
@@ -18,7 +20,7 @@ use crate::config::{Config, Limits};
 use crate::http::Refusal;
 use crate::http::connection::Connection;
 use crate::http::message::{Request, Response, Status};
-use crate::log::Log;
+use crate::log::Logs;
 use crate::routes::{Role, Routes};
 use crate::system::System;
 
@@ -112,6 +114,7 @@ pub struct Engine<S> {
     limits: Arc<Limits>,
     system: Arc<dyn System>,
     refusals: Refusals,
+    access: AccessLog,
     counts: Counts,
     moment: Moment,
     scratch: Box<[u8]>,
@@ -119,7 +122,7 @@ pub struct Engine<S> {
 
 impl<S: Socket> Engine<S> {
     /// An engine with its share of what `config` allows.
-    pub fn new(config: &Config, routes: Arc<Routes>, system: Arc<dyn System>, log: Log) -> Engine<S> {
+    pub fn new(config: &Config, routes: Arc<Routes>, system: Arc<dyn System>, logs: &Logs) -> Engine<S> {
         let limits = Arc::new(config.limits.clone());
         let share = |max: usize| max.div_ceil(config.workers);
         Engine {
@@ -138,7 +141,8 @@ impl<S: Socket> Engine<S> {
             finish_by: None,
             routes,
             moment: Moment::new(system.as_ref()),
-            refusals: Refusals::new(log, limits.refusal_lines_per_second_max),
+            refusals: Refusals::new(logs.errors.clone(), limits.refusal_lines_per_second_max),
+            access: AccessLog::new(logs.access.clone(), config.access_log),
             system,
             limits,
             counts: Counts::default(),
@@ -262,7 +266,7 @@ impl<S: Socket> Engine<S> {
     pub fn open(
         &mut self,
         role: Role,
-        address: std::net::IpAddr,
+        address: IpAddr,
         mut socket: S,
         watch: impl FnOnce(&mut S, usize) -> io::Result<()>,
     ) {
@@ -287,7 +291,7 @@ impl<S: Socket> Engine<S> {
         };
         self.counts.connections += u64::from(is_admitted);
         self.peers.add(peer, slot);
-        self.connections.insert(Link::new(role, peer, socket, conversation));
+        self.connections.insert(Link::new(role, address, socket, conversation));
         self.drive(slot);
     }
 
@@ -313,6 +317,7 @@ impl<S: Socket> Engine<S> {
             moment: &self.moment,
             routes: &self.routes,
             refusals: &mut self.refusals,
+            access: &self.access,
             counts: &mut self.counts,
             spare: &mut self.spare,
             scratch: &mut self.scratch,
@@ -327,7 +332,7 @@ impl<S: Socket> Engine<S> {
     fn close(&mut self, slot: usize) {
         // Closing the socket takes it out of the event queue, too.
         if let Some(link) = self.connections.remove(slot) {
-            self.peers.remove(link.peer, slot);
+            self.peers.remove(Peer::of(link.address), slot);
         }
     }
 }
@@ -345,6 +350,7 @@ pub(super) struct Turn<'a> {
     moment: &'a Moment,
     routes: &'a Routes,
     refusals: &'a mut Refusals,
+    access: &'a AccessLog,
     pub(super) counts: &'a mut Counts,
     pub(super) spare: &'a mut Spare,
     pub(super) scratch: &'a mut [u8],
@@ -355,7 +361,7 @@ impl<'a> Turn<'a> {
         &self.moment.date
     }
 
-    pub(super) fn answer(&mut self, role: Role, request: &Request) -> Response {
+    pub(super) fn answer(&mut self, role: Role, peer: IpAddr, request: &Request) -> Response {
         self.counts.requests += 1;
         let (routes, timestamp) = (self.routes, self.moment.timestamp);
         // Nothing that a handler leaves half done is seen again: it borrows the request and the routes, and
@@ -368,13 +374,21 @@ impl<'a> Turn<'a> {
         if response.reason().is_some() {
             self.refusals.note(self.now, role, Some(request), &response);
         }
+        self.access.note(role, peer, self.date(), Some(request), &response);
         response
     }
 
-    pub(super) fn refuse(&mut self, role: Role, refusal: Refusal, request: Option<&Request>) -> Response {
+    pub(super) fn refuse(
+        &mut self,
+        role: Role,
+        peer: IpAddr,
+        refusal: Refusal,
+        request: Option<&Request>,
+    ) -> Response {
         self.counts.requests += 1;
         let response = self.routes.refuse(role, refusal, request);
         self.refusals.note(self.now, role, request, &response);
+        self.access.note(role, peer, self.date(), request, &response);
         response
     }
 }

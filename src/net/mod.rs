@@ -16,11 +16,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::config::Config;
-use crate::log::Log;
+use crate::log::Logs;
 use crate::routes::{Role, Routes, Site};
 use crate::store::Store;
 use crate::system::System;
 
+mod access;
 mod connections;
 mod deadlines;
 mod engine;
@@ -67,7 +68,7 @@ pub struct Server {
     control: Arc<Control>,
     routes: Arc<Routes>,
     addresses: Vec<(Role, SocketAddr)>,
-    log: Log,
+    logs: Logs,
 }
 
 /// Ends or wakes a server from another thread.
@@ -106,7 +107,7 @@ impl Server {
         config: &Config,
         store: Arc<dyn Store>,
         system: Arc<dyn System>,
-        log: Log,
+        logs: Logs,
     ) -> Result<Server, StartError> {
         let (listeners, client_port, auth_port) = listeners::bind(config).map_err(StartError::Bind)?;
         let mut addresses = Vec::new();
@@ -118,14 +119,14 @@ impl Server {
         let control = Arc::<Control>::default();
         let mut workers = Vec::new();
         for _ in 0..config.workers {
-            let engine = Engine::new(config, Arc::clone(&routes), Arc::clone(&system), log.clone());
+            let engine = Engine::new(config, Arc::clone(&routes), Arc::clone(&system), &logs);
             workers.push(Worker::new(engine, Arc::clone(&control))?);
         }
         let inboxes = workers.iter().map(|worker| Arc::clone(worker.inbox())).collect();
         if let Some(first) = workers.first_mut() {
-            first.keep_door(listeners, inboxes, &config.limits, log.clone())?;
+            first.keep_door(listeners, inboxes, &config.limits, logs.errors.clone())?;
         }
-        Ok(Server { workers, control, routes, addresses, log })
+        Ok(Server { workers, control, routes, addresses, logs })
     }
 
     /// Where each server listens.
@@ -170,7 +171,7 @@ impl Server {
         for counts in counts {
             sum.add(&counts?);
         }
-        self.log.line(format_args!("stopped after {sum}"));
+        self.logs.errors.line(format_args!("stopped after {sum}"));
         Ok(())
     }
 }

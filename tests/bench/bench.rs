@@ -123,7 +123,7 @@ fn stretch(server: &Server, work: Work) -> io::Result<Stretch> {
 }
 
 fn works(options: &Options) -> io::Result<String> {
-    let own = servers::own(SERVER_CORE, &[])?;
+    let own = servers::own(SERVER_CORE, &["--workers", "1"])?;
     let token = own.target.token.clone();
     let dialog = load::collect(&own.target, Work::Dialog)?;
     let secure = load::collect(&own.target, Work::Secure)?;

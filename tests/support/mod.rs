@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use oauth_from_scratch::config::Config;
-use oauth_from_scratch::log::Log;
+use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{Handle, Server};
 use oauth_from_scratch::routes::Role;
 use oauth_from_scratch::store::MemoryStore;
@@ -67,6 +67,7 @@ pub struct TestServer {
     pub client_app: SocketAddr,
     pub authorization_server: SocketAddr,
     pub log: Log,
+    pub access: Log,
     /// Every address that is listened on.
     pub addresses: Vec<(Role, SocketAddr)>,
     system: Arc<TestSystem>,
@@ -117,16 +118,18 @@ impl TestServer {
             drawn: AtomicU64::default(),
             dice,
         });
-        let log = Log::kept();
+        let (log, access) = (Log::kept(), Log::kept());
+        let logs = Logs { errors: log.clone(), access: access.clone() };
         let store = Arc::new(MemoryStore::new(config.limits.grants_max));
         let shared_system: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
-        let mut server = Server::bind(&config, store, shared_system, log.clone()).expect("free ports");
+        let mut server = Server::bind(&config, store, shared_system, logs).expect("free ports");
         let addresses = server.addresses().to_vec();
         let first = |role| addresses.iter().find(|(of, _)| *of == role).expect("an address").1;
         TestServer {
             client_app: first(Role::ClientApp),
             authorization_server: first(Role::AuthorizationServer),
             log,
+            access,
             addresses: addresses.clone(),
             system,
             handle: server.handle(),

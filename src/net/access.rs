@@ -1,0 +1,169 @@
+//! The access log: one line for each request, to standard output, when it is asked for.
+//!
+//! As text, a line has the common log format with the server's name before it, which every log reader knows:
+//!
+//! ```text
+//! authorization-server 127.0.0.1 - - [24/Nov/2026:08:15:00 +0000] "GET /secure HTTP/1.1" 200 13
+//! ```
+//!
+//! As JSON, the same in an object. Either way the path is there and the query is not, for a code may stand in
+//! it; and no field, no content. What could not be read as a request is `-`.
+
+use std::fmt::{self, Write as _};
+use std::net::IpAddr;
+
+use crate::config::LogFormat;
+use crate::http::message::{Method, Request, Response, Version};
+use crate::log::Log;
+use crate::routes::Role;
+
+/// How much of a path a line shows.
+const PATH_BYTES_MAX: usize = 512;
+
+/// Writes a line for each request, if it is asked to.
+pub(super) struct AccessLog {
+    log: Log,
+    format: Option<LogFormat>,
+}
+
+/// What a line says.
+struct Line<'a> {
+    server: &'static str,
+    peer: IpAddr,
+    date: CommonDate<'a>,
+    method: &'static str,
+    path: &'a str,
+    version: &'static str,
+    status: &'static str,
+    bytes: usize,
+}
+
+impl AccessLog {
+    pub(super) fn new(log: Log, format: Option<LogFormat>) -> AccessLog {
+        AccessLog { log, format }
+    }
+
+    /// `date` is the moment as the Date field has it.
+    pub(super) fn note(
+        &self,
+        role: Role,
+        peer: IpAddr,
+        date: &str,
+        request: Option<&Request>,
+        response: &Response,
+    ) {
+        let Some(format) = self.format else { return };
+        let path = request.map_or("-", |request| request.path());
+        let line = Line {
+            server: match role {
+                Role::ClientApp => "client-app",
+                Role::AuthorizationServer => "authorization-server",
+            },
+            peer: peer.to_canonical(),
+            date: CommonDate(date),
+            method: request.map_or("-", |request| request.method().token()),
+            path: path.get(..PATH_BYTES_MAX).unwrap_or(path),
+            version: match request.map(|request| request.version()) {
+                Some(Version::Http11) => "HTTP/1.1",
+                Some(Version::Http10) => "HTTP/1.0",
+                None => "-",
+            },
+            status: response.status.code(),
+            bytes: match request.map(|request| request.method()) {
+                Some(Method::Head) => 0,
+                _ => response.body().len(),
+            },
+        };
+        match format {
+            LogFormat::Text => self.log.line(format_args!("{line}")),
+            LogFormat::Json => self.log.line(format_args!("{}", line.json())),
+        }
+    }
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Line { server, peer, date, method, path, version, status, bytes } = self;
+        let path = Quoted(path);
+        write!(f, "{server} {peer} - - [{date}] \"{method} {path} {version}\" {status} {bytes}")
+    }
+}
+
+impl Line<'_> {
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "time": self.date.to_string(),
+            "peer": self.peer.to_string(),
+            "server": self.server,
+            "method": self.method,
+            "path": self.path,
+            "version": self.version,
+            "status": self.status.parse::<u16>().unwrap_or_default(),
+            "bytes": self.bytes,
+        })
+    }
+}
+
+/// A text as it may stand between quotation marks.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in self.0.split_inclusive(['"', '\\']) {
+            let (plain, last) = match part.as_bytes().last() {
+                Some(b'"' | b'\\') => part.split_at(part.len() - 1),
+                _ => (part, ""),
+            };
+            f.write_str(plain)?;
+            if !last.is_empty() {
+                f.write_char('\\')?;
+                f.write_str(last)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `Tue, 24 Nov 2026 08:15:00 GMT` as `24/Nov/2026:08:15:00 +0000`.
+struct CommonDate<'a>(&'a str);
+
+impl fmt::Display for CommonDate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = |range: std::ops::Range<usize>| self.0.get(range).unwrap_or("-");
+        write!(f, "{}/{}/{}:{} +0000", part(5..7), part(8..11), part(12..16), part(17..25))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(path: &str) -> Line<'_> {
+        Line {
+            server: "client-app",
+            peer: "2001:db8::1".parse().unwrap(),
+            date: CommonDate("Tue, 24 Nov 2026 08:15:00 GMT"),
+            method: "GET",
+            path,
+            version: "HTTP/1.1",
+            status: "404",
+            bytes: 7,
+        }
+    }
+
+    #[test]
+    fn a_line_has_the_common_log_format_and_no_path_leaves_its_quotation_marks() {
+        assert_eq!(
+            line("/a\"\\b").to_string(),
+            "client-app 2001:db8::1 - - [24/Nov/2026:08:15:00 +0000] \"GET /a\\\"\\\\b HTTP/1.1\" 404 7"
+        );
+    }
+
+    #[test]
+    fn a_line_of_json_says_the_same() {
+        let json = line("/a\"b").json();
+        assert_eq!(json["time"], "24/Nov/2026:08:15:00 +0000");
+        assert_eq!((&json["status"], &json["bytes"], &json["path"]), (&404.into(), &7.into(), &"/a\"b".into()));
+        assert_eq!(json.as_object().unwrap().len(), 8);
+    }
+}
