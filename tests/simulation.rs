@@ -1,0 +1,586 @@
+//! The whole server on pretend sockets and a pretend clock, driven by a seed.
+//!
+//! Thousands of clients come at random moments. What they send is cut into random pieces and delayed at
+//! random; some read slowly, some never, some fall silent in the middle, some close halfway or reset. Every
+//! answer is checked against a simple model of what the client asked, and in the end nothing may be left
+//! open. Not a socket is opened and not a second passes, so a seed that fails once fails always: it goes into
+//! [`SEEDS`], and stays.
+//!
+//! `SIMULATION_SEEDS=N cargo test --release --test simulation` tries N further seeds.
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use oauth_from_scratch::config::Config;
+use oauth_from_scratch::log::{Log, Logs};
+use oauth_from_scratch::net::{Engine, Readiness, Socket};
+use oauth_from_scratch::routes::{Role, Routes, Site};
+use oauth_from_scratch::store::MemoryStore;
+use oauth_from_scratch::system::System;
+
+/// Seeds that are always tried: the first few numbers, and those that found something once.
+const SEEDS: &[u64] = &[1, 2, 3, 4, 5, 6, 7, 8];
+
+/// Clients of one run.
+const CLIENTS: usize = 1500;
+
+/// Random numbers of a seed (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`.
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+
+    fn one_in(&mut self, count: u64) -> bool {
+        self.below(count) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len() as u64) as usize]
+    }
+}
+
+/// A clock that the simulation moves, and dice that count.
+struct PretendSystem {
+    start: Instant,
+    passed: Mutex<Duration>,
+    drawn: AtomicU64,
+}
+
+impl System for PretendSystem {
+    fn monotonic(&self) -> Instant {
+        self.start + *self.passed.lock().unwrap()
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_767_225_600) + *self.passed.lock().unwrap()
+    }
+
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        let mut random = Random(self.drawn.fetch_add(1, Ordering::Relaxed));
+        bytes.iter_mut().for_each(|byte| *byte = random.next() as u8);
+        Ok(())
+    }
+}
+
+/// Both ends of one pretend connection, as the kernel would hold them.
+#[derive(Default)]
+struct Wire {
+    /// Delivered, and not yet read by the server.
+    to_server: VecDeque<u8>,
+    client_ended: bool,
+    reset: bool,
+    /// Written by the server, and not yet read by the client.
+    to_client: VecDeque<u8>,
+    /// How much of that the kernel holds at most.
+    room: usize,
+    /// The server was told that there is no room, and waits to hear of some.
+    is_full: bool,
+    server_ended: bool,
+    server_gone: bool,
+    /// What became possible since the server was last told.
+    news: Readiness,
+}
+
+/// The server's end.
+struct PretendSocket(Rc<RefCell<Wire>>);
+
+impl Read for PretendSocket {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut wire = self.0.borrow_mut();
+        if wire.reset {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        match wire.to_server.len() {
+            0 if wire.client_ended => Ok(0),
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => wire.to_server.read(bytes),
+        }
+    }
+}
+
+impl Write for PretendSocket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut wire = self.0.borrow_mut();
+        if wire.reset {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let count = bytes.len().min(wire.room - wire.to_client.len());
+        if count == 0 {
+            wire.is_full = true;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        wire.to_client.extend(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Socket for PretendSocket {
+    fn shut(&mut self) -> io::Result<()> {
+        let mut wire = self.0.borrow_mut();
+        wire.server_ended = true;
+        match wire.reset {
+            true => Err(io::ErrorKind::NotConnected.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Drop for PretendSocket {
+    fn drop(&mut self) {
+        let mut wire = self.0.borrow_mut();
+        (wire.server_ended, wire.server_gone) = (true, true);
+    }
+}
+
+/// What a client asks for, in its order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ask {
+    Page,
+    Nothing,
+    WrongToken,
+    WrongCode,
+    Chunked,
+    Malformed,
+    /// The flow, each with what the last one gave: a code, its token, the secret, the code again, and the
+    /// secret, which is then out of reach.
+    Code,
+    Redeem,
+    Secret,
+    Replay,
+    NoSecret,
+}
+
+const FLOW: [Ask; 5] = [Ask::Code, Ask::Redeem, Ask::Secret, Ask::Replay, Ask::NoSecret];
+const SINGLE: [Ask; 5] = [Ask::Page, Ask::Nothing, Ask::WrongToken, Ask::WrongCode, Ask::Chunked];
+
+impl Ask {
+    /// The model: the status that answers it.
+    fn status(self) -> u16 {
+        match self {
+            Ask::Page | Ask::Redeem | Ask::Secret => 200,
+            Ask::Nothing => 404,
+            Ask::WrongToken | Ask::NoSecret => 403,
+            Ask::WrongCode | Ask::Malformed | Ask::Replay | Ask::Chunked => 400,
+            Ask::Code => 302,
+        }
+    }
+}
+
+/// How a client behaves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Manner {
+    /// Sends and reads without long pauses: it must get every answer.
+    Regular,
+    /// Like that, and closes its sending side after its last request.
+    HalfClosing,
+    /// Falls silent in the middle of what it sends.
+    Silent,
+    /// Never reads.
+    Deaf,
+    /// Resets at some moment.
+    Resetting,
+}
+
+struct Client {
+    manner: Manner,
+    is_pipelining: bool,
+    asks: Vec<Ask>,
+    asked: usize,
+    code: String,
+    token: String,
+    wire: Rc<RefCell<Wire>>,
+    slot: Option<usize>,
+    arrived: Vec<u8>,
+    statuses: Vec<u16>,
+    is_over: bool,
+}
+
+/// What happens when.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Action {
+    Connect,
+    Deliver(Vec<u8>),
+    End,
+    Reset,
+    ReadSome,
+}
+
+struct Simulation {
+    random: Random,
+    system: Arc<PretendSystem>,
+    engine: Engine<PretendSocket>,
+    host: String,
+    clients: Vec<Client>,
+    /// Actions by moment, then by the order in which they were planned.
+    plan: BinaryHeap<Reverse<(Duration, usize, usize, Action)>>,
+    planned: usize,
+    /// Clients whose wires may have news for the server.
+    touched: Vec<usize>,
+    now: Duration,
+}
+
+impl Simulation {
+    fn new(seed: u64, connections_max: usize) -> Simulation {
+        let mut config = Config::default();
+        config.limits.connections_max = connections_max;
+        let start = Instant::now();
+        let system = Arc::new(PretendSystem { start, passed: Mutex::default(), drawn: AtomicU64::new(seed) });
+        let store = Arc::new(MemoryStore::new(config.limits.grants_max));
+        let site = Site::new(None, config.client_port, config.auth_port);
+        let shared_system: Arc<dyn System> = Arc::<PretendSystem>::clone(&system);
+        let routes = Arc::new(Routes::new(&config, site, store, Arc::clone(&shared_system)));
+        let logs = Logs { errors: Log::kept(), access: Log::kept() };
+        let engine = Engine::new(&config, routes, shared_system, &logs);
+        let host = format!("localhost:{}", config.auth_port);
+        let (random, clients, plan) = (Random(seed), Vec::new(), BinaryHeap::new());
+        Simulation {
+            random,
+            system,
+            engine,
+            host,
+            clients,
+            plan,
+            planned: 0,
+            touched: Vec::new(),
+            now: Duration::ZERO,
+        }
+    }
+
+    fn add_client(&mut self) {
+        let random = &mut self.random;
+        let manner = match random.below(20) {
+            0 | 1 => Manner::Silent,
+            2 => Manner::Deaf,
+            3 | 4 => Manner::Resetting,
+            5 | 6 => Manner::HalfClosing,
+            _ => Manner::Regular,
+        };
+        let is_flow = manner == Manner::Regular && random.one_in(3);
+        let mut asks: Vec<Ask> = match is_flow {
+            true => FLOW.to_vec(),
+            false => (0..=random.below(8)).map(|_| random.pick(&SINGLE)).collect(),
+        };
+        if random.one_in(6) {
+            asks.push(Ask::Malformed);
+        }
+        let is_pipelining = !is_flow && random.one_in(2);
+        let room = match random.one_in(50) {
+            true => 1,
+            false => random.pick(&[200, 3000, 200_000]) as usize,
+        };
+        let wire = Wire { room, ..Wire::default() };
+        let at = Duration::from_millis(random.below(20_000));
+        self.clients.push(Client {
+            manner,
+            is_pipelining,
+            asks,
+            asked: 0,
+            code: String::new(),
+            token: String::new(),
+            wire: Rc::new(RefCell::new(wire)),
+            slot: None,
+            arrived: Vec::new(),
+            statuses: Vec::new(),
+            is_over: false,
+        });
+        self.plan_at(at, self.clients.len() - 1, Action::Connect);
+    }
+
+    fn plan_at(&mut self, at: Duration, client: usize, action: Action) {
+        self.planned += 1;
+        self.plan.push(Reverse((at, self.planned, client, action)));
+    }
+
+    /// Plans the delivery of the client's next requests, in random pieces: one request, or all where it
+    /// pipelines.
+    fn ask(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        let end =
+            if client.is_pipelining { client.asks.len() } else { client.asks.len().min(client.asked + 1) };
+        let asks = client.asks[client.asked..end].to_vec();
+        client.asked = end;
+        let bytes: Vec<u8> = asks.iter().flat_map(|ask| self.request(index, *ask)).collect();
+        let manner = self.clients[index].manner;
+        let cut = match manner {
+            Manner::Silent if !bytes.is_empty() => self.random.below(bytes.len() as u64) as usize,
+            _ => bytes.len(),
+        };
+        let (mut at, mut sent) = (self.now, 0);
+        while sent < cut {
+            let length = match self.random.below(3) {
+                0 => 1 + self.random.below(3) as usize,
+                1 => 1 + self.random.below(60) as usize,
+                _ => cut,
+            };
+            let piece = bytes[sent..cut.min(sent + length)].to_vec();
+            sent += piece.len();
+            at += Duration::from_millis(self.random.below(20));
+            self.plan_at(at, index, Action::Deliver(piece));
+        }
+        if manner == Manner::HalfClosing && self.clients[index].asked == self.clients[index].asks.len() {
+            self.plan_at(at, index, Action::End);
+        }
+        if manner == Manner::Resetting && self.random.one_in(2) {
+            let later = Duration::from_millis(self.random.below(100));
+            self.plan_at(self.now + later, index, Action::Reset);
+        }
+    }
+
+    fn request(&self, index: usize, ask: Ask) -> Vec<u8> {
+        let client = &self.clients[index];
+        let json = |code: &str| {
+            let content = format!(r#"{{"code":"{code}"}}"#);
+            let length = content.len();
+            format!(
+                "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: {length}\
+                 \r\n\r\n{content}"
+            )
+        };
+        let secure =
+            |token: &str| format!("GET /secure HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\r\n");
+        let text = match ask {
+            Ask::Page => "GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
+            Ask::Nothing => "\r\nGET http://h/nothing HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
+            Ask::WrongToken => "GET /secure HTTP/1.1\r\nHost: h\r\nAuthorization: x\r\n\r\n".to_owned(),
+            Ask::WrongCode => json("x"),
+            Ask::Chunked => "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
+                             Transfer-Encoding: chunked\r\n\r\n5;a=b\r\n{\"cod\r\n8\r\ne\":\"no\"}\r\n0\r\nT: x\r\n\r\n"
+                .to_owned(),
+            Ask::Malformed => "GET / HTTP/1.1\r\nHost : h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
+            Ask::Code => format!("POST /code HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", self.host),
+            Ask::Redeem | Ask::Replay => json(&client.code),
+            Ask::Secret => secure(&client.token),
+            // With Bearer a bad token is 401; bare it is 403.
+            Ask::NoSecret => secure(&client.token).replace("Bearer ", ""),
+        };
+        text.into_bytes()
+    }
+
+    /// Lets time pass, and things happen, until nothing is planned and nobody is connected.
+    fn run(&mut self) {
+        loop {
+            let planned = self.plan.peek().map(|Reverse((at, ..))| *at);
+            let task = self.engine.time_to_next_task().map(|time| self.now + time);
+            let Some(next) = [planned, task].into_iter().flatten().min() else { break };
+            self.now = self.now.max(next);
+            assert!(self.now < Duration::from_secs(3600), "the end comes");
+            *self.system.passed.lock().unwrap() = self.now;
+            self.engine.begin_turn();
+            while self.plan.peek().is_some_and(|Reverse((at, ..))| *at <= self.now) {
+                let Some(Reverse((_, _, client, action))) = self.plan.pop() else { break };
+                self.act(client, action);
+            }
+            self.tell_the_news();
+            self.engine.end_turn();
+        }
+        assert!(self.engine.is_empty(), "{} connections are left", self.engine.len());
+    }
+
+    fn act(&mut self, index: usize, action: Action) {
+        self.touched.push(index);
+        let wire = Rc::clone(&self.clients[index].wire);
+        match action {
+            Action::Connect => {
+                let address = IpAddr::from([127, 0, 0, 1 + (index % 9) as u8]);
+                let socket = PretendSocket(Rc::clone(&wire));
+                let mut slot = None;
+                self.engine.open(Role::AuthorizationServer, address, socket, |_, given| {
+                    slot = Some(given);
+                    Ok(())
+                });
+                self.clients[index].slot = slot;
+                self.ask(index);
+                if self.clients[index].manner != Manner::Deaf {
+                    self.plan_at(self.now, index, Action::ReadSome);
+                }
+            }
+            Action::Deliver(bytes) => {
+                let mut wire = wire.borrow_mut();
+                wire.to_server.extend(bytes);
+                wire.news.readable = true;
+            }
+            Action::End => {
+                let mut wire = wire.borrow_mut();
+                wire.client_ended = true;
+                (wire.news.readable, wire.news.read_closed) = (true, true);
+            }
+            Action::Reset => {
+                let mut wire = wire.borrow_mut();
+                wire.reset = true;
+                wire.news = Readiness { readable: true, writable: true, read_closed: true };
+                self.clients[index].is_over = true;
+            }
+            Action::ReadSome => self.read_some(index),
+        }
+    }
+
+    /// Tells the server what became possible, in random order, once.
+    fn tell_the_news(&mut self) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        for at in (1..touched.len()).rev() {
+            touched.swap(at, self.random.below(at as u64 + 1) as usize);
+        }
+        for index in touched {
+            let client = &self.clients[index];
+            let mut wire = client.wire.borrow_mut();
+            let news = std::mem::take(&mut wire.news);
+            let is_open = !wire.server_gone;
+            drop(wire);
+            if let Some(slot) = client.slot.filter(|_| is_open && (news.readable || news.writable)) {
+                self.engine.ready(slot, news);
+            }
+        }
+    }
+
+    /// The client takes what there is, or a part of it, and looks again later.
+    fn read_some(&mut self, index: usize) {
+        if self.clients[index].is_over {
+            return;
+        }
+        let most = self.random.pick(&[1000, 10_000, 1_000_000]);
+        let client = &mut self.clients[index];
+        let mut wire = client.wire.borrow_mut();
+        let count = wire.to_client.len().min(most);
+        client.arrived.extend(wire.to_client.drain(..count));
+        if count > 0 && wire.is_full {
+            wire.is_full = false;
+            wire.news.writable = true;
+        }
+        let is_end = wire.server_ended && wire.to_client.is_empty();
+        drop(wire);
+        while let Some((status, head, body, length)) = answer(&client.arrived) {
+            if let Some((_, code)) = head.split_once("?code=") {
+                client.code = code.split("\r\n").next().unwrap_or_default().to_owned();
+            }
+            if let Some((_, token)) = body.split_once("\"access_token\":\"") {
+                client.token = token.split('"').next().unwrap_or_default().to_owned();
+            }
+            client.arrived.drain(..length);
+            client.statuses.push(status);
+        }
+        client.is_over = is_end;
+        let is_answered = client.statuses.len() == client.asked;
+        let has_more = client.asked < client.asks.len();
+        if is_answered && has_more && !is_end {
+            self.ask(index);
+        }
+        if is_end || (is_answered && !has_more && self.clients[index].manner == Manner::Regular) {
+            // It has what it wanted, and goes.
+            self.clients[index].is_over = true;
+            self.plan_at(self.now, index, Action::End);
+            return;
+        }
+        let pause = Duration::from_millis(1 + self.random.below(30));
+        self.plan_at(self.now + pause, index, Action::ReadSome);
+    }
+
+    /// What came back is what the model says: all of it for a regular client with room for everyone, a
+    /// beginning of it for the others, and after that at most one word of why.
+    fn check(&self, is_roomy: bool, seed: u64) -> usize {
+        let mut answers = 0;
+        for (index, client) in self.clients.iter().enumerate() {
+            let expected: Vec<u16> = client.asks.iter().map(|ask| ask.status()).collect();
+            let got = &client.statuses;
+            answers += got.len();
+            let at = format!("seed {seed}, client {index}: {:?} asked {:?}", client.manner, client.asks);
+            let is_whole = matches!(client.manner, Manner::Regular | Manner::HalfClosing) && is_roomy;
+            if is_whole {
+                assert_eq!(*got, expected, "{at}");
+                continue;
+            }
+            let same = got.iter().zip(&expected).take_while(|(a, b)| a == b).count();
+            match &got[same..] {
+                [] => {}
+                [408] => assert_eq!(client.manner, Manner::Silent, "{at}"),
+                [503] => assert!(same == 0 && !is_roomy, "{at}"),
+                rest => panic!("{at}: got {rest:?} after {same} answers"),
+            }
+        }
+        answers
+    }
+}
+
+/// The answer that `bytes` begin with, if it is whole: status, head, content, length.
+fn answer(bytes: &[u8]) -> Option<(u16, String, String, usize)> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8(bytes[..end].to_vec()).expect("text");
+    let length = head
+        .split("Content-Length: ")
+        .nth(1)
+        .map_or(0, |rest| rest.split("\r\n").next().and_then(|digits| digits.parse().ok()).expect("a length"));
+    let body = String::from_utf8(bytes.get(end..end + length)?.to_vec()).expect("text");
+    let status = head.strip_prefix("HTTP/1.1 ").expect(&head)[..3].parse().expect("a status");
+    Some((status, head, body, end + length))
+}
+
+fn simulate(seed: u64, connections_max: usize) -> usize {
+    let mut simulation = Simulation::new(seed, connections_max);
+    for _ in 0..CLIENTS {
+        simulation.add_client();
+    }
+    simulation.run();
+    simulation.check(connections_max > CLIENTS, seed)
+}
+
+#[test]
+fn with_room_for_everyone_every_regular_client_gets_every_answer() {
+    for seed in SEEDS {
+        let answers = simulate(*seed, 10 * CLIENTS);
+        assert!(answers > CLIENTS, "{answers} answers");
+    }
+}
+
+#[test]
+fn with_little_room_what_is_answered_is_answered_right_and_nothing_is_left() {
+    for seed in SEEDS {
+        let answers = simulate(*seed, 20);
+        assert!(answers > CLIENTS / 2, "{answers} answers");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let run = || {
+        let mut simulation = Simulation::new(99, 30);
+        (0..200).for_each(|_| simulation.add_client());
+        simulation.run();
+        let statuses: Vec<Vec<u16>> = simulation.clients.into_iter().map(|client| client.statuses).collect();
+        (simulation.now, simulation.engine.counts(), statuses)
+    };
+    assert_eq!(run(), run());
+}
+
+/// For hours of it: SIMULATION_SEEDS says how many seeds.
+#[test]
+fn further_seeds_hold_as_well() {
+    let count = std::env::var("SIMULATION_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(1u64);
+    let mut answers = 0;
+    for seed in 1000..1000 + count {
+        answers += simulate(seed, 10 * CLIENTS) + simulate(seed, 5 + seed as usize % 200);
+    }
+    println!("{count} seeds, {} clients, {answers} answers", 2 * count as usize * CLIENTS);
+}
