@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 mod floor;
+mod footprint;
 mod load;
 mod servers;
 
@@ -27,6 +28,11 @@ Usage: cargo bench [-- WHAT...]
 
 What to measure; without a word, the works:
   works          CPU time per request of each kind of work, as a ratio to the floor
+  workers        two workers on two cores, against one
+  memory         resident memory at rest, per idle connection, and after millions (minutes)
+  start          from exec to the first answer, and the program's size
+  mixed          busy clients beside 10,000 idle and 1,000 slow ones (needs 12,000 descriptors)
+  all            all of these
 
 With --rounds N, as many rounds [default: 7]; with --alone, without nginx and Express;
 with --only NAME, one kind of work.
@@ -92,9 +98,16 @@ fn measure(words: &[String]) -> io::Result<()> {
     if options.what.is_empty() {
         options.what.push("works".to_owned());
     }
+    if options.what == ["all"] {
+        options.what = ["works", "workers", "memory", "start", "mixed"].map(str::to_owned).to_vec();
+    }
     for what in &options.what {
         let report = match what.as_str() {
             "works" => works(&options)?,
+            "workers" => footprint::workers(options.rounds)?,
+            "memory" => footprint::memory()?,
+            "start" => footprint::start(options.rounds)?,
+            "mixed" => footprint::mixed(options.rounds)?,
             other => {
                 return Err(io::Error::other(format!(
                     "there is nothing called {other:?} to measure; see --help"

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::floor;
 use crate::load::{self, Target, Work};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_oauth-from-scratch");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_oauth-from-scratch");
 
 /// A running server, until it is dropped.
 pub struct Server {
@@ -32,8 +32,16 @@ pub fn pinned(cores: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// This server, release build, one worker.
+/// This server, with a token in hand.
 pub fn own(cores: &str, words: &[&str]) -> io::Result<Server> {
+    let mut server = own_unasked(cores, words)?;
+    let flow = load::collect(&server.target, Work::Flow)?;
+    server.target.token = load::check(Work::Flow, 1, &flow[1]).expect("a token");
+    Ok(server)
+}
+
+/// This server, release build, as it comes up.
+pub fn own_unasked(cores: &str, words: &[&str]) -> io::Result<Server> {
     let mut command = pinned(cores, PROGRAM);
     command.args(["--client-port", "0", "--auth-port", "0"]).args(words);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
@@ -41,10 +49,7 @@ pub fn own(cores: &str, words: &[&str]) -> io::Result<Server> {
     lines.next();
     let line = lines.next().ok_or(io::ErrorKind::UnexpectedEof)??;
     let port: u16 = line.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-    let mut target = target(port);
-    let flow = load::collect(&target, Work::Flow)?;
-    target.token = load::check(Work::Flow, 1, &flow[1]).expect("a token");
-    Ok(Server { child, target })
+    Ok(Server { child, target: target(port) })
 }
 
 /// The floor, with these answers to give.
@@ -163,11 +168,26 @@ impl Server {
     /// The CPU time that all of the server's threads have had, user and system together (schedstat of proc(5):
     /// in nanoseconds).
     pub fn cpu(&self) -> Duration {
-        let mut total = 0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten() {
-            let text = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
-            total += text.split(' ').next().and_then(|figure| figure.parse::<u64>().ok()).unwrap_or(0);
-        }
-        Duration::from_nanos(total)
+        self.cpu_by_thread().iter().sum()
+    }
+
+    /// The same for each thread, in the order in which they were started.
+    pub fn cpu_by_thread(&self) -> Vec<Duration> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
+        let mut paths: Vec<PathBuf> = threads.map(|thread| thread.path()).collect();
+        paths.sort();
+        let cpu = |path: &PathBuf| {
+            let text = fs::read_to_string(path.join("schedstat")).unwrap_or_default();
+            text.split(' ').next().and_then(|figure| figure.parse::<u64>().ok()).unwrap_or(0)
+        };
+        paths.iter().map(|path| Duration::from_nanos(cpu(path))).collect()
+    }
+
+    /// The server's resident memory, in bytes.
+    pub fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kibibytes.unwrap_or(0) * 1024
     }
 }

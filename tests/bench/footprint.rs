@@ -1,0 +1,166 @@
+//! What the server takes beside time on the CPU: memory, a moment to start, room on the disk; and how two
+//! workers share the work, and what idle and slow clients cost the busy ones.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::load::{self, Work, median};
+use crate::servers::{self, PROGRAM, Server};
+use crate::{CLIENT_CORE, CONNECTIONS, SERVER_CORE, STRETCH, stretch};
+
+const IDLE: usize = 10_000;
+const SLOW: usize = 1_000;
+const MILLION: u64 = 1_000_000;
+
+/// Connections that have asked once and say nothing more.
+fn idle_connections(server: &Server, count: usize) -> io::Result<Vec<TcpStream>> {
+    let request = load::request(&server.target, Work::Secure, 0, "");
+    let mut connections = Vec::new();
+    let mut answer = [0; 1024];
+    for _ in 0..count {
+        let mut socket = TcpStream::connect(server.target.address)?;
+        socket.write_all(request.as_bytes())?;
+        if !socket.read(&mut answer).is_ok_and(|count| answer[..count].starts_with(b"HTTP/1.1 200")) {
+            return Err(io::Error::other("an idle connection's first request was not answered"));
+        }
+        connections.push(socket);
+    }
+    Ok(connections)
+}
+
+/// Runs a work until the server has answered so many requests.
+fn answered(server: &Server, work: Work, requests: u64) -> io::Result<()> {
+    let mut done = 0;
+    while done < requests {
+        done += load::run(&server.target, work, CONNECTIONS, Duration::from_secs(1))?.requests;
+    }
+    Ok(())
+}
+
+pub fn memory() -> io::Result<String> {
+    let server = servers::own(SERVER_CORE, &["--workers", "1"])?;
+    let at_rest = server.resident();
+    let idle = idle_connections(&server, IDLE)?;
+    let with_idle = server.resident();
+    drop(idle);
+    let mut text = format!(
+        "resident memory, one worker\n\n| when | KiB |\n| --- | --- |\n| at rest (bar 4096) | {} |\n\
+         | with {IDLE} idle connections | {} |\n| for each of them, in bytes (bar 300) | {} |\n",
+        at_rest / 1024,
+        with_idle / 1024,
+        (with_idle - at_rest) / IDLE as u64,
+    );
+    for (work, what) in [(Work::Pipelined, "requests"), (Work::Connect, "connections")] {
+        for millions in 1..=2 {
+            answered(&server, work, MILLION)?;
+            let _ = writeln!(text, "| after {millions} million {what} | {} |", server.resident() / 1024);
+        }
+    }
+    Ok(text)
+}
+
+/// From `exec` to the first answer.
+pub fn start(rounds: usize) -> io::Result<String> {
+    let (mut own, mut floor) = (Vec::new(), Vec::new());
+    let answers = {
+        let server = servers::own(SERVER_CORE, &[])?;
+        load::collect(&server.target, Work::Dialog)?
+    };
+    for _ in 0..rounds * 5 {
+        let begun = Instant::now();
+        let server = servers::own_unasked(SERVER_CORE, &[])?;
+        load::collect(&server.target, Work::Dialog)?;
+        own.push(begun.elapsed().as_secs_f64() * 1e3);
+        let begun = Instant::now();
+        let server = servers::floor(SERVER_CORE, &answers, "")?;
+        load::collect(&server.target, Work::Dialog)?;
+        floor.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    let ratios = own.iter().zip(&floor).map(|(own, floor)| own / floor).collect();
+    let size = fs::metadata(PROGRAM)?.len();
+    Ok(format!(
+        "| from exec to the first answer | |\n| --- | --- |\n| this server, ms | {:.2} |\n| the floor, ms | {:.2} |\n\
+         | of the floor (bar 1.5) | {:.2} |\n| the program, KiB (bar 1536) | {} |\n",
+        median(own),
+        median(floor),
+        median(ratios),
+        size / 1024
+    ))
+}
+
+/// Two workers on two cores, with the load beside them, against one.
+pub fn workers(rounds: usize) -> io::Result<String> {
+    let both = format!("{SERVER_CORE},{CLIENT_CORE}");
+    let one = servers::own(&both, &["--workers", "1"])?;
+    let two = servers::own(&both, &["--workers", "2"])?;
+    let (mut ratios, mut shares) = (Vec::new(), Vec::new());
+    for round in 0..rounds + 1 {
+        let of_one = stretch(&one, Work::Secure)?.cpu_per_request;
+        let before = two.cpu_by_thread();
+        let of_two = stretch(&two, Work::Secure)?.cpu_per_request;
+        let mut each: Vec<f64> =
+            two.cpu_by_thread().iter().zip(&before).map(|(a, b)| (*a - *b).as_secs_f64()).collect();
+        each.sort_by(f64::total_cmp);
+        if round > 0 {
+            ratios.push(of_two / of_one);
+            shares.push(each[each.len() - 2] / each[each.len() - 1]);
+        }
+    }
+    Ok(format!(
+        "| two workers, {CONNECTIONS} connections | |\n| --- | --- |\n| CPU per request, of one worker's (bar 1.10) | {:.3} |\n\
+         | the less busy worker's CPU time, of the busier one's | {:.2} |\n",
+        median(ratios),
+        median(shares)
+    ))
+}
+
+/// Busy clients alone, and among idle and slow ones.
+pub fn mixed(rounds: usize) -> io::Result<String> {
+    let server = servers::own(SERVER_CORE, &["--workers", "1"])?;
+    let p99 = || -> io::Result<(f64, f64)> {
+        let mut figures = Vec::new();
+        for _ in 0..rounds {
+            let measured = load::run(&server.target, Work::Secure, CONNECTIONS, STRETCH)?;
+            figures.push((measured.percentile(0.5), measured.percentile(0.99)));
+        }
+        let (p50, p99): (Vec<f64>, Vec<f64>) = figures.into_iter().unzip();
+        Ok((median(p50), median(p99)))
+    };
+    load::run(&server.target, Work::Secure, CONNECTIONS, STRETCH)?;
+    let alone = p99()?;
+    let idle = idle_connections(&server, IDLE)?;
+    let mut slow = idle_connections(&server, SLOW)?;
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let among = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // A byte of a request now and then, each connection in its turn, well below any deadline's mercy.
+            let request = load::request(&server.target, Work::Secure, 0, "");
+            for byte in request.as_bytes() {
+                for socket in &mut slow {
+                    if is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                        return;
+                    }
+                    let _ = socket.write_all(&[*byte]);
+                    std::thread::park_timeout(Duration::from_micros(200));
+                }
+            }
+        });
+        let among = p99();
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        among
+    })?;
+    drop(idle);
+    Ok(format!(
+        "| {CONNECTIONS} busy clients | p50, µs | p99, µs |\n| --- | --- | --- |\n| alone | {:.0} | {:.0} |\n\
+         | beside {IDLE} idle and {SLOW} slow ones | {:.0} | {:.0} |\n| ratio (bar 2) | {:.2} | {:.2} |\n",
+        alone.0,
+        alone.1,
+        among.0,
+        among.1,
+        among.0 / alone.0,
+        among.1 / alone.1
+    ))
+}

@@ -1,0 +1,194 @@
+//! What must hold for any bytes at all. Each function is given some and panics if it does not.
+//!
+//! The same functions are the fuzzer's targets (`tests/fuzz/README.md`) and, over the corpus and over random
+//! changes of it, part of `cargo test` (`tests/fuzz.rs`).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use oauth_from_scratch::config::Limits;
+use oauth_from_scratch::http::body::ChunkedDecoder;
+use oauth_from_scratch::http::connection::{Connection, Event, Want};
+use oauth_from_scratch::http::form::Form;
+use oauth_from_scratch::http::message::{FieldLines, Request, Response, Status};
+
+/// Panics unless what should hold for these bytes does.
+pub type Target = fn(&[u8]);
+
+/// Every target, by its name, which is that of its folder in the corpus.
+pub const ALL: [(&str, Target); 4] = [("codec", codec), ("chunks", chunks), ("form", form), ("target", target)];
+
+fn limits() -> Limits {
+    Limits {
+        request_line_bytes_max: 200,
+        head_bytes_max: 600,
+        fields_max: 8,
+        body_bytes_max: 100,
+        chunk_extra_bytes_max: 30,
+        ..Limits::default()
+    }
+}
+
+/// What a conversation came to: each request or refusal as it was understood, and how it ended.
+#[derive(Debug, PartialEq)]
+struct Transcript {
+    exchanges: Vec<String>,
+    /// Without the interim answers, which depend on what has arrived when.
+    is_over: bool,
+}
+
+/// Gives a connection these pieces and then the client's end; `each` sees every request.
+fn converse<'a>(pieces: impl Iterator<Item = &'a [u8]>, each: &mut dyn FnMut(&Request)) -> Transcript {
+    let (now, limits) = (Instant::now(), Arc::new(limits()));
+    let mut connection = Connection::new(Arc::clone(&limits), now);
+    let mut exchanges = Vec::new();
+    let mut go_on = |connection: &mut Connection| {
+        loop {
+            let (exchange, is_refusal) = match connection.step(now) {
+                Event::Nothing => break,
+                Event::Request(request) => {
+                    each(&request);
+                    (format!("{:?} {:?}", describe(&request), request.body()), false)
+                }
+                Event::Refused(refusal, request) => {
+                    (format!("{refusal:?} {:?}", request.as_ref().map(describe)), true)
+                }
+            };
+            exchanges.push(exchange);
+            connection.respond(&Response::new(Status::Ok, FieldLines::NONE), "DATE", now);
+            assert!(!is_refusal || connection.wants() == Want::Write, "a refusal is answered");
+        }
+        let outgoing = connection.outgoing().len();
+        if outgoing > 0 {
+            connection.sent(outgoing, now);
+        }
+        // What the driver would do between two events.
+        if let Some(buffers) = connection.give_back() {
+            connection.lend(buffers);
+        }
+    };
+    for piece in pieces {
+        connection.receive(piece, now);
+        go_on(&mut connection);
+    }
+    if connection.wants() == Want::Read {
+        connection.receive_end();
+        go_on(&mut connection);
+    }
+    Transcript { exchanges, is_over: matches!(connection.wants(), Want::Shutdown | Want::Close) }
+}
+
+fn describe(request: &Request) -> String {
+    let fields: Vec<_> = ["host", "content-length", "transfer-encoding", "authorization"]
+        .into_iter()
+        .map(|name| request.fields(name).map(<[u8]>::to_vec).collect::<Vec<_>>())
+        .collect();
+    let (method, path) = (request.method().token(), request.path());
+    format!("{method} {path} {:?} {} {fields:?}", request.query(), request.authority())
+}
+
+/// Any split of any bytes gives the same messages, and the end comes.
+pub fn codec(bytes: &[u8]) {
+    let mut total = 0;
+    let mut each = |request: &Request| {
+        let (path, body) = (request.path(), request.body().len());
+        total += path.len() + body;
+        assert!(path.starts_with('/') || path == "*" || request.method().token() == "CONNECT", "{path:?}");
+        assert!(path.bytes().all(|byte| (0x21..=0x7e).contains(&byte)), "{path:?}");
+        assert!(body <= limits().body_bytes_max);
+        assert!(request.fields("host").count() <= 1);
+    };
+    let whole = converse(std::iter::once(bytes), &mut each);
+    assert!(whole.is_over, "a client that has ended is done with");
+    assert!(total <= bytes.len(), "nothing is read twice");
+    let ignore: &mut dyn FnMut(&Request) = &mut |_| {};
+    assert_eq!(converse(bytes.chunks(1), ignore), whole, "byte by byte");
+    // Three further cuts, which the bytes themselves choose.
+    for salt in [1, 7, 31] {
+        let size =
+            bytes.iter().fold(salt, |sum: usize, byte| sum.wrapping_mul(31) + usize::from(*byte)) % 40 + 2;
+        assert_eq!(converse(bytes.chunks(size), ignore), whole, "in pieces of {size}");
+    }
+}
+
+/// The decoder never reads past the end of the coding, gives the same whatever the pieces, and undoes what an
+/// encoder did.
+pub fn chunks(bytes: &[u8]) {
+    let whole = decode(bytes, bytes.len().max(1));
+    assert_eq!(decode(bytes, 1), whole, "byte by byte");
+    assert_eq!(decode(bytes, 7), whole, "in pieces of 7");
+    let plain = &bytes[..bytes.len().min(limits().body_bytes_max)];
+    let mut coded = Vec::new();
+    for (index, chunk) in plain.chunks(1 + bytes.len() % 9).enumerate() {
+        let extension = if index % 8 == 0 { ";a" } else { "" };
+        coded.extend_from_slice(format!("{:x}{extension}\r\n", chunk.len()).as_bytes());
+        coded.extend_from_slice(chunk);
+        coded.extend_from_slice(b"\r\n");
+    }
+    coded.extend_from_slice(b"0\r\nT: x\r\n\r\n");
+    let end = coded.len();
+    coded.extend_from_slice(b"GET / HTTP/1.1\r\n");
+    assert_eq!(decode(&coded, 3), Ok(Some((plain.to_vec(), coded.len() - end))), "encode then decode");
+}
+
+/// The content and how many bytes came after it; `None` where the end has not come.
+type Decoded = Result<Option<(Vec<u8>, usize)>, String>;
+
+fn decode(bytes: &[u8], piece: usize) -> Decoded {
+    let (mut decoder, limits) = (ChunkedDecoder::default(), limits());
+    let mut held = Vec::new();
+    let mut is_over = false;
+    for piece in bytes.chunks(piece) {
+        held.extend_from_slice(piece);
+        if !is_over {
+            is_over = decoder.decode(&mut held, &limits).map_err(|refusal| format!("{refusal:?}"))?;
+            held.drain(decoder.take_slack());
+        }
+        assert!(decoder.content() <= limits.body_bytes_max);
+    }
+    let after = held.split_off(decoder.content().min(held.len()));
+    Ok(is_over.then_some((held, after.len())))
+}
+
+/// Whatever a form holds, its parameters are found or said to be repeated; what an encoder wrote reads back.
+pub fn form(bytes: &[u8]) {
+    let parsed = Form::parse(bytes);
+    let code = parsed.value("code");
+    assert!(code.is_ok() || parsed.has_repeated());
+    let pairs: Vec<(String, String)> = bytes
+        .chunks(6)
+        .map(|piece| piece.split_at(piece.len() / 2))
+        .map(|(name, value)| (String::from_utf8_lossy(name).into(), String::from_utf8_lossy(value).into()))
+        .collect();
+    let coded = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+    let parsed = Form::parse(coded.as_bytes());
+    for (name, value) in &pairs {
+        let count = pairs.iter().filter(|(other, _)| other == name).count();
+        match parsed.value(name) {
+            Ok(found) => assert_eq!((count, found), (1, Some(value.as_str()))),
+            Err(_) => assert!(count > 1),
+        }
+    }
+}
+
+/// Whatever stands as a target, no more is read from it than it says.
+pub fn target(bytes: &[u8]) {
+    for method in ["GET", "OPTIONS", "CONNECT"] {
+        let request = [method.as_bytes(), b" ", bytes, b" HTTP/1.1\r\nHost: h\r\n\r\n"].concat();
+        let mut each = |request: &Request| {
+            let text = String::from_utf8_lossy(bytes);
+            let in_target = |part: &str| assert!(text.contains(part), "{part:?} in {text:?}");
+            if request.path() != "/" {
+                in_target(request.path());
+            }
+            request.query().into_iter().for_each(in_target);
+            assert!(request.authority() == "h" || text.contains(request.authority()));
+            assert!(!request.path().contains(['?', '#', ' ']), "{:?}", request.path());
+        };
+        // Bytes with a line end in them are more than a target.
+        if !bytes.contains(&b'\n') && !bytes.contains(&b'\r') && !bytes.contains(&b' ') {
+            let transcript = converse(std::iter::once(&request[..]), &mut each);
+            assert_eq!(transcript.exchanges.len(), 1, "one request or one refusal");
+        }
+    }
+}
