@@ -435,9 +435,9 @@ fn refuse_syntax(error: httparse::Error, bytes: &[u8]) -> Refusal {
     }
 }
 
-/// Whether the request line ends in a well-formed version (RFC 9112, 2.3), as in `HTTP/2.0`.
+/// Whether the request line ends in a well-formed version (RFC 9112, 2.3) that is not 1.x, as in `HTTP/2.0`.
 fn names_other_major_version(bytes: &[u8]) -> bool {
     let line = &bytes[..memchr(b'\r', bytes).unwrap_or(bytes.len())];
     matches!(line, [.., b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-        if major.is_ascii_digit() && minor.is_ascii_digit())
+        if major.is_ascii_digit() && *major != b'1' && minor.is_ascii_digit())
 }

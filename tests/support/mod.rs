@@ -264,6 +264,20 @@ impl Client {
         }
     }
 
+    /// All answers until the server closes; `to_head` says that they have no content.
+    pub fn answers_until_close(&mut self, to_head: bool) -> Vec<Answer> {
+        let mut bytes = std::mem::take(&mut self.arrived);
+        // A reset after the last answer is an end, too.
+        let _ = self.socket.read_to_end(&mut bytes);
+        let (mut answers, mut rest) = (Vec::new(), &bytes[..]);
+        while let Some((answer, length)) = Answer::parse(rest, to_head) {
+            answers.push(answer);
+            rest = &rest[length..];
+        }
+        assert_eq!(String::from_utf8_lossy(rest), "", "nothing but whole answers");
+        answers
+    }
+
     /// All bytes until the server closes.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.arrived);
