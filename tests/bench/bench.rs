@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+mod conformance;
 mod floor;
 mod footprint;
 mod load;
@@ -32,6 +33,7 @@ What to measure; without a word, the works:
   memory         resident memory at rest, per idle connection, and after millions (minutes)
   start          from exec to the first answer, and the program's size
   mixed          busy clients beside 10,000 idle and 1,000 slow ones (needs 12,000 descriptors)
+  conformance    what this server, nginx and Node answer to the conformance table
   all            all of these
 
 With --rounds N, as many rounds [default: 7]; with --alone, without nginx and Express;
@@ -99,7 +101,8 @@ fn measure(words: &[String]) -> io::Result<()> {
         options.what.push("works".to_owned());
     }
     if options.what == ["all"] {
-        options.what = ["works", "workers", "memory", "start", "mixed"].map(str::to_owned).to_vec();
+        options.what =
+            ["works", "workers", "memory", "start", "mixed", "conformance"].map(str::to_owned).to_vec();
     }
     for what in &options.what {
         let report = match what.as_str() {
@@ -107,6 +110,7 @@ fn measure(words: &[String]) -> io::Result<()> {
             "workers" => footprint::workers(options.rounds)?,
             "memory" => footprint::memory()?,
             "start" => footprint::start(options.rounds)?,
+            "conformance" => conformance::compare()?,
             "mixed" => footprint::mixed(options.rounds)?,
             other => {
                 return Err(io::Error::other(format!(
