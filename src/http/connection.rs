@@ -263,7 +263,7 @@ impl Connection {
             };
         };
         let has_content = arrived.len() > length;
-        head.parse(&mut arrived[..length], &self.limits)?;
+        head.parse(&mut arrived[..length], &self.scan, &self.limits)?;
         if head.expects_continue && !has_content && head.framing != Framing::Length(0) {
             if output.is_empty() {
                 self.sent_since = now;
@@ -313,7 +313,7 @@ impl Connection {
             self.sent_since = now;
         }
         response.write(output, date, option, omit_body);
-        head.clear();
+        head.be_over();
         if keep_alive && has_more {
             self.start = message_end;
         } else {

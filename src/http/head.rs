@@ -15,7 +15,7 @@ use memchr::memchr;
 
 use super::authority::is_authority;
 use super::message::{Method, Status, Version};
-use super::{Refusal, is_token_byte, trim_ows};
+use super::{Refusal, is_name, is_token_byte, trim_ows};
 use crate::config::{FIELDS_CAPACITY, Limits};
 
 /// Empty lines before a request line are skipped (RFC 9112, 2.2), but not for ever.
@@ -52,6 +52,8 @@ pub enum Framing {
 /// The search for a head's end, and how far it has come.
 #[derive(Debug, Default)]
 pub struct Scan {
+    /// How long the request line is, without its LF, once that is known.
+    request_line: usize,
     line_start: usize,
     searched: usize,
     lines: usize,
@@ -103,6 +105,9 @@ impl Scan {
             }
             if line_end - 1 == self.line_start {
                 return Ok(Some(line_end + 1));
+            }
+            if self.lines == 0 {
+                self.request_line = line_end;
             }
             self.lines += 1;
             if self.lines > limits.fields_max + 1 {
@@ -172,11 +177,18 @@ impl Default for Head {
 }
 
 impl Head {
-    /// Forgets the last request's head, keeping the table's memory.
-    pub(super) fn clear(&mut self) {
+    /// Forgets what the last request's head said.
+    fn clear(&mut self) {
         let mut fields = std::mem::take(&mut self.fields);
         fields.clear();
         *self = Head { fields, ..Head::default() };
+    }
+
+    /// Makes the head one that says nothing: no target, no length. The rest is forgotten when the next head
+    /// is read, and not looked at before.
+    pub(super) fn be_over(&mut self) {
+        self.length = 0;
+        self.has_target = false;
     }
 
     /// Every field line's name and value, in the order they came; `bytes` are those the head was parsed from.
@@ -184,14 +196,14 @@ impl Head {
         self.fields.iter().map(move |(name, value)| (name.of(bytes), value.of(bytes)))
     }
 
-    /// Reads the whole head `bytes`, of which [`Scan::find_end`] gave the length.
+    /// Reads the whole head `bytes`, of which `scan` has found the end.
     ///
     /// # Errors
     /// Whatever RFC 9112 wants refused, with the status and the reason.
-    pub(super) fn parse(&mut self, bytes: &mut [u8], limits: &Limits) -> Result<(), Refusal> {
+    pub(super) fn parse(&mut self, bytes: &mut [u8], scan: &Scan, limits: &Limits) -> Result<(), Refusal> {
         self.clear();
         self.length = bytes.len();
-        lower_minor_version(bytes);
+        lower_minor_version(&mut bytes[..scan.request_line]);
         let bytes = &*bytes;
         let mut table = [const { MaybeUninit::uninit() }; FIELDS_CAPACITY];
         let mut parsed = httparse::Request::new(&mut []);
@@ -316,17 +328,17 @@ impl<'a> MessageFields<'a> {
     fn note(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
         // Lengths first: most field lines are none of these, and this tells it soonest.
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => {
+            4 if is_name(name, "host") => {
                 self.host = Some(value);
                 self.host_lines += 1;
             }
-            6 if name.eq_ignore_ascii_case(b"expect") => self.note_expectations(value),
-            10 if name.eq_ignore_ascii_case(b"connection") => self.note_connection(value),
-            14 if name.eq_ignore_ascii_case(b"content-length") => {
+            6 if is_name(name, "expect") => self.note_expectations(value),
+            10 if is_name(name, "connection") => self.note_connection(value),
+            14 if is_name(name, "content-length") => {
                 self.content_length = Some(value);
                 self.content_length_lines += 1;
             }
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.note_codings(value)?,
+            17 if is_name(name, "transfer-encoding") => self.note_codings(value)?,
             _ => {}
         }
         Ok(())
@@ -411,11 +423,8 @@ pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Makes `HTTP/1.2` and up read as `HTTP/1.1`: a higher minor version is served as the highest that the
 /// server knows (RFC 9110, 2.5), and httparse knows no higher one.
-fn lower_minor_version(bytes: &mut [u8]) {
-    let Some(line_end) = memchr(b'\n', bytes) else { return };
-    if let [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9', b'\r'] =
-        &mut bytes[..line_end]
-    {
+fn lower_minor_version(request_line: &mut [u8]) {
+    if let [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9', b'\r'] = request_line {
         *minor = b'1';
     }
 }

@@ -190,12 +190,12 @@ impl<'a> Request<'a> {
         self.text(self.head.authority)
     }
 
-    /// The values of all field lines named `name` (in any case), in the order they came, without the space
+    /// The values of all field lines named `name` (written in lower case, and sent in any), in the order they came, without the space
     /// around them.
     pub fn fields(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
         let (head, bytes) = (self.head, self.bytes);
         head.fields(bytes)
-            .filter(move |(field_name, _)| field_name.eq_ignore_ascii_case(name.as_bytes()))
+            .filter(move |(field_name, _)| super::is_name(field_name, name))
             .map(|(_, value)| value)
     }
 

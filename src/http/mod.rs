@@ -69,6 +69,14 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
+/// Whether the field name `name`, in whatever case, is `wanted`: letters in lower case, digits and hyphens.
+pub(crate) fn is_name(name: &[u8], wanted: &str) -> bool {
+    // Of the bytes that a token may have, only a letter becomes a letter by this bit, and only a digit or a
+    // hyphen stays one. Without a branch for each byte, they are compared many at a time.
+    let differs = |sum: u8, (byte, wanted): (&u8, &u8)| sum | ((byte | 0x20) ^ wanted);
+    name.len() == wanted.len() && name.iter().zip(wanted.as_bytes()).fold(0, differs) == 0
+}
+
 /// Whether `byte` may stand in a field value (RFC 9110, 5.5): visible, space, tab, or beyond ASCII.
 pub(crate) fn is_field_byte(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
