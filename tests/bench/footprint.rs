@@ -94,6 +94,8 @@ pub fn start(rounds: usize) -> io::Result<String> {
 /// Two workers on two cores, with the load beside them, against one.
 pub fn workers(rounds: usize) -> io::Result<String> {
     let both = format!("{SERVER_CORE},{CLIENT_CORE}");
+    // The clients, too, go where there is room.
+    servers::move_to(&both)?;
     let one = servers::own(&both, &["--workers", "1"])?;
     let two = servers::own(&both, &["--workers", "2"])?;
     let (mut ratios, mut shares) = (Vec::new(), Vec::new());

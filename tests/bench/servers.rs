@@ -32,6 +32,13 @@ pub fn pinned(cores: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
+/// Lets this program run on these cores, whatever it ran on before.
+pub fn move_to(cores: &str) -> io::Result<()> {
+    let own = std::process::id().to_string();
+    let status = Command::new("taskset").args(["-p", "-c", cores, &own]).stdout(Stdio::null()).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("taskset failed")) }
+}
+
 /// This server, with a token in hand.
 pub fn own(cores: &str, words: &[&str]) -> io::Result<Server> {
     let mut server = own_unasked(cores, words)?;
