@@ -25,6 +25,13 @@ pub const CREDENTIAL_CHARS: usize = CREDENTIAL_BYTES / 3 * 4;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GrantId([u8; ID_BYTES]);
 
+impl GrantId {
+    /// One of its random bytes, for a store that spreads grants by it; [`Hash`] uses others.
+    pub fn last_byte(&self) -> u8 {
+        self.0[ID_BYTES - 1]
+    }
+}
+
 impl Hash for GrantId {
     /// Random bytes are their own hash. Whoever makes names up meets only those of real grants in a table,
     /// for nothing but a grant that was made here is ever put into one.

@@ -3,11 +3,15 @@
 //! A map from names to grants, and beside it a heap of names by expiry, so that forgetting needs no walk over
 //! the map. Every grant has exactly one entry in the heap. When a grant lives longer than it was entered for
 //! (its code was redeemed), or is gone already (it was revoked), the entry finds that out when its time comes.
+//!
+//! The grants are spread over shards, each with a lock of its own, so that the workers seldom wait for each
+//! other; a grant's name, which is random, says which shard it is in.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Store, StoreError};
 use crate::oauth::{Change, Grant, GrantId, Outcome, Timestamp, Transition};
@@ -16,14 +20,21 @@ use crate::oauth::{Change, Grant, GrantId, Outcome, Timestamp, Transition};
 /// than it came, and few, so that no request pays for a million others.
 const FORGET_PER_CALL: usize = 8;
 
+/// How many shards there are: with as many workers as machines have, two seldom meet in one.
+const SHARDS: usize = 64;
+
 /// Grants in memory; see the module's page.
 pub struct MemoryStore {
     grants_max: usize,
-    inner: Mutex<Inner>,
+    /// The entries of all heaps together. It counts against the bound, for it is never less than the grants.
+    entries: AtomicUsize,
+    shards: [Mutex<Shard>; SHARDS],
 }
 
+/// On a cache line of its own, so that a lock taken is not felt in the next shard.
 #[derive(Default)]
-struct Inner {
+#[repr(align(128))]
+struct Shard {
     grants: HashMap<GrantId, Grant, BuildHasherDefault<AsItIs>>,
     expiries: BinaryHeap<Reverse<(Timestamp, GrantId)>>,
 }
@@ -51,12 +62,13 @@ impl MemoryStore {
     /// An empty store that keeps at most `grants_max` grants at a time. A revoked grant counts until it would
     /// have expired.
     pub fn new(grants_max: usize) -> MemoryStore {
-        MemoryStore { grants_max, inner: Mutex::default() }
+        let shards = std::array::from_fn(|_| Mutex::default());
+        MemoryStore { grants_max, entries: AtomicUsize::new(0), shards }
     }
 
     /// How many grants are held, expired ones that have not been forgotten yet included.
     pub fn len(&self) -> usize {
-        self.lock().grants.len()
+        self.shards.iter().map(|shard| lock(shard).grants.len()).sum()
     }
 
     /// Whether none is held.
@@ -64,56 +76,89 @@ impl MemoryStore {
         self.len() == 0
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        // A panic elsewhere leaves the maps whole: each change to them is one call that does not panic.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shard(&self, id: GrantId) -> &Mutex<Shard> {
+        &self.shards[usize::from(id.last_byte()) % SHARDS]
     }
+
+    /// Counts one more entry, if there may be one more: what has expired anywhere may have to go first.
+    fn make_room(&self, now: Timestamp) -> bool {
+        for _ in 0..2 {
+            let before = self.entries.fetch_add(1, Ordering::Relaxed);
+            if before < self.grants_max {
+                return true;
+            }
+            self.entries.fetch_sub(1, Ordering::Relaxed);
+            self.shards.iter().for_each(|shard| self.forget_expired(&mut lock(shard), now));
+        }
+        false
+    }
+
+    fn forget_expired(&self, shard: &mut Shard, now: Timestamp) {
+        let forgotten = shard.forget_expired(now);
+        if forgotten > 0 {
+            self.entries.fetch_sub(forgotten, Ordering::Relaxed);
+        }
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    // A panic elsewhere leaves the maps whole: each change to them is one call that does not panic.
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Store for MemoryStore {
     fn apply(&self, transition: &Transition, now: Timestamp) -> Result<Outcome, StoreError> {
-        let mut inner = self.lock();
-        inner.forget_expired(now);
         let id = transition.grant();
-        let record = inner.grants.get(&id);
+        // Only a new grant needs room, and room is made with no shard locked.
+        let has_room = !matches!(transition, Transition::Grant { .. }) || self.make_room(now);
+        if !has_room {
+            return Err(StoreError::Full);
+        }
+        let mut shard = lock(self.shard(id));
+        self.forget_expired(&mut shard, now);
+        let record = shard.grants.get(&id);
         let is_new = record.is_none();
         let (change, outcome) = transition.apply(record, now);
         match change {
             Change::Keep => {}
             Change::Forget => {
-                inner.grants.remove(&id);
-            }
-            // The heap's length counts, for it is never shorter than the map.
-            Change::Put(_) if is_new && inner.expiries.len() >= self.grants_max => {
-                return Err(StoreError::Full);
+                shard.grants.remove(&id);
             }
             Change::Put(grant) => {
                 if is_new {
-                    inner.expiries.push(Reverse((grant.expires(), id)));
+                    shard.expiries.push(Reverse((grant.expires(), id)));
                 }
-                inner.grants.insert(id, grant);
+                shard.grants.insert(id, grant);
             }
+        }
+        if outcome == Outcome::Taken {
+            // The room that was made for it stays empty.
+            self.entries.fetch_sub(1, Ordering::Relaxed);
         }
         Ok(outcome)
     }
 }
 
-impl Inner {
-    fn forget_expired(&mut self, now: Timestamp) {
+impl Shard {
+    /// Returns how many entries went.
+    fn forget_expired(&mut self, now: Timestamp) -> usize {
+        let mut forgotten = 0;
         for _ in 0..FORGET_PER_CALL {
-            let Some(mut entry) = self.expiries.peek_mut() else { return };
+            let Some(mut entry) = self.expiries.peek_mut() else { break };
             let Reverse((time, id)) = *entry;
             if time > now {
-                return;
+                break;
             }
             match self.grants.get(&id).map(Grant::expires) {
                 Some(expires) if expires > now => *entry = Reverse((expires, id)),
                 _ => {
                     std::collections::binary_heap::PeekMut::pop(entry);
                     self.grants.remove(&id);
+                    forgotten += 1;
                 }
             }
         }
+        forgotten
     }
 }
 
@@ -133,7 +178,9 @@ mod tests {
 
     fn credential(number: u64) -> Credential {
         let mut random = [0; CREDENTIAL_BYTES];
+        // A name's beginning is its hash, and its end says the shard.
         random[..8].copy_from_slice(&number.to_be_bytes());
+        random[8..16].copy_from_slice(&number.to_be_bytes());
         Credential::of_new_grant(random)
     }
 
@@ -189,8 +236,9 @@ mod tests {
             store.apply(&grant(number), at(MINUTE)).unwrap();
         }
         store.apply(&redeem(7, 1), at(MINUTE)).unwrap();
-        for _ in 0..=1000 / FORGET_PER_CALL {
-            store.apply(&check(7, 1), at(2 * MINUTE)).unwrap();
+        // Names are random, so requests go by in every shard.
+        for number in 0..2000 / FORGET_PER_CALL as u64 {
+            store.apply(&check(number, 1), at(2 * MINUTE)).unwrap();
         }
         assert_eq!(store.len(), 1, "the one whose code was redeemed");
         for _ in 0..2 {

@@ -92,31 +92,57 @@ pub fn start(rounds: usize) -> io::Result<String> {
 }
 
 /// Two workers on two cores, with the load beside them, against one.
+///
+/// A worker that is not kept busy hears of one request at a time, and pays a system call for that; so a work
+/// that leaves the clients more time than the servers shows the sharing, and one that does not shows the load.
+/// What that alone comes to is shown by two floors, which share nothing, against one.
 pub fn workers(rounds: usize) -> io::Result<String> {
     let both = format!("{SERVER_CORE},{CLIENT_CORE}");
     // The clients, too, go where there is room.
     servers::move_to(&both)?;
     let one = servers::own(&both, &["--workers", "1"])?;
     let two = servers::own(&both, &["--workers", "2"])?;
-    let (mut ratios, mut shares) = (Vec::new(), Vec::new());
-    for round in 0..rounds + 1 {
-        let of_one = stretch(&one, Work::Secure)?.cpu_per_request;
-        let before = two.cpu_by_thread();
-        let of_two = stretch(&two, Work::Secure)?.cpu_per_request;
-        let mut each: Vec<f64> =
-            two.cpu_by_thread().iter().zip(&before).map(|(a, b)| (*a - *b).as_secs_f64()).collect();
-        each.sort_by(f64::total_cmp);
-        if round > 0 {
-            ratios.push(of_two / of_one);
-            shares.push(each[each.len() - 2] / each[each.len() - 1]);
+    let answers = load::collect(&one.target, Work::Secure)?;
+    let floors = [
+        servers::floor(&both, &answers, &one.target.token)?,
+        servers::floor(&both, &answers, &one.target.token)?,
+    ];
+    let mut text = format!(
+        "two workers on two cores, {CONNECTIONS} connections, the load beside them\n\n\
+         | work | CPU per request, of one worker's (bar 1.10) | the less busy worker's CPU time, of the busier one's |\n\
+         | --- | --- | --- |\n"
+    );
+    for work in [Work::Secure, Work::Pipelined, Work::Flow] {
+        let (mut ratios, mut shares) = (Vec::new(), Vec::new());
+        for round in 0..rounds + 1 {
+            let of_one = stretch(&one, work)?.cpu_per_request;
+            let before = two.cpu_by_thread();
+            let of_two = stretch(&two, work)?.cpu_per_request;
+            let after = two.cpu_by_thread();
+            let mut each: Vec<f64> = after.iter().zip(&before).map(|(a, b)| (*a - *b).as_secs_f64()).collect();
+            each.sort_by(f64::total_cmp);
+            if round > 0 {
+                ratios.push(of_two / of_one);
+                shares.push(each[each.len() - 2] / each[each.len() - 1]);
+            }
         }
+        let _ = writeln!(text, "| {} | {:.3} | {:.2} |", work.name(), median(ratios), median(shares));
     }
-    Ok(format!(
-        "| two workers, {CONNECTIONS} connections | |\n| --- | --- |\n| CPU per request, of one worker's (bar 1.10) | {:.3} |\n\
-         | the less busy worker's CPU time, of the busier one's | {:.2} |\n",
-        median(ratios),
-        median(shares)
-    ))
+    for work in [Work::Secure, Work::Pipelined] {
+        let mut ratios = Vec::new();
+        for round in 0..rounds + 1 {
+            let of_one = stretch(&floors[0], work)?.cpu_per_request;
+            let before = floors[0].cpu() + floors[1].cpu();
+            let targets = [&floors[0].target, &floors[1].target];
+            let measured = load::run_on(&targets, work, CONNECTIONS, STRETCH)?;
+            let cpu = floors[0].cpu() + floors[1].cpu() - before;
+            if round > 0 {
+                ratios.push(cpu.as_nanos() as f64 / measured.requests as f64 / of_one);
+            }
+        }
+        let _ = writeln!(text, "| {}, two floors against one | {:.3} | |", work.name(), median(ratios));
+    }
+    Ok(text)
 }
 
 /// Busy clients alone, and among idle and slow ones.

@@ -108,17 +108,23 @@ struct Client {
 /// Puts `work` on `target` with `connections` clients for `time`. An answer that is not the right one is an
 /// error.
 pub fn run(target: &Target, work: Work, connections: usize, time: Duration) -> io::Result<Measured> {
+    run_on(&[target], work, connections, time)
+}
+
+/// The same with the clients spread over several targets.
+pub fn run_on(targets: &[&Target], work: Work, connections: usize, time: Duration) -> io::Result<Measured> {
+    let target = |slot: usize| targets[slot % targets.len()];
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1024);
     let mut clients = Vec::new();
     for slot in 0..connections {
-        clients.push(connect(&poll, target, slot)?);
+        clients.push(connect(&poll, target(slot), slot)?);
     }
     let begun = Instant::now();
     let mut measured = Measured { requests: 0, wall: Duration::ZERO, latencies: Vec::with_capacity(1 << 17) };
     let mut out = Vec::new();
-    for client in &mut clients {
-        client.ask(target, work, &mut out)?;
+    for (slot, client) in clients.iter_mut().enumerate() {
+        client.ask(target(slot), work, &mut out)?;
     }
     let mut open = connections;
     let mut bytes = vec![0; 64 * 1024];
@@ -142,9 +148,9 @@ pub fn run(target: &Target, work: Work, connections: usize, time: Duration) -> i
                 continue;
             }
             if work == Work::Connect {
-                *client = connect(&poll, target, slot)?;
+                *client = connect(&poll, target(slot), slot)?;
             }
-            client.ask(target, work, &mut out)?;
+            client.ask(target(slot), work, &mut out)?;
         }
     }
     measured.wall = begun.elapsed();
