@@ -51,6 +51,7 @@ pub struct Connection {
     ended: bool,
     /// The server ends: the answer to the last request that is here is the last.
     is_finishing: bool,
+    is_starved: bool,
     /// Requests that have been answered.
     requests: u32,
     /// When the phase's clock began to run, and when the client last took some of its answers.
@@ -128,6 +129,7 @@ impl Connection {
             scan: Scan::default(),
             ended: false,
             is_finishing: false,
+            is_starved: false,
             requests: 0,
             phase_since: now,
             sent_since: now,
@@ -147,6 +149,19 @@ impl Connection {
     /// The connection is to end when what has been asked for so far is answered; one that is idle ends now.
     pub fn finish(&mut self) {
         self.is_finishing = true;
+    }
+
+    /// Whether the connection ended because there was no memory for its bytes.
+    pub fn is_starved(&self) -> bool {
+        self.is_starved
+    }
+
+    /// There is no memory to go on with: the connection ends, and what it holds is free for the others.
+    fn starve(&mut self) {
+        self.is_starved = true;
+        self.phase = Phase::Closed;
+        self.buffers = None;
+        (self.start, self.sent) = (0, 0);
     }
 
     /// Lends the connection buffers, to be called before [`Connection::receive`].
@@ -190,6 +205,9 @@ impl Connection {
                 }
                 if input.is_empty() && matches!(self.phase, Phase::Head) {
                     self.phase_since = now;
+                }
+                if input.try_reserve(bytes.len()).is_err() {
+                    return self.starve();
                 }
                 input.extend_from_slice(bytes);
             }
@@ -311,6 +329,9 @@ impl Connection {
         let omit_body = head.has_target && head.method == Method::Head;
         if output.is_empty() {
             self.sent_since = now;
+        }
+        if output.try_reserve(response.bytes_max(date)).is_err() {
+            return self.starve();
         }
         response.write(output, date, option, omit_body);
         head.be_over();

@@ -426,6 +426,15 @@ impl Response {
         self.body.bytes()
     }
 
+    /// How many bytes [`Response::write`] appends at most.
+    pub(super) fn bytes_max(&self, date: &str) -> usize {
+        // Status line, Content-Length and Connection, with what stands around them.
+        const ELSE_MAX: usize = 160;
+        let fields = self.fields.iter().map(|(name, value)| name.len() + value.as_str().len() + ": \r\n".len());
+        let lines = self.lines.iter().map(|lines| lines.as_str().len());
+        ELSE_MAX + date.len() + lines.sum::<usize>() + fields.sum::<usize>() + self.body.bytes().len()
+    }
+
     /// Appends the whole answer to `out`. `connection` is what the Connection field says, if anything;
     /// `omit_body` is for HEAD, whose answer has the fields of GET's and no content (RFC 9110, 9.3.2).
     pub(super) fn write(&self, out: &mut Vec<u8>, date: &str, connection: Option<&str>, omit_body: bool) {
@@ -495,6 +504,7 @@ mod tests {
         let check = |connection, omit_body, expected: &str| {
             let mut out = Vec::new();
             response.write(&mut out, "DATE", connection, omit_body);
+            assert!(out.len() <= response.bytes_max("DATE"));
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         };
         let head = "HTTP/1.1 200 OK\r\nDate: DATE\r\nCache-Control: no-store\r\nA: é\r\nVary: Origin\r\n\

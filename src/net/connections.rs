@@ -115,7 +115,10 @@ impl<S: Socket> Link<S> {
                 }
                 Want::Write if self.writable => self.write(turn.now),
                 Want::Shutdown => self.shut(turn.now),
-                Want::Close => return Driven::Closed,
+                Want::Close => {
+                    turn.counts.starved += u64::from(self.conversation.is_starved());
+                    return Driven::Closed;
+                }
                 Want::Read | Want::Write | Want::Answer => return Driven::Waiting,
             };
             // The peer is gone, or the machine has no memory for the socket: there is nobody to answer.

@@ -67,6 +67,8 @@ pub struct Counts {
     pub evicted: u64,
     /// Connections that an error of the socket ended: a reset, no memory.
     pub broken: u64,
+    /// Connections that were given up for want of memory for their bytes.
+    pub starved: u64,
     /// Requests whose handler panicked.
     pub panics: u64,
 }
@@ -79,17 +81,18 @@ impl Counts {
         self.turned_away += other.turned_away;
         self.evicted += other.evicted;
         self.broken += other.broken;
+        self.starved += other.starved;
         self.panics += other.panics;
     }
 }
 
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Counts { connections, requests, turned_away, evicted, broken, panics } = self;
+        let Counts { connections, requests, turned_away, evicted, broken, starved, panics } = self;
         write!(
             f,
             "{requests} requests on {connections} connections; {turned_away} turned away, {evicted} closed to \
-             make room, {broken} broken off, {panics} panics"
+             make room, {broken} broken off, {starved} without memory, {panics} panics"
         )
     }
 }
