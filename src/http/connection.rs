@@ -221,7 +221,8 @@ impl Connection {
 
     /// Goes on as far as the bytes at hand allow: the next request, or a refusal, or nothing.
     pub fn step(&mut self, now: Instant) -> Event<'_> {
-        if self.unsent() >= self.limits.output_bytes_max {
+        // The usual case: between two requests there is nothing to go on with.
+        if self.is_idle() || self.unsent() >= self.limits.output_bytes_max {
             return Event::Nothing;
         }
         match self.advance(now) {

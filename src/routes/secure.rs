@@ -67,16 +67,16 @@ fn split(authorization: &[u8]) -> (Scheme, &[u8]) {
 }
 
 fn refuse(scheme: Scheme, reason: &'static str) -> Response {
-    const MESSAGE: &str = "Unauthorized";
-    const CHALLENGE: FieldValue = FieldValue::literal(
-        r#"Bearer error="invalid_token", error_description="the access token is wrong or has expired""#,
-    );
-    const DESCRIPTION: &str = "the access token is missing, wrong or has expired";
+    const TEXT: &str =
+        json::error_text!("Unauthorized", "invalid_token", "the access token is missing, wrong or has expired");
     let (status, challenge) = match scheme {
-        Scheme::Bare => (Status::Forbidden, FieldValue::literal("Bearer")),
-        Scheme::Bearer => (Status::Unauthorized, CHALLENGE),
+        Scheme::Bare => (Status::Forbidden, BARE_CHALLENGE),
+        Scheme::Bearer => (Status::Unauthorized, BEARER_CHALLENGE),
     };
-    json::error(status, MESSAGE, "invalid_token", DESCRIPTION)
-        .with("WWW-Authenticate", challenge)
-        .because(reason)
+    json::answer(status, TEXT).with("WWW-Authenticate", challenge).because(reason)
 }
+
+const BARE_CHALLENGE: FieldValue = FieldValue::literal("Bearer");
+const BEARER_CHALLENGE: FieldValue = FieldValue::literal(
+    r#"Bearer error="invalid_token", error_description="the access token is wrong or has expired""#,
+);

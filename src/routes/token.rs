@@ -74,8 +74,12 @@ pub(super) fn answer(routes: &Routes, token: &Credential, outcome: Result<Outcom
 
 /// One answer for every code that is not good: which of the reasons it was is for the log alone.
 fn refuse_code(reason: &'static str) -> Response {
-    const DESCRIPTION: &str = "the code is wrong, has expired or was used before";
-    json::error(Status::BadRequest, "Invalid auth token", "invalid_grant", DESCRIPTION).because(reason)
+    const TEXT: &str = json::error_text!(
+        "Invalid auth token",
+        "invalid_grant",
+        "the code is wrong, has expired or was used before"
+    );
+    json::answer(Status::BadRequest, TEXT).because(reason)
 }
 
 fn unavailable(reason: &'static str, retry_after: FieldValue) -> Response {
