@@ -1,13 +1,21 @@
-//! The conformance table, over sockets: every case whole, byte by byte, and in two pieces. (Over a socket the
-//! kernel may join pieces; `tests/http.rs` cuts its cases at every point where nothing can.)
+//! The conformance table: every case over a socket, whole, byte by byte and in two pieces; and, since over a
+//! socket the kernel may join pieces, without one, cut at every point.
 
 #[path = "conformance/cases.rs"]
 mod cases;
 mod support;
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use cases::{CASES, Case};
+use oauth_from_scratch::config::{Config, Limits};
+use oauth_from_scratch::http::connection::{Connection, Event, Want};
+use oauth_from_scratch::oauth::Timestamp;
+use oauth_from_scratch::routes::{Role, Routes, Site};
+use oauth_from_scratch::store::MemoryStore;
+use oauth_from_scratch::system::RealSystem;
 use support::TestServer;
 
 /// The statuses of all final answers, until the server closes.
@@ -30,6 +38,54 @@ fn every_case_is_answered_as_the_table_says_however_it_is_cut() {
         for piece in [usize::MAX, 1, case.bytes.len() / 2 + 1] {
             let got = statuses(&server, case, piece);
             assert_eq!(got, case.answers, "{} ({}), in pieces of {piece}", case.name, case.section);
+        }
+    }
+}
+
+/// The statuses of all answers to these pieces and the client's end, without a socket.
+fn statuses_of_pieces(routes: &Routes, limits: &Arc<Limits>, pieces: &[&[u8]]) -> Vec<u16> {
+    let now = Instant::now();
+    let timestamp = Timestamp::from_system_time(SystemTime::UNIX_EPOCH);
+    let role = Role::AuthorizationServer;
+    let mut connection = Connection::new(Arc::clone(limits), now);
+    let mut statuses = Vec::new();
+    let mut go_on = |connection: &mut Connection| {
+        loop {
+            let response = match connection.step(now) {
+                Event::Nothing => break,
+                Event::Request(request) => routes.answer(role, &request, timestamp),
+                Event::Refused(refusal, request) => routes.refuse(role, refusal, request.as_ref()),
+            };
+            statuses.push(response.status.code().parse().expect("a number"));
+            connection.respond(&response, "DATE", now);
+        }
+        let count = connection.outgoing().len();
+        connection.sent(count, now);
+    };
+    for piece in pieces {
+        connection.receive(piece, now);
+        go_on(&mut connection);
+    }
+    if connection.wants() == Want::Read {
+        connection.receive_end();
+        go_on(&mut connection);
+    }
+    statuses
+}
+
+#[test]
+fn every_case_is_answered_as_the_table_says_cut_at_any_point() {
+    let config = Config::default();
+    let site = Site::new(None, config.client_port, config.auth_port);
+    let store = Arc::new(MemoryStore::new(10));
+    let routes = Routes::new(&config, site, store, Arc::new(RealSystem::default()));
+    let limits = Arc::new(config.limits.clone());
+    for case in CASES {
+        let bytes = cases::bytes(case);
+        for at in 0..=bytes.len() {
+            let (first, second) = bytes.split_at(at);
+            let got = statuses_of_pieces(&routes, &limits, &[first, second]);
+            assert_eq!(got, case.answers, "{} ({}), cut at {at}", case.name, case.section);
         }
     }
 }
