@@ -152,6 +152,7 @@ impl Server {
     pub fn run(&mut self) -> io::Result<()> {
         let handle = self.handle();
         let run = |worker: &mut Worker| {
+            let _guard = StopOnPanic(&handle);
             let result = worker.run().map(|engine| engine.counts());
             if result.is_err() {
                 // Without one of its workers the server would go on as half a server.
@@ -173,6 +174,18 @@ impl Server {
         }
         self.logs.errors.line(format_args!("stopped after {sum}"));
         Ok(())
+    }
+}
+
+/// A worker that panics, which is a fault of this program outside of any handler, takes the others with it:
+/// half a server would look like a whole one.
+struct StopOnPanic<'a>(&'a Handle);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
     }
 }
 

@@ -33,8 +33,9 @@ What to measure; without a word, the works:
   memory         resident memory at rest, per idle connection, and after millions (minutes)
   start          from exec to the first answer, and the program's size
   mixed          busy clients beside 10,000 idle and 1,000 slow ones (needs 12,000 descriptors)
+  instructions   for each GET /secure, in user space (needs valgrind)
   conformance    what this server, nginx and Node answer to the conformance table
-  all            all of these
+  all            all of these but the instructions
 
 With --rounds N, as many rounds [default: 7]; with --alone, without nginx and Express;
 with --only NAME, one kind of work.
@@ -110,6 +111,7 @@ fn measure(words: &[String]) -> io::Result<()> {
             "workers" => footprint::workers(options.rounds)?,
             "memory" => footprint::memory()?,
             "start" => footprint::start(options.rounds)?,
+            "instructions" => footprint::instructions()?,
             "conformance" => conformance::compare()?,
             "mixed" => footprint::mixed(options.rounds)?,
             other => {

@@ -145,6 +145,18 @@ pub fn workers(rounds: usize) -> io::Result<String> {
     Ok(text)
 }
 
+/// Instructions in user space for each `GET /secure`, where valgrind is installed: so many requests against
+/// none. Under it SHA-256 runs in software.
+pub fn instructions() -> io::Result<String> {
+    const REQUESTS: u64 = 5_000;
+    let none = servers::instructions(0)?;
+    let many = servers::instructions(REQUESTS)?;
+    Ok(format!(
+        "| instructions per GET /secure, in user space (bar 6000) |\n| --- |\n| {} |\n",
+        many.saturating_sub(none) / REQUESTS
+    ))
+}
+
 /// Busy clients alone, and among idle and slow ones.
 pub fn mixed(rounds: usize) -> io::Result<String> {
     let server = servers::own(SERVER_CORE, &["--workers", "1"])?;

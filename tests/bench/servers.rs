@@ -1,7 +1,7 @@
 //! The servers that are compared: started on the first core, measured, and killed when dropped.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -47,11 +47,43 @@ pub fn own(cores: &str, words: &[&str]) -> io::Result<Server> {
     Ok(server)
 }
 
+/// The instructions that this server runs from start to end with so many `GET /secure`, as callgrind counts.
+pub fn instructions(requests: u64) -> io::Result<u64> {
+    let mut command = Command::new("valgrind");
+    let output = scratch("callgrind").join("out");
+    command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", output.display())).arg(PROGRAM);
+    command.stderr(Stdio::piped());
+    let mut server = started(command, &["--workers", "1"])?;
+    let flow = load::collect(&server.target, Work::Flow)?;
+    server.target.token = load::check(Work::Flow, 1, &flow[1]).expect("a token");
+    let request = load::request(&server.target, Work::Secure, 0, "");
+    let mut socket = TcpStream::connect(server.target.address)?;
+    let mut answer = [0; 1024];
+    for _ in 0..requests {
+        socket.write_all(request.as_bytes())?;
+        if !socket.read(&mut answer).is_ok_and(|count| answer[..count].starts_with(b"HTTP/1.1 200")) {
+            return Err(io::Error::other("a request was not answered"));
+        }
+    }
+    drop(socket);
+    Command::new("kill").arg(server.child.id().to_string()).status()?;
+    let mut text = String::new();
+    server.child.stderr.take().expect("a pipe").read_to_string(&mut text)?;
+    let line = text.lines().find_map(|line| line.split_once("Collected : "));
+    line.and_then(|(_, figure)| figure.trim().parse().ok()).ok_or_else(|| io::Error::other(text.clone()))
+}
+
 /// This server, release build, as it comes up.
 pub fn own_unasked(cores: &str, words: &[&str]) -> io::Result<Server> {
     let mut command = pinned(cores, PROGRAM);
+    command.stderr(Stdio::null());
+    started(command, words)
+}
+
+/// This server, run by `command`, when it has said where it listens.
+fn started(mut command: Command, words: &[&str]) -> io::Result<Server> {
     command.args(["--client-port", "0", "--auth-port", "0"]).args(words);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     lines.next();
     let line = lines.next().ok_or(io::ErrorKind::UnexpectedEof)??;
