@@ -146,7 +146,8 @@ impl Connection {
         (self.is_idle() && self.unsent() == 0).then_some(self.phase_since)
     }
 
-    /// The connection is to end when what has been asked for so far is answered; one that is idle ends now.
+    /// The answer to the last request that has arrived is to be the last. (One that is idle has had its last;
+    /// the driver closes it when nothing more is there to read.)
     pub fn finish(&mut self) {
         self.is_finishing = true;
     }
@@ -384,7 +385,6 @@ impl Connection {
             Phase::Closed => Want::Close,
             _ if self.unsent() > 0 => Want::Write,
             Phase::Head | Phase::Lingering { .. } if self.ended => Want::Close,
-            Phase::Head if self.is_finishing && self.is_idle() => Want::Close,
             Phase::Head | Phase::Body(_) | Phase::Lingering { .. } => Want::Read,
             Phase::Refusing(_) | Phase::Answering(_) => Want::Answer,
             Phase::Closing { linger: true } => Want::Shutdown,

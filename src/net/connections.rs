@@ -27,6 +27,8 @@ pub(super) struct Link<S> {
     writable: bool,
     /// The client's end has arrived, though bytes may stand before it.
     read_closed: bool,
+    /// The server ends.
+    is_finishing: bool,
 }
 
 /// Buffers that no connection holds at the moment. Connections that have nothing in them hold none, so ten
@@ -62,7 +64,16 @@ pub(super) enum Driven {
 
 impl<S: Socket> Link<S> {
     pub(super) fn new(role: Role, address: IpAddr, socket: S, conversation: Connection) -> Link<S> {
-        Link { role, address, socket, conversation, readable: false, writable: true, read_closed: false }
+        Link {
+            role,
+            address,
+            socket,
+            conversation,
+            readable: false,
+            writable: true,
+            read_closed: false,
+            is_finishing: false,
+        }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -85,9 +96,12 @@ impl<S: Socket> Link<S> {
         self.writable |= readiness.writable;
     }
 
-    /// The connection is to end when what has been asked for is answered.
+    /// The connection is to end when what has been asked for is answered. What has arrived was asked for, so
+    /// there is one more look at the socket.
     pub(super) fn finish(&mut self) {
         self.conversation.finish();
+        self.is_finishing = true;
+        self.readable = true;
     }
 
     /// Goes on until the connection waits for something: every request that is there is answered before the
@@ -119,6 +133,7 @@ impl<S: Socket> Link<S> {
                     turn.counts.starved += u64::from(self.conversation.is_starved());
                     return Driven::Closed;
                 }
+                Want::Read if self.is_finishing && self.idle_since().is_some() => return Driven::Closed,
                 Want::Read | Want::Write | Want::Answer => return Driven::Waiting,
             };
             // The peer is gone, or the machine has no memory for the socket: there is nobody to answer.

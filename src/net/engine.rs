@@ -303,8 +303,6 @@ impl<S: Socket> Engine<S> {
     pub fn finish(&mut self) {
         self.finish_by = Some(self.moment.now + self.limits.finish_time_max);
         for slot in self.connections.slots() {
-            // What has arrived was sent before the end began.
-            self.ready(slot, Readiness { readable: true, ..Readiness::default() });
             if let Some(link) = self.connections.at(slot) {
                 link.finish();
                 self.drive(slot);
