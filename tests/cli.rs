@@ -177,7 +177,9 @@ fn running_out_of_descriptors_pauses_accepting() {
     }
     answer_to(&mut sockets[0]);
     let paused_at_most = begin.elapsed().as_millis() / 100 + 2 + 60;
-    program.child.kill().unwrap();
+    drop(sockets);
+    // An orderly end writes what is still to be logged.
+    signal(&program, "-TERM");
     let mut errors = String::new();
     program.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
     let pauses = errors.lines().filter(|line| line.starts_with("accepting pauses with ")).count();
