@@ -134,9 +134,9 @@ struct Stretch {
     measured: Measured,
 }
 
-fn stretch(server: &Server, work: Work) -> io::Result<Stretch> {
+fn stretch(server: &Server, work: Work, connections: usize) -> io::Result<Stretch> {
     let before = server.cpu();
-    let measured = load::run(&server.target, work, CONNECTIONS, STRETCH)?;
+    let measured = load::run(&server.target, work, connections, STRETCH)?;
     let cpu = server.cpu() - before;
     Ok(Stretch { cpu_per_request: cpu.as_nanos() as f64 / measured.requests as f64, measured })
 }
@@ -162,7 +162,7 @@ fn works(options: &Options) -> io::Result<String> {
             servers.retain(|(name, _)| *name != "nginx" || work != Work::Flow);
             let mut floor_cpu = f64::NAN;
             for (name, server) in servers {
-                let stretch = stretch(server, work)?;
+                let stretch = stretch(server, work, CONNECTIONS)?;
                 if name == "floor" {
                     floor_cpu = stretch.cpu_per_request;
                 }

@@ -93,9 +93,10 @@ pub fn start(rounds: usize) -> io::Result<String> {
 
 /// Two workers on two cores, with the load beside them, against one.
 ///
-/// A worker that is not kept busy hears of one request at a time, and pays a system call for that; so a work
-/// that leaves the clients more time than the servers shows the sharing, and one that does not shows the load.
-/// What that alone comes to is shown by two floors, which share nothing, against one.
+/// A worker that is not kept busy hears of one request at a time, and pays a system call for that; so what two
+/// workers cost depends on whether there is work for two. Both are shown: as many connections as keep one
+/// worker busy, and as many as keep two busy. What the first alone comes to is shown by two floors, which
+/// share nothing, against one.
 pub fn workers(rounds: usize) -> io::Result<String> {
     let both = format!("{SERVER_CORE},{CLIENT_CORE}");
     // The clients, too, go where there is room.
@@ -107,42 +108,60 @@ pub fn workers(rounds: usize) -> io::Result<String> {
         servers::floor(&both, &answers, &one.target.token)?,
         servers::floor(&both, &answers, &one.target.token)?,
     ];
-    let mut text = format!(
-        "two workers on two cores, {CONNECTIONS} connections, the load beside them\n\n\
-         | work | CPU per request, of one worker's (bar 1.10) | the less busy worker's CPU time, of the busier one's |\n\
-         | --- | --- | --- |\n"
-    );
-    for work in [Work::Secure, Work::Pipelined, Work::Flow] {
-        let (mut ratios, mut shares) = (Vec::new(), Vec::new());
-        for round in 0..rounds + 1 {
-            let of_one = stretch(&one, work)?.cpu_per_request;
-            let before = two.cpu_by_thread();
-            let of_two = stretch(&two, work)?.cpu_per_request;
-            let after = two.cpu_by_thread();
-            let mut each: Vec<f64> = after.iter().zip(&before).map(|(a, b)| (*a - *b).as_secs_f64()).collect();
-            each.sort_by(f64::total_cmp);
-            if round > 0 {
-                ratios.push(of_two / of_one);
-                shares.push(each[each.len() - 2] / each[each.len() - 1]);
-            }
+    let mut text = "two workers on two cores, the load beside them\n\n\
+         | connections | work | CPU per request, of one worker's (bar 1.10) | the less busy worker's CPU time, of the \
+         busier one's |\n| --- | --- | --- | --- |\n"
+        .to_owned();
+    for connections in [CONNECTIONS, 8 * CONNECTIONS] {
+        for work in [Work::Secure, Work::Pipelined, Work::Flow] {
+            let (ratio, share) = two_of_one(&one, &two, work, connections, rounds)?;
+            let _ = writeln!(text, "| {connections} | {} | {ratio:.3} | {share:.2} |", work.name());
         }
-        let _ = writeln!(text, "| {} | {:.3} | {:.2} |", work.name(), median(ratios), median(shares));
-    }
-    for work in [Work::Secure, Work::Pipelined] {
-        let mut ratios = Vec::new();
-        for round in 0..rounds + 1 {
-            let of_one = stretch(&floors[0], work)?.cpu_per_request;
-            let before = floors[0].cpu() + floors[1].cpu();
-            let targets = [&floors[0].target, &floors[1].target];
-            let measured = load::run_on(&targets, work, CONNECTIONS, STRETCH)?;
-            let cpu = floors[0].cpu() + floors[1].cpu() - before;
-            if round > 0 {
-                ratios.push(cpu.as_nanos() as f64 / measured.requests as f64 / of_one);
-            }
+        for work in [Work::Secure, Work::Pipelined] {
+            let ratio = two_floors_of_one(&floors, work, connections, rounds)?;
+            let _ = writeln!(text, "| {connections} | {}, two floors | {ratio:.3} | |", work.name());
         }
-        let _ = writeln!(text, "| {}, two floors against one | {:.3} | |", work.name(), median(ratios));
     }
     Ok(text)
+}
+
+/// The CPU time per request of `two`, of that of `one`; and how evenly its two busiest threads share it.
+fn two_of_one(
+    one: &Server,
+    two: &Server,
+    work: Work,
+    connections: usize,
+    rounds: usize,
+) -> io::Result<(f64, f64)> {
+    let (mut ratios, mut shares) = (Vec::new(), Vec::new());
+    for round in 0..rounds + 1 {
+        let of_one = stretch(one, work, connections)?.cpu_per_request;
+        let before = two.cpu_by_thread();
+        let of_two = stretch(two, work, connections)?.cpu_per_request;
+        let after = two.cpu_by_thread();
+        let mut each: Vec<f64> = after.iter().zip(&before).map(|(a, b)| (*a - *b).as_secs_f64()).collect();
+        each.sort_by(f64::total_cmp);
+        if round > 0 {
+            ratios.push(of_two / of_one);
+            shares.push(each[each.len() - 2] / each[each.len() - 1]);
+        }
+    }
+    Ok((median(ratios), median(shares)))
+}
+
+fn two_floors_of_one(floors: &[Server; 2], work: Work, connections: usize, rounds: usize) -> io::Result<f64> {
+    let mut ratios = Vec::new();
+    for round in 0..rounds + 1 {
+        let of_one = stretch(&floors[0], work, connections)?.cpu_per_request;
+        let before = floors[0].cpu() + floors[1].cpu();
+        let targets = [&floors[0].target, &floors[1].target];
+        let measured = load::run_on(&targets, work, connections, STRETCH)?;
+        let cpu = floors[0].cpu() + floors[1].cpu() - before;
+        if round > 0 {
+            ratios.push(cpu.as_nanos() as f64 / measured.requests as f64 / of_one);
+        }
+    }
+    Ok(median(ratios))
 }
 
 /// Instructions in user space for each `GET /secure`, where valgrind is installed: so many requests against
