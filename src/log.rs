@@ -6,7 +6,7 @@
 
 use std::fmt::{self, Write as _};
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,8 +27,25 @@ pub struct Log {
 
 #[derive(Clone)]
 enum Sink {
-    Queue { lines: SyncSender<Entry>, dropped: Arc<AtomicUsize> },
+    Queue(Arc<Queue>),
     Kept(Arc<Mutex<Vec<String>>>),
+}
+
+/// Lines on their way to a thread that begins with the first of them: a process of one thread has cheaper
+/// system calls than one of two, and most have nothing to say.
+struct Queue {
+    lines: SyncSender<Entry>,
+    /// Lines that found no room.
+    dropped: AtomicUsize,
+    /// Whether the thread has begun.
+    is_written: AtomicBool,
+    writer: Mutex<Option<Writer>>,
+}
+
+/// The queue's other end.
+struct Writer {
+    output: Box<dyn io::Write + Send>,
+    waiting: Receiver<Entry>,
 }
 
 /// What goes through the queue.
@@ -43,29 +60,20 @@ const BATCH_BYTES: usize = 64 * 1024;
 
 impl Log {
     /// A log to standard error, of which at most `lines_max` lines wait at a time.
-    ///
-    /// # Errors
-    /// When the thread that writes it cannot be started.
-    pub fn to_stderr(lines_max: usize) -> io::Result<Log> {
-        Log::to(io::stderr(), lines_max)
+    pub fn to_stderr(lines_max: usize) -> Log {
+        Log::to(Box::new(io::stderr()), lines_max)
     }
 
     /// The same to standard output.
-    ///
-    /// # Errors
-    /// When the thread that writes it cannot be started.
-    pub fn to_stdout(lines_max: usize) -> io::Result<Log> {
-        Log::to(io::stdout(), lines_max)
+    pub fn to_stdout(lines_max: usize) -> Log {
+        Log::to(Box::new(io::stdout()), lines_max)
     }
 
-    fn to(output: impl io::Write + Send + 'static, lines_max: usize) -> io::Result<Log> {
-        let (lines, queue) = sync_channel(lines_max);
-        let dropped = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&dropped);
-        std::thread::Builder::new()
-            .name("log".to_owned())
-            .spawn(move || write_all(output, &queue, &counter))?;
-        Ok(Log { sink: Sink::Queue { lines, dropped } })
+    fn to(output: Box<dyn io::Write + Send>, lines_max: usize) -> Log {
+        let (lines, waiting) = sync_channel(lines_max);
+        let writer = Mutex::new(Some(Writer { output, waiting }));
+        let (dropped, is_written) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Log { sink: Sink::Queue(Arc::new(Queue { lines, dropped, is_written, writer })) }
     }
 
     /// A log that is kept, for tests to read.
@@ -76,7 +84,7 @@ impl Log {
     /// The lines of a log that is kept; none of one that is not.
     pub fn lines(&self) -> Vec<String> {
         match &self.sink {
-            Sink::Queue { .. } => Vec::new(),
+            Sink::Queue(_) => Vec::new(),
             Sink::Kept(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
@@ -86,23 +94,39 @@ impl Log {
         let line = escaped(text);
         match &self.sink {
             Sink::Kept(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).push(line),
-            Sink::Queue { lines, dropped } => {
-                if lines.try_send(Entry::Line(line)).is_err() {
-                    dropped.fetch_add(1, Ordering::Relaxed);
+            Sink::Queue(queue) => {
+                if queue.lines.try_send(Entry::Line(line)).is_err() {
+                    queue.dropped.fetch_add(1, Ordering::Relaxed);
                 }
+                Queue::begin(queue);
             }
         }
     }
-}
 
-impl Log {
     /// Waits until what was logged before is written: for the end of the program.
     pub fn flush(&self) {
-        if let Sink::Queue { lines, .. } = &self.sink {
-            let (written, is_written) = sync_channel(1);
-            // With the writing thread gone there is nothing to wait for.
-            let _ = lines.send(Entry::Flush(written)).map(|()| is_written.recv());
+        let Sink::Queue(queue) = &self.sink else { return };
+        if !queue.is_written.load(Ordering::Acquire) {
+            return;
         }
+        let (written, is_written) = sync_channel(1);
+        // With the writing thread gone there is nothing to wait for.
+        let _ = queue.lines.send(Entry::Flush(written)).map(|()| is_written.recv());
+    }
+}
+
+impl Queue {
+    /// Sees to it that the lines are being written.
+    fn begin(queue: &Arc<Queue>) {
+        if queue.is_written.load(Ordering::Acquire) {
+            return;
+        }
+        let Some(writer) = queue.writer.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let counter = Arc::clone(queue);
+        let thread = std::thread::Builder::new().name("log".to_owned());
+        // Where the system has no thread to give, lines are dropped and counted, and the server goes on.
+        let result = thread.spawn(move || write_all(writer.output, &writer.waiting, &counter.dropped));
+        queue.is_written.store(result.is_ok(), Ordering::Release);
     }
 }
 
@@ -168,13 +192,15 @@ mod tests {
 
     #[test]
     fn a_line_too_many_is_counted_and_nobody_waits() {
-        let (lines, queue) = sync_channel(1);
-        let dropped = Arc::new(AtomicUsize::new(0));
-        let log = Log { sink: Sink::Queue { lines, dropped: Arc::clone(&dropped) } };
+        let (lines, waiting) = sync_channel(1);
+        let (dropped, is_written) = (AtomicUsize::new(0), AtomicBool::new(true));
+        // Nobody writes: it is as if the terminal were paused.
+        let queue = Arc::new(Queue { lines, dropped, is_written, writer: Mutex::new(None) });
+        let log = Log { sink: Sink::Queue(Arc::clone(&queue)) };
         for number in 0..3 {
             log.line(format_args!("{number}"));
         }
-        assert!(matches!(queue.recv(), Ok(Entry::Line(line)) if line == "0"));
-        assert_eq!(dropped.load(Ordering::Relaxed), 2);
+        assert!(matches!(waiting.recv(), Ok(Entry::Line(line)) if line == "0"));
+        assert_eq!(queue.dropped.load(Ordering::Relaxed), 2);
     }
 }

@@ -10,13 +10,10 @@ use std::sync::Arc;
 use oauth_from_scratch::cli::{self, Command};
 use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::{Log, Logs};
-use oauth_from_scratch::net::{Handle, Server};
+use oauth_from_scratch::net::Server;
 use oauth_from_scratch::routes;
 use oauth_from_scratch::store::MemoryStore;
 use oauth_from_scratch::system::RealSystem;
-
-/// The exit status of an end that a second signal forced, as shells know it.
-const INTERRUPTED: i32 = 130;
 
 /// The exit status of a command line that cannot be followed.
 const USAGE: u8 = 2;
@@ -40,10 +37,9 @@ fn run(config: &Config) -> Result<(), String> {
         })?;
     }
     let lines_max = config.limits.log_lines_max;
-    let no_log = |error| format!("no log: {error}");
-    let errors = Log::to_stderr(lines_max).map_err(no_log)?;
+    let errors = Log::to_stderr(lines_max);
     let access = match config.access_log {
-        Some(_) => Log::to_stdout(lines_max).map_err(no_log)?,
+        Some(_) => Log::to_stdout(lines_max),
         None => errors.clone(),
     };
     let logs = Logs { errors, access };
@@ -57,24 +53,11 @@ fn run(config: &Config) -> Result<(), String> {
         server.site().client_app(),
         server.site().authorization_server(),
     ));
-    finish_on_signal(server.handle()).map_err(|error| format!("signals cannot be heard: {error}"))?;
+    server.finish_on_signals().map_err(|error| format!("signals cannot be heard: {error}"))?;
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
     logs.errors.flush();
     logs.access.flush();
     Ok(())
-}
-
-/// On SIGINT, SIGTERM or SIGHUP everything that has been asked for is answered, and then the program ends; a
-/// second signal ends it at once.
-fn finish_on_signal(handle: Handle) -> Result<(), ctrlc::Error> {
-    let mut is_second = false;
-    ctrlc::set_handler(move || {
-        if is_second {
-            std::process::exit(INTERRUPTED);
-        }
-        is_second = true;
-        handle.finish();
-    })
 }
 
 fn print(text: &str) -> ExitCode {

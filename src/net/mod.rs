@@ -29,6 +29,7 @@ mod listeners;
 mod moment;
 mod peers;
 mod refusals;
+mod signals;
 mod worker;
 
 use worker::{Control, Inbox, Worker};
@@ -143,6 +144,18 @@ impl Server {
     pub fn handle(&self) -> Handle {
         let inboxes = self.workers.iter().map(|worker| Arc::clone(worker.inbox())).collect();
         Handle { control: Arc::clone(&self.control), inboxes }
+    }
+
+    /// On SIGINT, SIGTERM or SIGHUP, does what [`Handle::finish`] does; on a second one, ends the program at once.
+    ///
+    /// # Errors
+    /// When the system does not let signals be heard.
+    pub fn finish_on_signals(&mut self) -> io::Result<()> {
+        let signals = signals::listen()?;
+        match self.workers.first_mut() {
+            Some(first) => first.listen_to(signals),
+            None => Ok(()),
+        }
     }
 
     /// Serves until [`Handle::stop`] or [`Handle::finish`], and says in the log what there was.

@@ -15,6 +15,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::engine::{Engine, Readiness, Socket};
 use super::listeners::Listener;
+use super::signals::Signals;
 use crate::config::Limits;
 use crate::log::Log;
 use crate::routes::Role;
@@ -22,6 +23,7 @@ use crate::routes::Role;
 /// The waker's token; listeners have those from 1, connections those from [`FIRST_CONNECTION`].
 const WAKER: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
+const SIGNALS: Token = Token(15);
 const FIRST_CONNECTION: usize = 16;
 
 /// Events taken from the kernel at a time.
@@ -87,6 +89,7 @@ pub(super) struct Worker {
     engine: Engine<TcpStream>,
     inbox: Arc<Inbox>,
     door: Option<Door>,
+    signals: Option<Signals>,
     control: Arc<Control>,
     is_finishing: bool,
 }
@@ -98,7 +101,7 @@ impl Worker {
         let waker = Waker::new(poll.registry(), WAKER)?;
         let inbox = Arc::new(Inbox { waker, newcomers: Mutex::default(), load: AtomicUsize::new(0) });
         let events = Events::with_capacity(EVENTS_MAX);
-        Ok(Worker { poll, events, engine, inbox, door: None, control, is_finishing: false })
+        Ok(Worker { poll, events, engine, inbox, door: None, signals: None, control, is_finishing: false })
     }
 
     pub(super) fn inbox(&self) -> &Arc<Inbox> {
@@ -119,6 +122,15 @@ impl Worker {
         }
         let accept_retry_time = limits.accept_retry_time;
         self.door = Some(Door { listeners, inboxes, accept_again: None, accept_retry_time, log });
+        Ok(())
+    }
+
+    /// Makes this worker begin the end when there is a signal.
+    pub(super) fn listen_to(&mut self, mut signals: Option<Signals>) -> io::Result<()> {
+        if let Some(signals) = &mut signals {
+            self.poll.registry().register(signals, SIGNALS, Interest::READABLE)?;
+        }
+        self.signals = signals;
         Ok(())
     }
 
@@ -145,6 +157,7 @@ impl Worker {
         for event in &self.events {
             match event.token() {
                 WAKER => before += open_all(self.inbox.take(), &mut self.engine, &self.poll),
+                SIGNALS => self.begin_the_end(),
                 Token(token) if token < FIRST_CONNECTION => {
                     self.door.iter_mut().for_each(|door| door.note(token - FIRST_LISTENER));
                 }
@@ -158,6 +171,13 @@ impl Worker {
             self.finish();
         }
         Ok(())
+    }
+
+    /// A signal has come: every worker is to finish. (What stands in the pipe is not read; a second signal ends
+    /// the program without it.)
+    fn begin_the_end(&self) {
+        self.control.finish.store(true, Ordering::Release);
+        self.door.iter().flat_map(|door| &door.inboxes).for_each(|inbox| inbox.wake());
     }
 
     fn time_to_next_task(&self) -> Option<Duration> {
