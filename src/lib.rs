@@ -10,7 +10,7 @@
 //!          ├─ oauth              the rules, pure: no socket, no clock, no dice, no HTTP
 //!          └─ store              where grants live; applies the rules' transitions
 //! system                         the only clock and the only dice, behind a trait
-//! log                            lines on standard error, which nobody waits for
+//! log                            lines on standard error or output, which nobody waits for
 //! ```
 //!
 //! To read it in an afternoon: [`oauth`] is the shortest and says what all of it is for; then [`routes`], one

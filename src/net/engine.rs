@@ -218,7 +218,7 @@ impl<S: Socket> Engine<S> {
         }
     }
 
-    /// The slot that the next connection to be opened will have, if `peer` is let in; room is made for it.
+    /// Whether `peer` is let in with one more connection. Where there is no room, room is made if it can be.
     fn admit(&mut self, peer: Peer) -> bool {
         if let Some(slots) = self.peers.all_taken(peer) {
             match self.connections.oldest_idle(slots.iter().map(|slot| *slot as usize)) {
