@@ -1,43 +1,88 @@
 //! Codes and tokens: made, read back, reduced to a digest, compared; never printed.
 //!
-//! A credential is 48 random bytes: 16 that name the grant, so that the store finds it by one key, and 32
-//! (256 bits) that nobody can guess, of which the store keeps the SHA-256 digest alone. Whoever steals the
-//! store's content holds nothing that works. On the wire it is 64 characters of base64url, none of which a
-//! URL, a form or a header would have to escape.
+//! A credential is 64 characters of base64url, none of which a URL, a form or a header would have to escape.
+//! The first 20 name the grant, so that the store finds it by one key; the other 44 are the secret. Both are
+//! random. Of the secret the store keeps the SHA-256 digest alone: whoever steals the store's content holds
+//! nothing that works.
+//!
+//! ```text
+//!   code, access token   │ name of the grant: 20 │ secret: 44 (264 bits)             │
+//!   refresh token        │ name of the grant: 20 │ secret: 32 (192 bits) │ mark: 12  │
+//! ```
+//!
+//! A refresh token's mark tells one that was handed out once, long ago, from one that somebody made up: it is
+//! a digest of the secret's digest, under a key that the grant keeps. So a grant recognises every refresh
+//! token it ever had, and keeps none of them but the last.
+//!
+//! Text and bytes are the same here: the digest is taken of the characters as they came, so a credential is
+//! never decoded, and there is no second spelling of one.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
-const ID_BYTES: usize = 16;
-const SECRET_BYTES: usize = 32;
+const ID_CHARS: usize = 20;
+const SECRET_CHARS: usize = 44;
+const REFRESH_SECRET_CHARS: usize = 32;
+const MARK_CHARS: usize = SECRET_CHARS - REFRESH_SECRET_CHARS;
+
+const ID_BYTES: usize = ID_CHARS / 4 * 3;
+/// How many random bytes a credential's secret is made of.
+pub const SECRET_BYTES: usize = SECRET_CHARS / 4 * 3;
 
 /// How many random bytes a credential is made of, when its grant is new.
 pub const CREDENTIAL_BYTES: usize = ID_BYTES + SECRET_BYTES;
 
 /// How many characters a credential has on the wire.
-pub const CREDENTIAL_CHARS: usize = CREDENTIAL_BYTES / 3 * 4;
+pub const CREDENTIAL_CHARS: usize = ID_CHARS + SECRET_CHARS;
 
 /// The name of a grant: random, so that grants can be made anywhere without asking; not a secret by itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GrantId([u8; ID_BYTES]);
+pub struct GrantId([u8; ID_CHARS]);
+
+/// Random characters are as good as a hash once their bits are spread: multiplied by an odd number without a
+/// pattern (2^64 over the golden ratio), the high half holds something of every character.
+fn spread(chars: [u8; 8]) -> u64 {
+    let product = u64::from_le_bytes(chars).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    product ^ (product >> 32)
+}
 
 impl GrantId {
-    /// One of its random bytes, for a store that spreads grants by it; [`Hash`] uses others.
-    pub fn last_byte(&self) -> u8 {
-        self.0[ID_BYTES - 1]
+    /// A new name, out of random bytes.
+    pub fn new(random: [u8; ID_BYTES]) -> GrantId {
+        let mut chars = [0; ID_CHARS];
+        encode(&random, &mut chars);
+        GrantId(chars)
+    }
+
+    /// The name that [`GrantId::as_bytes`] gave; `None` for what cannot have been one.
+    pub fn parse(chars: &[u8]) -> Option<GrantId> {
+        chars.try_into().ok().filter(|chars: &[u8; ID_CHARS]| chars.is_ascii()).map(GrantId)
+    }
+
+    /// The characters of the name, 20 of base64url.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// A number that is different for most names, for a store that spreads grants by it; [`Hash`] uses others
+    /// of the name's characters.
+    pub fn shard(&self) -> u64 {
+        let [.., a, b, c, d, e, f, g, h] = self.0;
+        spread([a, b, c, d, e, f, g, h])
     }
 }
 
 impl Hash for GrantId {
-    /// Random bytes are their own hash. Whoever makes names up meets only those of real grants in a table,
-    /// for nothing but a grant that was made here is ever put into one.
+    /// Whoever makes names up meets only those of real grants in a table, for nothing but a grant that was
+    /// made here is ever put into one.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
-        state.write_u64(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
+        state.write_u64(spread([a, b, c, d, e, f, g, h]));
     }
 }
 
@@ -55,6 +100,21 @@ impl fmt::Debug for GrantId {
 pub struct Digest([u8; 32]);
 
 impl Digest {
+    /// The digest of `secret`.
+    pub fn of(secret: &[u8]) -> Digest {
+        Digest(Sha256::digest(secret).into())
+    }
+
+    /// The digest with these bytes, which came from [`Digest::as_bytes`].
+    pub fn from_bytes(bytes: [u8; 32]) -> Digest {
+        Digest(bytes)
+    }
+
+    /// The bytes of the digest, for writing it down.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Whether both are digests of the same secret; in constant time.
     pub fn matches(&self, other: &Digest) -> bool {
         words(&self.0).ct_eq(&words(&other.0)).into()
@@ -76,44 +136,128 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// An authorization code or an access token: the grant it belongs to, and its secret.
+/// HMAC-SHA256 (RFC 2104) of `message`, which is the pieces one after the other, under a key of at most one
+/// block.
+pub(super) fn hmac<const KEY: usize>(key: &[u8; KEY], message: &[&[u8]]) -> [u8; 32] {
+    const { assert!(KEY <= 64) };
+    // A key shorter than a block is filled with zeros (RFC 2104, 2), so a whole block can be given at once.
+    let mut block = [0; 64];
+    block[..KEY].copy_from_slice(key);
+    let mut mac = Hmac::<Sha256>::new(&block.into());
+    message.iter().for_each(|piece| mac.update(piece));
+    mac.finalize().into_bytes().into()
+}
+
+/// Fills `chars`, which has four for every three of `bytes`.
+fn encode(bytes: &[u8], chars: &mut [u8]) {
+    // It fails only where the room is too small.
+    let written = Base64UrlUnpadded::encode(bytes, chars).map(str::len);
+    debug_assert_eq!(written, Ok(bytes.len() / 3 * 4));
+}
+
+/// An authorization code, an access token or a refresh token: the grant it belongs to, and its secret.
 #[derive(Clone)]
 pub struct Credential {
     grant: GrantId,
-    secret: [u8; SECRET_BYTES],
+    secret: [u8; SECRET_CHARS],
+}
+
+/// What of a rotated refresh token is kept, so that its rotation can be repeated: random, and of no use to
+/// anyone who does not have the token itself.
+#[derive(Clone, Copy)]
+pub struct Salt(pub [u8; 32]);
+
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salt(…)")
+    }
+}
+
+/// The key of a grant's refresh tokens' marks. It makes no token that works.
+#[derive(Clone, Copy)]
+pub struct Family(pub [u8; 16]);
+
+impl fmt::Debug for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Family(…)")
+    }
+}
+
+impl Family {
+    fn mark(&self, digest: &Digest) -> [u8; MARK_CHARS] {
+        let code = hmac(&self.0, &[&digest.0]);
+        let mut mark = [0; MARK_CHARS];
+        encode(&code[..MARK_CHARS / 4 * 3], &mut mark);
+        mark
+    }
+}
+
+/// What a store gets to see of a presented refresh token.
+#[derive(Clone, Copy)]
+pub struct RefreshDigest {
+    digest: Digest,
+    mark: [u8; MARK_CHARS],
+}
+
+impl RefreshDigest {
+    /// The digest of the token's secret.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Whether the token was once made for the grant with this family.
+    pub fn is_of(&self, family: &Family) -> bool {
+        family.mark(&self.digest).ct_eq(&self.mark).into()
+    }
+}
+
+impl fmt::Debug for RefreshDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RefreshDigest(…)")
+    }
 }
 
 impl Credential {
     /// The first credential of a new grant, out of random bytes.
     pub fn of_new_grant(random: [u8; CREDENTIAL_BYTES]) -> Credential {
-        let mut grant = [0; ID_BYTES];
-        let mut secret = [0; SECRET_BYTES];
-        grant.copy_from_slice(&random[..ID_BYTES]);
-        secret.copy_from_slice(&random[ID_BYTES..]);
+        let (mut grant, mut secret) = ([0; ID_CHARS], [0; SECRET_CHARS]);
+        encode(&random[..ID_BYTES], &mut grant);
+        encode(&random[ID_BYTES..], &mut secret);
         Credential { grant: GrantId(grant), secret }
     }
 
-    /// Another credential of the grant that `self` belongs to, with these random bytes as its secret.
-    pub fn of_same_grant(&self, random: [u8; SECRET_BYTES]) -> Credential {
-        Credential { grant: self.grant, secret: random }
+    /// A credential of `grant`, with these random bytes as its secret.
+    pub fn of_grant(grant: GrantId, random: [u8; SECRET_BYTES]) -> Credential {
+        let mut secret = [0; SECRET_CHARS];
+        encode(&random, &mut secret);
+        Credential { grant, secret }
     }
 
-    /// Reads what [`Credential::encode`] wrote. `None` for every text that it cannot have written.
+    /// A refresh token of `grant`: of the random bytes the first 24 are used.
+    pub fn refresh_token(grant: GrantId, random: [u8; SECRET_BYTES], family: &Family) -> Credential {
+        let mut token = Credential::of_grant(grant, random);
+        let digest = token.refresh_digest().digest;
+        token.secret[REFRESH_SECRET_CHARS..].copy_from_slice(&family.mark(&digest));
+        token
+    }
+
+    /// Reads what [`Credential::encode`] wrote. `None` for a text that cannot be a credential; whether it is
+    /// one, only a grant knows.
     pub fn parse(text: &[u8]) -> Option<Credential> {
-        let mut bytes = [0; CREDENTIAL_BYTES];
-        if text.len() != CREDENTIAL_CHARS {
-            return None;
-        }
-        Base64UrlUnpadded::decode(text, &mut bytes).ok()?;
-        Some(Credential::of_new_grant(bytes))
+        let text: &[u8; CREDENTIAL_CHARS] = text.try_into().ok()?;
+        let (grant, secret) = text.split_first_chunk::<ID_CHARS>()?;
+        let secret = *secret.first_chunk::<SECRET_CHARS>()?;
+        text.is_ascii().then_some(Credential { grant: GrantId(*grant), secret })
     }
 
     /// The credential as the client gets it: 64 characters of base64url (RFC 4648, 5).
     pub fn encode(&self) -> String {
-        let mut bytes = [0; CREDENTIAL_BYTES];
-        bytes[..ID_BYTES].copy_from_slice(&self.grant.0);
-        bytes[ID_BYTES..].copy_from_slice(&self.secret);
-        Base64UrlUnpadded::encode_string(&bytes)
+        let mut text = String::with_capacity(CREDENTIAL_CHARS);
+        for part in [&self.grant.0[..], &self.secret] {
+            // Characters that this program made, or that it has found to be ASCII.
+            text.push_str(std::str::from_utf8(part).unwrap_or_default());
+        }
+        text
     }
 
     /// The grant that the credential says it belongs to.
@@ -121,9 +265,34 @@ impl Credential {
         self.grant
     }
 
-    /// What the store keeps of it.
+    /// What the store keeps of it, if it is a code or an access token.
     pub fn digest(&self) -> Digest {
-        Digest(Sha256::digest(self.secret).into())
+        Digest::of(&self.secret)
+    }
+
+    /// What the store keeps of it and compares, if it is a refresh token.
+    pub fn refresh_digest(&self) -> RefreshDigest {
+        let mut mark = [0; MARK_CHARS];
+        mark.copy_from_slice(&self.secret[REFRESH_SECRET_CHARS..]);
+        RefreshDigest { digest: Digest::of(&self.secret[..REFRESH_SECRET_CHARS]), mark }
+    }
+
+    /// The secret of the access token that this refresh token is exchanged for with `salt`: whoever presents
+    /// the same token again is given the same, and nobody else can work it out.
+    pub fn derive_access_secret(&self, salt: &Salt) -> [u8; SECRET_BYTES] {
+        self.derive(b"access token", salt)
+    }
+
+    /// The secret of the refresh token that comes after this one with `salt`.
+    pub fn derive_refresh_secret(&self, salt: &Salt) -> [u8; SECRET_BYTES] {
+        self.derive(b"refresh token", salt)
+    }
+
+    fn derive(&self, purpose: &[u8], salt: &Salt) -> [u8; SECRET_BYTES] {
+        let mut bytes = [0; SECRET_BYTES];
+        // All but the last byte, which is one more than the code has.
+        bytes[..32].copy_from_slice(&hmac(&self.secret, &[purpose, &salt.0]));
+        bytes
     }
 }
 
@@ -150,6 +319,7 @@ mod tests {
             let read = Credential::parse(text.as_bytes()).expect("what encode wrote");
             assert_eq!(read.grant(), credential(byte).grant());
             assert!(read.digest().matches(&credential(byte).digest()));
+            assert_eq!(GrantId::parse(read.grant().as_bytes()), Some(read.grant()));
         }
     }
 
@@ -157,25 +327,76 @@ mod tests {
     fn what_is_no_credential_is_not_read_as_one() {
         let good = credential(7).encode();
         let longer = format!("{good}A");
-        let padded = format!("{}=", &good[..63]);
-        let standard = good.replacen(&good[..1], "+", 1);
-        for text in ["", "x", &good[..63], &longer, &padded, &standard] {
+        let beyond_ascii = format!("{}é", &good[..62]);
+        for text in ["", "x", &good[..63], &longer, &beyond_ascii] {
             assert!(Credential::parse(text.as_bytes()).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_character_of_a_credential_counts() {
+        let good = credential(7);
+        let text = good.encode();
+        for at in 0..CREDENTIAL_CHARS {
+            for other in [b'A', b'+', b'=', b' ', text.as_bytes()[at] ^ 1] {
+                let mut changed = text.clone().into_bytes();
+                if changed[at] == other {
+                    continue;
+                }
+                changed[at] = other;
+                let read = Credential::parse(&changed).expect("64 characters");
+                let is_same = read.grant() == good.grant() && read.digest().matches(&good.digest());
+                assert!(!is_same, "{at}");
+            }
         }
     }
 
     #[test]
     fn digests_of_different_secrets_do_not_match() {
         assert!(!credential(1).digest().matches(&credential(2).digest()));
-        let token = credential(1).of_same_grant([2; SECRET_BYTES]);
+        let token = Credential::of_grant(credential(1).grant(), [2; SECRET_BYTES]);
         assert_eq!(token.grant(), credential(1).grant());
         assert!(!token.digest().matches(&credential(1).digest()));
     }
 
     #[test]
+    fn a_grant_knows_its_own_refresh_tokens_by_their_marks() {
+        let (grant, family) = (credential(1).grant(), Family([5; 16]));
+        let token = Credential::refresh_token(grant, [2; SECRET_BYTES], &family);
+        assert!(token.refresh_digest().is_of(&family));
+        assert!(!token.refresh_digest().is_of(&Family([6; 16])), "another grant's");
+        assert!(!credential(1).refresh_digest().is_of(&family), "one that is made up");
+        let mut text = token.encode().into_bytes();
+        text[CREDENTIAL_CHARS - 1] ^= 1;
+        assert!(!Credential::parse(&text).unwrap().refresh_digest().is_of(&family));
+        assert!(!token.refresh_digest().digest().matches(&token.digest()), "no token of another kind");
+    }
+
+    #[test]
+    fn what_follows_a_refresh_token_depends_on_the_token_the_salt_and_the_purpose() {
+        let (token, salt) = (credential(1), Salt([3; 32]));
+        let secret = token.derive_access_secret(&salt);
+        assert_eq!(secret, token.derive_access_secret(&salt));
+        assert_ne!(secret, token.derive_refresh_secret(&salt));
+        assert_ne!(secret, token.derive_access_secret(&Salt([4; 32])));
+        assert_ne!(secret, credential(2).derive_access_secret(&salt));
+    }
+
+    #[test]
+    fn the_message_authentication_code_is_that_of_rfc_4231() {
+        // RFC 4231, 4.3: test case 2.
+        let code = hmac(b"Jefe", &[b"what do ya want ", b"for nothing?"]);
+        let hex: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+
+    #[test]
     fn printing_a_credential_or_its_digest_shows_neither() {
         let credential = credential(b'A');
-        let printed = format!("{credential:?} {:?} {:?}", credential.digest(), credential.grant());
-        assert_eq!(printed, "Credential(…) Digest(…) GrantId");
+        let (salt, family) = (Salt([65; 32]), Family([65; 16]));
+        let printed =
+            format!("{credential:?} {:?} {:?} {salt:?} {family:?}", credential.digest(), credential.grant());
+        assert_eq!(printed, "Credential(…) Digest(…) GrantId Salt(…) Family(…)");
+        assert_eq!(format!("{:?}", credential.refresh_digest()), "RefreshDigest(…)");
     }
 }

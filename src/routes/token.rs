@@ -41,7 +41,7 @@ pub(super) fn redeem(routes: &Routes, request: &Request) -> Reply {
     let Some(random) = routes.random() else {
         return Reply::Now(unavailable(NO_RANDOMNESS, RETRY_AFTER));
     };
-    let token = code.of_same_grant(std::array::from_fn(|at| random[at]));
+    let token = Credential::of_grant(code.grant(), std::array::from_fn(|at| random[at]));
     let transition = Transition::Redeem {
         grant: code.grant(),
         code: code.digest(),
