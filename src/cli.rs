@@ -2,18 +2,23 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
-use crate::config::{Config, ConfigError, LogFormat, WORKERS_MAX};
+use crate::config::{self, Config, ConfigError, FileError, LogFormat, WORKERS_MAX};
 
 /// What the program was asked to do.
 #[derive(Debug)]
 pub enum Command {
     /// To serve.
     Run(Box<Config>),
+    /// To say what would be served.
+    CheckConfig(Box<Config>),
+    /// To make a client's secret.
+    ClientSecret,
     /// To say how it is used.
     Help,
     /// To say which version it is.
@@ -25,11 +30,19 @@ pub const HELP: &str = "\
 A small, strict OAuth authorization server from the socket up, made to be read.
 
 Usage: oauth-from-scratch [FLAGS]
+       oauth-from-scratch client-secret
 
 Serves a client app and an authorization server. Open the client app's address in a
 browser, press its button, authorize it in the dialog, and read the secret answer.
+With --config it serves what the file says: your clients, and no demo.
+
+client-secret makes a secret for a client, and prints it, once, with the digest that
+belongs into the configuration file.
 
 Flags:
+  --config FILE       read issuer, clients, scopes, limits and lifetimes from FILE (TOML);
+                      the flags below come before what it says
+  --check-config      say what would be served, and serve nothing
   --client-port PORT  the client app's port; 0 picks a free one [default: 3000]
   --auth-port PORT    the authorization server's port; 0 picks a free one [default: 3001]
   --bind ADDRESS      the IP address to listen on [default: 127.0.0.1 and ::1]
@@ -65,6 +78,12 @@ pub enum CliError {
     },
     /// The values do not go together.
     Config(ConfigError),
+    /// The configuration file cannot be read.
+    Unreadable(PathBuf, String),
+    /// The configuration file cannot be followed.
+    File(PathBuf, FileError),
+    /// The client app was given a port, and the file has none.
+    NoClientApp,
 }
 
 impl fmt::Display for CliError {
@@ -75,6 +94,14 @@ impl fmt::Display for CliError {
             CliError::ValueUnwanted(flag) => write!(f, "{flag} takes no value; leave it out"),
             CliError::BadValue { flag, value, wanted } => write!(f, "{flag} {value:?} is not {wanted}"),
             CliError::Config(error) => error.fmt(f),
+            CliError::Unreadable(path, error) => {
+                write!(f, "--config {} cannot be read ({error}); give a file of TOML", path.display())
+            }
+            CliError::File(path, error) => write!(f, "{}: {error}", path.display()),
+            CliError::NoClientApp => f.write_str(
+                "--client-port is for the client app, and the configuration file has none; leave it out, or set \
+                 client_app_port in [listen]",
+            ),
         }
     }
 }
@@ -91,54 +118,105 @@ impl From<lexopt::Error> for CliError {
     }
 }
 
-/// Reads the words after the program's name.
+/// What flags say; each comes before the configuration file.
+#[derive(Default)]
+struct Flags {
+    config: Option<PathBuf>,
+    client_port: Option<u16>,
+    auth_port: Option<u16>,
+    bind: Option<IpAddr>,
+    workers: Option<usize>,
+    connections_per_peer: Option<NonZeroUsize>,
+    log: Option<LogFormat>,
+    www: Option<PathBuf>,
+}
+
+/// Reads the words after the program's name, and the configuration file that they name.
 ///
 /// # Errors
-/// The first word that cannot be followed.
+/// The first word, or line of the file, that cannot be followed.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliError> {
-    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WORKERS_MAX));
-    let mut config = Box::new(Config { workers: cores, ..Config::default() });
+    let mut flags = Flags::default();
     let mut instead = None;
+    let mut only_check = false;
     let mut parser = lexopt::Parser::from_args(words);
     while let Some(word) = parser.next()? {
         match word {
-            Long("client-port") => config.client_port = port("--client-port", parser.value()?)?,
-            Long("auth-port") => config.auth_port = port("--auth-port", parser.value()?)?,
+            Long("config") => flags.config = Some(PathBuf::from(parser.value()?)),
+            Long("check-config") => only_check = true,
+            Long("client-port") => flags.client_port = Some(port("--client-port", parser.value()?)?),
+            Long("auth-port") => flags.auth_port = Some(port("--auth-port", parser.value()?)?),
             Long("bind") => {
                 let wanted = "an IP address, such as 127.0.0.1 or ::1";
-                config.bind = Some(read("--bind", parser.value()?, wanted)?);
+                flags.bind = Some(read("--bind", parser.value()?, wanted)?);
             }
             Long("workers") => {
                 let wanted = "a number of threads, such as 2";
-                config.workers = read("--workers", parser.value()?, wanted)?;
+                flags.workers = Some(read("--workers", parser.value()?, wanted)?);
             }
             Long("connections-per-peer") => {
                 let wanted = "a number of connections, at least 1";
-                let count: NonZeroUsize = read("--connections-per-peer", parser.value()?, wanted)?;
-                config.limits.peer_connections_max = Some(count.get());
+                flags.connections_per_peer = Some(read("--connections-per-peer", parser.value()?, wanted)?);
             }
-            Long("log") => {
-                let value = parser.optional_value().map(|value| value.to_string_lossy().into_owned());
-                config.access_log = Some(match value.as_deref() {
-                    None | Some("text") => LogFormat::Text,
-                    Some("json") => LogFormat::Json,
-                    Some(other) => {
-                        let (flag, wanted) = ("--log", "a form of log; give --log or --log=json");
-                        return Err(CliError::BadValue { flag, value: other.to_owned(), wanted });
-                    }
-                });
-            }
-            Long("www") => config.www = Some(PathBuf::from(parser.value()?)),
+            Long("log") => flags.log = Some(log_format(parser.optional_value())?),
+            Long("www") => flags.www = Some(PathBuf::from(parser.value()?)),
             Long("help") | Short('h') => instead = Some(Command::Help),
             Long("version") | Short('V') => instead = Some(Command::Version),
+            Value(word) if word == "client-secret" => instead = Some(Command::ClientSecret),
             Long(flag) => return Err(CliError::Unknown(format!("--{flag}"))),
             Short(flag) => return Err(CliError::Unknown(format!("-{flag}"))),
             Value(word) => return Err(CliError::Unknown(word.to_string_lossy().into_owned())),
         }
     }
-    match instead {
-        Some(command) => Ok(command),
-        None => config.check().map(|()| Command::Run(config)).map_err(CliError::Config),
+    if let Some(command) = instead {
+        return Ok(command);
+    }
+    let config = Box::new(flags.into_config()?);
+    config.check().map_err(CliError::Config)?;
+    Ok(if only_check { Command::CheckConfig(config) } else { Command::Run(config) })
+}
+
+impl Flags {
+    fn into_config(self) -> Result<Config, CliError> {
+        let mut config = match &self.config {
+            Some(path) => read_file(path)?,
+            None => Config { workers: cores(), ..Config::default() },
+        };
+        if self.client_port.is_some() && config.client_port.is_none() {
+            return Err(CliError::NoClientApp);
+        }
+        config.client_port = self.client_port.or(config.client_port);
+        config.auth_port = self.auth_port.unwrap_or(config.auth_port);
+        config.bind = self.bind.or(config.bind);
+        config.workers = self.workers.unwrap_or(config.workers);
+        let per_peer = self.connections_per_peer.map(NonZeroUsize::get);
+        config.limits.peer_connections_max = per_peer.or(config.limits.peer_connections_max);
+        config.access_log = self.log.or(config.access_log);
+        config.www = self.www;
+        Ok(config)
+    }
+}
+
+fn read_file(path: &Path) -> Result<Config, CliError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CliError::Unreadable(path.to_owned(), error.to_string()))?;
+    config::read(&text, cores()).map_err(|error| CliError::File(path.to_owned(), error))
+}
+
+/// As many workers as there are cores.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WORKERS_MAX))
+}
+
+fn log_format(value: Option<OsString>) -> Result<LogFormat, CliError> {
+    let value = value.map(|value| value.to_string_lossy().into_owned());
+    match value.as_deref() {
+        None | Some("text") => Ok(LogFormat::Text),
+        Some("json") => Ok(LogFormat::Json),
+        Some(other) => {
+            let (flag, wanted) = ("--log", "a form of log; give --log or --log=json");
+            Err(CliError::BadValue { flag, value: other.to_owned(), wanted })
+        }
     }
 }
 
@@ -174,7 +252,7 @@ mod tests {
         else {
             panic!("a command to run");
         };
-        assert_eq!((config.client_port, config.auth_port), (0, 4001));
+        assert_eq!((config.client_port, config.auth_port), (Some(0), 4001));
         assert_eq!(config.bind, Some("::1".parse().unwrap()));
         assert_eq!(config.www, Some(PathBuf::from("pages")));
         let Ok(Command::Run(config)) = parse_words("--workers 3 --connections-per-peer 9 --bind 192.0.2.1")

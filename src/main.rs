@@ -8,12 +8,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use oauth_from_scratch::cli::{self, Command};
-use oauth_from_scratch::config::Config;
+use oauth_from_scratch::config::{Config, Issuer};
 use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::Server;
+use oauth_from_scratch::oauth::Credential;
+use oauth_from_scratch::oauth::client::{GrantTypes, SecretDigest};
+use oauth_from_scratch::oauth::secret::CREDENTIAL_BYTES;
 use oauth_from_scratch::routes;
 use oauth_from_scratch::store::MemoryStore;
-use oauth_from_scratch::system::RealSystem;
+use oauth_from_scratch::system::{RealSystem, System as _};
 
 /// The exit status of a command line that cannot be followed.
 const USAGE: u8 = 2;
@@ -22,6 +25,11 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Help) => print(cli::HELP),
         Ok(Command::Version) => print(concat!("oauth-from-scratch ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::ClientSecret) => match client_secret() {
+            Ok(text) => print(&text),
+            Err(message) => fail(&message, ExitCode::FAILURE),
+        },
+        Ok(Command::CheckConfig(config)) => print(&describe(&config)),
         Ok(Command::Run(config)) => match run(&config) {
             Ok(()) => ExitCode::SUCCESS,
             Err(message) => fail(&message, ExitCode::FAILURE),
@@ -46,18 +54,73 @@ fn run(config: &Config) -> Result<(), String> {
     let store = Arc::new(MemoryStore::new(config.limits.grants_max));
     let mut server = Server::bind(config, store, Arc::new(RealSystem::default()), logs.clone())
         .map_err(|error| error.to_string())?;
-    print(&format!(
-        "client app            {}\n\
-         authorization server  {}\n\
-         Open the client app in a browser and press its button. Ctrl-C stops both.\n",
-        server.site().client_app(),
-        server.site().authorization_server(),
-    ));
+    print(&match server.site().client_app() {
+        Some(client_app) => format!(
+            "client app            {client_app}\n\
+             authorization server  {}\n\
+             Open the client app in a browser and press its button. Ctrl-C stops both.\n",
+            server.site().issuer(),
+        ),
+        None => format!("authorization server  {}\n", server.site().issuer()),
+    });
     server.finish_on_signals().map_err(|error| format!("signals cannot be heard: {error}"))?;
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
     logs.errors.flush();
     logs.access.flush();
     Ok(())
+}
+
+/// A new secret for a client, and its digest for the configuration file: 256 bits and more, so that a quick
+/// digest is enough.
+fn client_secret() -> Result<String, String> {
+    let mut random = [0; CREDENTIAL_BYTES];
+    RealSystem::default()
+        .fill(&mut random)
+        .map_err(|error| format!("the system gives no random bytes: {error}"))?;
+    let secret = Credential::of_new_grant(random).encode();
+    Ok(format!(
+        "secret         {secret}\n\
+         secret_digest  {}\n\
+         Give the secret to the client; it is printed this once. Put the digest into the configuration file.\n",
+        SecretDigest::of(&secret)
+    ))
+}
+
+/// What would be served, in words.
+fn describe(config: &Config) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<22}{value}\n"));
+    let address = config.bind.map_or("127.0.0.1 and ::1".to_owned(), |address| address.to_string());
+    line("authorization server", &format!("port {} on {address}", config.auth_port));
+    line("issuer", config.issuer.as_ref().map_or("its own origin", Issuer::as_str));
+    match config.client_port {
+        Some(port) => {
+            line("client app", &format!("port {port}, with the demo client {}", Config::DEMO_CLIENT_ID))
+        }
+        None => line("client app", "none, and no demo client"),
+    }
+    line("workers", &config.workers.to_string());
+    for (name, sentence) in &config.scopes {
+        line(&format!("scope {name}"), sentence);
+    }
+    for client in &config.clients {
+        let kind = if client.is_confidential() { "confidential" } else { "public" };
+        let GrantTypes { authorization_code, refresh_token, client_credentials } = client.grant_types;
+        let kinds = [
+            (authorization_code, "authorization_code"),
+            (refresh_token, "refresh_token"),
+            (client_credentials, "client_credentials"),
+        ];
+        let kinds: Vec<&str> = kinds.iter().filter(|(may, _)| *may).map(|(_, name)| *name).collect();
+        let scope = if client.scope.as_str().is_empty() { "no scope" } else { client.scope.as_str() };
+        line(
+            &format!("client {}", client.id),
+            &format!("{}, {kind}; {}; {scope}", client.name, kinds.join(", ")),
+        );
+        client.redirect_uris.iter().for_each(|uri| line("", &format!("returns to {}", uri.as_str())));
+    }
+    text.push_str("This configuration is sound. Nothing was started.\n");
+    text
 }
 
 fn print(text: &str) -> ExitCode {

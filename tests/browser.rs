@@ -37,7 +37,7 @@ fn open_dialog(browser: &Browser, page: &str) {
     browser.click("#start");
     let dialog = browser.wait_for_window_beside(page);
     browser.switch_to(&dialog);
-    browser.wait_for("the dialog", |browser| browser.url().ends_with("/oauth-dialog.html").then_some(()));
+    browser.wait_for("the dialog", |browser| browser.url().contains("/oauth-dialog.html?").then_some(()));
 }
 
 fn assert_answered(browser: &Browser, page: &str) {
@@ -86,7 +86,7 @@ fn a_dialog_that_is_cancelled_is_told_in_words() {
     let server = TestServer::start();
     let Some((browser, page)) = open("a_dialog_that_is_cancelled", &server, "localhost") else { return };
     open_dialog(&browser, &page);
-    browser.click("#cancel");
+    browser.click("#refuse");
     browser.switch_to(&page);
     let status = wait_for_state(&browser, "failed");
     assert!(status.contains("not authorize"), "{status}");
@@ -146,7 +146,7 @@ fn the_keyboard_alone_leads_to_42() {
     browser.press(ENTER);
     let dialog = browser.wait_for_window_beside(&page);
     browser.switch_to(&dialog);
-    browser.wait_for("the dialog", |browser| browser.url().ends_with("/oauth-dialog.html").then_some(()));
+    browser.wait_for("the dialog", |browser| browser.url().contains("/oauth-dialog.html?").then_some(()));
     focus_by_tab("authorize");
     browser.press(ENTER);
     assert_answered(&browser, &page);
@@ -210,7 +210,7 @@ fn the_dialog_cannot_be_framed() {
 fn pictures_of_the_pages_can_be_taken() {
     let server = TestServer::start_with(|config| {
         if std::env::var_os("SCREENSHOTS").is_some() {
-            (config.client_port, config.auth_port) = (3000, 3001);
+            (config.client_port, config.auth_port) = (Some(3000), 3001);
         }
     });
     let Some((browser, page)) = open("pictures_of_the_pages", &server, "localhost") else { return };

@@ -76,9 +76,9 @@ fn statuses_of_pieces(routes: &Routes, limits: &Arc<Limits>, pieces: &[&[u8]]) -
 #[test]
 fn every_case_is_answered_as_the_table_says_cut_at_any_point() {
     let config = Config::default();
-    let site = Site::new(None, config.client_port, config.auth_port);
+    let site = Site::new(None, config.client_port, config.auth_port, None);
     let store = Arc::new(MemoryStore::new(10));
-    let routes = Routes::new(&config, site, store, Arc::new(RealSystem::default()));
+    let routes = Routes::new(&config, site, store, Arc::new(RealSystem::default())).expect("random bytes");
     let limits = Arc::new(config.limits.clone());
     for case in CASES {
         let bytes = cases::bytes(case);

@@ -77,7 +77,10 @@ fn the_dialog_asks_and_posts_to_code() {
     for words in [
         "Authorize OAuth Test App?",
         "<form method=\"post\" action=\"/code\">",
-        "http://localhost:{client}/oauth-callback.html?error=access_denied",
+        "<button id=\"refuse\" class=\"button secondary\" type=\"submit\" name=\"decision\" value=\"refuse\">",
+        "<input type=\"hidden\" name=\"request\" value=\"\">",
+        "<li>Read the secret answer. <code>answer</code></li>",
+        "<code>http://localhost:{client}</code>",
     ] {
         assert!(answer.text().contains(&with_ports(&server, words)), "{words}");
     }
@@ -86,7 +89,8 @@ fn the_dialog_asks_and_posts_to_code() {
 #[test]
 fn preflights_are_answered_for_any_origin_without_credentials() {
     let server = TestServer::start();
-    let check = |path: &str, method: &str, methods: &str, header: &str, allow: &str| {
+    let check = |path: &str, method: &str, methods: &str, allow: &str| {
+        let header = "authorization, content-type";
         let answer = server.answer_to(&format!(
             "OPTIONS {path} HTTP/1.1\r\nHost: h\r\nOrigin: http://anywhere.example\r\n\
              Access-Control-Request-Method: {method}\r\nAccess-Control-Request-Headers: {header}\r\n\r\n"
@@ -105,8 +109,10 @@ fn preflights_are_answered_for_any_origin_without_credentials() {
             assert_eq!(answer.field(name), value, "{path}: {name}");
         }
     };
-    check("/token", "POST", "POST", "content-type", "POST, OPTIONS");
-    check("/secure", "GET", "GET, HEAD", "authorization", "GET, HEAD, OPTIONS");
+    check("/token", "POST", "POST", "POST, OPTIONS");
+    check("/revoke", "POST", "POST", "POST, OPTIONS");
+    check("/secure", "GET", "GET, HEAD", "GET, HEAD, OPTIONS");
+    check("/.well-known/oauth-authorization-server", "GET", "GET, HEAD", "GET, HEAD, OPTIONS");
 }
 
 #[test]
@@ -165,6 +171,10 @@ fn what_is_not_there_is_404_and_a_wrong_method_405_with_allow() {
     check("GET /code", 405, Some("POST"));
     check("OPTIONS /code", 405, Some("POST"));
     check("GET /token", 405, Some("POST, OPTIONS"));
+    check("GET /revoke", 405, Some("POST, OPTIONS"));
+    check("GET /introspect", 405, Some("POST"));
+    check("POST /authorize", 405, Some("GET, HEAD"));
+    check("POST /.well-known/oauth-authorization-server", 405, Some("GET, HEAD, OPTIONS"));
     check("POST /secure", 405, Some("GET, HEAD, OPTIONS"));
     check("POST /", 405, Some("GET, HEAD"));
     check("DELETE /oauth-dialog.html", 405, Some("GET, HEAD"));
@@ -175,7 +185,7 @@ fn what_is_not_there_is_404_and_a_wrong_method_405_with_allow() {
 #[test]
 fn the_client_app_has_none_of_the_authorization_servers_endpoints() {
     let server = TestServer::start();
-    for path in ["/code", "/token", "/secure", "/oauth-dialog.html"] {
+    for path in ["/code", "/token", "/secure", "/oauth-dialog.html", "/authorize", "/revoke", "/introspect"] {
         assert_eq!(server.connect_to_client_app().answer_to(&get(path)).status, 404, "{path}");
     }
 }

@@ -248,9 +248,10 @@ impl Simulation {
         let start = Instant::now();
         let system = Arc::new(PretendSystem { start, passed: Mutex::default(), drawn: AtomicU64::new(seed) });
         let store = Arc::new(MemoryStore::new(config.limits.grants_max));
-        let site = Site::new(None, config.client_port, config.auth_port);
+        let site = Site::new(None, config.client_port, config.auth_port, None);
         let shared_system: Arc<dyn System> = Arc::<PretendSystem>::clone(&system);
-        let routes = Arc::new(Routes::new(&config, site, store, Arc::clone(&shared_system)));
+        let routes = Routes::new(&config, site, store, Arc::clone(&shared_system)).expect("random bytes");
+        let routes = Arc::new(routes);
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
         let engine = Engine::new(&config, routes, shared_system, &logs);
         let host = format!("localhost:{}", config.auth_port);

@@ -5,9 +5,11 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode;
+
 /// The decoded name–value pairs of a form or query, in the order they came.
 pub struct Form<'a> {
-    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pairs: Vec<(Cow<'a, str>, Cow<'a, [u8]>)>,
 }
 
 /// A parameter that may stand once stood more often.
@@ -15,17 +17,26 @@ pub struct Form<'a> {
 pub struct Repeated;
 
 impl<'a> Form<'a> {
-    /// Decodes `bytes`. Every input means something: what is not valid percent-encoding stands for itself,
-    /// and what is not UTF-8 becomes U+FFFD.
+    /// Decodes `bytes`. Every input means something: what is not valid percent-encoding stands for itself. A
+    /// value may be any bytes at all; in a name, what is not UTF-8 becomes U+FFFD.
     pub fn parse(bytes: &'a [u8]) -> Form<'a> {
-        Form { pairs: form_urlencoded::parse(bytes).collect() }
+        let pairs = bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let at = pair.iter().position(|byte| *byte == b'=');
+            let (name, value) = at.map_or((pair, &b""[..]), |at| (&pair[..at], &pair[at + 1..]));
+            let name = match decode(name) {
+                Cow::Borrowed(name) => String::from_utf8_lossy(name),
+                Cow::Owned(name) => Cow::Owned(String::from_utf8_lossy(&name).into_owned()),
+            };
+            (name, decode(value))
+        });
+        Form { pairs: pairs.collect() }
     }
 
     /// The value of the parameter `name`, if it is there.
     ///
     /// # Errors
     /// [`Repeated`] when it is there more than once.
-    pub fn value(&self, name: &str) -> Result<Option<&str>, Repeated> {
+    pub fn bytes(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
         let mut values = self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_ref());
         match (values.next(), values.next()) {
             (value, None) => Ok(value),
@@ -33,12 +44,23 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// Whether any parameter is there more than once.
-    pub fn has_repeated(&self) -> bool {
-        // Sorted, so that a body full of names costs n log n and not n².
-        let mut names: Vec<&str> = self.pairs.iter().map(|(key, _)| key.as_ref()).collect();
-        names.sort_unstable();
-        names.windows(2).any(|pair| pair[0] == pair[1])
+    /// The same as text. What is not UTF-8 is U+FFFD, which is no value of any parameter that is text.
+    ///
+    /// # Errors
+    /// [`Repeated`] when it is there more than once.
+    pub fn value(&self, name: &str) -> Result<Option<&str>, Repeated> {
+        Ok(self.bytes(name)?.map(|bytes| std::str::from_utf8(bytes).unwrap_or("\u{fffd}")))
+    }
+}
+
+/// Undoes the coding of one name or value: plus signs are spaces, percent signs introduce bytes.
+pub fn decode(text: &[u8]) -> Cow<'_, [u8]> {
+    match text.contains(&b'+') {
+        false => percent_decode(text).into(),
+        true => {
+            let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+            Cow::Owned(percent_decode(&spaced).collect())
+        }
     }
 }
 
@@ -64,8 +86,11 @@ mod tests {
     }
 
     #[test]
-    fn any_repeated_name_is_seen() {
-        assert!(!Form::parse(b"a=1&b=2&c=3").has_repeated());
-        assert!(Form::parse(b"a=1&b=2&%61=3").has_repeated());
+    fn a_value_may_be_any_bytes() {
+        let form = Form::parse(b"state=%00%ff%0A%22+%2B&\xff=\xfe&code=%ff");
+        assert_eq!(form.bytes("state"), Ok(Some(&b"\x00\xff\n\" +"[..])));
+        assert_eq!(form.bytes("\u{fffd}"), Ok(Some(&b"\xfe"[..])));
+        assert_eq!(form.value("code"), Ok(Some("\u{fffd}")));
+        assert_eq!(Form::parse(b"a=1&b=2&%61=3").bytes("a"), Err(Repeated));
     }
 }

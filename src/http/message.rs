@@ -375,7 +375,7 @@ pub struct Response {
     /// What this answer has alone.
     fields: Vec<(&'static str, FieldValue)>,
     body: Body,
-    reason: Option<&'static str>,
+    reason: Option<Cow<'static, str>>,
 }
 
 impl Response {
@@ -404,14 +404,14 @@ impl Response {
     }
 
     /// The same with the exact reason for the log, which the client may get in more general words.
-    pub fn because(mut self, reason: &'static str) -> Response {
-        self.reason = Some(reason);
+    pub fn because(mut self, reason: impl Into<Cow<'static, str>>) -> Response {
+        self.reason = Some(reason.into());
         self
     }
 
     /// The exact reason of a refusal, for the log.
-    pub fn reason(&self) -> Option<&'static str> {
-        self.reason
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
     }
 
     /// The value of the first field line named `name`, for those who look an answer over before it leaves.

@@ -74,17 +74,20 @@ impl std::error::Error for BindError {
 }
 
 /// Listens for both servers where `config` says. Returns the sockets and the two ports, the client app's
-/// first.
-pub(super) fn bind(config: &Config) -> Result<(Vec<Listener>, u16, u16), BindError> {
+/// first, if there is one.
+pub(super) fn bind(config: &Config) -> Result<(Vec<Listener>, Option<u16>, u16), BindError> {
     let mut listeners = Vec::new();
     let mut bind = |role, port| bind_role(config.bind, role, port, &mut listeners);
     // A port that was asked for comes first, lest the system pick that one for the other server.
     let (client_port, auth_port) = match config.client_port {
-        0 => {
-            let auth_port = bind(Role::AuthorizationServer, config.auth_port)?;
-            (bind(Role::ClientApp, 0)?, auth_port)
+        Some(port) if port > 0 => {
+            let client_port = bind(Role::ClientApp, port)?;
+            (Some(client_port), bind(Role::AuthorizationServer, config.auth_port)?)
         }
-        port => (bind(Role::ClientApp, port)?, bind(Role::AuthorizationServer, config.auth_port)?),
+        any => {
+            let auth_port = bind(Role::AuthorizationServer, config.auth_port)?;
+            (any.map(|_| bind(Role::ClientApp, 0)).transpose()?, auth_port)
+        }
     };
     Ok((listeners, client_port, auth_port))
 }

@@ -44,6 +44,8 @@ pub enum StartError {
     Bind(BindError),
     /// The system gives no event queue.
     Events(io::Error),
+    /// The system gives no random bytes.
+    Randomness(io::Error),
 }
 
 impl std::fmt::Display for StartError {
@@ -51,6 +53,7 @@ impl std::fmt::Display for StartError {
         match self {
             StartError::Bind(error) => error.fmt(f),
             StartError::Events(error) => write!(f, "the system gives no event queue: {error}"),
+            StartError::Randomness(error) => write!(f, "the system gives no random bytes: {error}"),
         }
     }
 }
@@ -103,7 +106,7 @@ impl Server {
     /// Listens on the addresses of `config`, which has been checked, and keeps grants in `store`.
     ///
     /// # Errors
-    /// When an address cannot be listened on, or the system gives no event queue.
+    /// When an address cannot be listened on, or the system gives no event queue or no random bytes.
     pub fn bind(
         config: &Config,
         store: Arc<dyn Store>,
@@ -115,8 +118,9 @@ impl Server {
         for listener in &listeners {
             addresses.push((listener.role, listener.socket.local_addr()?));
         }
-        let site = Site::new(config.bind, client_port, auth_port);
-        let routes = Arc::new(Routes::new(config, site, store, Arc::clone(&system)));
+        let site = Site::new(config.bind, client_port, auth_port, config.issuer.clone());
+        let routes = Routes::new(config, site, store, Arc::clone(&system)).map_err(StartError::Randomness)?;
+        let routes = Arc::new(routes);
         let control = Arc::<Control>::default();
         let mut workers = Vec::new();
         for _ in 0..config.workers {

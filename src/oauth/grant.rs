@@ -1,306 +1,434 @@
-//! The grant, and what the three requests of the flow do to it.
+//! The grant: what a resource owner allowed one client, in one record, and what each request does to it.
+//!
+//! Each function here is one of the operations of the protocol on one record: pure, told the time, with every
+//! way it can come out in its result. [`Transition`](super::Transition) is how they are asked for.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::secret::{Digest, GrantId};
+use super::authorize::Binding;
+use super::pkce::Verified;
+use super::scope::Scope;
+use super::secret::{Digest, Family, RefreshDigest, Salt};
+use super::timestamp::Timestamp;
+use super::transition::{Change, Description, Mismatch, Outcome, Redemption, Rotation, TokenKind};
 
-/// A moment, in milliseconds since 1970 began; it means the same in another process and on another machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timestamp(u64);
-
-impl Timestamp {
-    /// The moment that a clock showed; one before 1970 counts as 1970.
-    pub fn from_system_time(time: SystemTime) -> Timestamp {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(milliseconds(since))
-    }
-
-    /// The moment `later` after this one, or the last there is.
-    pub fn after(self, later: Duration) -> Timestamp {
-        Timestamp(self.0.saturating_add(milliseconds(later)))
-    }
-}
-
-/// Whole milliseconds, without the 128 bits that std's own count of them takes.
-fn milliseconds(time: Duration) -> u64 {
-    time.as_secs().saturating_mul(1000).saturating_add(u64::from(time.subsec_millis()))
-}
+/// How many access tokens of one grant are good at a time; the oldest makes room for one more.
+pub const ACCESS_TOKENS_MAX: usize = 16;
 
 /// What a resource owner allowed a client, and how far the client has come in using it.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// Kept when the code is spent, so that its second use is known for what it is.
-    code: Digest,
+    client: Arc<str>,
+    /// Who allowed it; `None` where a client acts for itself (RFC 6749, 4.4).
+    subject: Option<Arc<str>>,
+    /// The most that any of its tokens is good for.
+    scope: Scope,
     phase: Phase,
+    /// The record outlives its use until then: the form that made it works once.
+    kept_until: Timestamp,
 }
 
 #[derive(Clone, Debug)]
 enum Phase {
     /// The code has been handed out.
-    Issued { code_expires: Timestamp },
-    /// The code has bought this token.
-    Redeemed { token: Digest, token_expires: Timestamp },
+    Issued { code: Box<Code>, code_expires: Timestamp },
+    /// There are tokens.
+    Live(Box<Live>),
+    /// It was refused, its code was burnt, or it was revoked. Nothing brings it back.
+    Over,
+}
+
+#[derive(Clone, Debug)]
+struct Code {
+    digest: Digest,
+    binding: Binding,
+}
+
+#[derive(Clone, Debug)]
+struct Live {
+    /// Kept when the code is spent, so that its second use is known for what it is.
+    code: Option<Box<Code>>,
+    refresh: Option<Refresh>,
+    tokens: Vec<AccessToken>,
+}
+
+#[derive(Clone, Debug)]
+struct AccessToken {
+    digest: Digest,
+    scope: Scope,
+    issued: Timestamp,
+    expires: Timestamp,
+}
+
+/// The one refresh token of a grant that is good, and what is needed to know the others.
+#[derive(Clone, Debug)]
+struct Refresh {
+    current: Digest,
+    issued: Timestamp,
+    /// Unless it is used by then.
+    idle_until: Timestamp,
+    /// Used or not.
+    expires: Timestamp,
+    family: Family,
+    previous: Option<Box<Previous>>,
+}
+
+/// The refresh token before the current one, and what it was exchanged for.
+#[derive(Clone, Debug)]
+struct Previous {
+    digest: Digest,
+    rotated: Timestamp,
+    salt: Salt,
+    token: Digest,
+}
+
+/// Proof that whoever presents a code has what the code is bound to. Only [`Code::prove`] makes one, and no
+/// token is made of a code without it.
+struct CodeProven(());
+
+impl Code {
+    /// Redirect URI and verifier (RFC 6749, 4.1.3; RFC 7636, 4.6).
+    fn prove(&self, redirect_uri: Option<&str>, verified: Option<&Verified>) -> Result<CodeProven, Mismatch> {
+        let binding = &self.binding;
+        match (redirect_uri, &binding.challenge) {
+            (Some(uri), _) if *uri != *binding.redirect_uri => return Err(Mismatch::RedirectUri),
+            // OAuth 2.1 (10.2) lets it be left out: the verifier binds the code, and better.
+            (None, None) if binding.names_redirect => return Err(Mismatch::RedirectUriMissing),
+            _ => {}
+        }
+        match (&binding.challenge, verified) {
+            (None, None) => Ok(CodeProven(())),
+            // A verifier for a code without a challenge: somebody took the challenge out (RFC 9700, 2.1.1).
+            (None, Some(_)) => Err(Mismatch::VerifierUnasked),
+            (Some(_), None) => Err(Mismatch::VerifierMissing),
+            (Some(challenge), Some(verified)) if challenge.matches(verified) => Ok(CodeProven(())),
+            (Some(_), Some(_)) => Err(Mismatch::Verifier),
+        }
+    }
+}
+
+/// What a presented refresh token is to a grant.
+enum Standing {
+    Current,
+    Previous,
+    Older,
+    Foreign,
+}
+
+impl Refresh {
+    fn standing(&self, presented: &RefreshDigest) -> Standing {
+        if !presented.is_of(&self.family) {
+            return Standing::Foreign;
+        }
+        match &self.previous {
+            _ if self.current.matches(presented.digest()) => Standing::Current,
+            Some(previous) if previous.digest.matches(presented.digest()) => Standing::Previous,
+            _ => Standing::Older,
+        }
+    }
+
+    fn ends(&self) -> Timestamp {
+        self.idle_until.min(self.expires)
+    }
+}
+
+impl Live {
+    /// Adds a token, and lets go of those that are no longer good or too many.
+    fn add(&mut self, token: AccessToken, now: Timestamp) {
+        self.tokens.retain(|old| old.expires > now);
+        if self.tokens.len() == ACCESS_TOKENS_MAX {
+            self.tokens.remove(0);
+        }
+        self.tokens.push(token);
+    }
+
+    fn find(&self, presented: &Digest, now: Timestamp) -> Option<&AccessToken> {
+        self.tokens.iter().find(|token| token.digest.matches(presented)).filter(|token| token.expires > now)
+    }
+
+    fn ends(&self) -> Option<Timestamp> {
+        let tokens = self.tokens.iter().map(|token| token.expires);
+        tokens.chain(self.refresh.as_ref().map(Refresh::ends)).max()
+    }
 }
 
 impl Grant {
+    /// A grant whose code, with this digest, has been handed out.
+    pub(super) fn issued(
+        client: Arc<str>,
+        subject: Arc<str>,
+        scope: Scope,
+        (digest, binding): (Digest, Binding),
+        code_expires: Timestamp,
+        kept_until: Timestamp,
+    ) -> Grant {
+        let phase = Phase::Issued { code: Box::new(Code { digest, binding }), code_expires };
+        Grant { client, subject: Some(subject), scope, phase, kept_until }
+    }
+
+    /// A grant that its resource owner refused: all there is of it is that it cannot be made any more.
+    pub(super) fn refused(client: Arc<str>, kept_until: Timestamp) -> Grant {
+        Grant { client, subject: None, scope: Scope::default(), phase: Phase::Over, kept_until }
+    }
+
+    /// What a client gets on its own behalf (RFC 6749, 4.4): a token, and nothing else.
+    pub(super) fn of_client(
+        client: Arc<str>,
+        scope: Scope,
+        token: Digest,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> Grant {
+        let token = AccessToken { digest: token, scope: scope.clone(), issued: now, expires };
+        let live = Live { code: None, refresh: None, tokens: vec![token] };
+        Grant { client, subject: None, scope, phase: Phase::Live(Box::new(live)), kept_until: now }
+    }
+
     /// From when on the grant is good for nothing and may be forgotten.
     pub fn expires(&self) -> Timestamp {
-        match self.phase {
-            Phase::Issued { code_expires } => code_expires,
-            Phase::Redeemed { token_expires, .. } => token_expires,
+        let ends = match &self.phase {
+            Phase::Issued { code_expires, .. } => Some(*code_expires),
+            Phase::Live(live) => live.ends(),
+            Phase::Over => None,
+        };
+        ends.map_or(self.kept_until, |ends| ends.max(self.kept_until))
+    }
+
+    /// The end of the grant and of every token there is of it.
+    fn end(&self, now: Timestamp) -> Change {
+        match self.kept_until > now {
+            true => Change::Put(Grant { phase: Phase::Over, ..self.clone() }),
+            false => Change::Forget,
         }
     }
 }
 
-/// One request's effect on one grant. Plain data: a store may queue it, batch it, and try it again.
-#[derive(Clone, Debug)]
-pub enum Transition {
-    /// The resource owner said yes: a new grant, with this code.
-    Grant {
-        /// The new grant's name.
-        grant: GrantId,
-        /// The code's digest.
-        code: Digest,
-        /// How long the code is good.
-        code_lifetime: Duration,
-    },
-    /// A client wants this token for this code.
-    Redeem {
-        /// The grant that the code names.
-        grant: GrantId,
-        /// The presented code's digest.
-        code: Digest,
-        /// The digest of the token to be handed out if the code is good.
-        token: Digest,
-        /// How long the token is good.
-        token_lifetime: Duration,
-    },
-    /// A client shows this token.
-    Check {
-        /// The grant that the token names.
-        grant: GrantId,
-        /// The presented token's digest.
-        token: Digest,
-    },
-}
-
-/// What a transition came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The grant stands, and its code may be handed out.
-    Granted,
-    /// There is a grant of that name already; with sound random numbers this never happens.
-    Taken,
-    /// The code was good and is spent; the token may be handed out.
-    Redeemed,
-    /// The code was spent before. The grant is revoked, and the token it bought with it (RFC 6749, 4.1.2).
-    Replayed,
-    /// The code was good once; its time is over.
-    Expired,
-    /// There is no such code.
-    Unknown,
-    /// The token is good.
-    Active,
-    /// It is not, whatever the reason.
-    Inactive,
-}
-
-/// What a store is to do with the record.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// Leave it as it is, or absent.
-    Keep,
-    /// Put this in its place.
-    Put(Grant),
-    /// Remove it.
-    Forget,
-}
-
-impl Transition {
-    /// The name of the one record that the transition concerns.
-    pub fn grant(&self) -> GrantId {
-        match self {
-            Transition::Grant { grant, .. }
-            | Transition::Redeem { grant, .. }
-            | Transition::Check { grant, .. } => *grant,
-        }
-    }
-
-    /// What becomes of `record`, the grant of that name if there is one, at the moment `now`; and what to
-    /// tell whoever asked. A store applies this atomically: no other transition of the same grant comes
-    /// between reading the record and changing it.
-    pub fn apply(&self, record: Option<&Grant>, now: Timestamp) -> (Change, Outcome) {
-        // A record that has expired is as good as none, but an expired code is told apart from no code.
-        match self {
-            Transition::Grant { code, code_lifetime, .. } => match record {
-                Some(_) => (Change::Keep, Outcome::Taken),
-                None => {
-                    let phase = Phase::Issued { code_expires: now.after(*code_lifetime) };
-                    (Change::Put(Grant { code: *code, phase }), Outcome::Granted)
-                }
-            },
-            Transition::Redeem { code, token, token_lifetime, .. } => {
-                redeem(record, code, token, now, now.after(*token_lifetime))
-            }
-            Transition::Check { token, .. } => (Change::Keep, check(record, token, now)),
-        }
-    }
-}
-
-fn redeem(
-    record: Option<&Grant>,
-    code: &Digest,
-    token: &Digest,
-    now: Timestamp,
-    token_expires: Timestamp,
-) -> (Change, Outcome) {
+/// A code for tokens (RFC 6749, 4.1.3).
+pub(super) fn redeem(record: Option<&Grant>, asked: &Redemption, now: Timestamp) -> (Change, Outcome) {
+    let code = record.and_then(|grant| match &grant.phase {
+        Phase::Issued { code, .. } => Some(code),
+        Phase::Live(live) => live.code.as_ref(),
+        Phase::Over => None,
+    });
     // Whoever knows a grant's name without its code may change nothing, least of all revoke it.
-    let Some(grant) = record.filter(|grant| grant.code.matches(code)) else {
+    let (Some(grant), Some(code)) = (record, code.filter(|code| code.digest.matches(&asked.code))) else {
         return (Change::Keep, Outcome::Unknown);
     };
-    match grant.phase {
-        _ if now >= grant.expires() => (Change::Forget, Outcome::Expired),
-        Phase::Issued { .. } => {
-            let phase = Phase::Redeemed { token: *token, token_expires };
-            (Change::Put(Grant { code: grant.code, phase }), Outcome::Redeemed)
+    if grant.client != asked.client {
+        return (Change::Keep, Outcome::OtherClient);
+    }
+    let proven = code.prove(asked.redirect_uri.as_deref(), asked.verified.as_ref());
+    match (&grant.phase, proven) {
+        (Phase::Issued { code_expires, .. }, _) if now >= *code_expires => (grant.end(now), Outcome::Expired),
+        (Phase::Issued { .. }, Ok(proven)) => {
+            let phase = Phase::Live(Box::new(first_tokens(proven, grant, code, asked, now)));
+            (Change::Put(Grant { phase, ..grant.clone() }), Outcome::Redeemed { scope: grant.scope.clone() })
         }
-        Phase::Redeemed { .. } => (Change::Forget, Outcome::Replayed),
+        // One guess, and no more.
+        (Phase::Issued { .. }, Err(mismatch)) => (grant.end(now), Outcome::Burnt(mismatch)),
+        // It was used before: by a thief, or by the client from whom it was stolen (RFC 6749, 4.1.2).
+        (_, Ok(_)) if now < grant.expires() => (grant.end(now), Outcome::Replayed),
+        (_, Ok(_)) => (Change::Forget, Outcome::Expired),
+        // Somebody has the code and nothing else. To end the grant for that would help them (OAuth 2.1, 7.5.2).
+        (_, Err(mismatch)) => (Change::Keep, Outcome::Mismatch(mismatch)),
     }
 }
 
-fn check(record: Option<&Grant>, presented: &Digest, now: Timestamp) -> Outcome {
-    match record.map(|grant| &grant.phase) {
-        Some(Phase::Redeemed { token, token_expires }) if token.matches(presented) && now < *token_expires => {
-            Outcome::Active
+fn first_tokens(_: CodeProven, grant: &Grant, code: &Code, asked: &Redemption, now: Timestamp) -> Live {
+    let expires = now.after(asked.lifetimes.access_token);
+    let token = AccessToken { digest: asked.token, scope: grant.scope.clone(), issued: now, expires };
+    let refresh = asked.refresh.map(|(current, family)| Refresh {
+        current,
+        issued: now,
+        idle_until: now.after(asked.lifetimes.refresh_idle),
+        expires: now.after(asked.lifetimes.refresh),
+        family,
+        previous: None,
+    });
+    Live { code: Some(Box::new(code.clone())), refresh, tokens: vec![token] }
+}
+
+/// A refresh token for its successor and a new access token (RFC 6749, 6; RFC 9700, 4.14).
+pub(super) fn rotate(record: Option<&Grant>, asked: &Rotation, now: Timestamp) -> (Change, Outcome) {
+    let Some((grant, live, refresh)) = with_refresh(record) else { return (Change::Keep, Outcome::Unknown) };
+    let standing = refresh.standing(&asked.presented);
+    if matches!(standing, Standing::Foreign) {
+        return (Change::Keep, Outcome::Unknown);
+    }
+    if grant.client != asked.client {
+        return (Change::Keep, Outcome::OtherClient);
+    }
+    if now >= refresh.ends() {
+        return (Change::Keep, Outcome::Expired);
+    }
+    let previous = refresh.previous.as_deref().filter(|_| matches!(standing, Standing::Previous));
+    let previous = previous.filter(|previous| now < previous.rotated.after(asked.lifetimes.refresh_grace));
+    if previous.is_none() && !matches!(standing, Standing::Current) {
+        return (grant.end(now), Outcome::Reused);
+    }
+    let scope = asked.scope.as_ref().unwrap_or(&grant.scope);
+    if let Some(name) = scope.first_beyond(&grant.scope) {
+        return (Change::Keep, Outcome::TooWide { name: name.into() });
+    }
+    match previous {
+        Some(previous) => repeat(grant, live, (refresh, previous), asked, scope, now),
+        None => succeed(grant, live, refresh, asked, scope, now),
+    }
+}
+
+fn with_refresh(record: Option<&Grant>) -> Option<(&Grant, &Live, &Refresh)> {
+    let grant = record?;
+    let Phase::Live(live) = &grant.phase else { return None };
+    live.refresh.as_ref().map(|refresh| (grant, &**live, refresh))
+}
+
+/// The current refresh token: its successor takes its place.
+fn succeed(
+    grant: &Grant,
+    live: &Live,
+    refresh: &Refresh,
+    asked: &Rotation,
+    scope: &Scope,
+    now: Timestamp,
+) -> (Change, Outcome) {
+    let previous = Previous { digest: refresh.current, rotated: now, salt: asked.salt, token: asked.token };
+    let refresh = Refresh {
+        current: asked.successor,
+        issued: now,
+        idle_until: now.after(asked.lifetimes.refresh_idle),
+        previous: Some(Box::new(previous)),
+        ..refresh.clone()
+    };
+    let family = refresh.family;
+    let live = Live { refresh: Some(refresh), ..live.clone() };
+    let change = add_token(grant, live, asked, scope, now);
+    (change, Outcome::Rotated { family, scope: scope.clone() })
+}
+
+/// The one before it, again: the answer may have been lost on its way, so it is given once more. No second
+/// refresh token comes of it, however often.
+fn repeat(
+    grant: &Grant,
+    live: &Live,
+    (refresh, previous): (&Refresh, &Previous),
+    asked: &Rotation,
+    scope: &Scope,
+    now: Timestamp,
+) -> (Change, Outcome) {
+    let (family, salt) = (refresh.family, previous.salt);
+    match live.find(&previous.token, now).filter(|token| token.scope == *scope) {
+        Some(token) => {
+            let expires_in = token.expires.since(now);
+            (
+                Change::Keep,
+                Outcome::Repeated { family, salt, scope: scope.clone(), expires_in: Some(expires_in) },
+            )
+        }
+        // The retry asks for another scope, or the token was revoked by itself: it gets a token of its own.
+        None => {
+            let change = add_token(grant, live.clone(), asked, scope, now);
+            (change, Outcome::Repeated { family, salt, scope: scope.clone(), expires_in: None })
+        }
+    }
+}
+
+fn add_token(grant: &Grant, mut live: Live, asked: &Rotation, scope: &Scope, now: Timestamp) -> Change {
+    let expires = now.after(asked.lifetimes.access_token);
+    live.add(AccessToken { digest: asked.token, scope: scope.clone(), issued: now, expires }, now);
+    Change::Put(Grant { phase: Phase::Live(Box::new(live)), ..grant.clone() })
+}
+
+/// Whether an access token is good, and for `needed`, if that is given.
+pub(super) fn check(
+    record: Option<&Grant>,
+    presented: &Digest,
+    needed: Option<&str>,
+    now: Timestamp,
+) -> Outcome {
+    let Some(Phase::Live(live)) = record.map(|grant| &grant.phase) else { return Outcome::Inactive };
+    match live.find(presented, now) {
+        Some(token) if needed.is_none_or(|name| token.scope.contains(name)) => Outcome::Active,
+        Some(_) => Outcome::TooNarrow,
+        None => Outcome::Inactive,
+    }
+}
+
+/// What there is to say of a token (RFC 7662, 2.2), to `client`, or to anyone where that is `None`.
+pub(super) fn inspect(
+    record: Option<&Grant>,
+    (access, refresh): (&Digest, &RefreshDigest),
+    client: Option<&str>,
+    now: Timestamp,
+) -> Outcome {
+    let Some(grant) = record.filter(|grant| client.is_none_or(|client| client == &*grant.client)) else {
+        return Outcome::Inactive;
+    };
+    let Phase::Live(live) = &grant.phase else { return Outcome::Inactive };
+    let describe = |kind, scope: &Scope, issued, expires| {
+        let (client, subject) = (Arc::clone(&grant.client), grant.subject.clone());
+        Outcome::Described(Box::new(Description {
+            kind,
+            client,
+            subject,
+            scope: scope.clone(),
+            issued,
+            expires,
+        }))
+    };
+    if let Some(token) = live.find(access, now) {
+        return describe(TokenKind::Access, &token.scope, token.issued, token.expires);
+    }
+    match live.refresh.as_ref().filter(|own| now < own.ends()) {
+        Some(own) if matches!(own.standing(refresh), Standing::Current) => {
+            describe(TokenKind::Refresh, &grant.scope, own.issued, own.ends())
         }
         _ => Outcome::Inactive,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::secret::{CREDENTIAL_BYTES, Credential};
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-    const START: Timestamp = Timestamp(1_000_000);
-
-    fn credential(byte: u8) -> Credential {
-        Credential::of_new_grant([byte; CREDENTIAL_BYTES])
-    }
-
-    /// One record and the transitions of the flow on it.
-    struct Flow {
-        record: Option<Grant>,
-        now: Timestamp,
-    }
-
-    impl Flow {
-        fn new() -> Flow {
-            Flow { record: None, now: START }
-        }
-
-        fn apply(&mut self, transition: Transition) -> Outcome {
-            let (change, outcome) = transition.apply(self.record.as_ref(), self.now);
-            match change {
-                Change::Keep => {}
-                Change::Put(grant) => self.record = Some(grant),
-                Change::Forget => self.record = None,
-            }
-            outcome
-        }
-
-        fn grant(&mut self, code: u8) -> Outcome {
-            let code = credential(code);
-            self.apply(Transition::Grant {
-                grant: code.grant(),
-                code: code.digest(),
-                code_lifetime: 60 * SECOND,
-            })
-        }
-
-        fn redeem(&mut self, code: u8, token: u8) -> Outcome {
-            let (code, token) = (credential(code), credential(token));
-            self.apply(Transition::Redeem {
-                grant: code.grant(),
-                code: code.digest(),
-                token: token.digest(),
-                token_lifetime: 3600 * SECOND,
-            })
-        }
-
-        fn check(&mut self, token: u8) -> Outcome {
-            let token = credential(token);
-            self.apply(Transition::Check { grant: token.grant(), token: token.digest() })
-        }
-
-        fn wait(&mut self, time: Duration) {
-            self.now = self.now.after(time);
+/// The end of a token, at the wish of `client` (RFC 7009, 2.1): of an access token by itself, of a refresh
+/// token with all that came of its grant.
+pub(super) fn revoke(
+    record: Option<&Grant>,
+    (access, refresh): (&Digest, &RefreshDigest),
+    client: &str,
+    now: Timestamp,
+) -> (Change, Outcome) {
+    let Some((grant, live)) = record.and_then(|grant| match &grant.phase {
+        Phase::Live(live) => Some((grant, live)),
+        _ => None,
+    }) else {
+        return (Change::Keep, Outcome::Unknown);
+    };
+    let is_access = live.tokens.iter().any(|token| token.digest.matches(access));
+    let is_refresh =
+        live.refresh.as_ref().is_some_and(|own| !matches!(own.standing(refresh), Standing::Foreign));
+    match (is_access, is_refresh) {
+        (false, false) => (Change::Keep, Outcome::Unknown),
+        _ if *client != *grant.client => (Change::Keep, Outcome::OtherClient),
+        (_, true) => (grant.end(now), Outcome::Revoked),
+        (true, false) => {
+            let mut live = live.clone();
+            live.tokens.retain(|token| !token.digest.matches(access));
+            let change = match live.tokens.is_empty() && live.refresh.is_none() {
+                true => grant.end(now),
+                false => Change::Put(Grant { phase: Phase::Live(live), ..grant.clone() }),
+            };
+            (change, Outcome::Revoked)
         }
     }
+}
 
-    #[test]
-    fn a_code_buys_one_token_and_the_token_works() {
-        let mut flow = Flow::new();
-        assert_eq!(flow.grant(1), Outcome::Granted);
-        assert_eq!(flow.check(1), Outcome::Inactive, "a code is no token");
-        assert_eq!(flow.redeem(1, 2), Outcome::Redeemed);
-        assert_eq!(flow.check(2), Outcome::Active);
-        assert_eq!(flow.check(2), Outcome::Active);
-        assert_eq!(flow.check(3), Outcome::Inactive, "another token of the same grant");
-    }
-
-    #[test]
-    fn a_replayed_code_revokes_the_token_it_bought() {
-        let mut flow = Flow::new();
-        flow.grant(1);
-        flow.redeem(1, 2);
-        assert_eq!(flow.redeem(1, 3), Outcome::Replayed);
-        assert_eq!(flow.check(2), Outcome::Inactive);
-        assert_eq!(flow.check(3), Outcome::Inactive);
-        assert_eq!(flow.redeem(1, 4), Outcome::Unknown);
-    }
-
-    #[test]
-    fn a_wrong_code_changes_nothing() {
-        let mut flow = Flow::new();
-        flow.grant(1);
-        assert_eq!(flow.redeem(9, 2), Outcome::Unknown);
-        assert_eq!(flow.redeem(1, 2), Outcome::Redeemed, "the right one still works");
-        assert_eq!(flow.redeem(9, 3), Outcome::Unknown);
-        assert_eq!(flow.check(2), Outcome::Active, "and its token is not revoked by a wrong one");
-    }
-
-    #[test]
-    fn a_code_works_until_the_last_millisecond_of_its_minute() {
-        let mut flow = Flow::new();
-        flow.grant(1);
-        flow.wait(60 * SECOND - Duration::from_millis(1));
-        assert_eq!(flow.redeem(1, 2), Outcome::Redeemed);
-
-        let mut flow = Flow::new();
-        flow.grant(1);
-        flow.wait(60 * SECOND);
-        assert_eq!(flow.redeem(1, 2), Outcome::Expired);
-        assert!(flow.record.is_none());
-    }
-
-    #[test]
-    fn a_token_ends_with_its_lifetime() {
-        let mut flow = Flow::new();
-        flow.grant(1);
-        flow.redeem(1, 2);
-        flow.wait(3600 * SECOND - Duration::from_millis(1));
-        assert_eq!(flow.check(2), Outcome::Active);
-        flow.wait(Duration::from_millis(1));
-        assert_eq!(flow.check(2), Outcome::Inactive);
-    }
-
-    #[test]
-    fn a_grant_never_takes_the_place_of_another() {
-        let mut flow = Flow::new();
-        flow.grant(1);
-        assert_eq!(flow.grant(1), Outcome::Taken);
-        assert_eq!(flow.redeem(1, 2), Outcome::Redeemed);
-    }
+/// How long what comes of a grant is good.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenLifetimes {
+    /// An access token.
+    pub access_token: Duration,
+    /// A refresh token that is not used.
+    pub refresh_idle: Duration,
+    /// All refresh tokens of a grant, from the first on.
+    pub refresh: Duration,
+    /// How long after its use a refresh token still gets the same answer.
+    pub refresh_grace: Duration,
 }

@@ -1,4 +1,4 @@
-//! The rules of the flow, as pure functions: no socket, no clock, no dice, no HTTP.
+//! The rules, as pure functions: no socket, no clock, no dice, no HTTP.
 //!
 //! What a resource owner allowed one client is one record, the [`Grant`]. Each credential that is handed out
 //! names its grant and carries a secret of its own, so every request concerns exactly one record, and every
@@ -6,19 +6,36 @@
 //! an [`Outcome`] with a name. A store has nothing to do but apply it atomically.
 //!
 //! ```text
-//!   POST /code              POST /token              GET /secure
-//!   Grant                   Redeem                   Check
-//!     │                       │                        │
-//!     ▼                       ▼                        ▼
-//!   (nothing) ──Granted──▶ issued ──Redeemed──▶ redeemed ──Active──▶ (unchanged)
-//!                             │                    │
-//!                          Expired              Replayed: the code came back, so it was stolen from
-//!                             ▼                    ▼      someone; the token it bought ends with it
-//!                         forgotten            forgotten                      (RFC 6749, 4.1.2)
+//!   the resource owner          the client               the client              whoever has the token
+//!   POST /code                  POST /token              POST /token             GET /secure
+//!   grant                       redeem                   rotate                  check
+//!     │                           │                        │                       │
+//!     ▼                           ▼                        ▼                       ▼
+//!   (nothing) ──Granted───▶ issued ──Redeemed──▶ live ──Rotated──▶ live ──Active──▶ (unchanged)
+//!       │                     │                   │
+//!       │ Refused             │ Expired, Burnt    │ Replayed: the code came back, rightly;
+//!       ▼                     ▼                   ▼ Reused: an old refresh token came back; Revoked
+//!      over                  over                over: nothing of the grant is good any more
 //! ```
+//!
+//! What must be true before something is done is shown by a value that only the check can make: a
+//! [`VerifiedRedirect`](client::VerifiedRedirect) before anyone is redirected, an
+//! [`AuthenticatedClient`](client::AuthenticatedClient) before a code or token is looked at, and, inside the
+//! grant, the proof that a code came with what it is bound to before a token is made of it.
 
+pub mod authorize;
+pub mod client;
 pub mod grant;
+pub mod pkce;
+pub mod question;
+pub mod redirect;
+pub mod scope;
 pub mod secret;
+pub mod timestamp;
+pub mod transition;
 
-pub use grant::{Change, Grant, Outcome, Timestamp, Transition};
+pub use grant::{Grant, TokenLifetimes};
+pub use scope::Scope;
 pub use secret::{Credential, Digest, GrantId};
+pub use timestamp::Timestamp;
+pub use transition::{Change, Outcome, Transition};

@@ -164,7 +164,7 @@ pub struct Credential {
 
 /// What of a rotated refresh token is kept, so that its rotation can be repeated: random, and of no use to
 /// anyone who does not have the token itself.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Salt(pub [u8; 32]);
 
 impl fmt::Debug for Salt {
@@ -174,7 +174,7 @@ impl fmt::Debug for Salt {
 }
 
 /// The key of a grant's refresh tokens' marks. It makes no token that works.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Family(pub [u8; 16]);
 
 impl fmt::Debug for Family {

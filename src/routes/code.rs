@@ -1,44 +1,153 @@
-//! `POST /code`: the resource owner said yes in the dialog; a code is made and sent on with the browser.
+//! `POST /code`: the resource owner has answered in the dialog; a code is made and sent on with the browser.
 //!
 //! Any page in the world can hold a form that posts here, and the browser of whoever opens that page would
 //! send it. So before anything is made, the request must show that this server's own dialog sent it. Browsers
-//! say so themselves, in fields that no page can set: `Sec-Fetch-Site`, and in older ones `Origin`.
+//! say so themselves, in fields that no page can set: `Sec-Fetch-Site`, and in older ones `Origin`. And the
+//! form itself must be the one that this browser was shown: it is sealed, for ten minutes and for one use.
+//!
+//! The article's form has nothing in it. It is heard where there is the demo client, and means that one.
 
-use crate::http::message::{FieldLines, FieldValue, Request, Response, Status};
-use crate::oauth::{Credential, Outcome, Transition};
+use crate::http::form::Form;
+use crate::http::message::{FieldValue, Request, Response, Status};
+use crate::oauth::authorize::{self, Authorization};
+use crate::oauth::client::VerifiedRedirect;
+use crate::oauth::question::{Question, Unopened};
+use crate::oauth::{Credential, GrantId, Outcome, Timestamp, Transition};
 use crate::store::StoreError;
 
 use super::pages::Notice;
-use super::{Continuation, NO_RANDOMNESS, RETRY_AFTER, Reply, Role, Routes, Site, why_unavailable};
+use super::{
+    Continuation, NO_RANDOMNESS, RETRY_AFTER, Reply, Role, Routes, Site, authorization_request, dialog,
+    redirect, session, why_unavailable,
+};
 
-/// Makes a code, unless another site sent the form.
-pub(super) fn issue(routes: &Routes, request: &Request) -> Reply {
-    if let Err(reason) = sent_by_own_dialog(&routes.site, request) {
-        return Reply::Now(refuse(routes, reason));
-    }
-    let Some(random) = routes.random() else {
-        return Reply::Now(unavailable(routes, NO_RANDOMNESS, RETRY_AFTER));
-    };
-    let code = Credential::of_new_grant(random);
-    let transition =
-        Transition::Grant { grant: code.grant(), code: code.digest(), code_lifetime: routes.lifetimes.code };
-    Reply::After(transition, Continuation::Code(code))
+/// What is left to do when the answer is stored.
+pub(super) struct Pending {
+    to: VerifiedRedirect,
+    /// `None` where the resource owner refused.
+    code: Option<Credential>,
+    state: Option<Box<[u8]>>,
+    /// The article's redirect has a code in it, and nothing else.
+    names_issuer: bool,
 }
 
-/// The code in the answer is for one reader: no cache keeps it, no Referer field passes it on.
-const LINES: FieldLines = FieldLines::literal("Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n");
+/// What the resource owner decided.
+#[derive(Clone, Copy, PartialEq)]
+enum Decision {
+    Authorize,
+    Refuse,
+}
 
-/// Sends the browser on to the client app with the code (RFC 6749, 4.1.2).
-pub(super) fn answer(routes: &Routes, code: &Credential, outcome: Result<Outcome, StoreError>) -> Response {
-    if outcome != Ok(Outcome::Granted) {
-        let (reason, retry_after) = why_unavailable(outcome);
-        return unavailable(routes, reason, retry_after);
+/// Why a form is not taken: what the person is told, and the exact reason.
+type Untaken = (Status, Notice, &'static str);
+
+/// Makes a code, unless the form is not this server's own, or says no.
+pub(super) fn issue(routes: &Routes, request: &Request, now: Timestamp) -> Reply {
+    let taken = sent_by_own_dialog(&routes.site, request)
+        .map_err(|reason| (Status::Forbidden, Notice::ForeignForm, reason))
+        .and_then(|()| read(routes, request, now));
+    let (question, decision) = match taken {
+        Ok(taken) => taken,
+        Err((status, notice, reason)) => {
+            return Reply::Now(routes.pages.notice(Role::AuthorizationServer, status, notice).because(reason));
+        }
+    };
+    let query = question.as_ref().map(|question| question.query.as_str()).unwrap_or_default();
+    let form = Form::parse(query.as_bytes());
+    let parameters = authorization_request::read(&form);
+    // It was sound when it was shown, and so it is now: the clients have not changed since.
+    let authorization = match authorize::check(&routes.clients, &parameters) {
+        Ok(authorization) => authorization,
+        Err(error) => return Reply::Now(dialog::refuse(routes, &parameters, error)),
+    };
+    let state = parameters.state.map(Box::from);
+    answer_question(routes, &authorization, question.as_ref(), decision, state)
+}
+
+fn answer_question(
+    routes: &Routes,
+    authorization: &Authorization,
+    question: Option<&Question>,
+    decision: Decision,
+    state: Option<Box<[u8]>>,
+) -> Reply {
+    let (Some(id), Some(secret)) = (routes.random(), routes.random()) else {
+        return Reply::Now(unavailable(routes, NO_RANDOMNESS, RETRY_AFTER));
+    };
+    let grant = question.map_or_else(|| GrantId::new(id), |question| question.grant);
+    let kept_until = question.map(|question| question.expires(routes.lifetimes.form));
+    let to = authorization.redirect().clone();
+    let names_issuer = question.is_some() || decision == Decision::Refuse;
+    match decision {
+        Decision::Authorize => {
+            let code = Credential::of_grant(grant, secret);
+            let subject = routes.resource_owner.clone();
+            let transition =
+                Transition::grant(authorization, subject, &code, routes.lifetimes.code, kept_until);
+            Reply::after(transition, Continuation::Code(Pending { to, code: Some(code), state, names_issuer }))
+        }
+        Decision::Refuse => {
+            let transition = Transition::refuse(authorization, grant, kept_until);
+            Reply::after(transition, Continuation::Code(Pending { to, code: None, state, names_issuer }))
+        }
     }
-    let location = format!("{}?code={}", routes.site.redirect_uri(), code.encode());
-    match FieldValue::new(location) {
-        Ok(location) => Response::new(Status::Found, LINES).with("Location", location),
-        // The redirect URI is made of a name and a port, and a code of base64url.
-        Err(_) => unavailable(routes, "the redirect URI holds a control byte", RETRY_AFTER),
+}
+
+/// Sends the browser on to the client (RFC 6749, 4.1.2).
+pub(super) fn answer(routes: &Routes, pending: &Pending, outcome: Result<Outcome, StoreError>) -> Response {
+    let code = pending.code.as_ref().map(Credential::encode);
+    let result = match (&outcome, &code) {
+        (Ok(Outcome::Granted), Some(code)) => Ok(code.as_str()),
+        (Ok(Outcome::Refused), None) => {
+            Err(("access_denied", "the resource owner did not authorize the client"))
+        }
+        (Ok(Outcome::Taken), _) => {
+            return routes
+                .pages
+                .notice(Role::AuthorizationServer, Status::BadRequest, Notice::UsedForm)
+                .because("the form was answered before");
+        }
+        _ => {
+            let (reason, retry_after) = why_unavailable(&outcome);
+            return unavailable(routes, reason, retry_after);
+        }
+    };
+    let issuer = pending.names_issuer.then(|| routes.site.issuer());
+    redirect::answer(&pending.to, &redirect::Parameters { result, state: pending.state.as_deref(), issuer })
+}
+
+/// The question that the form answers, `None` for the article's, and the answer.
+fn read(routes: &Routes, request: &Request, now: Timestamp) -> Result<(Option<Question>, Decision), Untaken> {
+    let form = Form::parse(request.body());
+    let malformed = |reason| (Status::BadRequest, Notice::MalformedForm, reason);
+    let value = |name| form.value(name).map(|value| value.filter(|value| !value.is_empty()));
+    let (Ok(sealed), Ok(decision)) = (value("request"), value("decision")) else {
+        return Err(malformed("the form has its request or its decision more than once"));
+    };
+    let decision = match decision {
+        Some("authorize") => Decision::Authorize,
+        Some("refuse") => Decision::Refuse,
+        // The article's form has one button, without a name.
+        None if sealed.is_none() => Decision::Authorize,
+        _ => return Err(malformed("the form's decision is neither authorize nor refuse")),
+    };
+    let Some(sealed) = sealed else {
+        return match routes.clients.demo() {
+            Some(_) => Ok((None, decision)),
+            None => Err(malformed("the form has no request, and there is no demo client that it could mean")),
+        };
+    };
+    let Some(session) = session::of_request(request, routes.site.is_https()) else {
+        return Err((Status::Forbidden, Notice::NoSession, "the browser sent no session cookie with the form"));
+    };
+    match Question::open(sealed, &routes.sealing_key, session, now, routes.lifetimes.form) {
+        Ok(question) => Ok((Some(question), decision)),
+        Err(Unopened::Forged) => Err((
+            Status::Forbidden,
+            Notice::ForeignForm,
+            "the form was not made here for this browser, or was changed",
+        )),
+        Err(Unopened::Stale) => Err((Status::BadRequest, Notice::StaleForm, "the form was shown too long ago")),
     }
 }
 
@@ -59,10 +168,6 @@ fn sent_by_own_dialog(site: &Site, request: &Request) -> Result<(), &'static str
         (None, Some(_)) => Err("Origin says that another site sent the form"),
         (None, None) => Ok(()),
     }
-}
-
-fn refuse(routes: &Routes, reason: &'static str) -> Response {
-    routes.pages.notice(Role::AuthorizationServer, Status::Forbidden, Notice::ForeignForm).because(reason)
 }
 
 fn unavailable(routes: &Routes, reason: &'static str, retry_after: FieldValue) -> Response {

@@ -14,20 +14,21 @@ pub(super) struct Policy {
     preflight: FieldLines,
 }
 
-/// `/token` takes a POST whose content type is JSON, which no form can send.
-pub(super) static TOKEN: Policy = Policy {
+/// `/token` and `/revoke` take a POST, whose content type may be JSON, and which may show a client's secret.
+/// Authorization is named because `*` would not cover it (Fetch standard, 3.3.3).
+pub(super) static POST: Policy = Policy {
     preflight: FieldLines::literal(
         "Access-Control-Allow-Methods: POST\r\n\
-         Access-Control-Allow-Headers: content-type\r\n\
+         Access-Control-Allow-Headers: authorization, content-type\r\n\
          Access-Control-Max-Age: 7200\r\n",
     ),
 };
 
-/// `/secure` takes a GET that shows its token.
-pub(super) static SECURE: Policy = Policy {
+/// `/secure` takes a GET that shows its token, and the metadata one that shows nothing.
+pub(super) static GET: Policy = Policy {
     preflight: FieldLines::literal(
         "Access-Control-Allow-Methods: GET, HEAD\r\n\
-         Access-Control-Allow-Headers: authorization\r\n\
+         Access-Control-Allow-Headers: authorization, content-type\r\n\
          Access-Control-Max-Age: 7200\r\n",
     ),
 };

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::http::message::{Body, FieldLines, Response, Status};
+use crate::http::message::{Body, FieldLines, FieldValue, Response, Status};
 
 /// The error name of RFC 6749 (5.2) and RFC 6750 (3.1) for a request that is not put right.
 pub(super) const INVALID_REQUEST: &str = "invalid_request";
@@ -39,18 +39,78 @@ pub(super) fn answer(status: Status, text: impl Into<Cow<'static, str>>) -> Resp
     Response::new(status, LINES).with_body(Body::Own(bytes))
 }
 
+/// Why a request is refused, in the words of the standards.
+pub(super) struct Refusal {
+    /// The status of the answer.
+    pub(super) status: Status,
+    /// The name of the error (RFC 6749, 5.2).
+    pub(super) error: &'static str,
+    /// The exact reason, for the log.
+    pub(super) reason: Cow<'static, str>,
+    /// What the client is told of it; `None` for the reason itself.
+    pub(super) description: Option<&'static str>,
+    /// The article's `message`; `None` for the description.
+    pub(super) message: Option<&'static str>,
+    /// What would do, in the answer's `WWW-Authenticate`.
+    pub(super) challenge: Option<FieldValue>,
+}
+
+impl Refusal {
+    /// A refusal with 400 that tells its reason, which is nobody's secret.
+    pub(super) fn new(error: &'static str, reason: impl Into<Cow<'static, str>>) -> Refusal {
+        let (status, reason) = (Status::BadRequest, reason.into());
+        Refusal { status, error, reason, description: None, message: None, challenge: None }
+    }
+
+    /// A request that is not put right (RFC 6749, 5.2).
+    pub(super) fn invalid_request(reason: impl Into<Cow<'static, str>>) -> Refusal {
+        Refusal::new(INVALID_REQUEST, reason)
+    }
+
+    /// The answer to the client.
+    pub(super) fn into_answer(self) -> Response {
+        let description = self.description.unwrap_or(&self.reason);
+        let answer = error(self.status, self.message.unwrap_or(description), self.error, description);
+        let answer = match self.challenge {
+            Some(challenge) => answer.with("WWW-Authenticate", challenge),
+            None => answer,
+        };
+        let answer = match self.status {
+            Status::ServiceUnavailable => answer.with("Retry-After", super::RETRY_AFTER),
+            _ => answer,
+        };
+        answer.because(self.reason)
+    }
+}
+
+/// `text` as an `error_description` may have it: printable ASCII without `"` and `\` (RFC 6749, 5.2).
+pub(super) fn describe(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let plain = |character: char| match character {
+        '"' => '\'',
+        character if character.is_ascii() && is_plain(character as u8) => character,
+        _ => '?',
+    };
+    Cow::Owned(text.chars().map(plain).collect())
+}
+
 /// An error with the article's `message`, and with `error` and `error_description` as the standards name them.
 pub(super) fn error(status: Status, message: &str, error: &str, description: &str) -> Response {
-    let mut text = Vec::with_capacity(256);
-    let members =
-        [("{\"error\":", error), (",\"error_description\":", description), (",\"message\":", message)];
-    for (name, value) in members {
-        text.extend_from_slice(name.as_bytes());
-        // A string always has a form in JSON, and a Vec always takes it.
-        let _ = serde_json::to_writer(&mut text, value);
-    }
-    text.push(b'}');
-    Response::new(status, LINES).with_body(Body::Own(text.into()))
+    // In plain text there is nothing that JSON would escape.
+    let (message, description) = (describe(message), describe(description));
+    let parts = [
+        r#"{"error":""#,
+        error,
+        r#"","error_description":""#,
+        &description,
+        r#"","message":""#,
+        &message,
+        r#""}"#,
+    ];
+    Response::new(status, LINES).with_body(Body::Own(parts.concat().into_bytes().into()))
 }
 
 #[cfg(test)]
@@ -62,5 +122,13 @@ mod tests {
         let text = error_text!("Message", "error_name", "what was wrong; try again");
         let made = error(Status::BadRequest, "Message", "error_name", "what was wrong; try again");
         assert_eq!(text.as_bytes(), made.body());
+    }
+
+    #[test]
+    fn a_description_is_printable_ascii_without_quotation_marks_and_backslashes() {
+        let check = |text: &str, expected: &str| assert_eq!(describe(text), expected);
+        check("plain text, it's ~fine~", "plain text, it's ~fine~");
+        check("a \"b\" \\ c", "a 'b' ? c");
+        check("a\r\n\u{0}\u{7f}\u{e9}", "a?????");
     }
 }

@@ -10,23 +10,38 @@ use std::sync::Arc;
 use crate::config::{Config, Lifetimes};
 use crate::http::Refusal;
 use crate::http::message::{FieldLines, FieldValue, Method, Request, Response, Status};
-use crate::oauth::secret::CREDENTIAL_BYTES;
-use crate::oauth::{Credential, Outcome, Timestamp, Transition};
+use crate::oauth::client::{Client, Clients, GrantTypes};
+use crate::oauth::question::SealingKey;
+use crate::oauth::redirect::RedirectUri;
+use crate::oauth::{Outcome, Scope, Timestamp, Transition};
 use crate::store::{Store, StoreError};
 use crate::system::System;
 
+mod authorization_request;
+mod client_authentication;
 mod code;
 mod cors;
+mod dialog;
+mod introspect;
 mod json;
+mod metadata;
 mod pages;
+mod parameters;
+mod question_page;
+mod redirect;
+mod revoke;
 mod secure;
+mod session;
 mod site;
+mod template;
 mod token;
 
 pub use pages::{PageMissing, check_folder};
 pub use site::Site;
 
 use pages::{File, Notice, Pages};
+use question_page::Dialog;
+use secure::SecureScope;
 
 /// Which of the two servers a connection came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +67,13 @@ struct Route {
 #[derive(Clone, Copy)]
 enum Endpoint {
     Page(File),
+    Dialog,
     Code,
     Token,
     Secure,
+    Revoke,
+    Introspect,
+    Metadata,
 }
 
 /// Every path of both servers.
@@ -68,34 +87,35 @@ const TABLE: &[Route] = &[
     page(Role::ClientApp, "/icon.svg", File::Icon),
     page(Role::AuthorizationServer, "/", File::Welcome),
     page(Role::AuthorizationServer, "/index.html", File::Welcome),
-    page(Role::AuthorizationServer, "/oauth-dialog.html", File::Dialog),
     page(Role::AuthorizationServer, "/style.css", File::Style),
     page(Role::AuthorizationServer, "/icon.svg", File::Icon),
-    Route {
-        role: Role::AuthorizationServer,
-        path: "/code",
-        methods: &[Method::Post],
-        allow: "POST",
-        cors: None,
-        endpoint: Endpoint::Code,
-    },
-    Route {
-        role: Role::AuthorizationServer,
-        path: "/token",
-        methods: &[Method::Post, Method::Options],
-        allow: "POST, OPTIONS",
-        cors: Some(&cors::TOKEN),
-        endpoint: Endpoint::Token,
-    },
-    Route {
-        role: Role::AuthorizationServer,
-        path: "/secure",
-        methods: &[Method::Get, Method::Head, Method::Options],
-        allow: "GET, HEAD, OPTIONS",
-        cors: Some(&cors::SECURE),
-        endpoint: Endpoint::Secure,
-    },
+    get("/oauth-dialog.html", None, Endpoint::Dialog),
+    get("/authorize", None, Endpoint::Dialog),
+    post("/code", None, Endpoint::Code),
+    post("/token", Some(&cors::POST), Endpoint::Token),
+    get("/secure", Some(&cors::GET), Endpoint::Secure),
+    post("/revoke", Some(&cors::POST), Endpoint::Revoke),
+    post("/introspect", None, Endpoint::Introspect),
+    get(metadata::PATH, Some(&cors::GET), Endpoint::Metadata),
 ];
+
+/// An endpoint of the authorization server to GET from.
+const fn get(path: &'static str, cors: Option<&'static cors::Policy>, endpoint: Endpoint) -> Route {
+    let (methods, allow): (&[Method], _) = match cors {
+        Some(_) => (&[Method::Get, Method::Head, Method::Options], "GET, HEAD, OPTIONS"),
+        None => (&[Method::Get, Method::Head], "GET, HEAD"),
+    };
+    Route { role: Role::AuthorizationServer, path, methods, allow, cors, endpoint }
+}
+
+/// An endpoint of the authorization server to POST to.
+const fn post(path: &'static str, cors: Option<&'static cors::Policy>, endpoint: Endpoint) -> Route {
+    let (methods, allow): (&[Method], _) = match cors {
+        Some(_) => (&[Method::Post, Method::Options], "POST, OPTIONS"),
+        None => (&[Method::Post], "POST"),
+    };
+    Route { role: Role::AuthorizationServer, path, methods, allow, cors, endpoint }
+}
 
 const fn page(role: Role, path: &'static str, file: File) -> Route {
     let methods = &[Method::Get, Method::Head];
@@ -107,20 +127,36 @@ enum Reply {
     /// The answer.
     Now(Response),
     /// The answer depends on what this transition comes to.
-    After(Transition, Continuation),
+    After(Transition, Box<Continuation>),
+}
+
+impl Reply {
+    fn after(transition: Transition, continuation: Continuation) -> Reply {
+        Reply::After(transition, Box::new(continuation))
+    }
 }
 
 /// What is left to say once the store has answered.
 enum Continuation {
-    Code(Credential),
-    Token(Credential),
+    Code(code::Pending),
+    Token(token::Pending),
     Secure(secure::Scheme),
+    Revoke,
+    Introspect,
 }
 
 /// The endpoints of both servers, and what they need.
 pub struct Routes {
     site: Site,
     pages: Pages,
+    clients: Clients,
+    /// Each scope's name, and its sentence.
+    scopes: Vec<(Arc<str>, String)>,
+    secure_scope: Option<SecureScope>,
+    resource_owner: Arc<str>,
+    explains_errors: bool,
+    metadata: Arc<[u8]>,
+    sealing_key: SealingKey,
     lifetimes: Lifetimes,
     store: Arc<dyn Store>,
     system: Arc<dyn System>,
@@ -128,9 +164,42 @@ pub struct Routes {
 
 impl Routes {
     /// The endpoints of `site`, keeping grants in `store` and taking secrets from `system`.
-    pub fn new(config: &Config, site: Site, store: Arc<dyn Store>, system: Arc<dyn System>) -> Routes {
-        let pages = Pages::new(&site, config.www.clone(), config.limits.page_bytes_max);
-        Routes { site, pages, lifetimes: config.lifetimes.clone(), store, system }
+    ///
+    /// # Errors
+    /// When `system` gives no random bytes for the key of the dialog's forms.
+    pub fn new(
+        config: &Config,
+        site: Site,
+        store: Arc<dyn Store>,
+        system: Arc<dyn System>,
+    ) -> std::io::Result<Routes> {
+        let mut key = [0; 32];
+        system.fill(&mut key)?;
+        let scopes = config.scopes.clone();
+        let clients = clients(config, &site);
+        let sentences: Vec<(&str, &str)> =
+            scopes.iter().map(|(name, sentence)| (&**name, sentence.as_str())).collect();
+        let article = clients.demo().map(|demo| Dialog {
+            client: &demo.name,
+            redirect_uri: demo.redirect_uris.first().map_or("", RedirectUri::as_str),
+            scopes: &sentences,
+            request: "",
+        });
+        let pages = Pages::new(&site, article.as_ref(), config.www.clone(), config.limits.page_bytes_max);
+        Ok(Routes {
+            metadata: metadata::document(&site, scopes.iter().map(|(name, _)| &**name)),
+            site,
+            pages,
+            clients,
+            scopes,
+            secure_scope: config.secure_scope.as_ref().map(SecureScope::new),
+            resource_owner: Arc::clone(&config.resource_owner),
+            explains_errors: config.explains_errors,
+            sealing_key: SealingKey::new(key),
+            lifetimes: config.lifetimes.clone(),
+            store,
+            system,
+        })
     }
 
     /// What both servers know about themselves.
@@ -140,20 +209,20 @@ impl Routes {
 
     /// Answers a request that came to `role` at the moment `now`.
     pub fn answer(&self, role: Role, request: &Request, now: Timestamp) -> Response {
-        let Some(route) = find(role, request.path_bytes()) else {
+        let Some(route) = self.find(role, request.path_bytes()) else {
             return self.answer_outside_the_table(role, request);
         };
-        let response = match self.dispatch(route, request) {
+        let response = match self.dispatch(route, request, now) {
             Reply::Now(response) => response,
             Reply::After(transition, continuation) => {
                 let outcome = self.store.apply(&transition, now);
-                self.finish(continuation, outcome)
+                self.finish(*continuation, outcome)
             }
         };
         cors::allow(response, route.cors)
     }
 
-    fn dispatch(&self, route: &Route, request: &Request) -> Reply {
+    fn dispatch(&self, route: &Route, request: &Request, now: Timestamp) -> Reply {
         let method = request.method();
         if !route.methods.contains(&method) {
             return Reply::Now(self.refuse_method(route));
@@ -161,17 +230,23 @@ impl Routes {
         match (route.endpoint, route.cors) {
             (_, Some(policy)) if method == Method::Options => Reply::Now(cors::preflight(policy, route.allow)),
             (Endpoint::Page(file), _) => Reply::Now(self.pages.serve(file, request)),
-            (Endpoint::Code, _) => code::issue(self, request),
-            (Endpoint::Token, _) => token::redeem(self, request),
-            (Endpoint::Secure, _) => secure::check(request),
+            (Endpoint::Dialog, _) => Reply::Now(dialog::show(self, request, now)),
+            (Endpoint::Code, _) => code::issue(self, request, now),
+            (Endpoint::Token, _) => token::exchange(self, request),
+            (Endpoint::Secure, _) => secure::check(self, request),
+            (Endpoint::Revoke, _) => revoke::revoke(self, request),
+            (Endpoint::Introspect, _) => introspect::inspect(self, request),
+            (Endpoint::Metadata, _) => Reply::Now(metadata::answer(&self.metadata)),
         }
     }
 
     fn finish(&self, continuation: Continuation, outcome: Result<Outcome, StoreError>) -> Response {
         match continuation {
-            Continuation::Code(code) => code::answer(self, &code, outcome),
-            Continuation::Token(token) => token::answer(self, &token, outcome),
-            Continuation::Secure(scheme) => secure::answer(scheme, outcome),
+            Continuation::Code(pending) => code::answer(self, &pending, outcome),
+            Continuation::Token(pending) => token::answer(self, pending, outcome),
+            Continuation::Secure(scheme) => secure::answer(self, scheme, outcome),
+            Continuation::Revoke => revoke::answer(outcome),
+            Continuation::Introspect => introspect::answer(self, outcome),
         }
     }
 
@@ -179,7 +254,7 @@ impl Routes {
     /// answer has that endpoint's form, so that a script of another origin can read what was wrong.
     pub fn refuse(&self, role: Role, refusal: Refusal, request: Option<&Request>) -> Response {
         let Refusal { status, reason } = refusal;
-        let route = request.and_then(|request| find(role, request.path_bytes()));
+        let route = request.and_then(|request| self.find(role, request.path_bytes()));
         let cors = route.and_then(|route| route.cors);
         let response = match cors {
             Some(_) if status == Status::InternalServerError => {
@@ -220,20 +295,54 @@ impl Routes {
         response.with("Allow", FieldValue::literal(route.allow)).because(REASON)
     }
 
-    /// The bytes of a new credential.
-    fn random(&self) -> Option<[u8; CREDENTIAL_BYTES]> {
-        let mut bytes = [0; CREDENTIAL_BYTES];
+    /// Random bytes, if there are any.
+    fn random<const N: usize>(&self) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
         self.system.fill(&mut bytes).ok()?;
         Some(bytes)
     }
+
+    /// What the scope called `name` allows, in words.
+    fn scope_sentence(&self, name: &str) -> &str {
+        let found = self.scopes.iter().find(|(known, _)| **known == *name);
+        // A client's scopes are among those there are, so the fallback is never taken.
+        found.map_or("", |(_, sentence)| sentence)
+    }
+
+    /// The line of the map for `path`, as it stands there or behind the issuer's own path.
+    fn find(&self, role: Role, path: &[u8]) -> Option<&'static Route> {
+        let base = self.site.base().as_bytes();
+        let found = TABLE.iter().find(|route| route.role == role && route.path.as_bytes() == path);
+        if found.is_some() || base.is_empty() {
+            return found;
+        }
+        // The path of the metadata comes before the issuer's own (RFC 8414, 3.1), all others after it.
+        let inner = path.strip_prefix(base).filter(|inner| inner.starts_with(b"/"));
+        let inner =
+            inner.or_else(|| path.strip_suffix(base).filter(|path| *path == metadata::PATH.as_bytes()))?;
+        TABLE.iter().find(|route| route.role == role && route.path.as_bytes() == inner)
+    }
 }
 
-fn find(role: Role, path: &[u8]) -> Option<&'static Route> {
-    TABLE.iter().find(|route| route.role == role && route.path.as_bytes() == path)
+/// The clients that `config` registers, and the demo's, where there is a client app.
+fn clients(config: &Config, site: &Site) -> Clients {
+    let names: Vec<&str> = config.scopes.iter().map(|(name, _)| &**name).collect();
+    let redirect_uri = site.client_app_redirect_uri().map(|uri| RedirectUri::of_client_app(&uri));
+    let demo = redirect_uri.map(|redirect_uri| Client {
+        id: Config::DEMO_CLIENT_ID.into(),
+        name: "OAuth Test App".to_owned(),
+        redirect_uris: vec![redirect_uri],
+        secret: None,
+        grant_types: GrantTypes { authorization_code: true, refresh_token: true, client_credentials: false },
+        scope: Scope::parse(&names.join(" ")).unwrap_or_default(),
+        inspects_all: false,
+    });
+    let demo_id = demo.as_ref().map(|demo| Arc::clone(&demo.id));
+    Clients::new(config.clients.iter().cloned().chain(demo), demo_id)
 }
 
 /// Why there is a 503, and after how many seconds trying again makes sense (RFC 9110, 10.2.3).
-fn why_unavailable(outcome: Result<Outcome, StoreError>) -> (&'static str, FieldValue) {
+fn why_unavailable(outcome: &Result<Outcome, StoreError>) -> (&'static str, FieldValue) {
     let reason = match outcome {
         Err(StoreError::Full) => "the store holds as many grants as it may",
         Ok(_) => "the store gave an outcome that this transition cannot have",

@@ -15,7 +15,10 @@ use std::sync::Arc;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest as _, Sha256};
 
+use super::question_page::{self, Dialog};
+use super::template::{escape_html, fill};
 use super::{Role, Site};
+use crate::config::Config;
 use crate::http::message::{Body, FieldLines, FieldValue, Request, Response, Status};
 
 /// The files there are.
@@ -88,12 +91,25 @@ pub(super) enum Notice {
     NoProxy,
     NotThisWay,
     ForeignForm,
+    NoSession,
+    StaleForm,
+    UsedForm,
+    MalformedForm,
     NotJustNow,
 }
 
 impl Notice {
-    const ALL: [Notice; 5] =
-        [Notice::NothingHere, Notice::NoProxy, Notice::NotThisWay, Notice::ForeignForm, Notice::NotJustNow];
+    const ALL: [Notice; 9] = [
+        Notice::NothingHere,
+        Notice::NoProxy,
+        Notice::NotThisWay,
+        Notice::ForeignForm,
+        Notice::NoSession,
+        Notice::StaleForm,
+        Notice::UsedForm,
+        Notice::MalformedForm,
+        Notice::NotJustNow,
+    ];
 
     /// A title and a text.
     fn words(self) -> (&'static str, &'static str) {
@@ -105,8 +121,27 @@ impl Notice {
             }
             Notice::ForeignForm => (
                 "This form came from another site",
-                "Only this server's own dialog may send this form. Another page tried to, or this server was \
-                 reached under a name that is not its own. Nothing was authorized.",
+                "Only this server's own dialog may send this form, from the browser that was shown it. Another \
+                 page tried to, or this server was reached under a name that is not its own. Nothing was \
+                 authorized.",
+            ),
+            Notice::NoSession => (
+                "This browser sent no cookie",
+                "The dialog gives the browser a cookie, so that nobody else can answer in its place, and it did \
+                 not come back. Allow cookies for this site, and start again at the app. Nothing was authorized.",
+            ),
+            Notice::StaleForm => (
+                "This form is too old",
+                "It was shown too long ago to be answered. Start again at the app. Nothing was authorized.",
+            ),
+            Notice::UsedForm => (
+                "This form was answered before",
+                "A form works once. If you want to authorize the app again, start again at the app.",
+            ),
+            Notice::MalformedForm => (
+                "This form is not whole",
+                "It lacks a part that this server's own dialog puts into it, or has it twice. Start again at the \
+                 app. Nothing was authorized.",
             ),
             Notice::NotJustNow => (
                 "Not just now",
@@ -152,7 +187,9 @@ pub fn check_folder(folder: &Path) -> Result<(), PageMissing> {
 pub(super) struct Pages {
     folder: Option<PathBuf>,
     page_bytes_max: u64,
-    placeholders: [(&'static str, String); 3],
+    placeholders: [(&'static str, String); 7],
+    /// What the article's dialog says, if there is one.
+    article_dialog: Option<question_page::Placeholders>,
     client_app_policy: Policy,
     authorization_server_policy: Policy,
     /// One for each of [`File::ALL`], in that order; from the binary.
@@ -200,11 +237,28 @@ impl Page {
 
 impl Pages {
     /// The pages of `site`, from `folder` where that is given.
-    pub(super) fn new(site: &Site, folder: Option<PathBuf>, page_bytes_max: u64) -> Pages {
+    /// `article` is what the article's dialog asks, if there is one.
+    pub(super) fn new(
+        site: &Site,
+        article: Option<&Dialog>,
+        folder: Option<PathBuf>,
+        page_bytes_max: u64,
+    ) -> Pages {
+        let home = match site.client_app() {
+            Some(origin) => {
+                format!("<a class=\"button\" href=\"{}/\">Go to the client app</a>", escape_html(origin))
+            }
+            None => String::new(),
+        };
         let placeholders = [
-            ("{{client_app}}", escape_html(site.client_app())),
+            ("{{client_app}}", escape_html(site.client_app().unwrap_or_default())),
             ("{{authorization_server}}", escape_html(site.authorization_server())),
-            ("{{redirect_uri}}", escape_html(site.redirect_uri())),
+            ("{{redirect_uri}}", escape_html(&site.client_app_redirect_uri().unwrap_or_default())),
+            ("{{base}}", escape_html(site.base())),
+            ("{{issuer}}", escape_html(site.issuer())),
+            ("{{client_id}}", Config::DEMO_CLIENT_ID.to_owned()),
+            // Whole elements, made here of what is escaped.
+            ("{{client_app_link}}", home),
         ];
         let mut pages = Pages {
             embedded: Vec::new(),
@@ -212,13 +266,15 @@ impl Pages {
             folder,
             page_bytes_max,
             placeholders,
-            message_lines: [client_app_policy(site), authorization_server_policy(site)].map(|mut policy| {
-                policy.push(("Cache-Control", NO_STORE));
-                policy.push(("Content-Type", FieldValue::literal(HTML)));
-                FieldLines::shared(&policy)
-            }),
+            article_dialog: article.map(Dialog::placeholders),
+            message_lines: [client_app_policy(site), policy(authorization_server_policy(site.client_app()))]
+                .map(|mut policy| {
+                    policy.push(("Cache-Control", NO_STORE));
+                    policy.push(("Content-Type", FieldValue::literal(HTML)));
+                    FieldLines::shared(&policy)
+                }),
             client_app_policy: client_app_policy(site),
-            authorization_server_policy: authorization_server_policy(site),
+            authorization_server_policy: policy(authorization_server_policy(site.client_app())),
         };
         pages.embedded = File::ALL.iter().map(|file| pages.make(*file, file.source().text)).collect();
         let template = File::Message.source().text;
@@ -248,8 +304,25 @@ impl Pages {
         }
     }
 
+    /// The page that asks what `dialog` says.
+    pub(super) fn dialog(&self, dialog: &Dialog) -> Response {
+        let source = File::Dialog.source();
+        let template = match self.folder.as_deref().map(|folder| self.read(folder, &source)) {
+            None => Cow::Borrowed(source.text),
+            Some(Ok(text)) => Cow::Owned(text),
+            Some(Err(error)) => return self.unreadable(&source, &error),
+        };
+        let mut placeholders = self.placeholders.to_vec();
+        placeholders.extend(dialog.placeholders());
+        let content = fill(&template, &placeholders);
+        let mut lines = policy(authorization_server_policy(Some(&dialog.form_action())));
+        lines.push(("Cache-Control", NO_STORE));
+        lines.push(("Content-Type", FieldValue::literal(HTML)));
+        Response::new(Status::Ok, FieldLines::shared(&lines)).with_body(Body::Own(content.into_bytes().into()))
+    }
+
     /// A page that says these words, a title and a text, in the voice of `role`.
-    fn message(&self, role: Role, status: Status, words: (&str, &str)) -> Response {
+    pub(super) fn message(&self, role: Role, status: Status, words: (&str, &str)) -> Response {
         let source = File::Message.source();
         // With the file missing from the folder, the one in the binary still says what is wrong.
         let from_folder = self.folder.as_deref().and_then(|folder| self.read(folder, &source).ok());
@@ -261,7 +334,7 @@ impl Pages {
         let mut placeholders = self.placeholders.to_vec();
         placeholders.push(("{{title}}", escape_html(title)));
         placeholders.push(("{{text}}", escape_html(text)));
-        fill(template, HTML, &placeholders).into_bytes()
+        fill(template, &placeholders).into_bytes()
     }
 
     fn with_message(&self, role: Role, status: Status, body: Body) -> Response {
@@ -274,7 +347,11 @@ impl Pages {
 
     fn make(&self, file: File, text: &str) -> Page {
         let source = file.source();
-        Page::new(fill(text, source.media_type, &self.placeholders), file, self.policy(source.role))
+        let mut placeholders = self.placeholders.to_vec();
+        if let (File::Dialog, Some(dialog)) = (file, &self.article_dialog) {
+            placeholders.extend(dialog.clone());
+        }
+        Page::new(fill_html(text, source.media_type, &placeholders), file, self.policy(source.role))
     }
 
     fn policy(&self, role: Role) -> &Policy {
@@ -325,14 +402,14 @@ fn client_app_policy(site: &Site) -> Policy {
 }
 
 /// The authorization server's pages run no script at all, and nobody may frame them: a page that lies under
-/// another is a page that people click without seeing. `form-action` names the client app, because browsers
-/// hold the redirect that answers the form to it, too.
-fn authorization_server_policy(site: &Site) -> Policy {
-    policy(format!(
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self' {}; \
-         frame-ancestors 'none'",
-        site.client_app()
-    ))
+/// another is a page that people click without seeing. `form-action` names the client, because browsers hold
+/// the redirect that answers the form to it, too.
+fn authorization_server_policy(client: Option<&str>) -> String {
+    let client = client.map(|client| format!(" {client}")).unwrap_or_default();
+    format!(
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'{client}; \
+         frame-ancestors 'none'"
+    )
 }
 
 fn policy(content_security_policy: String) -> Policy {
@@ -346,6 +423,14 @@ fn policy(content_security_policy: String) -> Policy {
     ]
 }
 
+/// `text` with its placeholders filled, if it is HTML.
+fn fill_html(text: &str, media_type: &str, placeholders: &[(&'static str, String)]) -> String {
+    match media_type {
+        HTML => fill(text, placeholders),
+        _ => text.to_owned(),
+    }
+}
+
 /// Whether If-None-Match names `etag`: alone, in a list, weakly, or by `*` (RFC 9110, 13.1.2).
 fn is_fresh(request: &Request, etag: &str) -> bool {
     let members = request.fields("if-none-match").flat_map(|value| value.split(|byte| *byte == b','));
@@ -354,53 +439,9 @@ fn is_fresh(request: &Request, etag: &str) -> bool {
         .any(|member| member == b"*" || member.strip_prefix(b"W/").unwrap_or(member) == etag.as_bytes())
 }
 
-/// `text` with its placeholders filled, if it is HTML.
-fn fill(text: &str, media_type: &str, placeholders: &[(&'static str, String)]) -> String {
-    if media_type != HTML {
-        return text.to_owned();
-    }
-    // One pass, so that nothing that is filled in is taken for a placeholder.
-    let mut filled = String::with_capacity(text.len() + 256);
-    let mut rest = text;
-    while let Some(start) = rest.find("{{") {
-        let (before, from_braces) = rest.split_at(start);
-        filled.push_str(before);
-        let found = placeholders.iter().find(|(name, _)| from_braces.starts_with(name));
-        let (value, length) = found.map_or(("{{", 2), |(name, value)| (value.as_str(), name.len()));
-        filled.push_str(value);
-        rest = &from_braces[length..];
-    }
-    filled.push_str(rest);
-    filled
-}
-
-/// `text` as it may stand in HTML, in an element or a quoted attribute.
-fn escape_html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn placeholders_are_filled_once_and_escaped() {
-        let placeholders = [("{{title}}", escape_html("<b>\"{{text}}'&")), ("{{text}}", "words".to_owned())];
-        let filled = fill("{{title}} {{text}} {{other}} {{", HTML, &placeholders);
-        assert_eq!(filled, "&lt;b&gt;&quot;{{text}}&#39;&amp; words {{other}} {{");
-        assert_eq!(fill("{{text}}", "text/css", &placeholders), "{{text}}");
-    }
 
     #[test]
     fn every_file_stands_at_its_own_place_in_the_list() {
@@ -412,9 +453,16 @@ mod tests {
         }
     }
 
+    fn pages() -> Pages {
+        let scopes = [("answer", "Read <it>.")];
+        let dialog =
+            Dialog { client: "App", redirect_uri: "http://localhost:3000/cb", scopes: &scopes, request: "" };
+        Pages::new(&Site::new(None, Some(3000), 3001, None), Some(&dialog), None, 1 << 20)
+    }
+
     #[test]
     fn no_page_is_left_with_a_placeholder_and_every_page_names_an_icon() {
-        let pages = Pages::new(&Site::new(None, 3000, 3001), None, 1 << 20);
+        let pages = pages();
         for file in File::ALL {
             let text = String::from_utf8(pages.embedded[file as usize].content.to_vec()).unwrap();
             let known = if file == File::Message {
@@ -430,5 +478,20 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn everything_in_the_dialog_is_escaped() {
+        let answer = pages().dialog(&Dialog {
+            client: "<script>&\"'",
+            redirect_uri: "https://app.example/<b>",
+            scopes: &[("a&b", "<i>Read</i>")],
+            request: "\"><script>",
+        });
+        let text = std::str::from_utf8(answer.body()).unwrap();
+        assert!(text.contains("Authorize &lt;script&gt;&amp;&quot;&#39;?"), "{text}");
+        assert!(text.contains("<li>&lt;i&gt;Read&lt;/i&gt; <code>a&amp;b</code></li>"));
+        assert!(text.contains("value=\"&quot;&gt;&lt;script&gt;\"") && text.contains("https://app.example"));
+        assert!(!text.contains("<script>") && !text.contains("<b>") && !text.contains("{{"));
     }
 }

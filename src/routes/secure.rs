@@ -8,7 +8,7 @@ use crate::http::trim_ows;
 use crate::oauth::{Credential, Outcome, Transition};
 use crate::store::StoreError;
 
-use super::{Continuation, Reply, json, why_unavailable};
+use super::{Continuation, Reply, Routes, json, why_unavailable};
 
 /// How a request shows its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,38 +20,47 @@ pub(super) enum Scheme {
 }
 
 /// Reads the token and asks whether it is good.
-pub(super) fn check(request: &Request) -> Reply {
+pub(super) fn check(routes: &Routes, request: &Request) -> Reply {
     let Ok(authorization) = request.field("authorization") else {
-        const REASON: &str = "more than one Authorization";
-        let refusal = json::error(Status::BadRequest, REASON, json::INVALID_REQUEST, REASON);
-        return Reply::Now(refusal.because(REASON));
+        return Reply::Now(malformed("more than one Authorization"));
     };
     let Some(authorization) = authorization else {
-        return Reply::Now(refuse(Scheme::Bare, "no Authorization"));
+        return Reply::Now(refuse_without_token());
     };
     let (scheme, token) = split(authorization);
     match Credential::parse(token) {
-        Some(token) => Reply::After(
-            Transition::Check { grant: token.grant(), token: token.digest() },
-            Continuation::Secure(scheme),
-        ),
+        Some(token) => {
+            let needed = routes.secure_scope.as_ref().map(|secure| secure.name.clone());
+            Reply::after(Transition::check(&token, needed), Continuation::Secure(scheme))
+        }
+        None if scheme == Scheme::Bearer && !is_token68(token) => {
+            Reply::Now(malformed("after Bearer in Authorization stands no token (RFC 6750, 2.1)"))
+        }
         None => Reply::Now(refuse(scheme, "the token is not of the form that tokens have here")),
     }
 }
 
 /// The secret, or what was wrong.
-pub(super) fn answer(scheme: Scheme, outcome: Result<Outcome, StoreError>) -> Response {
+pub(super) fn answer(routes: &Routes, scheme: Scheme, outcome: Result<Outcome, StoreError>) -> Response {
     match outcome {
         Ok(Outcome::Active) => json::answer(Status::Ok, r#"{"answer":42}"#),
         Ok(Outcome::Inactive) => refuse(scheme, "the token is not known, has expired or was revoked"),
-        Ok(_) | Err(_) => {
+        Ok(Outcome::TooNarrow) => refuse_scope(routes),
+        _ => {
             const DESCRIPTION: &str = "the server cannot check a token at the moment; try again";
-            let (reason, retry_after) = why_unavailable(outcome);
+            let (reason, retry_after) = why_unavailable(&outcome);
             json::error(Status::ServiceUnavailable, DESCRIPTION, "temporarily_unavailable", DESCRIPTION)
                 .with("Retry-After", retry_after)
                 .because(reason)
         }
     }
+}
+
+/// Whether `token` is written as a token may be, whatever it says: `b64token` (RFC 6750, 2.1).
+fn is_token68(token: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+    let rest = token.iter().skip_while(|byte| is_part(byte));
+    token.first().is_some_and(is_part) && rest.copied().all(|byte| byte == b'=')
 }
 
 /// Which language the request speaks, and the token in it. A scheme's name is case-insensitive (RFC 9110,
@@ -68,7 +77,7 @@ fn split(authorization: &[u8]) -> (Scheme, &[u8]) {
 
 fn refuse(scheme: Scheme, reason: &'static str) -> Response {
     const TEXT: &str =
-        json::error_text!("Unauthorized", "invalid_token", "the access token is missing, wrong or has expired");
+        json::error_text!("Unauthorized", "invalid_token", "the access token is wrong or has expired");
     let (status, challenge) = match scheme {
         Scheme::Bare => (Status::Forbidden, BARE_CHALLENGE),
         Scheme::Bearer => (Status::Unauthorized, BEARER_CHALLENGE),
@@ -76,7 +85,55 @@ fn refuse(scheme: Scheme, reason: &'static str) -> Response {
     json::answer(status, TEXT).with("WWW-Authenticate", challenge).because(reason)
 }
 
-const BARE_CHALLENGE: FieldValue = FieldValue::literal("Bearer");
+/// Who shows no token has done nothing wrong yet, and is told no error, only what is wanted (RFC 6750, 3.1).
+fn refuse_without_token() -> Response {
+    json::answer(Status::Forbidden, r#"{"message":"Unauthorized"}"#)
+        .with("WWW-Authenticate", BARE_CHALLENGE)
+        .because("no Authorization")
+}
+
+fn malformed(reason: &'static str) -> Response {
+    const CHALLENGE: FieldValue = FieldValue::literal(
+        r#"Bearer realm="secure", error="invalid_request", error_description="Authorization is malformed""#,
+    );
+    json::error(Status::BadRequest, reason, json::INVALID_REQUEST, reason)
+        .with("WWW-Authenticate", CHALLENGE)
+        .because(reason)
+}
+
+/// The token is good for something else (RFC 6750, 3.1).
+fn refuse_scope(routes: &Routes) -> Response {
+    const TEXT: &str = json::error_text!(
+        "Unauthorized",
+        "insufficient_scope",
+        "the access token is not good for the scope that this needs"
+    );
+    let challenge = routes.secure_scope.as_ref().map_or(BARE_CHALLENGE, |secure| secure.challenge.clone());
+    json::answer(Status::Forbidden, TEXT)
+        .with("WWW-Authenticate", challenge)
+        .because("the token does not have the scope that the endpoint needs")
+}
+
+/// The scope that the endpoint wants.
+pub(super) struct SecureScope {
+    name: std::sync::Arc<str>,
+    challenge: FieldValue,
+}
+
+impl SecureScope {
+    /// The scope called `name`.
+    pub(super) fn new(name: &std::sync::Arc<str>) -> SecureScope {
+        let challenge = format!(
+            "Bearer realm=\"secure\", error=\"insufficient_scope\", \
+             error_description=\"the access token is not good for this\", scope=\"{name}\""
+        );
+        // A scope's name has no control byte in it.
+        let challenge = FieldValue::new(challenge).unwrap_or(BARE_CHALLENGE);
+        SecureScope { name: name.clone(), challenge }
+    }
+}
+
+const BARE_CHALLENGE: FieldValue = FieldValue::literal(r#"Bearer realm="secure""#);
 const BEARER_CHALLENGE: FieldValue = FieldValue::literal(
-    r#"Bearer error="invalid_token", error_description="the access token is wrong or has expired""#,
+    r#"Bearer realm="secure", error="invalid_token", error_description="the access token is wrong or has expired""#,
 );

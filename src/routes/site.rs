@@ -5,48 +5,89 @@
 
 use std::net::IpAddr;
 
+use crate::config::Issuer;
+
 /// The addresses of both servers, as browsers write them.
 #[derive(Clone, Debug)]
 pub struct Site {
-    client_app: String,
+    client_app: Option<String>,
     authorization_server: String,
-    redirect_uri: String,
+    issuer: String,
+    base: String,
+    is_https: bool,
     /// Every `host:port` that the authorization server answers to.
     own_hosts: Vec<String>,
+    /// Every origin that its own pages may have.
+    own_origins: Vec<String>,
 }
 
 impl Site {
-    /// Of servers bound to `bind` (both loopback addresses where that is `None`) at these ports.
-    pub fn new(bind: Option<IpAddr>, client_port: u16, auth_port: u16) -> Site {
+    /// Of servers bound to `bind` (both loopback addresses where that is `None`) at these ports; the client
+    /// app's is `None` where there is none. Clients reach the authorization server as `issuer`, if that is
+    /// given.
+    pub fn new(bind: Option<IpAddr>, client_port: Option<u16>, auth_port: u16, issuer: Option<Issuer>) -> Site {
         let names = names(bind);
         // The first name is the canonical one: a popup can be read on one origin only.
-        let client_app = format!("http://{}", authority(&names[0], client_port));
+        let client_app = client_port.map(|port| format!("http://{}", authority(&names[0], port)));
         let mut own_hosts: Vec<String> = names.iter().map(|name| authority(name, auth_port)).collect();
         // With or without the default port, it is the same host (RFC 9110, 4.2.3).
         own_hosts.extend(
             (auth_port == 80).then(|| names.iter().map(|name| format!("{name}:80"))).into_iter().flatten(),
         );
+        let mut own_origins: Vec<String> = own_hosts.iter().map(|host| format!("http://{host}")).collect();
+        let origin = own_origins[0].clone();
+        let Some(issuer) = issuer else {
+            return Site {
+                client_app,
+                issuer: origin.clone(),
+                authorization_server: origin,
+                base: String::new(),
+                is_https: false,
+                own_hosts,
+                own_origins,
+            };
+        };
+        own_hosts.push(issuer.authority().to_owned());
+        own_origins.push(issuer.origin().to_owned());
         Site {
-            redirect_uri: format!("{client_app}/oauth-callback.html"),
             client_app,
-            authorization_server: format!("http://{}", own_hosts[0]),
+            authorization_server: issuer.origin().to_owned(),
+            issuer: issuer.as_str().to_owned(),
+            base: issuer.base().to_owned(),
+            is_https: issuer.is_https(),
             own_hosts,
+            own_origins,
         }
     }
 
-    /// The client app's origin (RFC 6454), such as `http://localhost:3000`.
-    pub fn client_app(&self) -> &str {
-        &self.client_app
+    /// The client app's origin (RFC 6454), such as `http://localhost:3000`, if there is one.
+    pub fn client_app(&self) -> Option<&str> {
+        self.client_app.as_deref()
     }
 
-    /// The authorization server's origin.
+    /// Where the client app wants the dialog to come back to (RFC 6749, 3.1.2).
+    pub fn client_app_redirect_uri(&self) -> Option<String> {
+        self.client_app.as_ref().map(|origin| format!("{origin}/oauth-callback.html"))
+    }
+
+    /// The authorization server's origin, as clients reach it.
     pub fn authorization_server(&self) -> &str {
         &self.authorization_server
     }
 
-    /// Where the dialog comes back to (RFC 6749, 3.1.2).
-    pub fn redirect_uri(&self) -> &str {
-        &self.redirect_uri
+    /// What the authorization server calls itself, to the letter (RFC 8414, 2; RFC 9207, 2).
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The issuer's path, which stands before that of every endpoint; often empty, and never ending in a slash.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Whether browsers reach the authorization server by TLS.
+    pub fn is_https(&self) -> bool {
+        self.is_https
     }
 
     /// Whether `host`, as a Host field has it, is the authorization server.
@@ -56,8 +97,7 @@ impl Site {
 
     /// Whether `origin`, as an Origin field has it, is the authorization server's. `null` is not.
     pub fn is_own_origin(&self, origin: &[u8]) -> bool {
-        let host = std::str::from_utf8(origin).ok().and_then(|origin| origin.strip_prefix("http://"));
-        host.is_some_and(|host| self.is_own_host(host))
+        self.own_origins.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(origin))
     }
 }
 
@@ -90,7 +130,7 @@ mod tests {
     #[test]
     fn the_names_follow_from_the_address_and_the_port() {
         let check = |bind: &str, port, origin: &str, own: &[&str], foreign: &[&str]| {
-            let site = Site::new(bind.parse().ok(), 4000, port);
+            let site = Site::new(bind.parse().ok(), Some(4000), port, None);
             assert_eq!(site.authorization_server(), origin);
             own.iter().for_each(|host| assert!(site.is_own_host(host), "{bind}: {host}"));
             foreign.iter().for_each(|host| assert!(!site.is_own_host(host), "{bind}: {host}"));
@@ -110,8 +150,11 @@ mod tests {
 
     #[test]
     fn only_its_own_origin_is_its_own() {
-        let site = Site::new(None, 3000, 3001);
-        assert_eq!(site.redirect_uri(), "http://localhost:3000/oauth-callback.html");
+        let site = Site::new(None, Some(3000), 3001, None);
+        assert_eq!(
+            site.client_app_redirect_uri().as_deref(),
+            Some("http://localhost:3000/oauth-callback.html")
+        );
         assert!(site.is_own_origin(b"http://localhost:3001"));
         assert!(site.is_own_origin(b"http://127.0.0.1:3001"));
         for origin in ["null", "", "https://localhost:3001", "http://localhost:3000", "http://localhost:3001/"]
@@ -119,5 +162,15 @@ mod tests {
             assert!(!site.is_own_origin(origin.as_bytes()), "{origin}");
         }
         assert!(!site.is_own_origin(b"http://localhost:3001\xff"));
+    }
+
+    #[test]
+    fn an_issuer_is_one_more_name_and_the_first() {
+        let issuer = Issuer::parse("https://auth.example/t/").ok();
+        let site = Site::new("0.0.0.0".parse().ok(), None, 3001, issuer);
+        assert_eq!((site.issuer(), site.base()), ("https://auth.example/t/", "/t"));
+        assert_eq!((site.authorization_server(), site.client_app()), ("https://auth.example", None));
+        assert!(site.is_https() && site.is_own_host("auth.example") && site.is_own_host("localhost:3001"));
+        assert!(site.is_own_origin(b"https://auth.example") && !site.is_own_origin(b"http://auth.example"));
     }
 }

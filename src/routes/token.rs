@@ -1,216 +1,225 @@
-//! `POST /token`: a code for an access token.
+//! `POST /token`: tokens, for a code, for a refresh token, or for a client's own credentials.
 //!
-//! Two ways to ask. The article's, JSON `{"code":"CODE"}`; and RFC 6749's (4.1.3), a form with
-//! `grant_type=authorization_code` and `code=CODE`. The answers are the same: RFC 6749's, with the article's
+//! Two ways to ask. The article's, JSON `{"code":"CODE"}`, which names no client and means the demo's; and RFC
+//! 6749's, a form with a `grant_type`. The answers are the same: RFC 6749's (5.1 and 5.2), with the article's
 //! `message` beside the standard's `error`.
+//!
+//! The order is always the same: read, authenticate the client, see whether it may ask this way, and only then
+//! look at what it presents. Nothing that a stranger sends touches a grant.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
-
-use crate::http::form::Form;
+use super::client_authentication::{authenticate, names_client};
+use super::json::{self, Refusal};
+use super::parameters::{Name, Parameters};
+use super::{Continuation, NO_RANDOMNESS, Reply, Routes, why_unavailable};
 use crate::http::message::{FieldValue, Request, Response, Status};
-use crate::oauth::{Credential, Outcome, Transition};
+use crate::oauth::authorize::grantable_scope;
+use crate::oauth::client::AuthenticatedClient;
+use crate::oauth::pkce::Verified;
+use crate::oauth::secret::{Family, Salt};
+use crate::oauth::{Credential, GrantId, Outcome, Scope, Transition};
 use crate::store::StoreError;
 
-use super::json::{self, INVALID_REQUEST};
-use super::{Continuation, NO_RANDOMNESS, RETRY_AFTER, Reply, Routes, why_unavailable};
-
-/// Why a token request is refused: `error` as RFC 6749 (5.2) names it, and the reason in words.
-struct TokenError {
-    error: &'static str,
-    reason: &'static str,
+/// What is left to say once the store has answered.
+pub(super) enum Pending {
+    /// These tokens, for a code.
+    Redeem { token: Credential, refresh: Option<Credential> },
+    /// What follows this refresh token under this salt.
+    Rotate { presented: Credential, salt: Salt },
+    /// This token, for a client's own credentials.
+    Issue { token: Credential, scope: Scope },
 }
 
-const fn invalid(reason: &'static str) -> TokenError {
-    TokenError { error: INVALID_REQUEST, reason }
+/// Reads the request and asks for what it wants.
+pub(super) fn exchange(routes: &Routes, request: &Request) -> Reply {
+    read(routes, request).unwrap_or_else(|refusal| Reply::Now(refusal.into_answer()))
 }
 
-/// Reads the code and asks for it to be redeemed.
-pub(super) fn redeem(routes: &Routes, request: &Request) -> Reply {
-    let presented = match read_code(request) {
-        Ok(text) => Credential::parse(text.as_bytes()),
-        Err(TokenError { error, reason }) => {
-            return Reply::Now(json::error(Status::BadRequest, reason, error, reason).because(reason));
+fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
+    let parameters = Parameters::read(request)?;
+    let grant_type = match parameters.value(Name::GrantType) {
+        // The article's request has none.
+        None if parameters.is_json => "authorization_code",
+        _ => parameters.required(Name::GrantType)?,
+    };
+    let client = authenticate(&routes.clients, request, &parameters)?;
+    let allowed = client.client().grant_types;
+    let is_allowed = match grant_type {
+        "authorization_code" => allowed.authorization_code,
+        "refresh_token" => allowed.refresh_token,
+        "client_credentials" => allowed.client_credentials,
+        _ => {
+            let known = "the grant_type is not authorization_code, refresh_token or client_credentials";
+            return Err(Refusal::new("unsupported_grant_type", known));
         }
     };
-    let Some(code) = presented else {
-        return Reply::Now(refuse_code("the code is not of the form that codes have here"));
-    };
-    let Some(random) = routes.random() else {
-        return Reply::Now(unavailable(NO_RANDOMNESS, RETRY_AFTER));
-    };
-    let token = Credential::of_grant(code.grant(), std::array::from_fn(|at| random[at]));
-    let transition = Transition::Redeem {
-        grant: code.grant(),
-        code: code.digest(),
-        token: token.digest(),
-        token_lifetime: routes.lifetimes.access_token,
-    };
-    Reply::After(transition, Continuation::Token(token))
-}
-
-/// Hands out the token, if the code was good (RFC 6749, 5.1).
-pub(super) fn answer(routes: &Routes, token: &Credential, outcome: Result<Outcome, StoreError>) -> Response {
-    match outcome {
-        Ok(Outcome::Redeemed) => {
-            let expires_in = routes.lifetimes.access_token.as_secs();
-            // A token is base64url: nothing in it could end the string.
-            let token = token.encode();
-            let text =
-                format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":{expires_in}}}"#);
-            json::answer(Status::Ok, text)
-        }
-        Ok(Outcome::Replayed) => refuse_code("the code was used before; its grant is revoked"),
-        Ok(Outcome::Expired) => refuse_code("the code has expired"),
-        Ok(Outcome::Unknown) => refuse_code("the code is not known"),
-        Ok(_) | Err(_) => {
-            let (reason, retry_after) = why_unavailable(outcome);
-            unavailable(reason, retry_after)
-        }
+    if !is_allowed {
+        let reason = format!("the client is not registered for the grant type {grant_type}");
+        return Err(Refusal::new("unauthorized_client", reason));
+    }
+    match grant_type {
+        "authorization_code" => redeem(routes, request, &parameters, client),
+        "refresh_token" => rotate(routes, &parameters, client),
+        _ => issue(routes, &parameters, client),
     }
 }
 
-/// One answer for every code that is not good: which of the reasons it was is for the log alone.
-fn refuse_code(reason: &'static str) -> Response {
-    const TEXT: &str = json::error_text!(
-        "Invalid auth token",
-        "invalid_grant",
-        "the code is wrong, has expired or was used before"
+/// RFC 6749, 4.1.3.
+fn redeem(
+    routes: &Routes,
+    request: &Request,
+    parameters: &Parameters,
+    client: AuthenticatedClient,
+) -> Result<Reply, Refusal> {
+    let code = parameters.required(Name::Code)?;
+    let verified = parameters.value(Name::CodeVerifier).map(Verified::new).transpose();
+    let verified = verified.map_err(Refusal::invalid_request)?;
+    let Some(code) = Credential::parse(code.as_bytes()) else {
+        return Err(invalid_grant(routes, "the code is not of the form that codes have here"));
+    };
+    let Some(secret) = routes.random() else { return Err(no_randomness()) };
+    let token = Credential::of_grant(code.grant(), secret);
+    // The article knows no refresh tokens.
+    let may_refresh = client.client().grant_types.refresh_token && names_client(request, parameters);
+    let refresh = match may_refresh.then(|| Some((routes.random()?, Family(routes.random()?)))) {
+        None => None,
+        Some(None) => return Err(no_randomness()),
+        Some(Some((secret, family))) => {
+            Some((Credential::refresh_token(code.grant(), secret, &family), family))
+        }
+    };
+    let transition = Transition::redeem(
+        client,
+        &code,
+        (parameters.value(Name::RedirectUri), verified),
+        &token,
+        refresh.as_ref().map(|(token, family)| (token, *family)),
+        routes.lifetimes.tokens,
     );
-    json::answer(Status::BadRequest, TEXT).because(reason)
+    let refresh = refresh.map(|(token, _)| token);
+    Ok(Reply::after(transition, Continuation::Token(Pending::Redeem { token, refresh })))
 }
 
-fn unavailable(reason: &'static str, retry_after: FieldValue) -> Response {
-    const DESCRIPTION: &str = "the server cannot redeem a code at the moment; try again";
-    json::error(Status::ServiceUnavailable, DESCRIPTION, "temporarily_unavailable", DESCRIPTION)
+/// RFC 6749, 6.
+fn rotate(routes: &Routes, parameters: &Parameters, client: AuthenticatedClient) -> Result<Reply, Refusal> {
+    let presented = parameters.required(Name::RefreshToken)?;
+    let scope = parameters.value(Name::Scope).map(Scope::parse).transpose();
+    let scope =
+        scope.map_err(|_| Refusal::new("invalid_scope", "the scope holds a character that no name has"))?;
+    let Some(presented) = Credential::parse(presented.as_bytes()) else {
+        return Err(invalid_grant(
+            routes,
+            "the refresh token is not of the form that refresh tokens have here",
+        ));
+    };
+    let Some(salt) = routes.random().map(Salt) else { return Err(no_randomness()) };
+    let transition = Transition::rotate(client, &presented, scope, salt, routes.lifetimes.tokens);
+    Ok(Reply::after(transition, Continuation::Token(Pending::Rotate { presented, salt })))
+}
+
+/// RFC 6749, 4.4.
+fn issue(routes: &Routes, parameters: &Parameters, client: AuthenticatedClient) -> Result<Reply, Refusal> {
+    let scope = grantable_scope(client.client(), parameters.value(Name::Scope))
+        .map_err(|reason| Refusal::new("invalid_scope", reason))?;
+    let (Some(grant), Some(secret)) = (routes.random(), routes.random()) else { return Err(no_randomness()) };
+    let token = Credential::of_grant(GrantId::new(grant), secret);
+    let lifetime = routes.lifetimes.tokens.access_token;
+    let transition = Transition::issue(client, scope.clone(), &token, lifetime);
+    Ok(Reply::after(transition, Continuation::Token(Pending::Issue { token, scope })))
+}
+
+/// Hands out the tokens, if what was presented was good (RFC 6749, 5.1).
+pub(super) fn answer(routes: &Routes, pending: Pending, outcome: Result<Outcome, StoreError>) -> Response {
+    let lifetime = routes.lifetimes.tokens.access_token;
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(_) => return unavailable(outcome),
+    };
+    match (pending, outcome) {
+        (Pending::Redeem { token, refresh }, Outcome::Redeemed { scope }) => {
+            tokens(&token, refresh.as_ref(), lifetime.as_secs(), &scope)
+        }
+        (Pending::Issue { token, scope }, Outcome::Granted) => tokens(&token, None, lifetime.as_secs(), &scope),
+        (Pending::Rotate { presented, salt }, Outcome::Rotated { family, scope }) => {
+            let token = Credential::of_grant(presented.grant(), presented.derive_access_secret(&salt));
+            tokens(&token, Some(&successor(&presented, &salt, &family)), lifetime.as_secs(), &scope)
+        }
+        (Pending::Rotate { presented, salt: own }, Outcome::Repeated { family, salt, scope, expires_in }) => {
+            let token_salt = if expires_in.is_some() { &salt } else { &own };
+            let token = Credential::of_grant(presented.grant(), presented.derive_access_secret(token_salt));
+            let expires_in = expires_in.unwrap_or(lifetime).as_secs();
+            tokens(&token, Some(&successor(&presented, &salt, &family)), expires_in, &scope)
+        }
+        (_, Outcome::TooWide { name }) => {
+            Refusal::new("invalid_scope", format!("the scope {name} was not granted")).into_answer()
+        }
+        (pending, outcome) => match why_invalid(&pending, &outcome) {
+            Some(reason) => invalid_grant(routes, reason).into_answer(),
+            None => unavailable(Ok(outcome)),
+        },
+    }
+}
+
+fn successor(presented: &Credential, salt: &Salt, family: &Family) -> Credential {
+    Credential::refresh_token(presented.grant(), presented.derive_refresh_secret(salt), family)
+}
+
+/// A token is base64url and a scope's name has no quotation mark: nothing in them could end a string.
+fn tokens(token: &Credential, refresh: Option<&Credential>, expires_in: u64, scope: &Scope) -> Response {
+    let (token, scope) = (token.encode(), scope.as_str());
+    let refresh = refresh.map(|token| format!(r#","refresh_token":"{}""#, token.encode())).unwrap_or_default();
+    json::answer(
+        Status::Ok,
+        format!(
+            r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":{expires_in},"scope":"{scope}"{refresh}}}"#
+        ),
+    )
+}
+
+/// What is wrong with what was presented; `None` for an outcome that it cannot have.
+fn why_invalid(pending: &Pending, outcome: &Outcome) -> Option<Cow<'static, str>> {
+    let is_code = matches!(pending, Pending::Redeem { .. });
+    let reason = match outcome {
+        Outcome::Replayed => "the code was used before; its grant is revoked (RFC 6749, 4.1.2)",
+        Outcome::Reused => "the refresh token was used before; its grant is revoked (RFC 9700, 4.14.2)",
+        Outcome::Burnt(mismatch) => return Some(format!("{mismatch}; the code is good no longer").into()),
+        Outcome::Mismatch(mismatch) => return Some(format!("the code was used before, and {mismatch}").into()),
+        Outcome::Expired if is_code => "the code has expired",
+        Outcome::Expired => "the refresh token has expired",
+        Outcome::OtherClient if is_code => "the code is another client's (RFC 6749, 4.1.3)",
+        Outcome::OtherClient => "the refresh token is another client's (RFC 6749, 6)",
+        Outcome::Unknown if is_code => "the code is not known",
+        Outcome::Unknown => "the refresh token is not known",
+        _ => return None,
+    };
+    Some(reason.into())
+}
+
+/// One answer for everything that is presented and is not good: which of the reasons it was is for the log
+/// alone, unless the server is there to explain.
+fn invalid_grant(routes: &Routes, reason: impl Into<Cow<'static, str>>) -> Refusal {
+    const GENERAL: &str = "the code or refresh token is wrong, has expired or was used before";
+    Refusal {
+        description: (!routes.explains_errors).then_some(GENERAL),
+        message: Some("Invalid auth token"),
+        ..Refusal::new("invalid_grant", reason)
+    }
+}
+
+const UNAVAILABLE: &str = "the server cannot hand out tokens at the moment; try again";
+
+fn no_randomness() -> Refusal {
+    Refusal {
+        status: Status::ServiceUnavailable,
+        description: Some(UNAVAILABLE),
+        ..Refusal::new("temporarily_unavailable", NO_RANDOMNESS)
+    }
+}
+
+fn unavailable(outcome: Result<Outcome, StoreError>) -> Response {
+    let (reason, retry_after): (&str, FieldValue) = why_unavailable(&outcome);
+    json::error(Status::ServiceUnavailable, UNAVAILABLE, "temporarily_unavailable", UNAVAILABLE)
         .with("Retry-After", retry_after)
         .because(reason)
-}
-
-fn read_code(request: &Request) -> Result<String, TokenError> {
-    let Ok(content_type) = request.field("content-type") else {
-        return Err(invalid("more than one Content-Type"));
-    };
-    let media_type = content_type.unwrap_or_default().split(|byte| *byte == b';').next().unwrap_or_default();
-    match media_type.trim_ascii() {
-        b"" => Err(invalid("the Content-Type is missing")),
-        json if json.eq_ignore_ascii_case(b"application/json") => read_json(request.body()),
-        form if form.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") => read_form(request.body()),
-        _ => Err(invalid("the Content-Type is neither application/json nor application/x-www-form-urlencoded")),
-    }
-}
-
-/// The article's way. `grant_type` may be left out, and is held to if it is there.
-fn read_json(body: &[u8]) -> Result<String, TokenError> {
-    let members = match serde_json::from_slice(body) {
-        Ok(Json::Object(members)) => members,
-        Ok(Json::Other) => return Err(invalid("the content is JSON, but not an object")),
-        Err(_) => return Err(invalid("the content is not valid JSON")),
-    };
-    let member = |name: &str| {
-        let mut values = members.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
-        match (values.next(), values.next()) {
-            (value, None) => Ok(value),
-            _ => Err(REPEATED),
-        }
-    };
-    match member("grant_type")? {
-        Some(Value::String(grant_type)) => check_grant_type(grant_type)?,
-        Some(_) => return Err(invalid("the grant_type is not a string")),
-        None => {}
-    }
-    match member("code")? {
-        Some(Value::String(code)) if !code.is_empty() => Ok(code.clone()),
-        Some(Value::String(_)) | None => Err(CODE_MISSING),
-        Some(_) => Err(invalid("the code is not a string")),
-    }
-}
-
-/// RFC 6749's way (4.1.3). A parameter without a value counts as left out (3.1).
-fn read_form(body: &[u8]) -> Result<String, TokenError> {
-    let form = Form::parse(body);
-    if form.has_repeated() {
-        return Err(REPEATED);
-    }
-    let value = |name| form.value(name).ok().flatten().filter(|value| !value.is_empty());
-    match value("grant_type") {
-        Some(grant_type) => check_grant_type(grant_type)?,
-        None => return Err(invalid("the grant_type is missing")),
-    }
-    value("code").map(str::to_owned).ok_or(CODE_MISSING)
-}
-
-fn check_grant_type(grant_type: &str) -> Result<(), TokenError> {
-    match grant_type {
-        "authorization_code" => Ok(()),
-        _ => Err(TokenError {
-            error: "unsupported_grant_type",
-            reason: "the grant_type is not authorization_code",
-        }),
-    }
-}
-
-const CODE_MISSING: TokenError = invalid("the code is missing");
-const REPEATED: TokenError = invalid("a parameter stands more than once");
-
-/// JSON as this endpoint reads it: an object's members in their order, repeated names included, which a map
-/// would hide.
-enum Json {
-    Object(Vec<(String, Value)>),
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
-    }
-}
-
-struct JsonVisitor;
-
-impl<'de> Visitor<'de> for JsonVisitor {
-    type Value = Json;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(Json::Object(members))
-    }
-
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
-        while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-        Ok(Json::Other)
-    }
-
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Other)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
-        Ok(Json::Other)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
-        Ok(Json::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Other)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Json, E> {
-        Ok(Json::Other)
-    }
 }

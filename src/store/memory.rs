@@ -108,9 +108,9 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 
 impl Store for MemoryStore {
     fn apply(&self, transition: &Transition, now: Timestamp) -> Result<Outcome, StoreError> {
-        let id = transition.grant();
+        let id = transition.grant_id();
         // Only a new grant needs room, and room is made with no shard locked.
-        let has_room = !matches!(transition, Transition::Grant { .. }) || self.make_room(now);
+        let has_room = !transition.is_new() || self.make_room(now);
         if !has_room {
             return Err(StoreError::Full);
         }
@@ -119,6 +119,7 @@ impl Store for MemoryStore {
         let record = shard.grants.get(&id);
         let is_new = record.is_none();
         let (change, outcome) = transition.apply(record, now);
+        let has_entered = is_new && matches!(change, Change::Put(_));
         match change {
             Change::Keep => {}
             Change::Forget => {
@@ -131,7 +132,7 @@ impl Store for MemoryStore {
                 shard.grants.insert(id, grant);
             }
         }
-        if outcome == Outcome::Taken {
+        if transition.is_new() && !has_entered {
             // The room that was made for it stays empty.
             self.entries.fetch_sub(1, Ordering::Relaxed);
         }
@@ -167,8 +168,10 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::oauth::Credential;
+    use crate::oauth::client::{Client, Clients, Credentials, GrantTypes};
+    use crate::oauth::redirect::RedirectUri;
     use crate::oauth::secret::{CREDENTIAL_BYTES, SECRET_BYTES};
+    use crate::oauth::{Credential, Scope, TokenLifetimes, authorize};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -184,24 +187,46 @@ mod tests {
         Credential::of_new_grant(random)
     }
 
+    /// One public client, the one that is meant where none is named.
+    fn clients() -> Clients {
+        let client = Client {
+            id: "app".into(),
+            name: "App".to_owned(),
+            redirect_uris: vec![RedirectUri::parse("https://app.example/cb").unwrap()],
+            secret: None,
+            grant_types: GrantTypes { authorization_code: true, ..GrantTypes::default() },
+            scope: Scope::default(),
+            inspects_all: false,
+        };
+        Clients::new([client], Some("app".into()))
+    }
+
     fn grant(number: u64) -> Transition {
-        let code = credential(number);
-        Transition::Grant { grant: code.grant(), code: code.digest(), code_lifetime: MINUTE }
+        let clients = clients();
+        let authorization = authorize::check(&clients, &authorize::Parameters::default()).unwrap();
+        Transition::grant(&authorization, "owner".into(), &credential(number), MINUTE, None)
     }
 
     fn redeem(number: u64, token: u8) -> Transition {
+        let clients = clients();
+        let client = clients.authenticate(&Credentials::default()).unwrap();
         let code = credential(number);
-        Transition::Redeem {
-            grant: code.grant(),
-            code: code.digest(),
-            token: Credential::of_grant(code.grant(), [token; SECRET_BYTES]).digest(),
-            token_lifetime: 60 * MINUTE,
-        }
+        let token = Credential::of_grant(code.grant(), [token; SECRET_BYTES]);
+        let lifetimes = TokenLifetimes {
+            access_token: 60 * MINUTE,
+            refresh_idle: MINUTE,
+            refresh: MINUTE,
+            refresh_grace: MINUTE,
+        };
+        Transition::redeem(client, &code, (None, None), &token, None, lifetimes)
     }
 
     fn check(number: u64, token: u8) -> Transition {
-        let token = Credential::of_grant(credential(number).grant(), [token; SECRET_BYTES]);
-        Transition::Check { grant: token.grant(), token: token.digest() }
+        Transition::check(&Credential::of_grant(credential(number).grant(), [token; SECRET_BYTES]), None)
+    }
+
+    fn redeemed() -> Outcome {
+        Outcome::Redeemed { scope: Scope::default() }
     }
 
     #[test]
@@ -211,7 +236,7 @@ mod tests {
             assert_eq!(store.apply(&grant(number), at(MINUTE)), Ok(Outcome::Granted));
         }
         assert_eq!(store.apply(&grant(3), at(MINUTE)), Err(StoreError::Full));
-        assert_eq!(store.apply(&redeem(0, 1), at(MINUTE)), Ok(Outcome::Redeemed), "what is there goes on");
+        assert_eq!(store.apply(&redeem(0, 1), at(MINUTE)), Ok(redeemed()), "what is there goes on");
         assert_eq!(store.apply(&grant(3), at(2 * MINUTE)), Ok(Outcome::Granted));
         assert_eq!(store.len(), 2, "the redeemed grant and the new one");
         assert_eq!(store.apply(&check(0, 1), at(2 * MINUTE)), Ok(Outcome::Active));
@@ -260,8 +285,8 @@ mod tests {
                 .collect();
             racers.into_iter().map(|racer| racer.join().unwrap()).collect()
         });
-        let count = |outcome| outcomes.iter().filter(|o| **o == outcome).count();
-        assert_eq!((count(Outcome::Redeemed), count(Outcome::Replayed), count(Outcome::Unknown)), (1, 1, 18));
+        let count = |outcome: Outcome| outcomes.iter().filter(|o| **o == outcome).count();
+        assert_eq!((count(redeemed()), count(Outcome::Replayed), count(Outcome::Unknown)), (1, 1, 18));
         for token in 0..20 {
             assert_eq!(store.apply(&check(1, token), at(MINUTE)), Ok(Outcome::Inactive), "all are revoked");
         }

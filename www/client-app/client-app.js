@@ -2,7 +2,7 @@
 
 import { openPopup, PopupError } from './popup.js';
 
-const { clientApp, authorizationServer, redirectUri } = document.body.dataset;
+const { clientApp, authorizationServer, issuer, clientId, redirectUri } = document.body.dataset;
 
 const main = document.querySelector('main');
 const button = document.querySelector('#start');
@@ -41,12 +41,12 @@ async function run() {
   try {
     mark(0, 'doing');
     show('waiting', 'Waiting for you to authorize the app in the popup…', 'Show the popup');
-    const code = await getCode();
+    const { code, verifier } = await getCode();
     mark(0, 'done', `code ${shorten(code)}`);
 
     mark(current = 1, 'doing');
     show('exchanging', 'Trading the code for an access token…', 'One moment…');
-    const token = await getToken(code);
+    const token = await getToken(code, verifier);
     mark(1, 'done', `token ${shorten(token)}`);
 
     mark(current = 2, 'doing');
@@ -66,8 +66,26 @@ async function run() {
 
 /** Step 1: the person says yes in the popup, which comes back with a code. */
 async function getCode() {
+  if (!crypto.subtle) {
+    throw new Failure('The browser gives this page no cryptography, because it did not come from localhost or '
+      + 'by https. Open it at localhost.');
+  }
+  // Whoever comes back with this `state` was sent by this page, and whoever redeems the
+  // code must know the verifier, of which only a digest goes through the address bar.
+  const state = randomText();
+  const verifier = randomText();
+  const request = digest(verifier).then((challenge) => new URLSearchParams({
+    response_type: 'code',
+    client_id: clientId,
+    redirect_uri: redirectUri,
+    scope: 'answer',
+    state,
+    code_challenge: challenge,
+    code_challenge_method: 'S256',
+  }));
+
   // The browser allows a popup only as part of the click: no `await` before this.
-  popup = openPopup(`${authorizationServer}/oauth-dialog.html`, redirectUri);
+  popup = openPopup(request.then((query) => `${authorizationServer}/oauth-dialog.html?${query}`), redirectUri);
 
   let query;
   try {
@@ -80,6 +98,10 @@ async function getCode() {
         + `check that the authorization server is running at ${authorizationServer}.`);
   }
 
+  // An answer to somebody else's question, or from another server, is not taken.
+  if (query.get('state') !== state) throw new Failure('The popup came back with an answer to another question.');
+  if (query.get('iss') !== issuer) throw new Failure('The popup came back from another authorization server.');
+
   const error = query.get('error');
   if (error === 'access_denied') throw new Failure('You did not authorize the app.');
   if (error) {
@@ -89,15 +111,34 @@ async function getCode() {
 
   const code = query.get('code');
   if (!code) throw new Failure('The popup came back without a code.');
-  return code;
+  return { code, verifier };
+}
+
+/** 256 random bits, in characters that a URL does not escape. */
+function randomText() {
+  return base64url(crypto.getRandomValues(new Uint8Array(32)));
+}
+
+/** The SHA-256 digest of `text`: the S256 challenge of a verifier (RFC 7636, 4.2). */
+async function digest(text) {
+  return base64url(new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))));
+}
+
+function base64url(bytes) {
+  return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
 
 /** Step 2: the code, good for one use, buys an access token. */
-async function getToken(code) {
+async function getToken(code, verifier) {
   const reply = await request('/token', {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ code }),
+    body: new URLSearchParams({
+      grant_type: 'authorization_code',
+      client_id: clientId,
+      redirect_uri: redirectUri,
+      code,
+      code_verifier: verifier,
+    }),
   });
   const token = reply?.access_token;
   // Only printable ASCII can travel in the header of the next step.
@@ -109,7 +150,7 @@ async function getToken(code) {
 
 /** Step 3: the access token opens the protected resource. */
 async function getAnswer(token) {
-  const reply = await request('/secure', { headers: { Authorization: token } });
+  const reply = await request('/secure', { headers: { Authorization: `Bearer ${token}` } });
   if (typeof reply?.answer !== 'number') {
     throw new Failure('GET /secure was answered without an answer.');
   }
@@ -142,7 +183,7 @@ async function request(path, options) {
   }
 
   if (!response.ok) {
-    const reason = reply?.message ?? reply?.error_description ?? reply?.error;
+    const reason = reply?.error_description ?? reply?.message ?? reply?.error;
     throw new Failure(`${what} was refused with status ${response.status}${reason ? `: ${reason}` : '.'}`);
   }
   if (reply === undefined) throw new Failure(`${what} was answered with something that is not JSON.`);

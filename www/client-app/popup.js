@@ -9,7 +9,7 @@ export class PopupError extends Error {
 }
 
 /**
- * Opens `url` in a popup and waits until it arrives at `redirectUri`.
+ * Opens the URL that the promise `url` gives in a popup and waits until it arrives at `redirectUri`.
  *
  * `query` resolves with the URLSearchParams the popup came back with, or rejects
  * with a PopupError. `focus()` brings the popup to the front again.
@@ -17,7 +17,9 @@ export class PopupError extends Error {
 export function openPopup(url, redirectUri) {
   // '_blank', as a name would reuse an older popup, and for a moment we would
   // still read that one's old address.
-  const popup = window.open(url, '_blank', centred(480, 560));
+  const popup = window.open('', '_blank', centred(480, 620));
+  // The window is there at once, as the click allows; where it goes is known a moment later.
+  if (popup) url.then((address) => { if (!popup.closed) popup.location.replace(address); });
   return {
     query: popup ? waitFor(popup, new URL(redirectUri)) : Promise.reject(new PopupError('blocked')),
     focus: () => popup?.focus(),

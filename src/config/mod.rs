@@ -6,7 +6,18 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::oauth::TokenLifetimes;
+use crate::oauth::client::Client;
+
+mod file;
+mod issuer;
+mod toml_reader;
+
+pub use file::{FileError, read};
+pub use issuer::{Issuer, IssuerError};
 
 /// The most field lines a head may have, whatever [`Limits::fields_max`] says: the parser's table of field
 /// lines lies on the stack and has this size.
@@ -17,8 +28,9 @@ pub const FIELDS_CAPACITY: usize = 64;
 pub struct Config {
     /// The address to listen on; `None` means both loopback addresses, 127.0.0.1 and ::1.
     pub bind: Option<IpAddr>,
-    /// The port of the client app; 0 lets the system pick a free one.
-    pub client_port: u16,
+    /// The port of the client app, and with it the demo client; 0 lets the system pick a free one. `None` is
+    /// for an authorization server alone.
+    pub client_port: Option<u16>,
     /// The port of the authorization server; 0 lets the system pick a free one.
     pub auth_port: u16,
     /// How many threads serve, each with its own event loop and its share of the connections.
@@ -31,6 +43,19 @@ pub struct Config {
     pub limits: Limits,
     /// How long what the server hands out stays good.
     pub lifetimes: Lifetimes,
+    /// What the authorization server calls itself (RFC 8414, 2); `None` is for its own origin, which
+    /// is only good where nothing stands before it.
+    pub issuer: Option<Issuer>,
+    /// Every scope there is, with a sentence that a person understands.
+    pub scopes: Vec<(Arc<str>, String)>,
+    /// The registered clients, the demo's aside.
+    pub clients: Vec<Client>,
+    /// Who answers the dialog, as `sub` has it: without a login it is always the same.
+    pub resource_owner: Arc<str>,
+    /// The scope that `/secure` wants; `None` where any token will do.
+    pub secure_scope: Option<Arc<str>>,
+    /// Whether a refused client and its user are told the exact reason, as the log is.
+    pub explains_errors: bool,
 }
 
 /// The form of the access log's lines.
@@ -46,13 +71,22 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             bind: None,
-            client_port: 3000,
+            client_port: Some(3000),
             auth_port: 3001,
             workers: 1,
             access_log: None,
             www: None,
             limits: Limits::default(),
             lifetimes: Lifetimes::default(),
+            issuer: None,
+            scopes: vec![
+                ("answer".into(), "Read the secret answer.".to_owned()),
+                ("question".into(), "Read the question to it, should anyone find it.".to_owned()),
+            ],
+            clients: Vec::new(),
+            resource_owner: "owner".into(),
+            secure_scope: Some("answer".into()),
+            explains_errors: true,
         }
     }
 }
@@ -142,18 +176,31 @@ impl Default for Limits {
     }
 }
 
-/// How long codes and tokens stay good.
+/// How long codes, tokens and forms stay good.
 #[derive(Clone, Debug)]
 pub struct Lifetimes {
     /// An authorization code (RFC 6749, 4.1.2: at most ten minutes, and the shorter the better).
     pub code: Duration,
-    /// An access token; the article's 86,400 seconds.
-    pub access_token: Duration,
+    /// The dialog's form, from its question to its answer.
+    pub form: Duration,
+    /// What a code buys.
+    pub tokens: TokenLifetimes,
 }
 
 impl Default for Lifetimes {
     fn default() -> Lifetimes {
-        Lifetimes { code: Duration::from_secs(60), access_token: Duration::from_secs(86_400) }
+        const DAY: Duration = Duration::from_secs(86_400);
+        Lifetimes {
+            code: Duration::from_secs(60),
+            form: Duration::from_secs(600),
+            tokens: TokenLifetimes {
+                // The article's 86,400 seconds.
+                access_token: DAY,
+                refresh_idle: 14 * DAY,
+                refresh: 90 * DAY,
+                refresh_grace: Duration::from_secs(10),
+            },
+        }
     }
 }
 
@@ -190,10 +237,16 @@ const MORE_THAN_NOTHING: &str = "more than nothing";
 /// The bound on one peer's connections where a peer may be anyone.
 pub const PEER_CONNECTIONS_MAX: usize = 256;
 
+/// The longest that a code may live (RFC 6749, 4.1.2).
+pub const CODE_LIFETIME_MAX: Duration = Duration::from_secs(600);
+
 /// More threads than this are a slip of the finger.
 pub const WORKERS_MAX: usize = 1024;
 
 impl Config {
+    /// The `client_id` of the demo's client.
+    pub const DEMO_CLIENT_ID: &str = file::DEMO_CLIENT_ID;
+
     /// The bound on one peer's connections; `usize::MAX` is for none.
     pub fn peer_connections_max(&self) -> usize {
         let is_loopback = self.bind.is_none_or(|address| address.is_loopback());
@@ -206,14 +259,19 @@ impl Config {
     /// # Errors
     /// The first value that does not fit, as a [`ConfigError`].
     pub fn check(&self) -> Result<(), ConfigError> {
-        if self.client_port == self.auth_port && self.client_port != 0 {
-            return Err(ConfigError::SamePort(self.client_port));
+        if self.client_port == Some(self.auth_port) && self.auth_port != 0 {
+            return Err(ConfigError::SamePort(self.auth_port));
         }
         if !(1..=WORKERS_MAX).contains(&self.workers) {
             return Err(ConfigError::Workers(self.workers));
         }
         let limits = &self.limits;
+        let lifetimes = &self.lifetimes;
         let rules = [
+            (!lifetimes.code.is_zero(), "lifetimes.code", MORE_THAN_NOTHING),
+            (lifetimes.code <= CODE_LIFETIME_MAX, "lifetimes.code", "at most ten minutes (RFC 6749, 4.1.2)"),
+            (!lifetimes.form.is_zero(), "lifetimes.form", MORE_THAN_NOTHING),
+            (!lifetimes.tokens.access_token.is_zero(), "lifetimes.access_token", MORE_THAN_NOTHING),
             // A head's parts are remembered as 16-bit positions.
             (limits.head_bytes_max <= usize::from(u16::MAX), "head_bytes_max", "at most 65,535 bytes"),
             (
@@ -276,7 +334,7 @@ mod tests {
 
     #[test]
     fn two_free_ports_may_both_be_asked_for() {
-        let config = Config { client_port: 0, auth_port: 0, ..Config::default() };
+        let config = Config { client_port: Some(0), auth_port: 0, ..Config::default() };
         assert_eq!(config.check(), Ok(()));
     }
 }

@@ -1,0 +1,461 @@
+//! A configuration file, in TOML, to a [`Config`].
+//!
+//! Every mistake is named by its line, with what would do instead. Nothing is guessed: a key that is not known
+//! is a mistake, for it may be a limit that its writer relies on.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use super::toml_reader::{Table, Text, Value};
+use super::{Config, Issuer, Lifetimes, Limits, LogFormat};
+use crate::oauth::Scope;
+use crate::oauth::client::{Client, GrantTypes, SecretDigest};
+use crate::oauth::redirect::RedirectUri;
+
+pub use super::toml_reader::FileError;
+
+/// The longest `client_id`, in bytes.
+const CLIENT_ID_BYTES_MAX: usize = 255;
+
+/// Reads the text of a configuration file. What it does not say is as in [`Config::default`], but there are so
+/// many `workers`, and no client app and no demo client unless it asks for them. Whether the parts fit together,
+/// [`Config::check`] says.
+///
+/// # Errors
+/// The first mistake, with its line.
+pub fn read(text: &str, workers: usize) -> Result<Config, FileError> {
+    let source = Text(text);
+    let document = DeTable::parse(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        source.error(at, format!("this is not TOML: {}", error.message()))
+    })?;
+    let mut root = Table::new(source, "the file", 0, document.get_ref());
+    let mut config = Config {
+        workers,
+        client_port: None,
+        scopes: Vec::new(),
+        secure_scope: None,
+        explains_errors: false,
+        ..Config::default()
+    };
+
+    if let Some(value) = root.take("issuer") {
+        let issuer = value.string()?;
+        config.issuer =
+            Some(Issuer::parse(issuer).map_err(|error| value.error(format_args!("{issuer:?} {error}")))?);
+    }
+    if let Some(value) = root.take("resource_owner") {
+        config.resource_owner = value.string()?.into();
+    }
+    if let Some(value) = root.take("explain_errors") {
+        config.explains_errors = value.boolean()?;
+    }
+    if let Some(value) = root.take("listen") {
+        read_listen(value.table("[listen]")?, &mut config)?;
+    }
+    if let Some(value) = root.take("lifetimes") {
+        read_lifetimes(value.table("[lifetimes]")?, &mut config.lifetimes)?;
+    }
+    if let Some(value) = root.take("limits") {
+        read_limits(value.table("[limits]")?, &mut config.limits)?;
+    }
+    if let Some(value) = root.take("scopes") {
+        config.scopes = read_scopes(value.table("[scopes]")?)?;
+    }
+    if let Some(value) = root.take("secure_scope") {
+        let name = value.string()?;
+        check_scope(&config.scopes, &value, name)?;
+        config.secure_scope = Some(name.into());
+    }
+    if let Some(value) = root.take("clients") {
+        config.clients = read_clients(value.tables("[[clients]]")?, &config.scopes)?;
+    }
+    check_issuer(&root, &config)?;
+    root.end(
+        "issuer, resource_owner, explain_errors, secure_scope, [listen], [lifetimes], [limits], [scopes] and \
+         [[clients]]",
+    )?;
+    Ok(config)
+}
+
+/// Where anyone may come in, the server cannot know what it is called.
+fn check_issuer(root: &Table, config: &Config) -> Result<(), FileError> {
+    let is_loopback = config.bind.is_none_or(|address| address.is_loopback());
+    match config.issuer.is_none() && !is_loopback {
+        true => Err(root.error(
+            "the issuer is missing, and the server is not bound to loopback; say how clients reach it, such as \
+             issuer = \"https://auth.example\"",
+        )),
+        false => Ok(()),
+    }
+}
+
+fn read_listen(mut table: Table, config: &mut Config) -> Result<(), FileError> {
+    if let Some(value) = table.take("address") {
+        let wanted = || value.error("give an IP address, such as \"127.0.0.1\" or \"::1\"");
+        config.bind = Some(value.string()?.parse().map_err(|_| wanted())?);
+    }
+    if let Some(value) = table.take("port") {
+        config.auth_port = value.port()?;
+    }
+    if let Some(value) = table.take("client_app_port") {
+        config.client_port = Some(value.port()?);
+    }
+    if let Some(value) = table.take("workers") {
+        config.workers = value.positive()?.get() as usize;
+    }
+    if let Some(value) = table.take("log") {
+        config.access_log = Some(match value.string()? {
+            "text" => LogFormat::Text,
+            "json" => LogFormat::Json,
+            _ => return Err(value.error("give \"text\" or \"json\", or leave it out for no access log")),
+        });
+    }
+    table.end("address, port, client_app_port, workers and log")
+}
+
+fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes) -> Result<(), FileError> {
+    let tokens = &mut lifetimes.tokens;
+    let fields: [(&str, &mut Duration); 6] = [
+        ("code", &mut lifetimes.code),
+        ("form", &mut lifetimes.form),
+        ("access_token", &mut tokens.access_token),
+        ("refresh_token_idle", &mut tokens.refresh_idle),
+        ("refresh_token", &mut tokens.refresh),
+        ("refresh_grace", &mut tokens.refresh_grace),
+    ];
+    for (key, field) in fields {
+        if let Some(value) = table.take(key) {
+            *field = value.seconds()?;
+        }
+    }
+    table.end("code, form, access_token, refresh_token_idle, refresh_token and refresh_grace, each in seconds")
+}
+
+fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
+    let counts: [(&str, &mut usize); 9] = [
+        ("request_line_bytes_max", &mut limits.request_line_bytes_max),
+        ("head_bytes_max", &mut limits.head_bytes_max),
+        ("fields_max", &mut limits.fields_max),
+        ("body_bytes_max", &mut limits.body_bytes_max),
+        ("output_bytes_max", &mut limits.output_bytes_max),
+        ("connections_max", &mut limits.connections_max),
+        ("grants_max", &mut limits.grants_max),
+        ("refusal_lines_per_second_max", &mut limits.refusal_lines_per_second_max),
+        ("log_lines_max", &mut limits.log_lines_max),
+    ];
+    for (key, field) in counts {
+        if let Some(value) = table.take(key) {
+            *field = value.number()? as usize;
+        }
+    }
+    if let Some(value) = table.take("peer_connections_max") {
+        limits.peer_connections_max = Some(value.positive()?.get() as usize);
+    }
+    if let Some(value) = table.take("connection_requests_max") {
+        limits.connection_requests_max = value.number()?;
+    }
+    let times: [(&str, &mut Duration); 5] = [
+        ("head_time_max", &mut limits.head_time_max),
+        ("body_time_max", &mut limits.body_time_max),
+        ("idle_time_max", &mut limits.idle_time_max),
+        ("write_time_max", &mut limits.write_time_max),
+        ("finish_time_max", &mut limits.finish_time_max),
+    ];
+    for (key, field) in times {
+        if let Some(value) = table.take(key) {
+            *field = value.seconds()?;
+        }
+    }
+    table.end("the limits that docs/reference.md lists")
+}
+
+fn read_scopes(mut table: Table) -> Result<Vec<(Arc<str>, String)>, FileError> {
+    let mut scopes = Vec::new();
+    for (name, value) in table.take_rest() {
+        let is_name =
+            Scope::parse(name).is_ok_and(|scope| scope.names().count() == 1 && scope.as_str() == name);
+        if !is_name {
+            return Err(
+                value.error("a scope's name is visible ASCII without a space, \" or \\ (RFC 6749, 3.3)")
+            );
+        }
+        let sentence = value.string()?;
+        if sentence.trim().is_empty() {
+            return Err(value.error("say in a sentence what it allows; the dialog shows it"));
+        }
+        scopes.push((name.into(), sentence.to_owned()));
+    }
+    Ok(scopes)
+}
+
+fn check_scope(scopes: &[(Arc<str>, String)], value: &Value, name: &str) -> Result<(), FileError> {
+    match scopes.iter().any(|(known, _)| **known == *name) {
+        true => Ok(()),
+        false => Err(value.error(format_args!("there is no scope {name:?} in [scopes]; add it there"))),
+    }
+}
+
+fn read_clients(tables: Vec<Table>, scopes: &[(Arc<str>, String)]) -> Result<Vec<Client>, FileError> {
+    let mut ids = HashSet::new();
+    let mut clients = Vec::new();
+    for mut table in tables {
+        let Some(id_value) = table.take("id") else { return Err(table.error("the client has no id")) };
+        let id = read_client_id(&id_value)?;
+        if !ids.insert(id) {
+            return Err(id_value.error(format_args!("there is another client called {id:?}; ids are unique")));
+        }
+        clients.push(read_client(id, table, scopes)?);
+    }
+    Ok(clients)
+}
+
+fn read_client_id<'a>(value: &Value<'a>) -> Result<&'a str, FileError> {
+    let id = value.string()?;
+    let is_id = (1..=CLIENT_ID_BYTES_MAX).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
+    match (is_id, id) {
+        (_, DEMO_CLIENT_ID) => Err(value.error(format_args!("{id:?} is the demo client's; choose another id"))),
+        (false, _) => {
+            Err(value.error("an id is 1 to 255 characters of visible ASCII without a space, \" or \\"))
+        }
+        (true, _) => Ok(id),
+    }
+}
+
+/// The client that there is when the client app is served.
+pub(super) const DEMO_CLIENT_ID: &str = "oauth-test-app";
+
+fn read_client(id: &str, mut table: Table, scopes: &[(Arc<str>, String)]) -> Result<Client, FileError> {
+    for key in ["secret", "client_secret"] {
+        if let Some(value) = table.take(key) {
+            return Err(value.error(
+                "a secret does not stand in a file; put its digest, as secret_digest. `oauth-from-scratch \
+                 client-secret` makes a secret and prints both",
+            ));
+        }
+    }
+    let name = match table.take("name") {
+        Some(value) if value.string()?.trim().is_empty() => {
+            return Err(value.error("the dialog shows it; say one"));
+        }
+        Some(value) => value.string()?.to_owned(),
+        None => return Err(table.error(format!("the client {id:?} has no name; the dialog shows it"))),
+    };
+    let mut redirect_uris = Vec::new();
+    for (value, uri) in table.take("redirect_uris").map_or(Ok(Vec::new()), |value| value.strings())? {
+        redirect_uris
+            .push(RedirectUri::parse(uri).map_err(|error| value.error(format_args!("{uri:?} {error}")))?);
+    }
+    let secret = match table.take("secret_digest") {
+        None => None,
+        Some(value) => Some(SecretDigest::parse(value.string()?).ok_or_else(|| {
+            value.error(
+                "this is no digest of a secret; `oauth-from-scratch client-secret` makes a secret and prints its \
+                 digest, sha256: and 64 hexadecimal digits",
+            )
+        })?),
+    };
+    let grant_types = read_grant_types(table.take("grant_types"))?;
+    let scope = read_client_scope(table.take("scopes"), scopes)?;
+    let inspects_all = table.take("introspects_all").map_or(Ok(false), |value| value.boolean())?;
+    check_client(id, &table, grant_types, &redirect_uris, secret.is_some(), inspects_all)?;
+    table.end("id, name, redirect_uris, secret_digest, grant_types, scopes and introspects_all")?;
+    let (id, name) = (id.into(), name);
+    Ok(Client { id, name, redirect_uris, secret, grant_types, scope, inspects_all })
+}
+
+fn read_grant_types(value: Option<Value>) -> Result<GrantTypes, FileError> {
+    let Some(value) = value else {
+        return Ok(GrantTypes { authorization_code: true, ..GrantTypes::default() });
+    };
+    let mut grant_types = GrantTypes::default();
+    for (value, name) in value.strings()? {
+        match name {
+            "authorization_code" => grant_types.authorization_code = true,
+            "refresh_token" => grant_types.refresh_token = true,
+            "client_credentials" => grant_types.client_credentials = true,
+            other => {
+                let known = "authorization_code, refresh_token and client_credentials";
+                return Err(
+                    value.error(format_args!("there is no grant type {other:?} here; there are {known}"))
+                );
+            }
+        }
+    }
+    Ok(grant_types)
+}
+
+fn read_client_scope(value: Option<Value>, scopes: &[(Arc<str>, String)]) -> Result<Scope, FileError> {
+    let Some(value) = value else { return Ok(Scope::default()) };
+    let mut names = Vec::new();
+    for (value, name) in value.strings()? {
+        check_scope(scopes, &value, name)?;
+        names.push(name);
+    }
+    Scope::parse(&names.join(" ")).map_err(|_| value.error("a name holds a character that no scope has"))
+}
+
+fn check_client(
+    id: &str,
+    table: &Table,
+    grant_types: GrantTypes,
+    redirect_uris: &[RedirectUri],
+    is_confidential: bool,
+    inspects_all: bool,
+) -> Result<(), FileError> {
+    let rules = [
+        (
+            !grant_types.authorization_code || !redirect_uris.is_empty(),
+            "has no redirect_uris, and the grant type authorization_code needs one",
+        ),
+        (
+            !grant_types.refresh_token || grant_types.authorization_code,
+            "has the grant type refresh_token without authorization_code, from which refresh tokens come",
+        ),
+        (
+            !grant_types.client_credentials || is_confidential,
+            "has the grant type client_credentials and no secret_digest; only a client with a secret may act for \
+             itself (RFC 6749, 4.4)",
+        ),
+        (
+            !inspects_all || is_confidential,
+            "is to introspect tokens and has no secret_digest; only a client with a secret may (RFC 7662, 2.1)",
+        ),
+    ];
+    match rules.iter().find(|(holds, _)| !holds) {
+        Some((_, words)) => Err(table.error(format!("the client {id:?} {words}"))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = r#"
+issuer = "https://auth.example/t"
+resource_owner = "ada"
+secure_scope = "answer"
+explain_errors = true
+
+[listen]
+address = "::1"
+port = 0
+client_app_port = 4000
+workers = 3
+log = "json"
+
+[lifetimes]
+code = 30
+form = 300
+access_token = 3600
+refresh_token_idle = 100
+refresh_token = 1000
+refresh_grace = 0
+
+[limits]
+grants_max = 7
+idle_time_max = 0x10
+peer_connections_max = 9
+
+[scopes]
+answer = "Read the answer."
+"https://x.example/b" = "Do the other thing."
+
+[[clients]]
+id = "app"
+name = "The App"
+redirect_uris = ["https://app.example/callback", "com.example.app:/callback"]
+grant_types = ["authorization_code", "refresh_token"]
+scopes = ["answer"]
+
+[[clients]]
+id = "robot"
+name = "The Robot"
+secret_digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+grant_types = ["client_credentials"]
+introspects_all = true
+"#;
+
+    #[test]
+    fn a_file_becomes_a_configuration() {
+        let config = read(WHOLE, 1).unwrap();
+        assert_eq!(config.check(), Ok(()));
+        assert_eq!(config.issuer.as_ref().map(Issuer::as_str), Some("https://auth.example/t"));
+        assert_eq!((config.bind, config.auth_port, config.client_port), ("::1".parse().ok(), 0, Some(4000)));
+        assert_eq!((config.workers, config.access_log), (3, Some(LogFormat::Json)));
+        assert_eq!(config.lifetimes.tokens.refresh, Duration::from_secs(1000));
+        assert_eq!(config.limits.idle_time_max, Duration::from_secs(16));
+        assert_eq!((config.limits.grants_max, config.limits.peer_connections_max), (7, Some(9)));
+        assert_eq!((&*config.scopes[1].0, config.scopes.len()), ("https://x.example/b", 2));
+        assert_eq!((&*config.resource_owner, config.secure_scope.as_deref()), ("ada", Some("answer")));
+        let [app, robot] = &config.clients[..] else { panic!("two clients") };
+        assert_eq!((&*app.id, &*app.name, app.redirect_uris.len()), ("app", "The App", 2));
+        assert_eq!((app.is_confidential(), app.scope.as_str()), (false, "answer"));
+        assert!(robot.is_confidential() && robot.inspects_all && robot.grant_types.client_credentials);
+    }
+
+    #[test]
+    fn a_file_that_asks_for_no_client_app_gets_none_and_no_demo() {
+        let config = read("", 1).unwrap();
+        assert_eq!((config.client_port, config.clients.len(), config.scopes.len()), (None, 0, 0));
+        assert!(!config.explains_errors);
+    }
+
+    #[test]
+    fn every_mistake_is_named_by_its_line_with_what_would_do() {
+        let check = |text: &str, line: usize, words: &str| {
+            let error = read(text, 1).map(|_| ()).unwrap_err();
+            assert!(error.line == line && error.message.contains(words), "{text}\n{error}");
+        };
+        // Broken in one place each.
+        let changed = |from: &str, to: &str, line: usize, words: &str| {
+            assert!(WHOLE.contains(from), "{from}");
+            check(&WHOLE.replacen(from, to, 1), line, words);
+        };
+        check("issuer = ", 1, "this is not TOML");
+        check("\n\nissuer = \"a\"\nissuer = \"b\"", 4, "this is not TOML: duplicate key");
+        changed("https://auth.example/t", "http://auth.example", 2, "is plain http");
+        changed(
+            "resource_owner",
+            "resource_owners",
+            3,
+            "there is no key resource_owners in the file; it may have",
+        );
+        changed("\"ada\"", "7", 3, "give a text in quotation marks here, not a TOML integer");
+        changed("= \"answer\"", "= \"anser\"", 4, "there is no scope \"anser\" in [scopes]");
+        changed("= true", "= \"yes\"", 5, "give true or false");
+        changed("\"::1\"", "\"localhost\"", 8, "give an IP address");
+        changed("port = 0", "port = 65536", 9, "give a port from 0 to 65535");
+        changed("port = 0", "port = -1", 9, "give a number from 0");
+        changed("workers = 3", "workers = 0", 11, "at least 1");
+        changed("workers = 3", "threads = 3", 11, "no key threads in [listen]");
+        changed("\"json\"", "\"xml\"", 12, "\"text\" or \"json\"");
+        changed("access_token = 3600", "access_tokens = 3600", 17, "no key access_tokens in [lifetimes]");
+        changed("code = 30", "code = 1.5", 15, "give a number");
+        changed("grants_max", "grant_max", 23, "no key grant_max in [limits]");
+        changed("\"Read the answer.\"", "\" \"", 28, "say in a sentence");
+        changed("\"https://x.example/b\"", "\"a b\"", 29, "without a space");
+        changed("id = \"app\"\n", "", 31, "the client has no id");
+        changed("id = \"app\"", "id = \"a b\"", 32, "visible ASCII");
+        changed("id = \"robot\"", "id = \"app\"", 39, "there is another client called \"app\"");
+        changed("id = \"app\"", "id = \"oauth-test-app\"", 32, "is the demo client's");
+        changed("name = \"The App\"\n", "", 31, "the client \"app\" has no name");
+        changed("https://app.example/callback", "https://app.example/#x", 34, "has a fragment");
+        changed("com.example.app:/callback", "javascript:alert(1)", 34, "has a scheme that a browser executes");
+        changed("\"refresh_token\"]", "\"password\"]", 35, "there is no grant type \"password\" here");
+        changed("scopes = [\"answer\"]", "scopes = [\"other\"]", 36, "there is no scope \"other\"");
+        changed("secret_digest", "secret", 41, "a secret does not stand in a file");
+        changed("sha256:ba", "ba", 41, "this is no digest of a secret");
+        changed("[\"client_credentials\"]", "[\"authorization_code\"]", 38, "has no redirect_uris");
+        changed("[\"authorization_code\", ", "[", 31, "refresh_token without authorization_code");
+        changed("\"refresh_token\"]", "\"client_credentials\"]", 31, "only a client with a secret");
+        changed("introspects_all = true", "introspect = true", 43, "no key introspect in [[clients]]");
+        check("[listen]\naddress = \"0.0.0.0\"", 1, "the issuer is missing");
+        check("clients = 7", 1, "give tables, each begun with [[clients]], here");
+    }
+}

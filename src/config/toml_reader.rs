@@ -1,0 +1,181 @@
+//! TOML read key by key, so that whatever is wrong is named by its line, and a key that nobody reads is wrong.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// What is wrong in a configuration file, and in which line, counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileError {
+    /// The line.
+    pub line: usize,
+    /// What is wrong there, and what would do.
+    pub message: String,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)
+    }
+}
+
+impl std::error::Error for FileError {}
+
+/// The text of a file, to find lines in.
+#[derive(Clone, Copy)]
+pub(super) struct Text<'a>(pub(super) &'a str);
+
+impl Text<'_> {
+    /// An error where `at` lies, a position in bytes.
+    pub(super) fn error(self, at: usize, message: impl Into<String>) -> FileError {
+        let before = self.0.as_bytes().iter().take(at);
+        FileError { line: before.filter(|byte| **byte == b'\n').count() + 1, message: message.into() }
+    }
+}
+
+/// A table that is being read.
+pub(super) struct Table<'a> {
+    text: Text<'a>,
+    /// How the table is called in errors, such as `[listen]`.
+    name: &'static str,
+    at: usize,
+    entries: Vec<Entry<'a>>,
+}
+
+struct Entry<'a> {
+    key: &'a str,
+    key_at: usize,
+    value: &'a Spanned<DeValue<'a>>,
+    is_read: bool,
+}
+
+/// A value, and where it stands.
+#[derive(Clone, Copy)]
+pub(super) struct Value<'a> {
+    text: Text<'a>,
+    key: &'a str,
+    at: usize,
+    value: &'a DeValue<'a>,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(text: Text<'a>, name: &'static str, at: usize, table: &'a DeTable<'a>) -> Table<'a> {
+        let entries = table.iter().map(|(key, value)| Entry {
+            key: key.get_ref(),
+            key_at: key.span().start,
+            value,
+            is_read: false,
+        });
+        Table { text, name, at, entries: entries.collect() }
+    }
+
+    /// The value of `key`, if it is there.
+    pub(super) fn take(&mut self, key: &str) -> Option<Value<'a>> {
+        let text = self.text;
+        let entry = self.entries.iter_mut().find(|entry| entry.key == key)?;
+        entry.is_read = true;
+        let (at, value) = (entry.value.span().start, entry.value.get_ref());
+        Some(Value { text, key: entry.key, at, value })
+    }
+
+    /// Every key that has not been read, with its value, in the order of the file.
+    pub(super) fn take_rest(&mut self) -> Vec<(&'a str, Value<'a>)> {
+        let text = self.text;
+        let mut rest: Vec<_> = self.entries.iter_mut().filter(|entry| !entry.is_read).collect();
+        rest.sort_by_key(|entry| entry.key_at);
+        let take = |entry: &mut Entry<'a>| {
+            entry.is_read = true;
+            (entry.key, Value { text, key: entry.key, at: entry.key_at, value: entry.value.get_ref() })
+        };
+        rest.into_iter().map(take).collect()
+    }
+
+    /// An error about the table as a whole.
+    pub(super) fn error(&self, message: impl Into<String>) -> FileError {
+        self.text.error(self.at, message)
+    }
+
+    /// Says that all has been read that there may be.
+    ///
+    /// # Errors
+    /// The first key in the file that nobody has read.
+    pub(super) fn end(self, known: &str) -> Result<(), FileError> {
+        let unread = self.entries.iter().filter(|entry| !entry.is_read).min_by_key(|entry| entry.key_at);
+        match unread {
+            None => Ok(()),
+            Some(Entry { key, key_at, .. }) => {
+                let message = format!("there is no key {key} in {}; it may have {known}", self.name);
+                Err(self.text.error(*key_at, message))
+            }
+        }
+    }
+}
+
+impl<'a> Value<'a> {
+    /// An error about this value.
+    pub(super) fn error(&self, message: impl fmt::Display) -> FileError {
+        self.text.error(self.at, format!("{}: {message}", self.key))
+    }
+
+    fn wanted(&self, wanted: &str) -> FileError {
+        self.error(format_args!("give {wanted} here, not a TOML {}", self.value.type_str()))
+    }
+
+    pub(super) fn string(&self) -> Result<&'a str, FileError> {
+        self.value.as_str().ok_or_else(|| self.wanted("a text in quotation marks"))
+    }
+
+    pub(super) fn boolean(&self) -> Result<bool, FileError> {
+        self.value.as_bool().ok_or_else(|| self.wanted("true or false"))
+    }
+
+    /// A whole number of at most nine digits.
+    pub(super) fn number(&self) -> Result<u32, FileError> {
+        let integer = self.value.as_integer().ok_or_else(|| self.wanted("a number"))?;
+        u32::from_str_radix(integer.as_str(), integer.radix())
+            .map_err(|_| self.error("give a number from 0 to 4294967295"))
+    }
+
+    pub(super) fn positive(&self) -> Result<NonZeroU32, FileError> {
+        NonZeroU32::new(self.number()?).ok_or_else(|| self.error("give a number of at least 1"))
+    }
+
+    pub(super) fn port(&self) -> Result<u16, FileError> {
+        u16::try_from(self.number()?)
+            .map_err(|_| self.error("give a port from 0 to 65535, where 0 picks a free one"))
+    }
+
+    pub(super) fn seconds(&self) -> Result<Duration, FileError> {
+        self.number().map(|seconds| Duration::from_secs(u64::from(seconds)))
+    }
+
+    /// A list of texts, each with where it stands.
+    pub(super) fn strings(&self) -> Result<Vec<(Value<'a>, &'a str)>, FileError> {
+        let array = self.value.as_array().ok_or_else(|| self.wanted("a list of texts in square brackets"))?;
+        let member = |member: &'a Spanned<DeValue<'a>>| {
+            let value =
+                Value { text: self.text, key: self.key, at: member.span().start, value: member.get_ref() };
+            Ok((value, value.string()?))
+        };
+        array.iter().map(member).collect()
+    }
+
+    pub(super) fn table(&self, name: &'static str) -> Result<Table<'a>, FileError> {
+        let table = self.value.as_table().ok_or_else(|| self.wanted("a table"))?;
+        Ok(Table::new(self.text, name, self.at, table))
+    }
+
+    /// The tables of `[[key]]`.
+    pub(super) fn tables(&self, name: &'static str) -> Result<Vec<Table<'a>>, FileError> {
+        let wanted = || self.wanted(&format!("tables, each begun with {name},"));
+        let array = self.value.as_array().ok_or_else(wanted)?;
+        let member = |member: &'a Spanned<DeValue<'a>>| {
+            let table = member.get_ref().as_table().ok_or_else(wanted)?;
+            Ok(Table::new(self.text, name, member.span().start, table))
+        };
+        array.iter().map(member).collect()
+    }
+}

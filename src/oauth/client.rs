@@ -1,0 +1,308 @@
+//! Registered clients: which there are, what each may do, and proof that a request comes from one of them.
+//!
+//! Two of the proofs that the rest of the rules demand are born here and nowhere else. A [`VerifiedRedirect`]
+//! is a redirect URI that its client registered; without one nothing redirects. An [`AuthenticatedClient`] is
+//! a client that showed it is the one it says; without one nothing is redeemed. Neither can be made by hand,
+//! so a check that is left out does not compile.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::redirect::{self, RedirectUri};
+use super::scope::Scope;
+use super::secret::Digest;
+
+/// Which of the ways to a token a client may go (RFC 6749, 1.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GrantTypes {
+    /// A code, for which a resource owner was asked.
+    pub authorization_code: bool,
+    /// A refresh token, where a code was redeemed.
+    pub refresh_token: bool,
+    /// Its own credentials, with no resource owner.
+    pub client_credentials: bool,
+}
+
+/// The digest of a client's secret. The secret is known to the client alone.
+#[derive(Clone, Debug)]
+pub struct SecretDigest(Digest);
+
+impl SecretDigest {
+    /// What [`fmt::Display`] writes before the digits.
+    pub const PREFIX: &str = "sha256:";
+
+    /// The digest of `secret`, which must be long and random: its digest is quick to compute, for guessers too.
+    pub fn of(secret: &str) -> SecretDigest {
+        SecretDigest(Digest::of(secret.as_bytes()))
+    }
+
+    /// Reads what [`fmt::Display`] wrote: `sha256:` and 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<SecretDigest> {
+        let (digits, rest) = text.strip_prefix(Self::PREFIX)?.as_bytes().as_chunks::<2>();
+        let digits: &[[u8; 2]; 32] = digits.try_into().ok().filter(|_| rest.is_empty())?;
+        let mut bytes = [0; 32];
+        for (byte, [high, low]) in bytes.iter_mut().zip(digits) {
+            let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Some(SecretDigest(Digest::from_bytes(bytes)))
+    }
+
+    fn is_of(&self, secret: &str) -> bool {
+        self.0.matches(&Digest::of(secret.as_bytes()))
+    }
+}
+
+impl fmt::Display for SecretDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::PREFIX)?;
+        self.0.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What is registered of a client.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The `client_id`.
+    pub id: Arc<str>,
+    /// What the dialog calls it.
+    pub name: String,
+    /// Where its answers may go.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// The digest of its secret, if it is confidential; `None` for a public client, such as one that runs in a
+    /// browser or on a phone and could keep no secret (RFC 6749, 2.1).
+    pub secret: Option<SecretDigest>,
+    /// Which ways to a token it may go.
+    pub grant_types: GrantTypes,
+    /// The most that it may ask for, and what it gets where it asks for nothing in particular.
+    pub scope: Scope,
+    /// Whether it may introspect the tokens of other clients, as a resource server does.
+    pub inspects_all: bool,
+}
+
+/// Every registered client.
+#[derive(Clone, Debug, Default)]
+pub struct Clients {
+    by_id: HashMap<Arc<str>, Client>,
+    demo: Option<Arc<str>>,
+}
+
+/// A redirect URI that was found to be its client's own.
+#[derive(Clone, Debug)]
+pub struct VerifiedRedirect(Arc<str>);
+
+/// A client that showed that it is the one it says, as far as one of its kind can.
+#[derive(Clone, Copy)]
+pub struct AuthenticatedClient<'a>(&'a Client);
+
+/// How a request says which client it comes from. Empty values count as left out.
+#[derive(Default)]
+pub struct Credentials<'a> {
+    /// Name and password of HTTP's Basic scheme, decoded (RFC 6749, 2.3.1).
+    pub basic: Option<(String, String)>,
+    /// The parameter `client_id`.
+    pub id: Option<&'a str>,
+    /// The parameter `client_secret`.
+    pub secret: Option<&'a str>,
+}
+
+impl Clients {
+    /// These clients. `demo` is the one that a request means which names none: the article's.
+    pub fn new(clients: impl IntoIterator<Item = Client>, demo: Option<Arc<str>>) -> Clients {
+        Clients { by_id: clients.into_iter().map(|client| (Arc::clone(&client.id), client)).collect(), demo }
+    }
+
+    /// The client called `id` or, without one, the article's.
+    ///
+    /// # Errors
+    /// In words, where there is no such client.
+    pub fn find(&self, id: Option<&str>) -> Result<&Client, &'static str> {
+        match id.or(self.demo.as_deref()) {
+            Some(id) => self.by_id.get(id).ok_or("the client_id is not that of a registered client"),
+            None => Err("the client_id is missing"),
+        }
+    }
+
+    /// Every client.
+    pub fn iter(&self) -> impl Iterator<Item = &Client> {
+        self.by_id.values()
+    }
+
+    /// The client that a request means which names none, if there is one.
+    pub fn demo(&self) -> Option<&Client> {
+        self.demo.as_deref().and_then(|id| self.by_id.get(id))
+    }
+
+    /// The client that `credentials` prove a request to come from.
+    ///
+    /// # Errors
+    /// In words, where they prove nothing; RFC 6749 (5.2) calls all of these `invalid_client`.
+    pub fn authenticate(&self, credentials: &Credentials) -> Result<AuthenticatedClient<'_>, &'static str> {
+        let basic = credentials.basic.as_ref().map(|(id, secret)| (id.as_str(), secret.as_str()));
+        let (basic_id, basic_secret) = (basic.map(|(id, _)| id), basic.map(|(_, secret)| secret));
+        let basic_secret = basic_secret.filter(|secret| !secret.is_empty());
+        let secret = match (basic_secret, credentials.secret) {
+            (Some(_), Some(_)) => return Err("the client authenticates in two ways at once"),
+            (basic, parameter) => basic.or(parameter),
+        };
+        let id = match (basic_id, credentials.id) {
+            (Some(basic), Some(parameter)) if basic != parameter => {
+                return Err("the client_id is not the one that Authorization names");
+            }
+            (basic, parameter) => basic.or(parameter),
+        };
+        let client = self.find(id)?;
+        match (&client.secret, secret) {
+            (None, None) => Ok(AuthenticatedClient(client)),
+            (None, Some(_)) => Err("the client is public and has no secret, but one was sent"),
+            (Some(_), None) => Err("the client is confidential, and no secret was sent"),
+            (Some(digest), Some(secret)) if digest.is_of(secret) => Ok(AuthenticatedClient(client)),
+            (Some(_), Some(_)) => Err("the client's secret is wrong"),
+        }
+    }
+}
+
+impl Client {
+    /// Whether the client can keep a secret (RFC 6749, 2.1).
+    pub fn is_confidential(&self) -> bool {
+        self.secret.is_some()
+    }
+
+    /// The redirect URI that a request asks for or, where it asks for none, the client's only one (RFC 6749,
+    /// 3.1.2.3).
+    ///
+    /// # Errors
+    /// Where and how `asked` departs from what is registered.
+    pub fn verify_redirect(&self, asked: Option<&str>) -> Result<VerifiedRedirect, String> {
+        let Some(asked) = asked else {
+            return match &self.redirect_uris[..] {
+                [only] => Ok(VerifiedRedirect(only.shared())),
+                [] => Err("the client has no redirect URI".to_owned()),
+                _ => Err("the redirect_uri is missing, and the client has more than one".to_owned()),
+            };
+        };
+        if let Some(uri) = self.redirect_uris.iter().find_map(|own| own.accept(asked)) {
+            return Ok(VerifiedRedirect(uri));
+        }
+        let in_common =
+            |own: &&RedirectUri| own.as_str().bytes().zip(asked.bytes()).take_while(|(a, b)| a == b).count();
+        match self.redirect_uris.iter().max_by_key(in_common) {
+            Some(closest) => Err(redirect::difference(closest.as_str(), asked)),
+            None => Err("the client has no redirect URI".to_owned()),
+        }
+    }
+}
+
+impl VerifiedRedirect {
+    /// The URI, as it was asked for.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same, shared.
+    pub(super) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl<'a> AuthenticatedClient<'a> {
+    /// The client.
+    pub fn client(&self) -> &'a Client {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(id: &str, secret: Option<&str>, redirect_uris: &[&str]) -> Client {
+        Client {
+            id: id.into(),
+            name: id.to_owned(),
+            redirect_uris: redirect_uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect(),
+            secret: secret.map(SecretDigest::of),
+            grant_types: GrantTypes::default(),
+            scope: Scope::default(),
+            inspects_all: false,
+        }
+    }
+
+    fn clients() -> Clients {
+        let demo = client("demo", None, &["http://localhost:3000/cb"]);
+        Clients::new([demo, client("shop", Some("s e:c"), &[]), client("app", None, &[])], Some("demo".into()))
+    }
+
+    #[test]
+    fn a_client_is_who_it_proves_to_be() {
+        let clients = clients();
+        let check = |basic: Option<(&str, &str)>,
+                     id: Option<&str>,
+                     secret: Option<&str>,
+                     expected: Result<&str, &str>| {
+            let basic = basic.map(|(id, secret)| (id.to_owned(), secret.to_owned()));
+            let found = clients.authenticate(&Credentials { basic, id, secret });
+            match (found.map(|found| &*found.client().id), expected) {
+                (Err(found), Err(words)) => assert!(found.contains(words), "{found}"),
+                (found, expected) => assert_eq!(found, expected),
+            }
+        };
+        check(None, None, None, Ok("demo"));
+        check(None, Some("app"), None, Ok("app"));
+        check(Some(("app", "")), None, None, Ok("app"));
+        check(None, Some("shop"), Some("s e:c"), Ok("shop"));
+        check(Some(("shop", "s e:c")), None, None, Ok("shop"));
+        check(Some(("shop", "s e:c")), Some("shop"), None, Ok("shop"));
+        check(Some(("shop", "s e:c")), Some("shop"), Some("s e:c"), Err("two ways"));
+        check(Some(("shop", "s e:c")), Some("app"), None, Err("not the one"));
+        check(Some(("shop", "")), None, None, Err("no secret was sent"));
+        check(Some(("shop", "s e:d")), None, None, Err("is wrong"));
+        check(None, Some("shop"), Some("s e"), Err("is wrong"));
+        check(None, Some("shop"), None, Err("no secret was sent"));
+        check(None, Some("app"), Some("x"), Err("is public"));
+        check(None, None, Some("x"), Err("is public"));
+        check(None, Some("nobody"), None, Err("not that of a registered"));
+        check(None, Some("Demo"), None, Err("not that of a registered"));
+        let without = Clients::new([client("app", None, &[])], None);
+        assert_eq!(without.authenticate(&Credentials::default()).err(), Some("the client_id is missing"));
+    }
+
+    #[test]
+    fn a_redirect_uri_may_be_left_out_where_there_is_only_one() {
+        let check = |own: &[&str], asked: Option<&str>, expected: Result<&str, &str>| {
+            let found = client("x", None, own).verify_redirect(asked);
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found.as_str(), expected),
+                (Err(found), Err(words)) => assert!(found.contains(words), "{found}"),
+                (found, _) => panic!("{found:?}"),
+            }
+        };
+        let (one, two) = ("https://a.example/1", "https://a.example/2");
+        check(&[one], None, Ok(one));
+        check(&[one], Some(one), Ok(one));
+        check(&[one, two], Some(two), Ok(two));
+        check(&[one, two], None, Err("missing"));
+        check(&[], None, Err("has no redirect URI"));
+        check(&[], Some(one), Err("has no redirect URI"));
+        check(
+            &["https://b.example/", one],
+            Some("https://a.example/3"),
+            Err("at byte 19: …a.example/3 is not …a.example/1"),
+        );
+    }
+
+    #[test]
+    fn a_secret_is_kept_as_a_digest_that_reads_back() {
+        let digest = SecretDigest::of("abc").to_string();
+        assert_eq!(digest, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert!(SecretDigest::parse(&digest).unwrap().is_of("abc"));
+        assert!(!SecretDigest::parse(&digest).unwrap().is_of("abd"));
+        for text in
+            ["", "sha256:", &digest[1..], &digest[..70], &format!("{digest}0"), &digest.replace('b', "x")]
+        {
+            assert!(SecretDigest::parse(text).is_none(), "{text}");
+        }
+        assert_eq!(format!("{:?}", SecretDigest::of("abc")), "SecretDigest(Digest(…))");
+    }
+}

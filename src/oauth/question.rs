@@ -1,0 +1,165 @@
+//! The question that the dialog puts to the resource owner, sealed so that its answer is to this question.
+//!
+//! The dialog's form carries the whole authorization request back to the server, with the moment it was asked,
+//! the name of the grant that a yes will make, and a message authentication code over all of it and over the
+//! browser's session. So the server keeps nothing for a dialog that nobody answers. A form that was changed,
+//! that another browser was shown, or that is too old does not open. And it works once: a grant of its name is
+//! made once.
+//!
+//! The request is carried as the query it came in, and is checked anew when the answer comes: `state` is in it
+//! percent-encoded, whatever its bytes are, and no browser mends it on the way.
+
+use std::fmt;
+use std::time::Duration;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use subtle::ConstantTimeEq;
+
+use super::secret::{GrantId, hmac};
+use super::timestamp::Timestamp;
+
+/// The key that questions are sealed with.
+pub struct SealingKey([u8; 32]);
+
+impl SealingKey {
+    /// A key out of random bytes.
+    pub fn new(random: [u8; 32]) -> SealingKey {
+        SealingKey(random)
+    }
+}
+
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealingKey(…)")
+    }
+}
+
+/// A question, as it was put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The name of the grant that a yes makes.
+    pub grant: GrantId,
+    /// When it was asked.
+    pub asked: Timestamp,
+    /// The query of the authorization request.
+    pub query: String,
+}
+
+/// Why a sealed question does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unopened {
+    /// It is not what was sealed here for this browser.
+    Forged,
+    /// It was, too long ago.
+    Stale,
+}
+
+const CODE_BYTES: usize = 32;
+const TIME_BYTES: usize = 8;
+const GRANT_BYTES: usize = 20;
+
+impl Question {
+    /// The question for the browser with this `session`, as base64url.
+    pub fn seal(&self, key: &SealingKey, session: &str) -> String {
+        let mut bytes = Vec::with_capacity(CODE_BYTES + TIME_BYTES + GRANT_BYTES + self.query.len());
+        bytes.extend_from_slice(&[0; CODE_BYTES]);
+        bytes.extend_from_slice(&self.asked.as_milliseconds().to_be_bytes());
+        bytes.extend_from_slice(self.grant.as_bytes());
+        bytes.extend_from_slice(self.query.as_bytes());
+        let code = authenticate(key, session, &bytes[CODE_BYTES..]);
+        bytes[..CODE_BYTES].copy_from_slice(&code);
+        Base64UrlUnpadded::encode_string(&bytes)
+    }
+
+    /// Opens what [`Question::seal`] made for `session`, within `lifetime` of it.
+    ///
+    /// # Errors
+    /// When it was not made here, for this session, or within the lifetime.
+    pub fn open(
+        sealed: &str,
+        key: &SealingKey,
+        session: &str,
+        now: Timestamp,
+        lifetime: Duration,
+    ) -> Result<Question, Unopened> {
+        let bytes = Base64UrlUnpadded::decode_vec(sealed).map_err(|_| Unopened::Forged)?;
+        let (code, content) = bytes.split_first_chunk::<CODE_BYTES>().ok_or(Unopened::Forged)?;
+        if !bool::from(authenticate(key, session, content).ct_eq(code)) {
+            return Err(Unopened::Forged);
+        }
+        let question = Question::read(content).ok_or(Unopened::Forged)?;
+        match question.expires(lifetime) > now {
+            true => Ok(question),
+            false => Err(Unopened::Stale),
+        }
+    }
+
+    /// Until when it may be answered.
+    pub fn expires(&self, lifetime: Duration) -> Timestamp {
+        self.asked.after(lifetime)
+    }
+
+    fn read(content: &[u8]) -> Option<Question> {
+        let (time, rest) = content.split_first_chunk::<TIME_BYTES>()?;
+        let (grant, query) = rest.split_first_chunk::<GRANT_BYTES>()?;
+        Some(Question {
+            grant: GrantId::parse(grant)?,
+            asked: Timestamp::from_milliseconds(u64::from_be_bytes(*time)),
+            query: String::from_utf8(query.to_vec()).ok()?,
+        })
+    }
+}
+
+fn authenticate(key: &SealingKey, session: &str, content: &[u8]) -> [u8; CODE_BYTES] {
+    // The length keeps the two apart: no end of a session is the beginning of a content.
+    let length = (session.len() as u64).to_be_bytes();
+    hmac(&key.0, &[b"question", &length, session.as_bytes(), content])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFETIME: Duration = Duration::from_secs(600);
+
+    fn question() -> Question {
+        Question {
+            grant: GrantId::new([7; 15]),
+            asked: Timestamp::from_milliseconds(1000),
+            query: "client_id=x&state=%00%FF%22".to_owned(),
+        }
+    }
+
+    fn key() -> SealingKey {
+        SealingKey::new([1; 32])
+    }
+
+    #[test]
+    fn a_sealed_question_opens_for_the_browser_that_saw_it_and_for_no_other() {
+        let sealed = question().seal(&key(), "session");
+        let open = |sealed: &str, key: &SealingKey, session: &str, now: u64| {
+            Question::open(sealed, key, session, Timestamp::from_milliseconds(now), LIFETIME)
+        };
+        assert_eq!(open(&sealed, &key(), "session", 1000), Ok(question()));
+        assert_eq!(open(&sealed, &key(), "session", 600_999), Ok(question()));
+        assert_eq!(open(&sealed, &key(), "session", 601_000), Err(Unopened::Stale));
+        assert_eq!(open(&sealed, &key(), "sessio", 1000), Err(Unopened::Forged));
+        assert_eq!(open(&sealed, &key(), "", 1000), Err(Unopened::Forged));
+        assert_eq!(open(&sealed, &SealingKey::new([2; 32]), "session", 1000), Err(Unopened::Forged));
+        for text in ["", "x", "é", &sealed[..40], &format!("{sealed}A"), &format!("{sealed}="), &sealed[1..]] {
+            assert_eq!(open(text, &key(), "session", 1000), Err(Unopened::Forged), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_bit_of_a_sealed_question_counts() {
+        let sealed = Base64UrlUnpadded::decode_vec(&question().seal(&key(), "session")).unwrap();
+        for bit in 0..sealed.len() * 8 {
+            let mut changed = sealed.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let text = Base64UrlUnpadded::encode_string(&changed);
+            let opened = Question::open(&text, &key(), "session", Timestamp::from_milliseconds(1000), LIFETIME);
+            assert_eq!(opened, Err(Unopened::Forged), "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Redirect URIs: what may be registered, and what a request may ask for.
+//!
+//! They compare byte for byte (RFC 9700, 2.1). The one exception is the port of a loopback IP literal: a native
+//! app listens on whichever port is free (RFC 8252, 7.3), so any port will do there, and only the port.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A redirect URI that may be registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedirectUri(Arc<str>);
+
+/// Why a text may not be registered as a redirect URI; it prints as the reason with the remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "what each means is what it prints")]
+pub enum RedirectUriError {
+    NotAbsolute,
+    Character,
+    Fragment,
+    Executed,
+    Userinfo,
+    NoHost,
+    PlainHttp,
+    Wildcard,
+}
+
+impl fmt::Display for RedirectUriError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RedirectUriError::NotAbsolute => "is not an absolute URI; begin it with https://",
+            RedirectUriError::Character => "holds a character that a URI may not have; percent-encode it",
+            RedirectUriError::Fragment => {
+                "has a fragment (RFC 6749, 3.1.2); leave the # and what follows it out"
+            }
+            RedirectUriError::Executed => {
+                "has a scheme that a browser executes or reads from itself; use https"
+            }
+            RedirectUriError::Userinfo => "names a user before its host; leave the user and the @ out",
+            RedirectUriError::NoHost => "names no host, or one with characters that no host has",
+            RedirectUriError::PlainHttp => {
+                "is plain http, on which anyone can read the code (OAuth 2.1, 1.5); use https, or http with \
+                 localhost or a loopback address"
+            }
+            RedirectUriError::Wildcard => {
+                "has a * in its host, and redirect URIs compare byte for byte; register each by itself"
+            }
+        })
+    }
+}
+
+/// Schemes whose URIs a browser runs, or shows as if they were its own.
+const EXECUTED: &[&str] =
+    &["javascript", "data", "vbscript", "blob", "filesystem", "file", "about", "view-source", "ws", "wss"];
+
+impl RedirectUri {
+    /// Takes `text` for registration.
+    ///
+    /// # Errors
+    /// The first reason that speaks against it.
+    pub fn parse(text: &str) -> Result<RedirectUri, RedirectUriError> {
+        if text.bytes().any(|byte| !byte.is_ascii_graphic() || b"\"<>\\^`{|}".contains(&byte)) {
+            return Err(RedirectUriError::Character);
+        }
+        let (scheme, rest) = text.split_once(':').ok_or(RedirectUriError::NotAbsolute)?;
+        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        if !is_scheme || rest.is_empty() {
+            return Err(RedirectUriError::NotAbsolute);
+        }
+        if text.contains('#') {
+            return Err(RedirectUriError::Fragment);
+        }
+        if EXECUTED.iter().any(|executed| scheme.eq_ignore_ascii_case(executed)) {
+            return Err(RedirectUriError::Executed);
+        }
+        let is_http = scheme.eq_ignore_ascii_case("http");
+        if is_http || scheme.eq_ignore_ascii_case("https") {
+            let authority = rest.strip_prefix("//").ok_or(RedirectUriError::NoHost)?;
+            check_authority(authority.split(['/', '?']).next().unwrap_or_default(), is_http)?;
+        }
+        Ok(RedirectUri(text.into()))
+    }
+
+    /// The redirect URI of the client app that this program serves itself, at an address that it was told to
+    /// listen on; that one is plain http wherever it is.
+    pub fn of_client_app(uri: &str) -> RedirectUri {
+        RedirectUri(uri.into())
+    }
+
+    /// The URI as it is registered.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same, shared.
+    pub(super) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
+    /// The URI that `asked` is, if it is this one: byte for byte, or but for the port of a loopback IP literal.
+    pub(super) fn accept(&self, asked: &str) -> Option<Arc<str>> {
+        if *self.0 == *asked {
+            return Some(Arc::clone(&self.0));
+        }
+        let (own, asked_parts) = (split_loopback(&self.0)?, split_loopback(asked)?);
+        (own == asked_parts).then(|| asked.into())
+    }
+}
+
+fn check_authority(authority: &str, is_http: bool) -> Result<(), RedirectUriError> {
+    if authority.contains('@') {
+        return Err(RedirectUriError::Userinfo);
+    }
+    let host = match authority.starts_with('[') {
+        true => authority.split_inclusive(']').next().unwrap_or_default(),
+        false => authority.split(':').next().unwrap_or_default(),
+    };
+    let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let is_literal = host.starts_with('[')
+        && host.ends_with(']')
+        && host[1..host.len() - 1].bytes().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(&byte));
+    let port = authority[host.len()..].strip_prefix(':');
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_whole = authority.len() == host.len() || port.is_some_and(is_port);
+    let is_loopback = host.eq_ignore_ascii_case("localhost") || LOOPBACK_LITERALS.contains(&host);
+    match host {
+        "" => Err(RedirectUriError::NoHost),
+        host if host.contains('*') => Err(RedirectUriError::Wildcard),
+        _ if !(is_name || is_literal) || !is_whole => Err(RedirectUriError::NoHost),
+        _ if is_http && !is_loopback => Err(RedirectUriError::PlainHttp),
+        _ => Ok(()),
+    }
+}
+
+const LOOPBACK_LITERALS: &[&str] = &["127.0.0.1", "[::1]"];
+
+/// `http://`, a loopback IP literal, perhaps a port, and the rest: the literal and the rest, without the port.
+fn split_loopback(uri: &str) -> Option<(&str, &str)> {
+    let after_scheme = uri.strip_prefix("http://")?;
+    let literal = LOOPBACK_LITERALS.iter().find(|literal| after_scheme.starts_with(**literal))?;
+    let after_host = &after_scheme[literal.len()..];
+    let rest = match after_host.strip_prefix(':') {
+        None => after_host,
+        Some(with_port) => {
+            let digits = with_port.bytes().take_while(u8::is_ascii_digit).count();
+            let (port, rest) = with_port.split_at(digits);
+            // A port has one spelling: 1 to 65535, without a zero before it.
+            let is_port = !port.starts_with('0') && port.parse::<u16>().is_ok();
+            is_port.then_some(rest)?
+        }
+    };
+    matches!(rest.bytes().next(), None | Some(b'/' | b'?')).then_some((literal, rest))
+}
+
+/// Says where `asked` departs from `registered`, for whoever looks for the difference.
+pub(super) fn difference(registered: &str, asked: &str) -> String {
+    let at = registered.bytes().zip(asked.bytes()).take_while(|(own, asked)| own == asked).count();
+    let around = |uri: &str| {
+        let bytes = &uri.as_bytes()[at.saturating_sub(10)..uri.len().min(at + 10)];
+        let text = bytes.escape_ascii().to_string();
+        let before = if at > 10 { "…" } else { "" };
+        let after = if uri.len() > at + 10 { "…" } else { "" };
+        format!("{before}{text}{after}")
+    };
+    format!(
+        "redirect_uri differs from the registered one at byte {}: {} is not {}",
+        at + 1,
+        around(asked),
+        around(registered)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_registered() {
+        for text in [
+            "https://app.example/callback",
+            "https://app.example",
+            "https://app.example:8443/callback?x=y",
+            "http://localhost:3000/oauth-callback.html",
+            "http://127.0.0.1/callback",
+            "http://[::1]:8000/callback",
+            "com.example.app:/callback",
+            "vscode://extension/callback",
+        ] {
+            assert_eq!(RedirectUri::parse(text).map(|uri| uri.as_str().to_owned()), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_registered_is_refused_by_name() {
+        let check = |text: &str, error: RedirectUriError| {
+            assert_eq!(RedirectUri::parse(text), Err(error), "{text}");
+        };
+        check("", RedirectUriError::NotAbsolute);
+        check("/callback", RedirectUriError::NotAbsolute);
+        check("app.example/callback", RedirectUriError::NotAbsolute);
+        check("1x://app.example", RedirectUriError::NotAbsolute);
+        check("https:", RedirectUriError::NotAbsolute);
+        check("https://app.example/#", RedirectUriError::Fragment);
+        check("https://app.example/a#b", RedirectUriError::Fragment);
+        check("javascript:alert(1)", RedirectUriError::Executed);
+        check("JavaScript:alert(1)", RedirectUriError::Executed);
+        check("data:text/html,x", RedirectUriError::Executed);
+        check("file:///etc/passwd", RedirectUriError::Executed);
+        check("https://a@app.example/", RedirectUriError::Userinfo);
+        check("https:///callback", RedirectUriError::NoHost);
+        check("https:callback", RedirectUriError::NoHost);
+        check("https://app.example;x/", RedirectUriError::NoHost);
+        check("https://app.example:x/", RedirectUriError::NoHost);
+        check("https://[::1;]/", RedirectUriError::NoHost);
+        check("https://[::1]x/", RedirectUriError::NoHost);
+        check("http://app.example/", RedirectUriError::PlainHttp);
+        check("http://localhost.app.example/", RedirectUriError::PlainHttp);
+        check("http://127.0.0.1.app.example/", RedirectUriError::PlainHttp);
+        check("https://*.app.example/", RedirectUriError::Wildcard);
+        check("https://app.example/a b", RedirectUriError::Character);
+        check("https://app.example/\n", RedirectUriError::Character);
+        check("https://äpp.example/", RedirectUriError::Character);
+    }
+
+    #[test]
+    fn redirect_uris_compare_byte_for_byte_but_for_the_port_of_a_loopback_literal() {
+        let check = |registered: &str, asked: &str, accepted: bool| {
+            let uri = RedirectUri::parse(registered).unwrap();
+            assert_eq!(uri.accept(asked).as_deref(), accepted.then_some(asked), "{registered} {asked}");
+        };
+        let own = "https://app.example/callback";
+        check(own, own, true);
+        for asked in [
+            "https://app.example/callback/",
+            "https://app.example/callback?",
+            "https://app.example/Callback",
+            "https://APP.example/callback",
+            "https://app.example:443/callback",
+            "https://app.example/./callback",
+            "https://app.example/%63allback",
+            "http://app.example/callback",
+            "https://app.example/callback#x",
+            "https://app.example.evil.example/callback",
+            "https://app.example@evil.example/callback",
+            "",
+        ] {
+            check(own, asked, false);
+        }
+        for registered in ["http://127.0.0.1/cb", "http://127.0.0.1:8000/cb"] {
+            for port in ["", ":1", ":80", ":8000", ":51234", ":65535"] {
+                check(registered, &format!("http://127.0.0.1{port}/cb"), true);
+            }
+            for port in
+                [":", ":0", ":65536", ":080", ":+80", ":8a", ":99999999999", ":80:80", ":80@evil.example"]
+            {
+                check(registered, &format!("http://127.0.0.1{port}/cb"), false);
+            }
+            check(registered, "http://127.0.0.1:80/cb/", false);
+            check(registered, "http://127.0.0.1:80", false);
+            check(registered, "http://127.0.0.2:80/cb", false);
+            check(registered, "http://127.0.0.10:80/cb", false);
+            check(registered, "http://[::1]:80/cb", false);
+            check(registered, "https://127.0.0.1:80/cb", false);
+            check(registered, "http://localhost:80/cb", false);
+        }
+        check("http://[::1]/cb", "http://[::1]:51234/cb", true);
+        check("http://[::1]/cb", "http://127.0.0.1:51234/cb", false);
+        check("http://localhost:3000/cb", "http://localhost:3001/cb", false);
+        check("https://127.0.0.1:1/cb", "https://127.0.0.1:2/cb", false);
+        check("http://127.0.0.1", "http://127.0.0.1:9", true);
+        check("http://127.0.0.1?x", "http://127.0.0.1:9?x", true);
+    }
+
+    #[test]
+    fn a_difference_is_named_by_its_byte() {
+        assert_eq!(
+            difference("https://app.example/callback", "https://app.example/callback/"),
+            "redirect_uri differs from the registered one at byte 29: …e/callback/ is not …e/callback"
+        );
+        assert_eq!(
+            difference("https://a.example/x", "x"),
+            "redirect_uri differs from the registered one at byte 1: x is not https://a.…"
+        );
+    }
+}

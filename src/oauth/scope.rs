@@ -1,0 +1,108 @@
+//! Scopes: what a grant or a token is good for, as a list of names (RFC 6749, 3.3).
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A list of scope names without repetition, as it stands on the wire: separated by single spaces, in the
+/// order in which they were asked for. It may be empty.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Scope(Arc<str>);
+
+/// A text is no scope: it holds a byte that a name may not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScopeSyntax;
+
+impl Scope {
+    /// Reads `text`, names separated by spaces.
+    ///
+    /// # Errors
+    /// [`ScopeSyntax`] where a name holds anything but visible ASCII, or `"` or `\` (RFC 6749, 3.3).
+    pub fn parse(text: &str) -> Result<Scope, ScopeSyntax> {
+        let is_name_byte = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+        if !text.bytes().all(|byte| byte == b' ' || is_name_byte(byte)) {
+            return Err(ScopeSyntax);
+        }
+        let mut names: Vec<&str> = Vec::new();
+        for name in text.split(' ').filter(|name| !name.is_empty()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(Scope(names.join(" ").into()))
+    }
+
+    /// The scope as it stands on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The names, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|name| !name.is_empty())
+    }
+
+    /// Whether `name` is one of the names.
+    pub fn contains(&self, name: &str) -> bool {
+        self.names().any(|own| own == name)
+    }
+
+    /// The first name that is not in `other`; `None` where this scope is no wider than `other`.
+    pub fn first_beyond(&self, other: &Scope) -> Option<&str> {
+        self.names().find(|name| !other.contains(name))
+    }
+
+    /// Whether no name is missing in `other`.
+    pub fn is_within(&self, other: &Scope) -> bool {
+        self.first_beyond(other).is_none()
+    }
+}
+
+impl Default for Scope {
+    /// The scope without a name.
+    fn default() -> Scope {
+        Scope("".into())
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scope({})", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_a_list_of_names_without_repetition() {
+        let check = |text: &str, expected: Option<&str>| {
+            let scope = Scope::parse(text).ok();
+            assert_eq!(scope.as_ref().map(Scope::as_str), expected, "{text:?}");
+        };
+        check("", Some(""));
+        check("a", Some("a"));
+        check("b a", Some("b a"));
+        check(" a  b a ", Some("a b"));
+        check("https://x.example/a:b !#[]~", Some("https://x.example/a:b !#[]~"));
+        for text in ["a\"b", "a\\b", "a\tb", "a\nb", "ä", "a\0"] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn a_scope_is_within_another_where_no_name_is_beyond_it() {
+        let check = |one: &str, other: &str, beyond: Option<&str>| {
+            let (one, other) = (Scope::parse(one).unwrap(), Scope::parse(other).unwrap());
+            assert_eq!(one.first_beyond(&other), beyond, "{one:?} {other:?}");
+            assert_eq!(one.is_within(&other), beyond.is_none());
+        };
+        check("", "", None);
+        check("", "a", None);
+        check("a", "b a", None);
+        check("a b", "b a", None);
+        check("a b", "b", Some("a"));
+        check("answer", "ans", Some("answer"));
+        check("ans", "answer", Some("ans"));
+    }
+}

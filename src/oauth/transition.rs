@@ -1,0 +1,393 @@
+//! What a request does to a grant, as data: which grant, what was presented, what is to be handed out.
+//!
+//! A transition is made by a route, once it has every proof that it takes, and applied by a store. It holds
+//! digests and never a secret, so it may be queued, batched, tried again after a lost race, and written down.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::authorize::{Authorization, Binding};
+use super::client::AuthenticatedClient;
+use super::grant::{self, Grant, TokenLifetimes};
+use super::pkce::Verified;
+use super::scope::Scope;
+use super::secret::{Credential, Digest, Family, GrantId, RefreshDigest, Salt};
+use super::timestamp::Timestamp;
+
+/// One request's effect on one grant.
+#[derive(Clone, Debug)]
+pub struct Transition {
+    grant: GrantId,
+    action: Action,
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Grant(Box<Permission>),
+    Refuse { client: Arc<str>, kept_until: Option<Timestamp> },
+    Issue(Box<Issue>),
+    Redeem(Box<Redemption>),
+    Rotate(Box<Rotation>),
+    Check { token: Digest, needed: Option<Arc<str>> },
+    Inspect(Box<Presented>),
+    Revoke(Box<Presented>),
+}
+
+/// A resource owner's yes.
+#[derive(Clone, Debug)]
+struct Permission {
+    client: Arc<str>,
+    subject: Arc<str>,
+    scope: Scope,
+    code: Digest,
+    binding: Binding,
+    code_lifetime: Duration,
+    kept_until: Option<Timestamp>,
+}
+
+/// A client that acts for itself.
+#[derive(Clone, Debug)]
+struct Issue {
+    client: Arc<str>,
+    scope: Scope,
+    token: Digest,
+    lifetime: Duration,
+}
+
+/// A code, presented by a client that is known to be itself.
+#[derive(Clone, Debug)]
+pub(super) struct Redemption {
+    pub(super) code: Digest,
+    pub(super) client: Arc<str>,
+    pub(super) redirect_uri: Option<Box<str>>,
+    pub(super) verified: Option<Verified>,
+    pub(super) token: Digest,
+    pub(super) refresh: Option<(Digest, Family)>,
+    pub(super) lifetimes: TokenLifetimes,
+}
+
+/// A refresh token, presented by a client that is known to be itself.
+#[derive(Clone, Debug)]
+pub(super) struct Rotation {
+    pub(super) presented: RefreshDigest,
+    pub(super) client: Arc<str>,
+    pub(super) scope: Option<Scope>,
+    pub(super) salt: Salt,
+    pub(super) successor: Digest,
+    pub(super) token: Digest,
+    pub(super) lifetimes: TokenLifetimes,
+}
+
+/// A token of whichever kind, presented by a client about which something is asked.
+#[derive(Clone, Debug)]
+struct Presented {
+    access: Digest,
+    refresh: RefreshDigest,
+    /// `None` for a client that may ask about every token.
+    client: Option<Arc<str>>,
+}
+
+/// What a transition came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The grant stands, and its code or token may be handed out.
+    Granted,
+    /// That the resource owner refused stands.
+    Refused,
+    /// There is a grant of that name already: the form that makes it was sent before.
+    Taken,
+    /// The code was good and is spent; tokens for this scope may be handed out.
+    Redeemed {
+        /// What they are good for.
+        scope: Scope,
+    },
+    /// The code was spent before. The grant is revoked, and every token with it (RFC 6749, 4.1.2).
+    Replayed,
+    /// The code was good, but did not come with what it is bound to. It is good no longer.
+    Burnt(Mismatch),
+    /// The code was spent before, and did not come with what it is bound to. Nothing has changed.
+    Mismatch(Mismatch),
+    /// The refresh token was the current one; its successor may be handed out, with an access token.
+    Rotated {
+        /// Marks the successor.
+        family: Family,
+        /// What the access token is good for.
+        scope: Scope,
+    },
+    /// The refresh token was used a moment ago; the same successor may be handed out again.
+    Repeated {
+        /// Marks the successor.
+        family: Family,
+        /// What the first rotation was made with.
+        salt: Salt,
+        /// What the access token is good for.
+        scope: Scope,
+        /// How long the first rotation's access token is still good; `None` where this request gets its own.
+        expires_in: Option<Duration>,
+    },
+    /// The refresh token was used before. The grant is revoked (RFC 9700, 4.14.2).
+    Reused,
+    /// A scope was asked for that was not granted. Nothing has changed.
+    TooWide {
+        /// The first of its names that was not.
+        name: Arc<str>,
+    },
+    /// The code or token is another client's. Nothing has changed.
+    OtherClient,
+    /// The code or refresh token was good once; its time is over.
+    Expired,
+    /// There is no such code or token.
+    Unknown,
+    /// The token is good.
+    Active,
+    /// The token is good, but not for what is needed.
+    TooNarrow,
+    /// It is not good, whatever the reason.
+    Inactive,
+    /// The token is good, and this is what there is to say of it.
+    Described(Box<Description>),
+    /// The token was good and is no longer.
+    Revoked,
+}
+
+/// How a code did not come with what it is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "what each means is what it prints")]
+pub enum Mismatch {
+    RedirectUri,
+    RedirectUriMissing,
+    Verifier,
+    VerifierMissing,
+    VerifierUnasked,
+}
+
+impl Mismatch {
+    /// The reason, in words for the log and for whoever develops a client.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mismatch::RedirectUri => {
+                "the redirect_uri is not the one that the code was sent to (RFC 6749, 4.1.3)"
+            }
+            Mismatch::RedirectUriMissing => {
+                "the redirect_uri is missing, and the authorization request had one (RFC 6749, 4.1.3)"
+            }
+            Mismatch::Verifier => "the code_verifier is not that of the code_challenge (RFC 7636, 4.6)",
+            Mismatch::VerifierMissing => {
+                "the code_verifier is missing, and the authorization request had a code_challenge (RFC 7636, 4.5)"
+            }
+            Mismatch::VerifierUnasked => {
+                "there is a code_verifier, and the authorization request had no code_challenge (RFC 9700, 4.8.2)"
+            }
+        }
+    }
+}
+
+/// The two kinds of token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// It opens what it is good for.
+    Access,
+    /// It is exchanged for another, and an access token.
+    Refresh,
+}
+
+/// What there is to say of a token that is good (RFC 7662, 2.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// Which kind it is.
+    pub kind: TokenKind,
+    /// Whose it is.
+    pub client: Arc<str>,
+    /// Who allowed it; `None` where a client acts for itself.
+    pub subject: Option<Arc<str>>,
+    /// What it is good for.
+    pub scope: Scope,
+    /// Since when.
+    pub issued: Timestamp,
+    /// Until when.
+    pub expires: Timestamp,
+}
+
+/// What a store is to do with the record.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Leave it as it is, or absent.
+    Keep,
+    /// Put this in its place.
+    Put(Grant),
+    /// Remove it.
+    Forget,
+}
+
+impl Transition {
+    /// The resource owner `subject` said yes to `asked`: a new grant, with this code. The form that said so
+    /// works once until `kept_until`; `None` is for the article's, which is nothing but its button.
+    pub fn grant(
+        asked: &Authorization,
+        subject: Arc<str>,
+        code: &Credential,
+        code_lifetime: Duration,
+        kept_until: Option<Timestamp>,
+    ) -> Transition {
+        let permission = Permission {
+            client: Arc::clone(&asked.client().id),
+            subject,
+            scope: asked.scope().clone(),
+            code: code.digest(),
+            binding: asked.binding(),
+            code_lifetime,
+            kept_until,
+        };
+        Transition { grant: code.grant(), action: Action::Grant(Box::new(permission)) }
+    }
+
+    /// The resource owner said no: the form that said so cannot say yes afterwards.
+    pub fn refuse(asked: &Authorization, grant: GrantId, kept_until: Option<Timestamp>) -> Transition {
+        Transition { grant, action: Action::Refuse { client: Arc::clone(&asked.client().id), kept_until } }
+    }
+
+    /// `client` is given `token`, which opens `scope` for `lifetime`, on its own behalf (RFC 6749, 4.4).
+    pub fn issue(
+        client: AuthenticatedClient,
+        scope: Scope,
+        token: &Credential,
+        lifetime: Duration,
+    ) -> Transition {
+        let client = Arc::clone(&client.client().id);
+        let issue = Issue { client, scope, token: token.digest(), lifetime };
+        Transition { grant: token.grant(), action: Action::Issue(Box::new(issue)) }
+    }
+
+    /// `client` presents `code` and is to get `token`, and `refresh` with the family that marks it.
+    pub fn redeem(
+        client: AuthenticatedClient,
+        code: &Credential,
+        (redirect_uri, verified): (Option<&str>, Option<Verified>),
+        token: &Credential,
+        refresh: Option<(&Credential, Family)>,
+        lifetimes: TokenLifetimes,
+    ) -> Transition {
+        let redemption = Redemption {
+            code: code.digest(),
+            client: Arc::clone(&client.client().id),
+            redirect_uri: redirect_uri.map(Box::from),
+            verified,
+            token: token.digest(),
+            refresh: refresh.map(|(token, family)| (*token.refresh_digest().digest(), family)),
+            lifetimes,
+        };
+        Transition { grant: code.grant(), action: Action::Redeem(Box::new(redemption)) }
+    }
+
+    /// `client` presents `refresh` and is to get its successor under `salt`, with an access token for `scope`
+    /// or, without one, for all that was granted.
+    pub fn rotate(
+        client: AuthenticatedClient,
+        refresh: &Credential,
+        scope: Option<Scope>,
+        salt: Salt,
+        lifetimes: TokenLifetimes,
+    ) -> Transition {
+        let token = Credential::of_grant(refresh.grant(), refresh.derive_access_secret(&salt));
+        let successor = Credential::of_grant(refresh.grant(), refresh.derive_refresh_secret(&salt));
+        let rotation = Rotation {
+            presented: refresh.refresh_digest(),
+            client: Arc::clone(&client.client().id),
+            scope,
+            salt,
+            successor: *successor.refresh_digest().digest(),
+            token: token.digest(),
+            lifetimes,
+        };
+        Transition { grant: refresh.grant(), action: Action::Rotate(Box::new(rotation)) }
+    }
+
+    /// Somebody shows `token`, which is to be good for `needed`, if that is given.
+    pub fn check(token: &Credential, needed: Option<Arc<str>>) -> Transition {
+        Transition { grant: token.grant(), action: Action::Check { token: token.digest(), needed } }
+    }
+
+    /// `client`, which is confidential, asks about `token`.
+    pub fn inspect(client: AuthenticatedClient, token: &Credential) -> Transition {
+        let client = client.client();
+        let client = (!client.inspects_all).then(|| Arc::clone(&client.id));
+        Transition { grant: token.grant(), action: Action::Inspect(Presented::new(token, client)) }
+    }
+
+    /// `client` wants `token` to end.
+    pub fn revoke(client: AuthenticatedClient, token: &Credential) -> Transition {
+        let client = Some(Arc::clone(&client.client().id));
+        Transition { grant: token.grant(), action: Action::Revoke(Presented::new(token, client)) }
+    }
+
+    /// The name of the one record that the transition concerns.
+    pub fn grant_id(&self) -> GrantId {
+        self.grant
+    }
+
+    /// Whether it may make a record where there is none.
+    pub fn is_new(&self) -> bool {
+        matches!(self.action, Action::Grant(_) | Action::Refuse { .. } | Action::Issue(_))
+    }
+
+    /// What becomes of `record`, the grant of that name if there is one, at the moment `now`; and what to
+    /// tell whoever asked. A store applies this atomically: no other transition of the same grant comes
+    /// between reading the record and changing it.
+    pub fn apply(&self, record: Option<&Grant>, now: Timestamp) -> (Change, Outcome) {
+        match &self.action {
+            Action::Check { token, needed } => {
+                (Change::Keep, grant::check(record, token, needed.as_deref(), now))
+            }
+            Action::Grant(_) | Action::Refuse { .. } | Action::Issue(_) if record.is_some() => {
+                (Change::Keep, Outcome::Taken)
+            }
+            Action::Grant(permission) => (Change::Put(permission.grant(now)), Outcome::Granted),
+            Action::Refuse { client, kept_until } => {
+                let refused = |until| Change::Put(Grant::refused(Arc::clone(client), until));
+                (kept_until.map_or(Change::Keep, refused), Outcome::Refused)
+            }
+            Action::Issue(issue) => {
+                let Issue { client, scope, token, lifetime } = &**issue;
+                let expires = now.after(*lifetime);
+                let grant = Grant::of_client(Arc::clone(client), scope.clone(), *token, now, expires);
+                (Change::Put(grant), Outcome::Granted)
+            }
+            Action::Redeem(redemption) => grant::redeem(record, redemption, now),
+            Action::Rotate(rotation) => grant::rotate(record, rotation, now),
+            Action::Inspect(presented) => {
+                let Presented { access, refresh, client } = &**presented;
+                (Change::Keep, grant::inspect(record, (access, refresh), client.as_deref(), now))
+            }
+            Action::Revoke(presented) => {
+                let Presented { access, refresh, client } = &**presented;
+                grant::revoke(record, (access, refresh), client.as_deref().unwrap_or_default(), now)
+            }
+        }
+    }
+}
+
+impl Permission {
+    fn grant(&self, now: Timestamp) -> Grant {
+        Grant::issued(
+            Arc::clone(&self.client),
+            Arc::clone(&self.subject),
+            self.scope.clone(),
+            (self.code, self.binding.clone()),
+            now.after(self.code_lifetime),
+            self.kept_until.unwrap_or(now),
+        )
+    }
+}
+
+impl Presented {
+    fn new(token: &Credential, client: Option<Arc<str>>) -> Box<Presented> {
+        Box::new(Presented { access: token.digest(), refresh: token.refresh_digest(), client })
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

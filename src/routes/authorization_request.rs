@@ -1,0 +1,40 @@
+//! The query of an authorization request, to the parameters that the rules know.
+
+use crate::http::form::Form;
+use crate::oauth::authorize::Parameters;
+
+/// Reads `form`. A parameter without a value counts as left out (RFC 6749, 3.1), an unknown one is ignored,
+/// and of those that stand more than once the first is named.
+pub(super) fn read<'a>(form: &'a Form) -> Parameters<'a> {
+    let mut repeated = None;
+    let mut value = |name: &'static str| match form.bytes(name) {
+        Ok(value) => value.filter(|value| !value.is_empty()),
+        Err(_) => {
+            repeated = repeated.or(Some(name));
+            None
+        }
+    };
+    let state = value("state");
+    // What is not UTF-8 is no value of any parameter that is text, but is not left out either.
+    let mut text = |name| value(name).map(|bytes| std::str::from_utf8(bytes).unwrap_or("\u{fffd}"));
+    Parameters {
+        client_id: text("client_id"),
+        redirect_uri: text("redirect_uri"),
+        response_type: text("response_type"),
+        scope: text("scope"),
+        state,
+        code_challenge: text("code_challenge"),
+        code_challenge_method: text("code_challenge_method"),
+        repeated,
+    }
+}
+
+/// Whether none of the parameters is there: the article's dialog.
+pub(super) fn is_bare(parameters: &Parameters) -> bool {
+    let Parameters { client_id, redirect_uri, response_type, scope, state, .. } = parameters;
+    let texts = [client_id, redirect_uri, response_type, scope];
+    let challenges = [&parameters.code_challenge, &parameters.code_challenge_method];
+    texts.iter().chain(&challenges).all(|value| value.is_none())
+        && state.is_none()
+        && parameters.repeated.is_none()
+}

@@ -1,0 +1,74 @@
+//! `POST /introspect`: a client with a secret asks what a token is good for (RFC 7662).
+//!
+//! Of a token that is not good, or that the client may not know of, the answer is exactly `{"active":false}`,
+//! for whatever reason.
+
+use serde_json::json;
+
+use super::client_authentication::{authenticate, invalid_client};
+use super::json::{self, Refusal};
+use super::parameters::{Name, Parameters};
+use super::{Continuation, Reply, Routes, why_unavailable};
+use crate::http::message::{Request, Response, Status};
+use crate::oauth::transition::{Description, TokenKind};
+use crate::oauth::{Credential, Outcome, Transition};
+use crate::store::StoreError;
+
+/// Reads the token and asks about it.
+pub(super) fn inspect(routes: &Routes, request: &Request) -> Reply {
+    read(routes, request).unwrap_or_else(|refusal| Reply::Now(refusal.into_answer()))
+}
+
+fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
+    let parameters = Parameters::read_form(request)?;
+    let client = authenticate(&routes.clients, request, &parameters)?;
+    if !client.client().is_confidential() {
+        // Anyone can name a public client, so it would be anyone who asks (RFC 7662, 2.1).
+        return Err(invalid_client("the client is public, and may not introspect"));
+    }
+    let token = parameters.required(Name::Token)?;
+    Ok(match Credential::parse(token.as_bytes()) {
+        Some(token) => Reply::after(Transition::inspect(client, &token), Continuation::Introspect),
+        None => Reply::Now(inactive()),
+    })
+}
+
+/// What there is to say (RFC 7662, 2.2).
+pub(super) fn answer(routes: &Routes, outcome: Result<Outcome, StoreError>) -> Response {
+    match outcome {
+        Ok(Outcome::Described(description)) => describe(routes, &description),
+        Ok(Outcome::Inactive) => inactive(),
+        outcome => {
+            const DESCRIPTION: &str = "the server cannot look at a token at the moment; try again";
+            let (reason, retry_after) = why_unavailable(&outcome);
+            json::error(Status::ServiceUnavailable, DESCRIPTION, "temporarily_unavailable", DESCRIPTION)
+                .with("Retry-After", retry_after)
+                .because(reason)
+        }
+    }
+}
+
+fn describe(routes: &Routes, description: &Description) -> Response {
+    let Description { kind, client, subject, scope, issued, expires } = description;
+    let mut members = json!({
+        "active": true,
+        "client_id": &**client,
+        "scope": scope.as_str(),
+        "iss": routes.site.issuer(),
+        "iat": issued.as_seconds(),
+        "exp": expires.as_seconds(),
+        // A resource server must not take a refresh token for a key.
+        "token_type": match kind {
+            TokenKind::Access => "Bearer",
+            TokenKind::Refresh => "refresh_token",
+        },
+    });
+    if let Some(subject) = subject {
+        members["sub"] = json!(&**subject);
+    }
+    json::answer(Status::Ok, members.to_string())
+}
+
+fn inactive() -> Response {
+    json::answer(Status::Ok, r#"{"active":false}"#)
+}

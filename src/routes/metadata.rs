@@ -1,0 +1,48 @@
+//! `GET /.well-known/oauth-authorization-server`: all that a client has to know, for programs (RFC 8414).
+//!
+//! It is made once, of the configuration alone: no address in it comes from a request.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Site;
+use crate::http::message::{Body, FieldLines, Response, Status};
+
+/// Where it stands; an issuer's path comes after it (RFC 8414, 3.1).
+pub(super) const PATH: &str = "/.well-known/oauth-authorization-server";
+
+/// The document of the server called `site`, with these scopes. What it leaves out would have a default, some of
+/// them of flows that are not here, so it leaves out nothing but empty lists.
+pub(super) fn document<'a>(site: &Site, scopes: impl Iterator<Item = &'a str>) -> Arc<[u8]> {
+    let endpoint = |path: &str| format!("{}{}{path}", site.authorization_server(), site.base());
+    let methods = ["none", "client_secret_basic", "client_secret_post"];
+    let mut members = json!({
+        "issuer": site.issuer(),
+        "authorization_endpoint": endpoint("/authorize"),
+        "token_endpoint": endpoint("/token"),
+        "revocation_endpoint": endpoint("/revoke"),
+        "introspection_endpoint": endpoint("/introspect"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": &methods[1..],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+    });
+    let scopes: Vec<&str> = scopes.collect();
+    if !scopes.is_empty() {
+        members["scopes_supported"] = json!(scopes);
+    }
+    members.to_string().into_bytes().into()
+}
+
+/// The document as an answer. It may be kept for a while: it changes when the server is started anew.
+pub(super) fn answer(document: &Arc<[u8]>) -> Response {
+    const LINES: FieldLines = FieldLines::literal(
+        "Cache-Control: max-age=3600\r\nX-Content-Type-Options: nosniff\r\nContent-Type: application/json\r\n",
+    );
+    Response::new(Status::Ok, LINES).with_body(Body::Shared(Arc::clone(document)))
+}

@@ -1,0 +1,207 @@
+//! The parameters of the endpoints that clients post to: from a form, as the standards have it (RFC 6749, 3.2),
+//! or from an object of JSON, as the article has it.
+//!
+//! Only the parameters that are known here are looked at. One without a value counts as left out (RFC 6749,
+//! 3.2), and one that stands twice is refused, because two readers might take one each. What stands in the query
+//! is no parameter at all: a query is logged and remembered.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::json::Refusal;
+use crate::http::form::Form;
+use crate::http::message::Request;
+
+/// The parameters that there are, by their names on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    GrantType,
+    Code,
+    RedirectUri,
+    CodeVerifier,
+    RefreshToken,
+    Scope,
+    ClientId,
+    ClientSecret,
+    Token,
+}
+
+impl Name {
+    const ALL: [(Name, &'static str); 9] = [
+        (Name::GrantType, "grant_type"),
+        (Name::Code, "code"),
+        (Name::RedirectUri, "redirect_uri"),
+        (Name::CodeVerifier, "code_verifier"),
+        (Name::RefreshToken, "refresh_token"),
+        (Name::Scope, "scope"),
+        (Name::ClientId, "client_id"),
+        (Name::ClientSecret, "client_secret"),
+        (Name::Token, "token"),
+    ];
+
+    /// The name on the wire.
+    pub(super) fn as_str(self) -> &'static str {
+        Name::ALL[self as usize].1
+    }
+}
+
+/// What a request said.
+#[derive(Default)]
+pub(super) struct Parameters {
+    values: [Option<Box<str>>; Name::ALL.len()],
+    /// Whether it was said in the article's language.
+    pub(super) is_json: bool,
+}
+
+impl Parameters {
+    /// The value of the parameter called `name`, which is not empty.
+    pub(super) fn value(&self, name: Name) -> Option<&str> {
+        self.values[name as usize].as_deref()
+    }
+
+    /// The same, where there must be one.
+    pub(super) fn required(&self, name: Name) -> Result<&str, Refusal> {
+        self.value(name).ok_or_else(|| Refusal::invalid_request(format!("the {} is missing", name.as_str())))
+    }
+
+    /// Reads the content of a request to an endpoint that speaks both languages.
+    pub(super) fn read(request: &Request) -> Result<Parameters, Refusal> {
+        match media_type(request)? {
+            json if json.eq_ignore_ascii_case(b"application/json") => read_json(request.body()),
+            form if form.eq_ignore_ascii_case(FORM) => read_form(request.body()),
+            _ => Err(Refusal::invalid_request(
+                "the Content-Type is neither application/json nor application/x-www-form-urlencoded",
+            )),
+        }
+    }
+
+    /// Reads the content of a request to an endpoint that the article does not have.
+    pub(super) fn read_form(request: &Request) -> Result<Parameters, Refusal> {
+        match media_type(request)? {
+            form if form.eq_ignore_ascii_case(FORM) => read_form(request.body()),
+            _ => Err(Refusal::invalid_request("the Content-Type is not application/x-www-form-urlencoded")),
+        }
+    }
+}
+
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
+
+/// The media type of the content, without its parameters; `charset` says nothing about a form or JSON.
+fn media_type<'a>(request: &Request<'a>) -> Result<&'a [u8], Refusal> {
+    let Ok(content_type) = request.field("content-type") else {
+        return Err(Refusal::invalid_request("more than one Content-Type"));
+    };
+    let media_type = content_type.unwrap_or_default().split(|byte| *byte == b';').next().unwrap_or_default();
+    match media_type.trim_ascii() {
+        b"" => Err(Refusal::invalid_request("the Content-Type is missing")),
+        media_type => Ok(media_type),
+    }
+}
+
+fn repeated(name: &str) -> Refusal {
+    Refusal::invalid_request(format!("{name} stands more than once"))
+}
+
+fn read_form(body: &[u8]) -> Result<Parameters, Refusal> {
+    let form = Form::parse(body);
+    let mut parameters = Parameters::default();
+    for (name, text) in Name::ALL {
+        let value = form.value(text).map_err(|_| repeated(text))?;
+        parameters.values[name as usize] = value.filter(|value| !value.is_empty()).map(Box::from);
+    }
+    Ok(parameters)
+}
+
+fn read_json(body: &[u8]) -> Result<Parameters, Refusal> {
+    let members = match serde_json::from_slice(body) {
+        Ok(Json::Object(members)) => members,
+        Ok(Json::Other) => return Err(Refusal::invalid_request("the content is JSON, but not an object")),
+        Err(_) => return Err(Refusal::invalid_request("the content is not valid JSON")),
+    };
+    let mut parameters = Parameters { is_json: true, ..Parameters::default() };
+    let mut seen = [false; Name::ALL.len()];
+    for (key, value) in members {
+        let Some((name, text)) = Name::ALL.into_iter().find(|(_, text)| *text == key) else { continue };
+        if std::mem::replace(&mut seen[name as usize], true) {
+            return Err(repeated(text));
+        }
+        let Value::String(value) = value else {
+            return Err(Refusal::invalid_request(format!("the {text} is not a string")));
+        };
+        parameters.values[name as usize] = (!value.is_empty()).then(|| value.into());
+    }
+    Ok(parameters)
+}
+
+/// JSON as these endpoints read it: an object's members in their order, repeated names included, which a map
+/// would hide.
+enum Json {
+    Object(Vec<(String, Value)>),
+    Other,
+}
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Json::Object(members))
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
+        while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+        Ok(Json::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_stands_at_its_own_place_in_the_list() {
+        for (index, (name, text)) in Name::ALL.into_iter().enumerate() {
+            assert_eq!((name as usize, name.as_str()), (index, text));
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `POST /revoke`: a client has no more use for a token (RFC 7009).
+
+use super::client_authentication::authenticate;
+use super::json::{self, Refusal};
+use super::parameters::{Name, Parameters};
+use super::{Continuation, Reply, Routes, why_unavailable};
+use crate::http::message::{Request, Response, Status};
+use crate::oauth::{Credential, Outcome, Transition};
+use crate::store::StoreError;
+
+/// Reads the token and asks for its end.
+pub(super) fn revoke(routes: &Routes, request: &Request) -> Reply {
+    read(routes, request).unwrap_or_else(|refusal| Reply::Now(refusal.into_answer()))
+}
+
+fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
+    let parameters = Parameters::read_form(request)?;
+    let client = authenticate(&routes.clients, request, &parameters)?;
+    let token = parameters.required(Name::Token)?;
+    Ok(match Credential::parse(token.as_bytes()) {
+        Some(token) => Reply::after(Transition::revoke(client, &token), Continuation::Revoke),
+        None => Reply::Now(done()),
+    })
+}
+
+/// Whatever the token was, it is good no longer, or never was (RFC 7009, 2.2).
+pub(super) fn answer(outcome: Result<Outcome, StoreError>) -> Response {
+    match outcome {
+        Ok(Outcome::Revoked | Outcome::Unknown) => done(),
+        // To say more would tell a client about tokens that are not its own.
+        Ok(Outcome::OtherClient) => done().because("the token is another client's; it was not revoked"),
+        outcome => {
+            const DESCRIPTION: &str = "the server cannot revoke a token at the moment; try again";
+            let (reason, retry_after) = why_unavailable(&outcome);
+            json::error(Status::ServiceUnavailable, DESCRIPTION, "temporarily_unavailable", DESCRIPTION)
+                .with("Retry-After", retry_after)
+                .because(reason)
+        }
+    }
+}
+
+fn done() -> Response {
+    json::answer(Status::Ok, "{}")
+}

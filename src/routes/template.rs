@@ -1,0 +1,46 @@
+//! Pages with placeholders, such as `{{client_app}}`, and what may stand in their place.
+
+/// `text` with its placeholders filled. What is filled in is HTML already.
+pub(super) fn fill(text: &str, placeholders: &[(&'static str, String)]) -> String {
+    // One pass, so that nothing that is filled in is taken for a placeholder.
+    let mut filled = String::with_capacity(text.len() + 256);
+    let mut rest = text;
+    while let Some(start) = rest.find("{{") {
+        let (before, from_braces) = rest.split_at(start);
+        filled.push_str(before);
+        let found = placeholders.iter().find(|(name, _)| from_braces.starts_with(name));
+        let (value, length) = found.map_or(("{{", 2), |(name, value)| (value.as_str(), name.len()));
+        filled.push_str(value);
+        rest = &from_braces[length..];
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// `text` as it may stand in HTML, in an element or a quoted attribute.
+pub(super) fn escape_html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_filled_once_and_escaped() {
+        let placeholders = [("{{title}}", escape_html("<b>\"{{text}}'&")), ("{{text}}", "words".to_owned())];
+        let filled = fill("{{title}} {{text}} {{other}} {{", &placeholders);
+        assert_eq!(filled, "&lt;b&gt;&quot;{{text}}&#39;&amp; words {{other}} {{");
+    }
+}

@@ -1,0 +1,710 @@
+//! The rules of the grant, on records alone: each operation by example, every order of any two requests, and
+//! random sequences by the hundred thousand, held to a model.
+//!
+//! `GRANT_SEQUENCES=N` tries more of them.
+
+use std::time::Duration;
+
+use oauth_from_scratch::oauth::authorize::{self, Authorization, Parameters};
+use oauth_from_scratch::oauth::client::{Client, Clients, Credentials, GrantTypes, SecretDigest};
+use oauth_from_scratch::oauth::pkce::Verified;
+use oauth_from_scratch::oauth::redirect::RedirectUri;
+use oauth_from_scratch::oauth::secret::{Family, SECRET_BYTES, Salt};
+use oauth_from_scratch::oauth::transition::{Mismatch, TokenKind};
+use oauth_from_scratch::oauth::{
+    Change, Credential, Grant, GrantId, Outcome, Scope, Timestamp, TokenLifetimes, Transition,
+};
+
+/// RFC 7636, appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const OTHER_VERIFIER: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+const CALLBACK: &str = "https://app.example/cb";
+const SECOND: Duration = Duration::from_secs(1);
+const CODE_LIFETIME: Duration = Duration::from_secs(60);
+const FORM_LIFETIME: Duration = Duration::from_secs(600);
+const LIFETIMES: TokenLifetimes = TokenLifetimes {
+    access_token: Duration::from_secs(300),
+    refresh_idle: Duration::from_secs(1000),
+    refresh: Duration::from_secs(5000),
+    refresh_grace: Duration::from_secs(10),
+};
+
+fn clients() -> Clients {
+    let client = |id: &str, secret: Option<&str>, inspects_all| Client {
+        id: id.into(),
+        name: id.to_owned(),
+        redirect_uris: vec![RedirectUri::parse(CALLBACK).unwrap()],
+        secret: secret.map(SecretDigest::of),
+        grant_types: GrantTypes { authorization_code: true, refresh_token: true, client_credentials: true },
+        scope: Scope::parse("a b c").unwrap(),
+        inspects_all,
+    };
+    Clients::new(
+        [client("app", None, false), client("other", Some("s"), false), client("server", Some("s"), true)],
+        None,
+    )
+}
+
+/// A grant's world: one record, a clock, and everything that was handed out.
+struct World {
+    clients: Clients,
+    record: Option<Grant>,
+    now: Timestamp,
+    drawn: u8,
+    code: Credential,
+}
+
+/// What a client got.
+#[derive(Clone, Debug)]
+struct Tokens {
+    access: Credential,
+    refresh: Credential,
+    scope: Scope,
+}
+
+/// How a code is presented.
+#[derive(Clone, Copy)]
+struct Presentation {
+    client: &'static str,
+    redirect_uri: Option<&'static str>,
+    verifier: Option<&'static str>,
+}
+
+const RIGHT: Presentation =
+    Presentation { client: "app", redirect_uri: Some(CALLBACK), verifier: Some(VERIFIER) };
+
+impl World {
+    /// With a code that has been handed out to `app`, for the scope `a b`, bound to a challenge.
+    fn new() -> World {
+        let mut world = World::empty();
+        assert_eq!(world.grant(), Outcome::Granted);
+        world
+    }
+
+    fn empty() -> World {
+        let code = Credential::of_grant(GrantId::new([1; 15]), [1; SECRET_BYTES]);
+        World { clients: clients(), record: None, now: Timestamp::from_milliseconds(1_000_000), drawn: 1, code }
+    }
+
+    fn apply(&mut self, transition: &Transition) -> Outcome {
+        let (change, outcome) = transition.apply(self.record.as_ref(), self.now);
+        match change {
+            Change::Keep => {}
+            Change::Put(grant) => self.record = Some(grant),
+            Change::Forget => self.record = None,
+        }
+        outcome
+    }
+
+    fn draw(&mut self) -> u8 {
+        self.drawn = self.drawn.checked_add(1).expect("few draws");
+        self.drawn
+    }
+
+    fn authorization(&self) -> Authorization<'_> {
+        let parameters = Parameters {
+            response_type: Some("code"),
+            client_id: Some("app"),
+            redirect_uri: Some(CALLBACK),
+            scope: Some("a b"),
+            code_challenge: Some(CHALLENGE),
+            code_challenge_method: Some("S256"),
+            ..Parameters::default()
+        };
+        authorize::check(&self.clients, &parameters).expect("a sound request")
+    }
+
+    fn grant(&mut self) -> Outcome {
+        let kept_until = Some(Timestamp::from_milliseconds(1_000_000).after(FORM_LIFETIME));
+        let transition =
+            Transition::grant(&self.authorization(), "owner".into(), &self.code, CODE_LIFETIME, kept_until);
+        self.apply(&transition)
+    }
+
+    fn refuse(&mut self) -> Outcome {
+        let kept_until = Some(Timestamp::from_milliseconds(1_000_000).after(FORM_LIFETIME));
+        let transition = Transition::refuse(&self.authorization(), self.code.grant(), kept_until);
+        self.apply(&transition)
+    }
+
+    fn transition_to_redeem(&mut self, code: &Credential, presentation: Presentation) -> (Transition, Tokens) {
+        let (access, refresh, family) = (self.draw(), self.draw(), self.draw());
+        let family = Family([family; 16]);
+        let tokens = Tokens {
+            access: Credential::of_grant(code.grant(), [access; SECRET_BYTES]),
+            refresh: Credential::refresh_token(code.grant(), [refresh; SECRET_BYTES], &family),
+            scope: Scope::parse("a b").unwrap(),
+        };
+        let Presentation { client, redirect_uri, verifier } = presentation;
+        let verified = verifier.map(|verifier| Verified::new(verifier).unwrap());
+        let client = authenticate(&self.clients, client);
+        let refresh = Some((&tokens.refresh, family));
+        let transition =
+            Transition::redeem(client, code, (redirect_uri, verified), &tokens.access, refresh, LIFETIMES);
+        (transition, tokens)
+    }
+
+    fn redeem(&mut self, presentation: Presentation) -> Result<Tokens, Outcome> {
+        let code = self.code.clone();
+        let (transition, tokens) = self.transition_to_redeem(&code, presentation);
+        match self.apply(&transition) {
+            Outcome::Redeemed { scope } => {
+                assert_eq!(scope, tokens.scope);
+                Ok(tokens)
+            }
+            outcome => Err(outcome),
+        }
+    }
+
+    fn transition_to_rotate(
+        &mut self,
+        client: &str,
+        refresh: &Credential,
+        scope: Option<&str>,
+    ) -> (Transition, Salt) {
+        let salt = Salt([self.draw(); 32]);
+        let scope = scope.map(|scope| Scope::parse(scope).unwrap());
+        let client = authenticate(&self.clients, client);
+        (Transition::rotate(client, refresh, scope, salt, LIFETIMES), salt)
+    }
+
+    fn rotate_as(
+        &mut self,
+        client: &str,
+        refresh: &Credential,
+        scope: Option<&str>,
+    ) -> Result<Tokens, Outcome> {
+        let (transition, salt) = self.transition_to_rotate(client, refresh, scope);
+        let outcome = self.apply(&transition);
+        tokens_of(refresh, salt, outcome)
+    }
+
+    fn rotate(&mut self, refresh: &Credential) -> Result<Tokens, Outcome> {
+        self.rotate_as("app", refresh, None)
+    }
+
+    fn check(&mut self, token: &Credential, needed: Option<&str>) -> Outcome {
+        self.apply(&Transition::check(token, needed.map(Into::into)))
+    }
+
+    fn is_active(&mut self, token: &Credential) -> bool {
+        self.check(token, None) == Outcome::Active
+    }
+
+    fn inspect_as(&mut self, client: &str, token: &Credential) -> Outcome {
+        let transition = Transition::inspect(authenticate(&self.clients, client), token);
+        self.apply(&transition)
+    }
+
+    fn revoke_as(&mut self, client: &str, token: &Credential) -> Outcome {
+        let transition = Transition::revoke(authenticate(&self.clients, client), token);
+        self.apply(&transition)
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now = self.now.after(time);
+    }
+}
+
+fn authenticate<'a>(
+    clients: &'a Clients,
+    id: &str,
+) -> oauth_from_scratch::oauth::client::AuthenticatedClient<'a> {
+    let secret = (id != "app").then_some("s");
+    clients.authenticate(&Credentials { id: Some(id), secret, ..Credentials::default() }).expect("its secret")
+}
+
+/// What a client makes of the outcome of a rotation.
+fn tokens_of(presented: &Credential, own: Salt, outcome: Outcome) -> Result<Tokens, Outcome> {
+    let (access_salt, salt, family, scope) = match outcome {
+        Outcome::Rotated { family, scope } => (own, own, family, scope),
+        Outcome::Repeated { family, salt, scope, expires_in: Some(_) } => (salt, salt, family, scope),
+        Outcome::Repeated { family, salt, scope, expires_in: None } => (own, salt, family, scope),
+        outcome => return Err(outcome),
+    };
+    let grant = presented.grant();
+    let access = Credential::of_grant(grant, presented.derive_access_secret(&access_salt));
+    let refresh = Credential::refresh_token(grant, presented.derive_refresh_secret(&salt), &family);
+    Ok(Tokens { access, refresh, scope })
+}
+
+#[test]
+fn a_code_buys_tokens_and_the_tokens_work() {
+    let mut world = World::new();
+    let code = world.code.clone();
+    assert!(!world.is_active(&code), "a code is no token");
+    let tokens = world.redeem(RIGHT).expect("a good code");
+    assert!(world.is_active(&tokens.access));
+    assert!(!world.is_active(&tokens.refresh), "a refresh token opens nothing");
+    assert_eq!(world.check(&tokens.access, Some("b")), Outcome::Active);
+    assert_eq!(world.check(&tokens.access, Some("c")), Outcome::TooNarrow);
+    assert!(matches!(world.rotate(&tokens.access), Err(Outcome::Unknown)), "an access token refreshes nothing");
+}
+
+#[test]
+fn a_wrong_code_changes_nothing() {
+    let mut world = World::new();
+    let wrong = Credential::of_grant(world.code.grant(), [9; SECRET_BYTES]);
+    let (transition, _) = world.transition_to_redeem(&wrong, RIGHT);
+    assert_eq!(world.apply(&transition), Outcome::Unknown);
+    let tokens = world.redeem(RIGHT).expect("the right one still works");
+    let (transition, _) = world.transition_to_redeem(&wrong, RIGHT);
+    assert_eq!(world.apply(&transition), Outcome::Unknown);
+    assert!(world.is_active(&tokens.access), "and its token is not revoked by a wrong one");
+}
+
+#[test]
+fn a_code_works_until_the_last_millisecond_of_its_minute() {
+    let mut world = World::new();
+    world.wait(CODE_LIFETIME - Duration::from_millis(1));
+    assert!(world.redeem(RIGHT).is_ok());
+    let mut world = World::new();
+    world.wait(CODE_LIFETIME);
+    assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Expired));
+    assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Unknown));
+}
+
+#[test]
+fn a_code_that_does_not_come_with_what_it_is_bound_to_is_burnt() {
+    let check = |presentation: Presentation, mismatch: Mismatch| {
+        let mut world = World::new();
+        assert_eq!(world.redeem(presentation).err(), Some(Outcome::Burnt(mismatch)));
+        assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Unknown), "one guess, and no more: {mismatch}");
+    };
+    check(Presentation { verifier: Some(OTHER_VERIFIER), ..RIGHT }, Mismatch::Verifier);
+    check(Presentation { verifier: None, ..RIGHT }, Mismatch::VerifierMissing);
+    check(Presentation { redirect_uri: Some("https://app.example/cb/"), ..RIGHT }, Mismatch::RedirectUri);
+    let mut world = World::new();
+    assert!(world.redeem(Presentation { redirect_uri: None, ..RIGHT }).is_ok(), "OAuth 2.1, 10.2");
+}
+
+#[test]
+fn another_client_changes_nothing() {
+    let mut world = World::new();
+    for verifier in [Some(VERIFIER), Some(OTHER_VERIFIER), None] {
+        let presentation = Presentation { client: "other", verifier, ..RIGHT };
+        assert_eq!(world.redeem(presentation).err(), Some(Outcome::OtherClient));
+    }
+    let tokens = world.redeem(RIGHT).expect("its own client's");
+    assert_eq!(world.redeem(Presentation { client: "other", ..RIGHT }).err(), Some(Outcome::OtherClient));
+    assert_eq!(world.rotate_as("other", &tokens.refresh, None).err(), Some(Outcome::OtherClient));
+    assert_eq!(world.revoke_as("other", &tokens.access), Outcome::OtherClient);
+    assert_eq!(world.revoke_as("other", &tokens.refresh), Outcome::OtherClient);
+    assert!(world.is_active(&tokens.access));
+    assert!(world.rotate(&tokens.refresh).is_ok());
+}
+
+#[test]
+fn a_second_valid_use_of_a_code_revokes_everything_that_came_of_it() {
+    let mut world = World::new();
+    let first = world.redeem(RIGHT).unwrap();
+    let second = world.rotate(&first.refresh).unwrap();
+    assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Replayed));
+    assert!(!world.is_active(&first.access) && !world.is_active(&second.access));
+    assert!(world.rotate(&second.refresh).is_err());
+    assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Unknown));
+}
+
+#[test]
+fn a_second_invalid_use_of_a_code_ends_nothing() {
+    let mut world = World::new();
+    let tokens = world.redeem(RIGHT).unwrap();
+    for verifier in [None, Some(OTHER_VERIFIER)] {
+        let outcome = world.redeem(Presentation { verifier, ..RIGHT }).err().unwrap();
+        assert!(matches!(outcome, Outcome::Mismatch(_)), "{outcome:?}");
+    }
+    assert!(world.is_active(&tokens.access) && world.rotate(&tokens.refresh).is_ok());
+}
+
+#[test]
+fn a_form_works_once_whatever_its_answer_was_and_whatever_became_of_it() {
+    let mut world = World::new();
+    assert_eq!(world.grant(), Outcome::Taken);
+    assert_eq!(world.refuse(), Outcome::Taken);
+    assert!(world.redeem(Presentation { verifier: None, ..RIGHT }).is_err());
+    assert_eq!(world.grant(), Outcome::Taken, "its code was burnt");
+
+    let mut world = World::new();
+    world.wait(CODE_LIFETIME);
+    assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Expired));
+    assert_eq!(world.grant(), Outcome::Taken, "its code expired");
+
+    let mut world = World::new();
+    let tokens = world.redeem(RIGHT).unwrap();
+    assert_eq!(world.revoke_as("app", &tokens.refresh), Outcome::Revoked);
+    assert_eq!(world.grant(), Outcome::Taken, "its tokens were revoked");
+
+    let mut world = World::empty();
+    assert_eq!(world.refuse(), Outcome::Refused);
+    assert_eq!(world.grant(), Outcome::Taken, "it was refused");
+    assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Unknown));
+}
+
+#[test]
+fn a_refresh_token_is_rotated_at_every_use() {
+    let mut world = World::new();
+    let mut tokens = world.redeem(RIGHT).unwrap();
+    for _ in 0..20 {
+        let next = world.rotate(&tokens.refresh).expect("the current one");
+        assert_ne!(next.refresh.encode(), tokens.refresh.encode());
+        assert!(world.is_active(&next.access));
+        world.wait(11 * SECOND);
+        tokens = next;
+    }
+}
+
+#[test]
+fn a_retry_within_the_grace_window_gets_the_same_successor_however_often() {
+    let mut world = World::new();
+    let first = world.redeem(RIGHT).unwrap();
+    let second = world.rotate(&first.refresh).unwrap();
+    for _ in 0..9 {
+        world.wait(SECOND);
+        let again = world.rotate(&first.refresh).expect("a retry");
+        assert_eq!(again.refresh.encode(), second.refresh.encode());
+        assert_eq!(again.access.encode(), second.access.encode());
+    }
+    let third = world.rotate(&second.refresh).expect("one active refresh token is left");
+    assert!(world.is_active(&third.access));
+    assert_eq!(world.rotate(&first.refresh).err(), Some(Outcome::Reused), "no longer the last");
+    assert!(!world.is_active(&third.access));
+}
+
+#[test]
+fn reuse_after_the_grace_window_revokes_the_grant() {
+    let mut world = World::new();
+    let first = world.redeem(RIGHT).unwrap();
+    let second = world.rotate(&first.refresh).unwrap();
+    world.wait(10 * SECOND - Duration::from_millis(1));
+    assert!(world.rotate(&first.refresh).is_ok());
+    world.wait(Duration::from_millis(1));
+    assert_eq!(world.rotate(&first.refresh).err(), Some(Outcome::Reused));
+    assert!(!world.is_active(&second.access));
+    assert!(world.rotate(&second.refresh).is_err());
+}
+
+#[test]
+fn a_refresh_token_that_was_made_up_revokes_nothing() {
+    let mut world = World::new();
+    let tokens = world.redeem(RIGHT).unwrap();
+    // Whoever has an access token knows the grant's name.
+    for byte in 100..150 {
+        let made_up =
+            Credential::refresh_token(tokens.access.grant(), [byte; SECRET_BYTES], &Family([byte; 16]));
+        assert_eq!(world.rotate(&made_up).err(), Some(Outcome::Unknown));
+    }
+    assert!(world.is_active(&tokens.access) && world.rotate(&tokens.refresh).is_ok());
+}
+
+#[test]
+fn scope_may_narrow_for_one_access_token_and_never_widens() {
+    let mut world = World::new();
+    let first = world.redeem(RIGHT).unwrap();
+    let outcome = world.rotate_as("app", &first.refresh, Some("a c")).err();
+    assert_eq!(outcome, Some(Outcome::TooWide { name: "c".into() }), "c is the client's, but was not granted");
+    let narrow = world.rotate_as("app", &first.refresh, Some("a")).expect("the refusal did not spend it");
+    assert_eq!(narrow.scope.as_str(), "a");
+    assert_eq!(world.check(&narrow.access, Some("b")), Outcome::TooNarrow);
+    // A retry that asks for more gets a token of its own, and the same successor.
+    let wider = world.rotate(&first.refresh).unwrap();
+    assert_eq!(wider.refresh.encode(), narrow.refresh.encode());
+    assert_eq!(world.check(&wider.access, Some("b")), Outcome::Active);
+    assert_eq!(world.check(&narrow.access, Some("b")), Outcome::TooNarrow);
+    let next = world.rotate(&narrow.refresh).unwrap();
+    assert_eq!(next.scope.as_str(), "a b", "the refresh token was not narrowed");
+}
+
+#[test]
+fn a_refresh_token_has_an_idle_and_an_absolute_lifetime() {
+    let mut world = World::new();
+    let tokens = world.redeem(RIGHT).unwrap();
+    world.wait(LIFETIMES.refresh_idle);
+    assert_eq!(world.rotate(&tokens.refresh).err(), Some(Outcome::Expired));
+
+    let mut world = World::new();
+    let mut tokens = world.redeem(RIGHT).unwrap();
+    for _ in 0..5 {
+        world.wait(LIFETIMES.refresh_idle - SECOND);
+        tokens = world.rotate(&tokens.refresh).expect("it was used in time");
+    }
+    world.wait(5 * SECOND);
+    assert_eq!(world.rotate(&tokens.refresh).err(), Some(Outcome::Expired));
+    assert!(world.is_active(&tokens.access), "the last access token has its own time");
+}
+
+#[test]
+fn a_token_ends_with_its_lifetime() {
+    let mut world = World::new();
+    let tokens = world.redeem(RIGHT).unwrap();
+    world.wait(LIFETIMES.access_token - Duration::from_millis(1));
+    assert!(world.is_active(&tokens.access));
+    world.wait(Duration::from_millis(1));
+    assert!(!world.is_active(&tokens.access));
+    assert_eq!(world.inspect_as("server", &tokens.access), Outcome::Inactive);
+}
+
+#[test]
+fn a_grant_has_so_many_access_tokens_at_a_time_and_no_more() {
+    let mut world = World::new();
+    let mut tokens = vec![world.redeem(RIGHT).unwrap()];
+    for _ in 0..oauth_from_scratch::oauth::grant::ACCESS_TOKENS_MAX {
+        let refresh = tokens.last().unwrap().refresh.clone();
+        tokens.push(world.rotate(&refresh).unwrap());
+    }
+    let active = tokens.iter().map(|tokens| world.is_active(&tokens.access)).collect::<Vec<_>>();
+    assert!(!active[0] && active[1..].iter().all(|active| *active), "the oldest made room: {active:?}");
+}
+
+#[test]
+fn revoking_an_access_token_ends_it_alone_and_revoking_a_refresh_token_ends_the_grant() {
+    let mut world = World::new();
+    let first = world.redeem(RIGHT).unwrap();
+    let second = world.rotate(&first.refresh).unwrap();
+    assert_eq!(world.revoke_as("app", &first.access), Outcome::Revoked);
+    assert!(!world.is_active(&first.access) && world.is_active(&second.access));
+    assert_eq!(world.revoke_as("app", &first.access), Outcome::Unknown);
+    let retried = world.rotate(&first.refresh).expect("the grant lives");
+    assert_eq!(retried.access.encode(), second.access.encode());
+    assert_eq!(world.revoke_as("app", &second.access), Outcome::Revoked);
+    let retried = world.rotate(&first.refresh).expect("the grant lives");
+    assert!(world.is_active(&retried.access), "a retry does not hand out a token that was revoked");
+    assert_eq!(world.revoke_as("app", &second.refresh), Outcome::Revoked);
+    assert!(!world.is_active(&retried.access) && world.rotate(&second.refresh).is_err());
+}
+
+#[test]
+fn a_refresh_token_of_long_ago_ends_the_grant_when_it_is_revoked() {
+    let mut world = World::new();
+    let first = world.redeem(RIGHT).unwrap();
+    let second = world.rotate(&first.refresh).unwrap();
+    let third = world.rotate(&second.refresh).unwrap();
+    assert_eq!(world.revoke_as("app", &first.refresh), Outcome::Revoked);
+    assert!(!world.is_active(&third.access));
+}
+
+#[test]
+fn introspection_tells_a_client_of_its_own_tokens_and_a_resource_server_of_all() {
+    let mut world = World::new();
+    let issued = world.now;
+    let first = world.redeem(RIGHT).unwrap();
+    assert_eq!(world.inspect_as("other", &first.access), Outcome::Inactive);
+    for client in ["app", "server"] {
+        let Outcome::Described(description) = world.inspect_as(client, &first.access) else { panic!("active") };
+        assert_eq!((description.kind, &*description.client), (TokenKind::Access, "app"));
+        assert_eq!((description.subject.as_deref(), description.scope.as_str()), (Some("owner"), "a b"));
+        assert_eq!((description.issued, description.expires), (issued, issued.after(LIFETIMES.access_token)));
+        let Outcome::Described(description) = world.inspect_as(client, &first.refresh) else {
+            panic!("active")
+        };
+        assert_eq!(description.kind, TokenKind::Refresh);
+    }
+    let code = world.code.clone();
+    assert_eq!(world.inspect_as("server", &code), Outcome::Inactive, "a code is no token");
+    world.rotate(&first.refresh).unwrap();
+    assert_eq!(world.inspect_as("app", &first.refresh), Outcome::Inactive, "it was rotated");
+}
+
+#[test]
+fn a_client_that_acts_for_itself_gets_a_token_without_a_subject() {
+    let mut world = World::empty();
+    let token = Credential::of_grant(world.code.grant(), [3; SECRET_BYTES]);
+    let client = authenticate(&world.clients, "other");
+    let transition = Transition::issue(client, Scope::parse("c").unwrap(), &token, LIFETIMES.access_token);
+    assert_eq!(world.apply(&transition), Outcome::Granted);
+    assert_eq!(world.check(&token, Some("c")), Outcome::Active);
+    let Outcome::Described(description) = world.inspect_as("other", &token) else { panic!("active") };
+    assert_eq!((description.subject, description.scope.as_str()), (None, "c"));
+    assert_eq!(world.revoke_as("other", &token), Outcome::Revoked);
+    assert!(world.record.is_none());
+}
+
+/// One request of a race, by its name, and the tokens that its outcome hands out.
+type Racer = (&'static str, fn(&mut World, &Tokens) -> Option<Tokens>);
+
+const RACERS: &[Racer] = &[
+    ("redeem", |world, _| world.redeem(RIGHT).ok()),
+    ("redeem with a wrong verifier", |world, _| {
+        world.redeem(Presentation { verifier: Some(OTHER_VERIFIER), ..RIGHT }).ok()
+    }),
+    ("redeem as another client", |world, _| world.redeem(Presentation { client: "other", ..RIGHT }).ok()),
+    ("rotate the first refresh token", |world, first| world.rotate(&first.refresh).ok()),
+    ("rotate it as another client", |world, first| world.rotate_as("other", &first.refresh, None).ok()),
+    ("rotate it narrowly", |world, first| world.rotate_as("app", &first.refresh, Some("a")).ok()),
+    ("revoke the access token", |world, first| {
+        world.revoke_as("app", &first.access);
+        None
+    }),
+    ("revoke the refresh token", |world, first| {
+        world.revoke_as("app", &first.refresh);
+        None
+    }),
+    ("check", |world, first| {
+        world.is_active(&first.access);
+        None
+    }),
+    ("answer the form again", |world, _| {
+        assert_eq!(world.grant(), Outcome::Taken);
+        None
+    }),
+];
+
+/// A store applies one transition after the other, so a race of two requests is one of two orders. Whichever it
+/// is, and however far the grant had come: one code has one winner, and one refresh token is left at most.
+#[test]
+fn in_every_order_of_any_two_requests_there_is_one_winner_and_one_family() {
+    let mut races = 0;
+    for is_redeemed in [false, true] {
+        for (one, run_one) in RACERS {
+            for (other, run_other) in RACERS {
+                let mut world = World::new();
+                let nothing = Tokens {
+                    access: Credential::of_grant(world.code.grant(), [200; SECRET_BYTES]),
+                    refresh: Credential::of_grant(world.code.grant(), [201; SECRET_BYTES]),
+                    scope: Scope::default(),
+                };
+                let first = if is_redeemed { world.redeem(RIGHT).unwrap() } else { nothing };
+                let handed_out: Vec<Tokens> = [run_one(&mut world, &first), run_other(&mut world, &first)]
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                let mut live: Vec<String> = Vec::new();
+                for tokens in handed_out.iter().chain([&first]) {
+                    assert!(tokens.scope.is_within(&Scope::parse("a b").unwrap()));
+                    if matches!(world.inspect_as("server", &tokens.refresh), Outcome::Described(_)) {
+                        live.push(tokens.refresh.encode());
+                    }
+                }
+                live.sort();
+                live.dedup();
+                assert!(live.len() <= 1, "{one}, then {other}: {} refresh tokens are left", live.len());
+                if !is_redeemed && *one == "redeem" && *other == "redeem" {
+                    assert_eq!(handed_out.len(), 1, "one code, one winner");
+                    assert!(!world.is_active(&handed_out[0].access), "and the loser ended what it won");
+                }
+                races += 1;
+            }
+        }
+    }
+    assert_eq!(races, 2 * RACERS.len() * RACERS.len());
+}
+
+/// A small generator of random numbers (splitmix64), so that a failure can be played again by its seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
+    }
+}
+
+/// Plays a random sequence of requests, and holds the grant after each to what must always be true.
+fn play(seed: u64) -> usize {
+    let mut random = Random(seed);
+    let mut world = World::new();
+    let started = world.now;
+    let mut handed_out: Vec<(Tokens, Timestamp)> = Vec::new();
+    let (mut is_over, mut code_wins) = (false, 0);
+    let length = 2 + random.below(18);
+    for step in 0..length {
+        let known = |random: &mut Random, handed_out: &[(Tokens, Timestamp)]| match handed_out {
+            [] => None,
+            all => Some(all[random.below(all.len())].0.clone()),
+        };
+        let mut got = None;
+        match random.below(10) {
+            0 | 1 => {
+                let verifier = [Some(VERIFIER), Some(VERIFIER), Some(OTHER_VERIFIER), None][random.below(4)];
+                let client = ["app", "app", "other"][random.below(3)];
+                let redirect_uri = [Some(CALLBACK), None, Some("https://app.example/x")][random.below(3)];
+                match world.redeem(Presentation { client, redirect_uri, verifier }) {
+                    Ok(tokens) => {
+                        assert!(client == "app" && verifier == Some(VERIFIER), "seed {seed}, step {step}");
+                        assert!(world.now < started.after(CODE_LIFETIME), "seed {seed}: an expired code");
+                        code_wins += 1;
+                        got = Some(tokens);
+                    }
+                    Err(Outcome::Replayed | Outcome::Burnt(_) | Outcome::Expired) => is_over = true,
+                    Err(_) => {}
+                }
+            }
+            2..=4 => {
+                let Some(tokens) = known(&mut random, &handed_out) else { continue };
+                let scope = [None, None, Some("a"), Some("a c")][random.below(4)];
+                let client = ["app", "app", "app", "other"][random.below(4)];
+                match world.rotate_as(client, &tokens.refresh, scope) {
+                    Ok(tokens) => {
+                        assert!(client == "app" && scope != Some("a c"), "seed {seed}, step {step}");
+                        got = Some(tokens);
+                    }
+                    Err(Outcome::Reused) => is_over = true,
+                    Err(_) => {}
+                }
+            }
+            5 => {
+                let Some(tokens) = known(&mut random, &handed_out) else { continue };
+                let client = ["app", "app", "other"][random.below(3)];
+                if world.revoke_as(client, &tokens.refresh) == Outcome::Revoked {
+                    assert_eq!(client, "app", "seed {seed}, step {step}");
+                    is_over = true;
+                }
+            }
+            6 => {
+                let Some(tokens) = known(&mut random, &handed_out) else { continue };
+                if world.revoke_as("app", &tokens.access) == Outcome::Revoked {
+                    assert!(!world.is_active(&tokens.access), "seed {seed}, step {step}: revoked and active");
+                }
+            }
+            7 => assert!(
+                world.now >= started.after(FORM_LIFETIME) || world.grant() == Outcome::Taken,
+                "seed {seed}: a form worked twice"
+            ),
+            _ => {
+                let times = [SECOND, 9 * SECOND, 11 * SECOND, 61 * SECOND, 299 * SECOND, 1001 * SECOND];
+                world.wait(times[random.below(times.len())]);
+            }
+        }
+        if let Some(tokens) = got {
+            assert!(!is_over, "seed {seed}, step {step}: tokens of a grant that is over");
+            assert!(tokens.scope.is_within(&Scope::parse("a b").unwrap()), "seed {seed}: a scope was widened");
+            handed_out.push((tokens, world.now));
+        }
+        hold(&mut world, &handed_out, is_over, code_wins, seed);
+    }
+    length
+}
+
+/// What must be true after every request.
+fn hold(world: &mut World, handed_out: &[(Tokens, Timestamp)], is_over: bool, code_wins: usize, seed: u64) {
+    assert!(code_wins <= 1, "seed {seed}: one code was redeemed twice");
+    let mut live: Vec<String> = Vec::new();
+    for (tokens, at) in handed_out {
+        let is_active = world.is_active(&tokens.access);
+        assert!(!(is_active && is_over), "seed {seed}: an active token of a grant that is over");
+        let has_expired = world.now >= at.after(LIFETIMES.access_token);
+        assert!(!(is_active && has_expired), "seed {seed}: an active token that has expired");
+        if is_active {
+            assert_eq!(world.check(&tokens.access, Some("c")), Outcome::TooNarrow, "seed {seed}");
+            let needs_b = world.check(&tokens.access, Some("b")) == Outcome::Active;
+            assert_eq!(needs_b, tokens.scope.contains("b"), "seed {seed}: a token of another scope");
+        }
+        if matches!(world.inspect_as("server", &tokens.refresh), Outcome::Described(_)) {
+            live.push(tokens.refresh.encode());
+        }
+    }
+    live.sort();
+    live.dedup();
+    assert!(live.len() <= usize::from(!is_over), "seed {seed}: {} families are alive", live.len());
+}
+
+#[test]
+fn no_sequence_of_requests_breaks_what_must_always_be_true() {
+    let sequences = std::env::var("GRANT_SEQUENCES").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
+    let steps: usize = (0..sequences).map(play).sum();
+    println!("{sequences} sequences, {steps} requests");
+}
