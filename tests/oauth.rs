@@ -1,0 +1,927 @@
+//! The standard over real sockets, row by row: authorization requests, the dialog and its form, the token
+//! endpoint, revocation, introspection, metadata, and races.
+
+mod support;
+
+#[path = "support/standard.rs"]
+mod standard;
+
+use std::sync::Barrier;
+use std::time::Duration;
+
+use serde_json::json;
+use standard::{
+    CALLBACK, CHALLENGE, ISSUER, SECRET, VERIFIER, answer_dialog, basic, code, decide, encode, get_dialog,
+    get_secure, pairs, parameter, post_form, redemption, refresh, request_of, sealed_of, session_of, tokens,
+    tokens_of,
+};
+use support::{Answer, TestServer};
+
+// The authorization endpoint ---------------------------------------------------
+
+#[test]
+fn a_sound_request_is_asked_about_in_words_and_answered_with_code_state_and_issuer() {
+    let server = standard::start();
+    let dialog = get_dialog(&server, &request_of("app", CALLBACK), None);
+    assert_eq!(dialog.status, 200);
+    let text = dialog.text();
+    for words in [
+        "Authorize The App?",
+        "<li>Read the secret answer. <code>answer</code></li>",
+        "<code>https://app.example</code>",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!text.contains("question") && !text.contains("{{"), "{text}");
+    let policy = dialog.field("content-security-policy").unwrap();
+    assert!(policy.contains("form-action 'self' https://app.example;"), "{policy}");
+    assert!(policy.contains("frame-ancestors 'none'"));
+    assert_eq!(dialog.field("cache-control"), Some("no-store"));
+
+    let location = decide(&server, &request_of("app", CALLBACK), "authorize");
+    assert!(location.starts_with("https://app.example/callback?code="), "{location}");
+    assert_eq!(parameter(&location, "state"), Some("s+t%26a%3Dte"));
+    assert_eq!(parameter(&location, "iss"), Some(&*encode(ISSUER)));
+    let location = decide(&server, &request_of("app", CALLBACK), "refuse");
+    assert_eq!(parameter(&location, "error"), Some("access_denied"));
+    assert_eq!(parameter(&location, "state"), Some("s+t%26a%3Dte"));
+    assert_eq!(parameter(&location, "iss"), Some(&*encode(ISSUER)));
+    assert_eq!(parameter(&location, "code"), None);
+}
+
+#[test]
+fn both_names_of_the_dialog_are_the_same_endpoint() {
+    let server = standard::start();
+    let query = request_of("app", CALLBACK);
+    let answer = server.answer_to(&format!("GET /oauth-dialog.html?{query} HTTP/1.1\r\nHost: h\r\n\r\n"));
+    assert!(answer.text().contains("Authorize The App?"));
+}
+
+#[test]
+fn an_unknown_client_or_redirect_uri_gets_a_page_and_never_a_redirect() {
+    let server = standard::start();
+    let check = |query: &str, reason: &str| {
+        let answer = get_dialog(&server, query, None);
+        assert_eq!((answer.status, answer.field("location")), (400, None), "{query}");
+        assert!(answer.text().contains("This app cannot be authorized"), "{query}");
+        assert!(!answer.text().contains("evil"), "{query}");
+        assert!(!answer.text().contains(reason), "the exact reason is for the log");
+        let log = server.log.lines().join("\n");
+        assert!(log.contains(reason), "{query}: {log}");
+    };
+    let good = request_of("app", CALLBACK);
+    check("", "the client_id is missing");
+    check("response_type=code", "the client_id is missing");
+    check("client_id=", "the client_id is missing");
+    check(&good.replace("client_id=app", "client_id=nobody"), "not that of a registered client");
+    check(&good.replace("client_id=app", "client_id=oauth-test-app"), "not that of a registered client");
+    check(&good.replace("client_id=app", "client_id=app%00"), "not that of a registered client");
+    check(&good.replace("client_id=app", "client_id=%ff"), "not that of a registered client");
+    check(&format!("{good}&client_id=app"), "the client_id stands more than once");
+    check(&format!("{good}&redirect_uri={}", encode(CALLBACK)), "the redirect_uri stands more than once");
+    check(
+        &good.replace("callback", "callback%2F"),
+        "redirect_uri differs from the registered one at byte 29: …e/callback/ is not …e/callback",
+    );
+    check(
+        &good.replace("app.example", "evil.example"),
+        "redirect_uri differs from the registered one at byte 9",
+    );
+    check(&request_of("app", "javascript:alert(1)"), "differs from the registered one at byte 1");
+    check(&request_of("two", ""), "the redirect_uri is missing, and the client has more than one");
+    check(&request_of("robot", CALLBACK), "the client has no redirect URI");
+}
+
+#[test]
+fn everything_else_that_is_wrong_is_told_to_the_client_by_a_redirect() {
+    let server = standard::start();
+    let good = request_of("app", CALLBACK);
+    let check = |query: &str, error: &str, words: &str| {
+        let answer = get_dialog(&server, query, None);
+        assert_eq!(answer.status, 302, "{query}: {}", answer.text());
+        let location = answer.field("location").unwrap();
+        assert!(location.starts_with("https://app.example/callback?error="), "{location}");
+        assert_eq!(parameter(location, "error"), Some(error), "{location}");
+        assert_eq!(parameter(location, "iss"), Some(&*encode(ISSUER)));
+        let description = parameter(location, "error_description").unwrap().replace('+', " ");
+        assert!(description.contains(words), "{description}");
+        assert_eq!(parameter(location, "code"), None);
+        location.to_owned()
+    };
+    let without = |part: &str| good.replace(part, "");
+    let location = check(&without("response_type=code"), "invalid_request", "the response_type is missing");
+    assert_eq!(parameter(&location, "state"), Some("s+t%26a%3Dte"));
+    check(&good.replace("type=code", "type=token"), "unsupported_response_type", "response_type is not code");
+    check(&good.replace("type=code", "type=code+token"), "unsupported_response_type", "not code");
+    check(
+        &without(&format!("&code_challenge={CHALLENGE}&code_challenge_method=S256")),
+        "invalid_request",
+        "code_challenge is missing",
+    );
+    check(&without(&format!("&code_challenge={CHALLENGE}")), "invalid_request", "no code_challenge");
+    check(&without("&code_challenge_method=S256"), "invalid_request", "would mean plain");
+    check(&good.replace("S256", "plain"), "invalid_request", "is not S256");
+    check(&good.replace("S256", ""), "invalid_request", "would mean plain");
+    check(&good.replace(CHALLENGE, "short"), "invalid_request", "is not 43 to 128 characters");
+    check(&good.replace(CHALLENGE, &format!("{}%2B", &CHALLENGE[1..])), "invalid_request", "43 to 128");
+    check(&good.replace("scope=answer", "scope=other"), "invalid_scope", "not registered for the scope other");
+    check(&good.replace("scope=answer", "scope=answer+x"), "invalid_scope", "not registered for the scope x");
+    check(&good.replace("scope=answer", "scope=%22"), "invalid_scope", "a character that no name has");
+    check(&good.replace("scope=answer", "scope=%ff"), "invalid_scope", "a character that no name has");
+    for name in ["response_type", "scope", "code_challenge", "code_challenge_method"] {
+        check(&format!("{good}&{name}=x"), "invalid_request", &format!("{name} stands more than once"));
+    }
+    let location = check(&format!("{good}&state=x"), "invalid_request", "state stands more than once");
+    assert_eq!(parameter(&location, "state"), None, "which of the two would it be?");
+}
+
+#[test]
+fn an_empty_parameter_counts_as_left_out_and_an_unknown_one_is_ignored() {
+    let server = standard::start();
+    let query =
+        request_of("app", CALLBACK).replace("scope=answer", "scope=").replace("state=s+t%26a%3Dte", "state=");
+    let location =
+        decide(&server, &format!("{query}&nonce=x&nonce=y&prompt=none&resource=a&resource=b"), "authorize");
+    assert_eq!(parameter(&location, "state"), None);
+    let form = redemption(parameter(&location, "code").unwrap());
+    assert_eq!(
+        post_form(&server, "/token", "", &form).json()["scope"],
+        "answer question",
+        "all of the client's"
+    );
+}
+
+#[test]
+fn state_comes_back_byte_for_byte_whatever_it_holds() {
+    let server = standard::start();
+    for state in [
+        "%00",
+        "%0A",
+        "%0D%0A%0D%0AX%3A+y",
+        "%FF%FE%C3",
+        "%22%27%3C%2Fform%3E%26amp%3B",
+        "%E2%82%AC",
+        "%25zz",
+        "+%2B",
+        "%C3%28",
+        &"x".repeat(4000),
+    ] {
+        let query = request_of("app", CALLBACK).replace("state=s+t%26a%3Dte", &format!("state={state}"));
+        for decision in ["authorize", "refuse"] {
+            let location = decide(&server, &query, decision);
+            assert_eq!(parameter(&location, "state"), Some(state), "{location}");
+        }
+    }
+}
+
+#[test]
+fn a_native_app_may_return_to_any_port_and_the_code_is_bound_to_that_port() {
+    let server = standard::start();
+    for uri in ["http://127.0.0.1:1/callback", "http://127.0.0.1:65535/callback", "http://[::1]:51234/callback"]
+    {
+        let location = decide(&server, &request_of("native", uri), "authorize");
+        assert!(location.starts_with(&format!("{uri}?code=")), "{location}");
+        let dialog = get_dialog(&server, &request_of("native", uri), None);
+        let policy = dialog.field("content-security-policy").unwrap();
+        assert!(policy.contains("form-action 'self' http:"), "{policy}");
+        let redeem = |uri: &str| {
+            let code = code(&server, "native", "http://127.0.0.1:51234/callback");
+            post_form(
+                &server,
+                "/token",
+                "",
+                &redemption(&code)
+                    .replace(&encode(CALLBACK), &encode(uri))
+                    .replace("client_id=app", "client_id=native"),
+            )
+        };
+        assert_eq!(redeem("http://127.0.0.1:51234/callback").status, 200);
+        assert_eq!(redeem("http://127.0.0.1:51235/callback").json()["error"], "invalid_grant");
+    }
+    for uri in [
+        "http://127.0.0.1:0/callback",
+        "http://127.0.0.1:65536/callback",
+        "http://localhost:80/callback",
+        "http://127.0.0.1:80/other",
+    ] {
+        assert_eq!(get_dialog(&server, &request_of("native", uri), None).status, 400, "{uri}");
+    }
+}
+
+#[test]
+fn a_redirect_uri_with_a_query_keeps_it() {
+    let server = standard::start();
+    let uri = "https://shop.example/callback?tenant=1";
+    let location = decide(&server, &request_of("shop", uri), "authorize");
+    assert!(location.starts_with(&format!("{uri}&code=")), "{location}");
+    let dialog = get_dialog(&server, &request_of("shop", uri), None);
+    assert!(dialog.text().contains("Authorize The &lt;Shop&gt;?"), "everything in the dialog is escaped");
+}
+
+// The dialog's form --------------------------------------------------------------
+
+#[test]
+fn the_form_works_once_in_the_browser_that_was_shown_it() {
+    let server = standard::start();
+    let query = request_of("app", CALLBACK);
+    let dialog = get_dialog(&server, &query, None);
+    let (session, sealed) = (session_of(&dialog), sealed_of(&dialog));
+    let cookie = dialog.field("set-cookie").unwrap();
+    assert!(
+        cookie.starts_with("oauth-session=") && cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"),
+        "{cookie}"
+    );
+    let again = get_dialog(&server, &query, Some(&session));
+    assert_eq!(again.field("set-cookie"), None, "a browser that has a session keeps it");
+    assert_ne!(sealed_of(&again), sealed);
+
+    let refused = |answer: &Answer, status: u16, words: &str| {
+        assert_eq!((answer.status, answer.field("location")), (status, None), "{words}");
+        assert!(answer.text().contains(words), "{words}: {}", answer.text());
+    };
+    let foreign = "This form came from another site";
+    let other_session = session_of(&get_dialog(&server, &query, None));
+    refused(&answer_dialog(&server, &other_session, &sealed, "authorize"), 403, foreign);
+    refused(
+        &post_form(&server, "/code", "", &pairs(&[("request", &sealed), ("decision", "authorize")])),
+        403,
+        "This browser sent no cookie",
+    );
+    refused(&answer_dialog(&server, "oauth-session=x", &sealed, "authorize"), 403, "no cookie");
+    let mut altered = sealed.clone().into_bytes();
+    let at = altered.len() - 3;
+    altered[at] ^= 1;
+    let altered = String::from_utf8(altered).unwrap();
+    refused(&answer_dialog(&server, &session, &altered, "authorize"), 403, foreign);
+    refused(&answer_dialog(&server, &session, "x", "authorize"), 403, foreign);
+    refused(&answer_dialog(&server, &session, &sealed, ""), 400, "This form is not whole");
+    refused(&answer_dialog(&server, &session, &sealed, "yes"), 400, "This form is not whole");
+    refused(&answer_dialog(&server, &session, "", "authorize"), 400, "This form is not whole");
+    let cross = format!("Cookie: {session}\r\nSec-Fetch-Site: same-site\r\n");
+    refused(
+        &post_form(&server, "/code", &cross, &pairs(&[("request", &sealed), ("decision", "authorize")])),
+        403,
+        foreign,
+    );
+
+    assert_eq!(answer_dialog(&server, &session, &sealed, "authorize").status, 302, "none of them spent it");
+    refused(&answer_dialog(&server, &session, &sealed, "authorize"), 400, "answered before");
+    refused(&answer_dialog(&server, &session, &sealed, "refuse"), 400, "answered before");
+    let sealed = sealed_of(&again);
+    assert_eq!(answer_dialog(&server, &session, &sealed, "refuse").status, 302);
+    refused(&answer_dialog(&server, &session, &sealed, "authorize"), 400, "answered before");
+}
+
+#[test]
+fn a_form_lives_ten_minutes() {
+    let server = standard::start();
+    let dialog = get_dialog(&server, &request_of("app", CALLBACK), None);
+    let (session, sealed) = (session_of(&dialog), sealed_of(&dialog));
+    server.wait(Duration::from_millis(600_000 - 1));
+    assert_eq!(answer_dialog(&server, &session, &sealed, "authorize").status, 302);
+    let dialog = get_dialog(&server, &request_of("app", CALLBACK), None);
+    server.wait(Duration::from_secs(600));
+    let answer = answer_dialog(&server, &session_of(&dialog), &sealed_of(&dialog), "authorize");
+    assert_eq!((answer.status, answer.field("location")), (400, None));
+    assert!(answer.text().contains("This form is too old"));
+}
+
+#[test]
+fn a_form_that_was_answered_stays_answered_when_its_code_is_long_gone() {
+    let server = standard::start();
+    let dialog = get_dialog(&server, &request_of("app", CALLBACK), None);
+    let (session, sealed) = (session_of(&dialog), sealed_of(&dialog));
+    assert_eq!(answer_dialog(&server, &session, &sealed, "authorize").status, 302);
+    server.wait(Duration::from_secs(300));
+    for _ in 0..20 {
+        code(&server, "app", CALLBACK);
+    }
+    assert_eq!(answer_dialog(&server, &session, &sealed, "authorize").status, 400);
+}
+
+#[test]
+fn a_dialog_that_nobody_answers_costs_no_memory() {
+    let server = standard::start_with(|config| config.limits.grants_max = 2);
+    for _ in 0..50 {
+        assert_eq!(get_dialog(&server, &request_of("app", CALLBACK), None).status, 200);
+    }
+    code(&server, "app", CALLBACK);
+}
+
+#[test]
+fn a_configured_server_has_no_demo_client() {
+    let server = standard::start();
+    let host = server.host();
+    let answer = server.answer_to(&format!("POST /code HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"));
+    assert_eq!((answer.status, answer.field("location")), (400, None));
+    let answer = server.answer_to(&support::token_request(&"A".repeat(64)));
+    assert_eq!((answer.status, &answer.json()["error"]), (401, &json!("invalid_client")));
+    assert!(
+        server.addresses.iter().all(|(role, _)| *role == oauth_from_scratch::routes::Role::AuthorizationServer)
+    );
+    assert!(!server.answer_to("GET / HTTP/1.1\r\nHost: h\r\n\r\n").text().contains("client app"));
+}
+
+#[test]
+fn behind_tls_the_cookie_says_so_and_an_issuers_path_stands_before_every_endpoint() {
+    let server = standard::start_with(|config| {
+        config.issuer = oauth_from_scratch::config::Issuer::parse("https://auth.example/t").ok();
+    });
+    let query = request_of("app", CALLBACK);
+    let dialog = server.answer_to(&format!("GET /t/authorize?{query} HTTP/1.1\r\nHost: h\r\n\r\n"));
+    let cookie = dialog.field("set-cookie").unwrap().to_owned();
+    assert!(cookie.starts_with("__Host-oauth-session=") && cookie.ends_with("; Secure"), "{cookie}");
+    assert!(dialog.text().contains("action=\"/t/code\"") && dialog.text().contains("href=\"/t/style.css\""));
+    let form = pairs(&[("request", &sealed_of(&dialog)), ("decision", "authorize")]);
+    let session = session_of(&dialog);
+    let answer = server.answer_to(&format!(
+        "POST /t/code HTTP/1.1\r\nHost: auth.example\r\nOrigin: https://auth.example\r\nCookie: {session}\r\n\
+         Content-Length: {}\r\n\r\n{form}",
+        form.len()
+    ));
+    assert_eq!(parameter(answer.field("location").unwrap(), "iss"), Some("https%3A%2F%2Fauth.example%2Ft"));
+    for path in ["/.well-known/oauth-authorization-server/t", "/t/.well-known/oauth-authorization-server"] {
+        let metadata = server.answer_to(&format!("GET {path} HTTP/1.1\r\nHost: evil.example\r\n\r\n")).json();
+        assert_eq!(metadata["issuer"], "https://auth.example/t", "{path}");
+        assert_eq!(metadata["token_endpoint"], "https://auth.example/t/token");
+    }
+    assert_eq!(server.answer_to("GET /t/style.css HTTP/1.1\r\nHost: h\r\n\r\n").status, 200);
+    assert_eq!(server.answer_to("GET /tstyle.css HTTP/1.1\r\nHost: h\r\n\r\n").status, 404);
+}
+
+// The token endpoint -------------------------------------------------------------
+
+fn assert_refused(answer: &Answer, status: u16, error: &str, case: &str) {
+    assert_eq!(
+        (answer.status, answer.json()["error"].as_str()),
+        (status, Some(error)),
+        "{case}: {}",
+        answer.text()
+    );
+    let description = answer.json()["error_description"].as_str().unwrap().to_owned();
+    assert!(
+        description.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\'),
+        "{description}"
+    );
+    assert_eq!(answer.field("cache-control"), Some("no-store"), "{case}");
+    let challenge = answer.field("www-authenticate");
+    assert_eq!(challenge.is_some_and(|challenge| challenge.starts_with("Basic ")), status == 401, "{case}");
+    assert!(!answer.text().contains("access_token"), "{case}");
+}
+
+#[test]
+fn a_code_is_redeemed_for_tokens_with_all_that_clients_look_for() {
+    let server = standard::start();
+    let answer = post_form(&server, "/token", "", &redemption(&code(&server, "app", CALLBACK)));
+    let json = answer.json();
+    assert_eq!(json["token_type"], "Bearer");
+    assert!(json["expires_in"].is_u64());
+    assert_eq!(json["scope"], "answer");
+    assert_eq!(answer.field("cache-control"), Some("no-store"));
+    assert_eq!(answer.field("access-control-allow-origin"), Some("*"));
+    let (access, refresh_token) = tokens_of(&answer);
+    assert_eq!(get_secure(&server, &access).text(), r#"{"answer":42}"#);
+    assert_eq!(get_secure(&server, &refresh_token).status, 401);
+    for token in [access, refresh_token] {
+        assert!(token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{token}");
+    }
+}
+
+#[test]
+fn a_code_is_bound_to_its_client_its_redirect_uri_and_its_verifier() {
+    let server = standard::start();
+    let check = |change: &dyn Fn(&str) -> String, error: &str, status: u16, is_burnt: bool| {
+        let code = code(&server, "app", CALLBACK);
+        let form = redemption(&code);
+        let changed = change(&form);
+        assert_ne!(changed, form);
+        assert_refused(&post_form(&server, "/token", "", &changed), status, error, &changed);
+        let answer = post_form(&server, "/token", "", &form);
+        assert_eq!(answer.status, if is_burnt { 400 } else { 200 }, "{changed}");
+    };
+    let replaced = |from: &str, to: &str| {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        move |form: &str| form.replace(&from, &to)
+    };
+    check(&replaced(VERIFIER, &"a".repeat(43)), "invalid_grant", 400, true);
+    check(&replaced(&format!("&code_verifier={VERIFIER}"), ""), "invalid_grant", 400, true);
+    check(&replaced(VERIFIER, ""), "invalid_grant", 400, true);
+    check(&replaced(&encode(CALLBACK), &encode("https://app.example/callback/")), "invalid_grant", 400, true);
+    // What is not even put right is no guess.
+    check(&replaced(VERIFIER, "short"), "invalid_request", 400, false);
+    check(&replaced(VERIFIER, &"%2B".repeat(43)), "invalid_request", 400, false);
+    check(&replaced("client_id=app", "client_id=native"), "invalid_grant", 400, false);
+    check(&replaced("client_id=app", "client_id=shop"), "invalid_client", 401, false);
+    check(&replaced("client_id=app", "client_id=nobody"), "invalid_client", 401, false);
+    check(&replaced("client_id=app&", ""), "invalid_client", 401, false);
+    check(&replaced("client_id=app", "client_id=app&client_secret=x"), "invalid_client", 401, false);
+    check(&replaced("client_id=app", "client_id=app&client_id=app"), "invalid_request", 400, false);
+    check(&replaced("=authorization_code", "=client_credentials"), "unauthorized_client", 400, false);
+    check(&replaced("=authorization_code", "=password"), "unsupported_grant_type", 400, false);
+}
+
+#[test]
+fn the_redirect_uri_may_be_left_out_where_the_verifier_binds_the_code() {
+    let server = standard::start();
+    for replacement in ["", "&redirect_uri="] {
+        let form = redemption(&code(&server, "app", CALLBACK));
+        let form = form.replace(&format!("&redirect_uri={}", encode(CALLBACK)), replacement);
+        assert_eq!(post_form(&server, "/token", "", &form).status, 200, "{form}");
+    }
+    // And it may be left out of both, where the client has only one.
+    let query = request_of("app", "").replace("redirect_uri=&", "");
+    let location = decide(&server, &query, "authorize");
+    let form = redemption(parameter(&location, "code").unwrap());
+    assert_eq!(post_form(&server, "/token", "", &form).status, 200, "named, it is the one that was meant");
+}
+
+#[test]
+fn a_second_use_of_a_code_revokes_its_tokens_if_it_is_valid_and_nothing_if_it_is_not() {
+    let server = standard::start();
+    let code = code(&server, "app", CALLBACK);
+    let (access, first) = tokens_of(&post_form(&server, "/token", "", &redemption(&code)));
+    let (second_access, second) = tokens_of(&post_form(&server, "/token", "", &refresh(&first)));
+    let wrong = redemption(&code).replace(VERIFIER, &"a".repeat(43));
+    assert_refused(&post_form(&server, "/token", "", &wrong), 400, "invalid_grant", "an invalid second use");
+    assert_eq!(get_secure(&server, &access).status, 200, "a stolen code is no way to log people out");
+    assert_refused(&post_form(&server, "/token", "", &redemption(&code)), 400, "invalid_grant", "a valid one");
+    for token in [&access, &second_access] {
+        assert_eq!(get_secure(&server, token).status, 401);
+    }
+    assert_refused(&post_form(&server, "/token", "", &refresh(&second)), 400, "invalid_grant", "all of it");
+    let log = server.log.lines().join("\n");
+    assert!(log.contains("the code was used before; its grant is revoked (RFC 6749, 4.1.2)"), "{log}");
+}
+
+#[test]
+fn clients_authenticate_in_one_of_three_ways() {
+    let server = standard::start();
+    let own = "https://shop.example/callback?tenant=1";
+    let check = |fields: &str, parameters: &[(&str, &str)], status: u16| {
+        let code = code(&server, "shop", own);
+        let mut all = vec![("grant_type", "authorization_code"), ("code", &code), ("code_verifier", VERIFIER)];
+        all.extend(parameters);
+        let answer = post_form(&server, "/token", fields, &pairs(&all));
+        match status {
+            200 => assert_eq!(answer.status, 200, "{fields} {parameters:?}: {}", answer.text()),
+            _ => assert_refused(&answer, 401, "invalid_client", &format!("{fields} {parameters:?}")),
+        }
+    };
+    let good = basic("shop", SECRET);
+    check(&good, &[], 200);
+    check(&good, &[("client_id", "shop")], 200);
+    check(&good, &[("client_secret", "")], 200);
+    check(&good.replace("Basic", "bASIC"), &[], 200);
+    check("", &[("client_id", "shop"), ("client_secret", SECRET)], 200);
+    check(&good, &[("client_id", "shop"), ("client_secret", SECRET)], 401);
+    check(&good, &[("client_id", "app")], 401);
+    check(&basic("shop", "wrong"), &[], 401);
+    check(&basic("shop", ""), &[], 401);
+    check(&basic("nobody", SECRET), &[], 401);
+    check("Authorization: Basic !\r\n", &[], 401);
+    check("Authorization: Basic c2hvcA==\r\n", &[], 401);
+    check("Authorization: Basic\r\n", &[], 401);
+    check("Authorization: Bearer x\r\n", &[("client_id", "shop"), ("client_secret", SECRET)], 401);
+    check("", &[("client_id", "shop"), ("client_secret", "wrong")], 401);
+    check("", &[("client_id", "shop"), ("client_secret", "")], 401);
+    check("", &[("client_id", "shop")], 401);
+    check("", &[("client_secret", SECRET)], 401);
+    check("", &[], 401);
+    let twice = format!("{good}{good}");
+    let answer = post_form(&server, "/token", &twice, &pairs(&[("grant_type", "client_credentials")]));
+    assert_refused(&answer, 400, "invalid_request", "two Authorization lines");
+}
+
+#[test]
+fn a_public_client_is_known_by_its_name_alone() {
+    let server = standard::start();
+    let (_, token) = tokens(&server);
+    // Some libraries send an empty secret; it counts as none.
+    let form = format!("{}&client_secret=", refresh(&token));
+    let (_, token) = tokens_of(&post_form(&server, "/token", "", &form));
+    let form = pairs(&[("grant_type", "refresh_token"), ("refresh_token", &token)]);
+    assert_eq!(post_form(&server, "/token", &basic("app", ""), &form).status, 200);
+}
+
+#[test]
+fn a_refresh_token_is_rotated_and_a_retry_gets_the_same() {
+    let server = standard::start();
+    let (access, first) = tokens(&server);
+    let answer = post_form(&server, "/token", "", &refresh(&first));
+    assert_eq!((&answer.json()["scope"], &answer.json()["token_type"]), (&json!("answer"), &json!("Bearer")));
+    let (second_access, second) = tokens_of(&answer);
+    assert!(second != first && second_access != access);
+    assert_eq!(get_secure(&server, &second_access).status, 200);
+    server.wait(Duration::from_millis(9_999));
+    let retried = post_form(&server, "/token", "", &refresh(&first));
+    assert_eq!(tokens_of(&retried), (second_access.clone(), second.clone()));
+    assert_eq!(retried.json()["expires_in"], 86_390, "what is left of its day");
+    let (third_access, third) = tokens_of(&post_form(&server, "/token", "", &refresh(&second)));
+    server.wait(Duration::from_secs(10));
+    assert_refused(&post_form(&server, "/token", "", &refresh(&second)), 400, "invalid_grant", "reuse");
+    assert_refused(
+        &post_form(&server, "/token", "", &refresh(&third)),
+        400,
+        "invalid_grant",
+        "the family ended",
+    );
+    assert_eq!(get_secure(&server, &third_access).status, 401);
+    let log = server.log.lines().join("\n");
+    assert!(log.contains("the refresh token was used before; its grant is revoked"), "{log}");
+}
+
+#[test]
+fn a_refused_refresh_does_not_spend_the_token() {
+    let server = standard::start();
+    let (_, token) = tokens(&server);
+    let check = |form: String, fields: &str, status: u16, error: &str| {
+        assert_refused(&post_form(&server, "/token", fields, &form), status, error, &form);
+    };
+    let good = refresh(&token);
+    check(good.replace("client_id=app", "client_id=native"), "", 400, "unauthorized_client");
+    check(good.replace("client_id=app", "client_id=shop"), &basic("shop", SECRET), 400, "invalid_grant");
+    check(good.replace("client_id=app", "client_id=shop"), "", 401, "invalid_client");
+    check(format!("{good}&scope=answer+question"), "", 400, "invalid_scope");
+    check(format!("{good}&scope=%22"), "", 400, "invalid_scope");
+    check(format!("{good}&refresh_token=x"), "", 400, "invalid_request");
+    check("grant_type=refresh_token&client_id=app".to_owned(), "", 400, "invalid_request");
+    check(refresh("x"), "", 400, "invalid_grant");
+    check(refresh(&"A".repeat(64)), "", 400, "invalid_grant");
+    assert_eq!(post_form(&server, "/token", "", &good).status, 200);
+}
+
+#[test]
+fn scope_may_narrow_at_a_refresh_and_the_refresh_token_stays_as_wide_as_it_was() {
+    let server = standard::start();
+    let query = request_of("app", CALLBACK).replace("scope=answer", "scope=question+answer");
+    let location = decide(&server, &query, "authorize");
+    let answer = post_form(&server, "/token", "", &redemption(parameter(&location, "code").unwrap()));
+    assert_eq!(answer.json()["scope"], "question answer");
+    let (_, token) = tokens_of(&answer);
+    let answer = post_form(&server, "/token", "", &format!("{}&scope=question", refresh(&token)));
+    assert_eq!(answer.json()["scope"], "question");
+    let (narrow, token) = tokens_of(&answer);
+    let answer = get_secure(&server, &narrow);
+    assert_eq!(answer.status, 403);
+    let challenge = answer.field("www-authenticate").unwrap();
+    assert!(
+        challenge.contains("error=\"insufficient_scope\"") && challenge.contains("scope=\"answer\""),
+        "{challenge}"
+    );
+    assert_eq!(answer.json()["error"], "insufficient_scope");
+    let answer = post_form(&server, "/token", "", &refresh(&token));
+    assert_eq!(answer.json()["scope"], "question answer");
+    assert_eq!(get_secure(&server, &tokens_of(&answer).0).status, 200);
+}
+
+#[test]
+fn refresh_tokens_end_when_they_are_not_used_and_in_any_case() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let server = standard::start();
+    let (_, token) = tokens(&server);
+    server.wait(14 * DAY);
+    assert_refused(&post_form(&server, "/token", "", &refresh(&token)), 400, "invalid_grant", "idle");
+    let (_, mut token) = tokens(&server);
+    for _ in 0..6 {
+        server.wait(13 * DAY);
+        token = tokens_of(&post_form(&server, "/token", "", &refresh(&token))).1;
+    }
+    server.wait(12 * DAY);
+    assert_refused(&post_form(&server, "/token", "", &refresh(&token)), 400, "invalid_grant", "90 days");
+}
+
+#[test]
+fn a_confidential_client_may_act_for_itself() {
+    let server = standard::start();
+    let ask = |id: &str, form: &str| post_form(&server, "/token", &basic(id, SECRET), form);
+    let answer = ask("robot", "grant_type=client_credentials");
+    let json = answer.json();
+    assert_eq!((answer.status, &json["scope"], &json["token_type"]), (200, &json!("other"), &json!("Bearer")));
+    assert!(json["refresh_token"].is_null(), "RFC 6749, 4.4.3");
+    let token = json["access_token"].as_str().unwrap();
+    assert_eq!(get_secure(&server, token).status, 403, "it is good for something else");
+    let description =
+        post_form(&server, "/introspect", &basic("robot", SECRET), &pairs(&[("token", token)])).json();
+    assert_eq!(
+        (&description["active"], &description["client_id"], &description["sub"]),
+        (&json!(true), &json!("robot"), &json!(null))
+    );
+    assert_refused(
+        &ask("robot", "grant_type=client_credentials&scope=answer"),
+        400,
+        "invalid_scope",
+        "too wide",
+    );
+    assert_eq!(
+        get_secure(
+            &server,
+            ask("shop", "grant_type=client_credentials&scope=answer").json()["access_token"].as_str().unwrap()
+        )
+        .status,
+        200
+    );
+    let answer = post_form(&server, "/token", "", "grant_type=client_credentials&client_id=app");
+    assert_refused(&answer, 400, "unauthorized_client", "a public client");
+}
+
+#[test]
+fn a_client_without_the_grant_type_gets_no_refresh_token() {
+    let server = standard::start();
+    let uri = "http://127.0.0.1:1234/callback";
+    let form = redemption(&code(&server, "native", uri))
+        .replace("client_id=app", "client_id=native")
+        .replace(&encode(CALLBACK), &encode(uri));
+    let answer = post_form(&server, "/token", "", &form);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.json()["refresh_token"].is_null());
+}
+
+#[test]
+fn a_configured_server_tells_a_client_less_than_its_log() {
+    let check = |explains: bool, words: &str| {
+        let server = standard::start_with(|config| config.explains_errors = explains);
+        let form = redemption(&code(&server, "app", CALLBACK)).replace(VERIFIER, &"a".repeat(43));
+        let answer = post_form(&server, "/token", "", &form);
+        assert_eq!(answer.json()["error_description"], words);
+        let log = server.log.lines().join("\n");
+        assert!(log.contains("the code_verifier is not that of the code_challenge (RFC 7636, 4.6)"), "{log}");
+    };
+    check(
+        true,
+        "the code_verifier is not that of the code_challenge (RFC 7636, 4.6); the code is good no longer",
+    );
+    check(false, "the code or refresh token is wrong, has expired or was used before");
+    let server = standard::start_with(|config| config.explains_errors = true);
+    let answer = get_dialog(&server, &request_of("app", "https://app.example/callback/"), None);
+    assert!(answer.text().contains("at byte 29: …e/callback/ is not …e/callback"), "{}", answer.text());
+}
+
+// Revocation, introspection, metadata --------------------------------------------
+
+#[test]
+fn revocation_answers_200_with_an_empty_object_whatever_the_token_was() {
+    let server = standard::start();
+    let (access, token) = tokens(&server);
+    let revoke = |fields: &str, form: &[(&str, &str)]| post_form(&server, "/revoke", fields, &pairs(form));
+    let done = |answer: &Answer| {
+        assert_eq!((answer.status, answer.text()), (200, "{}"));
+        assert_eq!(answer.field("content-type"), Some("application/json"));
+        assert_eq!(answer.field("access-control-allow-origin"), Some("*"));
+    };
+    done(&revoke("", &[("client_id", "app"), ("token", "unknown")]));
+    done(&revoke("", &[("client_id", "app"), ("token", &"A".repeat(64))]));
+    done(&revoke(&basic("shop", SECRET), &[("token", &token)]));
+    done(&revoke(&basic("shop", SECRET), &[("token", &access)]));
+    assert_eq!(get_secure(&server, &access).status, 200, "nothing happens to another client's token");
+    assert_refused(
+        &revoke("", &[("client_id", "shop"), ("token", &token)]),
+        401,
+        "invalid_client",
+        "no secret",
+    );
+    assert_refused(&revoke("", &[("client_id", "app")]), 400, "invalid_request", "no token");
+    assert_refused(
+        &revoke("", &[("client_id", "app"), ("token", &token), ("token", "x")]),
+        400,
+        "invalid_request",
+        "two",
+    );
+    for hint in ["refresh_token", "nonsense"] {
+        done(&revoke("", &[("client_id", "app"), ("token", &access), ("token_type_hint", hint)]));
+        assert_eq!(get_secure(&server, &access).status, 401);
+    }
+    let (access, token) = tokens_of(&post_form(&server, "/token", "", &refresh(&token)));
+    done(&revoke("", &[("client_id", "app"), ("token", &token), ("token_type_hint", "access_token")]));
+    assert_eq!(get_secure(&server, &access).status, 401, "with a refresh token, all of its grant ends");
+    assert_refused(&post_form(&server, "/token", "", &refresh(&token)), 400, "invalid_grant", "revoked");
+    let json = support::json_request("{}").replace("POST /token", "POST /revoke");
+    assert_eq!(server.answer_to(&json).json()["error"], "invalid_request");
+}
+
+#[test]
+fn introspection_says_what_a_token_is_good_for_and_nothing_of_any_other() {
+    let server = standard::start();
+    let (access, token) = tokens(&server);
+    let inspect = |id: &str, token: &str, hint: &str| {
+        post_form(
+            &server,
+            "/introspect",
+            &basic(id, SECRET),
+            &pairs(&[("token", token), ("token_type_hint", hint)]),
+        )
+    };
+    for (token, token_type, lifetime) in [(&access, "Bearer", 86_400), (&token, "refresh_token", 14 * 86_400)] {
+        for hint in ["", "access_token", "refresh_token", "x"] {
+            let json = inspect("gate", token, hint).json();
+            let expected = json!({
+                "active": true, "client_id": "app", "scope": "answer", "sub": "owner", "iss": ISSUER,
+                "iat": 1_767_225_600, "exp": 1_767_225_600 + lifetime, "token_type": token_type,
+            });
+            assert_eq!(json, expected);
+        }
+    }
+    let inactive = |answer: &Answer| assert_eq!((answer.status, answer.text()), (200, r#"{"active":false}"#));
+    inactive(&inspect("shop", &access, ""));
+    inactive(&inspect("gate", "unknown", ""));
+    inactive(&inspect("gate", &"A".repeat(64), ""));
+    inactive(&inspect("gate", &code(&server, "app", CALLBACK), ""));
+    let refused = |fields: &str, form: &[(&str, &str)], status: u16, error: &str| {
+        assert_refused(&post_form(&server, "/introspect", fields, &pairs(form)), status, error, error);
+    };
+    refused("", &[("client_id", "app"), ("token", &access)], 401, "invalid_client");
+    refused("", &[("token", &access)], 401, "invalid_client");
+    refused(&basic("gate", "wrong"), &[("token", &access)], 401, "invalid_client");
+    refused(&basic("gate", SECRET), &[], 400, "invalid_request");
+    server.wait(Duration::from_secs(86_400));
+    inactive(&inspect("gate", &access, ""));
+    assert_eq!(inspect("gate", &access, "").field("access-control-allow-origin"), None);
+}
+
+#[test]
+fn the_metadata_is_complete_and_true() {
+    let server = standard::start();
+    let answer =
+        server.answer_to("GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    assert_eq!(answer.field("content-type"), Some("application/json"));
+    assert_eq!(answer.field("access-control-allow-origin"), Some("*"));
+    let methods = ["none", "client_secret_basic", "client_secret_post"];
+    let expected = json!({
+        "issuer": ISSUER,
+        "authorization_endpoint": format!("{ISSUER}/authorize"),
+        "token_endpoint": format!("{ISSUER}/token"),
+        "revocation_endpoint": format!("{ISSUER}/revoke"),
+        "introspection_endpoint": format!("{ISSUER}/introspect"),
+        "scopes_supported": ["answer", "question", "other"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": &methods[1..],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+    });
+    assert_eq!(answer.json(), expected);
+    let without = standard::start_with(|config| {
+        config.scopes.clear();
+        config.clients.clear();
+    });
+    let json =
+        without.answer_to("GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: h\r\n\r\n").json();
+    assert!(json.as_object().unwrap().values().all(|value| *value != json!([])), "no empty lists: {json}");
+}
+
+// What must not be ----------------------------------------------------------------
+
+#[test]
+fn tokens_and_secrets_in_a_query_are_ignored() {
+    let server = standard::start();
+    let code = code(&server, "app", CALLBACK);
+    let answer = post_form(&server, &format!("/token?{}", redemption(&code)), "", "");
+    assert_refused(&answer, 400, "invalid_request", "all in the query");
+    let answer = post_form(
+        &server,
+        &format!("/token?client_secret={}", encode(SECRET)),
+        "",
+        "grant_type=client_credentials&client_id=shop",
+    );
+    assert_refused(&answer, 401, "invalid_client", "a secret in the query");
+    assert_eq!(post_form(&server, "/token", "", &redemption(&code)).status, 200);
+}
+
+#[test]
+fn nothing_secret_is_logged_by_any_endpoint() {
+    let server =
+        standard::start_with(|config| config.access_log = Some(oauth_from_scratch::config::LogFormat::Json));
+    let code = code(&server, "app", CALLBACK);
+    let (access, token) = tokens_of(&post_form(&server, "/token", "", &redemption(&code)));
+    let other = "Zq7".repeat(20);
+    post_form(&server, "/token", &basic("shop", &other), "grant_type=client_credentials");
+    post_form(&server, "/token", "", &redemption(&code).replace(VERIFIER, &other));
+    post_form(&server, "/token", "", &redemption(&code));
+    post_form(&server, "/token", "", &refresh(&token));
+    post_form(
+        &server,
+        "/revoke",
+        "",
+        &pairs(&[("client_id", "app"), ("token", &token), ("client_secret", &other)]),
+    );
+    post_form(&server, "/introspect", &basic("gate", &other), &pairs(&[("token", &access)]));
+    get_dialog(
+        &server,
+        &request_of("app", &format!("https://app.example/callback?{other}")),
+        Some(&format!("oauth-session={other}")),
+    );
+    answer_dialog(&server, &format!("oauth-session={other}"), &other, "authorize");
+    let log = [server.log.lines(), server.access.lines()].concat().join("\n");
+    assert!(log.lines().count() > 15, "{log}");
+    for secret in [&*code, &access, &token, VERIFIER, SECRET, CHALLENGE, &encode(SECRET), &other] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
+
+#[test]
+fn no_request_makes_a_500() {
+    let server = standard::start();
+    let long = "x".repeat(60_000);
+    let contents = [
+        "",
+        "&",
+        "=",
+        "&&==&",
+        "grant_type",
+        "grant_type=%",
+        "%00=%00",
+        "\u{ff}\u{fe}",
+        "grant_type=authorization_code&code=%ff%fe&client_id=%00",
+        &long,
+        &"a=b&".repeat(10_000),
+        "client_id=app&token=%E2%82%AC",
+    ];
+    for path in ["/token", "/revoke", "/introspect", "/code"] {
+        for content in contents {
+            for fields in ["", "Cookie: oauth-session=\u{ff}; =; ;\r\n", "Authorization: Basic Og==\r\n"] {
+                let status = post_form(&server, path, fields, content).status;
+                assert!(status < 500, "{path} {fields}{content:.40}: {status}");
+            }
+        }
+    }
+    for query in [
+        "",
+        "?",
+        "&",
+        "=&=",
+        "client_id=%",
+        "client_id=app&redirect_uri=%00",
+        "client_id=app&state=%ff&scope=%ff",
+        &"a=b&".repeat(1500),
+    ] {
+        let status = get_dialog(&server, query, None).status;
+        assert!(status == 400 || status == 302, "{query:.40}: {status}");
+    }
+    let nested = format!("{{\"a\":{}{}}}", "[".repeat(20_000), "]".repeat(20_000));
+    assert_eq!(server.answer_to(&support::json_request(&nested)).status, 400);
+}
+
+// Races -----------------------------------------------------------------------------
+
+/// The answers of so many connections that send `request` at the same time to a server with two workers.
+fn race(server: &TestServer, racers: usize, request: &str) -> Vec<Answer> {
+    let barrier = Barrier::new(racers);
+    std::thread::scope(|scope| {
+        let racers: Vec<_> = (0..racers)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut client = standard::connect(server);
+                    barrier.wait();
+                    client.answer_to(request)
+                })
+            })
+            .collect();
+        racers.into_iter().map(|racer| racer.join().expect("a racer")).collect()
+    })
+}
+
+fn form(content: &str) -> String {
+    support::form_request(content)
+}
+
+#[test]
+fn of_twenty_racers_over_sockets_with_one_code_one_gets_tokens() {
+    let server = standard::start_with(|config| config.workers = 2);
+    for _ in 0..10 {
+        let code = code(&server, "app", CALLBACK);
+        let answers = race(&server, 20, &form(&redemption(&code)));
+        let won: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 200).collect();
+        assert_eq!(won.len(), 1);
+        let (access, token) = tokens_of(won[0]);
+        assert_eq!(get_secure(&server, &access).status, 401, "the second use ended what the first one bought");
+        assert_eq!(post_form(&server, "/token", "", &refresh(&token)).status, 400);
+    }
+}
+
+#[test]
+fn of_twenty_racers_over_sockets_with_one_refresh_token_all_get_the_same_one() {
+    let server = standard::start_with(|config| config.workers = 2);
+    for _ in 0..10 {
+        let (_, token) = tokens(&server);
+        let answers = race(&server, 20, &form(&refresh(&token)));
+        let mut tokens: Vec<(String, String)> = answers.iter().map(tokens_of).collect();
+        tokens.dedup();
+        assert_eq!(tokens.len(), 1, "one family");
+        assert_eq!(post_form(&server, "/token", "", &refresh(&tokens[0].1)).status, 200);
+    }
+}
+
+#[test]
+fn of_twenty_racers_over_sockets_with_one_form_one_gets_a_code() {
+    let server = standard::start_with(|config| config.workers = 2);
+    let dialog = get_dialog(&server, &request_of("app", CALLBACK), None);
+    let content = pairs(&[("request", &sealed_of(&dialog)), ("decision", "authorize")]);
+    let (host, session, length) = (server.host(), session_of(&dialog), content.len());
+    let request = format!(
+        "POST /code HTTP/1.1\r\nHost: {host}\r\nCookie: {session}\r\nContent-Length: {length}\r\n\r\n{content}"
+    );
+    let answers = race(&server, 20, &request);
+    assert_eq!(answers.iter().filter(|answer| answer.status == 302).count(), 1);
+}
