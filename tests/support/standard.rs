@@ -1,5 +1,7 @@
 //! A configured server with clients of every kind, and the dance with it as a standard client dances it.
 
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
 use crate::support::{Answer, Client, TestServer, secure_request};
 use oauth_from_scratch::config;
 
