@@ -85,7 +85,8 @@ pub struct Client {
 #[derive(Clone, Debug, Default)]
 pub struct Clients {
     by_id: HashMap<Arc<str>, Client>,
-    demo: Option<Arc<str>>,
+    /// One of them, where there is the article's: the one that a request means which names none.
+    demo: Option<Client>,
 }
 
 /// A redirect URI that was found to be its client's own.
@@ -110,7 +111,9 @@ pub struct Credentials<'a> {
 impl Clients {
     /// These clients. `demo` is the one that a request means which names none: the article's.
     pub fn new(clients: impl IntoIterator<Item = Client>, demo: Option<Arc<str>>) -> Clients {
-        Clients { by_id: clients.into_iter().map(|client| (Arc::clone(&client.id), client)).collect(), demo }
+        let by_id: HashMap<_, _> = clients.into_iter().map(|client| (Arc::clone(&client.id), client)).collect();
+        let demo = demo.and_then(|id| by_id.get(&id).cloned());
+        Clients { by_id, demo }
     }
 
     /// The client called `id` or, without one, the article's.
@@ -118,9 +121,9 @@ impl Clients {
     /// # Errors
     /// In words, where there is no such client.
     pub fn find(&self, id: Option<&str>) -> Result<&Client, &'static str> {
-        match id.or(self.demo.as_deref()) {
+        match id {
             Some(id) => self.by_id.get(id).ok_or("the client_id is not that of a registered client"),
-            None => Err("the client_id is missing"),
+            None => self.demo.as_ref().ok_or("the client_id is missing"),
         }
     }
 
@@ -131,7 +134,7 @@ impl Clients {
 
     /// The client that a request means which names none, if there is one.
     pub fn demo(&self) -> Option<&Client> {
-        self.demo.as_deref().and_then(|id| self.by_id.get(id))
+        self.demo.as_ref()
     }
 
     /// The client that `credentials` prove a request to come from.

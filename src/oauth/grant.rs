@@ -32,7 +32,7 @@ pub struct Grant {
 #[derive(Clone, Debug)]
 enum Phase {
     /// The code has been handed out.
-    Issued { code: Box<Code>, code_expires: Timestamp },
+    Issued { code: Arc<Code>, code_expires: Timestamp },
     /// There are tokens.
     Live(Box<Live>),
     /// It was refused, its code was burnt, or it was revoked. Nothing brings it back.
@@ -48,7 +48,7 @@ struct Code {
 #[derive(Clone, Debug)]
 struct Live {
     /// Kept when the code is spent, so that its second use is known for what it is.
-    code: Option<Box<Code>>,
+    code: Option<Arc<Code>>,
     refresh: Option<Refresh>,
     tokens: Vec<AccessToken>,
 }
@@ -163,7 +163,7 @@ impl Grant {
         code_expires: Timestamp,
         kept_until: Timestamp,
     ) -> Grant {
-        let phase = Phase::Issued { code: Box::new(Code { digest, binding }), code_expires };
+        let phase = Phase::Issued { code: Arc::new(Code { digest, binding }), code_expires };
         Grant { client, subject: Some(subject), scope, phase, kept_until }
     }
 
@@ -235,7 +235,7 @@ pub(super) fn redeem(record: Option<&Grant>, asked: &Redemption, now: Timestamp)
     }
 }
 
-fn first_tokens(_: CodeProven, grant: &Grant, code: &Code, asked: &Redemption, now: Timestamp) -> Live {
+fn first_tokens(_: CodeProven, grant: &Grant, code: &Arc<Code>, asked: &Redemption, now: Timestamp) -> Live {
     let expires = now.after(asked.lifetimes.access_token);
     let token = AccessToken { digest: asked.token, scope: grant.scope.clone(), issued: now, expires };
     let refresh = asked.refresh.map(|(current, family)| Refresh {
@@ -246,7 +246,7 @@ fn first_tokens(_: CodeProven, grant: &Grant, code: &Code, asked: &Redemption, n
         family,
         previous: None,
     });
-    Live { code: Some(Box::new(code.clone())), refresh, tokens: vec![token] }
+    Live { code: Some(Arc::clone(code)), refresh, tokens: vec![token] }
 }
 
 /// A refresh token for its successor and a new access token (RFC 6749, 6; RFC 9700, 4.14).

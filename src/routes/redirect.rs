@@ -19,22 +19,19 @@ pub(super) struct Parameters<'a> {
 
 /// Sends the browser to `to` with `parameters`.
 pub(super) fn answer(to: &VerifiedRedirect, parameters: &Parameters) -> Response {
-    let mut location = to.as_str().to_owned();
-    let mut add = |name: &str, value: &[u8]| {
-        location.push(if location.contains('?') { '&' } else { '?' });
-        location.push_str(name);
-        location.push('=');
-        location.extend(form_urlencoded::byte_serialize(value));
-    };
+    // Room for a code, an issuer and a usual state.
+    let mut location = String::with_capacity(to.as_str().len() + 256);
+    location.push_str(to.as_str());
     match parameters.result {
-        Ok(code) => add("code", code.as_bytes()),
+        // Nothing in a code needs to be encoded (`oauth/secret.rs`).
+        Ok(code) => add_plain(&mut location, "code", code),
         Err((error, description)) => {
-            add("error", error.as_bytes());
-            add("error_description", super::json::describe(description).as_bytes());
+            add(&mut location, "error", error.as_bytes());
+            add(&mut location, "error_description", super::json::describe(description).as_bytes());
         }
     }
-    parameters.state.into_iter().for_each(|state| add("state", state));
-    parameters.issuer.into_iter().for_each(|issuer| add("iss", issuer.as_bytes()));
+    parameters.state.into_iter().for_each(|state| add(&mut location, "state", state));
+    parameters.issuer.into_iter().for_each(|issuer| add(&mut location, "iss", issuer.as_bytes()));
     let response = Response::new(Status::Found, LINES);
     match FieldValue::new(location) {
         Ok(location) => response.with("Location", location),
@@ -43,4 +40,18 @@ pub(super) fn answer(to: &VerifiedRedirect, parameters: &Parameters) -> Response
             Response::new(Status::InternalServerError, LINES).because("a redirect URI holds a control byte")
         }
     }
+}
+
+/// Adds a parameter to the query of `location`, which may have one already.
+fn add(location: &mut String, name: &str, value: &[u8]) {
+    add_plain(location, name, "");
+    location.extend(form_urlencoded::byte_serialize(value));
+}
+
+/// The same for a value that needs no encoding.
+fn add_plain(location: &mut String, name: &str, value: &str) {
+    location.push(if location.as_bytes().contains(&b'?') { '&' } else { '?' });
+    location.push_str(name);
+    location.push('=');
+    location.push_str(value);
 }
