@@ -226,6 +226,11 @@ impl Credential {
         Credential { grant: GrantId(grant), secret }
     }
 
+    /// The same secret as a credential of `grant`.
+    pub fn moved_to(self, grant: GrantId) -> Credential {
+        Credential { grant, ..self }
+    }
+
     /// A credential of `grant`, with these random bytes as its secret.
     pub fn of_grant(grant: GrantId, random: [u8; SECRET_BYTES]) -> Credential {
         let mut secret = [0; SECRET_CHARS];

@@ -12,7 +12,7 @@ use crate::http::message::{FieldValue, Request, Response, Status};
 use crate::oauth::authorize::{self, Authorization};
 use crate::oauth::client::VerifiedRedirect;
 use crate::oauth::question::{Question, Unopened};
-use crate::oauth::{Credential, GrantId, Outcome, Timestamp, Transition};
+use crate::oauth::{Credential, Outcome, Timestamp, Transition};
 use crate::store::StoreError;
 
 use super::pages::Notice;
@@ -71,24 +71,27 @@ fn answer_question(
     decision: Decision,
     state: Option<Box<[u8]>>,
 ) -> Reply {
-    let (Some(id), Some(secret)) = (routes.random(), routes.random()) else {
+    let Some(new) = routes.random().map(Credential::of_new_grant) else {
         return Reply::Now(unavailable(routes, NO_RANDOMNESS, RETRY_AFTER));
     };
-    let grant = question.map_or_else(|| GrantId::new(id), |question| question.grant);
+    // The question has named the grant already.
+    let code = match question {
+        Some(question) => new.moved_to(question.grant),
+        None => new,
+    };
     let kept_until = question.map(|question| question.expires(routes.lifetimes.form));
     let to = authorization.redirect().clone();
     let names_issuer = question.is_some() || decision == Decision::Refuse;
     match decision {
         Decision::Authorize => {
-            let code = Credential::of_grant(grant, secret);
             let subject = routes.resource_owner.clone();
             let transition =
                 Transition::grant(authorization, subject, &code, routes.lifetimes.code, kept_until);
-            Reply::after(transition, Continuation::Code(Pending { to, code: Some(code), state, names_issuer }))
+            Reply::After(transition, Continuation::Code(Pending { to, code: Some(code), state, names_issuer }))
         }
         Decision::Refuse => {
-            let transition = Transition::refuse(authorization, grant, kept_until);
-            Reply::after(transition, Continuation::Code(Pending { to, code: None, state, names_issuer }))
+            let transition = Transition::refuse(authorization, code.grant(), kept_until);
+            Reply::After(transition, Continuation::Code(Pending { to, code: None, state, names_issuer }))
         }
     }
 }

@@ -28,7 +28,7 @@ fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
     }
     let token = parameters.required(Name::Token)?;
     Ok(match Credential::parse(token.as_bytes()) {
-        Some(token) => Reply::after(Transition::inspect(client, &token), Continuation::Introspect),
+        Some(token) => Reply::After(Transition::inspect(client, &token), Continuation::Introspect),
         None => Reply::Now(inactive()),
     })
 }

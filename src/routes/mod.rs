@@ -127,13 +127,7 @@ enum Reply {
     /// The answer.
     Now(Response),
     /// The answer depends on what this transition comes to.
-    After(Transition, Box<Continuation>),
-}
-
-impl Reply {
-    fn after(transition: Transition, continuation: Continuation) -> Reply {
-        Reply::After(transition, Box::new(continuation))
-    }
+    After(Transition, Continuation),
 }
 
 /// What is left to say once the store has answered.
@@ -216,7 +210,7 @@ impl Routes {
             Reply::Now(response) => response,
             Reply::After(transition, continuation) => {
                 let outcome = self.store.apply(&transition, now);
-                self.finish(*continuation, outcome)
+                self.finish(continuation, outcome)
             }
         };
         cors::allow(response, route.cors)

@@ -18,7 +18,7 @@ fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
     let client = authenticate(&routes.clients, request, &parameters)?;
     let token = parameters.required(Name::Token)?;
     Ok(match Credential::parse(token.as_bytes()) {
-        Some(token) => Reply::after(Transition::revoke(client, &token), Continuation::Revoke),
+        Some(token) => Reply::After(Transition::revoke(client, &token), Continuation::Revoke),
         None => Reply::Now(done()),
     })
 }

@@ -31,7 +31,7 @@ pub(super) fn check(routes: &Routes, request: &Request) -> Reply {
     match Credential::parse(token) {
         Some(token) => {
             let needed = routes.secure_scope.as_ref().map(|secure| secure.name.clone());
-            Reply::after(Transition::check(&token, needed), Continuation::Secure(scheme))
+            Reply::After(Transition::check(&token, needed), Continuation::Secure(scheme))
         }
         None if scheme == Scheme::Bearer && !is_token68(token) => {
             Reply::Now(malformed("after Bearer in Authorization stands no token (RFC 6750, 2.1)"))
