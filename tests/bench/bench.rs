@@ -38,7 +38,8 @@ What to measure; without a word, the works:
   all            all of these but the instructions
 
 With --rounds N, as many rounds [default: 7]; with --alone, without nginx and Express;
-with --only NAME, one kind of work.
+with --only NAME, one kind of work; with --beside PROGRAM, another build of this server
+too, for before and after.
 ";
 
 const CONNECTIONS: usize = 64;
@@ -51,6 +52,7 @@ struct Options {
     rounds: usize,
     alone: bool,
     only: Option<String>,
+    beside: Option<String>,
     what: Vec<String>,
 }
 
@@ -88,13 +90,14 @@ fn pin(words: &[String]) -> ExitCode {
 }
 
 fn measure(words: &[String]) -> io::Result<()> {
-    let mut options = Options { rounds: 7, alone: false, only: None, what: Vec::new() };
+    let mut options = Options { rounds: 7, alone: false, only: None, beside: None, what: Vec::new() };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--rounds" => options.rounds = words.next().and_then(|n| n.parse().ok()).unwrap_or(7).max(1),
             "--alone" => options.alone = true,
             "--only" => options.only = words.next().cloned(),
+            "--beside" => options.beside = words.next().cloned(),
             what => options.what.push(what.to_owned()),
         }
     }
@@ -147,6 +150,10 @@ fn works(options: &Options) -> io::Result<String> {
     let dialog = load::collect(&own.target, Work::Dialog)?;
     let secure = load::collect(&own.target, Work::Secure)?;
     let mut others = Vec::new();
+    if let Some(program) = &options.beside {
+        others
+            .push(("beside", servers::with_token(servers::build(SERVER_CORE, program, &["--workers", "1"])?)?));
+    }
     if !options.alone {
         others.extend(servers::nginx(SERVER_CORE, &secure, &dialog, &token).map(|server| ("nginx", server)));
         others.extend(servers::express(SERVER_CORE, &dialog).map(|server| ("express", server)));

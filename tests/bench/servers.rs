@@ -41,7 +41,11 @@ pub fn move_to(cores: &str) -> io::Result<()> {
 
 /// This server, with a token in hand.
 pub fn own(cores: &str, words: &[&str]) -> io::Result<Server> {
-    let mut server = own_unasked(cores, words)?;
+    with_token(own_unasked(cores, words)?)
+}
+
+/// The same server, with a token in hand.
+pub fn with_token(mut server: Server) -> io::Result<Server> {
     let flow = load::collect(&server.target, Work::Flow)?;
     server.target.token = load::check(Work::Flow, 1, &flow[1]).expect("a token");
     Ok(server)
@@ -75,7 +79,12 @@ pub fn instructions(requests: u64) -> io::Result<u64> {
 
 /// This server, release build, as it comes up.
 pub fn own_unasked(cores: &str, words: &[&str]) -> io::Result<Server> {
-    let mut command = pinned(cores, PROGRAM);
+    build(cores, PROGRAM, words)
+}
+
+/// The build of this server that lies at `program`, as it comes up.
+pub fn build(cores: &str, program: &str, words: &[&str]) -> io::Result<Server> {
+    let mut command = pinned(cores, program);
     command.stderr(Stdio::null());
     started(command, words)
 }
