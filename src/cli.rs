@@ -17,8 +17,11 @@ pub enum Command {
     Run(Box<Config>),
     /// To say what would be served.
     CheckConfig(Box<Config>),
-    /// To make a client's secret.
-    ClientSecret,
+    /// To make a client's secret, or the digest of one that a person chose.
+    ClientSecret {
+        /// Whether it is chosen already, and stands on standard input.
+        is_chosen: bool,
+    },
     /// To say how it is used.
     Help,
     /// To say which version it is.
@@ -30,14 +33,15 @@ pub const HELP: &str = "\
 A small, strict OAuth authorization server from the socket up, made to be read.
 
 Usage: oauth-from-scratch [FLAGS]
-       oauth-from-scratch client-secret
+       oauth-from-scratch client-secret [--chosen]
 
 Serves a client app and an authorization server. Open the client app's address in a
 browser, press its button, authorize it in the dialog, and read the secret answer.
 With --config it serves what the file says: your clients, and no demo.
 
 client-secret makes a secret for a client, and prints it, once, with the digest that
-belongs into the configuration file.
+belongs into the configuration file. With --chosen it reads a secret that a person chose
+from standard input, and prints its digest, a slow one.
 
 Flags:
   --config FILE       read issuer, clients, scopes, limits and lifetimes from FILE (TOML);
@@ -84,6 +88,8 @@ pub enum CliError {
     File(PathBuf, FileError),
     /// The client app was given a port, and the file has none.
     NoClientApp,
+    /// `--chosen` stands without `client-secret`.
+    Chosen,
 }
 
 impl fmt::Display for CliError {
@@ -98,6 +104,7 @@ impl fmt::Display for CliError {
                 write!(f, "--config {} cannot be read ({error}); give a file of TOML", path.display())
             }
             CliError::File(path, error) => write!(f, "{}: {error}", path.display()),
+            CliError::Chosen => f.write_str("--chosen belongs to client-secret; write client-secret --chosen"),
             CliError::NoClientApp => f.write_str(
                 "--client-port is for the client app, and the configuration file has none; leave it out, or set \
                  client_app_port in [listen]",
@@ -138,7 +145,7 @@ struct Flags {
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliError> {
     let mut flags = Flags::default();
     let mut instead = None;
-    let mut only_check = false;
+    let (mut only_check, mut is_chosen) = (false, false);
     let mut parser = lexopt::Parser::from_args(words);
     while let Some(word) = parser.next()? {
         match word {
@@ -162,14 +169,20 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
             Long("www") => flags.www = Some(PathBuf::from(parser.value()?)),
             Long("help") | Short('h') => instead = Some(Command::Help),
             Long("version") | Short('V') => instead = Some(Command::Version),
-            Value(word) if word == "client-secret" => instead = Some(Command::ClientSecret),
+            Value(word) if word == "client-secret" => {
+                instead = Some(Command::ClientSecret { is_chosen: false });
+            }
+            Long("chosen") => is_chosen = true,
             Long(flag) => return Err(CliError::Unknown(format!("--{flag}"))),
             Short(flag) => return Err(CliError::Unknown(format!("-{flag}"))),
             Value(word) => return Err(CliError::Unknown(word.to_string_lossy().into_owned())),
         }
     }
-    if let Some(command) = instead {
-        return Ok(command);
+    match instead {
+        Some(Command::ClientSecret { .. }) => return Ok(Command::ClientSecret { is_chosen }),
+        _ if is_chosen => return Err(CliError::Chosen),
+        Some(command) => return Ok(command),
+        None => {}
     }
     let config = Box::new(flags.into_config()?);
     config.check().map_err(CliError::Config)?;
@@ -276,6 +289,11 @@ mod tests {
         const PORT: &str = "is not a port; give a number from 0 to 65535, where 0 picks a free one";
         check("--prot 1", "there is no flag \"--prot\"; --help lists those there are");
         check("-x", "there is no flag \"-x\"; --help lists those there are");
+        check("--chosen", "--chosen belongs to client-secret; write client-secret --chosen");
+        check(
+            "--config /nowhere",
+            "--config /nowhere cannot be read (No such file or directory (os error 2)); give a file of TOML",
+        );
         check("start", "there is no flag \"start\"; --help lists those there are");
         check("--auth-port", "--auth-port needs a value; --help shows which");
         check("--help=yes", "--help takes no value; leave it out");

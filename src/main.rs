@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, BufRead as _, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Help) => print(cli::HELP),
         Ok(Command::Version) => print(concat!("oauth-from-scratch ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Command::ClientSecret) => match client_secret() {
+        Ok(Command::ClientSecret { is_chosen }) => match client_secret(is_chosen) {
             Ok(text) => print(&text),
             Err(message) => fail(&message, ExitCode::FAILURE),
         },
@@ -71,12 +71,27 @@ fn run(config: &Config) -> Result<(), String> {
 }
 
 /// A new secret for a client, and its digest for the configuration file: 256 bits and more, so that a quick
-/// digest is enough.
-fn client_secret() -> Result<String, String> {
+/// digest is enough. Or the slow digest of the one on standard input, if it is chosen already.
+fn client_secret(is_chosen: bool) -> Result<String, String> {
     let mut random = [0; CREDENTIAL_BYTES];
     RealSystem::default()
         .fill(&mut random)
         .map_err(|error| format!("the system gives no random bytes: {error}"))?;
+    if is_chosen {
+        let mut line = String::new();
+        io::stdin()
+            .lock()
+            .read_line(&mut line)
+            .map_err(|error| format!("standard input cannot be read: {error}"))?;
+        let secret = line.trim_end_matches(['\r', '\n']);
+        if secret.is_empty() {
+            return Err("there is no secret on standard input; write it there, in one line".to_owned());
+        }
+        let mut salt = [0; 16];
+        salt.copy_from_slice(&random[..16]);
+        let digest = SecretDigest::of_chosen(secret, salt)?;
+        return Ok(format!("secret_digest  {digest}\nPut the digest into the configuration file.\n"));
+    }
     let secret = Credential::of_new_grant(random).encode();
     Ok(format!(
         "secret         {secret}\n\

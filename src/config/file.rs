@@ -255,7 +255,7 @@ fn read_client(id: &str, mut table: Table, scopes: &[(Arc<str>, String)]) -> Res
         Some(value) => Some(SecretDigest::parse(value.string()?).ok_or_else(|| {
             value.error(
                 "this is no digest of a secret; `oauth-from-scratch client-secret` makes a secret and prints its \
-                 digest, sha256: and 64 hexadecimal digits",
+                 digest, and with --chosen prints that of a secret that you chose",
             )
         })?),
     };

@@ -6,12 +6,11 @@
 //! so a check that is left out does not compile.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
+pub use super::client_secret::SecretDigest;
 use super::redirect::{self, RedirectUri};
 use super::scope::Scope;
-use super::secret::Digest;
 
 /// Which of the ways to a token a client may go (RFC 6749, 1.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,43 +21,6 @@ pub struct GrantTypes {
     pub refresh_token: bool,
     /// Its own credentials, with no resource owner.
     pub client_credentials: bool,
-}
-
-/// The digest of a client's secret. The secret is known to the client alone.
-#[derive(Clone, Debug)]
-pub struct SecretDigest(Digest);
-
-impl SecretDigest {
-    /// What [`fmt::Display`] writes before the digits.
-    pub const PREFIX: &str = "sha256:";
-
-    /// The digest of `secret`, which must be long and random: its digest is quick to compute, for guessers too.
-    pub fn of(secret: &str) -> SecretDigest {
-        SecretDigest(Digest::of(secret.as_bytes()))
-    }
-
-    /// Reads what [`fmt::Display`] wrote: `sha256:` and 64 hexadecimal digits.
-    pub fn parse(text: &str) -> Option<SecretDigest> {
-        let (digits, rest) = text.strip_prefix(Self::PREFIX)?.as_bytes().as_chunks::<2>();
-        let digits: &[[u8; 2]; 32] = digits.try_into().ok().filter(|_| rest.is_empty())?;
-        let mut bytes = [0; 32];
-        for (byte, [high, low]) in bytes.iter_mut().zip(digits) {
-            let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-            *byte = digit(*high)? << 4 | digit(*low)?;
-        }
-        Some(SecretDigest(Digest::from_bytes(bytes)))
-    }
-
-    fn is_of(&self, secret: &str) -> bool {
-        self.0.matches(&Digest::of(secret.as_bytes()))
-    }
-}
-
-impl fmt::Display for SecretDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::PREFIX)?;
-        self.0.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
 }
 
 /// What is registered of a client.
@@ -293,19 +255,5 @@ mod tests {
             Some("https://a.example/3"),
             Err("at byte 19: …a.example/3 is not …a.example/1"),
         );
-    }
-
-    #[test]
-    fn a_secret_is_kept_as_a_digest_that_reads_back() {
-        let digest = SecretDigest::of("abc").to_string();
-        assert_eq!(digest, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        assert!(SecretDigest::parse(&digest).unwrap().is_of("abc"));
-        assert!(!SecretDigest::parse(&digest).unwrap().is_of("abd"));
-        for text in
-            ["", "sha256:", &digest[1..], &digest[..70], &format!("{digest}0"), &digest.replace('b', "x")]
-        {
-            assert!(SecretDigest::parse(text).is_none(), "{text}");
-        }
-        assert_eq!(format!("{:?}", SecretDigest::of("abc")), "SecretDigest(Digest(…))");
     }
 }

@@ -25,6 +25,7 @@
 
 pub mod authorize;
 pub mod client;
+mod client_secret;
 pub mod grant;
 pub mod pkce;
 pub mod question;

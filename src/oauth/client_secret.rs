@@ -1,0 +1,171 @@
+//! Clients' secrets, as digests: the secret itself is known to the client alone.
+//!
+//! A secret that was made here has 264 random bits. Nobody can try them all, so its digest may be quick:
+//! SHA-256. A secret that a person chose is one of those that people choose, and whoever steals the digest will
+//! try them; so its digest is slow, and takes memory: Argon2id, as a PHC string. That is slow for the server,
+//! too, some 20 milliseconds. It pays them until a secret has been right once. From then on it remembers, as
+//! long as it runs, the quick digest of that secret, and compares others with that.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params, Version};
+
+use super::secret::Digest;
+
+/// The digest of a client's secret.
+#[derive(Clone)]
+pub struct SecretDigest(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Quick(Digest),
+    Slow {
+        digest: String,
+        /// The quick digest of the secret, once it has been presented.
+        known: Arc<OnceLock<Digest>>,
+    },
+}
+
+/// What a digest of a secret that was made here begins with.
+const QUICK_PREFIX: &str = "sha256:";
+
+/// What a digest of a secret that a person chose begins with.
+const SLOW_PREFIX: &str = "$argon2id$";
+
+/// How much memory a slow digest may take, in KiB: a digest says itself what it takes.
+const SLOW_MEMORY_KIB_MAX: u32 = 256 * 1024;
+
+/// How often it may go over that memory.
+const SLOW_PASSES_MAX: u32 = 16;
+
+impl SecretDigest {
+    /// The digest of `secret`, which must be long and random: its digest is quick to compute, for guessers too.
+    pub fn of(secret: &str) -> SecretDigest {
+        SecretDigest(Kind::Quick(Digest::of(secret.as_bytes())))
+    }
+
+    /// The digest of `secret`, which a person chose, with this random salt.
+    ///
+    /// # Errors
+    /// In words, where there is no memory for it.
+    pub fn of_chosen(secret: &str, salt: [u8; 16]) -> Result<SecretDigest, String> {
+        SecretDigest::of_chosen_with(secret, salt, Params::default())
+    }
+
+    fn of_chosen_with(secret: &str, salt: [u8; 16], params: Params) -> Result<SecretDigest, String> {
+        let hasher = Argon2::from(params);
+        let digest: PasswordHash =
+            hasher.hash_password_with_salt(secret.as_bytes(), &salt).map_err(|error| error.to_string())?;
+        Ok(SecretDigest(Kind::Slow { digest: digest.to_string(), known: Arc::default() }))
+    }
+
+    /// Reads what [`fmt::Display`] wrote: `sha256:` and 64 hexadecimal digits, or a PHC string of Argon2id whose
+    /// memory and passes are within bounds.
+    pub fn parse(text: &str) -> Option<SecretDigest> {
+        if text.starts_with(SLOW_PREFIX) {
+            let hash = PasswordHash::new(text).ok()?;
+            let params = Params::try_from(&hash).ok()?;
+            let is_bounded = params.m_cost() <= SLOW_MEMORY_KIB_MAX && params.t_cost() <= SLOW_PASSES_MAX;
+            let is_whole =
+                hash.hash.is_some() && hash.salt.is_some() && hash.version == Some(Version::V0x13.into());
+            let digest = text.to_owned();
+            return (is_bounded && is_whole)
+                .then(|| SecretDigest(Kind::Slow { digest, known: Arc::default() }));
+        }
+        let (digits, rest) = text.strip_prefix(QUICK_PREFIX)?.as_bytes().as_chunks::<2>();
+        let digits: &[[u8; 2]; 32] = digits.try_into().ok().filter(|_| rest.is_empty())?;
+        let mut bytes = [0; 32];
+        for (byte, [high, low]) in bytes.iter_mut().zip(digits) {
+            let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Some(SecretDigest(Kind::Quick(Digest::from_bytes(bytes))))
+    }
+
+    /// Whether this is the digest of `secret`; as long as it is compared, in constant time.
+    pub(super) fn is_of(&self, secret: &str) -> bool {
+        let presented = Digest::of(secret.as_bytes());
+        let (digest, known) = match &self.0 {
+            Kind::Quick(digest) => return digest.matches(&presented),
+            Kind::Slow { digest, known } => (digest, known),
+        };
+        if let Some(known) = known.get() {
+            return known.matches(&presented);
+        }
+        // It was read when it came, so the error is never met.
+        let is_right = PasswordHash::new(digest)
+            .is_ok_and(|hash| Argon2::default().verify_password(secret.as_bytes(), &hash).is_ok());
+        if is_right {
+            known.get_or_init(|| presented);
+        }
+        is_right
+    }
+}
+
+impl fmt::Display for SecretDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Slow { digest, .. } => f.write_str(digest),
+            Kind::Quick(digest) => {
+                f.write_str(QUICK_PREFIX)?;
+                digest.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SecretDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretDigest(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_kept_as_a_digest_that_reads_back() {
+        let digest = SecretDigest::of("abc").to_string();
+        assert_eq!(digest, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert!(SecretDigest::parse(&digest).unwrap().is_of("abc"));
+        assert!(!SecretDigest::parse(&digest).unwrap().is_of("abd"));
+        for text in
+            ["", "sha256:", &digest[1..], &digest[..70], &format!("{digest}0"), &digest.replace('b', "x")]
+        {
+            assert!(SecretDigest::parse(text).is_none(), "{text}");
+        }
+        assert_eq!(format!("{:?}", SecretDigest::of("abc")), "SecretDigest(…)");
+    }
+
+    #[test]
+    fn a_secret_that_a_person_chose_has_a_slow_digest_that_is_paid_for_until_it_was_right_once() {
+        let params = Params::new(Params::MIN_M_COST, 1, 1, None).unwrap();
+        let digest = SecretDigest::of_chosen_with("hunter2", [7; 16], params).unwrap().to_string();
+        assert!(digest.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{digest}");
+        let digest = SecretDigest::parse(&digest).unwrap();
+        let is_known = |digest: &SecretDigest| match &digest.0 {
+            Kind::Slow { known, .. } => known.get().is_some(),
+            Kind::Quick(_) => unreachable!("a slow digest"),
+        };
+        assert!(!digest.is_of("hunter3") && !is_known(&digest));
+        assert!(digest.is_of("hunter2") && is_known(&digest));
+        assert!(digest.is_of("hunter2") && !digest.is_of("hunter3") && !digest.is_of(""));
+    }
+
+    #[test]
+    fn a_slow_digest_that_asks_for_too_much_is_not_read() {
+        let good =
+            "$argon2id$v=19$m=8,t=1,p=1$BwcHBwcHBwcHBwcHBwcHBw$MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA";
+        assert!(SecretDigest::parse(good).is_some());
+        for (from, to) in [("m=8", "m=9999999"), ("t=1", "t=99"), ("argon2id", "argon2i"), ("v=19", "v=7")] {
+            assert!(SecretDigest::parse(&good.replace(from, to)).is_none(), "{to}");
+        }
+        for text in ["$argon2id$", "$argon2id$v=19$m=8,t=1,p=1$BwcHBwcHBwcHBwcHBwcHBw", &good[..60]] {
+            assert!(SecretDigest::parse(text).is_none(), "{text}");
+        }
+    }
+}
