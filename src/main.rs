@@ -61,7 +61,10 @@ fn run(config: &Config) -> Result<(), String> {
              Open the client app in a browser and press its button. Ctrl-C stops both.\n",
             server.site().issuer(),
         ),
-        None => format!("authorization server  {}\n", server.site().issuer()),
+        None => {
+            let port = server.addresses().first().map_or(0, |(_, address)| address.port());
+            format!("authorization server  {} (on port {port})\n", server.site().issuer())
+        }
     });
     server.finish_on_signals().map_err(|error| format!("signals cannot be heard: {error}"))?;
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;

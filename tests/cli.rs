@@ -261,3 +261,158 @@ fn the_access_log_is_written_to_standard_output_as_json_too() {
     );
     assert!(!line.contains("secret"), "{line}");
 }
+
+/// A configuration file of this test's own, until it is dropped.
+struct File(std::path::PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> File {
+        let path = std::env::temp_dir().join(format!("oauth-from-scratch-{}-{name}.toml", std::process::id()));
+        std::fs::write(&path, text).expect("a file for the test");
+        File(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a name that is text")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+const CONFIGURATION: &str = r#"
+issuer = "https://auth.example"
+[listen]
+port = 0
+[scopes]
+read = "Read your things."
+[[clients]]
+id = "app"
+name = "The App"
+redirect_uris = ["https://app.example/callback"]
+scopes = ["read"]
+[[clients]]
+id = "robot"
+name = "The Robot"
+secret_digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+grant_types = ["client_credentials"]
+"#;
+
+#[test]
+fn a_configuration_is_checked_and_told_without_serving_it() {
+    let file = File::new("check", CONFIGURATION);
+    let (status, output, errors) = run(&["--config", file.path(), "--check-config", "--workers", "3"]);
+    assert_eq!((status, &*errors), (0, ""));
+    for words in [
+        "port 0 on 127.0.0.1 and ::1",
+        "https://auth.example",
+        "none, and no demo client",
+        "workers               3",
+        "scope read            Read your things.",
+        "The App, public; authorization_code; read",
+        "returns to https://app.example/callback",
+        "The Robot, confidential; client_credentials; no scope",
+        "Nothing was started.",
+    ] {
+        assert!(output.contains(words), "{words}: {output}");
+    }
+    let (status, output, _) = run(&["--check-config"]);
+    assert!(status == 0 && output.contains("port 3000, with the demo client oauth-test-app"), "{output}");
+}
+
+#[test]
+fn a_mistake_in_a_configuration_file_is_named_by_file_and_line_with_status_2() {
+    let check = |name: &str, from: &str, to: &str, words: &str| {
+        let file = File::new(name, &CONFIGURATION.replace(from, to));
+        let (status, output, errors) = run(&["--config", file.path()]);
+        assert_eq!((status, &*output, errors.lines().count()), (2, "", 1), "{errors}");
+        let expected = format!("oauth-from-scratch: {}: {words}", file.path());
+        assert!(errors.starts_with(&expected), "{errors}");
+    };
+    check("key", "port = 0", "prot = 0", "line 4: there is no key prot in [listen]");
+    check("id", "\"robot\"", "\"app\"", "line 13: id: there is another client called \"app\"");
+    check(
+        "uri",
+        "/callback",
+        "/#callback",
+        "line 10: redirect_uris: \"https://app.example/#callback\" has a fragment",
+    );
+    check(
+        "secret",
+        "secret_digest = \"sha256:ba78",
+        "secret = \"",
+        "line 15: secret: a secret does not stand in a file",
+    );
+    let file = File::new("port", CONFIGURATION);
+    let (status, _, errors) = run(&["--config", file.path(), "--client-port", "0"]);
+    assert!(status == 2 && errors.contains("the configuration file has none"), "{errors}");
+    let file = File::new("limits", &CONFIGURATION.replace("[scopes]", "[limits]\nfields_max = 65\n[scopes]"));
+    let (status, _, errors) = run(&["--config", file.path()]);
+    assert!(status == 2 && errors.contains("the limit fields_max must be 1 to 64"), "{errors}");
+}
+
+#[test]
+fn a_configured_server_comes_up_by_its_issuer_without_a_client_app() {
+    let file = File::new("serve", CONFIGURATION);
+    let mut child = Command::new(PROGRAM)
+        .args(["--config", file.path()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("text");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    let port = line.strip_prefix("authorization server  https://auth.example (on port ");
+    let port: u16 = port.and_then(|rest| rest.strip_suffix(")\n")).expect(&line).parse().expect(&line);
+    assert_ne!(port, 0, "the one that was picked");
+}
+
+#[test]
+fn a_client_secret_is_made_with_the_digest_that_the_file_wants() {
+    let (status, output, _) = run(&["client-secret"]);
+    assert_eq!(status, 0);
+    let value = |name: &str| {
+        let line =
+            output.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{output}"));
+        line.trim().to_owned()
+    };
+    let (digest, secret) = (value("secret_digest "), value("secret "));
+    assert_eq!(secret.len(), 64);
+    assert_eq!(oauth_from_scratch::oauth::client::SecretDigest::of(&secret).to_string(), digest);
+    assert_ne!(run(&["client-secret"]).1, output, "another each time");
+    let file = File::new(
+        "made",
+        &CONFIGURATION
+            .replace("sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", &digest),
+    );
+    assert_eq!(run(&["--config", file.path(), "--check-config"]).0, 0);
+}
+
+#[test]
+fn the_digest_of_a_secret_that_a_person_chose_is_a_slow_one() {
+    let digest_of = |input: &str| {
+        let mut child = Command::new(PROGRAM)
+            .args(["client-secret", "--chosen"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (status, output) = digest_of("correct horse\n");
+    assert!(status == Some(0) && !output.contains("horse"), "{output}");
+    let digest = output.lines().next().unwrap().strip_prefix("secret_digest").unwrap().trim().to_owned();
+    assert!(digest.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{digest}");
+    let text = CONFIGURATION
+        .replace("sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", &digest);
+    assert_eq!(run(&["--config", File::new("chosen", &text).path(), "--check-config"]).0, 0);
+    assert_eq!(digest_of("\n").0, Some(1));
+}

@@ -4,7 +4,8 @@
 //! Quoted source stands in a fence ```` ```rust src/path.rs ````: its lines must stand in that file in that
 //! order, a line of `// ...` skipping some. An exchange stands in a fence ```` ```http ```` (or ```` ```http
 //! client-app ````): lines that begin with `> ` are sent, those with `< ` expected. `‹name›` in an answer takes
-//! down what stands there, and in a request puts it back.
+//! down what stands there, and in a request puts it back; `‹length›` there is the content's. A content line `...`
+//! skips some. With ```` ```http example ```` the server is configured as in docs/example.toml.
 
 mod support;
 
@@ -122,19 +123,31 @@ fn a_drifted_quote_is_named_with_document_and_line() {
 /// The exchanges of one document share their captures and their server.
 struct Replay {
     server: TestServer,
+    example: TestServer,
     captures: HashMap<String, String>,
 }
 
 impl Replay {
     fn new() -> Replay {
-        Replay { server: TestServer::start(), captures: HashMap::new() }
+        let text = fs::read_to_string(root().join("docs/example.toml")).expect("docs/example.toml");
+        let configured = oauth_from_scratch::config::read(&text, 1).expect("a sound file");
+        let example = TestServer::start_with(|config| {
+            *config = configured;
+            // On a port that is free, and called by it.
+            (config.auth_port, config.issuer) = (0, None);
+        });
+        Replay { server: TestServer::start(), example, captures: HashMap::new() }
     }
 
-    /// `text` with the test server's ports, and with what has been taken down so far.
-    fn fill(&self, text: &str) -> String {
-        let mut text = text
-            .replace("localhost:3000", &format!("localhost:{}", self.server.client_app.port()))
-            .replace("localhost:3001", &format!("localhost:{}", self.server.authorization_server.port()));
+    /// `text` with the ports of `server`, and with what has been taken down so far.
+    fn fill(&self, text: &str, server: &TestServer) -> String {
+        let (client_app, own) = (server.client_app.port(), server.authorization_server.port());
+        let mut text = text.to_owned();
+        for separator in [":", "%3A"] {
+            text = text
+                .replace(&format!("localhost{separator}3000"), &format!("localhost{separator}{client_app}"))
+                .replace(&format!("localhost{separator}3001"), &format!("localhost{separator}{own}"));
+        }
         for (name, value) in &self.captures {
             text = text.replace(&format!("‹{name}›"), value);
         }
@@ -143,13 +156,18 @@ impl Replay {
 
     fn check(&mut self, fence: &Fence) {
         let place = format!("{}:{}", fence.document, fence.line);
-        let request = self.fill(&lines_after(fence, '>').join("\r\n"));
-        let request = if request.contains("\r\n\r\n") { request } else { format!("{request}\r\n") };
-        let mut client = match fence.info.as_str() {
-            "http" => Client::connect(self.server.authorization_server),
-            "http client-app" => Client::connect(self.server.client_app),
+        let (is_example, address) = match fence.info.as_str() {
+            "http" => (false, self.server.authorization_server),
+            "http client-app" => (false, self.server.client_app),
+            "http example" => (true, self.example.authorization_server),
             other => panic!("{place}: no server is called {other:?}"),
         };
+        let server = if is_example { &self.example } else { &self.server };
+        let request = self.fill(&lines_after(fence, '>').join("\r\n"), server);
+        let request = if request.contains("\r\n\r\n") { request } else { format!("{request}\r\n") };
+        let length = request.split_once("\r\n\r\n").map_or(0, |(_, content)| content.len());
+        let request = request.replace("‹length›", &length.to_string());
+        let mut client = Client::connect(address);
         let answer = client.answer_to(&request);
         let mut shown = lines_after(fence, '<').into_iter();
         let status = shown.next().unwrap_or_else(|| panic!("{place}: no answer is shown"));
@@ -158,24 +176,37 @@ impl Replay {
             "{place}: {status}, but {answer:?}"
         );
         for line in shown.by_ref().take_while(|line| !line.is_empty()) {
-            self.check_field(&place, &line, &answer);
+            self.check_field(&place, &line, &answer, is_example);
         }
-        let content = shown.collect::<Vec<_>>().join("\n");
-        if !content.is_empty() {
-            self.check_text(&place, &content, answer.text().trim_end());
+        let shown: Vec<String> = shown.collect();
+        match shown.iter().any(|line| line == "...") {
+            true => self.check_excerpts(&place, &shown, answer.text(), is_example),
+            false if shown.is_empty() => {}
+            false => self.check_text(&place, &shown.join("\n"), answer.text().trim_end(), is_example),
         }
     }
 
-    fn check_field(&mut self, place: &str, line: &str, answer: &Answer) {
+    /// Looks for each line of `shown` in the lines of `actual`, one after the other.
+    fn check_excerpts(&mut self, place: &str, shown: &[String], actual: &str, is_example: bool) {
+        let mut lines = actual.lines().map(str::trim);
+        for line in shown.iter().map(|line| line.trim()).filter(|line| *line != "...") {
+            let begin = line.split('‹').next().unwrap_or(line);
+            let found = lines.find(|actual| actual.starts_with(begin));
+            let found = found.unwrap_or_else(|| panic!("{place}: shown {line}, not answered: {actual}"));
+            self.check_text(place, line, found, is_example);
+        }
+    }
+
+    fn check_field(&mut self, place: &str, line: &str, answer: &Answer, is_example: bool) {
         let (name, shown) = line.split_once(": ").unwrap_or_else(|| panic!("{place}: no field line: {line}"));
         let value = answer.field(&name.to_ascii_lowercase());
         let value = value.unwrap_or_else(|| panic!("{place}: the answer has no {name}: {answer:?}"));
-        self.check_text(place, shown, value);
+        self.check_text(place, shown, value, is_example);
     }
 
     /// Compares `shown` with `actual`; a `‹name›` not known yet takes down what stands in its place.
-    fn check_text(&mut self, place: &str, shown: &str, actual: &str) {
-        let shown = self.fill(shown);
+    fn check_text(&mut self, place: &str, shown: &str, actual: &str, is_example: bool) {
+        let shown = self.fill(shown, if is_example { &self.example } else { &self.server });
         let Some((before, rest)) = shown.split_once('‹') else {
             assert_eq!(shown, actual, "{place}: shown left, answered right");
             return;
