@@ -283,14 +283,31 @@ fn every_link_leads_to_a_file() {
 }
 
 #[test]
-fn every_test_that_security_names_exists() {
-    let text = fs::read_to_string(root().join("docs/security.md")).expect("docs/security.md");
-    let mut named = 0;
-    for (file, test) in text.split('`').filter_map(|word| word.split_once(".rs::")) {
-        let source =
-            fs::read_to_string(root().join(format!("{file}.rs"))).unwrap_or_else(|e| panic!("{file}.rs: {e}"));
-        assert!(source.contains(&format!("fn {test}()")), "docs/security.md names {file}.rs::{test}");
-        named += 1;
+fn every_test_that_security_and_conformance_name_exists() {
+    for (document, least) in [("docs/security.md", 40), ("docs/conformance.md", 100)] {
+        let text = fs::read_to_string(root().join(document)).expect("a document");
+        let mut named = 0;
+        for (file, test) in text.split('`').filter_map(|word| word.split_once(".rs::")) {
+            let path = root().join(format!("{file}.rs"));
+            let source =
+                fs::read_to_string(path).unwrap_or_else(|error| panic!("{document}: {file}.rs: {error}"));
+            assert!(source.contains(&format!("fn {test}()")), "{document} names {file}.rs::{test}");
+            named += 1;
+        }
+        assert!(named >= least, "{document}: {named} tests are named");
     }
-    assert!(named >= 20, "each attack names its test: {named}");
+}
+
+#[test]
+fn every_row_of_conformance_names_a_test_or_says_why_not() {
+    let text = fs::read_to_string(root().join("docs/conformance.md")).expect("docs/conformance.md");
+    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| section"));
+    let rows: Vec<&str> = rows.filter(|line| !line.starts_with("| ---")).collect();
+    for row in &rows {
+        let shown_by = row.split(" | ").nth(2).unwrap_or_else(|| panic!("three columns: {row}"));
+        assert!(shown_by.contains(".rs::") || shown_by.starts_with("not applicable: "), "{row}");
+    }
+    let tested = rows.iter().filter(|row| row.contains(".rs::")).count();
+    let words = format!("There are {} rows; {tested} name a test.", rows.len());
+    assert!(text.contains(&words), "docs/conformance.md should say: {words}");
 }

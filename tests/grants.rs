@@ -708,3 +708,16 @@ fn no_sequence_of_requests_breaks_what_must_always_be_true() {
     let steps: usize = (0..sequences).map(play).sum();
     println!("{sequences} sequences, {steps} requests");
 }
+
+#[test]
+fn a_code_without_a_challenge_refuses_a_verifier() {
+    let clients = clients();
+    // The article's request, to a server whose demo client is `app`.
+    let demo = Clients::new(clients.iter().cloned(), Some("app".into()));
+    let mut world = World::empty();
+    let authorization = authorize::check(&demo, &Parameters::default()).expect("the article's request");
+    let transition = Transition::grant(&authorization, "owner".into(), &world.code, CODE_LIFETIME, None);
+    assert_eq!(world.apply(&transition), Outcome::Granted);
+    let outcome = world.redeem(Presentation { redirect_uri: None, ..RIGHT }).err();
+    assert_eq!(outcome, Some(Outcome::Burnt(Mismatch::VerifierUnasked)), "RFC 9700, 4.8.2");
+}

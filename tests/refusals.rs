@@ -265,3 +265,12 @@ fn the_access_log_has_a_line_for_each_request_and_no_secret_in_it() {
         assert!(!line.contains(&code) && !line.contains(&token), "{line}");
     }
 }
+
+#[test]
+fn the_redirect_with_the_code_passes_no_referrer_on() {
+    let server = TestServer::start();
+    let answer = server
+        .answer_to(&format!("POST /code HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", server.host()));
+    assert_eq!((answer.status, answer.field("referrer-policy")), (302, Some("no-referrer")));
+    assert_eq!(answer.field("cache-control"), Some("no-store"));
+}
