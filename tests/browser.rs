@@ -93,6 +93,33 @@ fn a_dialog_that_is_cancelled_is_told_in_words() {
 }
 
 #[test]
+fn an_answer_to_another_question_or_of_another_server_is_not_taken() {
+    let server = TestServer::start();
+    let name = "an_answer_to_another_question";
+    let Some((browser, page)) = open(name, &server, "localhost") else { return };
+    let callback = format!("http://localhost:{}/oauth-callback.html", server.client_app.port());
+    let check = |change: &dyn Fn(&str) -> String, words: &str| {
+        open_dialog(&browser, &page);
+        let state = browser.execute("return new URLSearchParams(location.search).get('state')");
+        let state = state.as_str().expect("the page sends a state").to_owned();
+        // Somebody else's code, in the very popup that the page waits for.
+        let answer = format!("?code={}&state={state}&iss=http%3A%2F%2F{}", server.code(), server.host());
+        browser.goto(&format!("{callback}{}", change(&answer)));
+        browser.switch_to(&page);
+        let status = wait_for_state(&browser, "failed");
+        assert!(status.contains(words), "{status}");
+    };
+    check(&|answer| answer.replace("&state=", "&state=x"), "another question");
+    check(&|answer| answer.split("&state=").next().unwrap().to_owned(), "another question");
+    check(
+        &|answer| answer.replace("&iss=", "&iss=https%3A%2F%2Fevil.example%2F"),
+        "another authorization server",
+    );
+    check(&|answer| answer.split("&iss=").next().unwrap().to_owned(), "another authorization server");
+    check(&|answer| answer.to_owned(), "POST /token was refused");
+}
+
+#[test]
 fn a_popup_that_the_browser_blocks_is_told_in_words() {
     let server = TestServer::start();
     let Some((browser, _)) = open("a_popup_that_is_blocked", &server, "localhost") else { return };

@@ -311,3 +311,31 @@ fn every_row_of_conformance_names_a_test_or_says_why_not() {
     let words = format!("There are {} rows; {tested} name a test.", rows.len());
     assert!(text.contains(&words), "docs/conformance.md should say: {words}");
 }
+
+#[test]
+fn the_reference_has_every_flag_every_key_and_every_path() {
+    let reference = fs::read_to_string(root().join("docs/reference.md")).expect("docs/reference.md");
+    let source = |path: &str| fs::read_to_string(root().join(path)).expect(path);
+    let mut found = 0;
+    let mut require = |what: &str| {
+        assert!(reference.contains(what), "docs/reference.md does not have {what}");
+        found += 1;
+    };
+    for line in oauth_from_scratch::cli::HELP.lines() {
+        if let Some(flag) = line.strip_prefix("  --") {
+            require(&format!("`--{}", flag.split([' ', '[']).next().unwrap_or(flag)));
+        }
+    }
+    let file = source("src/config/file.rs");
+    let code = file.split("#[cfg(test)]").next().unwrap_or(&file);
+    let taken = code.split("take(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let listed = code.split("(\"").skip(1).filter_map(|rest| rest.split_once("\", &mut ")).map(|(key, _)| key);
+    for key in taken.chain(listed).filter(|key| !["listen", "limits", "lifetimes", "clients"].contains(key)) {
+        require(&format!("`{key}`").replace("`scopes`", "`[scopes]`"));
+    }
+    let table = source("src/routes/mod.rs");
+    for path in table.split("(\"/").skip(1).filter_map(|rest| rest.split('"').next()) {
+        require(&format!("/{path}`"));
+    }
+    assert!(found > 55, "flags, keys and paths: {found}");
+}
