@@ -309,6 +309,28 @@ fn a_dialog_that_nobody_answers_costs_no_memory() {
 }
 
 #[test]
+fn a_full_store_is_told_to_the_client_by_a_redirect() {
+    let server = standard::start_with(|config| config.limits.grants_max = 1);
+    code(&server, "app", CALLBACK);
+    let location = decide(&server, &request_of("app", CALLBACK), "authorize");
+    assert_eq!(parameter(&location, "error"), Some("temporarily_unavailable"));
+    assert_eq!(parameter(&location, "state"), Some("s+t%26a%3Dte"));
+    assert_eq!(parameter(&location, "iss"), Some(&*encode(ISSUER)));
+}
+
+#[test]
+fn a_client_without_a_scope_is_asked_about_all_the_same() {
+    let server = standard::start();
+    let query = request_of("two", "https://two.example/1").replace("scope=answer&", "");
+    let dialog = get_dialog(&server, &query, None);
+    assert!(dialog.text().contains("<li>Know that you said yes, and nothing else.</li>"), "{}", dialog.text());
+    let location = decide(&server, &query, "authorize");
+    let form = redemption(parameter(&location, "code").unwrap()).replace("client_id=app", "client_id=two");
+    let form = form.replace(&encode(CALLBACK), &encode("https://two.example/1"));
+    assert_eq!(post_form(&server, "/token", "", &form).json()["scope"], "");
+}
+
+#[test]
 fn a_configured_server_has_no_demo_client() {
     let server = standard::start();
     let host = server.host();

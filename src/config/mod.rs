@@ -272,6 +272,8 @@ impl Config {
             (lifetimes.code <= CODE_LIFETIME_MAX, "lifetimes.code", "at most ten minutes (RFC 6749, 4.1.2)"),
             (!lifetimes.form.is_zero(), "lifetimes.form", MORE_THAN_NOTHING),
             (!lifetimes.tokens.access_token.is_zero(), "lifetimes.access_token", MORE_THAN_NOTHING),
+            (!lifetimes.tokens.refresh.is_zero(), "lifetimes.refresh_token", MORE_THAN_NOTHING),
+            (!lifetimes.tokens.refresh_idle.is_zero(), "lifetimes.refresh_token_idle", MORE_THAN_NOTHING),
             // A head's parts are remembered as 16-bit positions.
             (limits.head_bytes_max <= usize::from(u16::MAX), "head_bytes_max", "at most 65,535 bytes"),
             (

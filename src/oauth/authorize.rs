@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::client::{Client, Clients, VerifiedRedirect};
 use super::pkce::Challenge;
-use super::scope::Scope;
+use super::scope::{Scope, excerpt};
 
 /// The parameters of an authorization request. Each is `None` where it is left out or empty (RFC 6749, 3.1).
 #[derive(Clone, Copy, Debug, Default)]
@@ -108,9 +108,10 @@ pub fn check<'a>(
 /// In words, where it asks for what it may not have.
 pub fn grantable_scope(client: &Client, asked: Option<&str>) -> Result<Scope, String> {
     let Some(asked) = asked else { return Ok(client.scope.clone()) };
-    let scope = Scope::parse(asked).map_err(|_| "the scope holds a character that no name has".to_owned())?;
+    let scope = Scope::parse(asked)
+        .map_err(|_| "the scope holds a character that no name has, or too many names".to_owned())?;
     match scope.first_beyond(&client.scope) {
-        Some(name) => Err(format!("the client is not registered for the scope {name}")),
+        Some(name) => Err(format!("the client is not registered for the scope {}", excerpt(name))),
         None => Ok(scope),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::authorize::Binding;
 use super::pkce::Verified;
-use super::scope::Scope;
+use super::scope::{Scope, excerpt};
 use super::secret::{Digest, Family, RefreshDigest, Salt};
 use super::timestamp::Timestamp;
 use super::transition::{Change, Description, Mismatch, Outcome, Redemption, Rotation, TokenKind};
@@ -269,7 +269,7 @@ pub(super) fn rotate(record: Option<&Grant>, asked: &Rotation, now: Timestamp) -
     }
     let scope = asked.scope.as_ref().unwrap_or(&grant.scope);
     if let Some(name) = scope.first_beyond(&grant.scope) {
-        return (Change::Keep, Outcome::TooWide { name: name.into() });
+        return (Change::Keep, Outcome::TooWide { name: excerpt(name).into() });
     }
     match previous {
         Some(previous) => repeat(grant, live, (refresh, previous), asked, scope, now),

@@ -8,7 +8,18 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Scope(Arc<str>);
 
-/// A text is no scope: it holds a byte that a name may not have.
+/// How many names a scope may have.
+pub const NAMES_MAX: usize = 256;
+
+/// How much of a name is told where it is refused: it may be as long as a request.
+const EXCERPT_CHARS: usize = 64;
+
+/// The beginning of a scope's name, enough to know it by.
+pub fn excerpt(name: &str) -> &str {
+    name.get(..EXCERPT_CHARS).unwrap_or(name)
+}
+
+/// A text is no scope: it holds a byte that a name may not have, or too many names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScopeSyntax;
 
@@ -16,7 +27,8 @@ impl Scope {
     /// Reads `text`, names separated by spaces.
     ///
     /// # Errors
-    /// [`ScopeSyntax`] where a name holds anything but visible ASCII, or `"` or `\` (RFC 6749, 3.3).
+    /// [`ScopeSyntax`] where a name holds anything but visible ASCII, or `"` or `\` (RFC 6749, 3.3), or where
+    /// there are more than [`NAMES_MAX`].
     pub fn parse(text: &str) -> Result<Scope, ScopeSyntax> {
         let is_name_byte = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
         if !text.bytes().all(|byte| byte == b' ' || is_name_byte(byte)) {
@@ -26,6 +38,10 @@ impl Scope {
         for name in text.split(' ').filter(|name| !name.is_empty()) {
             if !names.contains(&name) {
                 names.push(name);
+            }
+            // So that comparing them all with each other stays cheap.
+            if names.len() > NAMES_MAX {
+                return Err(ScopeSyntax);
             }
         }
         Ok(Scope(names.join(" ").into()))
@@ -85,6 +101,10 @@ mod tests {
         check("b a", Some("b a"));
         check(" a  b a ", Some("a b"));
         check("https://x.example/a:b !#[]~", Some("https://x.example/a:b !#[]~"));
+        let many: Vec<String> = (0..=NAMES_MAX).map(|number| number.to_string()).collect();
+        check(&many.join(" "), None);
+        check(&many[1..].join(" "), Some(&many[1..].join(" ")));
+        check(&"a ".repeat(1000), Some("a"));
         for text in ["a\"b", "a\\b", "a\tb", "a\nb", "ä", "a\0"] {
             check(text, None);
         }

@@ -27,8 +27,8 @@ pub(super) struct Pending {
     /// `None` where the resource owner refused.
     code: Option<Credential>,
     state: Option<Box<[u8]>>,
-    /// The article's redirect has a code in it, and nothing else.
-    names_issuer: bool,
+    /// The article's redirect has a code in it, and nothing else; and what fails there is shown.
+    is_article: bool,
 }
 
 /// What the resource owner decided.
@@ -72,7 +72,10 @@ fn answer_question(
     state: Option<Box<[u8]>>,
 ) -> Reply {
     let Some(new) = routes.random().map(Credential::of_new_grant) else {
-        return Reply::Now(unavailable(routes, NO_RANDOMNESS, RETRY_AFTER));
+        return Reply::Now(match question {
+            None => unavailable(routes, NO_RANDOMNESS, RETRY_AFTER),
+            Some(_) => redirect_unavailable(routes, authorization.redirect(), state.as_deref(), NO_RANDOMNESS),
+        });
     };
     // The question has named the grant already.
     let code = match question {
@@ -81,17 +84,17 @@ fn answer_question(
     };
     let kept_until = question.map(|question| question.expires(routes.lifetimes.form));
     let to = authorization.redirect().clone();
-    let names_issuer = question.is_some() || decision == Decision::Refuse;
+    let is_article = question.is_none();
     match decision {
         Decision::Authorize => {
             let subject = routes.resource_owner.clone();
             let transition =
                 Transition::grant(authorization, subject, &code, routes.lifetimes.code, kept_until);
-            Reply::After(transition, Continuation::Code(Pending { to, code: Some(code), state, names_issuer }))
+            Reply::After(transition, Continuation::Code(Pending { to, code: Some(code), state, is_article }))
         }
         Decision::Refuse => {
             let transition = Transition::refuse(authorization, code.grant(), kept_until);
-            Reply::After(transition, Continuation::Code(Pending { to, code: None, state, names_issuer }))
+            Reply::After(transition, Continuation::Code(Pending { to, code: None, state, is_article }))
         }
     }
 }
@@ -112,11 +115,26 @@ pub(super) fn answer(routes: &Routes, pending: &Pending, outcome: Result<Outcome
         }
         _ => {
             let (reason, retry_after) = why_unavailable(&outcome);
-            return unavailable(routes, reason, retry_after);
+            return match pending.is_article {
+                true => unavailable(routes, reason, retry_after),
+                false => redirect_unavailable(routes, &pending.to, pending.state.as_deref(), reason),
+            };
         }
     };
-    let issuer = pending.names_issuer.then(|| routes.site.issuer());
+    let issuer = (!pending.is_article || code.is_none()).then(|| routes.site.issuer());
     redirect::answer(&pending.to, &redirect::Parameters { result, state: pending.state.as_deref(), issuer })
+}
+
+/// The client is told that it may try again (RFC 6749, 4.1.2.1).
+pub(super) fn redirect_unavailable(
+    routes: &Routes,
+    to: &VerifiedRedirect,
+    state: Option<&[u8]>,
+    reason: &'static str,
+) -> Response {
+    let result = Err(("temporarily_unavailable", "the server cannot make a code at the moment; try again"));
+    let issuer = Some(routes.site.issuer());
+    redirect::answer(to, &redirect::Parameters { result, state, issuer }).because(reason)
 }
 
 /// The question that the form answers, `None` for the article's, and the answer.

@@ -10,9 +10,9 @@ use crate::oauth::authorize::{self, Authorization, AuthorizationError, Parameter
 use crate::oauth::question::Question;
 use crate::oauth::{GrantId, Timestamp};
 
-use super::pages::{File, Notice};
+use super::pages::File;
 use super::question_page::Dialog;
-use super::{NO_RANDOMNESS, RETRY_AFTER, Role, Routes, authorization_request, redirect, session};
+use super::{NO_RANDOMNESS, Role, Routes, authorization_request, code, redirect, session};
 
 /// Shows the dialog, or what is wrong with the request for it.
 pub(super) fn show(routes: &Routes, request: &Request, now: Timestamp) -> Response {
@@ -23,7 +23,7 @@ pub(super) fn show(routes: &Routes, request: &Request, now: Timestamp) -> Respon
         return routes.pages.serve(File::Dialog, request);
     }
     match authorize::check(&routes.clients, &parameters) {
-        Ok(authorization) => ask(routes, request, &authorization, query, now),
+        Ok(authorization) => ask(routes, request, &authorization, (query, parameters.state), now),
         Err(error) => refuse(routes, &parameters, error),
     }
 }
@@ -33,16 +33,12 @@ fn ask(
     routes: &Routes,
     request: &Request,
     authorization: &Authorization,
-    query: &str,
+    (query, state): (&str, Option<&[u8]>),
     now: Timestamp,
 ) -> Response {
     let site = &routes.site;
     let (Some(grant), Some(random)) = (routes.random(), routes.random()) else {
-        return routes
-            .pages
-            .notice(Role::AuthorizationServer, Status::ServiceUnavailable, Notice::NotJustNow)
-            .with("Retry-After", RETRY_AFTER)
-            .because(NO_RANDOMNESS);
+        return code::redirect_unavailable(routes, authorization.redirect(), state, NO_RANDOMNESS);
     };
     let (session, cookie) = match session::of_request(request, site.is_https()) {
         Some(session) => (session.to_owned(), None),

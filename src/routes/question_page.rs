@@ -21,6 +21,8 @@ impl Dialog<'_> {
     /// The words of the question, escaped.
     pub(super) fn placeholders(&self) -> Placeholders {
         // Whole elements, made here of what is escaped.
+        let nothing =
+            self.scopes.is_empty().then(|| "<li>Know that you said yes, and nothing else.</li>".to_owned());
         let scopes = self.scopes.iter().map(|(name, sentence)| {
             let (name, sentence) = (escape_html(name), escape_html(sentence));
             format!("<li>{sentence} <code>{name}</code></li>")
@@ -28,7 +30,7 @@ impl Dialog<'_> {
         [
             ("{{client}}", escape_html(self.client)),
             ("{{return_to}}", escape_html(return_to(self.redirect_uri))),
-            ("{{scopes}}", scopes.collect()),
+            ("{{scopes}}", scopes.chain(nothing).collect()),
             ("{{request}}", escape_html(self.request)),
         ]
     }
