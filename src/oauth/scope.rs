@@ -59,7 +59,16 @@ impl Scope {
 
     /// Whether `name` is one of the names.
     pub fn contains(&self, name: &str) -> bool {
-        self.names().any(|own| own == name)
+        // Looked for where it lies: every protected request asks this.
+        let mut rest = self.0.as_bytes();
+        loop {
+            match rest.strip_prefix(name.as_bytes()) {
+                Some([] | [b' ', ..]) => return !name.is_empty(),
+                _ => {}
+            }
+            let Some(end) = rest.iter().position(|byte| *byte == b' ') else { return false };
+            rest = &rest[end + 1..];
+        }
     }
 
     /// The first name that is not in `other`; `None` where this scope is no wider than `other`.
@@ -123,6 +132,9 @@ mod tests {
         check("a b", "b a", None);
         check("a b", "b", Some("a"));
         check("answer", "ans", Some("answer"));
+        check("b", "ab b", None);
+        check("b", "ab ba", Some("b"));
+        assert!(!Scope::parse("a b").unwrap().contains("") && !Scope::parse("a b").unwrap().contains("a b c"));
         check("ans", "answer", Some("ans"));
     }
 }
