@@ -62,9 +62,8 @@ impl Scope {
         // Looked for where it lies: every protected request asks this.
         let mut rest = self.0.as_bytes();
         loop {
-            match rest.strip_prefix(name.as_bytes()) {
-                Some([] | [b' ', ..]) => return !name.is_empty(),
-                _ => {}
+            if let Some([] | [b' ', ..]) = rest.strip_prefix(name.as_bytes()) {
+                return !name.is_empty();
             }
             let Some(end) = rest.iter().position(|byte| *byte == b' ') else { return false };
             rest = &rest[end + 1..];

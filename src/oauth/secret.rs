@@ -257,12 +257,9 @@ impl Credential {
 
     /// The credential as the client gets it: 64 characters of base64url (RFC 4648, 5).
     pub fn encode(&self) -> String {
-        let mut text = String::with_capacity(CREDENTIAL_CHARS);
-        for part in [&self.grant.0[..], &self.secret] {
-            // Characters that this program made, or that it has found to be ASCII.
-            text.push_str(std::str::from_utf8(part).unwrap_or_default());
-        }
-        text
+        let chars = [&self.grant.0[..], &self.secret].concat();
+        // Characters that this program made, or that it has found to be ASCII.
+        String::from_utf8(chars).unwrap_or_default()
     }
 
     /// The grant that the credential says it belongs to.

@@ -167,14 +167,17 @@ fn successor(presented: &Credential, salt: &Salt, family: &Family) -> Credential
 
 /// A token is base64url and a scope's name has no quotation mark: nothing in them could end a string.
 fn tokens(token: &Credential, refresh: Option<&Credential>, expires_in: u64, scope: &Scope) -> Response {
-    let (token, scope) = (token.encode(), scope.as_str());
-    let refresh = refresh.map(|token| format!(r#","refresh_token":"{}""#, token.encode())).unwrap_or_default();
-    json::answer(
-        Status::Ok,
-        format!(
-            r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":{expires_in},"scope":"{scope}"{refresh}}}"#
-        ),
-    )
+    let (token, expires_in) = (token.encode(), expires_in.to_string());
+    let refresh = refresh.map(Credential::encode);
+    // Joined by hand: this is half the article's flow, and formatting costs more than all the rest of it.
+    let mut parts =
+        vec![r#"{"access_token":""#, &token, r#"","token_type":"Bearer","expires_in":"#, &expires_in];
+    parts.extend([r#","scope":""#, scope.as_str(), "\""]);
+    if let Some(refresh) = &refresh {
+        parts.extend([r#","refresh_token":""#, refresh, "\""]);
+    }
+    parts.push("}");
+    json::answer(Status::Ok, parts.concat())
 }
 
 /// What is wrong with what was presented; `None` for an outcome that it cannot have.
