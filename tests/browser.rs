@@ -5,6 +5,9 @@
 
 mod support;
 
+#[path = "support/standard.rs"]
+mod standard;
+
 #[path = "support/browser.rs"]
 mod browser;
 
@@ -284,4 +287,37 @@ fn picture(browser: &Browser, name: &str) -> Vec<u8> {
     }
     browser.devtools("Emulation.clearDeviceMetricsOverride", &json!({}));
     first
+}
+
+#[test]
+fn a_native_apps_dialog_leads_to_whichever_port_it_listens_on() {
+    let name = "a_native_apps_dialog_leads_to_whichever_port";
+    let Some(browser) = start_or_skip(name) else { return };
+    let server = standard::start_with(|config| config.issuer = None);
+    for address in ["127.0.0.1", "[::1]"] {
+        // Where a machine has no IPv6, there is nothing to listen on.
+        let Ok(listener) = std::net::TcpListener::bind(format!("{address}:0")) else { continue };
+        let callback = format!("http://{address}:{}/callback", listener.local_addr().unwrap().port());
+        let app = std::thread::spawn(move || {
+            // Until the browser asks for the callback; it may ask for an icon, or open a connection for later.
+            for socket in listener.incoming() {
+                let (mut socket, mut head) = (socket.unwrap(), [0; 2048]);
+                let length = std::io::Read::read(&mut socket, &mut head).unwrap_or(0);
+                let text = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\nConnection: close\r\n\r\nback";
+                let _ = std::io::Write::write_all(&mut socket, text.as_bytes());
+                if head[..length].starts_with(b"GET /callback?") {
+                    return;
+                }
+            }
+        });
+        let query = standard::request_of("native", &callback);
+        browser.goto(&format!("http://{}/authorize?{query}", server.host()));
+        assert_eq!(browser.text("h1"), "Authorize The Native App?");
+        browser.click("#authorize");
+        browser.wait_for("the app's own page", |browser| {
+            browser.url().starts_with(&format!("{callback}?code=")).then_some(())
+        });
+        app.join().expect("the app was asked");
+        assert!(browser.url().contains("&state=s+t%26a%3Dte&iss="), "{}", browser.url());
+    }
 }
