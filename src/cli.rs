@@ -184,16 +184,24 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
         Some(command) => return Ok(command),
         None => {}
     }
-    let config = Box::new(flags.into_config()?);
-    config.check().map_err(CliError::Config)?;
+    let path = flags.config.clone();
+    let text = path.as_deref().map(read_file).transpose()?;
+    let config = Box::new(flags.into_config(text.as_deref())?);
+    config.check().map_err(|error| match (path, text) {
+        (Some(path), Some(text)) => CliError::File(path, config::locate(&text, &error)),
+        _ => CliError::Config(error),
+    })?;
     Ok(if only_check { Command::CheckConfig(config) } else { Command::Run(config) })
 }
 
 impl Flags {
-    fn into_config(self) -> Result<Config, CliError> {
-        let mut config = match &self.config {
-            Some(path) => read_file(path)?,
-            None => Config { workers: cores(), ..Config::default() },
+    /// What the configuration file with this `text`, if there is one, and the flags come to.
+    fn into_config(self, text: Option<&str>) -> Result<Config, CliError> {
+        let mut config = match (&self.config, text) {
+            (Some(path), Some(text)) => {
+                config::read(text, cores()).map_err(|error| CliError::File(path.clone(), error))?
+            }
+            _ => Config { workers: cores(), ..Config::default() },
         };
         if self.client_port.is_some() && config.client_port.is_none() {
             return Err(CliError::NoClientApp);
@@ -210,10 +218,8 @@ impl Flags {
     }
 }
 
-fn read_file(path: &Path) -> Result<Config, CliError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| CliError::Unreadable(path.to_owned(), error.to_string()))?;
-    config::read(&text, cores()).map_err(|error| CliError::File(path.to_owned(), error))
+fn read_file(path: &Path) -> Result<String, CliError> {
+    std::fs::read_to_string(path).map_err(|error| CliError::Unreadable(path.to_owned(), error.to_string()))
 }
 
 /// As many workers as there are cores.

@@ -351,7 +351,8 @@ fn a_mistake_in_a_configuration_file_is_named_by_file_and_line_with_status_2() {
     assert!(status == 2 && errors.contains("the configuration file has none"), "{errors}");
     let file = File::new("limits", &CONFIGURATION.replace("[scopes]", "[limits]\nfields_max = 65\n[scopes]"));
     let (status, _, errors) = run(&["--config", file.path()]);
-    assert!(status == 2 && errors.contains("the limit fields_max must be 1 to 64"), "{errors}");
+    let expected = format!("{}: line 6: the limit fields_max must be 1 to 64", file.path());
+    assert!(status == 2 && errors.contains(&expected), "{errors}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::toml_reader::{Table, Text, Value};
-use super::{Config, Issuer, Lifetimes, Limits, LogFormat};
+use super::{Config, ConfigError, Issuer, Lifetimes, Limits, LogFormat};
 use crate::oauth::Scope;
 use crate::oauth::client::{Client, GrantTypes, SecretDigest};
 use crate::oauth::redirect::RedirectUri;
@@ -79,6 +79,22 @@ pub fn read(text: &str, workers: usize) -> Result<Config, FileError> {
          [[clients]]",
     )?;
     Ok(config)
+}
+
+/// The mistake that [`Config::check`] found in what was read from `text`, with the line of the key that it is
+/// about; the first line, where a flag has brought it in.
+pub fn locate(text: &str, error: &ConfigError) -> FileError {
+    let key = match error {
+        ConfigError::Limit(name, _) => name.rsplit('.').next().unwrap_or(name),
+        ConfigError::Workers(_) => "workers",
+        ConfigError::SamePort(_) => "client_app_port",
+    };
+    let is_key = |line: &str| {
+        let rest = line.trim_start().strip_prefix(key);
+        rest.is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    let line = text.lines().position(is_key).map_or(1, |index| index + 1);
+    FileError { line, message: error.to_string() }
 }
 
 /// Where anyone may come in, the server cannot know what it is called.

@@ -16,7 +16,7 @@ mod file;
 mod issuer;
 mod toml_reader;
 
-pub use file::{FileError, read};
+pub use file::{FileError, locate, read};
 pub use issuer::{Issuer, IssuerError};
 
 /// The most field lines a head may have, whatever [`Limits::fields_max`] says: the parser's table of field
