@@ -417,3 +417,50 @@ fn the_digest_of_a_secret_that_a_person_chose_is_a_slow_one() {
     assert_eq!(run(&["--config", File::new("chosen", &text).path(), "--check-config"]).0, 0);
     assert_eq!(digest_of("\n").0, Some(1));
 }
+
+/// There is memory for the program and not for what one client sends: that one's connection ends, and is counted.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_memory_for_a_content_ends_that_one_connection_and_nothing_else() {
+    let text = format!("{CONFIGURATION}\n[limits]\nbody_bytes_max = 1000000000\n");
+    let file = File::new("memory", &text);
+    let mut child = Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -v 200000 && exec \"$@\"",
+            "sh",
+            PROGRAM,
+            "--workers",
+            "1",
+            "--config",
+            file.path(),
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("text");
+    let port: u16 = line.rsplit(' ').next().unwrap().trim_end_matches(")\n").parse().expect(&line);
+    let connect = || {
+        let socket = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket
+    };
+    let mut bystander = connect();
+    let mut greedy = connect();
+    greedy.write_all(b"POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: 900000000\r\n\r\n").unwrap();
+    let piece = vec![b'x'; 1 << 20];
+    let pieces = (0..900).take_while(|_| greedy.write_all(&piece).is_ok()).count();
+    assert!(pieces < 200, "the connection ended when memory did: {pieces} MiB");
+    bystander.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    bystander.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    let status = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(status.expect("there is a kill").success());
+    let output = child.wait_with_output().expect("it ends");
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && log.contains(" 1 without memory, 0 panics"), "{log}");
+}
