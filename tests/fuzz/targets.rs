@@ -3,20 +3,31 @@
 //! The same functions are the fuzzer's targets (`tests/fuzz/README.md`) and, over the corpus and over random
 //! changes of it, part of `cargo test` (`tests/fuzz.rs`).
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use oauth_from_scratch::config::Limits;
+use oauth_from_scratch::config::{self, Config, Limits};
 use oauth_from_scratch::http::body::ChunkedDecoder;
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
 use oauth_from_scratch::http::form::Form;
 use oauth_from_scratch::http::message::{FieldLines, Request, Response, Status};
+use oauth_from_scratch::oauth::Timestamp;
+use oauth_from_scratch::routes::{Role, Routes, Site};
+use oauth_from_scratch::store::MemoryStore;
+use oauth_from_scratch::system::RealSystem;
 
 /// Panics unless what should hold for these bytes does.
 pub type Target = fn(&[u8]);
 
 /// Every target, by its name, which is that of its folder in the corpus.
-pub const ALL: [(&str, Target); 4] = [("codec", codec), ("chunks", chunks), ("form", form), ("target", target)];
+pub const ALL: [(&str, Target); 6] = [
+    ("codec", codec),
+    ("chunks", chunks),
+    ("form", form),
+    ("target", target),
+    ("endpoints", endpoints),
+    ("configuration", configuration),
+];
 
 fn limits() -> Limits {
     Limits {
@@ -191,6 +202,74 @@ pub fn target(bytes: &[u8]) {
         if !bytes.contains(&b'\n') && !bytes.contains(&b'\r') && !bytes.contains(&b' ') {
             let transcript = converse(std::iter::once(&request[..]), &mut each);
             assert_eq!(transcript.exchanges.len(), 1, "one request or one refusal");
+        }
+    }
+}
+
+/// A server with clients of every kind, and the demo's.
+static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
+    let text = include_str!("../../docs/example.toml");
+    let config = Config { client_port: Some(3000), ..config::read(text, 1).expect("a sound file") };
+    let site = Site::new(None, config.client_port, 3001, config.issuer.clone());
+    let store = Arc::new(MemoryStore::new(1000));
+    Routes::new(&config, site, store, Arc::new(RealSystem::default())).expect("random bytes")
+});
+
+/// Whatever a query or a form holds, every endpoint has an answer to it, and it is not 500. The first byte
+/// chooses the endpoint.
+pub fn endpoints(bytes: &[u8]) {
+    let Some((which, content)) = bytes.split_first() else { return };
+    let post = |path: &str, fields: &str| {
+        let length = content.len();
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: localhost:3001\r\n{fields}Content-Length: {length}\r\n\r\n");
+        [head.as_bytes(), content].concat()
+    };
+    const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
+    const GATE: &str = "Content-Type: application/x-www-form-urlencoded\r\nAuthorization: Basic \
+         bm90ZXMtYXBpOmV1MXEwdmJQdTU1STlwbkRmQ29BYUYtOWhjQ1FKempyb2F0RDBmR21RcnNqUS1fQjVMeVphbHFJclpsNjBjUnI=\r\n";
+    let in_head = |before: &str, after: &str| [before.as_bytes(), content, after.as_bytes()].concat();
+    let request = match which % 8 {
+        0 => in_head("GET /authorize?", " HTTP/1.1\r\nHost: h\r\n\r\n"),
+        1 => post("/code", "Cookie: oauth-session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n"),
+        2 => post("/token", FORM),
+        3 => post("/token", "Content-Type: application/json\r\n"),
+        4 => post("/revoke", FORM),
+        5 => post("/introspect", GATE),
+        6 => in_head("GET /secure HTTP/1.1\r\nHost: h\r\nAuthorization: ", "\r\n\r\n"),
+        _ => in_head("POST /revoke HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nAuthorization: ", "\r\n\r\n"),
+    };
+    let limits = Arc::new(Limits::default());
+    let now = Instant::now();
+    let mut connection = Connection::new(limits, now);
+    connection.receive(&request, now);
+    connection.receive_end();
+    loop {
+        let answer = match connection.step(now) {
+            Event::Nothing => break,
+            Event::Request(request) => {
+                let moment = Timestamp::from_milliseconds(1_767_225_600_000);
+                ROUTES.answer(Role::AuthorizationServer, &request, moment)
+            }
+            Event::Refused(refusal, request) => {
+                ROUTES.refuse(Role::AuthorizationServer, refusal, request.as_ref())
+            }
+        };
+        assert_ne!(answer.status, Status::InternalServerError, "{:?}", answer.reason());
+        connection.respond(&answer, "DATE", now);
+    }
+}
+
+/// Whatever stands in a configuration file, it is understood or a line of it is named.
+pub fn configuration(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    match config::read(&text, 1) {
+        Ok(config) => {
+            let _ = config.check();
+        }
+        Err(error) => {
+            assert!((1..=text.split('\n').count()).contains(&error.line), "{error}");
+            assert!(!error.message.is_empty());
         }
     }
 }
