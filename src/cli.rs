@@ -88,6 +88,8 @@ pub enum CliError {
     File(PathBuf, FileError),
     /// The client app was given a port, and the file has none.
     NoClientApp,
+    /// The server of the file is bound to where anyone may come in, and the file does not say what it is called.
+    NoIssuer(IpAddr),
     /// `--chosen` stands without `client-secret`.
     Chosen,
 }
@@ -104,6 +106,11 @@ impl fmt::Display for CliError {
                 write!(f, "--config {} cannot be read ({error}); give a file of TOML", path.display())
             }
             CliError::File(path, error) => write!(f, "{}: {error}", path.display()),
+            CliError::NoIssuer(address) => write!(
+                f,
+                "--bind {address} is not loopback, and the configuration file has no issuer; say in it how clients \
+                 reach the server, such as issuer = \"https://auth.example\""
+            ),
             CliError::Chosen => f.write_str("--chosen belongs to client-secret; write client-secret --chosen"),
             CliError::NoClientApp => f.write_str(
                 "--client-port is for the client app, and the configuration file has none; leave it out, or set \
@@ -209,6 +216,11 @@ impl Flags {
         config.client_port = self.client_port.or(config.client_port);
         config.auth_port = self.auth_port.unwrap_or(config.auth_port);
         config.bind = self.bind.or(config.bind);
+        if let (Some(address), Some(_), None) = (self.bind, &self.config, &config.issuer)
+            && !address.is_loopback()
+        {
+            return Err(CliError::NoIssuer(address));
+        }
         config.workers = self.workers.unwrap_or(config.workers);
         let per_peer = self.connections_per_peer.map(NonZeroUsize::get);
         config.limits.peer_connections_max = per_peer.or(config.limits.peer_connections_max);
