@@ -204,18 +204,24 @@ impl Replay {
         self.check_text(place, shown, value, is_example);
     }
 
-    /// Compares `shown` with `actual`; a `‹name›` not known yet takes down what stands in its place.
+    /// Compares `shown` with `actual`; a `‹name›` not known yet takes down what stands in its place, up to the
+    /// text that comes after it.
     fn check_text(&mut self, place: &str, shown: &str, actual: &str, is_example: bool) {
         let shown = self.fill(shown, if is_example { &self.example } else { &self.server });
-        let Some((before, rest)) = shown.split_once('‹') else {
-            assert_eq!(shown, actual, "{place}: shown left, answered right");
-            return;
-        };
-        let (name, after) = rest.split_once('›').unwrap_or_else(|| panic!("{place}: a ‹ without its ›"));
-        assert!(!after.contains('‹'), "{place}: one name in a line, so that it is clear what each stands for");
-        let taken = actual.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
-        let taken = taken.unwrap_or_else(|| panic!("{place}: shown {shown}, answered {actual}"));
-        self.captures.insert(name.to_owned(), taken.to_owned());
+        let (mut left, mut right) = (shown.as_str(), actual);
+        while let Some((before, rest)) = left.split_once('‹') {
+            let (name, after) = rest.split_once('›').unwrap_or_else(|| panic!("{place}: a ‹ without its ›"));
+            let literal = after.split('‹').next().unwrap_or(after);
+            assert!(!literal.is_empty() || after.is_empty(), "{place}: what lies between two names?");
+            let taken = right.strip_prefix(before).and_then(|rest| match literal {
+                "" => Some((rest, "")),
+                literal => rest.find(literal).map(|at| rest.split_at(at)),
+            });
+            let (taken, rest) = taken.unwrap_or_else(|| panic!("{place}: shown {shown}, answered {actual}"));
+            self.captures.insert(name.to_owned(), taken.to_owned());
+            (left, right) = (after, rest);
+        }
+        assert_eq!(left, right, "{place}: shown left, answered right");
     }
 }
 
