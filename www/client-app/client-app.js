@@ -206,7 +206,7 @@ function mark(step, state, got = '') {
   steps[step].querySelector('.got').textContent = got && `→ ${got}`;
 }
 
-/** Enough of a secret to recognise it, too little to use it. */
+/** Enough of a secret to recognise it, too little to use it. (All of one grant begin alike.) */
 function shorten(secret) {
-  return secret.length >= 16 ? `${secret.slice(0, 4)}…` : '…';
+  return secret.length >= 16 ? `…${secret.slice(-4)}` : '…';
 }
