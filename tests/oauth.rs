@@ -674,6 +674,12 @@ fn a_configured_server_tells_a_client_less_than_its_log() {
     );
     check(false, "the code or refresh token is wrong, has expired or was used before");
     let server = standard::start_with(|config| config.explains_errors = true);
+    let wrong = |server: &TestServer| {
+        let answer = post_form(server, "/token", &basic("shop", "x"), "grant_type=client_credentials");
+        answer.json()["error_description"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(wrong(&server), "the client's secret is wrong");
+    assert_eq!(wrong(&standard::start()), "the client is not known, or did not authenticate as it must");
     let answer = get_dialog(&server, &request_of("app", "https://app.example/callback/"), None);
     assert!(answer.text().contains("at byte 29: …e/callback/ is not …e/callback"), "{}", answer.text());
 }

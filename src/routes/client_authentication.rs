@@ -2,11 +2,12 @@
 
 use base64ct::{Base64, Encoding};
 
+use super::Routes;
 use super::json::Refusal;
 use super::parameters::{Name, Parameters};
 use crate::http::form;
 use crate::http::message::{FieldValue, Request, Status};
-use crate::oauth::client::{AuthenticatedClient, Clients, Credentials};
+use crate::oauth::client::{AuthenticatedClient, Credentials};
 
 /// The client that `request` proves to come from: by HTTP's Basic scheme, by `client_id` and `client_secret`
 /// among its `parameters`, or, where it is public, by its `client_id` alone.
@@ -14,13 +15,14 @@ use crate::oauth::client::{AuthenticatedClient, Clients, Credentials};
 /// # Errors
 /// `invalid_client` with 401 (RFC 6749, 5.2) where it proves nothing.
 pub(super) fn authenticate<'a>(
-    clients: &'a Clients,
+    routes: &'a Routes,
     request: &Request,
     parameters: &Parameters,
 ) -> Result<AuthenticatedClient<'a>, Refusal> {
-    let basic = basic_credentials(request)?;
+    let basic = basic_credentials(routes, request)?;
     let (id, secret) = (parameters.value(Name::ClientId), parameters.value(Name::ClientSecret));
-    clients.authenticate(&Credentials { basic, id, secret }).map_err(invalid_client)
+    let found = routes.clients.authenticate(&Credentials { basic, id, secret });
+    found.map_err(|reason| invalid_client(routes, reason))
 }
 
 /// Whether the request says which client it comes from. The article's does not.
@@ -28,13 +30,15 @@ pub(super) fn names_client(request: &Request, parameters: &Parameters) -> bool {
     parameters.value(Name::ClientId).is_some() || request.fields("authorization").next().is_some()
 }
 
-/// The refusal of a client that is not who it says.
-pub(super) fn invalid_client(reason: &'static str) -> Refusal {
+/// The refusal of a client that is not who it says. Why not is for the log alone, unless the server is there to
+/// explain.
+pub(super) fn invalid_client(routes: &Routes, reason: &'static str) -> Refusal {
     // A 401 has a challenge (RFC 9110, 15.5.2), and the one scheme that there is (RFC 6749, 5.2).
     const CHALLENGE: FieldValue = FieldValue::literal(r#"Basic realm="client""#);
+    const GENERAL: &str = "the client is not known, or did not authenticate as it must";
     Refusal {
         status: Status::Unauthorized,
-        description: Some("the client is not known, or did not authenticate as it must"),
+        description: (!routes.explains_errors).then_some(GENERAL),
         challenge: Some(CHALLENGE),
         ..Refusal::new("invalid_client", reason)
     }
@@ -42,7 +46,7 @@ pub(super) fn invalid_client(reason: &'static str) -> Refusal {
 
 /// Name and password of the Basic scheme, if the request has them. Both are coded as in a form before they are
 /// coded for HTTP (RFC 6749, 2.3.1).
-fn basic_credentials(request: &Request) -> Result<Option<(String, String)>, Refusal> {
+fn basic_credentials(routes: &Routes, request: &Request) -> Result<Option<(String, String)>, Refusal> {
     const BASIC: &[u8] = b"Basic ";
     let Ok(authorization) = request.field("authorization") else {
         return Err(Refusal::invalid_request("more than one Authorization"));
@@ -50,9 +54,9 @@ fn basic_credentials(request: &Request) -> Result<Option<(String, String)>, Refu
     let Some(authorization) = authorization else { return Ok(None) };
     let coded = match authorization.split_at_checked(BASIC.len()) {
         Some((scheme, coded)) if scheme.eq_ignore_ascii_case(BASIC) => coded.trim_ascii(),
-        _ => return Err(invalid_client("the scheme of Authorization is not Basic")),
+        _ => return Err(invalid_client(routes, "the scheme of Authorization is not Basic")),
     };
-    let malformed = || invalid_client("the Basic credentials are malformed (RFC 7617, 2)");
+    let malformed = || invalid_client(routes, "the Basic credentials are malformed (RFC 7617, 2)");
     let coded = std::str::from_utf8(coded).map_err(|_| malformed())?;
     let pair = Base64::decode_vec(coded).map_err(|_| malformed())?;
     let at = pair.iter().position(|byte| *byte == b':').ok_or_else(malformed)?;

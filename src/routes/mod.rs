@@ -64,6 +64,13 @@ struct Route {
     endpoint: Endpoint,
 }
 
+impl Route {
+    /// Whether its answers are for programs.
+    fn speaks_json(&self) -> bool {
+        !matches!(self.endpoint, Endpoint::Page(_) | Endpoint::Dialog | Endpoint::Code)
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Endpoint {
     Page(File),
@@ -250,12 +257,12 @@ impl Routes {
         let Refusal { status, reason } = refusal;
         let route = request.and_then(|request| self.find(role, request.path_bytes()));
         let cors = route.and_then(|route| route.cors);
-        let response = match cors {
-            Some(_) if status == Status::InternalServerError => {
+        let response = match route.is_some_and(Route::speaks_json) {
+            true if status == Status::InternalServerError => {
                 json::error(status, reason, "server_error", reason)
             }
-            Some(_) => json::error(status, reason, json::INVALID_REQUEST, reason),
-            None => pages::plain_text(status, reason),
+            true => json::error(status, reason, json::INVALID_REQUEST, reason),
+            false => pages::plain_text(status, reason),
         };
         let response = match status {
             Status::ServiceUnavailable => response.with("Retry-After", RETRY_AFTER),
@@ -282,9 +289,9 @@ impl Routes {
 
     fn refuse_method(&self, route: &Route) -> Response {
         const REASON: &str = "the endpoint does not have this method";
-        let response = match route.cors {
-            Some(_) => json::error(Status::MethodNotAllowed, REASON, json::INVALID_REQUEST, REASON),
-            None => self.pages.notice(route.role, Status::MethodNotAllowed, Notice::NotThisWay),
+        let response = match route.speaks_json() {
+            true => json::error(Status::MethodNotAllowed, REASON, json::INVALID_REQUEST, REASON),
+            false => self.pages.notice(route.role, Status::MethodNotAllowed, Notice::NotThisWay),
         };
         response.with("Allow", FieldValue::literal(route.allow)).because(REASON)
     }

@@ -15,7 +15,7 @@ pub(super) fn revoke(routes: &Routes, request: &Request) -> Reply {
 
 fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
     let parameters = Parameters::read_form(request)?;
-    let client = authenticate(&routes.clients, request, &parameters)?;
+    let client = authenticate(routes, request, &parameters)?;
     let token = parameters.required(Name::Token)?;
     Ok(match Credential::parse(token.as_bytes()) {
         Some(token) => Reply::After(Transition::revoke(client, &token), Continuation::Revoke),

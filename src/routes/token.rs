@@ -43,7 +43,7 @@ fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
         None if parameters.is_json => "authorization_code",
         _ => parameters.required(Name::GrantType)?,
     };
-    let client = authenticate(&routes.clients, request, &parameters)?;
+    let client = authenticate(routes, request, &parameters)?;
     let allowed = client.client().grant_types;
     let is_allowed = match grant_type {
         "authorization_code" => allowed.authorization_code,
