@@ -13,8 +13,8 @@ use cases::{CASES, Case};
 use oauth_from_scratch::config::{Config, Limits};
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
 use oauth_from_scratch::oauth::Timestamp;
-use oauth_from_scratch::routes::{Role, Routes, Site};
-use oauth_from_scratch::store::MemoryStore;
+use oauth_from_scratch::routes::{Answer, Role, Routes, Site};
+use oauth_from_scratch::store::{Caller, Mailbox, MemoryStore, Ticket};
 use oauth_from_scratch::system::RealSystem;
 use support::TestServer;
 
@@ -47,13 +47,20 @@ fn statuses_of_pieces(routes: &Routes, limits: &Arc<Limits>, pieces: &[&[u8]]) -
     let now = Instant::now();
     let timestamp = Timestamp::from_system_time(SystemTime::UNIX_EPOCH);
     let role = Role::AuthorizationServer;
+    let nobody: Arc<dyn Mailbox> = Arc::new(());
     let mut connection = Connection::new(Arc::clone(limits), now);
     let mut statuses = Vec::new();
     let mut go_on = |connection: &mut Connection| {
         loop {
             let response = match connection.step(now) {
                 Event::Nothing => break,
-                Event::Request(request) => routes.answer(role, &request, timestamp),
+                Event::Request(request) => {
+                    let ticket = Ticket { place: 0, serial: 0 };
+                    match routes.answer(role, &request, timestamp, Caller { mailbox: &nobody, ticket }) {
+                        Answer::Ready(response) => response,
+                        Answer::Parked(_) => panic!("memory answers at once"),
+                    }
+                }
                 Event::Refused(refusal, request) => routes.refuse(role, refusal, request.as_ref()),
             };
             statuses.push(response.status.code().parse().expect("a number"));

@@ -21,8 +21,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{Engine, Readiness, Socket};
+use oauth_from_scratch::oauth::{Timestamp, Transition};
 use oauth_from_scratch::routes::{Role, Routes, Site};
-use oauth_from_scratch::store::MemoryStore;
+use oauth_from_scratch::store::{Applied, Caller, Mailbox, MemoryStore, Store, StoreError, Ticket};
 use oauth_from_scratch::system::System;
 
 /// Seeds that are always tried: the first few numbers, and those that found something once.
@@ -77,6 +78,35 @@ impl System for PretendSystem {
         let mut random = Random(self.drawn.fetch_add(1, Ordering::Relaxed));
         bytes.iter_mut().for_each(|byte| *byte = random.next() as u8);
         Ok(())
+    }
+}
+
+/// How the pretend store is.
+#[derive(Clone, Copy, PartialEq)]
+enum Pace {
+    /// It answers at once.
+    AtOnce,
+    /// It takes a while, a different one each time.
+    Later,
+    /// And at times it says that it is not there, or nothing at all.
+    Failing,
+}
+
+/// A store that answers when the simulation says so.
+struct PretendStore {
+    grants: MemoryStore,
+    pace: Pace,
+    /// What was submitted since the simulation last looked.
+    submitted: Mutex<Vec<(Transition, Timestamp, Ticket)>>,
+}
+
+impl Store for PretendStore {
+    fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied> {
+        if self.pace == Pace::AtOnce {
+            return Some(self.grants.apply(&transition, now));
+        }
+        self.submitted.lock().unwrap().push((transition, now, caller.ticket));
+        None
     }
 }
 
@@ -225,9 +255,14 @@ enum Action {
     End,
     Reset,
     ReadSome,
+    /// The store comes to one of the transitions that it was given.
+    Apply(usize),
 }
 
 struct Simulation {
+    store: Arc<PretendStore>,
+    /// What the store has been given and has not come to.
+    transitions: Vec<Option<(Transition, Timestamp, Ticket)>>,
     random: Random,
     system: Arc<PretendSystem>,
     engine: Engine<PretendSocket>,
@@ -242,21 +277,27 @@ struct Simulation {
 }
 
 impl Simulation {
-    fn new(seed: u64, connections_max: usize) -> Simulation {
+    fn new(seed: u64, connections_max: usize, pace: Pace) -> Simulation {
         let mut config = Config::default();
         config.limits.connections_max = connections_max;
         let start = Instant::now();
         let system = Arc::new(PretendSystem { start, passed: Mutex::default(), drawn: AtomicU64::new(seed) });
-        let store = Arc::new(MemoryStore::new(config.limits.grants_max));
+        let grants = MemoryStore::new(config.limits.grants_max);
+        let store = Arc::new(PretendStore { grants, pace, submitted: Mutex::default() });
+        let shared_store: Arc<dyn Store> = Arc::<PretendStore>::clone(&store);
         let site = Site::new(None, config.client_port, config.auth_port, None);
         let shared_system: Arc<dyn System> = Arc::<PretendSystem>::clone(&system);
-        let routes = Routes::new(&config, site, store, Arc::clone(&shared_system)).expect("random bytes");
+        let routes =
+            Routes::new(&config, site, shared_store, Arc::clone(&shared_system)).expect("random bytes");
         let routes = Arc::new(routes);
+        let mailbox: Arc<dyn Mailbox> = Arc::new(());
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
-        let engine = Engine::new(&config, routes, shared_system, &logs);
+        let engine = Engine::new(&config, routes, mailbox, shared_system, &logs);
         let host = format!("localhost:{}", config.auth_port);
         let (random, clients, plan) = (Random(seed), Vec::new(), BinaryHeap::new());
         Simulation {
+            store,
+            transitions: Vec::new(),
             random,
             system,
             engine,
@@ -395,11 +436,37 @@ impl Simulation {
             }
             self.tell_the_news();
             self.engine.end_turn();
+            self.hand_to_the_store();
         }
         assert!(self.engine.is_empty(), "{} connections are left", self.engine.len());
     }
 
+    /// Plans when the store comes to what it was given: each at a moment of its own, so in any order.
+    fn hand_to_the_store(&mut self) {
+        let submitted = std::mem::take(&mut *self.store.submitted.lock().unwrap());
+        for submitted in submitted {
+            // Longer than the time that the server has for it.
+            let is_lost = self.store.pace == Pace::Failing && self.random.one_in(40);
+            let millis = if is_lost { 20_000 } else { self.random.below(200) };
+            self.transitions.push(Some(submitted));
+            let apply = Action::Apply(self.transitions.len() - 1);
+            self.plan_at(self.now + Duration::from_millis(millis), 0, apply);
+        }
+    }
+
+    fn apply(&mut self, index: usize) {
+        let Some((transition, now, ticket)) = self.transitions[index].take() else { return };
+        let applied = match self.store.pace == Pace::Failing && self.random.one_in(20) {
+            true => Err(StoreError::Unavailable),
+            false => self.store.grants.apply(&transition, now),
+        };
+        self.engine.deliver(ticket, applied);
+    }
+
     fn act(&mut self, index: usize, action: Action) {
+        if let Action::Apply(index) = action {
+            return self.apply(index);
+        }
         self.touched.push(index);
         let wire = Rc::clone(&self.clients[index].wire);
         match action {
@@ -434,6 +501,7 @@ impl Simulation {
                 self.clients[index].is_over = true;
             }
             Action::ReadSome => self.read_some(index),
+            Action::Apply(_) => {}
         }
     }
 
@@ -508,6 +576,10 @@ impl Simulation {
             let got = &client.statuses;
             answers += got.len();
             let at = format!("seed {seed}, client {index}: {:?} asked {:?}", client.manner, client.asks);
+            if self.store.pace == Pace::Failing {
+                check_with_a_failing_store(client, &at);
+                continue;
+            }
             let is_whole = matches!(client.manner, Manner::Regular | Manner::HalfClosing) && is_roomy;
             if is_whole {
                 assert_eq!(*got, expected, "{at}");
@@ -525,6 +597,22 @@ impl Simulation {
     }
 }
 
+/// What has nothing to do with the store is answered as ever; what has, is answered as ever or with 503, after
+/// which the model no longer knows what is stored. Everybody who waits for an answer gets one.
+fn check_with_a_failing_store(client: &Client, at: &str) {
+    let mut is_known = true;
+    for (ask, status) in client.asks.iter().zip(&client.statuses) {
+        let is_with_store = FLOW.contains(ask);
+        is_known &= !(is_with_store && *status == 503);
+        let is_right = *status == ask.status() || (is_with_store && !is_known);
+        let is_silent = *status == 408 && client.manner == Manner::Silent;
+        assert!(is_right || is_silent, "{at}: {:?}", client.statuses);
+    }
+    if matches!(client.manner, Manner::Regular | Manner::HalfClosing) {
+        assert_eq!(client.statuses.len(), client.asks.len(), "{at}");
+    }
+}
+
 /// The answer that `bytes` begin with, if it is whole: status, head, content, length.
 fn answer(bytes: &[u8]) -> Option<(u16, String, String, usize)> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
@@ -538,8 +626,8 @@ fn answer(bytes: &[u8]) -> Option<(u16, String, String, usize)> {
     Some((status, head, body, end + length))
 }
 
-fn simulate(seed: u64, connections_max: usize) -> usize {
-    let mut simulation = Simulation::new(seed, connections_max);
+fn simulate(seed: u64, connections_max: usize, pace: Pace) -> usize {
+    let mut simulation = Simulation::new(seed, connections_max, pace);
     for _ in 0..CLIENTS {
         simulation.add_client();
     }
@@ -550,7 +638,7 @@ fn simulate(seed: u64, connections_max: usize) -> usize {
 #[test]
 fn with_room_for_everyone_every_regular_client_gets_every_answer() {
     for seed in SEEDS {
-        let answers = simulate(*seed, 10 * CLIENTS);
+        let answers = simulate(*seed, 10 * CLIENTS, Pace::AtOnce);
         assert!(answers > CLIENTS, "{answers} answers");
     }
 }
@@ -558,15 +646,33 @@ fn with_room_for_everyone_every_regular_client_gets_every_answer() {
 #[test]
 fn with_little_room_what_is_answered_is_answered_right_and_nothing_is_left() {
     for seed in SEEDS {
-        let answers = simulate(*seed, 20);
+        let answers = simulate(*seed, 20, Pace::AtOnce);
         assert!(answers > CLIENTS / 2, "{answers} answers");
+    }
+}
+
+#[test]
+fn a_store_that_takes_its_time_changes_no_answer() {
+    for seed in SEEDS {
+        let answers = simulate(*seed, 10 * CLIENTS, Pace::Later);
+        assert!(answers > CLIENTS, "{answers} answers");
+        let answers = simulate(*seed, 20, Pace::Later);
+        assert!(answers > CLIENTS / 2, "{answers} answers");
+    }
+}
+
+#[test]
+fn a_store_that_fails_or_falls_silent_leaves_nobody_waiting() {
+    for seed in SEEDS {
+        let answers = simulate(*seed, 10 * CLIENTS, Pace::Failing);
+        assert!(answers > CLIENTS, "{answers} answers");
     }
 }
 
 #[test]
 fn the_same_seed_is_the_same_run() {
     let run = || {
-        let mut simulation = Simulation::new(99, 30);
+        let mut simulation = Simulation::new(99, 30, Pace::Failing);
         (0..200).for_each(|_| simulation.add_client());
         simulation.run();
         let statuses: Vec<Vec<u16>> = simulation.clients.into_iter().map(|client| client.statuses).collect();
@@ -581,7 +687,8 @@ fn further_seeds_hold_as_well() {
     let count = std::env::var("SIMULATION_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(1u64);
     let mut answers = 0;
     for seed in 1000..1000 + count {
-        answers += simulate(seed, 10 * CLIENTS) + simulate(seed, 5 + seed as usize % 200);
+        answers += simulate(seed, 10 * CLIENTS, Pace::AtOnce) + simulate(seed, 10 * CLIENTS, Pace::Failing);
+        answers += simulate(seed, 5 + seed as usize % 200, Pace::Later);
     }
-    println!("{count} seeds, {} clients, {answers} answers", 2 * count as usize * CLIENTS);
+    println!("{count} seeds, {} clients, {answers} answers", 3 * count as usize * CLIENTS);
 }

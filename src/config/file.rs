@@ -152,7 +152,7 @@ fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes) -> Result<(), Fil
 }
 
 fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
-    let counts: [(&str, &mut usize); 9] = [
+    let counts: [(&str, &mut usize); 10] = [
         ("request_line_bytes_max", &mut limits.request_line_bytes_max),
         ("head_bytes_max", &mut limits.head_bytes_max),
         ("fields_max", &mut limits.fields_max),
@@ -160,6 +160,7 @@ fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
         ("output_bytes_max", &mut limits.output_bytes_max),
         ("connections_max", &mut limits.connections_max),
         ("grants_max", &mut limits.grants_max),
+        ("store_queue_max", &mut limits.store_queue_max),
         ("refusal_lines_per_second_max", &mut limits.refusal_lines_per_second_max),
         ("log_lines_max", &mut limits.log_lines_max),
     ];
@@ -174,12 +175,13 @@ fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
     if let Some(value) = table.take("connection_requests_max") {
         limits.connection_requests_max = value.number()?;
     }
-    let times: [(&str, &mut Duration); 5] = [
+    let times: [(&str, &mut Duration); 6] = [
         ("head_time_max", &mut limits.head_time_max),
         ("body_time_max", &mut limits.body_time_max),
         ("idle_time_max", &mut limits.idle_time_max),
         ("write_time_max", &mut limits.write_time_max),
         ("finish_time_max", &mut limits.finish_time_max),
+        ("store_time_max", &mut limits.store_time_max),
     ];
     for (key, field) in times {
         if let Some(value) = table.take(key) {

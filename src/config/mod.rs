@@ -137,6 +137,10 @@ pub struct Limits {
     pub accept_retry_time: Duration,
     /// Grants held in memory at once; past it the answer is 503.
     pub grants_max: usize,
+    /// How long a request waits for the store; past it the answer is 503.
+    pub store_time_max: Duration,
+    /// Transitions that wait for a store that takes its time, together; past it the answer is 503.
+    pub store_queue_max: usize,
     /// Log lines about refused requests in one second; past it, they are counted instead of written. Whoever
     /// sends nonsense fills no disk with it.
     pub refusal_lines_per_second_max: usize,
@@ -169,6 +173,8 @@ impl Default for Limits {
             finish_time_max: Duration::from_secs(10),
             accept_retry_time: Duration::from_millis(100),
             grants_max: 1_000_000,
+            store_time_max: Duration::from_secs(5),
+            store_queue_max: 16_384,
             refusal_lines_per_second_max: 50,
             log_lines_max: 1024,
             page_bytes_max: 1024 * 1024,
@@ -287,6 +293,8 @@ impl Config {
             (limits.connection_requests_max > 0, "connection_requests_max", "at least 1"),
             (limits.body_bytes_per_second_min > 0, "body_bytes_per_second_min", "at least 1 byte"),
             (limits.grants_max > 0, "grants_max", "at least 1"),
+            (!limits.store_time_max.is_zero(), "store_time_max", MORE_THAN_NOTHING),
+            (limits.store_queue_max > 0, "store_queue_max", "at least 1"),
             (limits.output_bytes_max > 0, "output_bytes_max", "at least 1 byte"),
             (!limits.accept_retry_time.is_zero(), "accept_retry_time", MORE_THAN_NOTHING),
             (!limits.head_time_max.is_zero(), "head_time_max", MORE_THAN_NOTHING),

@@ -306,6 +306,14 @@ impl Connection {
         Some(Request { head, bytes, body })
     }
 
+    /// The request that was given out and has no answer yet.
+    pub fn unanswered(&self) -> Option<Request<'_>> {
+        match self.phase {
+            Phase::Answering(Exchange::Request { content }) => self.request(content),
+            _ => None,
+        }
+    }
+
     /// Queues the answer to the request or refusal that was given out. `date` is the Date field's value
     /// (RFC 9110, 6.6.1).
     pub fn respond(&mut self, response: &Response, date: &str, now: Instant) {

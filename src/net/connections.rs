@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::engine::{Readiness, Socket, Turn};
 use crate::http::connection::{Buffers, Connection, Event, Want};
-use crate::routes::Role;
+use crate::routes::{Answer, Parked, Role};
+use crate::store::{Applied, StoreError, Ticket};
 
 /// How often one connection may read in one turn of the loop before others have theirs.
 const READS_PER_TURN_MAX: usize = 4;
@@ -29,6 +30,17 @@ pub(super) struct Link<S> {
     read_closed: bool,
     /// The server ends.
     is_finishing: bool,
+    /// The request whose transition is with the store, if there is one.
+    waiting: Option<Box<Waiting>>,
+}
+
+/// A request that is answered when the store has said what came of its transition, and nothing else on its
+/// connection before that.
+struct Waiting {
+    serial: u64,
+    parked: Parked,
+    until: Instant,
+    applied: Option<Applied>,
 }
 
 /// Buffers that no connection holds at the moment. Connections that have nothing in them hold none, so ten
@@ -73,15 +85,33 @@ impl<S: Socket> Link<S> {
             writable: true,
             read_closed: false,
             is_finishing: false,
+            waiting: None,
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.conversation.deadline()
+        let deadline = self.conversation.deadline();
+        match &self.waiting {
+            None => deadline,
+            Some(waiting) => Some(deadline.map_or(waiting.until, |deadline| deadline.min(waiting.until))),
+        }
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
         self.conversation.expire(now);
+        if let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.until <= now) {
+            waiting.applied.get_or_insert(Err(StoreError::TimedOut));
+        }
+    }
+
+    /// Takes what the store says about `serial`; whether anyone here has waited for it. Who has given up, or is
+    /// gone, does not hear of it.
+    pub(super) fn deliver(&mut self, serial: u64, applied: Applied) -> bool {
+        let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.serial == serial) else {
+            return false;
+        };
+        waiting.applied.get_or_insert(applied);
+        true
     }
 
     /// Since when the connection has been between requests, if it is.
@@ -104,23 +134,23 @@ impl<S: Socket> Link<S> {
         self.readable = true;
     }
 
-    /// Goes on until the connection waits for something: every request that is there is answered before the
+    /// Goes on, as the connection in `slot`, until it waits for something: every request that is there is answered before the
     /// answers are written, and every answer is written before more is read.
-    pub(super) fn drive(&mut self, turn: &mut Turn) -> Driven {
+    pub(super) fn drive(&mut self, slot: usize, turn: &mut Turn) -> Driven {
         if self.conversation.wants_buffers() {
             self.conversation.lend(turn.spare.take());
         }
-        let driven = self.go_on(turn);
+        let driven = self.go_on(slot, turn);
         if let Some(buffers) = self.conversation.give_back() {
             turn.spare.put(buffers);
         }
         driven
     }
 
-    fn go_on(&mut self, turn: &mut Turn) -> Driven {
+    fn go_on(&mut self, slot: usize, turn: &mut Turn) -> Driven {
         let mut reads = 0;
         loop {
-            self.answer_all(turn);
+            self.answer_all(slot, turn);
             let result = match self.conversation.wants() {
                 Want::Read if self.readable && reads == READS_PER_TURN_MAX => return Driven::Unfinished,
                 Want::Read if self.readable => {
@@ -144,17 +174,41 @@ impl<S: Socket> Link<S> {
         }
     }
 
-    fn answer_all(&mut self, turn: &mut Turn) {
+    fn answer_all(&mut self, slot: usize, turn: &mut Turn) {
+        if self.waiting.is_some() && !self.answer_waiting(turn) {
+            return;
+        }
         loop {
             let response = match self.conversation.step(turn.now) {
                 Event::Nothing => return,
-                Event::Request(request) => turn.answer(self.role, self.address, &request),
+                Event::Request(request) => {
+                    let ticket = Ticket { place: slot, serial: turn.next_serial() };
+                    match turn.answer(self.role, self.address, &request, ticket) {
+                        Answer::Ready(response) => response,
+                        Answer::Parked(parked) => {
+                            let (serial, until) = (ticket.serial, turn.now + turn.store_time_max);
+                            self.waiting = Some(Box::new(Waiting { serial, parked, until, applied: None }));
+                            return;
+                        }
+                    }
+                }
                 Event::Refused(refusal, request) => {
                     turn.refuse(self.role, self.address, refusal, request.as_ref())
                 }
             };
             self.conversation.respond(&response, turn.date(), turn.now);
         }
+    }
+
+    /// Answers the request that has waited for the store, if the store has spoken, or its time is over.
+    fn answer_waiting(&mut self, turn: &mut Turn) -> bool {
+        let Some(waiting) = self.waiting.take_if(|waiting| waiting.applied.is_some()) else { return false };
+        let Waiting { parked, applied, .. } = *waiting;
+        let applied = applied.unwrap_or(Err(StoreError::TimedOut));
+        let request = self.conversation.unanswered();
+        let response = turn.finish(self.role, self.address, parked, applied, request.as_ref());
+        self.conversation.respond(&response, turn.date(), turn.now);
+        true
     }
 
     fn read(&mut self, turn: &mut Turn) -> io::Result<()> {

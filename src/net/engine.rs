@@ -21,7 +21,8 @@ use crate::http::Refusal;
 use crate::http::connection::Connection;
 use crate::http::message::{Request, Response, Status};
 use crate::log::Logs;
-use crate::routes::{Role, Routes};
+use crate::routes::{Answer, Parked, Role, Routes};
+use crate::store::{Applied, Caller, Mailbox, Ticket};
 use crate::system::System;
 
 /// The bytes of one read.
@@ -114,6 +115,10 @@ pub struct Engine<S> {
     /// When everything ends, once the end has begun.
     finish_by: Option<Instant>,
     routes: Arc<Routes>,
+    /// Where a store that takes its time puts its answers.
+    mailbox: Arc<dyn Mailbox>,
+    /// Counts requests, so that an answer that comes too late is not taken for another's.
+    serial: u64,
     limits: Arc<Limits>,
     system: Arc<dyn System>,
     refusals: Refusals,
@@ -124,8 +129,15 @@ pub struct Engine<S> {
 }
 
 impl<S: Socket> Engine<S> {
-    /// An engine with its share of what `config` allows.
-    pub fn new(config: &Config, routes: Arc<Routes>, system: Arc<dyn System>, logs: &Logs) -> Engine<S> {
+    /// An engine with its share of what `config` allows. What a store puts into `mailbox` is to be handed to
+    /// [`Engine::deliver`].
+    pub fn new(
+        config: &Config,
+        routes: Arc<Routes>,
+        mailbox: Arc<dyn Mailbox>,
+        system: Arc<dyn System>,
+        logs: &Logs,
+    ) -> Engine<S> {
         let limits = Arc::new(config.limits.clone());
         let share = |max: usize| max.div_ceil(config.workers);
         Engine {
@@ -143,6 +155,8 @@ impl<S: Socket> Engine<S> {
             turns: 0,
             finish_by: None,
             routes,
+            mailbox,
+            serial: 0,
             moment: Moment::new(system.as_ref()),
             refusals: Refusals::new(logs.errors.clone(), limits.refusal_lines_per_second_max),
             access: AccessLog::new(logs.access.clone(), config.access_log),
@@ -215,6 +229,14 @@ impl<S: Socket> Engine<S> {
         if let Some(link) = self.connections.at(slot) {
             link.note(readiness);
             self.drive(slot);
+        }
+    }
+
+    /// The store says what came of a transition. Who waited for it goes on; if nobody does any more, nothing
+    /// happens.
+    pub fn deliver(&mut self, ticket: Ticket, applied: Applied) {
+        if self.connections.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, applied)) {
+            self.drive(ticket.place);
         }
     }
 
@@ -315,15 +337,18 @@ impl<S: Socket> Engine<S> {
         let Some(link) = self.connections.at(slot) else { return };
         let mut turn = Turn {
             now: self.moment.now,
+            store_time_max: self.limits.store_time_max,
             moment: &self.moment,
             routes: &self.routes,
+            mailbox: &self.mailbox,
+            serial: &mut self.serial,
             refusals: &mut self.refusals,
             access: &self.access,
             counts: &mut self.counts,
             spare: &mut self.spare,
             scratch: &mut self.scratch,
         };
-        match link.drive(&mut turn) {
+        match link.drive(slot, &mut turn) {
             Driven::Waiting => self.deadlines.set(slot, link.deadline()),
             Driven::Unfinished => self.unfinished.push(slot),
             Driven::Closed => self.close(slot),
@@ -348,8 +373,11 @@ const PANICKED: Refusal =
 /// What a connection is given for one turn.
 pub(super) struct Turn<'a> {
     pub(super) now: Instant,
+    pub(super) store_time_max: Duration,
     moment: &'a Moment,
     routes: &'a Routes,
+    mailbox: &'a Arc<dyn Mailbox>,
+    serial: &'a mut u64,
     refusals: &'a mut Refusals,
     access: &'a AccessLog,
     pub(super) counts: &'a mut Counts,
@@ -362,21 +390,55 @@ impl<'a> Turn<'a> {
         &self.moment.date
     }
 
-    pub(super) fn answer(&mut self, role: Role, peer: IpAddr, request: &Request) -> Response {
+    /// A number for the next request, which no other of this worker's has.
+    pub(super) fn next_serial(&mut self) -> u64 {
+        *self.serial += 1;
+        *self.serial
+    }
+
+    /// The answer to `request`, unless the store takes its time; it then names `ticket`.
+    pub(super) fn answer(&mut self, role: Role, peer: IpAddr, request: &Request, ticket: Ticket) -> Answer {
         self.counts.requests += 1;
         let (routes, timestamp) = (self.routes, self.moment.timestamp);
+        let caller = Caller { mailbox: self.mailbox, ticket };
         // Nothing that a handler leaves half done is seen again: it borrows the request and the routes, and
         // what those share (the store, the dice) holds its locks over whole changes only.
-        let answered = catch_unwind(AssertUnwindSafe(|| routes.answer(role, request, timestamp)));
-        let response = answered.unwrap_or_else(|_| {
-            self.counts.panics += 1;
-            self.routes.refuse(role, PANICKED, Some(request))
-        });
-        if response.reason().is_some() {
-            self.refusals.note(self.now, role, Some(request), &response);
-        }
-        self.access.note(role, peer, self.date(), Some(request), &response);
+        let answered = catch_unwind(AssertUnwindSafe(|| routes.answer(role, request, timestamp, caller)));
+        let response = match answered {
+            Ok(Answer::Parked(parked)) => return Answer::Parked(parked),
+            Ok(Answer::Ready(response)) => response,
+            Err(_) => self.panicked(role, Some(request)),
+        };
+        self.note(role, peer, Some(request), &response);
+        Answer::Ready(response)
+    }
+
+    /// The answer to a request that was parked.
+    pub(super) fn finish(
+        &mut self,
+        role: Role,
+        peer: IpAddr,
+        parked: Parked,
+        applied: Applied,
+        request: Option<&Request>,
+    ) -> Response {
+        let routes = self.routes;
+        let answered = catch_unwind(AssertUnwindSafe(|| routes.finish(parked, applied)));
+        let response = answered.unwrap_or_else(|_| self.panicked(role, request));
+        self.note(role, peer, request, &response);
         response
+    }
+
+    fn panicked(&mut self, role: Role, request: Option<&Request>) -> Response {
+        self.counts.panics += 1;
+        self.routes.refuse(role, PANICKED, request)
+    }
+
+    fn note(&mut self, role: Role, peer: IpAddr, request: Option<&Request>, response: &Response) {
+        if response.reason().is_some() {
+            self.refusals.note(self.now, role, request, response);
+        }
+        self.access.note(role, peer, self.date(), request, response);
     }
 
     pub(super) fn refuse(

@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use crate::config::Config;
 use crate::log::Logs;
 use crate::routes::{Role, Routes, Site};
-use crate::store::Store;
+use crate::store::{Mailbox as _, Store};
 use crate::system::System;
 
 mod access;
@@ -124,8 +124,9 @@ impl Server {
         let control = Arc::<Control>::default();
         let mut workers = Vec::new();
         for _ in 0..config.workers {
-            let engine = Engine::new(config, Arc::clone(&routes), Arc::clone(&system), &logs);
-            workers.push(Worker::new(engine, Arc::clone(&control))?);
+            let (routes, system) = (Arc::clone(&routes), Arc::clone(&system));
+            let make = |mailbox| Engine::new(config, routes, mailbox, system, &logs);
+            workers.push(Worker::new(make, Arc::clone(&control))?);
         }
         let inboxes = workers.iter().map(|worker| Arc::clone(worker.inbox())).collect();
         if let Some(first) = workers.first_mut() {

@@ -19,6 +19,7 @@ use super::signals::Signals;
 use crate::config::Limits;
 use crate::log::Log;
 use crate::routes::Role;
+use crate::store::{Applied, Mailbox, Ticket};
 
 /// The waker's token; listeners have those from 1, connections those from [`FIRST_CONNECTION`].
 const WAKER: Token = Token(0);
@@ -46,6 +47,10 @@ pub(super) struct Control {
 pub(super) struct Inbox {
     waker: Waker,
     newcomers: Mutex<Vec<Newcomer>>,
+    /// What the store has said.
+    letters: Mutex<Vec<(Ticket, Applied)>>,
+    /// The worker has been woken and has not looked yet.
+    is_called: AtomicBool,
     /// The connections that were dealt to the worker, those in the inbox included, and have not closed.
     load: AtomicUsize,
 }
@@ -57,18 +62,49 @@ struct Newcomer {
 }
 
 impl Inbox {
-    pub(super) fn wake(&self) {
-        // It fails only when the queue is gone, and then nobody sleeps.
-        let _ = self.waker.wake();
+    /// An inbox whose owner is woken through the event queue of `poll`.
+    pub(super) fn new(poll: &Poll) -> io::Result<Inbox> {
+        Ok(Inbox {
+            waker: Waker::new(poll.registry(), WAKER)?,
+            newcomers: Mutex::default(),
+            letters: Mutex::default(),
+            is_called: AtomicBool::new(false),
+            load: AtomicUsize::new(0),
+        })
     }
 
-    fn put(&self, newcomer: Newcomer) {
-        self.newcomers.lock().unwrap_or_else(PoisonError::into_inner).push(newcomer);
+    fn welcome(&self, newcomer: Newcomer) {
+        lock(&self.newcomers).push(newcomer);
         self.wake();
     }
 
-    fn take(&self) -> Vec<Newcomer> {
-        std::mem::take(&mut *self.newcomers.lock().unwrap_or_else(PoisonError::into_inner))
+    fn take_newcomers(&self) -> Vec<Newcomer> {
+        std::mem::take(&mut *lock(&self.newcomers))
+    }
+
+    /// Exchanges what the store has said for `read`, which is empty.
+    fn take_letters(&self, read: &mut Vec<(Ticket, Applied)>) {
+        // Whoever puts something from now on calls again; what was done before a call that was spared is seen.
+        self.is_called.swap(false, Ordering::AcqRel);
+        std::mem::swap(&mut *lock(&self.letters), read);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // Each change is one call that does not panic halfway.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Mailbox for Inbox {
+    fn put(&self, ticket: Ticket, applied: Applied) {
+        lock(&self.letters).push((ticket, applied));
+    }
+
+    fn wake(&self) {
+        // One call is enough until it is heard. (It fails only when the queue is gone; then nobody sleeps.)
+        if !self.is_called.swap(true, Ordering::AcqRel) {
+            let _ = self.waker.wake();
+        }
     }
 }
 
@@ -88,6 +124,8 @@ pub(super) struct Worker {
     events: Events,
     engine: Engine<TcpStream>,
     inbox: Arc<Inbox>,
+    /// Letters that are being read; empty between turns, and kept for its room.
+    letters: Vec<(Ticket, Applied)>,
     door: Option<Door>,
     signals: Option<Signals>,
     control: Arc<Control>,
@@ -95,13 +133,25 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// A worker without a door.
-    pub(super) fn new(engine: Engine<TcpStream>, control: Arc<Control>) -> io::Result<Worker> {
+    /// A worker without a door, with the engine that `make` gives it for its inbox.
+    pub(super) fn new(
+        make: impl FnOnce(Arc<dyn Mailbox>) -> Engine<TcpStream>,
+        control: Arc<Control>,
+    ) -> io::Result<Worker> {
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
-        let inbox = Arc::new(Inbox { waker, newcomers: Mutex::default(), load: AtomicUsize::new(0) });
-        let events = Events::with_capacity(EVENTS_MAX);
-        Ok(Worker { poll, events, engine, inbox, door: None, signals: None, control, is_finishing: false })
+        let inbox = Arc::new(Inbox::new(&poll)?);
+        let engine = make(Arc::<Inbox>::clone(&inbox));
+        Ok(Worker {
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            engine,
+            inbox,
+            letters: Vec::new(),
+            door: None,
+            signals: None,
+            control,
+            is_finishing: false,
+        })
     }
 
     pub(super) fn inbox(&self) -> &Arc<Inbox> {
@@ -156,7 +206,10 @@ impl Worker {
         self.engine.begin_turn();
         for event in &self.events {
             match event.token() {
-                WAKER => before += open_all(self.inbox.take(), &mut self.engine, &self.poll),
+                WAKER => {
+                    deliver_all(&self.inbox, &mut self.letters, &mut self.engine);
+                    before += open_all(self.inbox.take_newcomers(), &mut self.engine, &self.poll);
+                }
                 SIGNALS => self.begin_the_end(),
                 Token(token) if token < FIRST_CONNECTION => {
                     self.door.iter_mut().for_each(|door| door.note(token - FIRST_LISTENER));
@@ -207,9 +260,15 @@ impl Worker {
         self.is_finishing = true;
         // Closes the listening sockets.
         self.door = None;
-        let _ = open_all(self.inbox.take(), &mut self.engine, &self.poll);
+        let _ = open_all(self.inbox.take_newcomers(), &mut self.engine, &self.poll);
         self.engine.finish();
     }
+}
+
+/// Hands on what the store has said.
+fn deliver_all(inbox: &Inbox, letters: &mut Vec<(Ticket, Applied)>, engine: &mut Engine<TcpStream>) {
+    inbox.take_letters(letters);
+    letters.drain(..).for_each(|(ticket, applied)| engine.deliver(ticket, applied));
 }
 
 /// Opens what was dealt to this worker; returns how many those were.
@@ -281,7 +340,7 @@ impl Door {
         match others.filter(|inbox| load(inbox) < engine.len()) {
             Some(inbox) => {
                 inbox.load.fetch_add(1, Ordering::Relaxed);
-                inbox.put(newcomer);
+                inbox.welcome(newcomer);
             }
             None => open(newcomer, engine, poll),
         }

@@ -13,7 +13,7 @@ use crate::oauth::authorize::{self, Authorization};
 use crate::oauth::client::VerifiedRedirect;
 use crate::oauth::question::{Question, Unopened};
 use crate::oauth::{Credential, Outcome, Timestamp, Transition};
-use crate::store::StoreError;
+use crate::store::Applied;
 
 use super::pages::Notice;
 use super::{
@@ -100,7 +100,7 @@ fn answer_question(
 }
 
 /// Sends the browser on to the client (RFC 6749, 4.1.2).
-pub(super) fn answer(routes: &Routes, pending: &Pending, outcome: Result<Outcome, StoreError>) -> Response {
+pub(super) fn answer(routes: &Routes, pending: &Pending, outcome: Applied) -> Response {
     let code = pending.code.as_ref().map(Credential::encode);
     let result = match (&outcome, &code) {
         (Ok(Outcome::Granted), Some(code)) => Ok(code.as_str()),

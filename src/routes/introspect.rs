@@ -12,7 +12,7 @@ use super::{Continuation, Reply, Routes, why_unavailable};
 use crate::http::message::{Request, Response, Status};
 use crate::oauth::transition::{Description, TokenKind};
 use crate::oauth::{Credential, Outcome, Transition};
-use crate::store::StoreError;
+use crate::store::Applied;
 
 /// Reads the token and asks about it.
 pub(super) fn inspect(routes: &Routes, request: &Request) -> Reply {
@@ -34,7 +34,7 @@ fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
 }
 
 /// What there is to say (RFC 7662, 2.2).
-pub(super) fn answer(routes: &Routes, outcome: Result<Outcome, StoreError>) -> Response {
+pub(super) fn answer(routes: &Routes, outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Described(description)) => describe(routes, &description),
         Ok(Outcome::Inactive) => inactive(),

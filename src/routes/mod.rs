@@ -13,8 +13,8 @@ use crate::http::message::{FieldLines, FieldValue, Method, Request, Response, St
 use crate::oauth::client::{Client, Clients, GrantTypes};
 use crate::oauth::question::SealingKey;
 use crate::oauth::redirect::RedirectUri;
-use crate::oauth::{Outcome, Scope, Timestamp, Transition};
-use crate::store::{Store, StoreError};
+use crate::oauth::{Scope, Timestamp, Transition};
+use crate::store::{Applied, Caller, Store};
 use crate::system::System;
 
 mod authorization_request;
@@ -146,6 +146,20 @@ enum Continuation {
     Introspect,
 }
 
+/// The answer to a request, or what is left to do for it.
+pub enum Answer {
+    /// This is it.
+    Ready(Response),
+    /// The store takes its time; [`Routes::finish`] has the answer once it has said what came of it.
+    Parked(Parked),
+}
+
+/// A request whose transition is with the store.
+pub struct Parked {
+    continuation: Continuation,
+    cors: Option<&'static cors::Policy>,
+}
+
 /// The endpoints of both servers, and what they need.
 pub struct Routes {
     site: Site,
@@ -208,19 +222,33 @@ impl Routes {
         &self.site
     }
 
-    /// Answers a request that came to `role` at the moment `now`.
-    pub fn answer(&self, role: Role, request: &Request, now: Timestamp) -> Response {
+    /// Answers a request that came to `role` at the moment `now`; where the store takes its time, `caller` is
+    /// told.
+    pub fn answer(&self, role: Role, request: &Request, now: Timestamp, caller: Caller) -> Answer {
         let Some(route) = self.find(role, request.path_bytes()) else {
-            return self.answer_outside_the_table(role, request);
+            return Answer::Ready(self.answer_outside_the_table(role, request));
         };
-        let response = match self.dispatch(route, request, now) {
-            Reply::Now(response) => response,
-            Reply::After(transition, continuation) => {
-                let outcome = self.store.apply(&transition, now);
-                self.finish(continuation, outcome)
-            }
+        let (transition, continuation) = match self.dispatch(route, request, now) {
+            Reply::Now(response) => return Answer::Ready(cors::allow(response, route.cors)),
+            Reply::After(transition, continuation) => (transition, continuation),
         };
-        cors::allow(response, route.cors)
+        let parked = Parked { continuation, cors: route.cors };
+        match self.store.submit(transition, now, caller) {
+            Some(applied) => Answer::Ready(self.finish(parked, applied)),
+            None => Answer::Parked(parked),
+        }
+    }
+
+    /// The answer to the request that was `parked`, now that the store has `applied` its transition, or not.
+    pub fn finish(&self, parked: Parked, applied: Applied) -> Response {
+        let response = match parked.continuation {
+            Continuation::Code(pending) => code::answer(self, &pending, applied),
+            Continuation::Token(pending) => token::answer(self, pending, applied),
+            Continuation::Secure(scheme) => secure::answer(self, scheme, applied),
+            Continuation::Revoke => revoke::answer(applied),
+            Continuation::Introspect => introspect::answer(self, applied),
+        };
+        cors::allow(response, parked.cors)
     }
 
     fn dispatch(&self, route: &Route, request: &Request, now: Timestamp) -> Reply {
@@ -238,16 +266,6 @@ impl Routes {
             (Endpoint::Revoke, _) => revoke::revoke(self, request),
             (Endpoint::Introspect, _) => introspect::inspect(self, request),
             (Endpoint::Metadata, _) => Reply::Now(metadata::answer(&self.metadata)),
-        }
-    }
-
-    fn finish(&self, continuation: Continuation, outcome: Result<Outcome, StoreError>) -> Response {
-        match continuation {
-            Continuation::Code(pending) => code::answer(self, &pending, outcome),
-            Continuation::Token(pending) => token::answer(self, pending, outcome),
-            Continuation::Secure(scheme) => secure::answer(self, scheme, outcome),
-            Continuation::Revoke => revoke::answer(outcome),
-            Continuation::Introspect => introspect::answer(self, outcome),
         }
     }
 
@@ -343,9 +361,9 @@ fn clients(config: &Config, site: &Site) -> Clients {
 }
 
 /// Why there is a 503, and after how many seconds trying again makes sense (RFC 9110, 10.2.3).
-fn why_unavailable(outcome: &Result<Outcome, StoreError>) -> (&'static str, FieldValue) {
-    let reason = match outcome {
-        Err(StoreError::Full) => "the store holds as many grants as it may",
+fn why_unavailable(applied: &Applied) -> (&'static str, FieldValue) {
+    let reason = match applied {
+        Err(error) => error.as_str(),
         Ok(_) => "the store gave an outcome that this transition cannot have",
     };
     (reason, RETRY_AFTER)

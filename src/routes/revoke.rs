@@ -6,7 +6,7 @@ use super::parameters::{Name, Parameters};
 use super::{Continuation, Reply, Routes, why_unavailable};
 use crate::http::message::{Request, Response, Status};
 use crate::oauth::{Credential, Outcome, Transition};
-use crate::store::StoreError;
+use crate::store::Applied;
 
 /// Reads the token and asks for its end.
 pub(super) fn revoke(routes: &Routes, request: &Request) -> Reply {
@@ -24,7 +24,7 @@ fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
 }
 
 /// Whatever the token was, it is good no longer, or never was (RFC 7009, 2.2).
-pub(super) fn answer(outcome: Result<Outcome, StoreError>) -> Response {
+pub(super) fn answer(outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Revoked | Outcome::Unknown) => done(),
         // To say more would tell a client about tokens that are not its own.

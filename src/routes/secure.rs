@@ -6,7 +6,7 @@
 use crate::http::message::{FieldValue, Request, Response, Status};
 use crate::http::trim_ows;
 use crate::oauth::{Credential, Outcome, Transition};
-use crate::store::StoreError;
+use crate::store::Applied;
 
 use super::{Continuation, Reply, Routes, json, why_unavailable};
 
@@ -41,7 +41,7 @@ pub(super) fn check(routes: &Routes, request: &Request) -> Reply {
 }
 
 /// The secret, or what was wrong.
-pub(super) fn answer(routes: &Routes, scheme: Scheme, outcome: Result<Outcome, StoreError>) -> Response {
+pub(super) fn answer(routes: &Routes, scheme: Scheme, outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Active) => json::answer(Status::Ok, r#"{"answer":42}"#),
         Ok(Outcome::Inactive) => refuse(scheme, "the token is not known, has expired or was revoked"),

@@ -19,7 +19,7 @@ use crate::oauth::client::AuthenticatedClient;
 use crate::oauth::pkce::Verified;
 use crate::oauth::secret::{Family, Salt};
 use crate::oauth::{Credential, GrantId, Outcome, Scope, Transition};
-use crate::store::StoreError;
+use crate::store::Applied;
 
 /// What is left to say once the store has answered.
 pub(super) enum Pending {
@@ -130,7 +130,7 @@ fn issue(routes: &Routes, parameters: &Parameters, client: AuthenticatedClient) 
 }
 
 /// Hands out the tokens, if what was presented was good (RFC 6749, 5.1).
-pub(super) fn answer(routes: &Routes, pending: Pending, outcome: Result<Outcome, StoreError>) -> Response {
+pub(super) fn answer(routes: &Routes, pending: Pending, outcome: Applied) -> Response {
     let lifetime = routes.lifetimes.tokens.access_token;
     let outcome = match outcome {
         Ok(outcome) => outcome,
@@ -220,7 +220,7 @@ fn no_randomness() -> Refusal {
     }
 }
 
-fn unavailable(outcome: Result<Outcome, StoreError>) -> Response {
+fn unavailable(outcome: Applied) -> Response {
     let (reason, retry_after): (&str, FieldValue) = why_unavailable(&outcome);
     json::error(Status::ServiceUnavailable, UNAVAILABLE, "temporarily_unavailable", UNAVAILABLE)
         .with("Retry-After", retry_after)

@@ -13,8 +13,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Store, StoreError};
-use crate::oauth::{Change, Grant, GrantId, Outcome, Timestamp, Transition};
+use super::{Applied, Caller, Store, StoreError};
+use crate::oauth::{Change, Grant, GrantId, Timestamp, Transition};
 
 /// How many entries one call looks at for forgetting: more than it adds, so that what has expired goes sooner
 /// than it came, and few, so that no request pays for a million others.
@@ -107,7 +107,17 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 impl Store for MemoryStore {
-    fn apply(&self, transition: &Transition, now: Timestamp) -> Result<Outcome, StoreError> {
+    fn submit(&self, transition: Transition, now: Timestamp, _: Caller) -> Option<Applied> {
+        Some(self.apply(&transition, now))
+    }
+}
+
+impl MemoryStore {
+    /// Applies `transition`, at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], where it would make one grant too many.
+    pub fn apply(&self, transition: &Transition, now: Timestamp) -> Applied {
         let id = transition.grant_id();
         // Only a new grant needs room, and room is made with no shard locked.
         let has_room = !transition.is_new() || self.make_room(now);
@@ -171,7 +181,7 @@ mod tests {
     use crate::oauth::client::{Client, Clients, Credentials, GrantTypes};
     use crate::oauth::redirect::RedirectUri;
     use crate::oauth::secret::{CREDENTIAL_BYTES, SECRET_BYTES};
-    use crate::oauth::{Credential, Scope, TokenLifetimes, authorize};
+    use crate::oauth::{Credential, Outcome, Scope, TokenLifetimes, authorize};
 
     const MINUTE: Duration = Duration::from_secs(60);
 

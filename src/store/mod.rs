@@ -3,8 +3,12 @@
 //! A store is given whole [`Transition`]s and gives back their [`Outcome`]s. It applies each atomically to
 //! the one record that it names, and there is no other logic in it: not what a code is, not when one is
 //! spent. It sees digests, never a code or a token.
+//!
+//! Memory answers at once. A disk and a network take their time, and nobody waits for them: they answer later,
+//! through the [`Mailbox`] of whoever asked.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::oauth::{Outcome, Timestamp, Transition};
 
@@ -12,28 +16,85 @@ pub mod memory;
 
 pub use memory::MemoryStore;
 
+/// What a transition came to, or why it was not applied.
+pub type Applied = Result<Outcome, StoreError>;
+
 /// Somewhere to keep grants.
 pub trait Store: Send + Sync {
-    /// Applies `transition` to the record it names, at the moment `now`: all of it or, on an error, nothing.
-    /// When this returns an outcome, what the outcome says is stored.
+    /// Applies `transition` to the record it names, at the moment `now`: all of it or, on an error, nothing
+    /// (see [`StoreError::Unavailable`] for the one thing that cannot be known). When there is an outcome, what
+    /// it says is stored.
     ///
-    /// # Errors
-    /// When the store cannot keep what the transition wants kept.
-    fn apply(&self, transition: &Transition, now: Timestamp) -> Result<Outcome, StoreError>;
+    /// `None` is for later: then `caller` is told exactly once.
+    fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied>;
 }
 
-/// Why a store could not apply a transition; the grant is as it was.
+/// Who is told what a transition came to, if it cannot be said at once.
+#[derive(Clone, Copy)]
+pub struct Caller<'a> {
+    /// Where to.
+    pub mailbox: &'a Arc<dyn Mailbox>,
+    /// About what.
+    pub ticket: Ticket,
+}
+
+/// Names one transition to whoever submitted it, and means nothing to the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Where it is awaited.
+    pub place: usize,
+    /// Different for each that is awaited there.
+    pub serial: u64,
+}
+
+/// Takes what a store has to say later, from whatever thread it says it.
+pub trait Mailbox: Send + Sync {
+    /// Keeps `applied` for whoever waits with `ticket`.
+    fn put(&self, ticket: Ticket, applied: Applied);
+
+    /// Has those who wait look: called once after many have been put.
+    fn wake(&self);
+}
+
+/// Nobody: for whoever has a store that answers at once.
+impl Mailbox for () {
+    fn put(&self, _: Ticket, _: Applied) {}
+
+    fn wake(&self) {}
+}
+
+/// Why a store did not apply a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreError {
-    /// It holds as many grants as it may; some will expire.
+    /// It holds as many grants as it may; some will expire. Nothing has changed.
     Full,
+    /// More is asked of it than it can do. Nothing has changed.
+    Busy,
+    /// It cannot be reached, or cannot write. Nothing has changed, unless it went away between applying the
+    /// transition and saying so; a client that never gets its answer is in the same place.
+    Unavailable,
+    /// It did not answer in time. The same holds.
+    TimedOut,
+    /// The record is there, and cannot be read. Nothing has changed.
+    Damaged,
+}
+
+impl StoreError {
+    /// The reason, in words for the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StoreError::Full => "the store holds as many grants as it may",
+            StoreError::Busy => "more requests wait for the store than may",
+            StoreError::Unavailable => "the store is not there, or cannot write",
+            StoreError::TimedOut => "the store did not answer in time",
+            StoreError::Damaged => "the store has a record that cannot be read",
+        }
+    }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StoreError::Full => f.write_str("the store holds as many grants as it may"),
-        }
+        f.write_str(self.as_str())
     }
 }
 

@@ -12,8 +12,8 @@ use oauth_from_scratch::http::connection::{Connection, Event, Want};
 use oauth_from_scratch::http::form::Form;
 use oauth_from_scratch::http::message::{FieldLines, Request, Response, Status};
 use oauth_from_scratch::oauth::Timestamp;
-use oauth_from_scratch::routes::{Role, Routes, Site};
-use oauth_from_scratch::store::MemoryStore;
+use oauth_from_scratch::routes::{Answer, Role, Routes, Site};
+use oauth_from_scratch::store::{Caller, Mailbox, MemoryStore, Ticket};
 use oauth_from_scratch::system::RealSystem;
 
 /// Panics unless what should hold for these bytes does.
@@ -240,6 +240,7 @@ pub fn endpoints(bytes: &[u8]) {
         _ => in_head("POST /revoke HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nAuthorization: ", "\r\n\r\n"),
     };
     let limits = Arc::new(Limits::default());
+    let nobody: Arc<dyn Mailbox> = Arc::new(());
     let now = Instant::now();
     let mut connection = Connection::new(limits, now);
     connection.receive(&request, now);
@@ -249,7 +250,11 @@ pub fn endpoints(bytes: &[u8]) {
             Event::Nothing => break,
             Event::Request(request) => {
                 let moment = Timestamp::from_milliseconds(1_767_225_600_000);
-                ROUTES.answer(Role::AuthorizationServer, &request, moment)
+                let caller = Caller { mailbox: &nobody, ticket: Ticket { place: 0, serial: 0 } };
+                match ROUTES.answer(Role::AuthorizationServer, &request, moment, caller) {
+                    Answer::Ready(response) => response,
+                    Answer::Parked(_) => panic!("memory answers at once"),
+                }
             }
             Event::Refused(refusal, request) => {
                 ROUTES.refuse(Role::AuthorizationServer, refusal, request.as_ref())
