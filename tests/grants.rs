@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use oauth_from_scratch::oauth::authorize::{self, Authorization, Parameters};
 use oauth_from_scratch::oauth::client::{Client, Clients, Credentials, GrantTypes, SecretDigest};
+use oauth_from_scratch::oauth::grant::RecordError;
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
 use oauth_from_scratch::oauth::secret::{Family, SECRET_BYTES, Salt};
 use oauth_from_scratch::oauth::transition::{Mismatch, TokenKind};
 use oauth_from_scratch::oauth::{
-    Change, Credential, Grant, GrantId, Outcome, Scope, Timestamp, TokenLifetimes, Transition,
+    Change, Credential, Digest, Grant, GrantId, Outcome, Scope, Timestamp, TokenLifetimes, Transition,
 };
 
 /// RFC 7636, appendix B.
@@ -92,7 +93,7 @@ impl World {
         let (change, outcome) = transition.apply(self.record.as_ref(), self.now);
         match change {
             Change::Keep => {}
-            Change::Put(grant) => self.record = Some(grant),
+            Change::Put(grant) => self.record = Some(written_and_read(&grant)),
             Change::Forget => self.record = None,
         }
         outcome
@@ -206,6 +207,15 @@ impl World {
     fn wait(&mut self, time: Duration) {
         self.now = self.now.after(time);
     }
+}
+
+/// The grant as a store would give it back that keeps bytes: so every test here is one of the record's, too.
+fn written_and_read(grant: &Grant) -> Grant {
+    let bytes = grant.encode();
+    let read = Grant::decode(&bytes).expect("what was written can be read");
+    assert_eq!(read.encode(), bytes, "and is written the same again");
+    assert_eq!(read.expires(), grant.expires());
+    read
 }
 
 fn authenticate<'a>(
@@ -707,6 +717,41 @@ fn no_sequence_of_requests_breaks_what_must_always_be_true() {
     let sequences = std::env::var("GRANT_SEQUENCES").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
     let steps: usize = (0..sequences).map(play).sum();
     println!("{sequences} sequences, {steps} requests");
+}
+
+#[test]
+fn a_record_is_read_whole_or_not_at_all() {
+    let mut world = World::new();
+    let mut records = vec![world.record.clone().unwrap()];
+    let first = world.redeem(RIGHT).unwrap();
+    records.push(world.record.clone().unwrap());
+    world.rotate_as("app", &first.refresh, Some("a")).unwrap();
+    records.push(world.record.clone().unwrap());
+    world.revoke_as("app", &first.refresh);
+    records.push(world.record.clone().unwrap());
+    for record in records {
+        let bytes = record.encode();
+        for length in 0..bytes.len() {
+            assert_eq!(Grant::decode(&bytes[..length]).err(), Some(RecordError::Malformed), "{length} bytes");
+        }
+        assert_eq!(Grant::decode(&[&bytes[..], &[0]].concat()).err(), Some(RecordError::Malformed));
+        let mut newer = bytes.clone();
+        newer[1] = 9;
+        let error = Grant::decode(&newer).unwrap_err();
+        assert_eq!(error.to_string(), "the record is of format 9, and this program reads 1");
+    }
+}
+
+/// What is in files and engines must be read by every later program, so the format is held to its bytes.
+#[test]
+fn the_format_of_a_record_is_what_it_was() {
+    let mut world = World::new();
+    let first = world.redeem(RIGHT).unwrap();
+    world.wait(SECOND);
+    world.rotate_as("app", &first.refresh, Some("a")).unwrap();
+    let digest = Digest::of(&world.record.clone().unwrap().encode());
+    let hex: String = digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, "50baa6970937a792b19b7187c990f9bb91b83f571481564de2f3260b0748460e");
 }
 
 #[test]

@@ -13,6 +13,10 @@ use super::secret::{Digest, Family, RefreshDigest, Salt};
 use super::timestamp::Timestamp;
 use super::transition::{Change, Description, Mismatch, Outcome, Redemption, Rotation, TokenKind};
 
+mod record;
+
+pub use record::RecordError;
+
 /// How many access tokens of one grant are good at a time; the oldest makes room for one more.
 pub const ACCESS_TOKENS_MAX: usize = 16;
 

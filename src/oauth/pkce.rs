@@ -52,6 +52,11 @@ impl Challenge {
         }
     }
 
+    /// The challenge that a record has; `None` for what cannot be one.
+    pub(super) fn of_record(text: &str) -> Option<Challenge> {
+        has_syntax(text).then(|| Challenge(text.into()))
+    }
+
     /// Whether `verified` came of the verifier that this challenge is the digest of; in constant time.
     pub fn matches(&self, verified: &Verified) -> bool {
         self.0.as_bytes().ct_eq(&verified.0).into()

@@ -11,7 +11,7 @@ use oauth_from_scratch::http::body::ChunkedDecoder;
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
 use oauth_from_scratch::http::form::Form;
 use oauth_from_scratch::http::message::{FieldLines, Request, Response, Status};
-use oauth_from_scratch::oauth::Timestamp;
+use oauth_from_scratch::oauth::{Grant, Timestamp};
 use oauth_from_scratch::routes::{Answer, Role, Routes, Site};
 use oauth_from_scratch::store::{Caller, Mailbox, MemoryStore, Ticket};
 use oauth_from_scratch::system::RealSystem;
@@ -20,13 +20,14 @@ use oauth_from_scratch::system::RealSystem;
 pub type Target = fn(&[u8]);
 
 /// Every target, by its name, which is that of its folder in the corpus.
-pub const ALL: [(&str, Target); 6] = [
+pub const ALL: [(&str, Target); 7] = [
     ("codec", codec),
     ("chunks", chunks),
     ("form", form),
     ("target", target),
     ("endpoints", endpoints),
     ("configuration", configuration),
+    ("record", record),
 ];
 
 fn limits() -> Limits {
@@ -263,6 +264,15 @@ pub fn endpoints(bytes: &[u8]) {
         assert_ne!(answer.status, Status::InternalServerError, "{:?}", answer.reason());
         connection.respond(&answer, "DATE", now);
     }
+}
+
+/// Whatever a file or an engine gives for a grant is refused, or is a grant, which is written as it was read.
+pub fn record(bytes: &[u8]) {
+    let Ok(grant) = Grant::decode(bytes) else { return };
+    let written = grant.encode();
+    assert!(written.len() <= bytes.len(), "nothing was made up");
+    let again = Grant::decode(&written).expect("what was written can be read");
+    assert_eq!((again.encode(), again.expires()), (written, grant.expires()));
 }
 
 /// Whatever stands in a configuration file, it is understood or a line of it is named.

@@ -1,0 +1,270 @@
+//! A grant as bytes, for the stores that outlive the process.
+//!
+//! CBOR (RFC 8949), so that other programs can read it too: arrays whose first member says what they are, the
+//! whole one beginning with the number of this format. Moments are milliseconds since 1970; digests, salts and
+//! marks are byte strings; there is no secret in it.
+//!
+//! ```text
+//! grant    = [1, client, subject / null, scope, kept until, phase]
+//! phase    = [0, code, expires]  /  [1, code / null, refresh / null, [* token]]  /  [2]
+//! code     = [digest, redirect URI, whether the request named it, challenge / null]
+//! refresh  = [digest, issued, idle until, expires, family, previous / null]
+//! previous = [digest, rotated, salt, digest of the access token]
+//! token    = [digest, scope / null for the grant's, issued, expires]
+//! ```
+//!
+//! What is read back may have been damaged, or written by somebody else: every length is checked, and nothing
+//! is taken on trust.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+
+use minicbor::data::Type;
+use minicbor::decode::Error;
+use minicbor::{Decoder, Encoder};
+
+use super::super::authorize::Binding;
+use super::super::pkce::Challenge;
+use super::super::scope::Scope;
+use super::super::secret::{Digest, Family, Salt};
+use super::super::timestamp::Timestamp;
+use super::{ACCESS_TOKENS_MAX, AccessToken, Code, Grant, Live, Phase, Previous, Refresh};
+
+/// The number of this format. A change of it that old programs would misread gets the next.
+pub const FORMAT: u64 = 1;
+
+const ISSUED: u64 = 0;
+const LIVE: u64 = 1;
+const OVER: u64 = 2;
+
+/// Bytes are no grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordError {
+    /// They are of this format, which is not [`FORMAT`].
+    Format(u64),
+    /// They are not what [`Grant::encode`] writes.
+    Malformed,
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecordError::Format(format) => {
+                write!(f, "the record is of format {format}, and this program reads {FORMAT}")
+            }
+            RecordError::Malformed => f.write_str("the record is not a grant; it is damaged, or another's"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+impl From<Error> for RecordError {
+    fn from(_: Error) -> RecordError {
+        RecordError::Malformed
+    }
+}
+
+type Written = Result<(), minicbor::encode::Error<Infallible>>;
+
+impl Grant {
+    /// The grant as bytes; see the module's page. Two grants that are the same give the same bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Encoder::new(Vec::with_capacity(320));
+        // A Vec takes everything.
+        let written = self.write(&mut writer);
+        debug_assert!(written.is_ok());
+        writer.into_writer()
+    }
+
+    /// Reads what [`Grant::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`RecordError`] for anything else.
+    pub fn decode(bytes: &[u8]) -> Result<Grant, RecordError> {
+        let mut reader = Decoder::new(bytes);
+        let length = reader.array()?;
+        match reader.u64()? {
+            FORMAT => {}
+            other => return Err(RecordError::Format(other)),
+        }
+        if length != Some(6) {
+            return Err(RecordError::Malformed);
+        }
+        let client = reader.str()?.into();
+        let subject = optional(&mut reader, |reader| Ok(reader.str()?.into()))?;
+        let scope = read_scope(&mut reader)?;
+        let kept_until = moment(&mut reader)?;
+        let phase = read_phase(&mut reader, &scope)?;
+        match reader.position() == bytes.len() {
+            true => Ok(Grant { client, subject, scope, phase, kept_until }),
+            false => Err(RecordError::Malformed),
+        }
+    }
+
+    fn write(&self, writer: &mut Encoder<Vec<u8>>) -> Written {
+        writer.array(6)?.u64(FORMAT)?.str(&self.client)?;
+        match &self.subject {
+            Some(subject) => writer.str(subject)?,
+            None => writer.null()?,
+        };
+        writer.str(self.scope.as_str())?.u64(self.kept_until.as_milliseconds())?;
+        match &self.phase {
+            Phase::Issued { code, code_expires } => {
+                write_code(writer.array(3)?.u64(ISSUED)?, code)?;
+                writer.u64(code_expires.as_milliseconds())?;
+            }
+            Phase::Live(live) => write_live(writer, live, &self.scope)?,
+            Phase::Over => {
+                writer.array(1)?.u64(OVER)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_code(writer: &mut Encoder<Vec<u8>>, code: &Code) -> Written {
+    let Binding { redirect_uri, names_redirect, challenge } = &code.binding;
+    writer.array(4)?.bytes(code.digest.as_bytes())?.str(redirect_uri)?.bool(*names_redirect)?;
+    match challenge {
+        Some(challenge) => writer.str(challenge.as_str())?,
+        None => writer.null()?,
+    };
+    Ok(())
+}
+
+fn write_live(writer: &mut Encoder<Vec<u8>>, live: &Live, whole: &Scope) -> Written {
+    writer.array(4)?.u64(LIVE)?;
+    match &live.code {
+        Some(code) => write_code(writer, code)?,
+        None => {
+            writer.null()?;
+        }
+    }
+    match &live.refresh {
+        Some(refresh) => write_refresh(writer, refresh)?,
+        None => {
+            writer.null()?;
+        }
+    }
+    writer.array(live.tokens.len() as u64)?;
+    for AccessToken { digest, scope, issued, expires } in &live.tokens {
+        writer.array(4)?.bytes(digest.as_bytes())?;
+        match scope == whole {
+            true => writer.null()?,
+            false => writer.str(scope.as_str())?,
+        };
+        writer.u64(issued.as_milliseconds())?.u64(expires.as_milliseconds())?;
+    }
+    Ok(())
+}
+
+fn write_refresh(writer: &mut Encoder<Vec<u8>>, refresh: &Refresh) -> Written {
+    let Refresh { current, issued, idle_until, expires, family, previous } = refresh;
+    writer.array(6)?.bytes(current.as_bytes())?;
+    for moment in [issued, idle_until, expires] {
+        writer.u64(moment.as_milliseconds())?;
+    }
+    writer.bytes(&family.0)?;
+    match previous.as_deref() {
+        None => writer.null()?,
+        Some(Previous { digest, rotated, salt, token }) => writer
+            .array(4)?
+            .bytes(digest.as_bytes())?
+            .u64(rotated.as_milliseconds())?
+            .bytes(&salt.0)?
+            .bytes(token.as_bytes())?,
+    };
+    Ok(())
+}
+
+fn read_phase(reader: &mut Decoder, whole: &Scope) -> Result<Phase, RecordError> {
+    match (reader.array()?, reader.u64()?) {
+        (Some(3), ISSUED) => {
+            let code = Arc::new(read_code(reader)?);
+            Ok(Phase::Issued { code, code_expires: moment(reader)? })
+        }
+        (Some(4), LIVE) => {
+            let code = optional(reader, |reader| Ok(Arc::new(read_code(reader)?)))?;
+            let refresh = optional(reader, read_refresh)?;
+            let count = reader.array()?.and_then(|count| usize::try_from(count).ok());
+            let count = count.filter(|count| *count <= ACCESS_TOKENS_MAX).ok_or(RecordError::Malformed)?;
+            let tokens = (0..count).map(|_| read_token(reader, whole)).collect::<Result<_, _>>()?;
+            Ok(Phase::Live(Box::new(Live { code, refresh, tokens })))
+        }
+        (Some(1), OVER) => Ok(Phase::Over),
+        _ => Err(RecordError::Malformed),
+    }
+}
+
+fn read_code(reader: &mut Decoder) -> Result<Code, RecordError> {
+    expect(reader, 4)?;
+    let digest = digest(reader)?;
+    let (redirect_uri, names_redirect) = (reader.str()?.into(), reader.bool()?);
+    let challenge =
+        optional(reader, |reader| Challenge::of_record(reader.str()?).ok_or(RecordError::Malformed))?;
+    Ok(Code { digest, binding: Binding { redirect_uri, names_redirect, challenge } })
+}
+
+fn read_refresh(reader: &mut Decoder) -> Result<Refresh, RecordError> {
+    expect(reader, 6)?;
+    Ok(Refresh {
+        current: digest(reader)?,
+        issued: moment(reader)?,
+        idle_until: moment(reader)?,
+        expires: moment(reader)?,
+        family: Family(exactly(reader)?),
+        previous: optional(reader, |reader| {
+            expect(reader, 4)?;
+            let (digest_before, rotated) = (digest(reader)?, moment(reader)?);
+            let (salt, token) = (Salt(exactly(reader)?), digest(reader)?);
+            Ok(Box::new(Previous { digest: digest_before, rotated, salt, token }))
+        })?,
+    })
+}
+
+fn read_token(reader: &mut Decoder, whole: &Scope) -> Result<AccessToken, RecordError> {
+    expect(reader, 4)?;
+    Ok(AccessToken {
+        digest: digest(reader)?,
+        scope: optional(reader, read_scope)?.unwrap_or_else(|| whole.clone()),
+        issued: moment(reader)?,
+        expires: moment(reader)?,
+    })
+}
+
+/// An array of `length` begins here.
+fn expect(reader: &mut Decoder, length: u64) -> Result<(), RecordError> {
+    match reader.array()? {
+        Some(found) if found == length => Ok(()),
+        _ => Err(RecordError::Malformed),
+    }
+}
+
+fn optional<'a, T>(
+    reader: &mut Decoder<'a>,
+    read: impl FnOnce(&mut Decoder<'a>) -> Result<T, RecordError>,
+) -> Result<Option<T>, RecordError> {
+    if reader.datatype()? == Type::Null {
+        reader.null()?;
+        return Ok(None);
+    }
+    read(reader).map(Some)
+}
+
+fn read_scope(reader: &mut Decoder) -> Result<Scope, RecordError> {
+    Scope::parse(reader.str()?).map_err(|_| RecordError::Malformed)
+}
+
+fn moment(reader: &mut Decoder) -> Result<Timestamp, RecordError> {
+    Ok(Timestamp::from_milliseconds(reader.u64()?))
+}
+
+fn digest(reader: &mut Decoder) -> Result<Digest, RecordError> {
+    exactly(reader).map(Digest::from_bytes)
+}
+
+fn exactly<const N: usize>(reader: &mut Decoder) -> Result<[u8; N], RecordError> {
+    reader.bytes()?.try_into().map_err(|_| RecordError::Malformed)
+}
