@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
-use crate::config::{self, Config, ConfigError, FileError, LogFormat, WORKERS_MAX};
+use crate::config::{
+    self, Config, ConfigError, FileError, LOCATIONS, Location, LogFormat, StoreConfig, WORKERS_MAX,
+};
 
 /// What the program was asked to do.
 #[derive(Debug)]
@@ -54,6 +56,13 @@ Flags:
   --connections-per-peer N
                       how many connections one address (in IPv6, one /64) may have at once
                       [default: 256; no bound on loopback]
+  --store LOCATION    where grants are kept: memory, file:PATH, or redis://HOST:PORT
+                      [default: memory, where they end with the process]
+  --store-durability full|relaxed
+                      for a file: whether an answer waits for the disk. Relaxed, the last
+                      second of answers is forgotten when the process or the machine
+                      fails: spent codes are good again, revoked tokens work
+                      [default: full]
   --log[=json]        write a line for each request to standard output, in the common log
                       format or as JSON [default: no]
   --www DIR           read the pages from DIR at each request, to edit and reload them
@@ -80,6 +89,8 @@ pub enum CliError {
         /// What would do.
         wanted: &'static str,
     },
+    /// `--store` names no place. What is shown of it is without a password.
+    BadLocation(String),
     /// The values do not go together.
     Config(ConfigError),
     /// The configuration file cannot be read.
@@ -90,6 +101,8 @@ pub enum CliError {
     NoClientApp,
     /// The server of the file is bound to where anyone may come in, and the file does not say what it is called.
     NoIssuer(IpAddr),
+    /// `--store-durability` stands without a file to keep grants in.
+    DurabilityWithoutFile,
     /// `--chosen` stands without `client-secret`.
     Chosen,
 }
@@ -101,6 +114,9 @@ impl fmt::Display for CliError {
             CliError::ValueMissing(flag) => write!(f, "{flag} needs a value; --help shows which"),
             CliError::ValueUnwanted(flag) => write!(f, "{flag} takes no value; leave it out"),
             CliError::BadValue { flag, value, wanted } => write!(f, "{flag} {value:?} is not {wanted}"),
+            CliError::BadLocation(value) => {
+                write!(f, "--store {value:?} is no place for grants; give {LOCATIONS}")
+            }
             CliError::Config(error) => error.fmt(f),
             CliError::Unreadable(path, error) => {
                 write!(f, "--config {} cannot be read ({error}); give a file of TOML", path.display())
@@ -111,6 +127,9 @@ impl fmt::Display for CliError {
                 "--bind {address} is not loopback, and the configuration file has no issuer; say in it how clients \
                  reach the server, such as issuer = \"https://auth.example\""
             ),
+            CliError::DurabilityWithoutFile => {
+                f.write_str("--store-durability is for a file; give --store file:PATH as well")
+            }
             CliError::Chosen => f.write_str("--chosen belongs to client-secret; write client-secret --chosen"),
             CliError::NoClientApp => f.write_str(
                 "--client-port is for the client app, and the configuration file has none; leave it out, or set \
@@ -142,6 +161,8 @@ struct Flags {
     workers: Option<usize>,
     connections_per_peer: Option<NonZeroUsize>,
     log: Option<LogFormat>,
+    store: Option<Location>,
+    store_is_relaxed: Option<bool>,
     www: Option<PathBuf>,
 }
 
@@ -173,6 +194,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
                 flags.connections_per_peer = Some(read("--connections-per-peer", parser.value()?, wanted)?);
             }
             Long("log") => flags.log = Some(log_format(parser.optional_value())?),
+            Long("store") => flags.store = Some(location(parser.value()?)?),
+            Long("store-durability") => flags.store_is_relaxed = Some(is_relaxed(parser.value()?)?),
             Long("www") => flags.www = Some(PathBuf::from(parser.value()?)),
             Long("help") | Short('h') => instead = Some(Command::Help),
             Long("version") | Short('V') => instead = Some(Command::Version),
@@ -226,6 +249,16 @@ impl Flags {
         config.limits.peer_connections_max = per_peer.or(config.limits.peer_connections_max);
         config.access_log = self.log.or(config.access_log);
         config.www = self.www;
+        if let Some(location) = self.store {
+            // What the file says of its own place is not about this one.
+            config.store = StoreConfig { location, ..StoreConfig::default() };
+        }
+        if let Some(is_relaxed) = self.store_is_relaxed {
+            if !matches!(config.store.location, Location::File(_)) {
+                return Err(CliError::DurabilityWithoutFile);
+            }
+            config.store.is_relaxed = is_relaxed;
+        }
         Ok(config)
     }
 }
@@ -248,6 +281,25 @@ fn log_format(value: Option<OsString>) -> Result<LogFormat, CliError> {
             let (flag, wanted) = ("--log", "a form of log; give --log or --log=json");
             Err(CliError::BadValue { flag, value: other.to_owned(), wanted })
         }
+    }
+}
+
+fn location(value: OsString) -> Result<Location, CliError> {
+    let shown = || {
+        // There may be a password in it.
+        let value = value.to_string_lossy();
+        let value = value.split_once("://").map_or(&*value, |(scheme, _)| scheme).to_owned();
+        CliError::BadLocation(value)
+    };
+    Location::parse(&value.to_string_lossy()).map_err(|_| shown())
+}
+
+fn is_relaxed(value: OsString) -> Result<bool, CliError> {
+    let (flag, wanted) = ("--store-durability", "full or relaxed");
+    match &*value.to_string_lossy() {
+        "full" => Ok(false),
+        "relaxed" => Ok(true),
+        other => Err(CliError::BadValue { flag, value: other.to_owned(), wanted }),
     }
 }
 
@@ -291,6 +343,10 @@ mod tests {
             panic!("a command to run");
         };
         assert_eq!((config.workers, config.peer_connections_max()), (3, 9));
+        let Ok(Command::Run(config)) = parse_words("--store file:/tmp/x --store-durability relaxed") else {
+            panic!("a command to run");
+        };
+        assert_eq!((config.store.location, config.store.is_relaxed), (Location::File("/tmp/x".into()), true));
         let Ok(Command::Run(config)) = parse_words("--bind 192.0.2.1") else { panic!("a command to run") };
         assert_eq!(config.peer_connections_max(), crate::config::PEER_CONNECTIONS_MAX);
         let Ok(Command::Run(config)) = parse_words("") else { panic!("a command to run") };
@@ -319,6 +375,15 @@ mod tests {
         check("--client-port 65536", &format!("--client-port \"65536\" {PORT}"));
         check("--auth-port -1", &format!("--auth-port \"-1\" {PORT}"));
         check("--auth-port +1", &format!("--auth-port \"+1\" {PORT}"));
+        check(
+            "--store disk",
+            "--store \"disk\" is no place for grants; give memory, file:PATH, or redis://HOST:PORT (rediss:// for TLS; \
+             more hosts of a cluster after commas)",
+        );
+        assert!(!parse_words("--store http://u:hush@h").unwrap_err().to_string().contains("hush"));
+        check("--store-durability low --store file:x", "--store-durability \"low\" is not full or relaxed");
+        let alone = "--store-durability is for a file; give --store file:PATH as well";
+        check("--store-durability relaxed", alone);
         check("--log=xml", "--log \"xml\" is not a form of log; give --log or --log=json");
         check("--workers 0", "--workers 0 cannot be; give a number from 1 to 1024");
         check("--workers two", "--workers \"two\" is not a number of threads, such as 2");

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// For each layer, what its files may not name. Arrows point down only: main, net, routes; then store, then
-/// oauth, and http beside them. `config` is plain data, which anyone may read;
+/// oauth, and http beside them; `log` and `system` are below them all. `config` is plain data, which anyone may read;
 /// the clients in it are the rules' own.
 const ARROWS: &[(&str, &[&str])] = &[
     (
@@ -53,8 +53,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "crate::http",
             "crate::routes",
             "crate::net",
-            "crate::system",
-            "crate::log",
             "crate::cli",
             "mio",
             "std::net",

@@ -10,7 +10,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::toml_reader::{Table, Text, Value};
-use super::{Config, ConfigError, Issuer, Lifetimes, Limits, LogFormat};
+use super::{Config, ConfigError, Issuer, Lifetimes, Limits, LogFormat, store};
 use crate::oauth::Scope;
 use crate::oauth::client::{Client, GrantTypes, SecretDigest};
 use crate::oauth::redirect::RedirectUri;
@@ -62,6 +62,9 @@ pub fn read(text: &str, workers: usize) -> Result<Config, FileError> {
     if let Some(value) = root.take("limits") {
         read_limits(value.table("[limits]")?, &mut config.limits)?;
     }
+    if let Some(value) = root.take("store") {
+        config.store = store::read(value.table("[store]")?)?;
+    }
     if let Some(value) = root.take("scopes") {
         config.scopes = read_scopes(value.table("[scopes]")?)?;
     }
@@ -75,7 +78,7 @@ pub fn read(text: &str, workers: usize) -> Result<Config, FileError> {
     }
     check_issuer(&root, &config)?;
     root.end(
-        "issuer, resource_owner, explain_errors, secure_scope, [listen], [lifetimes], [limits], [scopes] and \
+        "issuer, resource_owner, explain_errors, secure_scope, [listen], [lifetimes], [store], [limits], [scopes] and \
          [[clients]]",
     )?;
     Ok(config)
@@ -353,6 +356,7 @@ fn check_client(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Location;
 
     const WHOLE: &str = r#"
 issuer = "https://auth.example/t"
@@ -374,6 +378,10 @@ access_token = 3600
 refresh_token_idle = 100
 refresh_token = 1000
 refresh_grace = 0
+
+[store]
+location = "file:grants.redb"
+durability = "relaxed"
 
 [limits]
 grants_max = 7
@@ -411,6 +419,8 @@ introspects_all = true
         assert_eq!((config.limits.grants_max, config.limits.peer_connections_max), (7, Some(9)));
         assert_eq!((&*config.scopes[1].0, config.scopes.len()), ("https://x.example/b", 2));
         assert_eq!((&*config.resource_owner, config.secure_scope.as_deref()), ("ada", Some("answer")));
+        assert_eq!(config.store.location, Location::File("grants.redb".into()));
+        assert!(config.store.is_relaxed);
         let [app, robot] = &config.clients[..] else { panic!("two clients") };
         assert_eq!((&*app.id, &*app.name, app.redirect_uris.len()), ("app", "The App", 2));
         assert_eq!((app.is_confidential(), app.scope.as_str()), (false, "answer"));
@@ -455,24 +465,29 @@ introspects_all = true
         changed("\"json\"", "\"xml\"", 12, "\"text\" or \"json\"");
         changed("access_token = 3600", "access_tokens = 3600", 17, "no key access_tokens in [lifetimes]");
         changed("code = 30", "code = 1.5", 15, "give a number");
-        changed("grants_max", "grant_max", 23, "no key grant_max in [limits]");
-        changed("\"Read the answer.\"", "\" \"", 28, "say in a sentence");
-        changed("\"https://x.example/b\"", "\"a b\"", 29, "without a space");
-        changed("id = \"app\"\n", "", 31, "the client has no id");
-        changed("id = \"app\"", "id = \"a b\"", 32, "visible ASCII");
-        changed("id = \"robot\"", "id = \"app\"", 39, "there is another client called \"app\"");
-        changed("id = \"app\"", "id = \"oauth-test-app\"", 32, "is the demo client's");
-        changed("name = \"The App\"\n", "", 31, "the client \"app\" has no name");
-        changed("https://app.example/callback", "https://app.example/#x", 34, "has a fragment");
-        changed("com.example.app:/callback", "javascript:alert(1)", 34, "has a scheme that a browser executes");
-        changed("\"refresh_token\"]", "\"password\"]", 35, "there is no grant type \"password\" here");
-        changed("scopes = [\"answer\"]", "scopes = [\"other\"]", 36, "there is no scope \"other\"");
-        changed("secret_digest", "secret", 41, "a secret does not stand in a file");
-        changed("sha256:ba", "ba", 41, "this is no digest of a secret");
-        changed("[\"client_credentials\"]", "[\"authorization_code\"]", 38, "has no redirect_uris");
-        changed("[\"authorization_code\", ", "[", 31, "refresh_token without authorization_code");
-        changed("\"refresh_token\"]", "\"client_credentials\"]", 31, "only a client with a secret");
-        changed("introspects_all = true", "introspect = true", 43, "no key introspect in [[clients]]");
+        changed("grants_max", "grant_max", 27, "no key grant_max in [limits]");
+        changed("\"Read the answer.\"", "\" \"", 32, "say in a sentence");
+        changed("\"https://x.example/b\"", "\"a b\"", 33, "without a space");
+        changed("id = \"app\"\n", "", 35, "the client has no id");
+        changed("id = \"app\"", "id = \"a b\"", 36, "visible ASCII");
+        changed("id = \"robot\"", "id = \"app\"", 43, "there is another client called \"app\"");
+        changed("id = \"app\"", "id = \"oauth-test-app\"", 36, "is the demo client's");
+        changed("name = \"The App\"\n", "", 35, "the client \"app\" has no name");
+        changed("https://app.example/callback", "https://app.example/#x", 38, "has a fragment");
+        changed("com.example.app:/callback", "javascript:alert(1)", 38, "has a scheme that a browser executes");
+        changed("\"refresh_token\"]", "\"password\"]", 39, "there is no grant type \"password\" here");
+        changed("scopes = [\"answer\"]", "scopes = [\"other\"]", 40, "there is no scope \"other\"");
+        changed("secret_digest", "secret", 45, "a secret does not stand in a file");
+        changed("sha256:ba", "ba", 45, "this is no digest of a secret");
+        changed("[\"client_credentials\"]", "[\"authorization_code\"]", 42, "has no redirect_uris");
+        changed("[\"authorization_code\", ", "[", 35, "refresh_token without authorization_code");
+        changed("\"refresh_token\"]", "\"client_credentials\"]", 35, "only a client with a secret");
+        changed("introspects_all = true", "introspect = true", 47, "no key introspect in [[clients]]");
+        changed("\"file:grants.redb\"", "\"disk\"", 23, "give memory, file:PATH, or redis://HOST:PORT");
+        changed("\"file:grants.redb\"", "\"memory\"", 24, "durability is for a file");
+        changed("\"relaxed\"", "\"low\"", 24, "\"full\" or \"relaxed\"");
+        changed("durability = \"relaxed\"", "wait_for_replicas = 1", 24, "this is for an engine");
+        changed("durability", "sync", 24, "no key sync in [store]");
         check("[listen]\naddress = \"0.0.0.0\"", 1, "the issuer is missing");
         check("clients = 7", 1, "give tables, each begun with [[clients]], here");
     }

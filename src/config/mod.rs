@@ -14,10 +14,13 @@ use crate::oauth::client::Client;
 
 mod file;
 mod issuer;
+mod store;
 mod toml_reader;
 
 pub use file::{FileError, locate, read};
 pub use issuer::{Issuer, IssuerError};
+pub(crate) use store::LOCATIONS;
+pub use store::{EngineUrls, Location, LocationError, StoreConfig};
 
 /// The most field lines a head may have, whatever [`Limits::fields_max`] says: the parser's table of field
 /// lines lies on the stack and has this size.
@@ -39,6 +42,8 @@ pub struct Config {
     pub access_log: Option<LogFormat>,
     /// A folder to read the pages from at each request; `None` serves those in the binary.
     pub www: Option<PathBuf>,
+    /// Where grants are kept.
+    pub store: StoreConfig,
     /// The bounds of everything that can grow.
     pub limits: Limits,
     /// How long what the server hands out stays good.
@@ -76,6 +81,7 @@ impl Default for Config {
             workers: 1,
             access_log: None,
             www: None,
+            store: StoreConfig::default(),
             limits: Limits::default(),
             lifetimes: Lifetimes::default(),
             issuer: None,
@@ -135,7 +141,7 @@ pub struct Limits {
     pub finish_time_max: Duration,
     /// How long accepting pauses when the process has run out of descriptors and none has come free.
     pub accept_retry_time: Duration,
-    /// Grants held in memory at once; past it the answer is 503.
+    /// Grants held at once, in memory or in a file; past it the answer is 503. An engine has a bound of its own.
     pub grants_max: usize,
     /// How long a request waits for the store; past it the answer is 503.
     pub store_time_max: Duration,

@@ -331,6 +331,11 @@ impl Transition {
         matches!(self.action, Action::Grant(_) | Action::Refuse { .. } | Action::Issue(_))
     }
 
+    /// Whether it changes nothing, whatever the record is.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.action, Action::Check { .. } | Action::Inspect(_))
+    }
+
     /// What becomes of `record`, the grant of that name if there is one, at the moment `now`; and what to
     /// tell whoever asked. A store applies this atomically: no other transition of the same grant comes
     /// between reading the record and changing it.

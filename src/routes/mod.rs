@@ -188,8 +188,14 @@ impl Routes {
         store: Arc<dyn Store>,
         system: Arc<dyn System>,
     ) -> std::io::Result<Routes> {
-        let mut key = [0; 32];
-        system.fill(&mut key)?;
+        let key = match store.sealing_key() {
+            Some(key) => key,
+            None => {
+                let mut key = [0; 32];
+                system.fill(&mut key)?;
+                key
+            }
+        };
         let scopes = config.scopes.clone();
         let clients = clients(config, &site);
         let sentences: Vec<(&str, &str)> =

@@ -9,11 +9,15 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::oauth::{Outcome, Timestamp, Transition};
 
+pub mod file;
 pub mod memory;
+mod queue;
 
+pub use file::FileStore;
 pub use memory::MemoryStore;
 
 /// What a transition came to, or why it was not applied.
@@ -27,6 +31,23 @@ pub trait Store: Send + Sync {
     ///
     /// `None` is for later: then `caller` is told exactly once.
     fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied>;
+
+    /// The key that seals the dialog's forms, where it is kept with the grants, for servers that come after this
+    /// one or stand beside it; `None` where each process has its own.
+    fn sealing_key(&self) -> Option<[u8; 32]> {
+        None
+    }
+}
+
+/// How much a store may hold, and may be asked for at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Grants, revoked ones included until they would have expired.
+    pub grants_max: usize,
+    /// Transitions that wait.
+    pub queue_max: usize,
+    /// How long one may wait; whoever submitted it waits no longer.
+    pub time_max: Duration,
 }
 
 /// Who is told what a transition came to, if it cannot be said at once.

@@ -1,0 +1,336 @@
+//! Grants in a file, which outlive the process: an embedded database (redb), and two threads that use it.
+//!
+//! One thread writes: it takes all transitions that have gathered, applies them in one write transaction, and
+//! waits once for the disk (*group commit*). Then it tells everyone who waited. The other reads: whether a token
+//! is good is seen in what was last committed, without waiting for the disk; and since a token is handed out
+//! only after the commit that made it, whoever has one finds it there.
+//!
+//! The file is the process's own: a second one is turned away by a lock. It holds digests, and the key that seals
+//! the dialog's forms, so it can be read by its owner alone.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use redb::backends::FileBackend;
+use redb::{Database, DatabaseError, Durability, StorageBackend, StorageError};
+
+use super::queue::{Answered, Job, Queue, Taken};
+use super::{Applied, Bounds, Caller, Store, StoreError};
+use crate::log::Log;
+use crate::oauth::{Timestamp, Transition};
+use crate::system::System;
+
+mod disk;
+mod tables;
+
+use disk::{Access, Disk, Open};
+use tables::Foreign;
+
+/// How many transitions share a commit at most, so that the first of them does not wait for the last.
+const BATCH_MAX: usize = 1024;
+
+/// What the database may keep in memory of the file, in bytes.
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// How long what is answered may be in memory alone, if the disk is not waited for.
+const RELAXED_TIME: Duration = Duration::from_secs(1);
+
+/// When an answer may leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Waiting {
+    /// When what it says is on the disk: it survives a failing process, a failing kernel and a power cut.
+    #[default]
+    ForTheDisk,
+    /// At once; what it says is on the disk within a second. Whatever ends the process in that second makes the
+    /// server forget: codes that were spent are good again, and tokens that were revoked work.
+    ForNothing,
+}
+
+/// Grants in a file; see the module's page.
+pub struct FileStore {
+    reads: Arc<Queue>,
+    writes: Arc<Queue>,
+    threads: Vec<JoinHandle<()>>,
+    sealing_key: [u8; 32],
+    common: Arc<Common>,
+}
+
+/// Why a file cannot be used, and what to do.
+#[derive(Debug)]
+pub struct OpenError {
+    path: PathBuf,
+    reason: String,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the store {}: {}", self.path.display(), self.reason)
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// What both threads have.
+struct Common {
+    disk: Disk,
+    system: Arc<dyn System>,
+    bounds: Bounds,
+}
+
+impl FileStore {
+    /// Opens the file at `path`, or makes it. Its key is `fresh_key` if it is new.
+    ///
+    /// # Errors
+    /// [`OpenError`] when another process has it open, when it is damaged or something else, or when the system
+    /// does not give it.
+    pub fn open(
+        path: &Path,
+        waiting: Waiting,
+        bounds: Bounds,
+        fresh_key: [u8; 32],
+        system: Arc<dyn System>,
+        log: Log,
+    ) -> Result<FileStore, OpenError> {
+        let owned = path.to_owned();
+        let open = Box::new(move || open_file(&owned));
+        FileStore::with_database(open, waiting, bounds, fresh_key, system, log)
+            .map_err(|reason| OpenError { path: path.to_owned(), reason })
+    }
+
+    /// The same on a file of the caller's own making, which `backend` gives again each time that it is opened:
+    /// for tests of what happens when a disk fails.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn on<B: StorageBackend>(
+        backend: impl Fn() -> B + Send + Sync + 'static,
+        waiting: Waiting,
+        bounds: Bounds,
+        fresh_key: [u8; 32],
+        system: Arc<dyn System>,
+        log: Log,
+    ) -> Result<FileStore, String> {
+        let create = move || builder().create_with_backend(backend()).map_err(|error| explain(&error));
+        FileStore::with_database(Box::new(create), waiting, bounds, fresh_key, system, log)
+    }
+
+    fn with_database(
+        open: Open,
+        waiting: Waiting,
+        bounds: Bounds,
+        fresh_key: [u8; 32],
+        system: Arc<dyn System>,
+        log: Log,
+    ) -> Result<FileStore, String> {
+        // A damaged file is reported by an error or, as a database of this kind has it, by a panic.
+        let prepared = catch_unwind(AssertUnwindSafe(|| {
+            let database = open()?;
+            let sealing_key = tables::prepare(&database, fresh_key).map_err(explain_foreign)?;
+            Ok((database, sealing_key))
+        }));
+        let (database, sealing_key) = prepared.unwrap_or_else(|_| Err(DAMAGED.to_owned()))?;
+        let disk = Disk::new(database, open, log);
+        let common = Arc::new(Common { disk, system, bounds });
+        let reads = Arc::new(Queue::new(bounds.queue_max));
+        let writes = Arc::new(Queue::new(bounds.queue_max));
+        let mut store = FileStore { reads, writes, threads: Vec::new(), sealing_key, common };
+        store.begin("store-reader", Arc::clone(&store.reads), Common::read_on)?;
+        let writer = move |common: &Common, queue: &Queue| common.write_on(queue, waiting);
+        store.begin("store-writer", Arc::clone(&store.writes), writer)?;
+        Ok(store)
+    }
+
+    fn begin(
+        &mut self,
+        name: &str,
+        queue: Arc<Queue>,
+        run: impl Fn(&Common, &Queue) + Send + 'static,
+    ) -> Result<(), String> {
+        let common = Arc::clone(&self.common);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&common, &queue));
+        self.threads.push(thread.map_err(|error| format!("the system gives no thread: {error}"))?);
+        Ok(())
+    }
+
+    /// How many grants the file has, those that have expired and are not forgotten yet included.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn len(&self) -> Result<u64, StoreError> {
+        self.common.disk.with(Access::Read, self.common.system.monotonic(), tables::count)
+    }
+
+    /// Whether it has none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.len()? == 0)
+    }
+}
+
+impl Store for FileStore {
+    fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied> {
+        let queue = if transition.is_read_only() { &self.reads } else { &self.writes };
+        queue.submit(transition, (now, self.common.system.monotonic()), caller)
+    }
+
+    fn sealing_key(&self) -> Option<[u8; 32]> {
+        Some(self.sealing_key)
+    }
+}
+
+impl Drop for FileStore {
+    /// What was submitted is applied first.
+    fn drop(&mut self) {
+        self.reads.close();
+        self.writes.close();
+        for thread in self.threads.drain(..) {
+            // It does not panic; if it did, its jobs have been answered.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Common {
+    fn read_on(&self, queue: &Queue) {
+        let mut batch = Vec::new();
+        while queue.take(&mut batch, BATCH_MAX, None) == Taken::Jobs {
+            self.answer_all(&mut batch, Access::Read, tables::look);
+        }
+    }
+
+    fn write_on(&self, queue: &Queue, waiting: Waiting) {
+        let grants_max = self.bounds.grants_max as u64;
+        let durability = match waiting {
+            Waiting::ForTheDisk => Durability::Immediate,
+            Waiting::ForNothing => Durability::None,
+        };
+        let mut batch = Vec::new();
+        // What is committed and in memory alone: since when.
+        let mut unsafe_since: Option<Instant> = None;
+        loop {
+            let patience = unsafe_since.map(|since| {
+                RELAXED_TIME.saturating_sub(self.system.monotonic().saturating_duration_since(since))
+            });
+            let taken = match patience {
+                Some(Duration::ZERO) => Taken::Nothing,
+                patience => queue.take(&mut batch, BATCH_MAX, patience),
+            };
+            match taken {
+                Taken::Jobs => {
+                    let apply = |database: &Database, jobs: &[Job]| {
+                        tables::apply(database, jobs, grants_max, durability)
+                    };
+                    self.answer_all(&mut batch, Access::Write, apply);
+                    if waiting == Waiting::ForNothing {
+                        unsafe_since.get_or_insert_with(|| self.system.monotonic());
+                    }
+                }
+                Taken::Nothing | Taken::End => {
+                    if unsafe_since.take().is_some() {
+                        let _ = self.disk.with(Access::Write, self.system.monotonic(), tables::make_safe);
+                    }
+                    if taken == Taken::End {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does `work` for the jobs whose time is not over, and answers them all.
+    fn answer_all(
+        &self,
+        batch: &mut Vec<Job>,
+        access: Access,
+        work: impl FnOnce(&Database, &[Job]) -> Result<Vec<Applied>, redb::Error>,
+    ) {
+        let mut answered = Answered::default();
+        let now = self.system.monotonic();
+        let has_time = |job: &mut Job| now.saturating_duration_since(job.since) < self.bounds.time_max;
+        // Whoever submitted it has been told that it took too long: then nothing is to come of it any more.
+        for late in batch.extract_if(.., |job| !has_time(job)) {
+            late.answer(Err(StoreError::TimedOut), &mut answered);
+        }
+        if batch.is_empty() {
+            return;
+        }
+        match self.disk.with(access, now, |database| work(database, batch)) {
+            Ok(applied) => {
+                batch.drain(..).zip(applied).for_each(|(job, applied)| job.answer(applied, &mut answered));
+            }
+            Err(error) => batch.drain(..).for_each(|job| job.answer(Err(error), &mut answered)),
+        }
+    }
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+fn open_file(path: &Path) -> Result<Database, String> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(|error| explain_io(&error))?;
+    keep_name(path);
+    let backend = FileBackend::new(file).map_err(|error| explain(&error))?;
+    builder().create_with_backend(backend).map_err(|error| explain(&error))
+}
+
+/// Sees to it that a new file's name is on the disk, too. Some systems cannot; there the name is safe anyway, or
+/// cannot be made so.
+fn keep_name(path: &Path) {
+    if cfg!(unix) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+}
+
+const DAMAGED: &str = "the file is damaged, or is no file of grants; put back a copy of it, or name another";
+
+fn explain(error: &DatabaseError) -> String {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => {
+            "another process has it open; stop that one, or give each a file of its own".to_owned()
+        }
+        DatabaseError::UpgradeRequired(version) => {
+            format!("the file has format {version} of the database redb, which this program does not read")
+        }
+        DatabaseError::Storage(StorageError::Io(error)) => explain_io(error),
+        DatabaseError::Storage(StorageError::Corrupted(what)) => format!("{DAMAGED} ({what})"),
+        other => format!("it does not open: {other}"),
+    }
+}
+
+fn explain_io(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such folder; make it first".to_owned(),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => format!("{DAMAGED} ({error})"),
+        _ => format!("the system does not give it: {error}"),
+    }
+}
+
+fn explain_foreign(foreign: Foreign) -> String {
+    match foreign {
+        Foreign::Format(format) => {
+            format!("the file has format {format}, which another version of this program has written")
+        }
+        Foreign::Unknown | Foreign::Database(redb::Error::TableTypeMismatch { .. }) => {
+            "this is a database, and not one of grants; name another file".to_owned()
+        }
+        Foreign::Database(redb::Error::Corrupted(what)) => format!("{DAMAGED} ({what})"),
+        Foreign::Database(redb::Error::Io(error)) => explain_io(&error),
+        Foreign::Database(error) => format!("it does not open: {error}"),
+    }
+}

@@ -1,0 +1,146 @@
+//! The file while it is open: used by both of the store's threads, closed when it fails, and opened again.
+//!
+//! After an error of the disk the database does not go on, rightly: what it has in memory may no longer be what
+//! is in the file. It is closed, and opened anew from what is there. Where that fails, and where writing fails
+//! again and again (a full disk), it is tried after longer and longer pauses; reading goes on meanwhile, if it
+//! can. Whoever needs what is not to be had is told that the store is not there.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use redb::Database;
+
+use super::super::StoreError;
+use crate::log::Log;
+
+/// The pause after the first failure; each one after that doubles it.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// A failure this long after the last one is the first one again.
+const CALM: Duration = Duration::from_secs(30);
+
+/// How the file is opened, or why it cannot be.
+pub(super) type Open = Box<dyn Fn() -> Result<Database, String> + Send + Sync>;
+
+/// What is wanted of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+/// See the module's page.
+pub(super) struct Disk {
+    open: Open,
+    database: RwLock<Option<Database>>,
+    trouble: Mutex<Trouble>,
+    log: Log,
+}
+
+/// What has gone wrong lately.
+#[derive(Default)]
+struct Trouble {
+    last: Option<Instant>,
+    pause: Duration,
+    /// Until then nothing is opened, and nothing is written, respectively.
+    no_opening_until: Option<Instant>,
+    no_writing_until: Option<Instant>,
+}
+
+impl Trouble {
+    /// One more failure, at the moment `now`; until when to leave it alone.
+    fn note(&mut self, now: Instant) -> Instant {
+        let is_calm = self.last.is_none_or(|last| now.saturating_duration_since(last) > CALM);
+        self.pause = if is_calm { PAUSE_MIN } else { (self.pause * 2).min(PAUSE_MAX) };
+        self.last = Some(now);
+        now + self.pause
+    }
+}
+
+impl Disk {
+    /// The open `database`, and how to open it again.
+    pub(super) fn new(database: Database, open: Open, log: Log) -> Disk {
+        Disk { open, database: RwLock::new(Some(database)), trouble: Mutex::default(), log }
+    }
+
+    /// Does `work` with the database, at the moment `now`; opens it before, if it was closed and it is time.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it is closed, or fails; then it is closed.
+    pub(super) fn with<T>(
+        &self,
+        access: Access,
+        now: Instant,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        self.make_ready(access, now)?;
+        let failure = {
+            let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            let Some(database) = &*database else { return Err(StoreError::Unavailable) };
+            // A damaged file may make the database panic. It is closed then and read anew, so nothing that
+            // was left half done in memory is seen again.
+            match catch_unwind(AssertUnwindSafe(|| work(database))) {
+                Ok(Ok(done)) => return Ok(done),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "the database panicked".to_owned(),
+            }
+        };
+        self.close(access, now, &failure);
+        Err(StoreError::Unavailable)
+    }
+
+    fn make_ready(&self, access: Access, now: Instant) -> Result<(), StoreError> {
+        let is_open = || self.database.read().unwrap_or_else(PoisonError::into_inner).is_some();
+        if access == Access::Read && is_open() {
+            return Ok(());
+        }
+        // One thread at a time opens it; the other waits here to see what came of it.
+        let mut trouble = self.trouble();
+        let is_put_off = |until: Option<Instant>| until.is_some_and(|until| now < until);
+        if access == Access::Write && is_put_off(trouble.no_writing_until) {
+            return Err(StoreError::Unavailable);
+        }
+        if is_open() {
+            return Ok(());
+        }
+        if is_put_off(trouble.no_opening_until) {
+            return Err(StoreError::Unavailable);
+        }
+        let opened = catch_unwind(AssertUnwindSafe(|| (self.open)()));
+        match opened.unwrap_or_else(|_| Err("the database panicked".to_owned())) {
+            Ok(database) => {
+                *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
+                self.log.line(format_args!("the store's file is open again"));
+                Ok(())
+            }
+            Err(message) => {
+                trouble.no_opening_until = Some(trouble.note(now));
+                let pause = trouble.pause;
+                self.log.line(format_args!("{message}; it is tried again in {pause:?}"));
+                Err(StoreError::Unavailable)
+            }
+        }
+    }
+
+    fn close(&self, access: Access, now: Instant, failure: &str) {
+        let Some(database) = self.database.write().unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+        let mut trouble = self.trouble();
+        let until = trouble.note(now);
+        if access == Access::Write {
+            trouble.no_writing_until = Some(until);
+        }
+        let pause = trouble.pause;
+        self.log.line(format_args!(
+            "the store's file failed: {failure}; it is opened again, and what needs it is answered 503 for {pause:?}"
+        ));
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,242 @@
+//! What the tests of stores share: transitions to apply, a mailbox to wait at, a clock and a folder.
+
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use oauth_from_scratch::oauth::authorize::{self, Parameters};
+use oauth_from_scratch::oauth::client::{AuthenticatedClient, Client, Clients, Credentials, GrantTypes};
+use oauth_from_scratch::oauth::pkce::Verified;
+use oauth_from_scratch::oauth::redirect::RedirectUri;
+use oauth_from_scratch::oauth::secret::{CREDENTIAL_BYTES, Family, SECRET_BYTES, Salt};
+use oauth_from_scratch::oauth::{Credential, Outcome, Scope, Timestamp, TokenLifetimes, Transition};
+use oauth_from_scratch::store::{Applied, Bounds, Caller, Mailbox, Store, Ticket};
+use oauth_from_scratch::system::System;
+
+/// RFC 7636, appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const CALLBACK: &str = "https://app.example/cb";
+
+pub const MINUTE: Duration = Duration::from_secs(60);
+pub const CODE_LIFETIME: Duration = Duration::from_secs(60);
+pub const LIFETIMES: TokenLifetimes = TokenLifetimes {
+    access_token: Duration::from_secs(300),
+    refresh_idle: Duration::from_secs(1000),
+    refresh: Duration::from_secs(5000),
+    refresh_grace: Duration::from_secs(10),
+};
+
+/// Long enough for any machine, so that a test that hangs ends.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub const BOUNDS: Bounds = Bounds { grants_max: 1_000_000, queue_max: 100_000, time_max: PATIENCE };
+
+/// 2026-01-01 00:00:00.
+pub const START: Timestamp = Timestamp::from_milliseconds(1_767_225_600_000);
+
+/// A mailbox that is a channel.
+struct Letters(Mutex<Sender<(Ticket, Applied)>>);
+
+impl Mailbox for Letters {
+    fn put(&self, ticket: Ticket, applied: Applied) {
+        // Who has stopped waiting has failed already.
+        let _ = self.0.lock().unwrap().send((ticket, applied));
+    }
+
+    fn wake(&self) {}
+}
+
+/// Applies all of `transitions`, given to the store one right after the other, and gives what each came to.
+pub fn apply_all(store: &dyn Store, transitions: Vec<(Transition, Timestamp)>) -> Vec<Applied> {
+    let (sender, letters): (_, Receiver<(Ticket, Applied)>) = channel();
+    let mailbox: Arc<dyn Mailbox> = Arc::new(Letters(Mutex::new(sender)));
+    let mut applied: Vec<Option<Applied>> = Vec::new();
+    for (place, (transition, now)) in transitions.into_iter().enumerate() {
+        let caller = Caller { mailbox: &mailbox, ticket: Ticket { place, serial: 0 } };
+        applied.push(store.submit(transition, now, caller));
+    }
+    while applied.iter().any(Option::is_none) {
+        let (ticket, outcome) = letters.recv_timeout(PATIENCE).expect("a store answers");
+        assert!(applied[ticket.place].is_none(), "a store answers once");
+        applied[ticket.place] = Some(outcome);
+    }
+    assert!(letters.try_recv().is_err(), "a store answers once");
+    applied.into_iter().flatten().collect()
+}
+
+/// Applies one.
+pub fn apply(store: &dyn Store, transition: Transition, now: Timestamp) -> Applied {
+    apply_all(store, vec![(transition, now)]).pop().expect("one answer for one transition")
+}
+
+/// The clock of the machine, or one that stands still until it is moved; and dice that count.
+pub struct StoreSystem {
+    start: Instant,
+    moved: Mutex<Duration>,
+}
+
+impl StoreSystem {
+    pub fn new() -> Arc<StoreSystem> {
+        Arc::new(StoreSystem { start: Instant::now(), moved: Mutex::default() })
+    }
+
+    pub fn wait(&self, time: Duration) {
+        *self.moved.lock().unwrap() += time;
+    }
+}
+
+impl System for StoreSystem {
+    fn monotonic(&self) -> Instant {
+        self.start + *self.moved.lock().unwrap()
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        UNIX_EPOCH
+    }
+
+    fn fill(&self, _: &mut [u8]) -> io::Result<()> {
+        Err(io::Error::other("a store draws nothing"))
+    }
+}
+
+/// A folder of the test's own, gone when it is dropped.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Folder {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{number}", std::process::id());
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&path).expect("a folder of the test's own");
+        Folder(path)
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Makes transitions, each with secrets that no other has.
+pub struct Maker {
+    clients: Clients,
+    drawn: u64,
+}
+
+/// What a redeemed code bought.
+#[derive(Clone)]
+pub struct Tokens {
+    pub access: Credential,
+    pub refresh: Credential,
+}
+
+impl Maker {
+    /// Different numbers are for different secrets.
+    pub fn new(number: u32) -> Maker {
+        let client = Client {
+            id: "app".into(),
+            name: "App".to_owned(),
+            redirect_uris: vec![RedirectUri::parse(CALLBACK).unwrap()],
+            secret: None,
+            grant_types: GrantTypes { authorization_code: true, refresh_token: true, ..GrantTypes::default() },
+            scope: Scope::parse("a b c").unwrap(),
+            inspects_all: false,
+        };
+        Maker { clients: Clients::new([client], None), drawn: u64::from(number) << 32 }
+    }
+
+    /// Bytes that look random and never come twice.
+    pub fn draw<const N: usize>(&mut self) -> [u8; N] {
+        self.drawn += 1;
+        let mut state = self.drawn;
+        let mut bytes = [0; N];
+        for piece in bytes.chunks_mut(8) {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = state;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^= mixed >> 31;
+            piece.copy_from_slice(&mixed.to_le_bytes()[..piece.len()]);
+        }
+        bytes
+    }
+
+    pub fn code(&mut self) -> Credential {
+        Credential::of_new_grant(self.draw::<CREDENTIAL_BYTES>())
+    }
+
+    pub fn grant(&self, code: &Credential, kept_until: Option<Timestamp>) -> Transition {
+        let parameters = Parameters {
+            response_type: Some("code"),
+            client_id: Some("app"),
+            redirect_uri: Some(CALLBACK),
+            scope: Some("a b"),
+            code_challenge: Some(CHALLENGE),
+            code_challenge_method: Some("S256"),
+            ..Parameters::default()
+        };
+        let authorization = authorize::check(&self.clients, &parameters).expect("a sound request");
+        Transition::grant(&authorization, "owner".into(), code, CODE_LIFETIME, kept_until)
+    }
+
+    pub fn redeem(&mut self, code: &Credential) -> (Transition, Tokens) {
+        let family = Family(self.draw());
+        let access = Credential::of_grant(code.grant(), self.draw::<SECRET_BYTES>());
+        let refresh = Credential::refresh_token(code.grant(), self.draw::<SECRET_BYTES>(), &family);
+        let verified = Verified::new(VERIFIER).unwrap();
+        let transition = Transition::redeem(
+            self.client(),
+            code,
+            (Some(CALLBACK), Some(verified)),
+            &access,
+            Some((&refresh, family)),
+            LIFETIMES,
+        );
+        (transition, Tokens { access, refresh })
+    }
+
+    pub fn rotate(&mut self, refresh: &Credential) -> (Transition, Salt) {
+        let salt = Salt(self.draw());
+        (Transition::rotate(self.client(), refresh, None, salt, LIFETIMES), salt)
+    }
+
+    pub fn check(&self, token: &Credential) -> Transition {
+        Transition::check(token, None)
+    }
+
+    pub fn revoke(&self, token: &Credential) -> Transition {
+        Transition::revoke(self.client(), token)
+    }
+
+    fn client(&self) -> AuthenticatedClient<'_> {
+        let credentials = Credentials { id: Some("app"), ..Credentials::default() };
+        self.clients.authenticate(&credentials).expect("a public client")
+    }
+}
+
+/// What a client makes of the outcome of a rotation.
+pub fn rotated(presented: &Credential, own: Salt, outcome: &Outcome) -> Option<Tokens> {
+    let (access_salt, salt, family) = match outcome {
+        Outcome::Rotated { family, .. } => (own, own, *family),
+        Outcome::Repeated { family, salt, expires_in: Some(_), .. } => (*salt, *salt, *family),
+        Outcome::Repeated { family, salt, .. } => (own, *salt, *family),
+        _ => return None,
+    };
+    let grant = presented.grant();
+    Some(Tokens {
+        access: Credential::of_grant(grant, presented.derive_access_secret(&access_salt)),
+        refresh: Credential::refresh_token(grant, presented.derive_refresh_secret(&salt), &family),
+    })
+}
