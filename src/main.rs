@@ -8,15 +8,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use oauth_from_scratch::cli::{self, Command};
-use oauth_from_scratch::config::{Config, Issuer, Location, StoreConfig};
+use oauth_from_scratch::config::{Config, Issuer};
 use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::Server;
 use oauth_from_scratch::oauth::Credential;
 use oauth_from_scratch::oauth::client::{GrantTypes, SecretDigest};
 use oauth_from_scratch::oauth::secret::CREDENTIAL_BYTES;
 use oauth_from_scratch::routes;
-use oauth_from_scratch::store::file::Waiting;
-use oauth_from_scratch::store::{Bounds, FileStore, MemoryStore, Store};
+use oauth_from_scratch::store;
 use oauth_from_scratch::system::{RealSystem, System};
 
 /// The exit status of a command line that cannot be followed.
@@ -52,8 +51,8 @@ fn run(config: &Config) -> Result<(), String> {
         None => errors.clone(),
     };
     let logs = Logs { errors, access };
-    let system = Arc::new(RealSystem::default());
-    let store = open_store(config, Arc::<RealSystem>::clone(&system), &logs.errors)?;
+    let system: Arc<dyn System> = Arc::new(RealSystem::default());
+    let store = store::open(config, &system, &logs.errors)?;
     let mut server = Server::bind(config, store, system, logs.clone()).map_err(|error| error.to_string())?;
     print(&match server.site().client_app() {
         Some(client_app) => format!(
@@ -72,39 +71,6 @@ fn run(config: &Config) -> Result<(), String> {
     logs.errors.flush();
     logs.access.flush();
     Ok(())
-}
-
-/// The store that `config` names.
-fn open_store(config: &Config, system: Arc<RealSystem>, log: &Log) -> Result<Arc<dyn Store>, String> {
-    let limits = &config.limits;
-    let bounds = Bounds {
-        grants_max: limits.grants_max,
-        queue_max: limits.store_queue_max,
-        time_max: limits.store_time_max,
-    };
-    let StoreConfig { location, is_relaxed, .. } = &config.store;
-    let fresh_key = || -> Result<[u8; 32], String> {
-        let mut key = [0; 32];
-        system.fill(&mut key).map_err(|error| format!("the system gives no random bytes: {error}"))?;
-        Ok(key)
-    };
-    match location {
-        Location::Memory => {
-            if config.client_port.is_none() {
-                log.line(format_args!(
-                    "grants are kept in memory and end with this process; --store file:PATH or redis://HOST:PORT \
-                     keeps them"
-                ));
-            }
-            Ok(Arc::new(MemoryStore::new(bounds.grants_max)))
-        }
-        Location::File(path) => {
-            let waiting = if *is_relaxed { Waiting::ForNothing } else { Waiting::ForTheDisk };
-            let store = FileStore::open(path, waiting, bounds, fresh_key()?, system, log.clone());
-            Ok(Arc::new(store.map_err(|error| format!("{error} (--store names it)"))?))
-        }
-        Location::Engine(urls) => Err(format!("--store {urls}: engines are not known yet")),
-    }
 }
 
 /// A new secret for a client, and its digest for the configuration file: 256 bits and more, so that a quick

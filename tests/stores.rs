@@ -3,6 +3,8 @@
 //!
 //! `STORE_SEQUENCES=N` tries more of the random sequences.
 
+#[path = "support/engine.rs"]
+mod engine;
 #[path = "support/stores.rs"]
 mod stores;
 
@@ -10,10 +12,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::{Cluster, Engine};
+use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Change, Credential, Grant, GrantId, Outcome, Timestamp, Transition};
+use oauth_from_scratch::store::engine::Safety;
 use oauth_from_scratch::store::file::Waiting;
-use oauth_from_scratch::store::{Applied, Bounds, FileStore, MemoryStore, Store, StoreError};
+use oauth_from_scratch::store::{Applied, Bounds, EngineStore, FileStore, MemoryStore, Store, StoreError};
 use stores::{BOUNDS, CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, START, StoreSystem, Tokens};
 use stores::{apply, apply_all, rotated};
 
@@ -65,6 +70,53 @@ fn a_file_keeps_the_contract() {
         let store: Arc<dyn Store> = Arc::new(store.expect("a new file"));
         run(&format!("file, waiting {waiting:?}"), &store, &store);
     }
+}
+
+/// A handle of its own on the engine, as another server has it.
+fn connect(url: &str, safety: Safety) -> Arc<dyn Store> {
+    let Ok(Location::Engine(urls)) = Location::parse(url) else { panic!("{url}") };
+    // The clock stands still: nothing here is too slow.
+    let store = EngineStore::connect(urls.as_slice(), safety, BOUNDS, [7; 32], StoreSystem::new(), Log::kept());
+    Arc::new(store.unwrap_or_else(|error| panic!("{url}: {error}")))
+}
+
+#[test]
+fn an_engine_keeps_the_contract_for_two_servers() {
+    if !engine::is_installed("an_engine_keeps_the_contract_for_two_servers") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let (one, other) = (connect(&engine.url(), Safety::default()), connect(&engine.url(), Safety::default()));
+    run("engine", &one, &other);
+}
+
+#[test]
+fn a_cluster_keeps_the_contract_for_two_servers() {
+    if !engine::is_installed("a_cluster_keeps_the_contract_for_two_servers") {
+        return;
+    }
+    let cluster = Cluster::start();
+    let (one, other) = (connect(&cluster.url(), Safety::default()), connect(&cluster.url(), Safety::default()));
+    run("cluster", &one, &other);
+    let sizes: Vec<u64> = (cluster.nodes.iter())
+        .map(|node| node.command("DBSIZE").trim_start_matches(':').parse().expect("a number"))
+        .collect();
+    assert!(sizes.iter().all(|size| *size > 100), "every node has its share: {sizes:?}");
+}
+
+#[test]
+fn an_engine_with_a_replica_keeps_the_contract_when_answers_wait_for_it() {
+    if !engine::is_installed("an_engine_with_a_replica_keeps_the_contract_when_answers_wait_for_it") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let replica = Engine::start(&["--replicaof", &format!("127.0.0.1 {}", engine.port)]);
+    engine::wait_until("the replica follows", || {
+        replica.command("INFO replication").contains("master_link_status:up")
+    });
+    let safety = Safety { replicas_min: 1, append_only_file: false };
+    let (one, other) = (connect(&engine.url(), safety), connect(&engine.url(), safety));
+    run("engine with a replica", &one, &other);
 }
 
 /// A grant with tokens.

@@ -13,12 +13,21 @@ use std::time::Duration;
 
 use crate::oauth::{Outcome, Timestamp, Transition};
 
+#[cfg(feature = "redis-store")]
+pub mod engine;
+#[cfg(feature = "file-store")]
 pub mod file;
 pub mod memory;
+mod open;
+#[cfg(any(feature = "file-store", feature = "redis-store"))]
 mod queue;
 
+#[cfg(feature = "redis-store")]
+pub use engine::EngineStore;
+#[cfg(feature = "file-store")]
 pub use file::FileStore;
 pub use memory::MemoryStore;
+pub use open::open;
 
 /// What a transition came to, or why it was not applied.
 pub type Applied = Result<Outcome, StoreError>;

@@ -1,0 +1,453 @@
+//! The engine's nodes: one, or those of a cluster; and an exchange with all of them at once.
+//!
+//! An exchange sends each node what is for it, as one pipeline, and then reads the answers of each: one round
+//! trip, however much there is to say. A node that fails is left, asked again after a pause that grows, and costs
+//! the others at most one time-out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::io::tcp::TcpSettings;
+use redis::{
+    Client, Cmd, Connection, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError, ServerError,
+    ServerErrorKind, Value,
+};
+
+use super::slots::{Address, SlotMap, redirect};
+use crate::log::Log;
+use crate::system::System;
+
+/// The pause after a node's first failure; each one after that doubles it.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// What must have a write before its answer leaves, beside the node's memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Safety {
+    /// So many replicas (`WAIT`).
+    pub replicas_min: u32,
+    /// The node's own append-only file, on its disk (`WAITAOF`).
+    pub append_only_file: bool,
+}
+
+/// One command, about one key.
+pub(super) struct Request {
+    pub(super) key: Arc<[u8]>,
+    pub(super) command: Cmd,
+    pub(super) is_write: bool,
+    /// A node that was said to have the key for the moment, while its slot moves.
+    pub(super) ask: Option<Address>,
+}
+
+/// What came of a [`Request`].
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// The answer.
+    Answered(Value),
+    /// It was done, and is not as safe as it must be.
+    Unsafe,
+    /// The node refused: what it said.
+    Refused(ServerError),
+    /// It was not done. Another node has the key, or will have, or none has at the moment: try again.
+    Elsewhere(Option<Address>),
+    /// Whether it was done is not known: the node went away.
+    Lost,
+    /// It was not sent: the node is away.
+    Away,
+}
+
+struct Node {
+    client: Client,
+    connection: Option<Connection>,
+    failures: u32,
+    not_before: Option<Instant>,
+}
+
+/// The nodes; see the module's page.
+pub(super) struct Fleet {
+    seeds: Vec<ConnectionInfo>,
+    nodes: HashMap<Address, Node>,
+    /// `None` for an engine that is no cluster.
+    slots: Option<SlotMap>,
+    /// Slots have moved, or a node has failed: the map is to be read again.
+    is_stale: bool,
+    safety: Safety,
+    /// How long a node may take to answer.
+    patience: Duration,
+    system: Arc<dyn System>,
+    log: Log,
+    /// The last thing that a node refused to do, so that it is said once.
+    last_refusal: Option<String>,
+    /// A node has come back, and may have forgotten what it had.
+    pub(super) has_returned: bool,
+}
+
+impl Fleet {
+    /// The nodes behind `urls`, to which a connection is made.
+    ///
+    /// # Errors
+    /// In words, when a URL is none, or no node answers as it should.
+    pub(super) fn connect(
+        urls: &[String],
+        safety: Safety,
+        patience: Duration,
+        system: Arc<dyn System>,
+        log: Log,
+    ) -> Result<Fleet, String> {
+        let seeds: Result<Vec<ConnectionInfo>, RedisError> =
+            urls.iter().map(|url| url.as_str().into_connection_info()).collect();
+        let seeds = seeds.map_err(|error| format!("this is no address of an engine: {}", explain(&error)))?;
+        let seeds = seeds.into_iter().map(|seed| {
+            let redis = seed.redis_settings().clone().set_skip_set_lib_name();
+            seed.set_redis_settings(redis).set_tcp_settings(TcpSettings::default().set_nodelay(true))
+        });
+        let mut fleet = Fleet {
+            seeds: seeds.collect(),
+            nodes: HashMap::new(),
+            slots: None,
+            is_stale: false,
+            safety,
+            patience,
+            system,
+            log,
+            last_refusal: None,
+            has_returned: false,
+        };
+        let seed = fleet.first_that_answers()?;
+        let cluster = fleet.ask(&seed, redis::cmd("INFO").arg("cluster"))?;
+        if text(&cluster).lines().any(|line| line.trim() == "cluster_enabled:1") {
+            fleet.slots = Some(fleet.read_slots(&seed)?);
+        }
+        fleet.has_returned = false;
+        Ok(fleet)
+    }
+
+    fn first_that_answers(&mut self) -> Result<Address, String> {
+        let mut reasons = Vec::new();
+        for address in self.seed_addresses() {
+            match self.ask(&address, &redis::cmd("PING")) {
+                Ok(_) => return Ok(address),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        Err(reasons.join("; "))
+    }
+
+    fn seed_addresses(&self) -> Vec<Address> {
+        let address = |seed: &ConnectionInfo| match seed.addr() {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                Some(Address { host: host.clone(), port: *port })
+            }
+            _ => None,
+        };
+        self.seeds.iter().filter_map(address).collect()
+    }
+
+    /// Every node that has grants.
+    pub(super) fn owners(&self) -> Vec<Address> {
+        match &self.slots {
+            Some(slots) => slots.owners(),
+            None => self.seed_addresses().into_iter().take(1).collect(),
+        }
+    }
+
+    /// Asks one node one thing.
+    ///
+    /// # Errors
+    /// In words.
+    pub(super) fn ask(&mut self, address: &Address, command: &Cmd) -> Result<Value, String> {
+        let named = |reason: String| format!("{address}: {reason}");
+        let now = self.system.monotonic();
+        self.make_ready(address, now).map_err(named)?;
+        let answer = self.send(address, &command.get_packed_command()).and_then(|()| self.receive(address));
+        match answer {
+            Ok(Value::ServerError(error)) => Err(named(error.to_string())),
+            Ok(value) => Ok(value),
+            Err(error) => {
+                self.leave(address, now, &explain(&error));
+                Err(named(explain(&error)))
+            }
+        }
+    }
+
+    fn read_slots(&mut self, address: &Address) -> Result<SlotMap, String> {
+        let answer = self.ask(address, redis::cmd("CLUSTER").arg("SLOTS"))?;
+        SlotMap::parse(&answer, address).ok_or_else(|| format!("{address} gives no map of the cluster's slots"))
+    }
+
+    /// Reads the map of slots again, from whichever node gives it.
+    fn refresh(&mut self) {
+        if !std::mem::take(&mut self.is_stale) || self.slots.is_none() {
+            return;
+        }
+        let mut known = self.owners();
+        known.extend(self.seed_addresses());
+        for address in known {
+            if let Ok(slots) = self.read_slots(&address) {
+                self.nodes
+                    .retain(|address, node| node.connection.is_some() || slots.owners().contains(address));
+                self.slots = Some(slots);
+                // What failed on the way is known now.
+                self.is_stale = false;
+                return;
+            }
+        }
+    }
+
+    /// Sends all of `requests`, each to the node that has its key, and gives what came of each.
+    pub(super) fn exchange(&mut self, requests: &[Request]) -> Vec<Reply> {
+        self.refresh();
+        let now = self.system.monotonic();
+        let mut replies: Vec<Reply> = requests.iter().map(|_| Reply::Away).collect();
+        let mut sent: Vec<(Address, Vec<usize>)> = Vec::new();
+        for (address, indices) in self.by_node(requests) {
+            if self.make_ready(&address, now).is_err() {
+                self.is_stale = true;
+                continue;
+            }
+            let pipeline = self.pipeline(requests, &indices);
+            match self.send(&address, &pipeline) {
+                Ok(()) => sent.push((address, indices)),
+                Err(error) => {
+                    // Some of it may have been sent.
+                    indices.iter().for_each(|index| replies[*index] = Reply::Lost);
+                    self.leave(&address, now, &explain(&error));
+                }
+            }
+        }
+        for (address, indices) in sent {
+            indices.iter().for_each(|index| replies[*index] = Reply::Lost);
+            if let Err(error) = self.receive_all(&address, requests, &indices, &mut replies) {
+                self.leave(&address, now, &explain(&error));
+            }
+        }
+        replies
+    }
+
+    /// Which requests are for which node. Those for which there is none are left out, and the map is stale.
+    fn by_node(&mut self, requests: &[Request]) -> Vec<(Address, Vec<usize>)> {
+        let mut by_node: Vec<(Address, Vec<usize>)> = Vec::new();
+        let single = self.owners().into_iter().next();
+        for (index, request) in requests.iter().enumerate() {
+            let owner = match (&request.ask, &self.slots) {
+                (Some(address), _) => Some(address),
+                (None, Some(slots)) => slots.owner(&request.key),
+                (None, None) => single.as_ref(),
+            };
+            let Some(owner) = owner else {
+                self.is_stale = true;
+                continue;
+            };
+            match by_node.iter_mut().find(|(address, _)| address == owner) {
+                Some((_, indices)) => indices.push(index),
+                None => by_node.push((owner.clone(), vec![index])),
+            }
+        }
+        by_node
+    }
+
+    fn pipeline(&self, requests: &[Request], indices: &[usize]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for index in indices {
+            let request = &requests[*index];
+            if request.ask.is_some() {
+                redis::cmd("ASKING").write_packed_command(&mut bytes);
+            }
+            request.command.write_packed_command(&mut bytes);
+        }
+        if has_write(requests, indices) {
+            // Half of the time that the node has to answer, so that it can say how far it came.
+            let millis = self.patience.as_millis() as u64 / 2;
+            let Safety { replicas_min, append_only_file } = self.safety;
+            if append_only_file {
+                redis::cmd("WAITAOF").arg(1).arg(0).arg(millis / 2).write_packed_command(&mut bytes);
+            }
+            if replicas_min > 0 {
+                redis::cmd("WAIT").arg(replicas_min).arg(millis / 2).write_packed_command(&mut bytes);
+            }
+        }
+        bytes
+    }
+
+    fn receive_all(
+        &mut self,
+        address: &Address,
+        requests: &[Request],
+        indices: &[usize],
+        replies: &mut [Reply],
+    ) -> Result<(), RedisError> {
+        let mut answers = Vec::with_capacity(indices.len());
+        for index in indices {
+            if requests[*index].ask.is_some() {
+                self.receive(address)?;
+            }
+            answers.push(self.receive(address)?);
+        }
+        let is_safe = !has_write(requests, indices) || self.receive_safety(address)?;
+        for (index, answer) in indices.iter().zip(answers) {
+            replies[*index] = match answer {
+                Value::ServerError(error) => self.redirected(address, error),
+                _ if requests[*index].is_write && !is_safe => Reply::Unsafe,
+                value => Reply::Answered(value),
+            };
+        }
+        Ok(())
+    }
+
+    /// Whether what was written is as safe as it must be.
+    fn receive_safety(&mut self, address: &Address) -> Result<bool, RedisError> {
+        let Safety { replicas_min, append_only_file } = self.safety;
+        let mut is_safe = true;
+        if append_only_file {
+            let answer = self.receive(address)?;
+            is_safe &= matches!(&answer, Value::Array(counts) if matches!(counts[..], [Value::Int(1..), ..]));
+        }
+        if replicas_min > 0 {
+            let answer = self.receive(address)?;
+            is_safe &= matches!(answer, Value::Int(count) if count >= i64::from(replicas_min));
+        }
+        Ok(is_safe)
+    }
+
+    fn redirected(&mut self, address: &Address, error: ServerError) -> Reply {
+        match error.kind() {
+            Some(ServerErrorKind::Ask) => {
+                Reply::Elsewhere(error.details().and_then(|details| redirect(details, address)))
+            }
+            Some(
+                ServerErrorKind::Moved
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::TryAgain
+                | ServerErrorKind::BusyLoading
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::ReadOnly,
+            ) => {
+                self.is_stale = true;
+                Reply::Elsewhere(None)
+            }
+            _ => {
+                if self.last_refusal.as_deref() != Some(error.code()) {
+                    self.last_refusal = Some(error.code().to_owned());
+                    self.log.line(format_args!("the store's engine {address} refuses: {error}"));
+                }
+                Reply::Refused(error)
+            }
+        }
+    }
+
+    /// Connects to the node, if that is not done and it is time.
+    fn make_ready(&mut self, address: &Address, now: Instant) -> Result<(), String> {
+        if !self.nodes.contains_key(address) {
+            let client = self.client(address).map_err(|error| explain(&error))?;
+            let node = Node { client, connection: None, failures: 0, not_before: None };
+            self.nodes.insert(address.clone(), node);
+        }
+        let Some(node) = self.nodes.get_mut(address) else { return Ok(()) };
+        if node.connection.is_some() {
+            return Ok(());
+        }
+        if node.not_before.is_some_and(|not_before| now < not_before) {
+            return Err("it is away".to_owned());
+        }
+        // One that has failed is asked for a sign of life first, and not for long: the others wait meanwhile.
+        let has_failed = node.failures > 0;
+        let patience = if has_failed { self.patience / 4 } else { self.patience };
+        let connected = node.client.get_connection_with_timeout(patience).and_then(|mut connection| {
+            connection.set_read_timeout(Some(patience))?;
+            if has_failed {
+                redis::cmd("PING").exec(&mut connection)?;
+            }
+            connection.set_read_timeout(Some(self.patience))?;
+            connection.set_write_timeout(Some(self.patience))?;
+            Ok(connection)
+        });
+        match connected {
+            Ok(connection) => {
+                node.connection = Some(connection);
+                node.failures = 0;
+                if has_failed {
+                    self.log.line(format_args!("the store's engine {address} is back"));
+                }
+                self.has_returned = true;
+                Ok(())
+            }
+            Err(error) => {
+                let reason = explain(&error);
+                self.leave(address, now, &reason);
+                Err(reason)
+            }
+        }
+    }
+
+    fn client(&self, address: &Address) -> Result<Client, RedisError> {
+        // All nodes are alike but for their address.
+        let Some(seed) = self.seeds.first() else {
+            return Err(RedisError::from(std::io::Error::other("no seed")));
+        };
+        let addr = match seed.addr().clone() {
+            ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+                ConnectionAddr::TcpTls { host: address.host.clone(), port: address.port, insecure, tls_params }
+            }
+            _ => ConnectionAddr::Tcp(address.host.clone(), address.port),
+        };
+        Client::open(seed.clone().set_addr(addr))
+    }
+
+    /// Drops the connection to a node that failed. It is asked again after a pause.
+    fn leave(&mut self, address: &Address, now: Instant, reason: &str) {
+        self.is_stale = true;
+        let Some(node) = self.nodes.get_mut(address) else { return };
+        let was_connected = node.connection.take().is_some();
+        node.failures = if was_connected { 1 } else { node.failures.saturating_add(1) };
+        if was_connected {
+            // At once: perhaps it was the connection alone.
+            node.not_before = None;
+            self.log.line(format_args!("the store's engine {address} failed: {reason}"));
+            return;
+        }
+        let pause = (PAUSE_MIN * 2u32.saturating_pow(node.failures.min(10))).min(PAUSE_MAX);
+        node.not_before = Some(now + pause);
+        // The first few, and then one now and then: a night without the engine fills no disk.
+        if node.failures.is_power_of_two() {
+            self.log.line(format_args!(
+                "the store's engine {address} cannot be reached: {reason}; requests that need it are answered 503"
+            ));
+        }
+    }
+
+    fn send(&mut self, address: &Address, bytes: &[u8]) -> Result<(), RedisError> {
+        self.connection(address)?.send_packed_command(bytes)
+    }
+
+    fn receive(&mut self, address: &Address) -> Result<Value, RedisError> {
+        self.connection(address)?.recv_response()
+    }
+
+    fn connection(&mut self, address: &Address) -> Result<&mut Connection, RedisError> {
+        let connection = self.nodes.get_mut(address).and_then(|node| node.connection.as_mut());
+        connection.ok_or_else(|| RedisError::from(std::io::Error::from(std::io::ErrorKind::NotConnected)))
+    }
+}
+
+fn has_write(requests: &[Request], indices: &[usize]) -> bool {
+    indices.iter().any(|index| requests[*index].is_write)
+}
+
+/// An error in words, without what it might say of passwords.
+fn explain(error: &RedisError) -> String {
+    match error.is_timeout() {
+        true => "it does not answer in time".to_owned(),
+        false => error.to_string(),
+    }
+}
+
+/// What an answer says, if it is text.
+pub(super) fn text(value: &Value) -> String {
+    match value {
+        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Value::SimpleString(text) => text.clone(),
+        Value::VerbatimString { text, .. } => text.clone(),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,138 @@
+//! Which node of a cluster has which key.
+//!
+//! A cluster divides all keys among 16,384 slots, by a checksum of the key, and the slots among its nodes. Every
+//! node knows the whole map (`CLUSTER SLOTS`), and says so when it is asked for a key that another has. A key
+//! here is one grant's, and no command has more than one; so it does not matter where slots lie, nor that they
+//! move.
+
+use redis::Value;
+
+/// How many slots there are.
+const SLOTS: u16 = 16_384;
+
+/// A node: where it listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Address {
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// Who has which slots.
+#[derive(Debug, Default)]
+pub(super) struct SlotMap(Vec<(u16, u16, Address)>);
+
+impl SlotMap {
+    /// Reads the answer to `CLUSTER SLOTS` that the node at `asked` gave; `None` where it is none. A node that
+    /// does not know its own name calls itself nothing, and is meant by the name that it was asked under.
+    pub(super) fn parse(answer: &Value, asked: &Address) -> Option<SlotMap> {
+        let Value::Array(ranges) = answer else { return None };
+        let read = |range: &Value| {
+            let Value::Array(parts) = range else { return None };
+            let [Value::Int(first), Value::Int(last), Value::Array(node), ..] = &parts[..] else { return None };
+            let [host, Value::Int(port), ..] = &node[..] else { return None };
+            let host = match host {
+                Value::BulkString(host) if !host.is_empty() => String::from_utf8(host.clone()).ok()?,
+                Value::SimpleString(host) if !host.is_empty() => host.clone(),
+                _ => asked.host.clone(),
+            };
+            let address = Address { host, port: u16::try_from(*port).ok()? };
+            Some((u16::try_from(*first).ok()?, u16::try_from(*last).ok()?, address))
+        };
+        ranges.iter().map(read).collect::<Option<Vec<_>>>().map(SlotMap)
+    }
+
+    /// The node that has `key`, if one has.
+    pub(super) fn owner(&self, key: &[u8]) -> Option<&Address> {
+        let slot = slot(key);
+        let found = self.0.iter().find(|(first, last, _)| (*first..=*last).contains(&slot));
+        found.map(|(_, _, address)| address)
+    }
+
+    /// Every node that has slots.
+    pub(super) fn owners(&self) -> Vec<Address> {
+        let mut owners: Vec<Address> = Vec::new();
+        for (_, _, address) in &self.0 {
+            if !owners.contains(address) {
+                owners.push(address.clone());
+            }
+        }
+        owners
+    }
+}
+
+/// The slot of `key`: its CRC16 (XMODEM), modulo their number. (No key of ours has braces in it, which would
+/// name the part that counts.)
+fn slot(key: &[u8]) -> u16 {
+    let checksum = key.iter().fold(0u16, |checksum, byte| {
+        (0..8).fold(checksum ^ (u16::from(*byte) << 8), |checksum, _| match checksum & 0x8000 {
+            0 => checksum << 1,
+            _ => (checksum << 1) ^ 0x1021,
+        })
+    });
+    checksum % SLOTS
+}
+
+/// Where a redirect leads: `MOVED 3999 127.0.0.1:6381`, of which `details` is what comes after the first word.
+pub(super) fn redirect(details: &str, asked: &Address) -> Option<Address> {
+    let (host, port) = details.split(' ').nth(1)?.rsplit_once(':')?;
+    let host = if host.is_empty() { asked.host.as_str() } else { host };
+    Some(Address { host: host.to_owned(), port: port.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(host: &str, port: u16) -> Address {
+        Address { host: host.to_owned(), port }
+    }
+
+    #[test]
+    fn a_key_has_the_slot_that_the_cluster_specification_gives_it() {
+        // The specification's own check value, and what `CLUSTER KEYSLOT` answers.
+        assert_eq!(slot(b"123456789"), 0x31c3);
+        assert_eq!((slot(b"foo"), slot(b"")), (12_182, 0));
+    }
+
+    #[test]
+    fn the_map_of_slots_is_read_and_nonsense_is_not() {
+        let node = |host: Value, port| Value::Array(vec![host, Value::Int(port), Value::Nil]);
+        let text = |text: &str| Value::BulkString(text.into());
+        let range = |first, last, node| Value::Array(vec![Value::Int(first), Value::Int(last), node]);
+        let asked = address("seed", 1);
+        let answer = Value::Array(vec![
+            range(0, 8000, node(text("a"), 7000)),
+            range(8001, 16_383, node(text(""), 7001)),
+        ]);
+        let map = SlotMap::parse(&answer, &asked).unwrap();
+        assert_eq!(map.owner(b"foo"), Some(&address("seed", 7001)));
+        assert_eq!(map.owner(b""), Some(&address("a", 7000)));
+        assert_eq!(map.owners(), [address("a", 7000), address("seed", 7001)]);
+        assert_eq!(SlotMap::default().owner(b"foo"), None);
+        for wrong in
+            [Value::Nil, Value::Array(vec![Value::Nil]), Value::Array(vec![range(0, -1, node(text("a"), 1))])]
+        {
+            assert!(SlotMap::parse(&wrong, &asked).is_none(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_names_a_node() {
+        let asked = address("seed", 1);
+        assert_eq!(redirect("3999 127.0.0.1:6381", &asked), Some(address("127.0.0.1", 6381)));
+        assert_eq!(redirect("3999 ::1:6381", &asked), Some(address("::1", 6381)));
+        assert_eq!(redirect("3999 :6381", &asked), Some(address("seed", 6381)));
+        for wrong in ["", "3999", "3999 here", "3999 here:there"] {
+            assert_eq!(redirect(wrong, &asked), None, "{wrong}");
+        }
+    }
+}

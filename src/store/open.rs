@@ -1,0 +1,76 @@
+//! From what the configuration says to a store.
+
+use std::sync::Arc;
+
+use super::{MemoryStore, Store};
+use crate::config::{Config, Location};
+use crate::log::Log;
+use crate::system::System;
+
+/// The store that `config` names, with `system`'s dice for its key, and what an operator should know of it in
+/// `log`.
+///
+/// # Errors
+/// In one line, when it cannot be used: what is wrong, and what would do.
+#[cfg_attr(
+    not(any(feature = "file-store", feature = "redis-store")),
+    allow(unused_variables, reason = "memory draws nothing")
+)]
+pub fn open(config: &Config, system: &Arc<dyn System>, log: &Log) -> Result<Arc<dyn Store>, String> {
+    match &config.store.location {
+        Location::Memory => {
+            if config.client_port.is_none() {
+                log.line(format_args!(
+                    "grants are kept in memory and end with this process; --store file:PATH or redis://HOST:PORT \
+                     keeps them"
+                ));
+            }
+            Ok(Arc::new(MemoryStore::new(config.limits.grants_max)))
+        }
+        #[cfg(feature = "file-store")]
+        Location::File(path) => {
+            use super::file::{FileStore, Waiting};
+            let waiting = if config.store.is_relaxed { Waiting::ForNothing } else { Waiting::ForTheDisk };
+            let (key, system) = (fresh_key(system)?, Arc::clone(system));
+            let store = FileStore::open(path, waiting, bounds(config), key, system, log.clone());
+            Ok(Arc::new(store.map_err(|error| format!("{error} (--store names it)"))?))
+        }
+        #[cfg(feature = "redis-store")]
+        Location::Engine(urls) => {
+            use super::engine::{EngineStore, Safety};
+            let safety = Safety {
+                replicas_min: config.store.replicas_min,
+                append_only_file: config.store.waits_for_append_only_file,
+            };
+            let (key, system) = (fresh_key(system)?, Arc::clone(system));
+            let store = EngineStore::connect(urls.as_slice(), safety, bounds(config), key, system, log.clone());
+            Ok(Arc::new(store.map_err(|error| format!("the store {urls}: {error} (--store names it)"))?))
+        }
+        #[cfg(not(feature = "file-store"))]
+        Location::File(_) => Err(missing("file-store")),
+        #[cfg(not(feature = "redis-store"))]
+        Location::Engine(_) => Err(missing("redis-store")),
+    }
+}
+
+#[cfg(any(feature = "file-store", feature = "redis-store"))]
+fn bounds(config: &Config) -> super::Bounds {
+    let limits = &config.limits;
+    super::Bounds {
+        grants_max: limits.grants_max,
+        queue_max: limits.store_queue_max,
+        time_max: limits.store_time_max,
+    }
+}
+
+#[cfg(any(feature = "file-store", feature = "redis-store"))]
+fn fresh_key(system: &Arc<dyn System>) -> Result<[u8; 32], String> {
+    let mut key = [0; 32];
+    system.fill(&mut key).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+    Ok(key)
+}
+
+#[cfg(not(all(feature = "file-store", feature = "redis-store")))]
+fn missing(feature: &str) -> String {
+    format!("this program was built without such stores; build it with --features {feature}")
+}
