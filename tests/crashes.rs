@@ -1,0 +1,107 @@
+//! A server with its grants in a file, killed at random moments under load: after every restart each answer that
+//! any client was given still holds.
+//!
+//! `CRASHES=N` kills it that often.
+
+#[path = "support/ledger.rs"]
+mod ledger;
+#[path = "support/stores.rs"]
+mod stores;
+
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use ledger::{Ledger, Link, Said, ServerProcess, file_location, load};
+use stores::Folder;
+
+/// How many clients ask at the same time.
+const CLIENTS: u64 = 8;
+
+#[test]
+fn whatever_was_answered_still_holds_after_the_server_was_killed() {
+    let crashes: u64 = std::env::var("CRASHES").ok().and_then(|count| count.parse().ok()).unwrap_or(5);
+    let folder = Folder::new();
+    let location = file_location(&folder.join("grants"));
+    let flags = ["--store", location.as_str()];
+    let mut ledgers: Vec<Ledger> = (0..CLIENTS).map(Ledger::new).collect();
+    let (mut lines, mut moment) = (0, 7u64);
+    for _ in 0..crashes {
+        let mut server = ServerProcess::start(&flags);
+        let mut link = Link::new(server.port);
+        lines += ledgers.iter_mut().map(|ledger| ledger.check(&mut link)).sum::<usize>();
+        ledgers.iter_mut().for_each(|ledger| ledger.trim(60));
+        let (stop, facts) = (AtomicBool::new(false), AtomicUsize::new(0));
+        // Not after a time but after so many answers, while the next ones are on their way.
+        moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let until = 1 + (moment >> 33) as usize % 400;
+        std::thread::scope(|scope| {
+            let (ports, ledgers) = ([server.port], &mut ledgers);
+            let (stop, facts) = (&stop, &facts);
+            scope.spawn(move || load(ledgers, &ports, stop, facts));
+            while facts.load(Ordering::Relaxed) < until {
+                std::thread::yield_now();
+            }
+            server.kill();
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+    let server = ServerProcess::start(&flags);
+    let mut link = Link::new(server.port);
+    lines += ledgers.iter_mut().map(|ledger| ledger.check(&mut link)).sum::<usize>();
+    let facts: usize = ledgers.iter().map(|ledger| ledger.facts).sum();
+    println!("{crashes} kills, {facts} facts, {lines} lines of the ledgers checked, none broken");
+    assert!(lines > 0 && facts > crashes as usize);
+}
+
+#[test]
+fn a_code_from_before_a_kill_buys_a_token_after_it() {
+    let folder = Folder::new();
+    let location = file_location(&folder.join("grants"));
+    let mut server = ServerProcess::start(&["--store", &location]);
+    let Said::Yes(code) = Link::new(server.port).code() else { panic!("a code") };
+    server.kill();
+    let server = ServerProcess::start(&["--store", &location]);
+    let mut link = Link::new(server.port);
+    let Said::Yes(tokens) = link.redeem(&code[0]) else { panic!("tokens") };
+    assert_eq!(link.is_active(&tokens[0]), Some(true));
+    assert_eq!(link.redeem(&code[0]), Said::No);
+}
+
+/// A file that may grow no further is a full disk, as far as the program can tell.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_503_and_loses_nothing() {
+    let folder = Folder::new();
+    let location = file_location(&folder.join("grants"));
+    let mut command = Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_oauth-from-scratch");
+    // In blocks of 512 bytes or of 1024, whichever the shell has; the signal would end the program otherwise.
+    command.args(["-c", "trap '' XFSZ; ulimit -f 600; exec \"$@\"", "sh", program]);
+    let mut server = ServerProcess::start_as(command, &["--store", &location]);
+    let mut link = Link::new(server.port);
+    let mut codes = Vec::new();
+    let mut refused = 0;
+    for _ in 0..20_000 {
+        match link.code() {
+            Said::Yes(words) => codes.push(words[0].clone()),
+            _ => {
+                refused += 1;
+                if refused == 50 {
+                    break;
+                }
+            }
+        }
+    }
+    assert_eq!(refused, 50, "the disk is full in the end");
+    assert!(codes.len() > 100, "{} codes fitted", codes.len());
+    let (status, _) = link.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n").expect("it runs");
+    assert_eq!(status, 200, "pages need no store");
+    assert!(server.log.lock().unwrap().contains("the store's file failed"), "{}", server.log.lock().unwrap());
+    server.kill();
+    // With room again, every code that was given is there.
+    let server = ServerProcess::start(&["--store", &location]);
+    let mut link = Link::new(server.port);
+    for code in &codes {
+        assert!(matches!(link.redeem(code), Said::Yes(_)), "a code is lost: {code}");
+    }
+}
