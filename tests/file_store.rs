@@ -1,0 +1,318 @@
+//! The file store alone: what it says of files that it cannot use, and what becomes of grants when the disk
+//! fails, tears what is written, or loses it.
+//!
+//! `DISK_CRASHES=N` crashes the pretend disk that often.
+
+#[path = "support/disk.rs"]
+mod disk;
+#[path = "support/stores.rs"]
+mod stores;
+
+use std::path::Path;
+use std::time::Duration;
+
+use disk::PretendDisk;
+use oauth_from_scratch::log::Log;
+use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
+use oauth_from_scratch::store::file::{OpenError, Waiting};
+use oauth_from_scratch::store::{FileStore, Store, StoreError};
+use redb::{Database, TableDefinition};
+use stores::{BOUNDS, Folder, Maker, START, StoreSystem, Tokens, apply, apply_all};
+
+const KEY: [u8; 32] = [7; 32];
+
+fn open(path: &Path) -> Result<FileStore, OpenError> {
+    FileStore::open(path, Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), Log::kept())
+}
+
+fn on(disk: &PretendDisk) -> Result<FileStore, String> {
+    let disk = disk.clone();
+    FileStore::on(move || disk.clone(), Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), Log::kept())
+}
+
+fn granted(store: &dyn Store, maker: &mut Maker) -> Credential {
+    let code = maker.code();
+    assert_eq!(apply(store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    code
+}
+
+fn redeemed(store: &dyn Store, maker: &mut Maker) -> (Credential, Tokens) {
+    let code = granted(store, maker);
+    let (redeem, tokens) = maker.redeem(&code);
+    assert!(matches!(apply(store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    (code, tokens)
+}
+
+#[test]
+fn grants_and_the_servers_key_outlive_the_process() {
+    let folder = Folder::new();
+    let path = folder.join("grants");
+    for waiting in [Waiting::ForTheDisk, Waiting::ForNothing] {
+        let mut maker = Maker::new(1);
+        let open = |key| FileStore::open(&path, waiting, BOUNDS, key, StoreSystem::new(), Log::kept()).unwrap();
+        let store = open(KEY);
+        let (code, tokens) = redeemed(&store, &mut maker);
+        let open_code = granted(&store, &mut maker);
+        drop(store);
+        let store = open([8; 32]);
+        assert_eq!(store.sealing_key(), Some(KEY), "the key is the file's, not the new process's");
+        assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active));
+        let (redeem, _) = maker.redeem(&open_code);
+        assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
+        let (redeem, _) = maker.redeem(&code);
+        assert_eq!(apply(&store, redeem, START), Ok(Outcome::Replayed));
+        drop(store);
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_refused_with_what_to_do() {
+    let folder = Folder::new();
+    let check = |name: &str, words: &str| {
+        let error = open(&folder.join(name)).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(words) && error.contains(name), "{error}");
+    };
+    let first = open(&folder.join("taken")).unwrap();
+    check("taken", "another process has it open; stop that one, or give each a file of its own");
+    drop(first);
+    assert!(open(&folder.join("taken")).is_ok(), "and when it is stopped, it is free");
+    check("missing/grants", "there is no such folder; make it first");
+    std::fs::write(folder.join("text"), "these are no grants\n".repeat(1000)).unwrap();
+    check("text", "the file is damaged, or is no file of grants");
+    std::fs::create_dir(folder.join("folder")).unwrap();
+    check("folder", "the system does not give it");
+
+    let others = Database::create(folder.join("others")).unwrap();
+    let write = others.begin_write().unwrap();
+    write.open_table(TableDefinition::<u64, u64>::new("prices")).unwrap().insert(1, 2).unwrap();
+    write.commit().unwrap();
+    drop(others);
+    check("others", "this is a database, and not one of grants");
+
+    drop(open(&folder.join("newer")).unwrap());
+    let newer = Database::open(folder.join("newer")).unwrap();
+    let write = newer.begin_write().unwrap();
+    let about = TableDefinition::<&str, &[u8]>::new("about");
+    write.open_table(about).unwrap().insert("format", &9u64.to_be_bytes()[..]).unwrap();
+    write.commit().unwrap();
+    drop(newer);
+    check("newer", "the file has format 9, which another version of this program has written");
+}
+
+#[test]
+#[cfg(unix)]
+fn the_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    drop(open(&folder.join("grants")).unwrap());
+    let mode = std::fs::metadata(folder.join("grants")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// Whatever is wrong with a file: it is refused, or what is asked of it is answered, if only with an error.
+#[test]
+fn a_damaged_file_makes_nobody_panic() {
+    let folder = Folder::new();
+    let path = folder.join("grants");
+    let mut maker = Maker::new(1);
+    let store = open(&path).unwrap();
+    let codes: Vec<Credential> = (0..200).map(|_| granted(&store, &mut maker)).collect();
+    drop(store);
+    let whole = std::fs::read(&path).unwrap();
+    let (mut refused, mut opened) = (0, 0);
+    for step in 0..120 {
+        let mut bytes = whole.clone();
+        match step % 3 {
+            0 => bytes.truncate(whole.len() * step / 120),
+            1 => bytes[whole.len() * step / 120..][..64].fill(0xff),
+            _ => bytes[whole.len() * step / 120] ^= 0x10,
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let Ok(store) = open(&path) else {
+            refused += 1;
+            continue;
+        };
+        opened += 1;
+        let (redeem, _) = maker.redeem(&codes[step]);
+        let _ = apply(&store, redeem, START);
+        let _ = apply(&store, maker.check(&codes[step]), START);
+        let code = maker.code();
+        let _ = apply(&store, maker.grant(&code, None), START);
+    }
+    println!("{refused} refused, {opened} opened");
+    assert!(refused > 10 && opened > 10, "{refused} refused, {opened} opened");
+}
+
+/// What clients of a store were told, for as long as its disk fails again and again.
+#[derive(Default)]
+struct Told {
+    codes: Vec<Credential>,
+    live: Vec<(Credential, Tokens)>,
+    over: Vec<(Credential, Tokens)>,
+}
+
+impl Told {
+    /// Asks for a batch of everything, and notes what was confirmed; what was not is forgotten.
+    fn ask(&mut self, store: &dyn Store, maker: &mut Maker) {
+        let new: Vec<Credential> = (0..8).map(|_| maker.code()).collect();
+        let redeem: Vec<Credential> = self.codes.drain(..self.codes.len().min(6)).collect();
+        let revoke: Vec<(Credential, Tokens)> = self.live.drain(..self.live.len() / 4).collect();
+        let mut batch: Vec<_> = new.iter().map(|code| maker.grant(code, None)).collect();
+        let tokens: Vec<Tokens> = (redeem.iter())
+            .map(|code| {
+                let (transition, tokens) = maker.redeem(code);
+                batch.push(transition);
+                tokens
+            })
+            .collect();
+        batch.extend(revoke.iter().map(|(_, tokens)| maker.revoke(&tokens.refresh)));
+        let mut applied = apply_all(store, batch.into_iter().map(|each| (each, START)).collect()).into_iter();
+        for code in new {
+            match applied.next() {
+                Some(Ok(outcome)) => {
+                    assert_eq!(outcome, Outcome::Granted);
+                    self.codes.push(code);
+                }
+                error => assert_eq!(error, Some(Err(StoreError::Unavailable))),
+            }
+        }
+        for (code, tokens) in redeem.into_iter().zip(tokens) {
+            match applied.next() {
+                Some(Ok(outcome)) => {
+                    assert!(matches!(outcome, Outcome::Redeemed { .. }), "a code is lost: {outcome:?}");
+                    self.live.push((code, tokens));
+                }
+                error => assert_eq!(error, Some(Err(StoreError::Unavailable))),
+            }
+        }
+        for each in revoke {
+            match applied.next() {
+                Some(Ok(outcome)) => {
+                    assert_eq!(outcome, Outcome::Revoked);
+                    self.over.push(each);
+                }
+                error => assert_eq!(error, Some(Err(StoreError::Unavailable))),
+            }
+        }
+    }
+
+    fn hold(&self, store: &dyn Store, maker: &mut Maker, at: &str) -> usize {
+        for (_, tokens) in &self.live {
+            assert_eq!(apply(store, maker.check(&tokens.access), START), Ok(Outcome::Active), "{at}: lost");
+        }
+        for (code, tokens) in &self.over {
+            assert_eq!(
+                apply(store, maker.check(&tokens.access), START),
+                Ok(Outcome::Inactive),
+                "{at}: is back"
+            );
+            let (redeem, _) = maker.redeem(code);
+            assert_eq!(apply(store, redeem, START), Ok(Outcome::Unknown), "{at}: a code is back");
+        }
+        self.codes.len() + self.live.len() + self.over.len()
+    }
+}
+
+fn crashes() -> u64 {
+    std::env::var("DISK_CRASHES").ok().and_then(|count| count.parse().ok()).unwrap_or(60)
+}
+
+#[test]
+fn what_was_confirmed_survives_a_disk_that_loses_and_tears_what_was_not_made_safe() {
+    let mut lines = 0;
+    for seed in 0..crashes() {
+        let mut disk = PretendDisk::new(seed);
+        let (mut told, mut maker) = (Told::default(), Maker::new(seed as u32));
+        for round in 0..3 {
+            let store = on(&disk).unwrap_or_else(|error| panic!("seed {seed}, round {round}: {error}"));
+            lines += told.hold(&store, &mut maker, &format!("seed {seed}, round {round}"));
+            (0..4).for_each(|_| told.ask(&store, &mut maker));
+            // From some call on nothing reaches the disk any more; then the machine fails.
+            disk.fail_after(seed * 7 % 60);
+            told.ask(&store, &mut maker);
+            let crashed = disk.after_a_crash();
+            drop(store);
+            disk = crashed;
+        }
+        let store = on(&disk).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        lines += told.hold(&store, &mut maker, &format!("seed {seed}, the end"));
+    }
+    println!("{} crashes, {lines} facts held", 3 * crashes());
+}
+
+#[test]
+fn a_disk_that_fails_for_a_while_is_503_and_then_everything_is_there() {
+    for seed in 0..crashes() {
+        let (disk, system) = (PretendDisk::new(seed), StoreSystem::new());
+        let (handle, log) = (disk.clone(), Log::kept());
+        let store = FileStore::on(
+            move || handle.clone(),
+            Waiting::ForTheDisk,
+            BOUNDS,
+            KEY,
+            system.clone(),
+            log.clone(),
+        );
+        let store = store.unwrap();
+        let (mut told, mut maker) = (Told::default(), Maker::new(seed as u32));
+        (0..3).for_each(|_| told.ask(&store, &mut maker));
+        disk.fail_after(seed % 25);
+        while disk.failures() == 0 {
+            told.ask(&store, &mut maker);
+        }
+        // While it fails, and while it is left alone, nothing is promised.
+        let (codes, live, over) = (told.codes.len(), told.live.len(), told.over.len());
+        let code = maker.code();
+        let applied = apply(&store, maker.grant(&code, None), START);
+        assert_eq!(applied, Err(StoreError::Unavailable));
+        disk.mend();
+        system.wait(Duration::from_secs(10));
+        told.hold(&store, &mut maker, &format!("seed {seed}"));
+        assert_eq!((told.codes.len(), told.live.len(), told.over.len()), (codes, live, over));
+        system.wait(Duration::from_secs(10));
+        told.ask(&store, &mut maker);
+        assert!(told.codes.len() >= 8, "seed {seed}: the store works again");
+        assert!(log.lines().iter().any(|line| line.contains("the store's file")), "{:?}", log.lines());
+    }
+}
+
+/// Steady traffic for an hour, by a clock of its own: what expires leaves the file, and the file stays as it is.
+#[test]
+fn the_file_stays_bounded_under_steady_traffic() {
+    let folder = Folder::new();
+    let path = folder.join("grants");
+    let store =
+        FileStore::open(&path, Waiting::ForNothing, BOUNDS, KEY, StoreSystem::new(), Log::kept()).unwrap();
+    let mut maker = Maker::new(1);
+    let (mut sizes, mut counts) = (Vec::new(), Vec::new());
+    let per_step = 40;
+    // Five seconds a step.
+    for step in 0..720u64 {
+        let now = START.after(Duration::from_secs(5 * step));
+        let at = |transition| (transition, now);
+        let codes: Vec<Credential> = (0..per_step).map(|_| maker.code()).collect();
+        let grants = codes.iter().map(|code| at(maker.grant(code, None))).collect();
+        assert!(apply_all(&store, grants).iter().all(|applied| *applied == Ok(Outcome::Granted)));
+        // Half of the codes are redeemed, the other half expire.
+        let redeem = codes[..per_step / 2].iter().map(|code| at(maker.redeem(code).0)).collect();
+        assert!(
+            apply_all(&store, redeem).iter().all(|applied| matches!(applied, Ok(Outcome::Redeemed { .. })))
+        );
+        if step % 60 == 59 {
+            sizes.push(std::fs::metadata(&path).unwrap().len());
+            counts.push(store.len().unwrap());
+        }
+    }
+    println!("file size by 5 minutes: {sizes:?}; grants: {counts:?}");
+    // A refresh token lives for 1,000 seconds without use: 200 steps, each with 20 redeemed grants.
+    assert!(counts.iter().all(|count| *count < 6_000), "{counts:?}");
+    assert!(sizes[11] <= sizes[4], "it has grown in the last half hour: {sizes:?}");
+    // When nobody comes any more but one, it empties.
+    let later = Timestamp::from_milliseconds(START.as_milliseconds() + 10 * 3_600_000);
+    for _ in 0..200 {
+        let code = maker.code();
+        apply(&store, maker.grant(&code, None), later).unwrap();
+    }
+    assert!(store.len().unwrap() <= 200, "{} grants are left", store.len().unwrap());
+}
