@@ -1,0 +1,430 @@
+//! Servers that share an engine, and what becomes of grants when it is killed, frozen, cut off, full, or moves
+//! its keys: every answer that any client was given still holds, and what cannot be answered is 503.
+//!
+//! Where `redis-server` is not installed, these tests say so and pass, unless `ENGINE_REQUIRED` is set.
+//! `ENGINE_CRASHES=N` kills the engine that often.
+
+#[path = "support/engine.rs"]
+mod engine;
+#[path = "support/ledger.rs"]
+mod ledger;
+#[path = "support/stores.rs"]
+mod stores;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use engine::{Cluster, Engine, is_installed, wait_until};
+use ledger::{Ledger, Link, Said, ServerProcess, load};
+use oauth_from_scratch::config::Location;
+use oauth_from_scratch::log::Log;
+use oauth_from_scratch::oauth::Outcome;
+use oauth_from_scratch::store::engine::{EngineError, Safety};
+use oauth_from_scratch::store::{Bounds, EngineStore, StoreError};
+use oauth_from_scratch::system::{RealSystem, System};
+use stores::{BOUNDS, Folder, LIFETIMES, Maker, START, apply};
+
+const CLIENTS: u64 = 8;
+
+fn connect_with(url: &str, safety: Safety, bounds: Bounds) -> (Result<EngineStore, EngineError>, Log) {
+    let Ok(Location::Engine(urls)) = Location::parse(url) else { panic!("{url}") };
+    let (log, system): (_, Arc<dyn System>) = (Log::kept(), Arc::new(RealSystem::default()));
+    (EngineStore::connect(urls.as_slice(), safety, bounds, [7; 32], system, log.clone()), log)
+}
+
+fn connect(url: &str) -> EngineStore {
+    connect_with(url, Safety::default(), BOUNDS).0.unwrap_or_else(|error| panic!("{url}: {error}"))
+}
+
+/// Two servers and the clients' ledgers.
+struct World {
+    servers: Vec<ServerProcess>,
+    ledgers: Vec<Ledger>,
+    _folder: Folder,
+}
+
+impl World {
+    fn new(url: &str) -> World {
+        let folder = Folder::new();
+        let config = folder.join("config.toml");
+        let text = format!(
+            "[listen]\nclient_app_port = 0\nworkers = 2\n[limits]\nstore_time_max = 2\n[store]\nlocation = \"{url}\"\n"
+        );
+        std::fs::write(&config, text).expect("a file");
+        let path = config.display().to_string();
+        let servers = (0..2).map(|_| ServerProcess::start(&["--config", &path])).collect();
+        World { servers, ledgers: (0..CLIENTS).map(Ledger::new).collect(), _folder: folder }
+    }
+
+    fn ports(&self) -> Vec<u16> {
+        self.servers.iter().map(|server| server.port).collect()
+    }
+
+    /// Lets all clients ask both servers, does `what` in the middle of it, and holds the servers to everything.
+    fn under_load(&mut self, what: impl FnOnce(&dyn Fn(usize))) -> usize {
+        let (stop, facts) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let (ports, ledgers) = (self.ports(), &mut self.ledgers);
+        std::thread::scope(|scope| {
+            let (stop, facts, ports) = (&stop, &facts, &ports);
+            scope.spawn(move || load(ledgers, ports, stop, facts));
+            // Returns when there are so many more facts.
+            let more = |count: usize| {
+                let until = facts.load(Ordering::Relaxed) + count;
+                wait_until("the clients get answers", || facts.load(Ordering::Relaxed) >= until);
+            };
+            more(50);
+            what(&more);
+            stop.store(true, Ordering::Relaxed);
+        });
+        self.check()
+    }
+
+    fn check(&mut self) -> usize {
+        let mut links: Vec<Link> = self.ports().into_iter().map(Link::new).collect();
+        // Until both servers have their engine back.
+        for link in &mut links {
+            let link = std::cell::RefCell::new(link);
+            wait_until("the server has its engine", || matches!(link.borrow_mut().code(), Said::Yes(_)));
+        }
+        let mut lines = 0;
+        for (index, ledger) in self.ledgers.iter_mut().enumerate() {
+            lines += ledger.check(&mut links[index % 2]);
+            ledger.trim(60);
+        }
+        lines
+    }
+
+    fn facts(&self) -> usize {
+        self.ledgers.iter().map(|ledger| ledger.facts).sum()
+    }
+}
+
+#[test]
+fn two_servers_hold_to_everything_when_their_engine_is_killed_and_started_again() {
+    if !is_installed("two_servers_hold_to_everything_when_their_engine_is_killed_and_started_again") {
+        return;
+    }
+    let crashes = std::env::var("ENGINE_CRASHES").ok().and_then(|count| count.parse().ok()).unwrap_or(4u64);
+    // What it has answered is in the system's hands, which outlives the process.
+    let mut engine = Engine::start(&["--appendonly", "yes"]);
+    let mut world = World::new(&engine.url());
+    let mut lines = 0;
+    for _ in 0..crashes {
+        lines += world.under_load(|more| {
+            engine.kill();
+            engine.run();
+            more(100);
+        });
+    }
+    println!("{crashes} kills, {} facts, {lines} lines of the ledgers checked, none broken", world.facts());
+    assert!(lines > 100);
+}
+
+#[test]
+fn while_the_engine_is_away_what_needs_it_is_503_and_the_rest_goes_on() {
+    if !is_installed("while_the_engine_is_away_what_needs_it_is_503_and_the_rest_goes_on") {
+        return;
+    }
+    let mut engine = Engine::start(&["--appendonly", "yes"]);
+    let mut world = World::new(&engine.url());
+    let port = world.ports()[0];
+    let status = move |request: &str| Link::new(port).ask(request).expect("an answer");
+    let secure = format!("GET /secure HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\n\r\n", "A".repeat(64));
+    let form = |path: &str, content: &str| {
+        let length = content.len();
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {length}\r\n\r\n{content}"
+        )
+    };
+    let code = format!("code={}&client_id=oauth-test-app&grant_type=authorization_code", "A".repeat(64));
+    let token = format!("token={}&client_id=oauth-test-app", "A".repeat(64));
+    let check_away = || {
+        for request in [&secure, &form("/token", &code), &form("/revoke", &token)] {
+            let (status, text) = status(request);
+            assert_eq!(status, 503, "{request}{text}");
+            assert!(text.contains("Retry-After: 5") && text.contains(r#""error":"temporarily_unavailable""#));
+        }
+        for path in ["/", "/oauth-dialog.html", "/.well-known/oauth-authorization-server"] {
+            assert_eq!(status(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).0, 200, "{path}");
+        }
+    };
+    assert_eq!(status(&secure).0, 401);
+    let lines = world.under_load(|more| {
+        // It takes what is sent, and says nothing: the time-out of each request answers it.
+        engine.freeze();
+        check_away();
+        engine.go_on();
+        more(50);
+        engine.kill();
+        check_away();
+        engine.run();
+        more(50);
+    });
+    assert!(lines > 50);
+    let log = world.servers[0].log.lock().unwrap().clone();
+    assert!(log.contains("failed") && log.contains("is back"), "{log}");
+    assert!(log.contains("does not answer in time"), "{log}");
+}
+
+#[test]
+fn a_cluster_whose_slots_move_under_load_loses_nothing() {
+    if !is_installed("a_cluster_whose_slots_move_under_load_loses_nothing") {
+        return;
+    }
+    let cluster = Cluster::start();
+    let mut world = World::new(&cluster.url());
+    let mut lines = 0;
+    for (from, to) in [(0, 1), (1, 2), (2, 0)] {
+        lines += world.under_load(|more| {
+            let status = Command::new("redis-cli")
+                .args(["--cluster", "reshard", &format!("127.0.0.1:{}", cluster.nodes[0].port)])
+                .args(["--cluster-from", &cluster.nodes[from].node_id()])
+                .args(["--cluster-to", &cluster.nodes[to].node_id()])
+                .args(["--cluster-slots", "1500", "--cluster-yes"])
+                .stdout(Stdio::null())
+                .status()
+                .expect("redis-cli is there");
+            assert!(status.success(), "the slots have moved");
+            more(50);
+        });
+    }
+    println!("4,500 slots moved, {} facts, {lines} lines of the ledgers checked, none broken", world.facts());
+    assert!(lines > 100);
+}
+
+/// The dialog of one server, answered at the other.
+#[test]
+fn a_form_that_one_server_made_is_taken_by_the_other() {
+    if !is_installed("a_form_that_one_server_made_is_taken_by_the_other") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let world = World::new(&engine.url());
+    let ports = world.ports();
+    let query = "response_type=code&client_id=oauth-test-app&state=s&code_challenge_method=S256\
+                 &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+    let ask = format!("GET /authorize?{query} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", ports[0]);
+    let (status, page) = Link::new(ports[0]).ask(&ask).expect("an answer");
+    assert_eq!(status, 200, "{page}");
+    let between = |text: &str, from: &str, to: &str| {
+        let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("{from} in {text}"));
+        rest.split_once(to).expect("its end").0.to_owned()
+    };
+    let cookie = between(&page, "Set-Cookie: ", ";");
+    let sealed = between(&page, "name=\"request\" value=\"", "\"");
+    let content = format!("request={sealed}&decision=authorize");
+    let answer = |port: u16| {
+        let request = format!(
+            "POST /code HTTP/1.1\r\nHost: localhost:{port}\r\nSec-Fetch-Site: same-origin\r\nCookie: {cookie}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{content}",
+            content.len()
+        );
+        Link::new(port).ask(&request).expect("an answer")
+    };
+    let (status, text) = answer(ports[1]);
+    assert!(status == 302 && text.contains("code=") && text.contains("state=s"), "{text}");
+    assert_eq!(answer(ports[0]).0, 400, "and it is used up, at either");
+}
+
+/// Stands between a store and its engine, and cuts connections when an answer is on its way.
+struct Proxy {
+    port: u16,
+    /// How many more answers pass.
+    answers_left: Arc<AtomicI64>,
+}
+
+impl Proxy {
+    fn to(engine: &Engine) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let (port, to) = (listener.local_addr().expect("an address").port(), engine.port);
+        let answers_left = Arc::new(AtomicI64::new(i64::MAX));
+        let left = Arc::clone(&answers_left);
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else { continue };
+                let (mut from, mut into) =
+                    (client.try_clone().expect("a handle"), server.try_clone().expect("a handle"));
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut into);
+                    let _ = into.shutdown(Shutdown::Both);
+                });
+                let left = Arc::clone(&left);
+                std::thread::spawn(move || pass_answers(server, client, &left));
+            }
+        });
+        Proxy { port, answers_left }
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The next but `count` answers is lost, with its connection; those on later connections pass.
+    fn cut_after(&self, count: i64) {
+        self.answers_left.store(count, Ordering::SeqCst);
+    }
+}
+
+fn pass_answers(mut server: TcpStream, mut client: TcpStream, left: &AtomicI64) {
+    let mut bytes = [0; 64 * 1024];
+    while let Ok(count @ 1..) = server.read(&mut bytes) {
+        if left.fetch_sub(1, Ordering::SeqCst) == 0 {
+            left.store(i64::MAX, Ordering::SeqCst);
+            break;
+        }
+        if client.write_all(&bytes[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = client.shutdown(Shutdown::Both);
+    let _ = server.shutdown(Shutdown::Both);
+}
+
+/// What was done is not done twice, and what was not is done, wherever the connection is cut.
+#[test]
+fn an_answer_that_is_lost_on_its_way_changes_no_outcome() {
+    if !is_installed("an_answer_that_is_lost_on_its_way_changes_no_outcome") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let proxy = Proxy::to(&engine);
+    let store = connect(&proxy.url());
+    let mut maker = Maker::new(1);
+    for cut in 0..3 {
+        let code = maker.code();
+        proxy.cut_after(cut);
+        assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted), "cut after {cut}");
+        proxy.cut_after(cut);
+        let (redeem, tokens) = maker.redeem(&code);
+        let outcome = apply(&store, redeem, START);
+        assert!(matches!(outcome, Ok(Outcome::Redeemed { .. })), "cut after {cut}: {outcome:?}");
+        proxy.cut_after(cut);
+        assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active), "cut after {cut}");
+        proxy.cut_after(cut);
+        let (rotate, _) = maker.rotate(&tokens.refresh);
+        let outcome = apply(&store, rotate, START);
+        assert!(matches!(outcome, Ok(Outcome::Rotated { .. })), "cut after {cut}: {outcome:?}");
+        proxy.cut_after(cut);
+        let (again, _) = maker.redeem(&code);
+        let outcome = apply(&store, again, START);
+        // The grant is gone either way; whether this was what ended it may not be known.
+        assert!(matches!(outcome, Ok(Outcome::Replayed | Outcome::Unknown)), "cut after {cut}: {outcome:?}");
+        assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Inactive));
+    }
+}
+
+#[test]
+fn an_engine_that_is_full_says_so_and_has_room_again() {
+    if !is_installed("an_engine_that_is_full_says_so_and_has_room_again") {
+        return;
+    }
+    let engine = Engine::start(&["--maxmemory-policy", "noeviction"]);
+    let store = connect(&engine.url());
+    let mut maker = Maker::new(1);
+    let (first, second) = (maker.code(), maker.code());
+    assert_eq!(apply(&store, maker.grant(&first, None), START), Ok(Outcome::Granted));
+    assert_eq!(engine.command("CONFIG SET maxmemory 1"), "+OK");
+    assert_eq!(apply(&store, maker.grant(&second, None), START), Err(StoreError::Full));
+    assert_eq!(apply(&store, maker.check(&first), START), Ok(Outcome::Inactive), "looking goes on");
+    assert_eq!(engine.command("CONFIG SET maxmemory 0"), "+OK");
+    assert_eq!(apply(&store, maker.grant(&second, None), START), Ok(Outcome::Granted));
+}
+
+#[test]
+fn the_engine_is_told_when_a_grant_expires() {
+    if !is_installed("the_engine_is_told_when_a_grant_expires") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let store = connect(&engine.url());
+    let mut maker = Maker::new(1);
+    let code = maker.code();
+    let key = format!("oauth:grant:{}", &code.encode()[..20]);
+    let expires =
+        || engine.command(&format!("PEXPIRETIME {key}")).trim_start_matches(':').parse::<u64>().unwrap();
+    // And a minute for clocks that differ.
+    let at = |time: Duration| START.after(time + Duration::from_secs(60)).as_milliseconds();
+    assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    assert_eq!(expires(), at(stores::CODE_LIFETIME));
+    let (redeem, _) = maker.redeem(&code);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    assert_eq!(expires(), at(LIFETIMES.refresh_idle));
+}
+
+#[test]
+fn what_an_engine_may_lose_is_said_at_the_start_with_the_setting() {
+    if !is_installed("what_an_engine_may_lose_is_said_at_the_start_with_the_setting") {
+        return;
+    }
+    let check = |settings: &[&str], words: &[&str]| {
+        let engine = Engine::start(settings);
+        let (store, log) = connect_with(&engine.url(), Safety::default(), BOUNDS);
+        assert!(store.is_ok());
+        let lines = log.lines();
+        assert_eq!(lines.len(), words.len(), "{lines:?}");
+        for (line, words) in lines.iter().zip(words) {
+            assert!(line.contains(words), "{line}");
+        }
+    };
+    check(&["--appendonly", "no"], &["set appendonly yes"]);
+    check(&["--appendonly", "yes"], &["appendfsync is everysec"]);
+    check(&["--appendonly", "yes", "--appendfsync", "always"], &[]);
+    check(
+        &["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "allkeys-lru"],
+        &["set maxmemory-policy noeviction"],
+    );
+}
+
+#[test]
+fn an_engine_that_cannot_be_used_is_refused_with_the_reason() {
+    if !is_installed("an_engine_that_cannot_be_used_is_refused_with_the_reason") {
+        return;
+    }
+    let engine = Engine::start(&["--requirepass", "hush", "--appendonly", "no"]);
+    let (host, port) = ("127.0.0.1", engine.port);
+    let check = |url: &str, safety: Safety, words: &str| {
+        let (store, log) = connect_with(url, safety, BOUNDS);
+        let error = store.map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+        assert!(!error.contains("hush") && !log.lines().concat().contains("hush"), "{error}");
+    };
+    check(&format!("redis://{host}:{}", engine::free_port()), Safety::default(), "Connection refused");
+    check(&engine.url(), Safety::default(), "NOAUTH");
+    check(&format!("redis://:hushhush@{host}:{port}"), Safety::default(), "uthentication failed");
+    let url = format!("redis://:hush@{host}:{port}");
+    assert!(connect_with(&url, Safety::default(), BOUNDS).0.is_ok());
+    let safety = Safety { append_only_file: true, ..Safety::default() };
+    let (store, _) = connect_with(&url, safety, BOUNDS);
+    // Which of the two depends on how old it is.
+    let error = store.map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("7.2 or later is needed") || error.contains("set appendonly yes"), "{error}");
+}
+
+#[test]
+fn an_answer_that_is_to_wait_for_a_replica_is_not_given_without_one() {
+    if !is_installed("an_answer_that_is_to_wait_for_a_replica_is_not_given_without_one") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let mut replica = Engine::start(&["--replicaof", &format!("127.0.0.1 {}", engine.port)]);
+    wait_until("the replica follows", || replica.command("INFO replication").contains("master_link_status:up"));
+    let safety = Safety { replicas_min: 1, ..Safety::default() };
+    let bounds = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
+    let store = connect_with(&engine.url(), safety, bounds).0.unwrap();
+    let mut maker = Maker::new(1);
+    let code = maker.code();
+    assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    let key = format!("oauth:grant:{}", &code.encode()[..20]);
+    assert_eq!(replica.command(&format!("EXISTS {key}")), ":1", "it is there when the answer leaves");
+    replica.kill();
+    let began = Instant::now();
+    let other = maker.code();
+    assert_eq!(apply(&store, maker.grant(&other, None), START), Err(StoreError::Unavailable));
+    assert!(began.elapsed() < Duration::from_secs(30));
+    assert_eq!(apply(&store, maker.check(&code), START), Ok(Outcome::Inactive), "looking goes on");
+}
