@@ -197,6 +197,36 @@ fn a_cluster_whose_slots_move_under_load_loses_nothing() {
     assert!(lines > 100);
 }
 
+/// In the middle of a slot's move its keys are here or there, and the one who had them says where to ask.
+#[test]
+fn a_grant_is_found_in_the_middle_of_its_slots_move() {
+    if !is_installed("a_grant_is_found_in_the_middle_of_its_slots_move") {
+        return;
+    }
+    let cluster = Cluster::start();
+    let store = connect(&cluster.url());
+    let mut maker = Maker::new(1);
+    for _ in 0..5 {
+        let code = maker.code();
+        assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+        let key = format!("oauth:grant:{}", &code.encode()[..20]);
+        let slot = cluster.nodes[0].command(&format!("CLUSTER KEYSLOT {key}")).replace(':', "");
+        let has_key = |node: &&Engine| node.command(&format!("EXISTS {key}")) == ":1";
+        let owner = cluster.nodes.iter().find(has_key).expect("one has it");
+        let heir = cluster.nodes.iter().find(|node| !has_key(node)).expect("others have not");
+        let is_ok = |node: &Engine, command: String| assert_eq!(node.command(&command), "+OK", "{command}");
+        is_ok(heir, format!("CLUSTER SETSLOT {slot} IMPORTING {}", owner.node_id()));
+        is_ok(owner, format!("CLUSTER SETSLOT {slot} MIGRATING {}", heir.node_id()));
+        is_ok(owner, format!("MIGRATE 127.0.0.1 {} {key} 0 5000", heir.port));
+        let (redeem, tokens) = maker.redeem(&code);
+        assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
+        assert!(!has_key(&owner), "it was not made anew where it had been");
+        is_ok(heir, format!("CLUSTER SETSLOT {slot} NODE {}", heir.node_id()));
+        is_ok(owner, format!("CLUSTER SETSLOT {slot} NODE {}", heir.node_id()));
+        assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active));
+    }
+}
+
 /// The dialog of one server, answered at the other.
 #[test]
 fn a_form_that_one_server_made_is_taken_by_the_other() {
