@@ -14,6 +14,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,9 @@ struct Common {
     disk: Disk,
     system: Arc<dyn System>,
     bounds: Bounds,
+    /// How often something was committed, and how many records were changed thereby.
+    commits: AtomicU64,
+    changes: AtomicU64,
 }
 
 impl FileStore {
@@ -136,7 +140,8 @@ impl FileStore {
         }));
         let (database, sealing_key) = prepared.unwrap_or_else(|_| Err(DAMAGED.to_owned()))?;
         let disk = Disk::new(database, open, log);
-        let common = Arc::new(Common { disk, system, bounds });
+        let (commits, changes) = (AtomicU64::new(0), AtomicU64::new(0));
+        let common = Arc::new(Common { disk, system, bounds, commits, changes });
         let reads = Arc::new(Queue::new(bounds.queue_max));
         let writes = Arc::new(Queue::new(bounds.queue_max));
         let mut store = FileStore { reads, writes, threads: Vec::new(), sealing_key, common };
@@ -195,6 +200,9 @@ impl Drop for FileStore {
             // It does not panic; if it did, its jobs have been answered.
             let _ = thread.join();
         }
+        let Common { disk, commits, changes, .. } = &*self.common;
+        let (commits, changes) = (commits.load(Ordering::Relaxed), changes.load(Ordering::Relaxed));
+        disk.log.line(format_args!("the store's file is closed after {changes} changes in {commits} commits"));
     }
 }
 
@@ -226,7 +234,10 @@ impl Common {
             match taken {
                 Taken::Jobs => {
                     let apply = |database: &Database, jobs: &[Job]| {
-                        tables::apply(database, jobs, grants_max, durability)
+                        let (applied, changes) = tables::apply(database, jobs, grants_max, durability)?;
+                        self.commits.fetch_add(u64::from(changes > 0), Ordering::Relaxed);
+                        self.changes.fetch_add(changes as u64, Ordering::Relaxed);
+                        Ok(applied)
                     };
                     self.answer_all(&mut batch, Access::Write, apply);
                     if waiting == Waiting::ForNothing {

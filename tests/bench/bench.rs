@@ -20,6 +20,8 @@ mod floor;
 mod footprint;
 mod load;
 mod servers;
+#[cfg(all(feature = "file-store", feature = "redis-store"))]
+mod stores;
 
 use load::{Figures, Measured, Work, median};
 use servers::Server;
@@ -34,6 +36,7 @@ What to measure; without a word, the works:
   start          from exec to the first answer, and the program's size
   mixed          busy clients beside 10,000 idle and 1,000 slow ones (needs 12,000 descriptors)
   instructions   for each GET /secure, in user space (needs valgrind)
+  stores         whole flows on memory, file and engine, beside what disk and engine do alone
   conformance    what this server, nginx and Node answer to the conformance table
   all            all of these but the instructions
 
@@ -116,6 +119,8 @@ fn measure(words: &[String]) -> io::Result<()> {
             "start" => footprint::start(options.rounds)?,
             "instructions" => footprint::instructions()?,
             "conformance" => conformance::compare()?,
+            #[cfg(all(feature = "file-store", feature = "redis-store"))]
+            "stores" => stores::stores()?,
             "mixed" => footprint::mixed(options.rounds)?,
             other => {
                 return Err(io::Error::other(format!(

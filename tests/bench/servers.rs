@@ -70,9 +70,7 @@ pub fn instructions(requests: u64) -> io::Result<u64> {
         }
     }
     drop(socket);
-    Command::new("kill").arg(server.child.id().to_string()).status()?;
-    let mut text = String::new();
-    server.child.stderr.take().expect("a pipe").read_to_string(&mut text)?;
+    let text = server.finish()?;
     let line = text.lines().find_map(|line| line.split_once("Collected : "));
     line.and_then(|(_, figure)| figure.trim().parse().ok()).ok_or_else(|| io::Error::other(text.clone()))
 }
@@ -80,6 +78,13 @@ pub fn instructions(requests: u64) -> io::Result<u64> {
 /// This server, release build, as it comes up.
 pub fn own_unasked(cores: &str, words: &[&str]) -> io::Result<Server> {
     build(cores, PROGRAM, words)
+}
+
+/// The same, with its log to be read in the end.
+pub fn own_heard(cores: &str, words: &[&str]) -> io::Result<Server> {
+    let mut command = pinned(cores, PROGRAM);
+    command.stderr(Stdio::piped());
+    started(command, words)
 }
 
 /// The build of this server that lies at `program`, as it comes up.
@@ -200,19 +205,41 @@ fn target(port: u16) -> Target {
     Target { address, host: format!("localhost:{port}"), token: String::new() }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
 }
 
 /// An empty folder of this run's own, in cargo's folder for such things.
-fn scratch(name: &str) -> PathBuf {
+pub fn scratch(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{name}"));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("a folder for temporary files");
     folder
 }
 
+/// The CPU time of each thread of a process.
+pub fn cpu_of(process: u32) -> Vec<Duration> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = threads.map(|thread| thread.path()).collect();
+    paths.sort();
+    let cpu = |path: &PathBuf| {
+        let text = fs::read_to_string(path.join("schedstat")).unwrap_or_default();
+        text.split(' ').next().and_then(|figure| figure.parse::<u64>().ok()).unwrap_or(0)
+    };
+    paths.iter().map(|path| Duration::from_nanos(cpu(path))).collect()
+}
+
 impl Server {
+    /// Lets the server end in order, and gives its log.
+    pub fn finish(mut self) -> io::Result<String> {
+        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        let mut log = String::new();
+        if let Some(mut errors) = self.child.stderr.take() {
+            errors.read_to_string(&mut log)?;
+        }
+        Ok(log)
+    }
+
     /// The CPU time that all of the server's threads have had, user and system together (schedstat of proc(5):
     /// in nanoseconds).
     pub fn cpu(&self) -> Duration {
@@ -221,14 +248,7 @@ impl Server {
 
     /// The same for each thread, in the order in which they were started.
     pub fn cpu_by_thread(&self) -> Vec<Duration> {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
-        let mut paths: Vec<PathBuf> = threads.map(|thread| thread.path()).collect();
-        paths.sort();
-        let cpu = |path: &PathBuf| {
-            let text = fs::read_to_string(path.join("schedstat")).unwrap_or_default();
-            text.split(' ').next().and_then(|figure| figure.parse::<u64>().ok()).unwrap_or(0)
-        };
-        paths.iter().map(|path| Duration::from_nanos(cpu(path))).collect()
+        cpu_of(self.child.id())
     }
 
     /// The server's resident memory, in bytes.

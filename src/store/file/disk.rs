@@ -36,7 +36,7 @@ pub(super) struct Disk {
     open: Open,
     database: RwLock<Option<Database>>,
     trouble: Mutex<Trouble>,
-    log: Log,
+    pub(super) log: Log,
 }
 
 /// What has gone wrong lately.

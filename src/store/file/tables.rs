@@ -102,8 +102,8 @@ pub(super) fn look(database: &Database, jobs: &[Job]) -> Result<Vec<Applied>, re
     jobs.iter().map(look).collect()
 }
 
-/// Applies the transitions of `jobs`, one after the other, and commits them together. At most `grants_max`
-/// grants are kept.
+/// Applies the transitions of `jobs`, one after the other, and commits them together; gives what they came to, and
+/// how many records were changed. At most `grants_max` grants are kept.
 ///
 /// # Errors
 /// When the file cannot be read or written: then nothing of it is stored (or, where the commit itself failed,
@@ -113,7 +113,7 @@ pub(super) fn apply(
     jobs: &[Job],
     grants_max: u64,
     durability: Durability,
-) -> Result<Vec<Applied>, redb::Error> {
+) -> Result<(Vec<Applied>, usize), redb::Error> {
     let mut transaction = database.begin_write()?;
     // It fails only where a savepoint was made.
     transaction.set_durability(durability)?;
@@ -133,7 +133,7 @@ pub(super) fn apply(
         0 => transaction.abort()?,
         _ => transaction.commit()?,
     }
-    Ok(applied)
+    Ok((applied, changes))
 }
 
 /// Makes what was committed without waiting for the disk safe.
