@@ -18,10 +18,15 @@ use std::time::Duration;
 mod conformance;
 mod floor;
 mod footprint;
+#[cfg(all(feature = "file-store", feature = "redis-store"))]
+mod grants;
 mod load;
 mod servers;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod stores;
+#[cfg(all(feature = "file-store", feature = "redis-store"))]
+#[path = "../support/stores.rs"]
+mod transitions;
 
 use load::{Figures, Measured, Work, median};
 use servers::Server;
@@ -37,6 +42,7 @@ What to measure; without a word, the works:
   mixed          busy clients beside 10,000 idle and 1,000 slow ones (needs 12,000 descriptors)
   instructions   for each GET /secure, in user space (needs valgrind)
   stores         whole flows on memory, file and engine, beside what disk and engine do alone
+  grants         what a million grants take, in memory, in a file and on an engine (a minute)
   conformance    what this server, nginx and Node answer to the conformance table
   all            all of these but the instructions
 
@@ -121,6 +127,8 @@ fn measure(words: &[String]) -> io::Result<()> {
             "conformance" => conformance::compare()?,
             #[cfg(all(feature = "file-store", feature = "redis-store"))]
             "stores" => stores::stores()?,
+            #[cfg(all(feature = "file-store", feature = "redis-store"))]
+            "grants" => grants::grants()?,
             "mixed" => footprint::mixed(options.rounds)?,
             other => {
                 return Err(io::Error::other(format!(

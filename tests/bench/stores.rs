@@ -126,9 +126,9 @@ fn commits(path: &Path) -> io::Result<f64> {
 }
 
 /// A Redis of this run's own.
-struct Engine {
+pub struct Engine {
     process: Child,
-    port: u16,
+    pub port: u16,
 }
 
 impl Drop for Engine {
@@ -140,7 +140,7 @@ impl Drop for Engine {
 
 impl Engine {
     /// In memory alone, as `redis-benchmark` measures it, too.
-    fn start() -> Option<Engine> {
+    pub fn start() -> Option<Engine> {
         let port = servers::free_port();
         let mut command = servers::pinned(CORES, "redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"]);
@@ -170,6 +170,15 @@ impl Engine {
         let figure = line.rsplit_once("\",\"").and_then(|_| line.split("\",\"").nth(1));
         let figure = figure.and_then(|figure| figure.trim_matches('"').parse().ok());
         figure.ok_or_else(|| io::Error::other(format!("redis-benchmark says {text:?}")))
+    }
+
+    /// The memory that it says it uses, in bytes.
+    pub fn used_memory(&self) -> io::Result<u64> {
+        let output =
+            Command::new("redis-cli").args(["-p", &self.port.to_string(), "info", "memory"]).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let figure = text.lines().find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok());
+        figure.ok_or_else(|| io::Error::other("redis-cli does not say how much memory is used"))
     }
 
     fn cpu(&self) -> Duration {
