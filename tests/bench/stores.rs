@@ -27,6 +27,8 @@ struct Line {
     flows: f64,
     p50: f64,
     p99: f64,
+    /// Tokens checked a second, by nothing but `GET /secure`.
+    checks: f64,
 }
 
 /// Measures memory, file and, where one is installed, an engine.
@@ -60,11 +62,11 @@ pub fn stores() -> io::Result<String> {
     }
     let mut table =
         "whole flows (code, token, secure), two workers, server, engine and clients on two cores\n\n\
-                     | store | connections | flows/s | p50 of a request, µs | p99, µs |\n\
-                     | --- | --- | --- | --- | --- |\n"
+                     | store | connections | flows/s | p50 of a request, µs | p99, µs | /secure alone, requests/s |\n\
+                     | --- | --- | --- | --- | --- | --- |\n"
             .to_owned();
-    for Line { store, connections, flows, p50, p99 } in &lines {
-        let _ = writeln!(table, "| {store} | {connections} | {flows:.0} | {p50:.0} | {p99:.0} |");
+    for Line { store, connections, flows, p50, p99, checks } in &lines {
+        let _ = writeln!(table, "| {store} | {connections} | {flows:.0} | {p50:.0} | {p99:.0} | {checks:.0} |");
     }
     Ok(format!("{table}\n{text}"))
 }
@@ -99,7 +101,9 @@ fn measure(lines: &mut Vec<Line>, store: &str, words: &[&str]) -> io::Result<()>
 fn run(store: &str, on: &[&Server], connections: usize) -> io::Result<Line> {
     let targets: Vec<_> = on.iter().map(|server| &server.target).collect();
     let measured = load::run_on(&targets, Work::Flow, connections, STRETCH)?;
+    let checks = load::run_on(&targets, Work::Secure, connections, STRETCH / 3)?;
     Ok(Line {
+        checks: checks.per_second(),
         store: store.to_owned(),
         connections,
         flows: measured.per_second() / Work::Flow.steps() as f64,
@@ -201,24 +205,29 @@ fn engine_lines(engine: &Engine, lines: &mut Vec<Line>, text: &mut String) -> io
     for connections in CONNECTIONS {
         lines.push(run("engine", &[&one], connections)?);
     }
-    let (flows, before, wall) =
-        (find(lines, "engine", 64).flows, (engine.cpu(), one.cpu(), other.cpu()), Instant::now());
-    let both = run("engine, two servers", &[&one, &other], 64)?;
-    let wall = wall.elapsed().as_secs_f64();
-    let share = |now: Duration, before: Duration| 100.0 * (now - before).as_secs_f64() / wall;
+    let flows = find(lines, "engine", 64).flows;
+    let before = (engine.cpu(), one.cpu() + other.cpu());
+    let targets = [&one.target, &other.target];
+    let measured = load::run_on(&targets, Work::Flow, 64, STRETCH)?;
+    let both = measured.per_second() / Work::Flow.steps() as f64;
+    let count = measured.requests as f64 / Work::Flow.steps() as f64;
+    let (engine_cpu, servers_cpu) = (engine.cpu() - before.0, one.cpu() + other.cpu() - before.1);
+    let per_flow = |cpu: Duration| cpu.as_secs_f64() * 1e6 / count;
+    let share = |cpu: Duration| cpu.as_secs_f64() / measured.wall.as_secs_f64();
     let _ = writeln!(
         text,
         "redis-benchmark, 64 connections, no pipelining: SET NX {set:.0}, GET {get:.0}, swap {swap:.0} a second; the \
          four of a flow {bare:.0} times a second\n\
          engine, 64 connections: {:.2} of that (bar: at least 0.5)\n\
-         two servers on one engine: {:.2} of one (bar: at least 1.5, or the limit shown: of two cores the engine had \
-         {:.0} %, the servers {:.0} % and {:.0} %, the clients the rest)",
+         two servers on one engine: {:.2} of one (bar: at least 1.5, or the limit shown: of the two cores the servers \
+         had {:.2} and the engine {:.2}, the clients the rest; that is {:.1} and {:.1} µs for each flow)",
         flows / bare,
-        both.flows / flows,
-        share(engine.cpu(), before.0),
-        share(one.cpu(), before.1),
-        share(other.cpu(), before.2),
+        both / flows,
+        share(servers_cpu),
+        share(engine_cpu),
+        per_flow(servers_cpu),
+        per_flow(engine_cpu),
     );
-    lines.push(both);
+    lines.push(run("engine, two servers", &[&one, &other], 64)?);
     Ok(())
 }
