@@ -458,3 +458,56 @@ fn an_answer_that_is_to_wait_for_a_replica_is_not_given_without_one() {
     assert!(began.elapsed() < Duration::from_secs(30));
     assert_eq!(apply(&store, maker.check(&code), START), Ok(Outcome::Inactive), "looking goes on");
 }
+
+/// With certificates made for the test, by `openssl`.
+#[test]
+#[cfg(feature = "redis-tls")]
+fn an_engine_behind_tls_is_used_if_its_certificate_is_trusted() {
+    if !is_installed("an_engine_behind_tls_is_used_if_its_certificate_is_trusted") {
+        return;
+    }
+    let folder = Folder::new();
+    let openssl = |words: &str| {
+        let mut command = Command::new("openssl");
+        command.args(words.split(' ')).current_dir(folder.join(".")).stderr(Stdio::null());
+        assert!(command.status().expect("openssl is there").success(), "openssl {words}");
+    };
+    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
+    openssl(
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=authority -addext \
+         basicConstraints=critical,CA:TRUE",
+    );
+    openssl("req -newkey rsa:2048 -nodes -keyout own.key -out own.csr -subj /CN=localhost");
+    openssl(
+        "x509 -req -in own.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out own.crt",
+    );
+    let file = |name: &str| folder.join(name).display().to_string();
+    let tls_port = engine::free_port();
+    let _engine = Engine::start(&[
+        "--tls-port",
+        &tls_port.to_string(),
+        "--tls-cert-file",
+        &file("own.crt"),
+        "--tls-key-file",
+        &file("own.key"),
+        "--tls-ca-cert-file",
+        &file("ca.crt"),
+        "--tls-auth-clients",
+        "no",
+        "--requirepass",
+        "hush",
+    ]);
+    let location = format!("rediss://:hush@localhost:{tls_port}");
+    let program = || Command::new(env!("CARGO_BIN_EXE_oauth-from-scratch"));
+    let mut trusting = program();
+    trusting.env("SSL_CERT_FILE", file("ca.crt"));
+    let server = ServerProcess::start_as(trusting, &["--store", &location]);
+    let mut link = Link::new(server.port);
+    let Said::Yes(code) = link.code() else { panic!("a code") };
+    let Said::Yes(tokens) = link.redeem(&code[0]) else { panic!("tokens") };
+    assert_eq!(link.is_active(&tokens[0]), Some(true));
+    let refused = program().args(["--client-port", "0", "--auth-port", "0", "--store", &location]).output();
+    let refused = refused.expect("the program ends");
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && words.contains("certificate") && !words.contains("hush"), "{words}");
+}

@@ -81,6 +81,7 @@ pub fn own_unasked(cores: &str, words: &[&str]) -> io::Result<Server> {
 }
 
 /// The same, with its log to be read in the end.
+#[cfg(all(feature = "file-store", feature = "redis-store"))]
 pub fn own_heard(cores: &str, words: &[&str]) -> io::Result<Server> {
     let mut command = pinned(cores, PROGRAM);
     command.stderr(Stdio::piped());

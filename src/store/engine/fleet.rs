@@ -95,6 +95,9 @@ impl Fleet {
         system: Arc<dyn System>,
         log: Log,
     ) -> Result<Fleet, String> {
+        if cfg!(not(feature = "redis-tls")) && urls.iter().any(|url| url.starts_with("rediss:")) {
+            return Err("this program was built without TLS; build it with --features redis-tls".to_owned());
+        }
         let seeds: Result<Vec<ConnectionInfo>, RedisError> =
             urls.iter().map(|url| url.as_str().into_connection_info()).collect();
         let seeds = seeds.map_err(|error| format!("this is no address of an engine: {}", explain(&error)))?;
