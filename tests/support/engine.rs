@@ -137,15 +137,15 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// One that knows nobody yet.
+    fn node() -> Engine {
+        let bus = free_port().to_string();
+        Engine::start(&["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", &bus])
+    }
+
     /// Three nodes that know each other.
     pub fn start() -> Cluster {
-        let node = |_| {
-            let bus = free_port().to_string();
-            let settings =
-                ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", &bus];
-            Engine::start(&settings)
-        };
-        let nodes: Vec<Engine> = (0..3).map(node).collect();
+        let nodes: Vec<Engine> = (0..3).map(|_| Cluster::node()).collect();
         let first = nodes[0].port;
         for (node, range) in nodes.iter().zip(["0 5460", "5461 10922", "10923 16383"]) {
             assert_eq!(node.command(&format!("CLUSTER ADDSLOTSRANGE {range}")), "+OK");
@@ -161,6 +161,24 @@ impl Cluster {
         };
         wait_until("the nodes know each other", || cluster.nodes.iter().all(knows_all));
         cluster
+    }
+
+    /// Gives every node a replica; gives back the replicas, in the same order.
+    pub fn replicate(&self) -> Vec<Engine> {
+        let replicas: Vec<Engine> = self.nodes.iter().map(|_| Cluster::node()).collect();
+        for (node, replica) in self.nodes.iter().zip(&replicas) {
+            let meet = format!("CLUSTER MEET 127.0.0.1 {} {}", replica.port, replica.bus_port());
+            assert_eq!(self.nodes[0].command(&meet), "+OK");
+            let id = node.node_id();
+            let follow = format!("CLUSTER REPLICATE {id}");
+            wait_until("the replica knows its node", || replica.command(&follow) == "+OK");
+        }
+        let follows = |replica: &Engine| replica.command("INFO replication").contains("master_link_status:up");
+        wait_until("the replicas follow", || replicas.iter().all(follows));
+        let knows = |node: &Engine| node.command("CLUSTER NODES").matches("slave ").count() == 3;
+        let everyone = || self.nodes.iter().chain(&replicas).all(knows);
+        wait_until("everyone knows of the replicas", everyone);
+        replicas
     }
 
     /// The addresses of all nodes, as one location.
