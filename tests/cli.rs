@@ -68,6 +68,8 @@ fn help_and_version_are_printed_and_name_every_flag() {
         "--bind",
         "--workers",
         "--connections-per-peer",
+        "--store",
+        "--store-durability",
         "--log",
         "--www",
         "--help",
@@ -369,8 +371,11 @@ fn a_configured_server_comes_up_by_its_issuer_without_a_client_app() {
         .expect("the program starts");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("text");
+    let mut told = String::new();
+    BufReader::new(child.stderr.take().expect("a pipe")).read_line(&mut told).expect("text");
     child.kill().expect("it runs");
     child.wait().expect("it ends");
+    assert!(told.starts_with("grants are kept in memory and end with this process; --store"), "{told}");
     let port = line.strip_prefix("authorization server  https://auth.example (on port ");
     let port: u16 = port.and_then(|rest| rest.strip_suffix(")\n")).expect(&line).parse().expect(&line);
     assert_ne!(port, 0, "the one that was picked");

@@ -67,6 +67,21 @@ fn a_code_from_before_a_kill_buys_a_token_after_it() {
     assert_eq!(link.redeem(&code[0]), Said::No);
 }
 
+#[test]
+fn a_form_from_before_a_kill_is_taken_once_after_it() {
+    let folder = Folder::new();
+    let location = file_location(&folder.join("grants"));
+    let mut server = ServerProcess::start(&["--store", &location]);
+    let (cookie, sealed) = Link::new(server.port).dialog();
+    server.kill();
+    let mut server = ServerProcess::start(&["--store", &location]);
+    let (status, text) = Link::new(server.port).authorize(&cookie, &sealed);
+    assert!(status == 302 && text.contains("state=s"), "{text}");
+    server.kill();
+    let server = ServerProcess::start(&["--store", &location]);
+    assert_eq!(Link::new(server.port).authorize(&cookie, &sealed).0, 400, "it is used up");
+}
+
 /// A file that may grow no further is a full disk, as far as the program can tell.
 #[test]
 #[cfg(target_os = "linux")]

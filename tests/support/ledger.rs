@@ -146,6 +146,32 @@ impl Link {
         said(self.ask(&request), 302, |text| value_after(text, "?code="))
     }
 
+    /// The demo client's dialog: the cookie that it comes with, and the sealed request in its form.
+    pub fn dialog(&mut self) -> (String, String) {
+        let query = "response_type=code&client_id=oauth-test-app&state=s&code_challenge_method=S256\
+                     &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+        let ask = format!("GET /authorize?{query} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", self.port);
+        let (status, page) = self.ask(&ask).expect("an answer");
+        assert_eq!(status, 200, "{page}");
+        let between = |from: &str, to: &str| {
+            let (_, rest) = page.split_once(from).unwrap_or_else(|| panic!("{from} in {page}"));
+            rest.split_once(to).expect("its end").0.to_owned()
+        };
+        (between("Set-Cookie: ", ";"), between("name=\"request\" value=\"", "\""))
+    }
+
+    /// Says yes in such a dialog.
+    pub fn authorize(&mut self, cookie: &str, sealed: &str) -> (u16, String) {
+        let content = format!("request={sealed}&decision=authorize");
+        let request = format!(
+            "POST /code HTTP/1.1\r\nHost: localhost:{}\r\nSec-Fetch-Site: same-origin\r\nCookie: {cookie}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{content}",
+            self.port,
+            content.len()
+        );
+        self.ask(&request).expect("an answer")
+    }
+
     pub fn redeem(&mut self, code: &str) -> Said {
         self.token(&format!("grant_type=authorization_code&client_id=oauth-test-app&code={code}"))
     }
