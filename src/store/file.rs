@@ -328,6 +328,9 @@ fn explain_io(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such folder; make it first".to_owned(),
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => format!("{DAMAGED} ({error})"),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            format!("this process may not write there ({error}); give it a folder that is its own")
+        }
         _ => format!("the system does not give it: {error}"),
     }
 }
