@@ -68,6 +68,8 @@ fn run(config: &Config) -> Result<(), String> {
     });
     server.finish_on_signals().map_err(|error| format!("signals cannot be heard: {error}"))?;
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
+    // The store ends here, and may have something to say.
+    drop(server);
     logs.errors.flush();
     logs.access.flush();
     Ok(())

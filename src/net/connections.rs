@@ -205,8 +205,9 @@ impl<S: Socket> Link<S> {
         let Some(waiting) = self.waiting.take_if(|waiting| waiting.applied.is_some()) else { return false };
         let Waiting { parked, applied, .. } = *waiting;
         let applied = applied.unwrap_or(Err(StoreError::TimedOut));
-        let request = self.conversation.unanswered();
-        let response = turn.finish(self.role, self.address, parked, applied, request.as_ref());
+        // The client may have been given up in the same moment: then there is nobody to answer.
+        let Some(request) = self.conversation.unanswered() else { return true };
+        let response = turn.finish(self.role, self.address, parked, applied, &request);
         self.conversation.respond(&response, turn.date(), turn.now);
         true
     }

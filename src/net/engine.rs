@@ -407,9 +407,9 @@ impl<'a> Turn<'a> {
         let response = match answered {
             Ok(Answer::Parked(parked)) => return Answer::Parked(parked),
             Ok(Answer::Ready(response)) => response,
-            Err(_) => self.panicked(role, Some(request)),
+            Err(_) => self.panicked(role, request),
         };
-        self.note(role, peer, Some(request), &response);
+        self.note(role, peer, request, &response);
         Answer::Ready(response)
     }
 
@@ -420,7 +420,7 @@ impl<'a> Turn<'a> {
         peer: IpAddr,
         parked: Parked,
         applied: Applied,
-        request: Option<&Request>,
+        request: &Request,
     ) -> Response {
         let routes = self.routes;
         let answered = catch_unwind(AssertUnwindSafe(|| routes.finish(parked, applied)));
@@ -429,16 +429,16 @@ impl<'a> Turn<'a> {
         response
     }
 
-    fn panicked(&mut self, role: Role, request: Option<&Request>) -> Response {
+    fn panicked(&mut self, role: Role, request: &Request) -> Response {
         self.counts.panics += 1;
-        self.routes.refuse(role, PANICKED, request)
+        self.routes.refuse(role, PANICKED, Some(request))
     }
 
-    fn note(&mut self, role: Role, peer: IpAddr, request: Option<&Request>, response: &Response) {
+    fn note(&mut self, role: Role, peer: IpAddr, request: &Request, response: &Response) {
         if response.reason().is_some() {
-            self.refusals.note(self.now, role, request, response);
+            self.refusals.note(self.now, role, Some(request), response);
         }
-        self.access.note(role, peer, self.date(), request, response);
+        self.access.note(role, peer, self.date(), Some(request), response);
     }
 
     pub(super) fn refuse(

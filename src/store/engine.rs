@@ -158,8 +158,9 @@ impl Talker {
             Some(key) if key != self.sealing_key => self.log.line(format_args!(
                 "the store's engine has another key for the dialog's forms than this server; restart this server"
             )),
-            // If it could not be asked, it is when it comes back.
-            _ => {}
+            Some(_) => {}
+            // It is asked again after the next batch.
+            None => self.fleet.has_returned = true,
         }
     }
 }
@@ -195,6 +196,9 @@ fn check_version(fleet: &mut Fleet, address: &Address, safety: Safety) -> Result
     if safety.append_only_file && found < VERSION_OF_WAITAOF {
         return Err(format!("{} for wait_for_append_only_file", is_old(VERSION_OF_WAITAOF)));
     }
+    fleet
+        .ask(address, redis::cmd("EVAL").arg("return 1").arg(0))
+        .map_err(|reason| format!("{reason}; the server has to be allowed EVAL, GET and SET"))?;
     if safety.append_only_file && setting(fleet, address, "appendonly").as_deref() == Some("no") {
         return Err(format!("the engine at {address} has no append-only file to wait for; set appendonly yes"));
     }

@@ -156,12 +156,14 @@ impl Group {
             self.answer(Err(StoreError::TimedOut), answered);
             // Whatever was sent for it, the next one begins with a look.
             self.step = Step::Read;
-            self.tried.clear();
         }
         !self.jobs.is_empty()
     }
 
     fn answer(&mut self, applied: Applied, answered: &mut Answered) {
+        // What was tried and lost was tried for this one.
+        self.tried.clear();
+        self.losses = 0;
         if let Some(job) = self.jobs.pop_front() {
             job.answer(applied, answered);
         }
@@ -197,7 +199,6 @@ impl Group {
             (Step::Read, Value::Nil) => self.proceed(None, answered),
             (Step::Read, Value::BulkString(bytes)) => self.proceed(Some(bytes), answered),
             (Step::Write(write), Value::Okay | Value::Int(1)) => {
-                self.tried.clear();
                 self.answer(Ok(write.outcome), answered);
                 self.proceed(write.new.map(|(bytes, _)| bytes), answered);
             }
@@ -221,7 +222,6 @@ impl Group {
     fn proceed(&mut self, current: Option<Vec<u8>>, answered: &mut Answered) {
         if let Some(at) = self.tried.iter().position(|(new, _)| *new == current) {
             let (_, outcome) = self.tried.swap_remove(at);
-            self.tried.clear();
             self.answer(Ok(outcome), answered);
         }
         let Ok(record) = current.as_deref().map(Grant::decode).transpose() else {

@@ -318,6 +318,11 @@ impl Fleet {
             Some(ServerErrorKind::Ask) => {
                 Reply::Elsewhere(error.details().and_then(|details| redirect(details, address)))
             }
+            // Where there is no cluster, a replica may have taken over behind the same name.
+            Some(ServerErrorKind::ReadOnly) if self.slots.is_none() => {
+                self.nodes.remove(address);
+                Reply::Elsewhere(None)
+            }
             Some(
                 ServerErrorKind::Moved
                 | ServerErrorKind::ClusterDown

@@ -125,11 +125,11 @@ impl Disk {
     }
 
     fn close(&self, access: Access, now: Instant, failure: &str) {
-        let Some(database) = self.database.write().unwrap_or_else(PoisonError::into_inner).take() else {
-            return;
-        };
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+        // Held to the end, so that nobody opens the file before it is closed.
         let mut trouble = self.trouble();
+        let taken = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(database) = taken else { return };
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
         let until = trouble.note(now);
         if access == Access::Write {
             trouble.no_writing_until = Some(until);
