@@ -470,6 +470,39 @@ fn an_answer_that_is_to_wait_for_a_replica_is_not_given_without_one() {
     assert_eq!(apply(&store, maker.check(&code), START), Ok(Outcome::Inactive), "looking goes on");
 }
 
+/// An engine that is too old to say so is refused at the start (Debian's is, in CI).
+#[test]
+fn an_answer_can_wait_for_the_append_only_file() {
+    if !is_installed("an_answer_can_wait_for_the_append_only_file") {
+        return;
+    }
+    let engine = Engine::start(&["--appendonly", "yes"]);
+    let safety = Safety { append_only_file: true, ..Safety::default() };
+    let (store, log) = connect_with(&engine.url(), safety, BOUNDS);
+    let info = engine.command("INFO server");
+    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).expect("its version");
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    let knows_waitaof = (numbers.next(), numbers.next()) >= (Some(7), Some(2));
+    let store = match store {
+        Err(error) => {
+            assert!(!knows_waitaof && error.to_string().contains("for wait_for_append_only_file"), "{error}");
+            return;
+        }
+        Ok(store) => store,
+    };
+    assert!(knows_waitaof && log.lines().is_empty(), "nothing is at risk: {:?}", log.lines());
+    let mut maker = Maker::new(1);
+    let code = maker.code();
+    assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    let (redeem, tokens) = maker.redeem(&code);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active));
+    // Without the file there is nothing that could have it.
+    assert_eq!(engine.command("CONFIG SET appendonly no"), "+OK");
+    let other = maker.code();
+    assert_eq!(apply(&store, maker.grant(&other, None), START), Err(StoreError::Unavailable));
+}
+
 /// With certificates made for the test, by `openssl`.
 #[test]
 #[cfg(feature = "redis-tls")]
