@@ -218,6 +218,49 @@ pub fn scratch(name: &str) -> PathBuf {
     folder
 }
 
+/// A server that gets so much of a core and no more, until this is dropped.
+#[cfg(all(feature = "file-store", feature = "redis-store"))]
+pub struct Held(PathBuf);
+
+#[cfg(all(feature = "file-store", feature = "redis-store"))]
+impl Held {
+    /// Holds `server` to this share of a core, where the system lets us (control groups, version 1 or 2).
+    pub fn to(server: &Server, share: f64) -> io::Result<Held> {
+        const PERIOD: u64 = 20_000;
+        let quota = (PERIOD as f64 * share) as u64;
+        let name = format!("oauth-bench-{}", server.child.id());
+        let (first, second) =
+            (Path::new("/sys/fs/cgroup/cpu").join(&name), Path::new("/sys/fs/cgroup").join(&name));
+        let held = match fs::create_dir(&first) {
+            Ok(()) => {
+                let held = Held(first);
+                fs::write(held.0.join("cpu.cfs_period_us"), PERIOD.to_string())?;
+                fs::write(held.0.join("cpu.cfs_quota_us"), quota.to_string())?;
+                held
+            }
+            Err(_) => {
+                fs::create_dir(&second)?;
+                let held = Held(second);
+                fs::write(held.0.join("cpu.max"), format!("{quota} {PERIOD}"))?;
+                held
+            }
+        };
+        fs::write(held.0.join("cgroup.procs"), server.child.id().to_string())?;
+        Ok(held)
+    }
+}
+
+#[cfg(all(feature = "file-store", feature = "redis-store"))]
+impl Drop for Held {
+    fn drop(&mut self) {
+        // It is empty once its server is gone or moved; what is left is an empty folder of the system's.
+        let processes = fs::read_to_string(self.0.join("cgroup.procs")).unwrap_or_default();
+        let root = self.0.parent().unwrap_or(Path::new("/sys/fs/cgroup")).join("cgroup.procs");
+        processes.lines().for_each(|process| drop(fs::write(&root, process)));
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
 /// The CPU time of each thread of a process.
 pub fn cpu_of(process: u32) -> Vec<Duration> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();

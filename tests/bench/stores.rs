@@ -229,5 +229,26 @@ fn engine_lines(engine: &Engine, lines: &mut Vec<Line>, text: &mut String) -> io
         per_flow(engine_cpu),
     );
     lines.push(run("engine, two servers", &[&one, &other], 64)?);
+    match held(&one, &other) {
+        Ok((one, both)) => {
+            let _ = writeln!(
+                text,
+                "held to a fifth of a core each, so that there are cores to spare: one server {one:.0} flows/s, two \
+                 {both:.0}: {:.2} of one",
+                both / one,
+            );
+        }
+        Err(error) => {
+            let _ = writeln!(text, "servers cannot be held to a share of a core here: {error}");
+        }
+    }
     Ok(())
+}
+
+/// Flows a second of one server, and of both, where a server is what there is too little of.
+fn held(one: &Server, other: &Server) -> io::Result<(f64, f64)> {
+    let _held = [servers::Held::to(one, 0.2)?, servers::Held::to(other, 0.2)?];
+    let alone = run("", &[one], 64)?.flows;
+    let both = run("", &[one, other], 64)?.flows;
+    Ok((alone, both))
 }
