@@ -24,7 +24,7 @@ use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::Outcome;
 use oauth_from_scratch::store::engine::{EngineError, Safety};
-use oauth_from_scratch::store::{Bounds, EngineStore, StoreError};
+use oauth_from_scratch::store::{Bounds, EngineStore, Store, StoreError};
 use oauth_from_scratch::system::{RealSystem, System};
 use stores::{BOUNDS, Folder, LIFETIMES, Maker, START, apply};
 
@@ -270,6 +270,27 @@ fn a_form_that_one_server_made_is_taken_by_the_other() {
     assert!(status == 302 && text.contains("code=") && text.contains("state=s"), "{text}");
     let (status, _) = Link::new(ports[0]).authorize(&cookie, &sealed);
     assert_eq!(status, 400, "and it is used up, at either");
+}
+
+#[test]
+fn an_engine_that_comes_back_empty_is_given_the_servers_key_again() {
+    if !is_installed("an_engine_that_comes_back_empty_is_given_the_servers_key_again") {
+        return;
+    }
+    let mut engine = Engine::start(&["--appendonly", "no"]);
+    let store = connect(&engine.url());
+    let mut maker = Maker::new(1);
+    let code = maker.code();
+    assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    engine.kill();
+    engine.run();
+    let (redeem, _) = maker.redeem(&code);
+    assert_eq!(apply(&store, redeem, START), Ok(Outcome::Unknown), "it has forgotten the code");
+    wait_until("the key is back", || engine.command("EXISTS oauth:sealing-key") == ":1");
+    let Ok(Location::Engine(urls)) = Location::parse(&engine.url()) else { panic!("an engine") };
+    let system: Arc<dyn System> = Arc::new(RealSystem::default());
+    let later = EngineStore::connect(urls.as_slice(), Safety::default(), BOUNDS, [8; 32], system, Log::kept());
+    assert_eq!(later.unwrap().sealing_key(), store.sealing_key(), "a server that starts now has the same one");
 }
 
 /// Stands between a store and its engine, and cuts connections when an answer is on its way.
