@@ -380,6 +380,42 @@ fn an_answer_that_is_lost_on_its_way_changes_no_outcome() {
     }
 }
 
+/// Whoever finds out afterwards that it was written knows nothing of replicas yet.
+#[test]
+fn nothing_is_confirmed_on_a_detour_that_has_not_reached_a_replica() {
+    if !is_installed("nothing_is_confirmed_on_a_detour_that_has_not_reached_a_replica") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let proxy = Proxy::to(&engine);
+    let careless = connect(&engine.url());
+    let safety = Safety { replicas_min: 1, ..Safety::default() };
+    let bounds = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
+    let careful = connect_with(&proxy.url(), safety, bounds).0.unwrap();
+    let mut maker = Maker::new(1);
+    let code = maker.code();
+    assert_eq!(apply(&careless, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    // The look arrives, and the word that it was written is lost.
+    proxy.cut_after(1);
+    let (redeem, tokens) = maker.redeem(&code);
+    assert_eq!(apply(&careful, redeem, START), Err(StoreError::Unavailable));
+    assert_eq!(apply(&careless, maker.check(&tokens.access), START), Ok(Outcome::Active), "it was written");
+    let (rotate, _) = maker.rotate(&tokens.refresh);
+    assert!(matches!(apply(&careless, rotate, START), Ok(Outcome::Rotated { .. })));
+    let (again, _) = maker.rotate(&tokens.refresh);
+    assert_eq!(apply(&careful, again, START), Err(StoreError::Unavailable), "nor is a rotation repeated");
+    // With a replica, both are.
+    let replica = Engine::start(&["--replicaof", &format!("127.0.0.1 {}", engine.port)]);
+    wait_until("the replica follows", || replica.command("INFO replication").contains("master_link_status:up"));
+    let (again, _) = maker.rotate(&tokens.refresh);
+    assert!(matches!(apply(&careful, again, START), Ok(Outcome::Repeated { .. })));
+    let code = maker.code();
+    assert_eq!(apply(&careful, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    proxy.cut_after(1);
+    let (redeem, _) = maker.redeem(&code);
+    assert!(matches!(apply(&careful, redeem, START), Ok(Outcome::Redeemed { .. })));
+}
+
 #[test]
 fn an_engine_that_is_full_says_so_and_has_room_again() {
     if !is_installed("an_engine_that_is_full_says_so_and_has_room_again") {
@@ -456,6 +492,8 @@ fn an_engine_that_cannot_be_used_is_refused_with_the_reason() {
         assert!(!error.contains("hush") && !log.lines().concat().contains("hush"), "{error}");
     };
     check(&format!("redis://{host}:{}", engine::free_port()), Safety::default(), "Connection refused");
+    let twice = format!("redis://:hush@{host}:{port},{host}:{port}");
+    check(&twice, Safety::default(), "is no node of a cluster; name one engine, or nodes of a cluster");
     check(&engine.url(), Safety::default(), "NOAUTH");
     check(&format!("redis://:hushhush@{host}:{port}"), Safety::default(), "uthentication failed");
     let url = format!("redis://:hush@{host}:{port}");

@@ -48,7 +48,9 @@ struct Group {
     jobs: VecDeque<Job>,
     step: Step,
     /// What was sent to be written, when it is not known whether it was; and the outcome, if it was.
-    tried: Vec<(Option<Vec<u8>>, Outcome)>,
+    tried: Vec<(Option<Record>, Outcome)>,
+    /// Whether more must have a write than the node's memory, before anything is said of it.
+    waits_for_safety: bool,
     ask: Option<Address>,
     losses: u32,
 }
@@ -62,9 +64,15 @@ enum Step {
 struct Write {
     /// What must stand there; `None` for nothing.
     old: Option<Vec<u8>>,
-    /// What is to stand there, until when; `None` for nothing.
-    new: Option<(Vec<u8>, u64)>,
+    /// What is to stand there; `None` for nothing.
+    new: Option<Record>,
     outcome: Outcome,
+}
+
+/// A grant as bytes, and until when the engine is to keep it.
+struct Record {
+    bytes: Vec<u8>,
+    expires: u64,
 }
 
 /// Whether what was done for a group brought it on.
@@ -83,7 +91,7 @@ pub(super) fn apply(
     now: impl Fn() -> Instant,
     wait: impl Fn(Duration),
 ) {
-    let mut groups = group(jobs);
+    let mut groups = group(jobs, fleet.waits_for_safety());
     while !groups.is_empty() {
         let mut answered = Answered::default();
         let moment = now();
@@ -108,7 +116,7 @@ pub(super) fn apply(
 }
 
 /// By grant, in the order in which each came first.
-fn group(jobs: impl Iterator<Item = Job>) -> Vec<Group> {
+fn group(jobs: impl Iterator<Item = Job>, waits_for_safety: bool) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut places: std::collections::HashMap<GrantId, usize> = std::collections::HashMap::new();
     for job in jobs {
@@ -121,6 +129,7 @@ fn group(jobs: impl Iterator<Item = Job>) -> Vec<Group> {
                 jobs: VecDeque::from([job]),
                 step: Step::Read,
                 tried: Vec::new(),
+                waits_for_safety,
                 ask: None,
                 losses: 0,
             }),
@@ -137,7 +146,7 @@ impl Group {
     fn begin(&mut self) {
         let Some(job) = self.jobs.front().filter(|job| job.transition.is_new()) else { return };
         if let (Change::Put(grant), outcome) = job.transition.apply(None, job.now) {
-            self.step = Step::Write(Write { old: None, new: Some(encode(&grant)), outcome });
+            self.step = Step::Write(Write { old: None, new: Some(Record::of(&grant)), outcome });
         }
     }
 
@@ -200,7 +209,7 @@ impl Group {
             (Step::Read, Value::BulkString(bytes)) => self.proceed(Some(bytes), answered),
             (Step::Write(write), Value::Okay | Value::Int(1)) => {
                 self.answer(Ok(write.outcome), answered);
-                self.proceed(write.new.map(|(bytes, _)| bytes), answered);
+                self.proceed(write.new.map(|record| record.bytes), answered);
             }
             // Somebody else was faster: look again.
             (Step::Write(_), Value::Nil | Value::Int(0)) => {}
@@ -211,7 +220,7 @@ impl Group {
     fn take_loss(&mut self, answered: &mut Answered) {
         self.losses += 1;
         if let Step::Write(Write { new, outcome, .. }) = std::mem::replace(&mut self.step, Step::Read) {
-            self.tried.push((new.map(|(bytes, _)| bytes), outcome));
+            self.tried.push((new, outcome));
         }
         if self.losses >= LOSSES_MAX {
             self.answer_all(StoreError::Unavailable, answered);
@@ -220,9 +229,18 @@ impl Group {
 
     /// Goes on with `current` standing there, as far as nothing has to be written.
     fn proceed(&mut self, current: Option<Vec<u8>>, answered: &mut Answered) {
-        if let Some(at) = self.tried.iter().position(|(new, _)| *new == current) {
-            let (_, outcome) = self.tried.swap_remove(at);
-            self.answer(Ok(outcome), answered);
+        let is_there = |(new, _): &(Option<Record>, _)| new.as_ref().map(|new| &new.bytes) == current.as_ref();
+        if let Some(at) = self.tried.iter().position(is_there) {
+            let (new, outcome) = self.tried.swap_remove(at);
+            match new {
+                _ if !self.waits_for_safety => self.answer(Ok(outcome), answered),
+                // It is there, and nobody has said how safe. Written once more, it is as safe as must be.
+                Some(new) => {
+                    self.step = Step::Write(Write { old: current, new: Some(new), outcome });
+                    return;
+                }
+                None => self.answer(Err(StoreError::Unavailable), answered),
+            }
         }
         let Ok(record) = current.as_deref().map(Grant::decode).transpose() else {
             return self.answer_all(StoreError::Damaged, answered);
@@ -230,8 +248,12 @@ impl Group {
         while let Some(job) = self.jobs.front() {
             let (change, outcome) = job.transition.apply(record.as_ref(), job.now);
             let new = match change {
+                // What is said again may have been written by another server, and not be safe yet.
+                Change::Keep if self.waits_for_safety && matches!(outcome, Outcome::Repeated { .. }) => {
+                    record.as_ref().map(|grant| Some(Record::of(grant)))
+                }
                 Change::Keep => None,
-                Change::Put(grant) => Some(Some(encode(&grant))),
+                Change::Put(grant) => Some(Some(Record::of(&grant))),
                 Change::Forget if record.is_none() => None,
                 Change::Forget => Some(None),
             };
@@ -248,7 +270,8 @@ impl Group {
 
 impl Write {
     fn command(&self, key: &[u8]) -> Cmd {
-        let (new, expires) = self.new.as_ref().map_or((&[][..], 0), |(bytes, expires)| (&bytes[..], *expires));
+        let new = self.new.as_ref();
+        let (new, expires) = new.map_or((&[][..], 0), |record| (&record.bytes[..], record.expires));
         match &self.old {
             None => redis::cmd("SET").arg(key).arg(new).arg("NX").arg("PXAT").arg(expires).to_owned(),
             Some(old) => redis::cmd("EVAL").arg(SWAP).arg(1).arg(key).arg(old).arg(new).arg(expires).to_owned(),
@@ -256,8 +279,11 @@ impl Write {
     }
 }
 
-fn encode(grant: &Grant) -> (Vec<u8>, u64) {
-    (grant.encode(), grant.expires().after(KEPT_LONGER).as_milliseconds())
+impl Record {
+    fn of(grant: &Grant) -> Record {
+        let expires = grant.expires().after(KEPT_LONGER).as_milliseconds();
+        Record { bytes: grant.encode(), expires }
+    }
 }
 
 fn what_refused(error: &ServerError) -> StoreError {

@@ -121,6 +121,8 @@ impl Fleet {
         let cluster = fleet.ask(&seed, redis::cmd("INFO").arg("cluster"))?;
         if text(&cluster).lines().any(|line| line.trim() == "cluster_enabled:1") {
             fleet.slots = Some(fleet.read_slots(&seed)?);
+        } else if fleet.seeds.len() > 1 {
+            return Err(format!("{seed} is no node of a cluster; name one engine, or nodes of a cluster"));
         }
         fleet.has_returned = false;
         Ok(fleet)
@@ -153,6 +155,11 @@ impl Fleet {
             Some(slots) => slots.owners(),
             None => self.seed_addresses().into_iter().take(1).collect(),
         }
+    }
+
+    /// Whether more must have a write than the node's memory.
+    pub(super) fn waits_for_safety(&self) -> bool {
+        self.safety != Safety::default()
     }
 
     /// Asks one node one thing.
@@ -260,14 +267,14 @@ impl Fleet {
             request.command.write_packed_command(&mut bytes);
         }
         if has_write(requests, indices) {
-            // Half of the time that the node has to answer, so that it can say how far it came.
-            let millis = self.patience.as_millis() as u64 / 2;
+            // A quarter each of the time that the node has to answer, so that it can say how far it came.
+            let millis = self.patience.as_millis() as u64 / 4;
             let Safety { replicas_min, append_only_file } = self.safety;
             if append_only_file {
-                redis::cmd("WAITAOF").arg(1).arg(0).arg(millis / 2).write_packed_command(&mut bytes);
+                redis::cmd("WAITAOF").arg(1).arg(0).arg(millis).write_packed_command(&mut bytes);
             }
             if replicas_min > 0 {
-                redis::cmd("WAIT").arg(replicas_min).arg(millis / 2).write_packed_command(&mut bytes);
+                redis::cmd("WAIT").arg(replicas_min).arg(millis).write_packed_command(&mut bytes);
             }
         }
         bytes
