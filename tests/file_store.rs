@@ -77,7 +77,7 @@ fn a_file_that_cannot_be_used_is_refused_with_what_to_do() {
     check("taken", "another process has it open; stop that one, or give each a file of its own");
     drop(first);
     assert!(open(&folder.join("taken")).is_ok(), "and when it is stopped, it is free");
-    check("missing/grants", "there is no such folder; make it first");
+    check("missing/grants", "there is no such folder, or the file has gone; make the folder first");
     std::fs::write(folder.join("text"), "these are no grants\n".repeat(1000)).unwrap();
     check("text", "the file is damaged, or is no file of grants");
     std::fs::create_dir(folder.join("folder")).unwrap();

@@ -102,8 +102,9 @@ impl FileStore {
         log: Log,
     ) -> Result<FileStore, OpenError> {
         let owned = path.to_owned();
-        let open = Box::new(move || open_file(&owned));
-        FileStore::with_database(open, waiting, bounds, fresh_key, system, log)
+        // A file that has gone away while the server ran is not made anew: its grants would be lost unawares.
+        let again = Box::new(move || open_file(&owned, false));
+        FileStore::with_database(|| open_file(path, true), again, waiting, bounds, fresh_key, system, log)
             .map_err(|reason| OpenError { path: path.to_owned(), reason })
     }
 
@@ -113,7 +114,7 @@ impl FileStore {
     /// # Errors
     /// In words.
     pub fn on<B: StorageBackend>(
-        backend: impl Fn() -> B + Send + Sync + 'static,
+        backend: impl Fn() -> B + Clone + Send + Sync + 'static,
         waiting: Waiting,
         bounds: Bounds,
         fresh_key: [u8; 32],
@@ -121,11 +122,13 @@ impl FileStore {
         log: Log,
     ) -> Result<FileStore, String> {
         let create = move || builder().create_with_backend(backend()).map_err(|error| explain(&error));
-        FileStore::with_database(Box::new(create), waiting, bounds, fresh_key, system, log)
+        let again = create.clone();
+        FileStore::with_database(create, Box::new(again), waiting, bounds, fresh_key, system, log)
     }
 
     fn with_database(
-        open: Open,
+        open: impl FnOnce() -> Result<Database, String>,
+        again: Open,
         waiting: Waiting,
         bounds: Bounds,
         fresh_key: [u8; 32],
@@ -139,7 +142,7 @@ impl FileStore {
             Ok((database, sealing_key))
         }));
         let (database, sealing_key) = prepared.unwrap_or_else(|_| Err(DAMAGED.to_owned()))?;
-        let disk = Disk::new(database, open, log);
+        let disk = Disk::new(database, again, log);
         let (commits, changes) = (AtomicU64::new(0), AtomicU64::new(0));
         let common = Arc::new(Common { disk, system, bounds, commits, changes });
         let reads = Arc::new(Queue::new(bounds.queue_max));
@@ -288,9 +291,9 @@ fn builder() -> redb::Builder {
     builder
 }
 
-fn open_file(path: &Path) -> Result<Database, String> {
+fn open_file(path: &Path, may_be_new: bool) -> Result<Database, String> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+    options.read(true).write(true).create(may_be_new).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).map_err(|error| explain_io(&error))?;
@@ -326,7 +329,9 @@ fn explain(error: &DatabaseError) -> String {
 
 fn explain_io(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "there is no such folder; make it first".to_owned(),
+        io::ErrorKind::NotFound => {
+            "there is no such folder, or the file has gone; make the folder first".to_owned()
+        }
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => format!("{DAMAGED} ({error})"),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             format!("this process may not write there ({error}); give it a folder that is its own")
@@ -346,5 +351,19 @@ fn explain_foreign(foreign: Foreign) -> String {
         Foreign::Database(redb::Error::Corrupted(what)) => format!("{DAMAGED} ({what})"),
         Foreign::Database(redb::Error::Io(error)) => explain_io(&error),
         Foreign::Database(error) => format!("it does not open: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_has_gone_away_is_not_made_anew() {
+        let path = std::env::temp_dir().join(format!("oauth-from-scratch-{}-gone", std::process::id()));
+        let error = open_file(&path, false).map(drop).unwrap_err();
+        assert!(error.contains("the file has gone") && !path.exists(), "{error}");
+        assert!(open_file(&path, true).is_ok() && open_file(&path, false).is_ok());
+        std::fs::remove_file(&path).unwrap();
     }
 }
