@@ -111,7 +111,7 @@ fn a_full_disk_is_503_and_loses_nothing() {
     assert!(codes.len() > 100, "{} codes fitted", codes.len());
     let (status, _) = link.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n").expect("it runs");
     assert_eq!(status, 200, "pages need no store");
-    assert!(server.log.lock().unwrap().contains("the store's file failed"), "{}", server.log.lock().unwrap());
+    server.wait_for_words("the store's file failed");
     server.kill();
     // With room again, every code that was given is there.
     let server = ServerProcess::start(&["--store", &location]);

@@ -11,8 +11,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 /// Longer than any answer takes, so that a test that hangs ends.
@@ -22,8 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct ServerProcess {
     child: Option<Child>,
     pub port: u16,
-    /// What it said on standard error.
-    pub log: std::sync::Arc<Mutex<String>>,
+    /// What it said on standard error, and word that there is more.
+    log: Arc<(Mutex<String>, Condvar)>,
 }
 
 impl ServerProcess {
@@ -41,11 +41,12 @@ impl ServerProcess {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let log = std::sync::Arc::<Mutex<String>>::default();
-        let (kept, errors) = (std::sync::Arc::clone(&log), child.stderr.take().expect("its errors"));
+        let log = Arc::<(Mutex<String>, Condvar)>::default();
+        let (kept, errors) = (Arc::clone(&log), child.stderr.take().expect("its errors"));
         std::thread::spawn(move || {
             for line in BufReader::new(errors).lines().map_while(Result::ok) {
-                kept.lock().unwrap().push_str(&(line + "\n"));
+                kept.0.lock().unwrap().push_str(&(line + "\n"));
+                kept.1.notify_all();
             }
         });
         let mut output = BufReader::new(child.stdout.take().expect("its output"));
@@ -53,12 +54,20 @@ impl ServerProcess {
         let port = loop {
             line.clear();
             let count = output.read_line(&mut line).expect("its output");
-            assert!(count > 0, "the program ended: {}", log.lock().unwrap());
+            assert!(count > 0, "the program ended: {}", log.0.lock().unwrap());
             if let Some((_, port)) = line.split_once("authorization server  http://localhost:") {
                 break port.trim().parse().expect("a port");
             }
         };
         ServerProcess { child: Some(child), port, log }
+    }
+
+    /// Waits until it has said this: its log is written by a thread of its own, after the answer.
+    pub fn wait_for_words(&self, words: &str) {
+        let (log, more) = &*self.log;
+        let is_missing = |log: &mut String| !log.contains(words);
+        let (log, waited) = more.wait_timeout_while(log.lock().unwrap(), PATIENCE, is_missing).unwrap();
+        assert!(!waited.timed_out(), "it never said {words:?}: {log}");
     }
 
     /// SIGKILL: nothing is finished.
