@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 
 use super::Refusal;
 use super::body::ChunkedDecoder;
-use super::head::{Framing, Head, Scan};
+use super::head::{Framing, Head};
 use super::message::{Method, Request, Response, Status, Version};
+use super::scan::Scan;
 use crate::config::Limits;
 
 /// A buffer larger than this is given back to the system when it is empty, so that one large request does not

@@ -1,9 +1,7 @@
-//! Request heads: where one ends, what it says, and how the content after it is framed.
+//! Request heads: what one says, and how the content after it is framed.
 //!
-//! Two steps, and each runs once over the bytes. [`Scan`] finds the blank line. It remembers how far it has
-//! looked, so a head that arrives byte by byte costs no more than one that arrives whole, and it refuses what
-//! is too long as soon as that is known. Then [`Head::parse`] lets httparse split the head, and decides what
-//! the parser leaves open: version, target, Host, framing, persistence.
+//! When [`Scan`] has found where a head ends, [`Head::parse`] lets httparse split it, and decides what the
+//! parser leaves open: version, target, Host, framing, persistence.
 //!
 //! Everything is remembered as a position, never as a copy. What is refused here is refused by RFC 9112's
 //! letter; where the RFC leaves a choice, the strict one is taken, for a lenient reading is one that some
@@ -15,11 +13,9 @@ use memchr::memchr;
 
 use super::authority::is_authority;
 use super::message::{Method, Status, Version};
+use super::scan::Scan;
 use super::{Refusal, is_name, is_token_byte, trim_ows};
 use crate::config::{FIELDS_CAPACITY, Limits};
-
-/// Empty lines before a request line are skipped (RFC 9112, 2.2), but not for ever.
-const LEADING_LINES_MAX: usize = 8;
 
 /// A stretch of a head, counted from the head's first byte. 16 bits suffice: see `Config::check`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,93 +43,6 @@ pub enum Framing {
     Length(usize),
     /// The chunked coding, which says itself where it ends.
     Chunked,
-}
-
-/// The search for a head's end, and how far it has come.
-#[derive(Debug, Default)]
-pub struct Scan {
-    /// How long the request line is, without its LF, once that is known.
-    request_line: usize,
-    line_start: usize,
-    searched: usize,
-    lines: usize,
-    skipped: usize,
-}
-
-impl Scan {
-    /// Drops the empty lines that may precede a request line (RFC 9112, 2.2), and returns how many bytes
-    /// they have. To be called before [`Scan::find_end`], with bytes that begin where the last call ended.
-    ///
-    /// # Errors
-    /// When there is no end to them.
-    pub fn skip_empty_lines(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
-        if self.lines > 0 {
-            return Ok(0);
-        }
-        let mut at = 0;
-        while bytes[at..].starts_with(b"\r\n") {
-            at += 2;
-            self.skipped += 1;
-            if self.skipped > LEADING_LINES_MAX {
-                return Err(Refusal::bad("too many empty lines before the request line"));
-            }
-            self.searched = 0;
-        }
-        Ok(at)
-    }
-
-    /// The length of the head that `bytes` begin with, blank line included, or `None` when its end has not
-    /// arrived. The next call must bring the same bytes and more.
-    ///
-    /// # Errors
-    /// What shows before the end does: a first byte that begins no method, a line that ends in a bare LF, a
-    /// line or head or number of field lines past its limit. Whether it shows depends on the bytes up to that
-    /// point alone, so any cut of the same bytes is refused alike.
-    pub fn find_end(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
-        // A client that speaks TLS, or another protocol, is told so now: it may never send a line end.
-        match bytes.first() {
-            Some(&first) if first != b'\r' && !is_token_byte(first) => {
-                return Err(Refusal::bad("the request line does not begin with a method"));
-            }
-            _ => {}
-        }
-        while let Some(offset) = memchr(b'\n', &bytes[self.searched..]) {
-            let line_end = self.searched + offset;
-            self.check_length(&bytes[..=line_end], line_end, limits)?;
-            if line_end == self.line_start || bytes[line_end - 1] != b'\r' {
-                return Err(Refusal::bad("a line ends in a bare LF"));
-            }
-            if line_end - 1 == self.line_start {
-                return Ok(Some(line_end + 1));
-            }
-            if self.lines == 0 {
-                self.request_line = line_end;
-            }
-            self.lines += 1;
-            if self.lines > limits.fields_max + 1 {
-                return Err(Refusal::new(Status::RequestHeaderFieldsTooLarge, "too many field lines"));
-            }
-            self.line_start = line_end + 1;
-            self.searched = line_end + 1;
-        }
-        self.searched = bytes.len();
-        self.check_length(bytes, bytes.len(), limits)?;
-        Ok(None)
-    }
-
-    /// Refuses what is too long: the request line, of which `bytes[..line_end]` is here, or the head.
-    fn check_length(&self, bytes: &[u8], line_end: usize, limits: &Limits) -> Result<(), Refusal> {
-        // The CR that may be the line's end does not count as part of it.
-        let line = &bytes[..line_end];
-        let line_bytes = line.len() - usize::from(line.ends_with(b"\r"));
-        if self.lines == 0 && line_bytes > limits.request_line_bytes_max {
-            return Err(Refusal::new(Status::UriTooLong, "the request line is too long"));
-        }
-        if bytes.len() > limits.head_bytes_max {
-            return Err(Refusal::new(Status::RequestHeaderFieldsTooLarge, "the request head is too long"));
-        }
-        Ok(())
-    }
 }
 
 /// What a request's head says. Kept and filled anew for each request of a connection, so that the table of

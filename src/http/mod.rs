@@ -39,6 +39,7 @@ pub mod connection;
 pub mod form;
 pub mod head;
 pub mod message;
+mod scan;
 
 use message::Status;
 
