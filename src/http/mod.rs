@@ -73,9 +73,23 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
 /// Whether the field name `name`, in whatever case, is `wanted`: letters in lower case, digits and hyphens.
 pub(crate) fn is_name(name: &[u8], wanted: &str) -> bool {
     // Of the bytes that a token may have, only a letter becomes a letter by this bit, and only a digit or a
-    // hyphen stays one. Without a branch for each byte, they are compared many at a time.
-    let differs = |sum: u8, (byte, wanted): (&u8, &u8)| sum | ((byte | 0x20) ^ wanted);
-    name.len() == wanted.len() && name.iter().zip(wanted.as_bytes()).fold(0, differs) == 0
+    // hyphen stays one.
+    const LOWER: u8 = 0x20;
+    let is_same = |(bytes, wanted): (&[u8; 8], &[u8; 8])| {
+        u64::from_ne_bytes(*bytes) | u64::from_ne_bytes([LOWER; 8]) == u64::from_ne_bytes(*wanted)
+    };
+    let wanted = wanted.as_bytes();
+    if name.len() != wanted.len() {
+        return false;
+    }
+    // Eight at a time; the last eight may have been looked at in part.
+    match (name.last_chunk(), wanted.last_chunk()) {
+        (Some(name_end), Some(wanted_end)) => {
+            let chunks = name.as_chunks().0.iter().zip(wanted.as_chunks().0);
+            is_same((name_end, wanted_end)) && chunks.into_iter().all(is_same)
+        }
+        _ => name.iter().zip(wanted).all(|(byte, wanted)| byte | LOWER == *wanted),
+    }
 }
 
 /// Whether `byte` may stand in a field value (RFC 9110, 5.5): visible, space, tab, or beyond ASCII.
