@@ -4,7 +4,7 @@ use memchr::memchr;
 
 /// Whether `bytes` are `uri-host [ ":" port ]` (RFC 9110, 7.2; RFC 3986, 3.2.2), possibly empty.
 pub(super) fn is_authority(bytes: &[u8]) -> bool {
-    let (host, port) = match bytes {
+    let port = match bytes {
         [b'[', rest @ ..] => {
             let Some(end) = memchr(b']', rest) else { return false };
             let literal = &rest[..end];
@@ -12,27 +12,26 @@ pub(super) fn is_authority(bytes: &[u8]) -> bool {
             {
                 return false;
             }
-            (&b""[..], &rest[end + 1..])
+            &rest[end + 1..]
         }
-        _ => bytes.split_at(memchr(b':', bytes).unwrap_or(bytes.len())),
+        _ => &bytes[registered_name(bytes)..],
     };
-    let port_is_valid = match port {
+    match port {
         [] => true,
         [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
         _ => false,
-    };
-    port_is_valid && is_registered_name(host)
+    }
 }
 
-/// Unreserved characters, sub-delimiters and percent-encodings (RFC 3986, 3.2.2); the grammar allows none.
-fn is_registered_name(host: &[u8]) -> bool {
-    let mut rest = host;
+/// How many bytes at the beginning are a registered name: unreserved characters, sub-delimiters and
+/// percent-encodings (RFC 3986, 3.2.2); the grammar allows none.
+fn registered_name(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
     loop {
         let plain = rest.iter().position(|byte| !IN_NAMES[usize::from(*byte)]).unwrap_or(rest.len());
         rest = match &rest[plain..] {
-            [] => return true,
             [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
-            _ => return false,
+            other => return bytes.len() - other.len(),
         }
     }
 }
