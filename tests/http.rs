@@ -281,6 +281,12 @@ fn malformed_lines_are_refused() {
     check("GET / HTTP/1.1\nHost: h\r\n\r\n", &[bare]);
     check("GET / HTTP/1.1\r\nHost: h\n\r\n", &[bare]);
     check("GET / HTTP/1.1\r\nHost: h\r\n\n", &[bare]);
+    check("GET / HTTP/1.1\r\nX: a\nHost: h\r\n\r\n", &[bare]);
+    check("GET / HTTP/1.1\r\nX:\nHost: h\r\n\r\n", &[bare]);
+    check("GET / HTTP/1.1\r\nX: \nHost: h\r\n\r\n", &[bare]);
+    check("GET / HTTP/1.1\r\nX:\r\nHost: h\r\n\n", &[bare]);
+    check("GET / HTTP/1.0\n\r\n", &[bare]);
+    check("GET / HTTP/1.0\r\n\n", &[bare]);
     let name = "400 a field line's name is malformed";
     check("GET / HTTP/1.1\r\nHost : h\r\n\r\n", &[name]);
     check("GET / HTTP/1.1\r\nHost: h\r\n: x\r\n\r\n", &[name]);

@@ -277,14 +277,13 @@ impl Connection {
         }
         self.start += self.scan.skip_empty_lines(&input[self.start..])?;
         let arrived = &mut input[self.start..];
-        let Some(length) = self.scan.find_end(arrived, &self.limits)? else {
+        if !head.read(arrived, &mut self.scan, &self.limits)? {
             return match self.ended && !arrived.is_empty() {
                 true => Err(Refusal::bad("the client closed before the end of the head")),
                 false => Ok(()),
             };
-        };
-        let has_content = arrived.len() > length;
-        head.parse(&mut arrived[..length], &self.scan, &self.limits)?;
+        }
+        let has_content = arrived.len() > head.length;
         if head.expects_continue && !has_content && head.framing != Framing::Length(0) {
             if output.is_empty() {
                 self.sent_since = now;

@@ -1,7 +1,9 @@
 //! Request heads: what one says, and how the content after it is framed.
 //!
-//! When [`Scan`] has found where a head ends, [`Head::parse`] lets httparse split it, and decides what the
-//! parser leaves open: version, target, Host, framing, persistence.
+//! A head that arrives whole, as most do, is split by httparse at once. Where it is not all there yet, or
+//! something is wrong with its lines, [`Scan`] looks for its end and has the say on what it is refused for; so
+//! the answer is the same however the bytes were cut. Then what the parser leaves open is decided: version,
+//! target, Host, framing, persistence.
 //!
 //! Everything is remembered as a position, never as a copy. What is refused here is refused by RFC 9112's
 //! letter; where the RFC leaves a choice, the strict one is taken, for a lenient reading is one that some
@@ -105,18 +107,42 @@ impl Head {
         self.fields.iter().map(move |(name, value)| (name.of(bytes), value.of(bytes)))
     }
 
-    /// Reads the whole head `bytes`, of which `scan` has found the end.
+    /// Reads the head that `bytes` begin with; `false` when its end has not arrived. The next call must bring
+    /// the same bytes and more, and the same `scan`.
     ///
     /// # Errors
-    /// Whatever RFC 9112 wants refused, with the status and the reason.
-    pub(super) fn parse(&mut self, bytes: &mut [u8], scan: &Scan, limits: &Limits) -> Result<(), Refusal> {
-        self.clear();
-        self.length = bytes.len();
+    /// Whatever RFC 9112 wants refused, with the status and the reason, and what is past its limit.
+    pub(super) fn read(&mut self, bytes: &mut [u8], scan: &mut Scan, limits: &Limits) -> Result<bool, Refusal> {
+        if scan.is_new()
+            && let Some(understood) = self.read_at_once(bytes, limits)
+        {
+            return understood.map(|()| true);
+        }
+        let Some(length) = scan.find_end(bytes, limits)? else { return Ok(false) };
+        let bytes = &mut bytes[..length];
         lower_minor_version(&mut bytes[..scan.request_line]);
-        let bytes = &*bytes;
         let mut table = [const { MaybeUninit::uninit() }; FIELDS_CAPACITY];
         let mut parsed = httparse::Request::new(&mut []);
         parsed.parse_with_uninit_headers(bytes, &mut table).map_err(|error| refuse_syntax(error, bytes))?;
+        self.understand(bytes, &parsed, limits).map(|()| true)
+    }
+
+    /// The usual case, without a look for the end before: the head is all there, and its lines are as they
+    /// should be. `None` when they are not.
+    fn read_at_once(&mut self, bytes: &[u8], limits: &Limits) -> Option<Result<(), Refusal>> {
+        let mut table = [const { MaybeUninit::uninit() }; FIELDS_CAPACITY];
+        let mut parsed = httparse::Request::new(&mut []);
+        let Ok(httparse::Status::Complete(length)) = parsed.parse_with_uninit_headers(bytes, &mut table) else {
+            return None;
+        };
+        let bytes = &bytes[..length];
+        has_good_lines(bytes, &parsed, limits).then(|| self.understand(bytes, &parsed, limits))
+    }
+
+    /// Takes over what httparse made of the whole head `bytes`, and decides what it leaves open.
+    fn understand(&mut self, bytes: &[u8], parsed: &httparse::Request, limits: &Limits) -> Result<(), Refusal> {
+        self.clear();
+        self.length = bytes.len();
         let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
             // The blank line is there, so httparse either has all three or refuses.
             return Err(Refusal::bad("the request line is malformed"));
@@ -126,48 +152,52 @@ impl Head {
             .ok_or(Refusal::new(Status::NotImplemented, "the method is not one that this server knows"))?;
         self.read_target(bytes, target.as_bytes())?;
         self.has_target = true;
-        debug_assert!(parsed.headers.len() <= limits.fields_max, "the scan counted the lines");
-        self.fields.extend(parsed.headers.iter().map(|field| {
-            (Span::locate(bytes, field.name.as_bytes()), Span::locate(bytes, trim_ows(field.value)))
-        }));
-        self.read_fields(bytes, limits)
+        debug_assert!(parsed.headers.len() <= limits.fields_max, "the lines were counted");
+        // The values come without the space around them.
+        let locate = |field: &httparse::Header| {
+            (Span::locate(bytes, field.name.as_bytes()), Span::locate(bytes, field.value))
+        };
+        self.fields.extend(parsed.headers.iter().map(locate));
+        self.read_fields(bytes, parsed.headers, limits)
     }
 
     /// The four forms of a target (RFC 9112, 3.2), each for the methods that it belongs to.
     fn read_target(&mut self, bytes: &[u8], target: &[u8]) -> Result<(), Refusal> {
+        let mark = target.iter().position(|byte| !BEFORE_QUERY[usize::from(*byte)]).unwrap_or(target.len());
+        let (before, query) = target.split_at(mark);
         // Without a branch for each byte, they are looked at many at a time.
         let is_wrong = |byte: u8| !matches!(byte, 0x21..=0x7e) | (byte == b'#');
-        if target.iter().fold(false, |any, byte| any | is_wrong(*byte)) {
+        if query.iter().fold(false, |any, byte| any | is_wrong(*byte)) {
             return Err(Refusal::bad("the request target holds a byte that no target may hold"));
         }
         if self.method == Method::Connect {
             return self.read_authority_form(bytes, target);
         }
-        let path_and_query = match target {
-            b"*" if self.method == Method::Options => target,
-            [b'/', ..] => target,
-            _ => self.read_absolute_form(bytes, target)?,
+        let path = match before {
+            [b'/', ..] => before,
+            b"*" if self.method == Method::Options && query.is_empty() => before,
+            _ => self.read_absolute_form(bytes, before)?,
         };
-        let query_mark = memchr(b'?', path_and_query).unwrap_or(path_and_query.len());
-        self.path = Span::locate(bytes, &path_and_query[..query_mark]);
-        self.query = path_and_query.get(query_mark + 1..).map(|query| Span::locate(bytes, query));
+        self.path = Span::locate(bytes, path);
+        // Without its mark.
+        self.query = query.get(1..).map(|query| Span::locate(bytes, query));
         Ok(())
     }
 
-    /// `http://host:port/path?query`: sets the authority, which overrides Host, and returns the rest.
+    /// `http://host:port/path`: sets the authority, which overrides Host, and returns the path.
     fn read_absolute_form<'a>(&mut self, bytes: &[u8], target: &'a [u8]) -> Result<&'a [u8], Refusal> {
         const SCHEME: &[u8] = b"http://";
         let rest = match target.split_at_checked(SCHEME.len()) {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => rest,
             _ => return Err(Refusal::bad("the request target is neither a path nor an http URI")),
         };
-        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
-        let (authority, path_and_query) = rest.split_at(end);
+        let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
         if authority.is_empty() || !is_authority(authority) {
             return Err(Refusal::bad("the request target's host is malformed"));
         }
         self.authority = Span::locate(bytes, authority);
-        Ok(path_and_query)
+        Ok(path)
     }
 
     /// `host:port`, for CONNECT alone. There is nothing to connect to, which the routes will say.
@@ -182,10 +212,15 @@ impl Head {
     }
 
     /// One pass over the field lines: those that concern the message itself, each by its own rule.
-    fn read_fields(&mut self, bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
+    fn read_fields(
+        &mut self,
+        bytes: &[u8],
+        fields: &[httparse::Header],
+        limits: &Limits,
+    ) -> Result<(), Refusal> {
         let mut lines = MessageFields::default();
-        for (name, value) in &self.fields {
-            lines.note(name.of(bytes), value.of(bytes))?;
+        for field in fields {
+            lines.note(field.name.as_bytes(), field.value)?;
         }
         self.keep_alive = match self.version {
             Version::Http11 => !lines.close,
@@ -216,6 +251,17 @@ impl Head {
         }
     }
 }
+
+/// Which bytes may stand in a target before its query: those that are visible, but `?` and, anywhere, `#`.
+const BEFORE_QUERY: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0x21;
+    while byte <= 0x7e {
+        table[byte] = byte != b'#' as usize && byte != b'?' as usize;
+        byte += 1;
+    }
+    table
+};
 
 /// The field lines that say how a message is framed and what becomes of its connection.
 #[derive(Default)]
@@ -330,6 +376,22 @@ fn transfer_coding(lines: &MessageFields, version: Version) -> Result<Framing, R
 /// (RFC 9110, 5.6.1.2).
 pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(trim_ows).filter(|member| !member.is_empty())
+}
+
+/// Whether the lines of the whole head `bytes` are within their limits, and each ends in CRLF, where httparse
+/// is content with a bare LF. A head for which this holds is one that [`Scan`] would let pass.
+fn has_good_lines(bytes: &[u8], parsed: &httparse::Request, limits: &Limits) -> bool {
+    let place = |part: &str| part.as_ptr() as usize - bytes.as_ptr() as usize;
+    let ends_well = |line_end: usize| line_end.checked_sub(2).is_some_and(|cr| bytes[cr] == b'\r');
+    let starts = parsed.headers.iter().map(|field| place(field.name));
+    let request_line = starts.clone().next().unwrap_or(bytes.len()).saturating_sub(2);
+    // A line's LF stands before the next line, or httparse would have gone on with the same one.
+    starts.clone().all(ends_well)
+        && bytes.ends_with(b"\r\n\r\n")
+        && parsed.method.is_some_and(|method| place(method) == 0)
+        && parsed.headers.len() <= limits.fields_max
+        && request_line <= limits.request_line_bytes_max
+        && bytes.len() <= limits.head_bytes_max
 }
 
 /// Makes `HTTP/1.2` and up read as `HTTP/1.1`: a higher minor version is served as the highest that the

@@ -1,7 +1,7 @@
-//! Where a request's head ends.
+//! Where a head ends that arrives in pieces.
 //!
-//! [`Scan`] looks for the blank line, and remembers how far it has looked, so that a head that arrives byte by
-//! byte costs no more than one that arrives whole. It refuses what is too long as soon as that is known.
+//! [`Scan`] looks for the blank line, and remembers how far it has looked, so that a head in a thousand pieces
+//! is looked through once. It refuses what is too long as soon as that is known.
 
 use memchr::memchr;
 
@@ -24,6 +24,11 @@ pub(super) struct Scan {
 }
 
 impl Scan {
+    /// Whether nothing has been looked at yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.searched == 0
+    }
+
     /// Drops the empty lines that may precede a request line (RFC 9112, 2.2), and returns how many bytes
     /// they have. To be called before [`Scan::find_end`], with bytes that begin where the last call ended.
     ///
