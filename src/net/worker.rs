@@ -112,6 +112,8 @@ impl Mailbox for Inbox {
 struct Door {
     listeners: Vec<Listener>,
     inboxes: Vec<Arc<Inbox>>,
+    /// Whether at any of the listeners connections may be waiting.
+    is_knocked_at: bool,
     /// Until when accepting pauses for want of descriptors.
     accept_again: Option<Instant>,
     accept_retry_time: Duration,
@@ -171,7 +173,8 @@ impl Worker {
             self.poll.registry().register(&mut listener.socket, token, Interest::READABLE)?;
         }
         let accept_retry_time = limits.accept_retry_time;
-        self.door = Some(Door { listeners, inboxes, accept_again: None, accept_retry_time, log });
+        self.door =
+            Some(Door { listeners, inboxes, is_knocked_at: false, accept_again: None, accept_retry_time, log });
         Ok(())
     }
 
@@ -300,11 +303,15 @@ impl Door {
     fn note(&mut self, index: usize) {
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.ready = true;
+            self.is_knocked_at = true;
         }
     }
 
     /// Accepts whoever waits; returns by how many connections this worker has more.
     fn accept(&mut self, engine: &mut Engine<TcpStream>, poll: &Poll) -> usize {
+        if !self.is_knocked_at {
+            return 0;
+        }
         let before = engine.len();
         if self.accept_again.is_none_or(|again| again <= engine.now()) {
             self.accept_again = None;
@@ -329,6 +336,7 @@ impl Door {
                 }
             }
         }
+        self.is_knocked_at = false;
     }
 
     /// To the worker with the fewest connections; to this one, if it is among them.
