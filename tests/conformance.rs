@@ -6,17 +6,21 @@ mod cases;
 mod support;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime};
 
 use cases::{CASES, Case};
 use oauth_from_scratch::config::{Config, Limits};
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
+use oauth_from_scratch::http::date::Date;
 use oauth_from_scratch::oauth::Timestamp;
 use oauth_from_scratch::routes::{Answer, Role, Routes, Site};
 use oauth_from_scratch::store::{Caller, Mailbox, MemoryStore, Ticket};
 use oauth_from_scratch::system::RealSystem;
 use support::TestServer;
+
+/// The moment of every answer: none of these cases is about it.
+static DATE: LazyLock<Date> = LazyLock::new(|| Date::of_second(0));
 
 /// The statuses of all final answers, until the server closes.
 fn statuses(server: &TestServer, case: &Case, piece: usize) -> Vec<u16> {
@@ -64,7 +68,7 @@ fn statuses_of_pieces(routes: &Routes, limits: &Arc<Limits>, pieces: &[&[u8]]) -
                 Event::Refused(refusal, request) => routes.refuse(role, refusal, request.as_ref()),
             };
             statuses.push(response.status.code().parse().expect("a number"));
-            connection.respond(&response, "DATE", now);
+            connection.respond(&response, &DATE, now);
         }
         let count = connection.outgoing().len();
         connection.sent(count, now);

@@ -5,12 +5,16 @@
 //! comes a request for `/smuggled`, which must never be answered. `tests/refusals.rs` and `tests/sockets.rs`
 //! show the same server over real sockets.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use oauth_from_scratch::config::Limits;
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
+use oauth_from_scratch::http::date::Date;
 use oauth_from_scratch::http::message::{Body, FieldLines, Request, Response, Status};
+
+/// The moment of every answer: none of these cases is about it.
+static DATE: LazyLock<Date> = LazyLock::new(|| Date::of_second(0));
 
 /// Small limits, so that their cases are short.
 fn limits() -> Limits {
@@ -67,7 +71,7 @@ fn go_on(connection: &mut Connection, transcript: &mut Transcript, now: Instant)
             ),
         };
         transcript.exchanges.push(exchange);
-        connection.respond(&response, "DATE", now);
+        connection.respond(&response, &DATE, now);
     }
     let outgoing = connection.outgoing().to_vec();
     transcript.sent.push_str(std::str::from_utf8(&outgoing).expect("answers are text"));
@@ -411,7 +415,7 @@ fn a_thousand_pipelined_requests_cost_one_write_and_a_full_output_stops_the_read
     loop {
         while let Event::Request(_) = connection.step(now) {
             answered += 1;
-            connection.respond(&Response::new(Status::Ok, FieldLines::NONE), "DATE", now);
+            connection.respond(&Response::new(Status::Ok, FieldLines::NONE), &DATE, now);
         }
         if connection.wants() != Want::Write {
             break;

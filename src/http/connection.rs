@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::Refusal;
 use super::body::ChunkedDecoder;
+use super::date::Date;
 use super::head::{Framing, Head};
 use super::message::{Method, Request, Response, Status, Version};
 use super::scan::Scan;
@@ -314,9 +315,8 @@ impl Connection {
         }
     }
 
-    /// Queues the answer to the request or refusal that was given out. `date` is the Date field's value
-    /// (RFC 9110, 6.6.1).
-    pub fn respond(&mut self, response: &Response, date: &str, now: Instant) {
+    /// Queues the answer to the request or refusal that was given out. `date` is the moment it is made at.
+    pub fn respond(&mut self, response: &Response, date: &Date, now: Instant) {
         let Phase::Answering(exchange) = self.phase else {
             debug_assert!(false, "an answer to nothing: {:?}", self.phase);
             return;
@@ -340,7 +340,7 @@ impl Connection {
         if output.is_empty() {
             self.sent_since = now;
         }
-        if output.try_reserve(response.bytes_max(date)).is_err() {
+        if output.try_reserve(response.bytes_max()).is_err() {
             return self.starve();
         }
         response.write(output, date, option, omit_body);

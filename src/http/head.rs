@@ -31,6 +31,10 @@ impl Span {
         &bytes[usize::from(self.start)..usize::from(self.end)]
     }
 
+    fn len(self) -> usize {
+        usize::from(self.end - self.start)
+    }
+
     /// Where `part`, a slice of `whole`, stands in it.
     fn locate(whole: &[u8], part: &[u8]) -> Span {
         let start = part.as_ptr() as usize - whole.as_ptr() as usize;
@@ -102,9 +106,16 @@ impl Head {
         self.has_target = false;
     }
 
-    /// Every field line's name and value, in the order they came; `bytes` are those the head was parsed from.
-    pub(super) fn fields<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        self.fields.iter().map(move |(name, value)| (name.of(bytes), value.of(bytes)))
+    /// The values of all field lines named `wanted`, which is in lower case, in the order they came; `bytes` are
+    /// those the head was read from.
+    pub(super) fn fields<'a>(
+        &'a self,
+        bytes: &'a [u8],
+        wanted: &'static str,
+    ) -> impl Iterator<Item = &'a [u8]> {
+        // Most are told apart by their lengths alone.
+        let lines = self.fields.iter().filter(|(name, _)| name.len() == wanted.len());
+        lines.filter(|(name, _)| is_name(name.of(bytes), wanted)).map(|(_, value)| value.of(bytes))
     }
 
     /// Reads the head that `bytes` begin with; `false` when its end has not arrived. The next call must bring

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use super::date::Date;
 use super::head::Head;
 
 /// The methods this server knows (RFC 9110, 9.3; PATCH: RFC 5789). Others are answered 501.
@@ -193,10 +194,7 @@ impl<'a> Request<'a> {
     /// The values of all field lines named `name` (written in lower case, and sent in any), in the order they came, without the space
     /// around them.
     pub fn fields(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
-        let (head, bytes) = (self.head, self.bytes);
-        head.fields(bytes)
-            .filter(move |(field_name, _)| super::is_name(field_name, name))
-            .map(|(_, value)| value)
+        self.head.fields(self.bytes, name)
     }
 
     /// The value of the one field line named `name`, if there is one.
@@ -427,23 +425,22 @@ impl Response {
     }
 
     /// How many bytes [`Response::write`] appends at most.
-    pub(super) fn bytes_max(&self, date: &str) -> usize {
-        // Status line, Content-Length and Connection, with what stands around them.
-        const ELSE_MAX: usize = 160;
+    pub(super) fn bytes_max(&self) -> usize {
+        // Status line, Date, Content-Length and Connection, with what stands around them.
+        const ELSE_MAX: usize = 192;
         let fields = self.fields.iter().map(|(name, value)| name.len() + value.as_str().len() + ": \r\n".len());
         let lines = self.lines.iter().map(|lines| lines.as_str().len());
-        ELSE_MAX + date.len() + lines.sum::<usize>() + fields.sum::<usize>() + self.body.bytes().len()
+        ELSE_MAX + lines.sum::<usize>() + fields.sum::<usize>() + self.body.bytes().len()
     }
 
     /// Appends the whole answer to `out`. `connection` is what the Connection field says, if anything;
     /// `omit_body` is for HEAD, whose answer has the fields of GET's and no content (RFC 9110, 9.3.2).
-    pub(super) fn write(&self, out: &mut Vec<u8>, date: &str, connection: Option<&str>, omit_body: bool) {
+    pub(super) fn write(&self, out: &mut Vec<u8>, date: &Date, connection: Option<&str>, omit_body: bool) {
         let body = self.body.bytes();
         let [first, second] = &self.lines;
         let mut write = |text: &str| out.extend_from_slice(text.as_bytes());
         write(self.status.start());
-        write(date);
-        write("\r\n");
+        write(date.line_end());
         write(first.as_str());
         write(second.as_str());
         for (name, value) in &self.fields {
@@ -455,27 +452,34 @@ impl Response {
         if self.status.has_no_content() {
             return write("\r\n");
         }
-        write("Content-Length: ");
-        out.extend_from_slice(decimal(body.len(), &mut [0; 20]));
-        out.extend_from_slice(b"\r\n\r\n");
+        out.extend_from_slice(last_line(body.len(), &mut [0; _]));
         if !omit_body {
             out.extend_from_slice(body);
         }
     }
 }
 
-/// `number` in decimal, written to the end of `digits`; 20 digits hold every 64-bit number.
-fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &[u8] {
-    let mut start = digits.len();
+const CONTENT_LENGTH: &[u8] = b"Content-Length: ";
+const HEAD_END: &[u8] = b"\r\n\r\n";
+
+/// 20 digits hold every 64-bit number.
+const LAST_LINE_MAX: usize = CONTENT_LENGTH.len() + 20 + HEAD_END.len();
+
+/// The head's last line, with the end of the head; written to the end of `room`, from right to left.
+fn last_line(mut content: usize, room: &mut [u8; LAST_LINE_MAX]) -> &[u8] {
+    let mut start = LAST_LINE_MAX - HEAD_END.len();
+    room[start..].copy_from_slice(HEAD_END);
     loop {
         start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
+        room[start] = b'0' + (content % 10) as u8;
+        content /= 10;
+        if content == 0 {
             break;
         }
     }
-    &digits[start..]
+    let line = start - CONTENT_LENGTH.len();
+    room[line..start].copy_from_slice(CONTENT_LENGTH);
+    &room[line..]
 }
 
 #[cfg(test)]
@@ -501,14 +505,15 @@ mod tests {
             .with_policy(FieldLines::literal("Vary: Origin\r\nContent-Type: text/plain\r\n"))
             .with("Location", FieldValue::literal("/"))
             .with_body(Body::Own(Cow::Borrowed(b"hello")));
+        let date = Date::of_second(0);
         let check = |connection, omit_body, expected: &str| {
             let mut out = Vec::new();
-            response.write(&mut out, "DATE", connection, omit_body);
-            assert!(out.len() <= response.bytes_max("DATE"));
+            response.write(&mut out, &date, connection, omit_body);
+            assert!(out.len() <= response.bytes_max());
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         };
-        let head = "HTTP/1.1 200 OK\r\nDate: DATE\r\nCache-Control: no-store\r\nA: é\r\nVary: Origin\r\n\
-                    Content-Type: text/plain\r\nLocation: /\r\n";
+        let head = "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nCache-Control: no-store\r\nA: é\r\n\
+                    Vary: Origin\r\nContent-Type: text/plain\r\nLocation: /\r\n";
         check(None, false, &format!("{head}Content-Length: 5\r\n\r\nhello"));
         check(Some("close"), true, &format!("{head}Connection: close\r\nContent-Length: 5\r\n\r\n"));
         for (name, value) in
@@ -521,8 +526,9 @@ mod tests {
     #[test]
     fn an_answer_without_content_says_no_length() {
         let mut out = Vec::new();
-        Response::new(Status::NoContent, FieldLines::NONE).write(&mut out, "DATE", None, false);
-        assert_eq!(out, b"HTTP/1.1 204 No Content\r\nDate: DATE\r\n\r\n");
+        let date = Date::of_second(0);
+        Response::new(Status::NoContent, FieldLines::NONE).write(&mut out, &date, None, false);
+        assert_eq!(out, b"HTTP/1.1 204 No Content\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n");
     }
 
     #[test]
@@ -534,7 +540,8 @@ mod tests {
     #[test]
     fn every_length_is_written_in_decimal() {
         for number in [0, 9, 10, 42, 65_536, usize::MAX] {
-            assert_eq!(decimal(number, &mut [0; 20]), number.to_string().as_bytes());
+            let expected = format!("Content-Length: {number}\r\n\r\n");
+            assert_eq!(last_line(number, &mut [0; _]), expected.as_bytes());
         }
     }
 }

@@ -36,6 +36,7 @@
 mod authority;
 pub mod body;
 pub mod connection;
+pub mod date;
 pub mod form;
 pub mod head;
 pub mod message;

@@ -19,6 +19,7 @@ use super::refusals::Refusals;
 use crate::config::{Config, Limits};
 use crate::http::Refusal;
 use crate::http::connection::Connection;
+use crate::http::date::Date;
 use crate::http::message::{Request, Response, Status};
 use crate::log::Logs;
 use crate::routes::{Answer, Parked, Role, Routes};
@@ -386,7 +387,7 @@ pub(super) struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
-    pub(super) fn date(&self) -> &'a str {
+    pub(super) fn date(&self) -> &'a Date {
         &self.moment.date
     }
 
@@ -438,7 +439,7 @@ impl<'a> Turn<'a> {
         if response.reason().is_some() {
             self.refusals.note(self.now, role, Some(request), response);
         }
-        self.access.note(role, peer, self.date(), Some(request), response);
+        self.access.note(role, peer, self.date().value(), Some(request), response);
     }
 
     pub(super) fn refuse(
@@ -451,7 +452,7 @@ impl<'a> Turn<'a> {
         self.counts.requests += 1;
         let response = self.routes.refuse(role, refusal, request);
         self.refusals.note(self.now, role, request, &response);
-        self.access.note(role, peer, self.date(), request, &response);
+        self.access.note(role, peer, self.date().value(), request, &response);
         response
     }
 }

@@ -9,12 +9,16 @@ use std::time::Instant;
 use oauth_from_scratch::config::{self, Config, Limits};
 use oauth_from_scratch::http::body::ChunkedDecoder;
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
+use oauth_from_scratch::http::date::Date;
 use oauth_from_scratch::http::form::Form;
 use oauth_from_scratch::http::message::{FieldLines, Request, Response, Status};
 use oauth_from_scratch::oauth::{Grant, Timestamp};
 use oauth_from_scratch::routes::{Answer, Role, Routes, Site};
 use oauth_from_scratch::store::{Caller, Mailbox, MemoryStore, Ticket};
 use oauth_from_scratch::system::RealSystem;
+
+/// The moment of every answer: none of these cases is about it.
+static DATE: LazyLock<Date> = LazyLock::new(|| Date::of_second(0));
 
 /// Panics unless what should hold for these bytes does.
 pub type Target = fn(&[u8]);
@@ -67,7 +71,7 @@ fn converse<'a>(pieces: impl Iterator<Item = &'a [u8]>, each: &mut dyn FnMut(&Re
                 }
             };
             exchanges.push(exchange);
-            connection.respond(&Response::new(Status::Ok, FieldLines::NONE), "DATE", now);
+            connection.respond(&Response::new(Status::Ok, FieldLines::NONE), &DATE, now);
             assert!(!is_refusal || connection.wants() == Want::Write, "a refusal is answered");
         }
         let outgoing = connection.outgoing().len();
@@ -262,7 +266,7 @@ pub fn endpoints(bytes: &[u8]) {
             }
         };
         assert_ne!(answer.status, Status::InternalServerError, "{:?}", answer.reason());
-        connection.respond(&answer, "DATE", now);
+        connection.respond(&answer, &DATE, now);
     }
 }
 
