@@ -22,6 +22,7 @@ use crate::http::connection::Connection;
 use crate::http::date::Date;
 use crate::http::message::{Request, Response, Status};
 use crate::log::Logs;
+use crate::oauth::Timestamp;
 use crate::routes::{Answer, Parked, Role, Routes};
 use crate::store::{Applied, Caller, Mailbox, Ticket};
 use crate::system::System;
@@ -186,6 +187,11 @@ impl<S: Socket> Engine<S> {
     /// The moment that this turn takes place at.
     pub(super) fn now(&self) -> Instant {
         self.moment.now
+    }
+
+    /// The same, as the wall clock has it.
+    pub(super) fn timestamp(&self) -> Timestamp {
+        self.moment.timestamp
     }
 
     /// How long nothing is to be done if nothing happens; `None` is for ever.

@@ -23,6 +23,7 @@ use crate::system::System;
 
 mod access;
 mod connections;
+mod crowd;
 mod deadlines;
 mod engine;
 mod listeners;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use super::crowd::Crowd;
 use super::engine::{Engine, Readiness, Socket};
 use super::listeners::Listener;
 use super::signals::Signals;
@@ -130,6 +131,7 @@ pub(super) struct Worker {
     letters: Vec<(Ticket, Applied)>,
     door: Option<Door>,
     signals: Option<Signals>,
+    crowd: Crowd,
     control: Arc<Control>,
     is_finishing: bool,
 }
@@ -151,6 +153,7 @@ impl Worker {
             letters: Vec::new(),
             door: None,
             signals: None,
+            crowd: Crowd::default(),
             control,
             is_finishing: false,
         })
@@ -200,6 +203,9 @@ impl Worker {
 
     /// One turn of the loop.
     fn turn(&mut self) -> io::Result<()> {
+        if self.crowd.is_scattered() {
+            std::thread::yield_now();
+        }
         let timeout = self.time_to_next_task();
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -207,6 +213,7 @@ impl Worker {
         }
         let mut before = self.engine.len();
         self.engine.begin_turn();
+        self.crowd.begin_turn(self.engine.timestamp());
         for event in &self.events {
             match event.token() {
                 WAKER => {
@@ -217,7 +224,10 @@ impl Worker {
                 Token(token) if token < FIRST_CONNECTION => {
                     self.door.iter_mut().for_each(|door| door.note(token - FIRST_LISTENER));
                 }
-                Token(token) => self.engine.ready(token - FIRST_CONNECTION, readiness(event)),
+                Token(token) => {
+                    self.crowd.hear(token - FIRST_CONNECTION);
+                    self.engine.ready(token - FIRST_CONNECTION, readiness(event));
+                }
             }
         }
         self.engine.end_turn();
