@@ -203,6 +203,11 @@ impl<S: Socket> Link<S> {
     /// Answers the request that has waited for the store, if the store has spoken, or its time is over.
     fn answer_waiting(&mut self, turn: &mut Turn) -> bool {
         let Some(waiting) = self.waiting.take_if(|waiting| waiting.applied.is_some()) else { return false };
+        if self.is_finishing && self.readable {
+            // What was sent behind it was asked for, too, and has not been read meanwhile. (A socket that fails
+            // here fails again when the answer is written.)
+            let _ = self.read(turn);
+        }
         let Waiting { parked, applied, .. } = *waiting;
         let applied = applied.unwrap_or(Err(StoreError::TimedOut));
         // The client may have been given up in the same moment: then there is nobody to answer.

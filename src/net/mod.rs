@@ -211,3 +211,109 @@ impl Drop for StopOnPanic<'_> {
 fn panicked() -> io::Error {
     io::Error::other("a worker panicked")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::log::Log;
+    use crate::oauth::{Timestamp, Transition};
+    use crate::store::{Applied, Caller, Mailbox, MemoryStore, Ticket};
+    use crate::system::RealSystem;
+
+    type Letter = (Applied, Arc<dyn Mailbox>, Ticket);
+
+    /// A store that answers when it is told to.
+    struct Held {
+        memory: MemoryStore,
+        waiting: Mutex<Vec<Letter>>,
+    }
+
+    impl Held {
+        fn release(&self) {
+            for (applied, mailbox, ticket) in self.waiting.lock().unwrap().drain(..) {
+                mailbox.put(ticket, applied);
+                mailbox.wake();
+            }
+        }
+    }
+
+    impl Store for Held {
+        fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied> {
+            let applied = self.memory.apply(&transition, now);
+            self.waiting.lock().unwrap().push((applied, Arc::clone(caller.mailbox), caller.ticket));
+            None
+        }
+    }
+
+    /// A server whose workers are driven by hand, and where its authorization server listens.
+    fn server(workers: usize, store: Arc<dyn Store>) -> (Server, SocketAddr) {
+        let config = Config { client_port: None, auth_port: 0, workers, ..Config::default() };
+        let logs = Logs { errors: Log::kept(), access: Log::kept() };
+        let server = Server::bind(&config, store, Arc::new(RealSystem::default()), logs).unwrap();
+        let address = server.addresses()[0].1;
+        (server, address)
+    }
+
+    fn connect(address: SocketAddr) -> TcpStream {
+        let socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket
+    }
+
+    const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    /// Everything up to the end, which must not be a reset.
+    fn read_all(mut socket: TcpStream) -> String {
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("an orderly end");
+        answer
+    }
+
+    #[test]
+    fn whoever_has_connected_when_the_end_begins_is_answered_by_whichever_worker() {
+        let (mut server, address) = server(2, Arc::new(MemoryStore::new(10)));
+        let mut clients: Vec<TcpStream> = (0..4).map(|_| connect(address)).collect();
+        for client in &mut clients {
+            client.write_all(GET.as_bytes()).unwrap();
+        }
+        server.handle().finish();
+        // The second worker looks first.
+        server.workers[1].turn().unwrap();
+        // Then each serves until it has ended.
+        server.run().unwrap();
+        for client in clients {
+            let answer = read_all(client);
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
+            assert!(answer.contains("\r\nConnection: close\r\n"), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_sent_behind_a_request_that_waits_for_the_store_is_answered_at_the_end() {
+        let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
+        let (mut server, address) = server(1, Arc::<Held>::clone(&store));
+        let mut client = connect(address);
+        client
+            .write_all(b"GET /secure HTTP/1.1\r\nHost: localhost\r\nAuthorization: ")
+            .and_then(|()| client.write_all(format!("{}\r\n\r\n", "A".repeat(64)).as_bytes()))
+            .unwrap();
+        while store.waiting.lock().unwrap().is_empty() {
+            server.workers[0].turn().unwrap();
+        }
+        client.write_all(GET.as_bytes()).unwrap();
+        server.handle().finish();
+        server.workers[0].turn().unwrap();
+        store.release();
+        server.run().unwrap();
+        let answer = read_all(client);
+        assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer:?}");
+        assert!(answer.contains("HTTP/1.1 200 OK\r\n"), "{answer:?}");
+        assert_eq!(answer.matches("\r\nConnection: close\r\n").count(), 1, "the last one's: {answer:?}");
+    }
+}

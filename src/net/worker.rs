@@ -41,7 +41,10 @@ impl Socket for TcpStream {
 #[derive(Default)]
 pub(super) struct Control {
     pub(super) stop: AtomicBool,
+    /// The server is to finish. Only the worker that keeps the door looks at it.
     pub(super) finish: AtomicBool,
+    /// The door is shut: nobody is given a connection any more, and every worker may finish.
+    is_shut: AtomicBool,
 }
 
 /// Where a worker is given connections, and woken.
@@ -202,7 +205,7 @@ impl Worker {
     }
 
     /// One turn of the loop.
-    fn turn(&mut self) -> io::Result<()> {
+    pub(super) fn turn(&mut self) -> io::Result<()> {
         if self.crowd.is_scattered() {
             std::thread::yield_now();
         }
@@ -220,7 +223,8 @@ impl Worker {
                     deliver_all(&self.inbox, &mut self.letters, &mut self.engine);
                     before += open_all(self.inbox.take_newcomers(), &mut self.engine, &self.poll);
                 }
-                SIGNALS => self.begin_the_end(),
+                // What stands in the pipe is not read; a second signal ends the program without it.
+                SIGNALS => self.control.finish.store(true, Ordering::Release),
                 Token(token) if token < FIRST_CONNECTION => {
                     self.door.iter_mut().for_each(|door| door.note(token - FIRST_LISTENER));
                 }
@@ -231,19 +235,20 @@ impl Worker {
             }
         }
         self.engine.end_turn();
-        let is_finishing = self.control.finish.load(Ordering::Acquire);
+        let may_finish = match &mut self.door {
+            Some(door) if self.control.finish.load(Ordering::Acquire) => {
+                // Who has connected by now is let in, though the kernel may not have said so yet.
+                door.note_all();
+                true
+            }
+            Some(_) => false,
+            None => self.control.is_shut.load(Ordering::Acquire),
+        };
         self.accept(before);
-        if is_finishing && !self.is_finishing {
+        if may_finish && !self.is_finishing {
             self.finish();
         }
         Ok(())
-    }
-
-    /// A signal has come: every worker is to finish. (What stands in the pipe is not read; a second signal ends
-    /// the program without it.)
-    fn begin_the_end(&self) {
-        self.control.finish.store(true, Ordering::Release);
-        self.door.iter().flat_map(|door| &door.inboxes).for_each(|inbox| inbox.wake());
     }
 
     fn time_to_next_task(&self) -> Option<Duration> {
@@ -271,8 +276,12 @@ impl Worker {
     /// Nobody is let in any more, and those who are in get what they asked for.
     fn finish(&mut self) {
         self.is_finishing = true;
-        // Closes the listening sockets.
-        self.door = None;
+        // Closes the listening sockets. The others hear of the end when there is nobody left to give them, or one
+        // of them might be gone before it looks into its inbox.
+        if let Some(door) = self.door.take() {
+            self.control.is_shut.store(true, Ordering::Release);
+            door.inboxes.iter().for_each(|inbox| inbox.wake());
+        }
         let _ = open_all(self.inbox.take_newcomers(), &mut self.engine, &self.poll);
         self.engine.finish();
     }
@@ -310,6 +319,10 @@ fn readiness(event: &mio::event::Event) -> Readiness {
 }
 
 impl Door {
+    fn note_all(&mut self) {
+        (0..self.listeners.len()).for_each(|index| self.note(index));
+    }
+
     fn note(&mut self, index: usize) {
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.ready = true;
