@@ -23,6 +23,7 @@ use crate::system::System;
 
 mod batch;
 mod fleet;
+mod node;
 mod slots;
 
 use fleet::{Fleet, Reply, Request, text};

@@ -1,8 +1,7 @@
 //! The engine's nodes: one, or those of a cluster; and an exchange with all of them at once.
 //!
 //! An exchange sends each node what is for it, as one pipeline, and then reads the answers of each: one round
-//! trip, however much there is to say. A node that fails is left, asked again after a pause that grows, and costs
-//! the others at most one time-out.
+//! trip, however much there is to say. A node that fails costs the others at most one time-out.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,17 +9,14 @@ use std::time::{Duration, Instant};
 
 use redis::io::tcp::TcpSettings;
 use redis::{
-    Client, Cmd, Connection, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError, ServerError,
-    ServerErrorKind, Value,
+    Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError, ServerError, ServerErrorKind,
+    Value,
 };
 
+use super::node::{Node, explain, not_connected};
 use super::slots::{Address, SlotMap, redirect};
 use crate::log::Log;
 use crate::system::System;
-
-/// The pause after a node's first failure; each one after that doubles it.
-const PAUSE_MIN: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What must have a write before its answer leaves, beside the node's memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,13 +51,6 @@ pub(super) enum Reply {
     Lost,
     /// It was not sent: the node is away.
     Away,
-}
-
-struct Node {
-    client: Client,
-    connection: Option<Connection>,
-    failures: u32,
-    not_before: Option<Instant>,
 }
 
 /// The nodes; see the module's page.
@@ -195,8 +184,7 @@ impl Fleet {
         known.extend(self.seed_addresses());
         for address in known {
             if let Ok(slots) = self.read_slots(&address) {
-                self.nodes
-                    .retain(|address, node| node.connection.is_some() || slots.owners().contains(address));
+                self.nodes.retain(|address, node| node.is_connected() || slots.owners().contains(address));
                 self.slots = Some(slots);
                 // What failed on the way is known now.
                 self.is_stale = false;
@@ -355,44 +343,18 @@ impl Fleet {
     fn make_ready(&mut self, address: &Address, now: Instant) -> Result<(), String> {
         if !self.nodes.contains_key(address) {
             let client = self.client(address).map_err(|error| explain(&error))?;
-            let node = Node { client, connection: None, failures: 0, not_before: None };
-            self.nodes.insert(address.clone(), node);
+            self.nodes.insert(address.clone(), Node::new(address.clone(), client, self.log.clone()));
         }
         let Some(node) = self.nodes.get_mut(address) else { return Ok(()) };
-        if node.connection.is_some() {
+        if node.is_connected() {
             return Ok(());
         }
-        if node.not_before.is_some_and(|not_before| now < not_before) {
-            return Err("it is away".to_owned());
+        let connected = node.connect(now, self.patience);
+        match &connected {
+            Ok(()) => self.has_returned = true,
+            Err(_) => self.is_stale = true,
         }
-        // One that has failed is asked for a sign of life first, and not for long: the others wait meanwhile.
-        let has_failed = node.failures > 0;
-        let patience = if has_failed { self.patience / 4 } else { self.patience };
-        let connected = node.client.get_connection_with_timeout(patience).and_then(|mut connection| {
-            connection.set_read_timeout(Some(patience))?;
-            if has_failed {
-                redis::cmd("PING").exec(&mut connection)?;
-            }
-            connection.set_read_timeout(Some(self.patience))?;
-            connection.set_write_timeout(Some(self.patience))?;
-            Ok(connection)
-        });
-        match connected {
-            Ok(connection) => {
-                node.connection = Some(connection);
-                node.failures = 0;
-                if has_failed {
-                    self.log.line(format_args!("the store's engine {address} is back"));
-                }
-                self.has_returned = true;
-                Ok(())
-            }
-            Err(error) => {
-                let reason = explain(&error);
-                self.leave(address, now, &reason);
-                Err(reason)
-            }
-        }
+        connected
     }
 
     fn client(&self, address: &Address) -> Result<Client, RedisError> {
@@ -409,52 +371,25 @@ impl Fleet {
         Client::open(seed.clone().set_addr(addr))
     }
 
-    /// Drops the connection to a node that failed. It is asked again after a pause.
+    /// Leaves a node that failed; its share of the keys may be another's by now.
     fn leave(&mut self, address: &Address, now: Instant, reason: &str) {
         self.is_stale = true;
-        let Some(node) = self.nodes.get_mut(address) else { return };
-        let was_connected = node.connection.take().is_some();
-        node.failures = if was_connected { 1 } else { node.failures.saturating_add(1) };
-        if was_connected {
-            // At once: perhaps it was the connection alone.
-            node.not_before = None;
-            self.log.line(format_args!("the store's engine {address} failed: {reason}"));
-            return;
-        }
-        let pause = (PAUSE_MIN * 2u32.saturating_pow(node.failures.min(10))).min(PAUSE_MAX);
-        node.not_before = Some(now + pause);
-        // The first few, and then one now and then: a night without the engine fills no disk.
-        if node.failures.is_power_of_two() {
-            self.log.line(format_args!(
-                "the store's engine {address} cannot be reached: {reason}; requests that need it are answered 503"
-            ));
+        if let Some(node) = self.nodes.get_mut(address) {
+            node.leave(now, reason);
         }
     }
 
     fn send(&mut self, address: &Address, bytes: &[u8]) -> Result<(), RedisError> {
-        self.connection(address)?.send_packed_command(bytes)
+        self.nodes.get_mut(address).ok_or_else(not_connected)?.send(bytes)
     }
 
     fn receive(&mut self, address: &Address) -> Result<Value, RedisError> {
-        self.connection(address)?.recv_response()
-    }
-
-    fn connection(&mut self, address: &Address) -> Result<&mut Connection, RedisError> {
-        let connection = self.nodes.get_mut(address).and_then(|node| node.connection.as_mut());
-        connection.ok_or_else(|| RedisError::from(std::io::Error::from(std::io::ErrorKind::NotConnected)))
+        self.nodes.get_mut(address).ok_or_else(not_connected)?.receive()
     }
 }
 
 fn has_write(requests: &[Request], indices: &[usize]) -> bool {
     indices.iter().any(|index| requests[*index].is_write)
-}
-
-/// An error in words, without what it might say of passwords.
-fn explain(error: &RedisError) -> String {
-    match error.is_timeout() {
-        true => "it does not answer in time".to_owned(),
-        false => error.to_string(),
-    }
 }
 
 /// What an answer says, if it is text.

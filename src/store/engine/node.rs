@@ -1,0 +1,122 @@
+//! One node of an engine: its connection, and what becomes of it when it fails.
+//!
+//! A node that fails is left, and asked again after a pause that grows with each failure in a row.
+
+use std::time::{Duration, Instant};
+
+use redis::{Client, Connection, RedisError, Value};
+
+use super::slots::Address;
+use crate::log::Log;
+
+/// The pause after a node's first failure; each one after that doubles it.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// A node, and the connection to it, if there is one.
+pub(super) struct Node {
+    address: Address,
+    client: Client,
+    connection: Option<Connection>,
+    failures: u32,
+    not_before: Option<Instant>,
+    log: Log,
+}
+
+impl Node {
+    /// The node at `address`, to which `client` leads. What becomes of it is said in `log`.
+    pub(super) fn new(address: Address, client: Client, log: Log) -> Node {
+        Node { address, client, connection: None, failures: 0, not_before: None, log }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Connects, if that is not done and it is time. From then on each answer may take `patience`.
+    ///
+    /// # Errors
+    /// In words.
+    pub(super) fn connect(&mut self, now: Instant, patience: Duration) -> Result<(), String> {
+        if self.not_before.is_some_and(|not_before| now < not_before) {
+            return Err("it is away".to_owned());
+        }
+        // One that has failed is asked for a sign of life first, and not for long: the others wait meanwhile.
+        let has_failed = self.failures > 0;
+        let first = if has_failed { patience / 4 } else { patience };
+        let connected = self.client.get_connection_with_timeout(first).and_then(|mut connection| {
+            connection.set_read_timeout(Some(first))?;
+            if has_failed {
+                redis::cmd("PING").exec(&mut connection)?;
+            }
+            connection.set_read_timeout(Some(patience))?;
+            connection.set_write_timeout(Some(patience))?;
+            Ok(connection)
+        });
+        match connected {
+            Ok(connection) => {
+                self.connection = Some(connection);
+                self.failures = 0;
+                if has_failed {
+                    self.log.line(format_args!("the store's engine {} is back", self.address));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let reason = explain(&error);
+                self.leave(now, &reason);
+                Err(reason)
+            }
+        }
+    }
+
+    /// Drops the connection to a node that failed. It is asked again after a pause.
+    pub(super) fn leave(&mut self, now: Instant, reason: &str) {
+        let address = &self.address;
+        let was_connected = self.connection.take().is_some();
+        self.failures = if was_connected { 1 } else { self.failures.saturating_add(1) };
+        if was_connected {
+            // At once: perhaps it was the connection alone.
+            self.not_before = None;
+            self.log.line(format_args!("the store's engine {address} failed: {reason}"));
+            return;
+        }
+        self.not_before = Some(now + pause(self.failures));
+        // The first few, and then one now and then: a night without the engine fills no disk.
+        if self.failures.is_power_of_two() {
+            self.log.line(format_args!(
+                "the store's engine {address} cannot be reached: {reason}; requests that need it are answered 503"
+            ));
+        }
+    }
+
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), RedisError> {
+        self.connection()?.send_packed_command(bytes)
+    }
+
+    pub(super) fn receive(&mut self) -> Result<Value, RedisError> {
+        self.connection()?.recv_response()
+    }
+
+    fn connection(&mut self) -> Result<&mut Connection, RedisError> {
+        self.connection.as_mut().ok_or_else(not_connected)
+    }
+}
+
+/// The pause after so many failures in a row.
+fn pause(failures: u32) -> Duration {
+    (PAUSE_MIN * 2u32.saturating_pow(failures.min(10))).min(PAUSE_MAX)
+}
+
+/// There is no connection.
+pub(super) fn not_connected() -> RedisError {
+    RedisError::from(std::io::Error::from(std::io::ErrorKind::NotConnected))
+}
+
+/// An error in words, without what it might say of passwords.
+pub(super) fn explain(error: &RedisError) -> String {
+    match error.is_timeout() {
+        true => "it does not answer in time".to_owned(),
+        false => error.to_string(),
+    }
+}
