@@ -14,8 +14,8 @@ mod stores;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use engine::{Cluster, Engine, is_installed, wait_until};
@@ -298,6 +298,38 @@ struct Proxy {
     port: u16,
     /// How many more answers pass.
     answers_left: Arc<AtomicI64>,
+    held: Arc<Held>,
+}
+
+/// Holds back what is sent to the engine, as a network does that loses a packet and sends it again.
+#[derive(Default)]
+struct Held {
+    state: Mutex<Holding>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Holding {
+    #[default]
+    Nothing,
+    /// The next bytes will be.
+    Next,
+    Something,
+}
+
+impl Held {
+    fn set(&self, state: Holding) {
+        *self.state.lock().unwrap() = state;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        if *state == Holding::Next {
+            *state = Holding::Something;
+            drop(self.changed.wait_while(state, |state| *state == Holding::Something).unwrap());
+        }
+    }
 }
 
 impl Proxy {
@@ -306,20 +338,29 @@ impl Proxy {
         let (port, to) = (listener.local_addr().expect("an address").port(), engine.port);
         let answers_left = Arc::new(AtomicI64::new(i64::MAX));
         let left = Arc::clone(&answers_left);
+        let held = Arc::<Held>::default();
+        let holding = Arc::clone(&held);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else { continue };
                 let (mut from, mut into) =
                     (client.try_clone().expect("a handle"), server.try_clone().expect("a handle"));
+                let held = Arc::clone(&holding);
                 std::thread::spawn(move || {
-                    let _ = std::io::copy(&mut from, &mut into);
+                    let mut bytes = [0; 64 * 1024];
+                    while let Ok(count @ 1..) = from.read(&mut bytes) {
+                        held.pass();
+                        if into.write_all(&bytes[..count]).is_err() {
+                            break;
+                        }
+                    }
                     let _ = into.shutdown(Shutdown::Both);
                 });
                 let left = Arc::clone(&left);
                 std::thread::spawn(move || pass_answers(server, client, &left));
             }
         });
-        Proxy { port, answers_left }
+        Proxy { port, answers_left, held }
     }
 
     fn url(&self) -> String {
@@ -414,6 +455,156 @@ fn nothing_is_confirmed_on_a_detour_that_has_not_reached_a_replica() {
     proxy.cut_after(1);
     let (redeem, _) = maker.redeem(&code);
     assert!(matches!(apply(&careful, redeem, START), Ok(Outcome::Redeemed { .. })));
+}
+
+/// What was done and is not safe is not confirmed to whoever asks once more, either.
+#[test]
+fn a_revocation_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repeated() {
+    if !is_installed("a_revocation_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repeated") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let careless = connect(&engine.url());
+    let safety = Safety { replicas_min: 1, ..Safety::default() };
+    let bounds = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
+    let careful = connect_with(&engine.url(), safety, bounds).0.unwrap();
+    let mut maker = Maker::new(1);
+    let code = maker.code();
+    assert_eq!(apply(&careless, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    let (redeem, tokens) = maker.redeem(&code);
+    assert!(matches!(apply(&careless, redeem, START), Ok(Outcome::Redeemed { .. })));
+    for attempt in 0..2 {
+        let outcome = apply(&careful, maker.revoke(&tokens.refresh), START);
+        assert_eq!(outcome, Err(StoreError::Unavailable), "attempt {attempt}");
+    }
+    assert_eq!(apply(&careless, maker.check(&tokens.access), START), Ok(Outcome::Inactive), "it was done");
+    let replica = Engine::start(&["--replicaof", &format!("127.0.0.1 {}", engine.port)]);
+    wait_until("the replica follows", || replica.command("INFO replication").contains("master_link_status:up"));
+    assert_eq!(apply(&careful, maker.revoke(&tokens.refresh), START), Ok(Outcome::Unknown), "now it is safe");
+}
+
+/// The network holds a new grant back until its code has been used and revoked.
+#[test]
+fn a_write_that_arrives_late_does_not_bring_a_spent_code_back() {
+    if !is_installed("a_write_that_arrives_late_does_not_bring_a_spent_code_back") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let proxy = Proxy::to(&engine);
+    let bounds = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
+    let store = connect_with(&proxy.url(), Safety::default(), bounds).0.unwrap();
+    let mut maker = Maker::new(1);
+    let code = maker.code();
+    proxy.held.set(Holding::Next);
+    assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted), "at the second try");
+    let (redeem, tokens) = maker.redeem(&code);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    assert_eq!(apply(&store, maker.revoke(&tokens.refresh), START), Ok(Outcome::Revoked));
+    let writes = || writes_of(&engine);
+    let before = writes();
+    proxy.held.set(Holding::Nothing);
+    wait_until("the late write arrives", || writes() > before);
+    let (again, _) = maker.redeem(&code);
+    assert_eq!(apply(&store, again, START), Ok(Outcome::Unknown));
+}
+
+/// How often the engine was asked to `SET`.
+fn writes_of(engine: &Engine) -> u64 {
+    let stats = engine.command("INFO commandstats");
+    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_set:calls="));
+    line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
+}
+
+/// A write that nobody takes keeps only those waiting who asked for it.
+#[test]
+fn an_engine_that_has_become_a_replica_holds_nobody_up() {
+    if !is_installed("an_engine_that_has_become_a_replica_holds_nobody_up") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let (store, log) = connect_with(&engine.url(), Safety::default(), BOUNDS);
+    let (store, mut maker) = (store.unwrap(), Maker::new(1));
+    let connections = || {
+        let stats = engine.command("INFO stats");
+        let count = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        count.and_then(|count| count.parse::<u64>().ok()).expect("a number")
+    };
+    engine.command("REPLICAOF 127.0.0.1 1");
+    let before = connections();
+    let began = Instant::now();
+    for _ in 0..5 {
+        let code = maker.code();
+        assert_eq!(apply(&store, maker.grant(&code, None), START), Err(StoreError::Unavailable));
+    }
+    assert!(began.elapsed() < BOUNDS.time_max, "each is told well before its time is over");
+    // Each of these questions is a connection, too.
+    assert!(connections() - before < 20, "the engine is not asked again and again");
+    assert!(
+        log.lines().iter().any(|line| line.contains("is a replica and takes no grants")),
+        "{:?}",
+        log.lines()
+    );
+    engine.command("REPLICAOF NO ONE");
+    let works = std::cell::RefCell::new(maker);
+    wait_until("it takes grants again", || {
+        let code = works.borrow_mut().code();
+        let transition = works.borrow().grant(&code, None);
+        apply(&store, transition, START) == Ok(Outcome::Granted)
+    });
+}
+
+/// A node that has lost its memory of the cluster says that there are no slots, and nobody goes by that.
+#[test]
+fn a_node_that_comes_back_blank_takes_nothing_with_it() {
+    if !is_installed("a_node_that_comes_back_blank_takes_nothing_with_it") {
+        return;
+    }
+    let mut cluster = Cluster::start();
+    let store = connect(&cluster.url());
+    for node in &cluster.nodes {
+        assert_eq!(node.command("CONFIG SET cluster-require-full-coverage no"), "+OK");
+    }
+    cluster.nodes[0].kill();
+    std::fs::remove_file(cluster.nodes[0].folder().join("nodes.conf")).expect("what it knows of the others");
+    cluster.nodes[0].run();
+    assert_eq!(cluster.nodes[0].command("CLUSTER SLOTS"), "*0");
+    let goes_on = || cluster.nodes[1].command("CLUSTER INFO").contains("cluster_state:ok");
+    wait_until("the others go on", goes_on);
+    let mut maker = Maker::new(1);
+    let began = Instant::now();
+    let (mut served, mut others) = (0, 0);
+    let fresh = connect(&cluster.url());
+    while served < 10 || others < 2 {
+        let code = maker.code();
+        let key = format!("oauth:grant:{}", &code.encode()[..20]);
+        let slot = cluster.nodes[1].command(&format!("CLUSTER KEYSLOT {key}")).replace(':', "");
+        let is_served = slot.parse::<u16>().expect("a number") > 5460;
+        let expected = if is_served { Ok(Outcome::Granted) } else { Err(StoreError::Unavailable) };
+        *(if is_served { &mut served } else { &mut others }) += 1;
+        let store = if served % 2 == 0 { &store } else { &fresh };
+        assert_eq!(
+            apply(store, maker.grant(&code, None), START),
+            expected,
+            "slot {slot}, {:?}",
+            began.elapsed()
+        );
+    }
+}
+
+/// Some engines repeat in an error what they were sent.
+#[test]
+fn the_sealing_key_is_in_no_line_of_the_log() {
+    if !is_installed("the_sealing_key_is_in_no_line_of_the_log") {
+        return;
+    }
+    let engine = Engine::start(&["--rename-command", "SET", "xset"]);
+    let Ok(Location::Engine(urls)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
+    let (log, system): (_, Arc<dyn System>) = (Log::kept(), Arc::new(RealSystem::default()));
+    let key = *b"a key of thirty-two plain letters";
+    let key: [u8; 32] = key[..32].try_into().expect("32 bytes");
+    let store = EngineStore::connect(urls.as_slice(), Safety::default(), BOUNDS, key, system, log.clone());
+    let said = format!("{:?} {:?}", store.map(drop), log.lines());
+    assert!(said.contains("refuses: ERR") && !said.contains("thirty-two"), "{said}");
 }
 
 #[test]

@@ -199,6 +199,16 @@ impl Grant {
         ends.map_or(self.kept_until, |ends| ends.max(self.kept_until))
     }
 
+    /// Whether it is nothing but a mark that there was a grant.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
+    }
+
+    /// The mark that there was this grant, kept at least as long as it would have been, and until `kept_until`.
+    pub fn mark(&self, kept_until: Timestamp) -> Grant {
+        Grant { phase: Phase::Over, kept_until: self.expires().max(kept_until), ..self.clone() }
+    }
+
     /// The end of the grant and of every token there is of it.
     fn end(&self, now: Timestamp) -> Change {
         match self.kept_until > now {

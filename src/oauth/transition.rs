@@ -326,6 +326,11 @@ impl Transition {
         self.grant
     }
 
+    /// Whether it takes something away that a client wants taken away.
+    pub fn is_revocation(&self) -> bool {
+        matches!(self.action, Action::Revoke(_))
+    }
+
     /// Whether it may make a record where there is none.
     pub fn is_new(&self) -> bool {
         matches!(self.action, Action::Grant(_) | Action::Refuse { .. } | Action::Issue(_))

@@ -26,6 +26,7 @@ mod fleet;
 mod node;
 mod slots;
 
+use batch::Batch;
 use fleet::{Fleet, Reply, Request, text};
 use slots::Address;
 
@@ -133,19 +134,34 @@ struct Talker {
 impl Talker {
     fn run(mut self, queue: &Queue) {
         let mut jobs: Vec<Job> = Vec::new();
-        while queue.take(&mut jobs, BATCH_MAX, None) == Taken::Jobs {
+        let mut batch = Batch::default();
+        loop {
+            // What waits for a node is tried again after a pause, and keeps nobody else waiting.
+            let patience = (batch.len() > 0).then_some(batch::PAUSE);
+            let room = self.bounds.queue_max.saturating_sub(batch.len());
+            match (room, patience) {
+                (0, _) => std::thread::sleep(batch::PAUSE),
+                _ => match queue.take(&mut jobs, BATCH_MAX.min(room), patience) {
+                    Taken::End if patience.is_none() => return,
+                    Taken::End => std::thread::sleep(batch::PAUSE),
+                    Taken::Jobs | Taken::Nothing => {}
+                },
+            }
             let system = Arc::clone(&self.system);
             let (fleet, time_max) = (&mut self.fleet, self.bounds.time_max);
             // A fault of this program, should there be one, costs the batch that met it: its jobs are answered
             // as they are dropped.
             let applied = catch_unwind(AssertUnwindSafe(|| {
-                batch::apply(fleet, jobs.drain(..), time_max, || system.monotonic(), std::thread::sleep);
+                batch.add(jobs.drain(..), fleet.waits_for_safety());
+                batch.advance(fleet, time_max, || system.monotonic());
             }));
             if applied.is_err() {
                 self.log
                     .line(format_args!("the store failed in applying a batch; this is a fault of the program"));
+                batch = Batch::default();
+                jobs.clear();
+                self.fleet.hang_up();
             }
-            jobs.clear();
             if std::mem::take(&mut self.fleet.has_returned) {
                 self.keep_sealing_key();
             }

@@ -9,9 +9,10 @@
 //! A new grant takes one round trip, a look takes one, a change takes two; and a round trip is shared by all
 //! that has gathered. Where a connection is lost on the way it is not known whether a swap was made. So what was
 //! to be written is remembered: if it stands there afterwards, it was made, for its digests are of secrets that
-//! no other transition has.
+//! no other transition has. And it may be made later still, by bytes that the network has held back. So nothing
+//! is ever removed: a grant that has ended leaves a mark, which such a write finds, and the engine forgets it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,10 +24,9 @@ use super::fleet::{Fleet, Reply, Request};
 use super::slots::Address;
 use crate::oauth::{Change, Grant, GrantId, Outcome};
 
-/// Puts a value in the place of another, if that still stands there; nothing stands for its removal.
+/// Puts a value in the place of another, if that still stands there.
 const SWAP: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end \
-    if ARGV[2]=='' then redis.call('DEL',KEYS[1]) \
-    else redis.call('SET',KEYS[1],ARGV[2],'PXAT',ARGV[3]) end return 1";
+    redis.call('SET',KEYS[1],ARGV[2],'PXAT',ARGV[3]) return 1";
 
 /// How much longer than it is good a grant is kept: the engine's clock may be ahead of ours.
 const KEPT_LONGER: Duration = Duration::from_secs(60);
@@ -34,25 +34,40 @@ const KEPT_LONGER: Duration = Duration::from_secs(60);
 /// How often a transition may lose its connection before it is given up.
 const LOSSES_MAX: u32 = 2;
 
-/// How long to wait where no node has the key at the moment.
-const PAUSE: Duration = Duration::from_millis(10);
+/// How long to wait where no node has the key at the moment, and until when to go on trying.
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
+const PAUSES_MAX: u32 = 50;
+
+/// How long a grant that has ended leaves a mark, at least: longer than any code is good. A write that was late
+/// on its way may still arrive, and must not find the place free.
+const MARK_KEPT: Duration = Duration::from_secs(600);
 
 /// The key of a grant.
 fn key(id: GrantId) -> Arc<[u8]> {
     [b"oauth:grant:", id.as_bytes()].concat().into()
 }
 
-/// The transitions of a batch that are about one grant, in their order.
+/// The transitions that are on their way.
+#[derive(Default)]
+pub(super) struct Batch {
+    groups: Vec<Group>,
+}
+
+/// Those of them that are about one grant, in their order.
 struct Group {
+    id: GrantId,
     key: Arc<[u8]>,
     jobs: VecDeque<Job>,
     step: Step,
     /// What was sent to be written, when it is not known whether it was; and the outcome, if it was.
-    tried: Vec<(Option<Record>, Outcome)>,
+    tried: Vec<(Record, Outcome)>,
     /// Whether more must have a write than the node's memory, before anything is said of it.
     waits_for_safety: bool,
     ask: Option<Address>,
     losses: u32,
+    /// How often in a row no node had the key, and when it is tried again.
+    pauses: u32,
+    again: Option<Instant>,
 }
 
 /// What to send next.
@@ -64,8 +79,8 @@ enum Step {
 struct Write {
     /// What must stand there; `None` for nothing.
     old: Option<Vec<u8>>,
-    /// What is to stand there; `None` for nothing.
-    new: Option<Record>,
+    /// What is to stand there.
+    new: Record,
     outcome: Outcome,
 }
 
@@ -75,78 +90,73 @@ struct Record {
     expires: u64,
 }
 
-/// Whether what was done for a group brought it on.
-enum Progress {
-    Some,
-    /// No node has the key at the moment.
-    None,
-}
+impl Batch {
+    /// How many transitions there are.
+    pub(super) fn len(&self) -> usize {
+        self.groups.iter().map(|group| group.jobs.len()).sum()
+    }
 
-/// Applies the transitions of `jobs` and answers them all. None takes longer than `time_max` from when it was
-/// submitted, give or take one round trip. `wait` is called for a moment's pause.
-pub(super) fn apply(
-    fleet: &mut Fleet,
-    jobs: impl Iterator<Item = Job>,
-    time_max: Duration,
-    now: impl Fn() -> Instant,
-    wait: impl Fn(Duration),
-) {
-    let mut groups = group(jobs, fleet.waits_for_safety());
-    while !groups.is_empty() {
-        let mut answered = Answered::default();
-        let moment = now();
-        groups.retain_mut(|group| group.drop_late(moment, time_max, &mut answered));
-        let requests: Vec<Request> = groups.iter().map(Group::request).collect();
-        if requests.is_empty() {
-            return;
-        }
-        let replies = fleet.exchange(&requests);
-        let mut is_stuck = true;
-        for (group, reply) in groups.iter_mut().zip(replies) {
-            let progress = group.take(reply, &mut answered);
-            is_stuck &= matches!(progress, Progress::None);
-        }
-        groups.retain(|group| !group.jobs.is_empty());
-        // Those who have their answers need not wait for the others.
-        drop(answered);
-        if is_stuck && !groups.is_empty() {
-            wait(PAUSE);
+    /// Takes more transitions, each behind those that are about the same grant.
+    pub(super) fn add(&mut self, jobs: impl Iterator<Item = Job>, waits_for_safety: bool) {
+        let places = self.groups.iter().enumerate().map(|(place, group)| (group.id, place));
+        let mut places: HashMap<GrantId, usize> = places.collect();
+        for job in jobs {
+            let id = job.transition.grant_id();
+            let place = *places.entry(id).or_insert(self.groups.len());
+            match self.groups.get_mut(place) {
+                Some(group) => group.jobs.push_back(job),
+                None => self.groups.push(Group::of(id, job, waits_for_safety)),
+            }
         }
     }
-}
 
-/// By grant, in the order in which each came first.
-fn group(jobs: impl Iterator<Item = Job>, waits_for_safety: bool) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    let mut places: std::collections::HashMap<GrantId, usize> = std::collections::HashMap::new();
-    for job in jobs {
-        let id = job.transition.grant_id();
-        let place = *places.entry(id).or_insert(groups.len());
-        match groups.get_mut(place) {
-            Some(group) => group.jobs.push_back(job),
-            None => groups.push(Group {
-                key: key(id),
-                jobs: VecDeque::from([job]),
-                step: Step::Read,
-                tried: Vec::new(),
-                waits_for_safety,
-                ask: None,
-                losses: 0,
-            }),
+    /// Goes on with all transitions, until each has been answered or waits for a node that has its key. None
+    /// takes longer than `time_max` from when it was submitted, give or take one round trip.
+    pub(super) fn advance(&mut self, fleet: &mut Fleet, time_max: Duration, now: impl Fn() -> Instant) {
+        loop {
+            let mut answered = Answered::default();
+            let moment = now();
+            self.groups.retain_mut(|group| group.drop_late(moment, time_max, &mut answered));
+            let ready = |group: &&mut Group| group.again.is_none_or(|again| again <= moment);
+            let mut ready: Vec<&mut Group> = self.groups.iter_mut().filter(ready).collect();
+            if ready.is_empty() {
+                return;
+            }
+            let requests: Vec<Request> = ready.iter().map(|group| group.request()).collect();
+            let replies = fleet.exchange(&requests);
+            for (group, reply) in ready.iter_mut().zip(replies) {
+                group.take(reply, moment, &mut answered);
+            }
+            self.groups.retain(|group| !group.jobs.is_empty());
+            // Those who have their answers need not wait for the others.
+            drop(answered);
         }
     }
-    for group in &mut groups {
-        group.begin();
-    }
-    groups
 }
 
 impl Group {
+    fn of(id: GrantId, job: Job, waits_for_safety: bool) -> Group {
+        let mut group = Group {
+            id,
+            key: key(id),
+            jobs: VecDeque::from([job]),
+            step: Step::Read,
+            tried: Vec::new(),
+            waits_for_safety,
+            ask: None,
+            losses: 0,
+            pauses: 0,
+            again: None,
+        };
+        group.begin();
+        group
+    }
+
     /// A name that is new is most likely free: then there is nothing to read.
     fn begin(&mut self) {
         let Some(job) = self.jobs.front().filter(|job| job.transition.is_new()) else { return };
         if let (Change::Put(grant), outcome) = job.transition.apply(None, job.now) {
-            self.step = Step::Write(Write { old: None, new: Some(Record::of(&grant)), outcome });
+            self.step = Step::Write(Write { old: None, new: Record::of(&grant), outcome });
         }
     }
 
@@ -182,8 +192,10 @@ impl Group {
         self.jobs.drain(..).for_each(|job| job.answer(Err(error), answered));
     }
 
-    fn take(&mut self, reply: Reply, answered: &mut Answered) -> Progress {
+    fn take(&mut self, reply: Reply, now: Instant, answered: &mut Answered) {
         self.ask = None;
+        self.again = None;
+        let pauses = std::mem::take(&mut self.pauses);
         match reply {
             Reply::Answered(value) => self.take_answer(value, answered),
             // It is there, and may be lost again: nobody is told that it is safe.
@@ -192,15 +204,16 @@ impl Group {
                 self.step = Step::Read;
             }
             Reply::Refused(error) => self.answer_all(what_refused(&error), answered),
-            Reply::Elsewhere(ask) => {
-                let progress = if ask.is_some() { Progress::Some } else { Progress::None };
-                self.ask = ask;
-                return progress;
+            Reply::Elsewhere(Some(address)) => self.ask = Some(address),
+            // Slots that move, and a fail-over, are over in a moment, or not at all soon.
+            Reply::Elsewhere(None) if pauses < PAUSES_MAX => {
+                self.pauses = pauses + 1;
+                self.again = Some(now + PAUSE);
             }
+            Reply::Elsewhere(None) => self.answer_all(StoreError::Unavailable, answered),
             Reply::Lost => self.take_loss(answered),
             Reply::Away => self.answer_all(StoreError::Unavailable, answered),
         }
-        Progress::Some
     }
 
     fn take_answer(&mut self, value: Value, answered: &mut Answered) {
@@ -209,7 +222,7 @@ impl Group {
             (Step::Read, Value::BulkString(bytes)) => self.proceed(Some(bytes), answered),
             (Step::Write(write), Value::Okay | Value::Int(1)) => {
                 self.answer(Ok(write.outcome), answered);
-                self.proceed(write.new.map(|record| record.bytes), answered);
+                self.proceed(Some(write.new.bytes), answered);
             }
             // Somebody else was faster: look again.
             (Step::Write(_), Value::Nil | Value::Int(0)) => {}
@@ -229,33 +242,34 @@ impl Group {
 
     /// Goes on with `current` standing there, as far as nothing has to be written.
     fn proceed(&mut self, current: Option<Vec<u8>>, answered: &mut Answered) {
-        let is_there = |(new, _): &(Option<Record>, _)| new.as_ref().map(|new| &new.bytes) == current.as_ref();
+        let is_there = |(new, _): &(Record, _)| Some(&new.bytes) == current.as_ref();
         if let Some(at) = self.tried.iter().position(is_there) {
             let (new, outcome) = self.tried.swap_remove(at);
-            match new {
-                _ if !self.waits_for_safety => self.answer(Ok(outcome), answered),
+            if self.waits_for_safety {
                 // It is there, and nobody has said how safe. Written once more, it is as safe as must be.
-                Some(new) => {
-                    self.step = Step::Write(Write { old: current, new: Some(new), outcome });
-                    return;
-                }
-                None => self.answer(Err(StoreError::Unavailable), answered),
+                self.step = Step::Write(Write { old: current, new, outcome });
+                return;
             }
+            self.answer(Ok(outcome), answered);
         }
         let Ok(record) = current.as_deref().map(Grant::decode).transpose() else {
             return self.answer_all(StoreError::Damaged, answered);
         };
         while let Some(job) = self.jobs.front() {
             let (change, outcome) = job.transition.apply(record.as_ref(), job.now);
-            let new = match change {
-                // What is said again may have been written by another server, and not be safe yet.
-                Change::Keep if self.waits_for_safety && matches!(outcome, Outcome::Repeated { .. }) => {
-                    record.as_ref().map(|grant| Some(Record::of(grant)))
+            // What is said again may have been written by another server, and not be safe yet; and what is to be
+            // revoked and is not there may have been revoked a moment ago, and not be safe either.
+            let is_said_again = matches!(outcome, Outcome::Repeated { .. }) || job.transition.is_revocation();
+            let new = match (change, &record) {
+                (Change::Keep, Some(grant)) if self.waits_for_safety && is_said_again => {
+                    Some(Record::of(grant))
                 }
-                Change::Keep => None,
-                Change::Put(grant) => Some(Some(Record::of(&grant))),
-                Change::Forget if record.is_none() => None,
-                Change::Forget => Some(None),
+                (Change::Keep, _) | (Change::Forget, None) => None,
+                (Change::Put(mark), Some(grant)) if mark.is_over() => {
+                    Some(Record::of(&grant.mark(mark.expires().max(job.now.after(MARK_KEPT)))))
+                }
+                (Change::Put(grant), _) => Some(Record::of(&grant)),
+                (Change::Forget, Some(grant)) => Some(Record::of(&grant.mark(job.now.after(MARK_KEPT)))),
             };
             match new {
                 None => self.answer(Ok(outcome), answered),
@@ -270,8 +284,7 @@ impl Group {
 
 impl Write {
     fn command(&self, key: &[u8]) -> Cmd {
-        let new = self.new.as_ref();
-        let (new, expires) = new.map_or((&[][..], 0), |record| (&record.bytes[..], record.expires));
+        let Record { bytes: new, expires } = &self.new;
         match &self.old {
             None => redis::cmd("SET").arg(key).arg(new).arg("NX").arg("PXAT").arg(expires).to_owned(),
             Some(old) => redis::cmd("EVAL").arg(SWAP).arg(1).arg(key).arg(old).arg(new).arg(expires).to_owned(),

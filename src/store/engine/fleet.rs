@@ -61,6 +61,8 @@ pub(super) struct Fleet {
     slots: Option<SlotMap>,
     /// Slots have moved, or a node has failed: the map is to be read again.
     is_stale: bool,
+    /// How often it was.
+    refreshes: usize,
     safety: Safety,
     /// How long a node may take to answer.
     patience: Duration,
@@ -99,6 +101,7 @@ impl Fleet {
             nodes: HashMap::new(),
             slots: None,
             is_stale: false,
+            refreshes: 0,
             safety,
             patience,
             system,
@@ -109,7 +112,8 @@ impl Fleet {
         let seed = fleet.first_that_answers()?;
         let cluster = fleet.ask(&seed, redis::cmd("INFO").arg("cluster"))?;
         if text(&cluster).lines().any(|line| line.trim() == "cluster_enabled:1") {
-            fleet.slots = Some(fleet.read_slots(&seed)?);
+            let slots = fleet.best_map(fleet.seed_addresses());
+            fleet.slots = Some(slots.ok_or_else(|| format!("{seed} gives no map of the cluster's slots"))?);
         } else if fleet.seeds.len() > 1 {
             return Err(format!("{seed} is no node of a cluster; name one engine, or nodes of a cluster"));
         }
@@ -170,26 +174,44 @@ impl Fleet {
         }
     }
 
-    fn read_slots(&mut self, address: &Address) -> Result<SlotMap, String> {
-        let answer = self.ask(address, redis::cmd("CLUSTER").arg("SLOTS"))?;
-        SlotMap::parse(&answer, address).ok_or_else(|| format!("{address} gives no map of the cluster's slots"))
+    /// The map of slots as it stands at the first of these nodes that knows all, or else at the one that knows
+    /// most: a node that has just come back may know of no other.
+    fn best_map(&mut self, addresses: Vec<Address>) -> Option<SlotMap> {
+        let mut best: Option<SlotMap> = None;
+        for address in addresses {
+            let Ok(answer) = self.ask(&address, redis::cmd("CLUSTER").arg("SLOTS")) else { continue };
+            let Some(slots) = SlotMap::parse(&answer, &address) else { continue };
+            let is_whole = slots.is_whole();
+            if best.as_ref().is_none_or(|best| best.len() < slots.len()) {
+                best = Some(slots);
+            }
+            if is_whole {
+                break;
+            }
+        }
+        best
     }
 
-    /// Reads the map of slots again, from whichever node gives it.
+    /// Reads the map of slots again. Each time another node is asked first, for one that is cut off from the
+    /// others may not know that it is.
     fn refresh(&mut self) {
         if !std::mem::take(&mut self.is_stale) || self.slots.is_none() {
             return;
         }
         let mut known = self.owners();
-        known.extend(self.seed_addresses());
-        for address in known {
-            if let Ok(slots) = self.read_slots(&address) {
-                self.nodes.retain(|address, node| node.is_connected() || slots.owners().contains(address));
-                self.slots = Some(slots);
-                // What failed on the way is known now.
-                self.is_stale = false;
-                return;
+        for seed in self.seed_addresses() {
+            if !known.contains(&seed) {
+                known.push(seed);
             }
+        }
+        self.refreshes = self.refreshes.wrapping_add(1);
+        let first = self.refreshes % known.len().max(1);
+        known.rotate_left(first);
+        if let Some(slots) = self.best_map(known) {
+            self.nodes.retain(|address, node| node.is_connected() || slots.owners().contains(address));
+            self.slots = Some(slots);
+            // What failed on the way is known now.
+            self.is_stale = false;
         }
     }
 
@@ -283,6 +305,14 @@ impl Fleet {
             answers.push(self.receive(address)?);
         }
         let is_safe = !has_write(requests, indices) || self.receive_safety(address)?;
+        let is_taken = |(index, answer): (&usize, &Value)| {
+            requests[*index].is_write && !matches!(answer, Value::ServerError(_))
+        };
+        if indices.iter().zip(&answers).any(is_taken)
+            && let Some(node) = self.nodes.get_mut(address)
+        {
+            node.note_write();
+        }
         for (index, answer) in indices.iter().zip(answers) {
             replies[*index] = match answer {
                 Value::ServerError(error) => self.redirected(address, error),
@@ -315,7 +345,7 @@ impl Fleet {
             }
             // Where there is no cluster, a replica may have taken over behind the same name.
             Some(ServerErrorKind::ReadOnly) if self.slots.is_none() => {
-                self.nodes.remove(address);
+                self.look_behind(address);
                 Reply::Elsewhere(None)
             }
             Some(
@@ -332,7 +362,7 @@ impl Fleet {
             _ => {
                 if self.last_refusal.as_deref() != Some(error.code()) {
                     self.last_refusal = Some(error.code().to_owned());
-                    self.log.line(format_args!("the store's engine {address} refuses: {error}"));
+                    self.log.line(format_args!("the store's engine {address} refuses: {}", reason(&error)));
                 }
                 Reply::Refused(error)
             }
@@ -379,6 +409,20 @@ impl Fleet {
         }
     }
 
+    /// Another node may listen by now under the name of one that has become a replica.
+    fn look_behind(&mut self, address: &Address) {
+        let now = self.system.monotonic();
+        if let Some(node) = self.nodes.get_mut(address) {
+            node.look_behind(now);
+        }
+    }
+
+    /// Drops every connection. What is still to be read from one would be taken for the answer to something
+    /// else.
+    pub(super) fn hang_up(&mut self) {
+        self.nodes.values_mut().for_each(Node::hang_up);
+    }
+
     fn send(&mut self, address: &Address, bytes: &[u8]) -> Result<(), RedisError> {
         self.nodes.get_mut(address).ok_or_else(not_connected)?.send(bytes)
     }
@@ -390,6 +434,14 @@ impl Fleet {
 
 fn has_write(requests: &[Request], indices: &[usize]) -> bool {
     indices.iter().any(|index| requests[*index].is_write)
+}
+
+/// What a node refused, in its words where they are known to repeat nothing of what was sent to it.
+fn reason(error: &ServerError) -> String {
+    match error.code() {
+        "OOM" | "MISCONF" | "NOPERM" | "NOAUTH" | "NOREPLICAS" => error.to_string(),
+        code => code.to_owned(),
+    }
 }
 
 /// What an answer says, if it is text.

@@ -19,6 +19,8 @@ pub(super) struct Node {
     client: Client,
     connection: Option<Connection>,
     failures: u32,
+    /// How often in a row it took no write for being a replica.
+    demotions: u32,
     not_before: Option<Instant>,
     log: Log,
 }
@@ -26,7 +28,7 @@ pub(super) struct Node {
 impl Node {
     /// The node at `address`, to which `client` leads. What becomes of it is said in `log`.
     pub(super) fn new(address: Address, client: Client, log: Log) -> Node {
-        Node { address, client, connection: None, failures: 0, not_before: None, log }
+        Node { address, client, connection: None, failures: 0, demotions: 0, not_before: None, log }
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -88,6 +90,31 @@ impl Node {
                 "the store's engine {address} cannot be reached: {reason}; requests that need it are answered 503"
             ));
         }
+    }
+
+    /// Drops the connection, for it is one to a replica. The node is asked again at once, and after a pause if
+    /// it is a replica still.
+    pub(super) fn look_behind(&mut self, now: Instant) {
+        // Every write of a pipeline says so.
+        if self.connection.take().is_none() {
+            return;
+        }
+        self.demotions = self.demotions.saturating_add(1);
+        self.not_before = (self.demotions > 1).then(|| now + pause(self.demotions));
+        if self.demotions.is_power_of_two() {
+            let address = &self.address;
+            self.log.line(format_args!("the store's engine {address} is a replica and takes no grants"));
+        }
+    }
+
+    /// It has taken a write.
+    pub(super) fn note_write(&mut self) {
+        self.demotions = 0;
+    }
+
+    /// Drops the connection.
+    pub(super) fn hang_up(&mut self) {
+        self.connection = None;
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), RedisError> {

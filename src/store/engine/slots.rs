@@ -27,12 +27,13 @@ impl std::fmt::Display for Address {
 }
 
 /// Who has which slots.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SlotMap(Vec<(u16, u16, Address)>);
 
 impl SlotMap {
-    /// Reads the answer to `CLUSTER SLOTS` that the node at `asked` gave; `None` where it is none. A node that
-    /// does not know its own name calls itself nothing, and is meant by the name that it was asked under.
+    /// Reads the answer to `CLUSTER SLOTS` that the node at `asked` gave; `None` where it is none, or no slot is
+    /// in it. A node that does not know its own name calls itself nothing, and is meant by the name that it was
+    /// asked under.
     pub(super) fn parse(answer: &Value, asked: &Address) -> Option<SlotMap> {
         let Value::Array(ranges) = answer else { return None };
         let read = |range: &Value| {
@@ -47,7 +48,18 @@ impl SlotMap {
             let address = Address { host, port: u16::try_from(*port).ok()? };
             Some((u16::try_from(*first).ok()?, u16::try_from(*last).ok()?, address))
         };
-        ranges.iter().map(read).collect::<Option<Vec<_>>>().map(SlotMap)
+        let ranges = ranges.iter().map(read).collect::<Option<Vec<_>>>()?;
+        (!ranges.is_empty()).then_some(SlotMap(ranges))
+    }
+
+    /// How many slots the map knows the nodes of.
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|(first, last, _)| usize::from(last.saturating_sub(*first)) + 1).sum()
+    }
+
+    /// Whether it knows all.
+    pub(super) fn is_whole(&self) -> bool {
+        self.len() >= usize::from(SLOTS)
     }
 
     /// The node that has `key`, if one has.
@@ -117,10 +129,15 @@ mod tests {
         assert_eq!(map.owner(b"foo"), Some(&address("seed", 7001)));
         assert_eq!(map.owner(b""), Some(&address("a", 7000)));
         assert_eq!(map.owners(), [address("a", 7000), address("seed", 7001)]);
-        assert_eq!(SlotMap::default().owner(b"foo"), None);
-        for wrong in
-            [Value::Nil, Value::Array(vec![Value::Nil]), Value::Array(vec![range(0, -1, node(text("a"), 1))])]
-        {
+        assert!(map.is_whole());
+        let part = SlotMap::parse(&Value::Array(vec![range(0, 99, node(text("a"), 7000))]), &asked).unwrap();
+        assert_eq!((part.len(), part.is_whole(), part.owner(b"foo")), (100, false, None));
+        for wrong in [
+            Value::Nil,
+            Value::Array(vec![]),
+            Value::Array(vec![Value::Nil]),
+            Value::Array(vec![range(0, -1, node(text("a"), 1))]),
+        ] {
             assert!(SlotMap::parse(&wrong, &asked).is_none(), "{wrong:?}");
         }
     }
