@@ -4,8 +4,9 @@
 //! kernel takes the core from whoever was about to send the next one, and a system call brings one event. Two
 //! such workers cost a quarter more for each request than one that is kept busy. So a worker that hears of
 //! many connections, but of few at a time, lets the others run first (`sched_yield(2)`), and finds more when
-//! it comes back. Where no other thread wants the core, it comes back at once; and where few connections are
-//! busy, it does not wait at all.
+//! it comes back. Where no other thread wants the core, it comes back at once. Where few connections are busy, it
+//! does not wait at all; nor where requests wait for a store with a thread of its own, which would only have less
+//! to do at a time.
 
 use crate::oauth::Timestamp;
 
@@ -25,6 +26,8 @@ pub(super) struct Crowd {
     /// How many were heard in the window before it.
     size: u32,
     in_turn: u32,
+    /// The last window in which a store gave its answers later.
+    store_window: u64,
 }
 
 impl Crowd {
@@ -44,9 +47,15 @@ impl Crowd {
         self.in_turn += 1;
     }
 
+    /// The store has answered requests that waited for it.
+    pub(super) fn hear_of_store(&mut self) {
+        self.store_window = self.window;
+    }
+
     /// Whether this turn heard of few of the many that are there.
     pub(super) fn is_scattered(&self) -> bool {
-        self.size >= CROWD_MIN && self.in_turn > 0 && self.in_turn < self.size / 2
+        let is_alone = self.window.wrapping_sub(self.store_window) > 1;
+        is_alone && self.size >= CROWD_MIN && self.in_turn > 0 && self.in_turn < self.size / 2
     }
 }
 
@@ -77,6 +86,19 @@ mod tests {
         for at in 0..1000 {
             assert!(!turn(&mut crowd, 1600 + at, [at as usize % 7 + 64]), "at {at}");
         }
+    }
+
+    #[test]
+    fn a_worker_whose_store_takes_its_time_does_not_wait() {
+        let mut crowd = Crowd::default();
+        turn(&mut crowd, 1600, 0..64);
+        assert!(turn(&mut crowd, 1616, [0]));
+        crowd.hear_of_store();
+        assert!(!crowd.is_scattered());
+        turn(&mut crowd, 1617, 0..64);
+        assert!(!turn(&mut crowd, 1632, [0]), "a moment ago");
+        turn(&mut crowd, 1633, 0..64);
+        assert!(turn(&mut crowd, 1648, [0]), "not lately");
     }
 
     #[test]

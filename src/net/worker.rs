@@ -220,7 +220,9 @@ impl Worker {
         for event in &self.events {
             match event.token() {
                 WAKER => {
-                    deliver_all(&self.inbox, &mut self.letters, &mut self.engine);
+                    if deliver_all(&self.inbox, &mut self.letters, &mut self.engine) > 0 {
+                        self.crowd.hear_of_store();
+                    }
                     before += open_all(self.inbox.take_newcomers(), &mut self.engine, &self.poll);
                 }
                 // What stands in the pipe is not read; a second signal ends the program without it.
@@ -287,10 +289,12 @@ impl Worker {
     }
 }
 
-/// Hands on what the store has said.
-fn deliver_all(inbox: &Inbox, letters: &mut Vec<(Ticket, Applied)>, engine: &mut Engine<TcpStream>) {
+/// Hands on what the store has said; returns of how many requests.
+fn deliver_all(inbox: &Inbox, letters: &mut Vec<(Ticket, Applied)>, engine: &mut Engine<TcpStream>) -> usize {
     inbox.take_letters(letters);
+    let count = letters.len();
     letters.drain(..).for_each(|(ticket, applied)| engine.deliver(ticket, applied));
+    count
 }
 
 /// Opens what was dealt to this worker; returns how many those were.
