@@ -446,8 +446,7 @@ fn nothing_is_confirmed_on_a_detour_that_has_not_reached_a_replica() {
     let (again, _) = maker.rotate(&tokens.refresh);
     assert_eq!(apply(&careful, again, START), Err(StoreError::Unavailable), "nor is a rotation repeated");
     // With a replica, both are.
-    let replica = Engine::start(&["--replicaof", &format!("127.0.0.1 {}", engine.port)]);
-    wait_until("the replica follows", || replica.command("INFO replication").contains("master_link_status:up"));
+    let _replica = engine.replica();
     let (again, _) = maker.rotate(&tokens.refresh);
     assert!(matches!(apply(&careful, again, START), Ok(Outcome::Repeated { .. })));
     let code = maker.code();
@@ -478,8 +477,7 @@ fn a_revocation_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repea
         assert_eq!(outcome, Err(StoreError::Unavailable), "attempt {attempt}");
     }
     assert_eq!(apply(&careless, maker.check(&tokens.access), START), Ok(Outcome::Inactive), "it was done");
-    let replica = Engine::start(&["--replicaof", &format!("127.0.0.1 {}", engine.port)]);
-    wait_until("the replica follows", || replica.command("INFO replication").contains("master_link_status:up"));
+    let _replica = engine.replica();
     assert_eq!(apply(&careful, maker.revoke(&tokens.refresh), START), Ok(Outcome::Unknown), "now it is safe");
 }
 
@@ -702,8 +700,7 @@ fn an_answer_that_is_to_wait_for_a_replica_is_not_given_without_one() {
         return;
     }
     let engine = Engine::start(&[]);
-    let mut replica = Engine::start(&["--replicaof", &format!("127.0.0.1 {}", engine.port)]);
-    wait_until("the replica follows", || replica.command("INFO replication").contains("master_link_status:up"));
+    let mut replica = engine.replica();
     let safety = Safety { replicas_min: 1, ..Safety::default() };
     let bounds = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
     let store = connect_with(&engine.url(), safety, bounds).0.unwrap();

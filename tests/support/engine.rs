@@ -57,6 +57,15 @@ impl Engine {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// A replica of this one that keeps up with it. It says that its link is up, and has what was written before
+    /// it came, up to a second before the engine goes on to send it what is written then: so there are two writes.
+    pub fn replica(&self) -> Engine {
+        let replica = Engine::start(&["--replicaof", &format!("127.0.0.1 {}", self.port)]);
+        let has_write = || self.commands("SET probe 1\r\nWAIT 1 100") == ["+OK", ":1"];
+        wait_until("the replica keeps up", || has_write() && has_write());
+        replica
+    }
+
     /// Starts it, with what its folder has.
     pub fn run(&mut self) {
         assert!(self.process.is_none(), "it runs already");
@@ -115,6 +124,15 @@ impl Engine {
         let mut content = vec![0; length];
         reader.read_exact(&mut content).expect("all of it");
         String::from_utf8_lossy(&content).into_owned()
+    }
+
+    /// Sends two commands on one connection, and gives their answers, which must be a line each.
+    fn commands(&self, lines: &str) -> [String; 2] {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        socket.write_all(format!("{lines}\r\n").as_bytes()).expect("it reads");
+        let mut answers = BufReader::new(socket).lines();
+        std::array::from_fn(|_| answers.next().expect("two answers").expect("it answers"))
     }
 
     pub fn folder(&self) -> PathBuf {
