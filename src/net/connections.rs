@@ -179,24 +179,22 @@ impl<S: Socket> Link<S> {
             return;
         }
         loop {
-            let response = match self.conversation.step(turn.now) {
+            let ticket = Ticket { place: slot, serial: turn.next_serial() };
+            let answer = match self.conversation.step(turn.now) {
                 Event::Nothing => return,
-                Event::Request(request) => {
-                    let ticket = Ticket { place: slot, serial: turn.next_serial() };
-                    match turn.answer(self.role, self.address, &request, ticket) {
-                        Answer::Ready(response) => response,
-                        Answer::Parked(parked) => {
-                            let (serial, until) = (ticket.serial, turn.now + turn.store_time_max);
-                            self.waiting = Some(Box::new(Waiting { serial, parked, until, applied: None }));
-                            return;
-                        }
-                    }
-                }
+                Event::Request(request) => turn.answer(self.role, self.address, &request, ticket),
                 Event::Refused(refusal, request) => {
-                    turn.refuse(self.role, self.address, refusal, request.as_ref())
+                    Answer::Ready(turn.refuse(self.role, self.address, refusal, request.as_ref()))
                 }
             };
-            self.conversation.respond(&response, turn.date(), turn.now);
+            match answer {
+                Answer::Ready(response) => self.conversation.respond(&response, turn.date(), turn.now),
+                Answer::Parked(parked) => {
+                    let (serial, until) = (ticket.serial, turn.now + turn.store_time_max);
+                    self.waiting = Some(Box::new(Waiting { serial, parked, until, applied: None }));
+                    return;
+                }
+            }
         }
     }
 

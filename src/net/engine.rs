@@ -411,13 +411,11 @@ impl<'a> Turn<'a> {
         // Nothing that a handler leaves half done is seen again: it borrows the request and the routes, and
         // what those share (the store, the dice) holds its locks over whole changes only.
         let answered = catch_unwind(AssertUnwindSafe(|| routes.answer(role, request, timestamp, caller)));
-        let response = match answered {
-            Ok(Answer::Parked(parked)) => return Answer::Parked(parked),
-            Ok(Answer::Ready(response)) => response,
-            Err(_) => self.panicked(role, request),
-        };
-        self.note(role, peer, request, &response);
-        Answer::Ready(response)
+        let answer = answered.unwrap_or_else(|_| Answer::Ready(self.panicked(role, request)));
+        if let Answer::Ready(response) = &answer {
+            self.note(role, peer, request, response);
+        }
+        answer
     }
 
     /// The answer to a request that was parked.

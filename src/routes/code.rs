@@ -90,11 +90,13 @@ fn answer_question(
             let subject = routes.resource_owner.clone();
             let transition =
                 Transition::grant(authorization, subject, &code, routes.lifetimes.code, kept_until);
-            Reply::After(transition, Continuation::Code(Pending { to, code: Some(code), state, is_article }))
+            let pending = Pending { to, code: Some(code), state, is_article };
+            Reply::After(transition, Continuation::Code(Box::new(pending)))
         }
         Decision::Refuse => {
             let transition = Transition::refuse(authorization, code.grant(), kept_until);
-            Reply::After(transition, Continuation::Code(Pending { to, code: None, state, is_article }))
+            let pending = Pending { to, code: None, state, is_article };
+            Reply::After(transition, Continuation::Code(Box::new(pending)))
         }
     }
 }

@@ -137,10 +137,10 @@ enum Reply {
     After(Transition, Continuation),
 }
 
-/// What is left to say once the store has answered.
+/// What is left to say once the store has answered. What is large is boxed, for this is passed on a few times.
 enum Continuation {
-    Code(code::Pending),
-    Token(token::Pending),
+    Code(Box<code::Pending>),
+    Token(Box<token::Pending>),
     Secure(secure::Scheme),
     Revoke,
     Introspect,
@@ -249,7 +249,7 @@ impl Routes {
     pub fn finish(&self, parked: Parked, applied: Applied) -> Response {
         let response = match parked.continuation {
             Continuation::Code(pending) => code::answer(self, &pending, applied),
-            Continuation::Token(pending) => token::answer(self, pending, applied),
+            Continuation::Token(pending) => token::answer(self, *pending, applied),
             Continuation::Secure(scheme) => secure::answer(self, scheme, applied),
             Continuation::Revoke => revoke::answer(applied),
             Continuation::Introspect => introspect::answer(self, applied),

@@ -98,7 +98,7 @@ fn redeem(
         routes.lifetimes.tokens,
     );
     let refresh = refresh.map(|(token, _)| token);
-    Ok(Reply::After(transition, Continuation::Token(Pending::Redeem { token, refresh })))
+    Ok(Reply::After(transition, Continuation::Token(Box::new(Pending::Redeem { token, refresh }))))
 }
 
 /// RFC 6749, 6.
@@ -115,7 +115,7 @@ fn rotate(routes: &Routes, parameters: &Parameters, client: AuthenticatedClient)
     };
     let Some(salt) = routes.random().map(Salt) else { return Err(no_randomness()) };
     let transition = Transition::rotate(client, &presented, scope, salt, routes.lifetimes.tokens);
-    Ok(Reply::After(transition, Continuation::Token(Pending::Rotate { presented, salt })))
+    Ok(Reply::After(transition, Continuation::Token(Box::new(Pending::Rotate { presented, salt }))))
 }
 
 /// RFC 6749, 4.4.
@@ -126,7 +126,7 @@ fn issue(routes: &Routes, parameters: &Parameters, client: AuthenticatedClient) 
     let token = Credential::of_grant(GrantId::new(grant), secret);
     let lifetime = routes.lifetimes.tokens.access_token;
     let transition = Transition::issue(client, scope.clone(), &token, lifetime);
-    Ok(Reply::After(transition, Continuation::Token(Pending::Issue { token, scope })))
+    Ok(Reply::After(transition, Continuation::Token(Box::new(Pending::Issue { token, scope }))))
 }
 
 /// Hands out the tokens, if what was presented was good (RFC 6749, 5.1).
