@@ -51,8 +51,7 @@ pub enum Framing {
     Chunked,
 }
 
-/// What a request's head says. Kept and filled anew for each request of a connection, so that the table of
-/// field lines is allocated once.
+/// What a request's head says. Kept and filled anew for each request of a connection.
 #[derive(Debug)]
 pub struct Head {
     /// How many bytes the head has, blank line included.
@@ -69,7 +68,9 @@ pub struct Head {
     /// Whether the client waits for a 100 before it sends its content (RFC 9110, 10.1.1).
     pub(super) expects_continue: bool,
     pub(super) version: Version,
-    fields: Vec<(Span, Span)>,
+    /// Where the names and values of the field lines stand, of which there are so many.
+    fields: [(Span, Span); FIELDS_CAPACITY],
+    fields_count: usize,
 }
 
 impl Default for Head {
@@ -86,19 +87,13 @@ impl Default for Head {
             keep_alive: false,
             expects_continue: false,
             version: Version::Http11,
-            fields: Vec::new(),
+            fields: [(Span::default(), Span::default()); FIELDS_CAPACITY],
+            fields_count: 0,
         }
     }
 }
 
 impl Head {
-    /// Forgets what the last request's head said.
-    fn clear(&mut self) {
-        let mut fields = std::mem::take(&mut self.fields);
-        fields.clear();
-        *self = Head { fields, ..Head::default() };
-    }
-
     /// Makes the head one that says nothing: no target, no length. The rest is forgotten when the next head
     /// is read, and not looked at before.
     pub(super) fn be_over(&mut self) {
@@ -114,7 +109,7 @@ impl Head {
         wanted: &'static str,
     ) -> impl Iterator<Item = &'a [u8]> {
         // Most are told apart by their lengths alone.
-        let lines = self.fields.iter().filter(|(name, _)| name.len() == wanted.len());
+        let lines = self.fields[..self.fields_count].iter().filter(|(name, _)| name.len() == wanted.len());
         lines.filter(|(name, _)| is_name(name.of(bytes), wanted)).map(|(_, value)| value.of(bytes))
     }
 
@@ -129,13 +124,20 @@ impl Head {
         {
             return understood.map(|()| true);
         }
+        self.read_scanned(bytes, scan, limits)
+    }
+
+    /// A head that arrives in pieces, or has something wrong with its lines.
+    #[cold]
+    fn read_scanned(&mut self, bytes: &mut [u8], scan: &mut Scan, limits: &Limits) -> Result<bool, Refusal> {
         let Some(length) = scan.find_end(bytes, limits)? else { return Ok(false) };
         let bytes = &mut bytes[..length];
         lower_minor_version(&mut bytes[..scan.request_line]);
         let mut table = [const { MaybeUninit::uninit() }; FIELDS_CAPACITY];
         let mut parsed = httparse::Request::new(&mut []);
         parsed.parse_with_uninit_headers(bytes, &mut table).map_err(|error| refuse_syntax(error, bytes))?;
-        self.understand(bytes, &parsed, limits).map(|()| true)
+        let fields = self.take_fields(bytes, parsed.headers);
+        self.understand(bytes, &parsed, &fields, limits).map(|()| true)
     }
 
     /// The usual case, without a look for the end before: the head is all there, and its lines are as they
@@ -147,13 +149,40 @@ impl Head {
             return None;
         };
         let bytes = &bytes[..length];
-        has_good_lines(bytes, &parsed, limits).then(|| self.understand(bytes, &parsed, limits))
+        if !is_within_limits(bytes, &parsed, limits) {
+            return None;
+        }
+        let fields = self.take_fields(bytes, parsed.headers);
+        (!fields.has_bare_lf).then(|| self.understand(bytes, &parsed, &fields, limits))
+    }
+
+    /// The one pass over the field lines of the whole head `bytes`: remembers where they stand, and gives back
+    /// what concerns the message itself.
+    fn take_fields<'a>(&mut self, bytes: &[u8], lines: &[httparse::Header<'a>]) -> MessageFields<'a> {
+        let mut fields = MessageFields::default();
+        self.fields_count = lines.len().min(FIELDS_CAPACITY);
+        for (place, line) in self.fields.iter_mut().zip(lines) {
+            let name = Span::locate(bytes, line.name.as_bytes());
+            // The LF of the line before it, or httparse would have gone on with the same one; the CR before that.
+            fields.has_bare_lf |= bytes[usize::from(name.start).saturating_sub(2)] != b'\r';
+            fields.note(line.name.as_bytes(), line.value);
+            // The value comes without the space around it.
+            *place = (name, Span::locate(bytes, line.value));
+        }
+        fields
     }
 
     /// Takes over what httparse made of the whole head `bytes`, and decides what it leaves open.
-    fn understand(&mut self, bytes: &[u8], parsed: &httparse::Request, limits: &Limits) -> Result<(), Refusal> {
-        self.clear();
+    fn understand(
+        &mut self,
+        bytes: &[u8],
+        parsed: &httparse::Request,
+        fields: &MessageFields,
+        limits: &Limits,
+    ) -> Result<(), Refusal> {
         self.length = bytes.len();
+        self.has_target = false;
+        self.authority = Span::default();
         let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
             // The blank line is there, so httparse either has all three or refuses.
             return Err(Refusal::bad("the request line is malformed"));
@@ -164,12 +193,7 @@ impl Head {
         self.read_target(bytes, target.as_bytes())?;
         self.has_target = true;
         debug_assert!(parsed.headers.len() <= limits.fields_max, "the lines were counted");
-        // The values come without the space around them.
-        let locate = |field: &httparse::Header| {
-            (Span::locate(bytes, field.name.as_bytes()), Span::locate(bytes, field.value))
-        };
-        self.fields.extend(parsed.headers.iter().map(locate));
-        self.read_fields(bytes, parsed.headers, limits)
+        self.decide(bytes, fields, limits)
     }
 
     /// The four forms of a target (RFC 9112, 3.2), each for the methods that it belongs to.
@@ -222,23 +246,17 @@ impl Head {
         Ok(())
     }
 
-    /// One pass over the field lines: those that concern the message itself, each by its own rule.
-    fn read_fields(
-        &mut self,
-        bytes: &[u8],
-        fields: &[httparse::Header],
-        limits: &Limits,
-    ) -> Result<(), Refusal> {
-        let mut lines = MessageFields::default();
-        for field in fields {
-            lines.note(field.name.as_bytes(), field.value)?;
+    /// What the field lines say of the message itself, each by its own rule.
+    fn decide(&mut self, bytes: &[u8], lines: &MessageFields, limits: &Limits) -> Result<(), Refusal> {
+        if lines.has_malformed_coding {
+            return Err(Refusal::bad("the Transfer-Encoding is malformed"));
         }
         self.keep_alive = match self.version {
             Version::Http11 => !lines.close,
             Version::Http10 => lines.keep_alive && !lines.close,
         };
-        let host = self.check_host(&lines)?.map(|host| Span::locate(bytes, host));
-        self.framing = framing(&lines, self.version, limits)?;
+        let host = self.check_host(lines)?.map(|host| Span::locate(bytes, host));
+        self.framing = framing(lines, self.version, limits)?;
         if self.authority == Span::default() {
             self.authority = host.unwrap_or_default();
         }
@@ -282,6 +300,7 @@ struct MessageFields<'a> {
     content_length: Option<&'a [u8]>,
     content_length_lines: usize,
     has_transfer_encoding: bool,
+    has_malformed_coding: bool,
     /// Transfer codings other than chunked.
     other_codings: usize,
     chunked: usize,
@@ -290,10 +309,12 @@ struct MessageFields<'a> {
     keep_alive: bool,
     expects_continue: bool,
     expects_other: bool,
+    /// Some line ends in a bare LF, with which httparse is content; [`Scan`] is not.
+    has_bare_lf: bool,
 }
 
 impl<'a> MessageFields<'a> {
-    fn note(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
+    fn note(&mut self, name: &[u8], value: &'a [u8]) {
         // Lengths first: most field lines are none of these, and this tells it soonest.
         match name.len() {
             4 if is_name(name, "host") => {
@@ -306,10 +327,9 @@ impl<'a> MessageFields<'a> {
                 self.content_length = Some(value);
                 self.content_length_lines += 1;
             }
-            17 if is_name(name, "transfer-encoding") => self.note_codings(value)?,
+            17 if is_name(name, "transfer-encoding") => self.note_codings(value),
             _ => {}
         }
-        Ok(())
     }
 
     fn note_connection(&mut self, value: &[u8]) {
@@ -328,20 +348,18 @@ impl<'a> MessageFields<'a> {
         }
     }
 
-    fn note_codings(&mut self, value: &[u8]) -> Result<(), Refusal> {
+    fn note_codings(&mut self, value: &[u8]) {
         self.has_transfer_encoding = true;
         for coding in list(value) {
             let name = coding.split(|byte| *byte == b';').next().unwrap_or(coding);
-            if trim_ows(name).is_empty() || !trim_ows(name).iter().copied().all(is_token_byte) {
-                return Err(Refusal::bad("the Transfer-Encoding is malformed"));
-            }
+            let is_token = !trim_ows(name).is_empty() && trim_ows(name).iter().copied().all(is_token_byte);
+            self.has_malformed_coding |= !is_token;
             self.chunked_is_last = coding.eq_ignore_ascii_case(b"chunked");
             match self.chunked_is_last {
                 true => self.chunked += 1,
                 false => self.other_codings += 1,
             }
         }
-        Ok(())
     }
 }
 
@@ -389,16 +407,12 @@ pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(trim_ows).filter(|member| !member.is_empty())
 }
 
-/// Whether the lines of the whole head `bytes` are within their limits, and each ends in CRLF, where httparse
-/// is content with a bare LF. A head for which this holds is one that [`Scan`] would let pass.
-fn has_good_lines(bytes: &[u8], parsed: &httparse::Request, limits: &Limits) -> bool {
+/// Whether the whole head `bytes` is one that [`Scan`] would let pass, but for lines within it that end in a bare
+/// LF.
+fn is_within_limits(bytes: &[u8], parsed: &httparse::Request, limits: &Limits) -> bool {
     let place = |part: &str| part.as_ptr() as usize - bytes.as_ptr() as usize;
-    let ends_well = |line_end: usize| line_end.checked_sub(2).is_some_and(|cr| bytes[cr] == b'\r');
-    let starts = parsed.headers.iter().map(|field| place(field.name));
-    let request_line = starts.clone().next().unwrap_or(bytes.len()).saturating_sub(2);
-    // A line's LF stands before the next line, or httparse would have gone on with the same one.
-    starts.clone().all(ends_well)
-        && bytes.ends_with(b"\r\n\r\n")
+    let request_line = parsed.headers.first().map_or(bytes.len(), |field| place(field.name)).saturating_sub(2);
+    bytes.ends_with(b"\r\n\r\n")
         && parsed.method.is_some_and(|method| place(method) == 0)
         && parsed.headers.len() <= limits.fields_max
         && request_line <= limits.request_line_bytes_max

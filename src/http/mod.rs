@@ -89,7 +89,14 @@ pub(crate) fn is_name(name: &[u8], wanted: &str) -> bool {
             let chunks = name.as_chunks().0.iter().zip(wanted.as_chunks().0);
             is_same((name_end, wanted_end)) && chunks.into_iter().all(is_same)
         }
-        _ => name.iter().zip(wanted).all(|(byte, wanted)| byte | LOWER == *wanted),
+        // Four are the only ones of the short names that every request has.
+        _ => match (name, wanted) {
+            ([a, b, c, d], [e, f, g, h]) => {
+                u32::from_ne_bytes([*a, *b, *c, *d]) | u32::from_ne_bytes([LOWER; 4])
+                    == u32::from_ne_bytes([*e, *f, *g, *h])
+            }
+            _ => name.iter().zip(wanted).all(|(byte, wanted)| byte | LOWER == *wanted),
+        },
     }
 }
 
