@@ -323,13 +323,20 @@ impl<S: Socket> Engine<S> {
         };
         self.counts.connections += u64::from(is_admitted);
         self.peers.add(peer, slot);
-        self.connections.insert(Link::new(role, address, socket, conversation));
+        let mut link = Link::new(role, address, socket, conversation);
+        if self.finish_by.is_some() {
+            link.finish();
+        }
+        self.connections.insert(link);
         self.drive(slot);
     }
 
-    /// Begins the end: what has been asked for is answered, and then every connection closes; whatever is
-    /// left after `finish_time_max` is cut off.
+    /// Begins the end: what has been asked for is answered, and then every connection closes, and so does every
+    /// one that is opened from now on; whatever is left after `finish_time_max` is cut off.
     pub fn finish(&mut self) {
+        if self.finish_by.is_some() {
+            return;
+        }
         self.finish_by = Some(self.moment.now + self.limits.finish_time_max);
         for slot in self.connections.slots() {
             if let Some(link) = self.connections.at(slot) {

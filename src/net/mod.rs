@@ -295,6 +295,25 @@ mod tests {
     }
 
     #[test]
+    fn who_is_dealt_to_another_worker_as_the_end_begins_is_told_that_the_answer_is_the_last() {
+        let (mut server, address) = server(2, Arc::new(MemoryStore::new(10)));
+        let mut clients: Vec<TcpStream> = (0..2).map(|_| connect(address)).collect();
+        for client in &mut clients {
+            client.write_all(GET.as_bytes()).unwrap();
+        }
+        // The first is kept, the second is dealt.
+        while server.workers[0].inbox().load() + server.workers[1].inbox().load() < 2 {
+            server.workers[0].turn().unwrap();
+        }
+        server.handle().finish();
+        // The second worker hears of both before the door is shut.
+        server.workers[1].turn().unwrap();
+        let answer = read_all(clients.remove(1));
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
+        assert!(answer.contains("\r\nConnection: close\r\n"), "{answer:?}");
+    }
+
+    #[test]
     fn what_was_sent_behind_a_request_that_waits_for_the_store_is_answered_at_the_end() {
         let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
         let (mut server, address) = server(1, Arc::<Held>::clone(&store));

@@ -41,9 +41,9 @@ impl Socket for TcpStream {
 #[derive(Default)]
 pub(super) struct Control {
     pub(super) stop: AtomicBool,
-    /// The server is to finish. Only the worker that keeps the door looks at it.
+    /// The server is to finish: every answer may be its connection's last.
     pub(super) finish: AtomicBool,
-    /// The door is shut: nobody is given a connection any more, and every worker may finish.
+    /// The door is shut: nobody is given a connection any more, and a worker that has none may end.
     is_shut: AtomicBool,
 }
 
@@ -75,6 +75,11 @@ impl Inbox {
             is_called: AtomicBool::new(false),
             load: AtomicUsize::new(0),
         })
+    }
+
+    /// How many connections the worker has, or is about to have.
+    pub(super) fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
     }
 
     fn welcome(&self, newcomer: Newcomer) {
@@ -216,6 +221,9 @@ impl Worker {
         }
         let mut before = self.engine.len();
         self.engine.begin_turn();
+        if self.control.finish.load(Ordering::Acquire) {
+            self.engine.finish();
+        }
         self.crowd.begin_turn(self.engine.timestamp());
         for event in &self.events {
             match event.token() {
@@ -370,9 +378,8 @@ impl Door {
     fn deal(&mut self, newcomer: Newcomer, engine: &mut Engine<TcpStream>, poll: &Poll) {
         // Answers are written whole; waiting to fill a packet would only delay them. Failure costs time alone.
         let _ = newcomer.socket.set_nodelay(true);
-        let load = |inbox: &Arc<Inbox>| inbox.load.load(Ordering::Relaxed);
-        let others = self.inboxes.iter().skip(1).min_by_key(|inbox| load(inbox));
-        match others.filter(|inbox| load(inbox) < engine.len()) {
+        let others = self.inboxes.iter().skip(1).min_by_key(|inbox| inbox.load());
+        match others.filter(|inbox| inbox.load() < engine.len()) {
             Some(inbox) => {
                 inbox.load.fetch_add(1, Ordering::Relaxed);
                 inbox.welcome(newcomer);
