@@ -29,9 +29,15 @@ enum Action {
     Issue(Box<Issue>),
     Redeem(Box<Redemption>),
     Rotate(Box<Rotation>),
+    Look(Look),
+    Revoke(Box<Presented>),
+}
+
+/// What changes nothing, whatever the record is.
+#[derive(Clone, Debug)]
+enum Look {
     Check { token: Digest, needed: Option<Arc<str>> },
     Inspect(Box<Presented>),
-    Revoke(Box<Presented>),
 }
 
 /// A resource owner's yes.
@@ -305,14 +311,14 @@ impl Transition {
 
     /// Somebody shows `token`, which is to be good for `needed`, if that is given.
     pub fn check(token: &Credential, needed: Option<Arc<str>>) -> Transition {
-        Transition { grant: token.grant(), action: Action::Check { token: token.digest(), needed } }
+        Transition { grant: token.grant(), action: Action::Look(Look::Check { token: token.digest(), needed }) }
     }
 
     /// `client`, which is confidential, asks about `token`.
     pub fn inspect(client: AuthenticatedClient, token: &Credential) -> Transition {
         let client = client.client();
         let client = (!client.inspects_all).then(|| Arc::clone(&client.id));
-        Transition { grant: token.grant(), action: Action::Inspect(Presented::new(token, client)) }
+        Transition { grant: token.grant(), action: Action::Look(Look::Inspect(Presented::new(token, client))) }
     }
 
     /// `client` wants `token` to end.
@@ -338,7 +344,16 @@ impl Transition {
 
     /// Whether it changes nothing, whatever the record is.
     pub fn is_read_only(&self) -> bool {
-        matches!(self.action, Action::Check { .. } | Action::Inspect(_))
+        matches!(self.action, Action::Look(_))
+    }
+
+    /// What it comes to, if it changes nothing whatever the record is; the others are to be applied
+    /// ([`Transition::apply`]).
+    pub fn look(&self, record: Option<&Grant>, now: Timestamp) -> Option<Outcome> {
+        match &self.action {
+            Action::Look(look) => Some(look.at(record, now)),
+            _ => None,
+        }
     }
 
     /// What becomes of `record`, the grant of that name if there is one, at the moment `now`; and what to
@@ -346,9 +361,7 @@ impl Transition {
     /// between reading the record and changing it.
     pub fn apply(&self, record: Option<&Grant>, now: Timestamp) -> (Change, Outcome) {
         match &self.action {
-            Action::Check { token, needed } => {
-                (Change::Keep, grant::check(record, token, needed.as_deref(), now))
-            }
+            Action::Look(look) => (Change::Keep, look.at(record, now)),
             Action::Grant(_) | Action::Refuse { .. } | Action::Issue(_) if record.is_some() => {
                 (Change::Keep, Outcome::Taken)
             }
@@ -365,13 +378,21 @@ impl Transition {
             }
             Action::Redeem(redemption) => grant::redeem(record, redemption, now),
             Action::Rotate(rotation) => grant::rotate(record, rotation, now),
-            Action::Inspect(presented) => {
-                let Presented { access, refresh, client } = &**presented;
-                (Change::Keep, grant::inspect(record, (access, refresh), client.as_deref(), now))
-            }
             Action::Revoke(presented) => {
                 let Presented { access, refresh, client } = &**presented;
                 grant::revoke(record, (access, refresh), client.as_deref().unwrap_or_default(), now)
+            }
+        }
+    }
+}
+
+impl Look {
+    fn at(&self, record: Option<&Grant>, now: Timestamp) -> Outcome {
+        match self {
+            Look::Check { token, needed } => grant::check(record, token, needed.as_deref(), now),
+            Look::Inspect(presented) => {
+                let Presented { access, refresh, client } = &**presented;
+                grant::inspect(record, (access, refresh), client.as_deref(), now)
             }
         }
     }

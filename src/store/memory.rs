@@ -125,8 +125,13 @@ impl MemoryStore {
             return Err(StoreError::Full);
         }
         let mut shard = lock(self.shard(id));
-        self.forget_expired(&mut shard, now);
+        if shard.has_due(now) {
+            self.forget_expired(&mut shard, now);
+        }
         let record = shard.grants.get(&id);
+        if let Some(outcome) = transition.look(record, now) {
+            return Ok(outcome);
+        }
         let is_new = record.is_none();
         let (change, outcome) = transition.apply(record, now);
         let has_entered = is_new && matches!(change, Change::Put(_));
@@ -151,6 +156,11 @@ impl MemoryStore {
 }
 
 impl Shard {
+    /// Whether the time of some entry has come.
+    fn has_due(&self, now: Timestamp) -> bool {
+        self.expiries.peek().is_some_and(|Reverse((time, _))| *time <= now)
+    }
+
     /// Returns how many entries went.
     fn forget_expired(&mut self, now: Timestamp) -> usize {
         let mut forgotten = 0;
