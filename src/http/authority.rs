@@ -2,6 +2,29 @@
 
 use memchr::memchr;
 
+/// The last name that was found to be well-formed: most requests have the same one, and to compare it is less
+/// than to read it.
+#[derive(Debug, Default)]
+pub(super) struct LastAuthority(Vec<u8>);
+
+impl LastAuthority {
+    /// Longer names are not remembered.
+    const BYTES_MAX: usize = 64;
+
+    /// What [`is_authority`] says of `bytes`.
+    pub(super) fn is_authority(&mut self, bytes: &[u8]) -> bool {
+        if *bytes == *self.0 {
+            return true;
+        }
+        let is_authority = is_authority(bytes);
+        if is_authority && bytes.len() <= LastAuthority::BYTES_MAX {
+            self.0.clear();
+            self.0.extend_from_slice(bytes);
+        }
+        is_authority
+    }
+}
+
 /// Whether `bytes` are `uri-host [ ":" port ]` (RFC 9110, 7.2; RFC 3986, 3.2.2), possibly empty.
 pub(super) fn is_authority(bytes: &[u8]) -> bool {
     let port = match bytes {

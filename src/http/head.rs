@@ -13,7 +13,7 @@ use std::mem::MaybeUninit;
 
 use memchr::memchr;
 
-use super::authority::is_authority;
+use super::authority::{LastAuthority, is_authority};
 use super::message::{Method, Status, Version};
 use super::scan::Scan;
 use super::{Refusal, is_name, is_token_byte, trim_ows};
@@ -71,6 +71,7 @@ pub struct Head {
     /// Where the names and values of the field lines stand, of which there are so many.
     fields: [(Span, Span); FIELDS_CAPACITY],
     fields_count: usize,
+    last_host: LastAuthority,
 }
 
 impl Default for Head {
@@ -89,6 +90,7 @@ impl Default for Head {
             version: Version::Http11,
             fields: [(Span::default(), Span::default()); FIELDS_CAPACITY],
             fields_count: 0,
+            last_host: LastAuthority::default(),
         }
     }
 }
@@ -136,7 +138,8 @@ impl Head {
         let mut table = [const { MaybeUninit::uninit() }; FIELDS_CAPACITY];
         let mut parsed = httparse::Request::new(&mut []);
         parsed.parse_with_uninit_headers(bytes, &mut table).map_err(|error| refuse_syntax(error, bytes))?;
-        let fields = self.take_fields(bytes, parsed.headers);
+        let mut fields = MessageFields::default();
+        self.take_fields(bytes, parsed.headers, &mut fields);
         self.understand(bytes, &parsed, &fields, limits).map(|()| true)
     }
 
@@ -152,14 +155,19 @@ impl Head {
         if !is_within_limits(bytes, &parsed, limits) {
             return None;
         }
-        let fields = self.take_fields(bytes, parsed.headers);
+        let mut fields = MessageFields::default();
+        self.take_fields(bytes, parsed.headers, &mut fields);
         (!fields.has_bare_lf).then(|| self.understand(bytes, &parsed, &fields, limits))
     }
 
-    /// The one pass over the field lines of the whole head `bytes`: remembers where they stand, and gives back
-    /// what concerns the message itself.
-    fn take_fields<'a>(&mut self, bytes: &[u8], lines: &[httparse::Header<'a>]) -> MessageFields<'a> {
-        let mut fields = MessageFields::default();
+    /// The one pass over the field lines of the whole head `bytes`: remembers where they stand, and notes what
+    /// concerns the message itself in `fields`.
+    fn take_fields<'a>(
+        &mut self,
+        bytes: &[u8],
+        lines: &[httparse::Header<'a>],
+        fields: &mut MessageFields<'a>,
+    ) {
         self.fields_count = lines.len().min(FIELDS_CAPACITY);
         for (place, line) in self.fields.iter_mut().zip(lines) {
             let name = Span::locate(bytes, line.name.as_bytes());
@@ -169,7 +177,6 @@ impl Head {
             // The value comes without the space around it.
             *place = (name, Span::locate(bytes, line.value));
         }
-        fields
     }
 
     /// Takes over what httparse made of the whole head `bytes`, and decides what it leaves open.
@@ -269,13 +276,13 @@ impl Head {
     }
 
     /// Exactly one Host where the version is 1.1, at most one in 1.0, and a valid one (RFC 9112, 3.2).
-    fn check_host<'a>(&self, lines: &MessageFields<'a>) -> Result<Option<&'a [u8]>, Refusal> {
+    fn check_host<'a>(&mut self, lines: &MessageFields<'a>) -> Result<Option<&'a [u8]>, Refusal> {
         if lines.host_lines > 1 {
             return Err(Refusal::bad("more than one Host"));
         }
         match lines.host {
             None if self.version == Version::Http11 => Err(Refusal::bad("no Host")),
-            Some(host) if !is_authority(host) => Err(Refusal::bad("the Host is malformed")),
+            Some(host) if !self.last_host.is_authority(host) => Err(Refusal::bad("the Host is malformed")),
             host => Ok(host),
         }
     }
