@@ -52,7 +52,20 @@ impl AccessLog {
         request: Option<&Request>,
         response: &Response,
     ) {
-        let Some(format) = self.format else { return };
+        if let Some(format) = self.format {
+            self.write(format, role, peer, date, request, response);
+        }
+    }
+
+    fn write(
+        &self,
+        format: LogFormat,
+        role: Role,
+        peer: IpAddr,
+        date: &str,
+        request: Option<&Request>,
+        response: &Response,
+    ) {
         let path = request.map_or("-", |request| request.path());
         let line = Line {
             server: match role {

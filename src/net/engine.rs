@@ -199,8 +199,11 @@ impl<S: Socket> Engine<S> {
         if !self.unfinished.is_empty() {
             return Some(Duration::ZERO);
         }
-        let tasks = [self.deadlines.next(), self.refusals.deadline(), self.finish_by];
-        let next = tasks.into_iter().flatten().min()?;
+        let sooner = |one: Option<Instant>, other: Option<Instant>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        let next = sooner(self.deadlines.next(), sooner(self.refusals.deadline(), self.finish_by))?;
         // Counted from when this turn began, which is sooner than now: the loop may sleep for a moment too
         // long, and does not read the clock once more for it.
         Some(next.saturating_duration_since(self.moment.now))

@@ -280,7 +280,9 @@ impl Worker {
             door.accept_again = None;
         }
         let opened = door.accept(&mut self.engine, &self.poll);
-        self.inbox.load.fetch_add(opened, Ordering::Relaxed);
+        if opened > 0 {
+            self.inbox.load.fetch_add(opened, Ordering::Relaxed);
+        }
     }
 
     /// Nobody is let in any more, and those who are in get what they asked for.
