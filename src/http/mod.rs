@@ -102,7 +102,7 @@ pub(crate) fn is_name(name: &[u8], wanted: &str) -> bool {
 
 /// Whether `byte` may stand in a field value (RFC 9110, 5.5): visible, space, tab, or beyond ASCII.
 pub(crate) fn is_field_byte(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+    (byte == b'\t') | ((byte >= b' ') & (byte != 0x7f))
 }
 
 /// `bytes` without the spaces and tabs around it (OWS; RFC 9110, 5.6.3).

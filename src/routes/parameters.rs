@@ -50,7 +50,7 @@ impl Name {
 /// What a request said.
 #[derive(Default)]
 pub(super) struct Parameters {
-    values: [Option<Box<str>>; Name::ALL.len()],
+    values: [Option<String>; Name::ALL.len()],
     /// Whether it was said in the article's language.
     pub(super) is_json: bool,
 }
@@ -93,8 +93,9 @@ fn media_type<'a>(request: &Request<'a>) -> Result<&'a [u8], Refusal> {
     let Ok(content_type) = request.field("content-type") else {
         return Err(Refusal::invalid_request("more than one Content-Type"));
     };
-    let media_type = content_type.unwrap_or_default().split(|byte| *byte == b';').next().unwrap_or_default();
-    match media_type.trim_ascii() {
+    let content_type = content_type.unwrap_or_default();
+    let end = memchr::memchr(b';', content_type).unwrap_or(content_type.len());
+    match content_type[..end].trim_ascii() {
         b"" => Err(Refusal::invalid_request("the Content-Type is missing")),
         media_type => Ok(media_type),
     }
@@ -109,7 +110,7 @@ fn read_form(body: &[u8]) -> Result<Parameters, Refusal> {
     let mut parameters = Parameters::default();
     for (name, text) in Name::ALL {
         let value = form.value(text).map_err(|_| repeated(text))?;
-        parameters.values[name as usize] = value.filter(|value| !value.is_empty()).map(Box::from);
+        parameters.values[name as usize] = value.filter(|value| !value.is_empty()).map(str::to_owned);
     }
     Ok(parameters)
 }
@@ -130,7 +131,7 @@ fn read_json(body: &[u8]) -> Result<Parameters, Refusal> {
         let Value::String(value) = value else {
             return Err(Refusal::invalid_request(format!("the {text} is not a string")));
         };
-        parameters.values[name as usize] = (!value.is_empty()).then(|| value.into());
+        parameters.values[name as usize] = (!value.is_empty()).then_some(value);
     }
     Ok(parameters)
 }
