@@ -35,7 +35,8 @@ pub struct MemoryStore {
 #[derive(Default)]
 #[repr(align(128))]
 struct Shard {
-    grants: HashMap<GrantId, Grant, BuildHasherDefault<AsItIs>>,
+    /// Boxed, so that the table is small: it is looked into at random, and grows by being copied.
+    grants: HashMap<GrantId, Box<Grant>, BuildHasherDefault<AsItIs>>,
     expiries: BinaryHeap<Reverse<(Timestamp, GrantId)>>,
 }
 
@@ -128,23 +129,22 @@ impl MemoryStore {
         if shard.has_due(now) {
             self.forget_expired(&mut shard, now);
         }
-        let record = shard.grants.get(&id);
-        if let Some(outcome) = transition.look(record, now) {
+        let Shard { grants, expiries } = &mut *shard;
+        let mut record = grants.get_mut(&id).map(Box::as_mut);
+        if let Some(outcome) = transition.look(record.as_deref(), now) {
             return Ok(outcome);
         }
-        let is_new = record.is_none();
-        let (change, outcome) = transition.apply(record, now);
-        let has_entered = is_new && matches!(change, Change::Put(_));
-        match change {
-            Change::Keep => {}
-            Change::Forget => {
-                shard.grants.remove(&id);
+        let (change, outcome) = transition.apply(record.as_deref(), now);
+        let has_entered = record.is_none() && matches!(change, Change::Put(_));
+        match (change, &mut record) {
+            (Change::Keep, _) => {}
+            (Change::Forget, _) => {
+                grants.remove(&id);
             }
-            Change::Put(grant) => {
-                if is_new {
-                    shard.expiries.push(Reverse((grant.expires(), id)));
-                }
-                shard.grants.insert(id, grant);
+            (Change::Put(grant), Some(place)) => **place = grant,
+            (Change::Put(grant), None) => {
+                expiries.push(Reverse((grant.expires(), id)));
+                grants.insert(id, Box::new(grant));
             }
         }
         if transition.is_new() && !has_entered {
@@ -170,7 +170,7 @@ impl Shard {
             if time > now {
                 break;
             }
-            match self.grants.get(&id).map(Grant::expires) {
+            match self.grants.get(&id).map(|grant| grant.expires()) {
                 Some(expires) if expires > now => *entry = Reverse((expires, id)),
                 _ => {
                     std::collections::binary_heap::PeekMut::pop(entry);
