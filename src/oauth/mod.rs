@@ -32,6 +32,7 @@ pub mod question;
 pub mod redirect;
 pub mod scope;
 pub mod secret;
+pub mod sha256;
 pub mod timestamp;
 pub mod transition;
 

@@ -15,7 +15,8 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use subtle::ConstantTimeEq;
 
-use super::secret::{GrantId, hmac};
+use super::secret::GrantId;
+use super::sha256::hmac;
 use super::timestamp::Timestamp;
 
 /// The key that questions are sealed with.

@@ -21,9 +21,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
+
+use super::sha256::{self, hmac};
 
 const ID_CHARS: usize = 20;
 const SECRET_CHARS: usize = 44;
@@ -102,7 +102,7 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// The digest of `secret`.
     pub fn of(secret: &[u8]) -> Digest {
-        Digest(Sha256::digest(secret).into())
+        Digest(sha256::digest(secret))
     }
 
     /// The digest with these bytes, which came from [`Digest::as_bytes`].
@@ -134,18 +134,6 @@ impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Digest(…)")
     }
-}
-
-/// HMAC-SHA256 (RFC 2104) of `message`, which is the pieces one after the other, under a key of at most one
-/// block.
-pub(super) fn hmac<const KEY: usize>(key: &[u8; KEY], message: &[&[u8]]) -> [u8; 32] {
-    const { assert!(KEY <= 64) };
-    // A key shorter than a block is filled with zeros (RFC 2104, 2), so a whole block can be given at once.
-    let mut block = [0; 64];
-    block[..KEY].copy_from_slice(key);
-    let mut mac = Hmac::<Sha256>::new(&block.into());
-    message.iter().for_each(|piece| mac.update(piece));
-    mac.finalize().into_bytes().into()
 }
 
 /// Fills `chars`, which has four for every three of `bytes`.
@@ -382,14 +370,6 @@ mod tests {
         assert_ne!(secret, token.derive_refresh_secret(&salt));
         assert_ne!(secret, token.derive_access_secret(&Salt([4; 32])));
         assert_ne!(secret, credential(2).derive_access_secret(&salt));
-    }
-
-    #[test]
-    fn the_message_authentication_code_is_that_of_rfc_4231() {
-        // RFC 4231, 4.3: test case 2.
-        let code = hmac(b"Jefe", &[b"what do ya want ", b"for nothing?"]);
-        let hex: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
     }
 
     #[test]

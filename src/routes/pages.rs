@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use sha2::{Digest as _, Sha256};
 
 use super::question_page::{self, Dialog};
 use super::template::{escape_html, fill};
 use super::{Role, Site};
 use crate::config::Config;
 use crate::http::message::{Body, FieldLines, FieldValue, Request, Response, Status};
+use crate::oauth::sha256;
 
 /// The files there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,7 +215,7 @@ struct Page {
 
 impl Page {
     fn new(content: String, file: File, policy: &Policy) -> Page {
-        let digest = Sha256::digest(content.as_bytes());
+        let digest = sha256::digest(content.as_bytes());
         // 128 bits of it are enough to tell any two contents apart.
         let etag = format!("\"{}\"", Base64UrlUnpadded::encode_string(&digest[..16]));
         let mut fields = policy.clone();
