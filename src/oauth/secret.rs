@@ -245,9 +245,17 @@ impl Credential {
 
     /// The credential as the client gets it: 64 characters of base64url (RFC 4648, 5).
     pub fn encode(&self) -> String {
-        let chars = [&self.grant.0[..], &self.secret].concat();
-        // Characters that this program made, or that it has found to be ASCII.
-        String::from_utf8(chars).unwrap_or_default()
+        let mut text = String::with_capacity(CREDENTIAL_CHARS);
+        self.write(&mut text);
+        text
+    }
+
+    /// Appends the same to `text`.
+    pub fn write(&self, text: &mut String) {
+        for chars in [&self.grant.0[..], &self.secret] {
+            // Characters that this program made, or that it has found to be ASCII.
+            text.push_str(std::str::from_utf8(chars).unwrap_or_default());
+        }
     }
 
     /// The grant that the credential says it belongs to.

@@ -85,8 +85,9 @@ impl Refusal {
 
 /// `text` as an `error_description` may have it: printable ASCII without `"` and `\` (RFC 6749, 5.2).
 pub(super) fn describe(text: &str) -> Cow<'_, str> {
-    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
-    if text.bytes().all(is_plain) {
+    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\');
+    // Without a branch for each byte, they are looked at many at a time.
+    if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
         return Cow::Borrowed(text);
     }
     let plain = |character: char| match character {
