@@ -252,10 +252,11 @@ impl Credential {
 
     /// Appends the same to `text`.
     pub fn write(&self, text: &mut String) {
-        for chars in [&self.grant.0[..], &self.secret] {
-            // Characters that this program made, or that it has found to be ASCII.
-            text.push_str(std::str::from_utf8(chars).unwrap_or_default());
-        }
+        let mut chars = [0; CREDENTIAL_CHARS];
+        chars[..ID_CHARS].copy_from_slice(&self.grant.0);
+        chars[ID_CHARS..].copy_from_slice(&self.secret);
+        // Characters that this program made, or that it has found to be ASCII.
+        text.push_str(std::str::from_utf8(&chars).unwrap_or_default());
     }
 
     /// The grant that the credential says it belongs to.
