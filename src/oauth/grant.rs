@@ -53,7 +53,8 @@ struct Code {
 struct Live {
     /// Kept when the code is spent, so that its second use is known for what it is.
     code: Option<Arc<Code>>,
-    refresh: Option<Refresh>,
+    /// Boxed, as it is large and the article's grants have none.
+    refresh: Option<Box<Refresh>>,
     tokens: Vec<AccessToken>,
 }
 
@@ -153,7 +154,7 @@ impl Live {
 
     fn ends(&self) -> Option<Timestamp> {
         let tokens = self.tokens.iter().map(|token| token.expires);
-        tokens.chain(self.refresh.as_ref().map(Refresh::ends)).max()
+        tokens.chain(self.refresh.as_deref().map(Refresh::ends)).max()
     }
 }
 
@@ -260,6 +261,7 @@ fn first_tokens(_: CodeProven, grant: &Grant, code: &Arc<Code>, asked: &Redempti
         family,
         previous: None,
     });
+    let refresh = refresh.map(Box::new);
     Live { code: Some(Arc::clone(code)), refresh, tokens: vec![token] }
 }
 
@@ -294,7 +296,7 @@ pub(super) fn rotate(record: Option<&Grant>, asked: &Rotation, now: Timestamp) -
 fn with_refresh(record: Option<&Grant>) -> Option<(&Grant, &Live, &Refresh)> {
     let grant = record?;
     let Phase::Live(live) = &grant.phase else { return None };
-    live.refresh.as_ref().map(|refresh| (grant, &**live, refresh))
+    live.refresh.as_deref().map(|refresh| (grant, &**live, refresh))
 }
 
 /// The current refresh token: its successor takes its place.
@@ -315,7 +317,7 @@ fn succeed(
         ..refresh.clone()
     };
     let family = refresh.family;
-    let live = Live { refresh: Some(refresh), ..live.clone() };
+    let live = Live { refresh: Some(Box::new(refresh)), ..live.clone() };
     let change = add_token(grant, live, asked, scope, now);
     (change, Outcome::Rotated { family, scope: scope.clone() })
 }

@@ -103,9 +103,9 @@ fn answer_question(
 
 /// Sends the browser on to the client (RFC 6749, 4.1.2).
 pub(super) fn answer(routes: &Routes, pending: &Pending, outcome: Applied) -> Response {
-    let code = pending.code.as_ref().map(Credential::encode);
-    let result = match (&outcome, &code) {
-        (Ok(Outcome::Granted), Some(code)) => Ok(code.as_str()),
+    let code = pending.code.as_ref();
+    let result = match (&outcome, code) {
+        (Ok(Outcome::Granted), Some(code)) => Ok(code),
         (Ok(Outcome::Refused), None) => {
             Err(("access_denied", "the resource owner did not authorize the client"))
         }

@@ -123,28 +123,51 @@ fn read_json(body: &[u8]) -> Result<Parameters, Refusal> {
     };
     let mut parameters = Parameters { is_json: true, ..Parameters::default() };
     let mut seen = [false; Name::ALL.len()];
-    for (key, value) in members {
-        let Some((name, text)) = Name::ALL.into_iter().find(|(_, text)| *text == key) else { continue };
+    for (name, value) in members {
         if std::mem::replace(&mut seen[name as usize], true) {
-            return Err(repeated(text));
+            return Err(repeated(name.as_str()));
         }
         let Value::String(value) = value else {
-            return Err(Refusal::invalid_request(format!("the {text} is not a string")));
+            return Err(Refusal::invalid_request(format!("the {} is not a string", name.as_str())));
         };
         parameters.values[name as usize] = (!value.is_empty()).then_some(value);
     }
     Ok(parameters)
 }
 
-/// JSON as these endpoints read it: an object's members in their order, repeated names included, which a map
-/// would hide.
+/// JSON as these endpoints read it: those of an object's members that they know, in their order, repeated names
+/// included, which a map would hide.
 enum Json {
-    Object(Vec<(String, Value)>),
+    Object(Vec<(Name, Value)>),
     Other,
 }
+
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
         deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+/// The name of a member, if it is known here.
+struct Key(Option<Name>);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a member")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Key, E> {
+        Ok(Key(Name::ALL.into_iter().find(|(_, text)| *text == key).map(|(name, _)| name)))
     }
 }
 
@@ -159,8 +182,8 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
         let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
+        while let Some((Key(name), value)) = map.next_entry()? {
+            members.extend(name.map(|name| (name, value)));
         }
         Ok(Json::Object(members))
     }

@@ -2,6 +2,7 @@
 //! 4.1.2).
 
 use crate::http::message::{FieldLines, FieldValue, Response, Status};
+use crate::oauth::Credential;
 use crate::oauth::client::VerifiedRedirect;
 
 /// A code may be in it, which is for one reader: no cache keeps it, no Referer field passes it on.
@@ -10,7 +11,7 @@ const LINES: FieldLines = FieldLines::literal("Cache-Control: no-store\r\nReferr
 /// What the client is told.
 pub(super) struct Parameters<'a> {
     /// The code; or the name of the error, with the reason in words.
-    pub(super) result: Result<&'a str, (&'a str, &'a str)>,
+    pub(super) result: Result<&'a Credential, (&'a str, &'a str)>,
     /// What the client sent along, whatever its bytes are.
     pub(super) state: Option<&'a [u8]>,
     /// Who answers (RFC 9207, 2).
@@ -24,7 +25,10 @@ pub(super) fn answer(to: &VerifiedRedirect, parameters: &Parameters) -> Response
     location.push_str(to.as_str());
     match parameters.result {
         // Nothing in a code needs to be encoded (`oauth/secret.rs`).
-        Ok(code) => add_plain(&mut location, "code", code),
+        Ok(code) => {
+            add_name(&mut location, "code");
+            code.write(&mut location);
+        }
         Err((error, description)) => {
             add(&mut location, "error", error.as_bytes());
             add(&mut location, "error_description", super::json::describe(description).as_bytes());
@@ -44,14 +48,13 @@ pub(super) fn answer(to: &VerifiedRedirect, parameters: &Parameters) -> Response
 
 /// Adds a parameter to the query of `location`, which may have one already.
 fn add(location: &mut String, name: &str, value: &[u8]) {
-    add_plain(location, name, "");
+    add_name(location, name);
     location.extend(form_urlencoded::byte_serialize(value));
 }
 
-/// The same for a value that needs no encoding.
-fn add_plain(location: &mut String, name: &str, value: &str) {
+/// The same, up to its value.
+fn add_name(location: &mut String, name: &str) {
     location.push(if location.as_bytes().contains(&b'?') { '&' } else { '?' });
     location.push_str(name);
     location.push('=');
-    location.push_str(value);
 }

@@ -187,7 +187,7 @@ fn read_phase(reader: &mut Decoder, whole: &Scope) -> Result<Phase, RecordError>
         }
         (Some(4), LIVE) => {
             let code = optional(reader, |reader| Ok(Arc::new(read_code(reader)?)))?;
-            let refresh = optional(reader, read_refresh)?;
+            let refresh = optional(reader, read_refresh)?.map(Box::new);
             let count = reader.array()?.and_then(|count| usize::try_from(count).ok());
             let count = count.filter(|count| *count <= ACCESS_TOKENS_MAX).ok_or(RecordError::Malformed)?;
             let tokens = (0..count).map(|_| read_token(reader, whole)).collect::<Result<_, _>>()?;
