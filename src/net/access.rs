@@ -44,6 +44,7 @@ impl AccessLog {
     }
 
     /// `date` is the moment as the Date field has it.
+    #[inline]
     pub(super) fn note(
         &self,
         role: Role,

@@ -357,6 +357,8 @@ impl Door {
         engine.len().saturating_sub(before)
     }
 
+    /// Not a part of the turn, most of which have nobody to let in.
+    #[inline(never)]
     fn accept_all(&mut self, engine: &mut Engine<TcpStream>, poll: &Poll) {
         for index in 0..self.listeners.len() {
             while self.listeners[index].ready {

@@ -20,15 +20,16 @@ use crate::oauth::{Change, Grant, GrantId, Timestamp, Transition};
 /// than it came, and few, so that no request pays for a million others.
 const FORGET_PER_CALL: usize = 8;
 
-/// How many shards there are: with as many workers as machines have, two seldom meet in one.
-const SHARDS: usize = 64;
+/// How many shards there are for each core: two workers seldom meet in one, and what every request looks at in
+/// its shard stays near.
+const SHARDS_PER_CORE: usize = 8;
 
 /// Grants in memory; see the module's page.
 pub struct MemoryStore {
     grants_max: usize,
     /// The entries of all heaps together. It counts against the bound, for it is never less than the grants.
     entries: AtomicUsize,
-    shards: [Mutex<Shard>; SHARDS],
+    shards: Box<[Mutex<Shard>]>,
 }
 
 /// On a cache line of its own, so that a lock taken is not felt in the next shard.
@@ -63,7 +64,8 @@ impl MemoryStore {
     /// An empty store that keeps at most `grants_max` grants at a time. A revoked grant counts until it would
     /// have expired.
     pub fn new(grants_max: usize) -> MemoryStore {
-        let shards = std::array::from_fn(|_| Mutex::default());
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let shards = (0..(SHARDS_PER_CORE * cores).next_power_of_two()).map(|_| Mutex::default()).collect();
         MemoryStore { grants_max, entries: AtomicUsize::new(0), shards }
     }
 
@@ -78,7 +80,8 @@ impl MemoryStore {
     }
 
     fn shard(&self, id: GrantId) -> &Mutex<Shard> {
-        &self.shards[id.shard() as usize % SHARDS]
+        // Their number is a power of two.
+        &self.shards[id.shard() as usize & (self.shards.len() - 1)]
     }
 
     /// Counts one more entry, if there may be one more: what has expired anywhere may have to go first.
