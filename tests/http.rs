@@ -33,6 +33,8 @@ fn limits() -> Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Transcript {
     exchanges: Vec<String>,
+    /// What the refused request was understood as, where it came so far.
+    refused: Option<String>,
     sent: String,
     end: Want,
 }
@@ -41,7 +43,8 @@ struct Transcript {
 fn converse(pieces: &[&[u8]]) -> Transcript {
     let now = Instant::now();
     let mut connection = Connection::new(Arc::new(limits()), now);
-    let mut transcript = Transcript { exchanges: Vec::new(), sent: String::new(), end: Want::Read };
+    let mut transcript =
+        Transcript { exchanges: Vec::new(), refused: None, sent: String::new(), end: Want::Read };
     for piece in pieces {
         connection.receive(piece, now);
         go_on(&mut connection, &mut transcript, now);
@@ -65,10 +68,13 @@ fn go_on(connection: &mut Connection, transcript: &mut Transcript, now: Instant)
                     Response::new(Status::Ok, FieldLines::NONE).with_body(Body::Own(echo.into_bytes().into())),
                 )
             }
-            Event::Refused(refusal, _) => (
-                format!("{} {}", refusal.status.code(), refusal.reason),
-                Response::new(refusal.status, FieldLines::NONE),
-            ),
+            Event::Refused(refusal, request) => {
+                transcript.refused = request.as_ref().map(describe);
+                (
+                    format!("{} {}", refusal.status.code(), refusal.reason),
+                    Response::new(refusal.status, FieldLines::NONE),
+                )
+            }
         };
         transcript.exchanges.push(exchange);
         connection.respond(&response, &DATE, now);
@@ -90,8 +96,12 @@ fn describe(request: &Request) -> String {
     text
 }
 
-/// Runs `bytes` whole, byte by byte, and cut at every point, and expects these exchanges each time. A case
-/// that ends in a refusal must leave the connection waiting for nothing but to be closed.
+/// A request that says something in each of its parts.
+const EARLIER: &str = "POST http://earlier/?of=it HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\
+    Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
+
+/// Runs `bytes` whole, byte by byte, cut at every point, and behind another request, and expects these exchanges
+/// each time. A case that ends in a refusal must leave the connection waiting for nothing but to be closed.
 fn check(bytes: &str, expected: &[&str]) {
     check_bytes(bytes.as_bytes(), expected);
 }
@@ -114,6 +124,11 @@ fn check_bytes(bytes: &[u8], expected: &[&str]) {
         let cut = without_continue(converse(&[first, second]));
         assert_eq!(cut, whole, "cut at {at}: {shown:?}");
     }
+    let earlier = without_continue(converse(&[EARLIER.as_bytes()]));
+    let mut later = without_continue(converse(&[EARLIER.as_bytes(), &bytes]));
+    later.exchanges.drain(..earlier.exchanges.len());
+    later.sent.drain(..earlier.sent.len());
+    assert_eq!(later, whole, "behind another request: {shown:?}");
 }
 
 /// A server leaves out the 100 where the content has come along with the head (RFC 9110, 10.1.1): the one
@@ -155,6 +170,16 @@ fn targets_come_in_four_forms() {
     check("CONNECT a HTTP/1.1\r\nHost: h\r\n\r\n", &["400 the target of CONNECT must be a host and a port"]);
     let byte = "400 the request target holds a byte that no target may hold";
     check("GET /a#b HTTP/1.1\r\nHost: h\r\n\r\n", &[byte]);
+}
+
+/// Found by the fuzzer: the query of the first was taken for one of the second's.
+#[test]
+fn nothing_of_a_request_is_taken_for_the_next_ones() {
+    let first = "GET /somewhat-longer?than=the-next HTTP/1.1\r\nHost: h\r\n\r\n";
+    let first_is = "GET /somewhat-longer?than=the-next @h";
+    check(&format!("{first}CONNECT a:4 HTTP/1.1\r\nHost: h\r\n\r\n"), &[first_is, "CONNECT a:4 @a:4"]);
+    check(&format!("{first}CONNECT a:4 HTTP/1.1\r\n\r\n"), &[first_is, "400 no Host"]);
+    check(&format!("{first}GET / HTTP/1.0\r\n\r\n"), &[first_is, "GET / @"]);
 }
 
 #[test]

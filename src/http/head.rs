@@ -96,6 +96,17 @@ impl Default for Head {
 }
 
 impl Head {
+    /// Forgets what the last request's head said, all but its field lines, which are counted anew: what this one
+    /// does not say must not be taken from that one, least of all a place in bytes that are gone.
+    fn forget(&mut self) {
+        self.be_over();
+        self.method = Method::Get;
+        (self.path, self.query, self.authority) = (Span::default(), None, Span::default());
+        self.framing = Framing::Length(0);
+        (self.keep_alive, self.expects_continue) = (false, false);
+        self.version = Version::Http11;
+    }
+
     /// Makes the head one that says nothing: no target, no length. The rest is forgotten when the next head
     /// is read, and not looked at before.
     pub(super) fn be_over(&mut self) {
@@ -187,9 +198,8 @@ impl Head {
         fields: &MessageFields,
         limits: &Limits,
     ) -> Result<(), Refusal> {
+        self.forget();
         self.length = bytes.len();
-        self.has_target = false;
-        self.authority = Span::default();
         let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
             // The blank line is there, so httparse either has all three or refuses.
             return Err(Refusal::bad("the request line is malformed"));

@@ -103,7 +103,7 @@ fn describe(request: &Request) -> String {
     format!("{method} {path} {:?} {} {fields:?}", request.query(), request.authority())
 }
 
-/// Any split of any bytes gives the same messages, and the end comes.
+/// Any split of any bytes gives the same messages, whatever came before them, and the end comes.
 pub fn codec(bytes: &[u8]) {
     let mut total = 0;
     let mut each = |request: &Request| {
@@ -125,7 +125,15 @@ pub fn codec(bytes: &[u8]) {
             bytes.iter().fold(salt, |sum: usize, byte| sum.wrapping_mul(31) + usize::from(*byte)) % 40 + 2;
         assert_eq!(converse(bytes.chunks(size), ignore), whole, "in pieces of {size}");
     }
+    let earlier = converse(std::iter::once(EARLIER), ignore).exchanges.len();
+    let mut later = converse([EARLIER, bytes].into_iter(), ignore);
+    later.exchanges.drain(..earlier);
+    assert_eq!(later, whole, "behind another request");
 }
+
+/// A request that says something in each of its parts.
+const EARLIER: &[u8] = b"POST http://earlier/?of=it HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\
+    Authorization: Bearer x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
 
 /// The decoder never reads past the end of the coding, gives the same whatever the pieces, and undoes what an
 /// encoder did.
