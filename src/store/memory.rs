@@ -1,20 +1,23 @@
 //! Grants in memory: quick, bounded, and gone with the process.
 //!
-//! A map from names to grants, and beside it a heap of names by expiry, so that forgetting needs no walk over
-//! the map. Every grant has exactly one entry in the heap. When a grant lives longer than it was entered for
+//! Tables from names to grants, and beside them a heap of names by expiry, so that forgetting needs no walk over
+//! the tables. Every grant has exactly one entry in the heap. When a grant lives longer than it was entered for
 //! (its code was redeemed), or is gone already (it was revoked), the entry finds that out when its time comes.
 //!
 //! The grants are spread over shards, each with a lock of its own, so that the workers seldom wait for each
 //! other; a grant's name, which is random, says which shard it is in.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Applied, Caller, Store, StoreError};
-use crate::oauth::{Change, Grant, GrantId, Timestamp, Transition};
+use crate::oauth::{Change, GrantId, Timestamp, Transition};
+
+mod grants;
+
+use grants::Grants;
 
 /// How many entries one call looks at for forgetting: more than it adds, so that what has expired goes sooner
 /// than it came, and few, so that no request pays for a million others.
@@ -36,28 +39,8 @@ pub struct MemoryStore {
 #[derive(Default)]
 #[repr(align(128))]
 struct Shard {
-    /// Boxed, so that the table is small: it is looked into at random, and grows by being copied.
-    grants: HashMap<GrantId, Box<Grant>, BuildHasherDefault<AsItIs>>,
+    grants: Grants,
     expiries: BinaryHeap<Reverse<(Timestamp, GrantId)>>,
-}
-
-/// Takes a grant's name for its hash, as the name itself proposes.
-#[derive(Default)]
-struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        // No name is hashed this way; were one, every byte would count.
-        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
-    }
 }
 
 impl MemoryStore {
@@ -106,7 +89,7 @@ impl MemoryStore {
 }
 
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    // A panic elsewhere leaves the maps whole: each change to them is one call that does not panic.
+    // A panic elsewhere leaves the tables whole: each change to them is one call that does not panic.
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -133,7 +116,7 @@ impl MemoryStore {
             self.forget_expired(&mut shard, now);
         }
         let Shard { grants, expiries } = &mut *shard;
-        let mut record = grants.get_mut(&id).map(Box::as_mut);
+        let mut record = grants.get_mut(&id);
         if let Some(outcome) = transition.look(record.as_deref(), now) {
             return Ok(outcome);
         }
@@ -141,13 +124,11 @@ impl MemoryStore {
         let has_entered = record.is_none() && matches!(change, Change::Put(_));
         match (change, &mut record) {
             (Change::Keep, _) => {}
-            (Change::Forget, _) => {
-                grants.remove(&id);
-            }
+            (Change::Forget, _) => grants.remove(&id),
             (Change::Put(grant), Some(place)) => **place = grant,
             (Change::Put(grant), None) => {
                 expiries.push(Reverse((grant.expires(), id)));
-                grants.insert(id, Box::new(grant));
+                grants.insert(id, grant);
             }
         }
         if transition.is_new() && !has_entered {
@@ -198,7 +179,7 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn at(time: Duration) -> Timestamp {
+    pub(super) fn at(time: Duration) -> Timestamp {
         Timestamp::from_system_time(UNIX_EPOCH + time)
     }
 
@@ -224,7 +205,7 @@ mod tests {
         Clients::new([client], Some("app".into()))
     }
 
-    fn grant(number: u64) -> Transition {
+    pub(super) fn grant(number: u64) -> Transition {
         let clients = clients();
         let authorization = authorize::check(&clients, &authorize::Parameters::default()).unwrap();
         Transition::grant(&authorization, "owner".into(), &credential(number), MINUTE, None)

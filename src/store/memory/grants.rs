@@ -1,0 +1,102 @@
+//! Grants by name, in two tables: the newest few in a small one, all others in a large one.
+//!
+//! Names are random, so a table of a million is looked into at a million places, and the processor's cache holds
+//! none of them. But most of what is asked of a grant is asked within its first second. So it begins in a table
+//! that stays in the cache. When that is full, all in it go over to the large one at once, and the processor
+//! waits for many places at a time and not for one after the other.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::oauth::{Grant, GrantId};
+
+/// How many grants the small table has at most: more than there are flows going on in one shard, and as many as
+/// a table of 32 places takes without growing.
+const NEWEST_MAX: usize = 28;
+
+/// Grants are boxed, so that the table is small: it is looked into at random, and grows by being copied.
+type Table = HashMap<GrantId, Box<Grant>, BuildHasherDefault<AsItIs>>;
+
+/// Grants by name; see the module's page.
+#[derive(Default)]
+pub(super) struct Grants {
+    newest: Table,
+    others: Table,
+}
+
+impl Grants {
+    pub(super) fn len(&self) -> usize {
+        self.newest.len() + self.others.len()
+    }
+
+    pub(super) fn get(&self, id: &GrantId) -> Option<&Grant> {
+        self.newest.get(id).or_else(|| self.others.get(id)).map(Box::as_ref)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &GrantId) -> Option<&mut Grant> {
+        self.newest.get_mut(id).or_else(|| self.others.get_mut(id)).map(Box::as_mut)
+    }
+
+    /// Adds a grant whose name is not there yet.
+    pub(super) fn insert(&mut self, id: GrantId, grant: Grant) {
+        if self.newest.len() == NEWEST_MAX {
+            self.others.extend(self.newest.drain());
+        }
+        self.newest.insert(id, Box::new(grant));
+    }
+
+    pub(super) fn remove(&mut self, id: &GrantId) {
+        if self.newest.remove(id).is_none() {
+            self.others.remove(id);
+        }
+    }
+}
+
+/// Takes a grant's name for its hash, as the name itself proposes.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // No name is hashed this way; were one, every byte would count.
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, grant};
+    use super::*;
+    use crate::oauth::Change;
+
+    #[test]
+    fn a_grant_is_there_once_and_until_it_is_removed_in_whichever_table_it_is() {
+        const COUNT: usize = 3 * NEWEST_MAX + 1;
+        let mut grants = Grants::default();
+        let names: Vec<GrantId> = (0..COUNT as u64)
+            .map(|number| {
+                let transition = grant(number);
+                let (Change::Put(grant), _) = transition.apply(None, at(std::time::Duration::ZERO)) else {
+                    panic!("a new grant is put");
+                };
+                grants.insert(transition.grant_id(), grant);
+                transition.grant_id()
+            })
+            .collect();
+        assert_eq!((grants.newest.len(), grants.len()), (1, COUNT));
+        for (gone, name) in names.iter().enumerate() {
+            assert!(grants.get(name).is_some() && grants.get_mut(name).is_some(), "{gone}");
+            grants.remove(name);
+            assert!(grants.get(name).is_none() && grants.get_mut(name).is_none(), "{gone}");
+            assert_eq!(grants.len(), COUNT - gone - 1);
+        }
+    }
+}
