@@ -1,6 +1,8 @@
 //! The answer to an authorization request: a redirect to the client, with its parameters in the query (RFC 6749,
 //! 4.1.2).
 
+use memchr::memchr;
+
 use crate::http::message::{FieldLines, FieldValue, Response, Status};
 use crate::oauth::Credential;
 use crate::oauth::client::VerifiedRedirect;
@@ -54,7 +56,7 @@ fn add(location: &mut String, name: &str, value: &[u8]) {
 
 /// The same, up to its value.
 fn add_name(location: &mut String, name: &str) {
-    location.push(if location.as_bytes().contains(&b'?') { '&' } else { '?' });
+    location.push(if memchr(b'?', location.as_bytes()).is_some() { '&' } else { '?' });
     location.push_str(name);
     location.push('=');
 }

@@ -92,7 +92,9 @@ impl Site {
 
     /// Whether `host`, as a Host field has it, is the authorization server.
     pub fn is_own_host(&self, host: &str) -> bool {
-        self.own_hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
+        // Browsers write it as it is here, which is told soonest.
+        self.own_hosts.iter().any(|own| own == host)
+            || self.own_hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
     }
 
     /// Whether `origin`, as an Origin field has it, is the authorization server's. `null` is not.
