@@ -100,6 +100,13 @@ impl Question {
         self.asked.after(lifetime)
     }
 
+    /// Until when a store must know that there was a grant of this name. Longer than the question may be answered:
+    /// two workers read their clocks at different moments, and two servers have different clocks.
+    pub fn kept_until(&self, lifetime: Duration) -> Timestamp {
+        const LONGER: Duration = Duration::from_secs(1);
+        self.expires(lifetime).after(LONGER)
+    }
+
     fn read(content: &[u8]) -> Option<Question> {
         let (time, rest) = content.split_first_chunk::<TIME_BYTES>()?;
         let (grant, query) = rest.split_first_chunk::<GRANT_BYTES>()?;
@@ -150,6 +157,12 @@ mod tests {
         for text in ["", "x", "é", &sealed[..40], &format!("{sealed}A"), &format!("{sealed}="), &sealed[1..]] {
             assert_eq!(open(text, &key(), "session", 1000), Err(Unopened::Forged), "{text}");
         }
+    }
+
+    #[test]
+    fn the_mark_of_an_answered_question_outlives_it_by_more_than_clocks_differ() {
+        let unlike = Duration::from_millis(500);
+        assert!(question().kept_until(LIFETIME) > question().expires(LIFETIME).after(unlike));
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn answer_question(
         Some(question) => new.moved_to(question.grant),
         None => new,
     };
-    let kept_until = question.map(|question| question.expires(routes.lifetimes.form));
+    let kept_until = question.map(|question| question.kept_until(routes.lifetimes.form));
     let to = authorization.redirect().clone();
     let is_article = question.is_none();
     match decision {
