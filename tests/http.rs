@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use oauth_from_scratch::config::Limits;
-use oauth_from_scratch::http::connection::{Connection, Event, Want};
+use oauth_from_scratch::http::connection::{Buffers, Connection, Event, Want};
 use oauth_from_scratch::http::date::Date;
 use oauth_from_scratch::http::message::{Body, FieldLines, Request, Response, Status};
 
@@ -41,8 +41,14 @@ struct Transcript {
 
 /// Gives `pieces` to a new connection, one after the other, and then the client's end.
 fn converse(pieces: &[&[u8]]) -> Transcript {
+    converse_on(&mut None, pieces)
+}
+
+/// The same with these buffers, which another connection may have had before, and which the next may have.
+fn converse_on(buffers: &mut Option<Box<Buffers>>, pieces: &[&[u8]]) -> Transcript {
     let now = Instant::now();
     let mut connection = Connection::new(Arc::new(limits()), now);
+    connection.lend(buffers.take().unwrap_or_default());
     let mut transcript =
         Transcript { exchanges: Vec::new(), refused: None, sent: String::new(), end: Want::Read };
     for piece in pieces {
@@ -54,6 +60,10 @@ fn converse(pieces: &[&[u8]]) -> Transcript {
         connection.receive_end();
         go_on(&mut connection, &mut transcript, now);
     }
+    if connection.wants() == Want::Shutdown {
+        connection.shut(now);
+    }
+    *buffers = connection.give_back();
     transcript
 }
 
@@ -100,8 +110,8 @@ fn describe(request: &Request) -> String {
 const EARLIER: &str = "POST http://earlier/?of=it HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\
     Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
 
-/// Runs `bytes` whole, byte by byte, cut at every point, and behind another request, and expects these exchanges
-/// each time. A case that ends in a refusal must leave the connection waiting for nothing but to be closed.
+/// Runs `bytes` whole, byte by byte, cut at every point, behind another request, and with buffers that another
+/// connection had, and expects these exchanges each time. A case that ends in a refusal must leave the connection waiting for nothing but to be closed.
 fn check(bytes: &str, expected: &[&str]) {
     check_bytes(bytes.as_bytes(), expected);
 }
@@ -129,6 +139,12 @@ fn check_bytes(bytes: &[u8], expected: &[&str]) {
     later.exchanges.drain(..earlier.exchanges.len());
     later.sent.drain(..earlier.sent.len());
     assert_eq!(later, whole, "behind another request: {shown:?}");
+    let mut buffers = None;
+    for before in [&bytes, EARLIER.as_bytes()] {
+        converse_on(&mut buffers, &[before]);
+        let later = without_continue(converse_on(&mut buffers, &[&bytes]));
+        assert_eq!(later, whole, "with the buffers of {:?}: {shown:?}", String::from_utf8_lossy(before));
+    }
 }
 
 /// A server leaves out the 100 where the content has come along with the head (RFC 9110, 10.1.1): the one

@@ -75,3 +75,33 @@ const IN_NAMES: [bool; 256] = {
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_remembered_means_what_it_means_to_one_who_remembers_nothing() {
+        let long = [b'a'; LastAuthority::BYTES_MAX + 1];
+        let names: [(&[u8], bool); 8] = [
+            (b"", true),
+            (b"h:80", true),
+            (b"%zz", false),
+            (b"h:80x", false),
+            (b"h:", true),
+            (b"[::1]:3001", true),
+            (&long, true),
+            (b"a b", false),
+        ];
+        let mut last = LastAuthority::default();
+        for (before, _) in names {
+            for (name, expected) in names {
+                last.is_authority(before);
+                let shown = (before.escape_ascii(), name.escape_ascii());
+                assert_eq!(last.is_authority(name), expected, "{} then {}", shown.0, shown.1);
+                assert_eq!(last.is_authority(name), expected, "{} then {}, twice", shown.0, shown.1);
+            }
+        }
+        assert!(last.0.len() <= LastAuthority::BYTES_MAX);
+    }
+}

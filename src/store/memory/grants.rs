@@ -11,7 +11,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use crate::oauth::{Grant, GrantId};
 
 /// How many grants the small table has at most: more than there are flows going on in one shard, and as many as
-/// a table of 32 places takes without growing.
+/// fit into 32 places.
 const NEWEST_MAX: usize = 28;
 
 /// Grants are boxed, so that the table is small: it is looked into at random, and grows by being copied.
