@@ -1,4 +1,5 @@
-//! HTTP from bytes: every case whole, byte by byte, and cut at every point, with the same answers each time.
+//! HTTP from bytes: every case whole, byte by byte, cut at every point, behind another request, and on buffers
+//! that another connection had, with the same answers each time.
 //!
 //! The codec is driven without a socket, for only so is a cut where the test puts it. The application behind
 //! it echoes what it was given, so a case shows what a request was understood as. After every refused case
@@ -111,7 +112,8 @@ const EARLIER: &str = "POST http://earlier/?of=it HTTP/1.1\r\nHost: h\r\nExpect:
     Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
 
 /// Runs `bytes` whole, byte by byte, cut at every point, behind another request, and with buffers that another
-/// connection had, and expects these exchanges each time. A case that ends in a refusal must leave the connection waiting for nothing but to be closed.
+/// connection had, and expects these exchanges each time. A case that ends in a refusal must leave the connection
+/// waiting for nothing but to be closed.
 fn check(bytes: &str, expected: &[&str]) {
     check_bytes(bytes.as_bytes(), expected);
 }
