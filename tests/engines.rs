@@ -298,7 +298,31 @@ struct Proxy {
     port: u16,
     /// How many more answers pass.
     answers_left: Arc<AtomicI64>,
+    /// What is done to the answers that pass next.
+    fault: Arc<Mutex<Option<Fault>>>,
     held: Arc<Held>,
+}
+
+/// What makes a connection lose step.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// These bytes come before the first answer.
+    Added(&'static str),
+    /// The first answer, a bulk string, does not come.
+    Dropped,
+}
+
+impl Fault {
+    fn apply(self, answers: &[u8]) -> Vec<u8> {
+        match self {
+            Fault::Added(bytes) => [bytes.as_bytes(), answers].concat(),
+            Fault::Dropped => {
+                let head = answers.iter().position(|byte| *byte == b'\n').expect("the head of an answer") + 1;
+                let length = std::str::from_utf8(&answers[1..head - 2]).expect("a number").parse::<usize>();
+                answers[head + length.expect("a length") + 2..].to_vec()
+            }
+        }
+    }
 }
 
 /// Holds back what is sent to the engine, as a network does that loses a packet and sends it again.
@@ -338,6 +362,8 @@ impl Proxy {
         let (port, to) = (listener.local_addr().expect("an address").port(), engine.port);
         let answers_left = Arc::new(AtomicI64::new(i64::MAX));
         let left = Arc::clone(&answers_left);
+        let fault = Arc::<Mutex<Option<Fault>>>::default();
+        let next_fault = Arc::clone(&fault);
         let held = Arc::<Held>::default();
         let holding = Arc::clone(&held);
         std::thread::spawn(move || {
@@ -356,11 +382,11 @@ impl Proxy {
                     }
                     let _ = into.shutdown(Shutdown::Both);
                 });
-                let left = Arc::clone(&left);
-                std::thread::spawn(move || pass_answers(server, client, &left));
+                let (left, fault) = (Arc::clone(&left), Arc::clone(&next_fault));
+                std::thread::spawn(move || pass_answers(server, client, &left, &fault));
             }
         });
-        Proxy { port, answers_left, held }
+        Proxy { port, answers_left, fault, held }
     }
 
     fn url(&self) -> String {
@@ -373,14 +399,18 @@ impl Proxy {
     }
 }
 
-fn pass_answers(mut server: TcpStream, mut client: TcpStream, left: &AtomicI64) {
+fn pass_answers(mut server: TcpStream, mut client: TcpStream, left: &AtomicI64, fault: &Mutex<Option<Fault>>) {
     let mut bytes = [0; 64 * 1024];
     while let Ok(count @ 1..) = server.read(&mut bytes) {
         if left.fetch_sub(1, Ordering::SeqCst) == 0 {
             left.store(i64::MAX, Ordering::SeqCst);
             break;
         }
-        if client.write_all(&bytes[..count]).is_err() {
+        let answers = match fault.lock().unwrap().take() {
+            Some(fault) => fault.apply(&bytes[..count]),
+            None => bytes[..count].to_vec(),
+        };
+        if client.write_all(&answers).is_err() {
             break;
         }
     }
@@ -419,6 +449,60 @@ fn an_answer_that_is_lost_on_its_way_changes_no_outcome() {
         assert!(matches!(outcome, Ok(Outcome::Replayed | Outcome::Unknown)), "cut after {cut}: {outcome:?}");
         assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Inactive));
     }
+}
+
+/// Every answer after the fault is read as that to the command before it, and most are of a kind that fits.
+#[test]
+fn a_connection_that_has_lost_step_is_dropped_and_no_answer_is_taken_for_another() {
+    if !is_installed("a_connection_that_has_lost_step_is_dropped_and_no_answer_is_taken_for_another") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let proxy = Proxy::to(&engine);
+    // An answer that never comes is awaited for half of this.
+    let bounds = Bounds { time_max: Duration::from_secs(4), ..BOUNDS };
+    let (store, log) = connect_with(&proxy.url(), Safety::default(), bounds);
+    let (store, mut maker) = (store.unwrap(), Maker::new(1));
+    let code = maker.code();
+    assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    let (redeem, tokens) = maker.redeem(&code);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    let mut check = |fault: Fault| {
+        let begun = log.lines().len();
+        *proxy.fault.lock().unwrap() = Some(fault);
+        let check = || apply(&store, maker.check(&tokens.access), START);
+        let first = check();
+        // 503 is all right, 401 is not.
+        assert!(matches!(first, Ok(Outcome::Active) | Err(_)), "{fault:?}: {first:?}");
+        wait_until("the token is good again", || check() == Ok(Outcome::Active));
+        let lines = log.lines().split_off(begun);
+        assert!(lines.iter().any(|line| line.contains("failed: ")), "{fault:?}: {lines:?}");
+        // A change is made once: the answer that was added says that another server was faster.
+        *proxy.fault.lock().unwrap() = Some(fault);
+        let code = maker.code();
+        let granted = apply(&store, maker.grant(&code, None), START);
+        assert!(matches!(granted, Ok(Outcome::Granted) | Err(_)), "{fault:?}: {granted:?}");
+        wait_until("a look works", || apply(&store, maker.check(&code), START) == Ok(Outcome::Inactive));
+    };
+    for added in ["$-1\r\n", "+OK\r\n", ":0\r\n", "$3\r\nabc\r\n", "*0\r\n", "-LOADING it loads\r\n"] {
+        check(Fault::Added(added));
+    }
+    *proxy.fault.lock().unwrap() = Some(Fault::Dropped);
+    let looks = (0..9).map(|number| match number % 2 {
+        0 => (maker.check(&tokens.access), true),
+        _ => (maker.check(&Maker::new(9 + number).code()), false),
+    });
+    let (looks, good): (Vec<_>, Vec<_>) = looks.collect::<Vec<_>>().into_iter().unzip();
+    let looks = looks.into_iter().map(|look| (look, START)).collect();
+    for (applied, is_good) in stores::apply_all(&store, looks).into_iter().zip(good) {
+        let expected = if is_good { Outcome::Active } else { Outcome::Inactive };
+        assert!(applied.is_err() || applied == Ok(expected), "{applied:?}, and the token is good: {is_good}");
+    }
+    wait_until("the token is good again", || {
+        apply(&store, maker.check(&tokens.access), START) == Ok(Outcome::Active)
+    });
+    let (redeem, _) = maker.redeem(&code);
+    assert_eq!(apply(&store, redeem, START), Ok(Outcome::Replayed), "it was written as often as it was said");
 }
 
 /// Whoever finds out afterwards that it was written knows nothing of replicas yet.

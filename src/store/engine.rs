@@ -24,13 +24,15 @@ use crate::system::System;
 mod batch;
 mod fleet;
 mod node;
+mod pipeline;
 mod slots;
 
 use batch::Batch;
-use fleet::{Fleet, Reply, Request, text};
+use fleet::{Fleet, text};
+use pipeline::{Reply, Request};
 use slots::Address;
 
-pub use fleet::Safety;
+pub use pipeline::Safety;
 
 /// How many transitions share a round trip at most.
 const BATCH_MAX: usize = 512;
@@ -215,7 +217,7 @@ fn check_version(fleet: &mut Fleet, address: &Address, safety: Safety) -> Result
     }
     fleet
         .ask(address, redis::cmd("EVAL").arg("return 1").arg(0))
-        .map_err(|reason| format!("{reason}; the server has to be allowed EVAL, GET and SET"))?;
+        .map_err(|reason| format!("{reason}; the server has to be allowed ECHO, EVAL, GET and SET"))?;
     if safety.append_only_file && setting(fleet, address, "appendonly").as_deref() == Some("no") {
         return Err(format!("the engine at {address} has no append-only file to wait for; set appendonly yes"));
     }

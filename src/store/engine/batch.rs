@@ -20,7 +20,8 @@ use redis::{Cmd, ServerError, Value};
 
 use super::super::queue::{Answered, Job};
 use super::super::{Applied, StoreError};
-use super::fleet::{Fleet, Reply, Request};
+use super::fleet::Fleet;
+use super::pipeline::{Reply, Request};
 use super::slots::Address;
 use crate::oauth::{Change, Grant, GrantId, Outcome};
 
