@@ -22,11 +22,11 @@ use engine::{Cluster, Engine, is_installed, wait_until};
 use ledger::{Ledger, Link, Said, ServerProcess, load};
 use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
-use oauth_from_scratch::oauth::Outcome;
+use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::engine::{EngineError, Safety};
 use oauth_from_scratch::store::{Bounds, EngineStore, Store, StoreError};
 use oauth_from_scratch::system::{RealSystem, System};
-use stores::{BOUNDS, Folder, LIFETIMES, Maker, START, apply};
+use stores::{BOUNDS, Folder, LIFETIMES, Maker, START, Submitted, apply, submit_all};
 
 const CLIENTS: u64 = 8;
 
@@ -347,10 +347,17 @@ impl Held {
         self.changed.notify_all();
     }
 
+    /// Returns when something is held back.
+    fn wait(&self) {
+        let state = self.state.lock().unwrap();
+        drop(self.changed.wait_while(state, |state| *state != Holding::Something).unwrap());
+    }
+
     fn pass(&self) {
         let mut state = self.state.lock().unwrap();
         if *state == Holding::Next {
             *state = Holding::Something;
+            self.changed.notify_all();
             drop(self.changed.wait_while(state, |state| *state == Holding::Something).unwrap());
         }
     }
@@ -582,7 +589,7 @@ fn a_write_that_arrives_late_does_not_bring_a_spent_code_back() {
     let (redeem, tokens) = maker.redeem(&code);
     assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
     assert_eq!(apply(&store, maker.revoke(&tokens.refresh), START), Ok(Outcome::Revoked));
-    let writes = || writes_of(&engine);
+    let writes = || calls_of(&engine, "set");
     let before = writes();
     proxy.held.set(Holding::Nothing);
     wait_until("the late write arrives", || writes() > before);
@@ -590,10 +597,129 @@ fn a_write_that_arrives_late_does_not_bring_a_spent_code_back() {
     assert_eq!(apply(&store, again, START), Ok(Outcome::Unknown));
 }
 
-/// How often the engine was asked to `SET`.
-fn writes_of(engine: &Engine) -> u64 {
+/// `count` rotations of a new grant's refresh token, each of what the one before it makes; and the last access
+/// token.
+fn chain(store: &EngineStore, maker: &mut Maker, count: usize) -> (Vec<(Transition, Timestamp)>, Credential) {
+    let code = maker.code();
+    assert_eq!(apply(store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    let (redeem, mut tokens) = maker.redeem(&code);
+    assert!(matches!(apply(store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    let (rotate, salt) = maker.rotate(&tokens.refresh);
+    // All refresh tokens of a grant are of one family, so the outcomes of all rotations are alike.
+    let outcome = apply(store, rotate, START).expect("an answer");
+    tokens = stores::rotated(&tokens.refresh, salt, &outcome).expect("it is the current one");
+    let rotations = (0..count).map(|_| {
+        let (rotate, salt) = maker.rotate(&tokens.refresh);
+        tokens = stores::rotated(&tokens.refresh, salt, &outcome).expect("tokens");
+        (rotate, START)
+    });
+    (rotations.collect(), tokens.access)
+}
+
+/// Gives `transitions` to the store while an exchange is held back, so that the next one takes all of them. Then
+/// `next` is what is held back.
+fn submit_together(
+    (store, proxy): (&EngineStore, &Proxy),
+    transitions: Vec<(Transition, Timestamp)>,
+    next: Holding,
+) -> Submitted {
+    proxy.held.set(Holding::Next);
+    let mut maker = Maker::new(77);
+    let nothing = maker.code();
+    let probe = submit_all(store, vec![(maker.check(&nothing), START)]);
+    proxy.held.wait();
+    let submitted = submit_all(store, transitions);
+    proxy.held.set(next);
+    assert_eq!(probe.wait(), [Ok(Outcome::Inactive)]);
+    submitted
+}
+
+#[test]
+fn a_grant_that_many_ask_for_holds_up_no_other() {
+    if !is_installed("a_grant_that_many_ask_for_holds_up_no_other") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let proxy = Proxy::to(&engine);
+    let (store, mut maker) = (connect(&proxy.url()), Maker::new(1));
+    let (hot, _) = chain(&store, &mut maker, 250);
+    let (other, _) = chain(&store, &mut maker, 1);
+    let exchanges = || calls_of(&engine, "echo");
+    let hot = submit_together((&store, &proxy), hot, Holding::Next);
+    // All 250 are in one batch, whose first exchange is held back.
+    proxy.held.wait();
+    let other = submit_all(&store, other);
+    let before = exchanges();
+    proxy.held.set(Holding::Nothing);
+    assert!(matches!(other.wait()[..], [Ok(Outcome::Rotated { .. })]));
+    let count = exchanges() - before;
+    assert!(hot.wait().iter().all(|applied| matches!(applied, Ok(Outcome::Rotated { .. }))));
+    // A read of the one; its swap, with a read of the other; and the other's swap.
+    assert_eq!((count, exchanges() - before), (3, 3));
+}
+
+/// A swap of many that was made is known to have been made for all of them, wherever the connection is cut.
+#[test]
+fn an_answer_that_many_wait_for_and_that_is_lost_changes_no_outcome() {
+    if !is_installed("an_answer_that_many_wait_for_and_that_is_lost_changes_no_outcome") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let _replica = engine.replica();
+    let proxy = Proxy::to(&engine);
+    let mut maker = Maker::new(1);
+    for safety in [Safety::default(), Safety { replicas_min: 1, ..Safety::default() }] {
+        let store = connect_with(&proxy.url(), safety, BOUNDS).0.unwrap();
+        // The read, the swap, and the read or the second swap after it.
+        for cut in 0..3 {
+            let (mut rotations, last) = chain(&store, &mut maker, 5);
+            rotations.insert(0, (maker.check(&last), START));
+            rotations.push((maker.check(&last), START));
+            let submitted = submit_together((&store, &proxy), rotations, Holding::Next);
+            proxy.held.wait();
+            proxy.cut_after(cut);
+            proxy.held.set(Holding::Nothing);
+            let applied = submitted.wait();
+            assert_eq!(applied[0], Ok(Outcome::Inactive), "cut after {cut}");
+            for applied in &applied[1..6] {
+                assert!(matches!(applied, Ok(Outcome::Rotated { .. })), "cut after {cut}: {applied:?}");
+            }
+            assert_eq!(applied[6], Ok(Outcome::Active), "cut after {cut}");
+            proxy.cut_after(i64::MAX);
+        }
+    }
+}
+
+/// Another server writes between the read and the swap: what each was going to be told is worked out again.
+#[test]
+fn many_that_lose_a_race_are_told_what_they_lost_to() {
+    if !is_installed("many_that_lose_a_race_are_told_what_they_lost_to") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let proxy = Proxy::to(&engine);
+    let (store, faster, mut maker) = (connect(&proxy.url()), connect(&engine.url()), Maker::new(1));
+    let code = maker.code();
+    assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    let (redeem, tokens) = maker.redeem(&code);
+    let looks = [(redeem, START), (maker.check(&tokens.access), START), (maker.redeem(&code).0, START)];
+    let submitted = submit_together((&store, &proxy), looks.into(), Holding::Next);
+    proxy.held.wait();
+    // The read passes, and the swap is held back.
+    proxy.held.set(Holding::Next);
+    proxy.held.wait();
+    let (first, won) = maker.redeem(&code);
+    assert!(matches!(apply(&faster, first, START), Ok(Outcome::Redeemed { .. })));
+    proxy.held.set(Holding::Nothing);
+    assert_eq!(submitted.wait(), [Ok(Outcome::Replayed), Ok(Outcome::Inactive), Ok(Outcome::Unknown)]);
+    assert_eq!(apply(&faster, maker.check(&won.access), START), Ok(Outcome::Inactive));
+}
+
+/// How often the engine was asked for `command`.
+fn calls_of(engine: &Engine, command: &str) -> u64 {
     let stats = engine.command("INFO commandstats");
-    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_set:calls="));
+    let name = format!("cmdstat_{command}:calls=");
+    let line = stats.lines().find_map(|line| line.strip_prefix(&name));
     line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
 }
 

@@ -3,7 +3,8 @@
 //! One key for each grant, so it does not matter where a cluster keeps it; its expiry is the engine's to see to.
 //! A change is a compare-and-swap of that key, so of two servers that are asked the same thing at the same time
 //! one is first, and the other finds what the first has made of it. A thread of its own does all the talking: it
-//! takes all transitions that have gathered, and asks for them in one round trip.
+//! takes all transitions that have gathered, and asks for them in one round trip. Before each next one it takes
+//! those that have come in the meantime, so that a grant that needs many does not hold up the others.
 //!
 //! What the engine keeps when it fails is its own affair, and depends on how it is configured: that is looked at
 //! when the server starts, and said in the log, with the name of the setting.
@@ -12,6 +13,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use redis::Value;
 
@@ -34,7 +36,7 @@ use slots::Address;
 
 pub use pipeline::Safety;
 
-/// How many transitions share a round trip at most.
+/// How many transitions join between two round trips at most.
 const BATCH_MAX: usize = 512;
 
 /// The oldest engine that knows everything that is asked of it (`SET` with `PXAT`).
@@ -138,24 +140,26 @@ impl Talker {
         let mut jobs: Vec<Job> = Vec::new();
         let mut batch = Batch::default();
         loop {
-            // What waits for a node is tried again after a pause, and keeps nobody else waiting.
-            let patience = (batch.len() > 0).then_some(batch::PAUSE);
+            // What can go on does so at once, with what has come in the meantime. What waits for a node is tried
+            // again after a pause, and keeps nobody else waiting.
+            let pause = if batch.is_ready(self.system.monotonic()) { Duration::ZERO } else { batch::PAUSE };
+            let is_idle = batch.len() == 0;
             let room = self.bounds.queue_max.saturating_sub(batch.len());
-            match (room, patience) {
-                (0, _) => std::thread::sleep(batch::PAUSE),
-                _ => match queue.take(&mut jobs, BATCH_MAX.min(room), patience) {
-                    Taken::End if patience.is_none() => return,
-                    Taken::End => std::thread::sleep(batch::PAUSE),
+            match room {
+                0 => std::thread::sleep(pause),
+                _ => match queue.take(&mut jobs, BATCH_MAX.min(room), (!is_idle).then_some(pause)) {
+                    Taken::End if is_idle => return,
+                    Taken::End => std::thread::sleep(pause),
                     Taken::Jobs | Taken::Nothing => {}
                 },
             }
-            let system = Arc::clone(&self.system);
+            let now = self.system.monotonic();
             let (fleet, time_max) = (&mut self.fleet, self.bounds.time_max);
             // A fault of this program, should there be one, costs the batch that met it: its jobs are answered
             // as they are dropped.
             let applied = catch_unwind(AssertUnwindSafe(|| {
                 batch.add(jobs.drain(..), fleet.waits_for_safety());
-                batch.advance(fleet, time_max, || system.monotonic());
+                batch.advance(fleet, time_max, now);
             }));
             if applied.is_err() {
                 self.log

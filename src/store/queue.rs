@@ -130,6 +130,9 @@ impl Queue {
             if state.is_closed {
                 return Taken::End;
             }
+            if patience == Some(Duration::ZERO) {
+                return Taken::Nothing;
+            }
             state.is_asleep = true;
             state = match patience {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),

@@ -52,22 +52,38 @@ impl Mailbox for Letters {
     fn wake(&self) {}
 }
 
+/// Transitions that a store was given, and what it has said of them.
+pub struct Submitted {
+    applied: Vec<Option<Applied>>,
+    letters: Receiver<(Ticket, Applied)>,
+}
+
+/// Gives `transitions` to the store, one right after the other.
+pub fn submit_all(store: &dyn Store, transitions: Vec<(Transition, Timestamp)>) -> Submitted {
+    let (sender, letters) = channel();
+    let mailbox: Arc<dyn Mailbox> = Arc::new(Letters(Mutex::new(sender)));
+    let submit = |(place, (transition, now))| {
+        store.submit(transition, now, Caller { mailbox: &mailbox, ticket: Ticket { place, serial: 0 } })
+    };
+    Submitted { applied: transitions.into_iter().enumerate().map(submit).collect(), letters }
+}
+
+impl Submitted {
+    /// What each came to.
+    pub fn wait(mut self) -> Vec<Applied> {
+        while self.applied.iter().any(Option::is_none) {
+            let (ticket, outcome) = self.letters.recv_timeout(PATIENCE).expect("a store answers");
+            assert!(self.applied[ticket.place].is_none(), "a store answers once");
+            self.applied[ticket.place] = Some(outcome);
+        }
+        assert!(self.letters.try_recv().is_err(), "a store answers once");
+        self.applied.into_iter().flatten().collect()
+    }
+}
+
 /// Applies all of `transitions`, given to the store one right after the other, and gives what each came to.
 pub fn apply_all(store: &dyn Store, transitions: Vec<(Transition, Timestamp)>) -> Vec<Applied> {
-    let (sender, letters): (_, Receiver<(Ticket, Applied)>) = channel();
-    let mailbox: Arc<dyn Mailbox> = Arc::new(Letters(Mutex::new(sender)));
-    let mut applied: Vec<Option<Applied>> = Vec::new();
-    for (place, (transition, now)) in transitions.into_iter().enumerate() {
-        let caller = Caller { mailbox: &mailbox, ticket: Ticket { place, serial: 0 } };
-        applied.push(store.submit(transition, now, caller));
-    }
-    while applied.iter().any(Option::is_none) {
-        let (ticket, outcome) = letters.recv_timeout(PATIENCE).expect("a store answers");
-        assert!(applied[ticket.place].is_none(), "a store answers once");
-        applied[ticket.place] = Some(outcome);
-    }
-    assert!(letters.try_recv().is_err(), "a store answers once");
-    applied.into_iter().flatten().collect()
+    submit_all(store, transitions).wait()
 }
 
 /// Applies one.

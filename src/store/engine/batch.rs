@@ -7,10 +7,15 @@
 //! ```
 //!
 //! A new grant takes one round trip, a look takes one, a change takes two; and a round trip is shared by all
-//! that has gathered. Where a connection is lost on the way it is not known whether a swap was made. So what was
-//! to be written is remembered: if it stands there afterwards, it was made, for its digests are of secrets that
-//! no other transition has. And it may be made later still, by bytes that the network has held back. So nothing
-//! is ever removed: a grant that has ended leaves a mark, which such a write finds, and the engine forgets it.
+//! that has gathered. Transitions of one grant are applied in memory, one after the other, and the result of all
+//! is written in one swap: a grant that many ask for costs as many round trips as one that is asked for once. Each
+//! is answered when the swap is confirmed; if another server was faster, all of them are applied again to what it
+//! wrote. Between two exchanges new transitions join.
+//!
+//! Where a connection is lost on the way it is not known whether a swap was made. So what was to be written is
+//! remembered: if it stands there afterwards, it was made, for its digests are of secrets that no other transition
+//! has. And it may be made later still, by bytes that the network has held back. So nothing is ever removed: a
+//! grant that has ended leaves a mark, which such a write finds, and the engine forgets it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -54,14 +59,15 @@ pub(super) struct Batch {
     groups: Vec<Group>,
 }
 
-/// Those of them that are about one grant, in their order.
+/// Those of them that are about one grant, in their order. They are answered from the front.
 struct Group {
     id: GrantId,
     key: Arc<[u8]>,
     jobs: VecDeque<Job>,
     step: Step,
-    /// What was sent to be written, when it is not known whether it was; and the outcome, if it was.
-    tried: Vec<(Record, Outcome)>,
+    /// What was sent to be written, when it is not known whether it was; and the outcomes of the first jobs, if it
+    /// was.
+    tried: Vec<(Record, Outcomes)>,
     /// Whether more must have a write than the node's memory, before anything is said of it.
     waits_for_safety: bool,
     ask: Option<Address>,
@@ -82,10 +88,15 @@ struct Write {
     old: Option<Vec<u8>>,
     /// What is to stand there.
     new: Record,
-    outcome: Outcome,
+    /// What the first jobs come to when it does.
+    outcomes: Outcomes,
 }
 
+/// The outcomes of the first jobs of a group, in their order. A write that covers several has one for each.
+type Outcomes = VecDeque<Outcome>;
+
 /// A grant as bytes, and until when the engine is to keep it.
+#[derive(Clone)]
 struct Record {
     bytes: Vec<u8>,
     expires: u64,
@@ -111,27 +122,27 @@ impl Batch {
         }
     }
 
-    /// Goes on with all transitions, until each has been answered or waits for a node that has its key. None
-    /// takes longer than `time_max` from when it was submitted, give or take one round trip.
-    pub(super) fn advance(&mut self, fleet: &mut Fleet, time_max: Duration, now: impl Fn() -> Instant) {
-        loop {
-            let mut answered = Answered::default();
-            let moment = now();
-            self.groups.retain_mut(|group| group.drop_late(moment, time_max, &mut answered));
-            let ready = |group: &&mut Group| group.again.is_none_or(|again| again <= moment);
-            let mut ready: Vec<&mut Group> = self.groups.iter_mut().filter(ready).collect();
-            if ready.is_empty() {
-                return;
-            }
-            let requests: Vec<Request> = ready.iter().map(|group| group.request()).collect();
-            let replies = fleet.exchange(&requests);
-            for (group, reply) in ready.iter_mut().zip(replies) {
-                group.take(reply, moment, &mut answered);
-            }
-            self.groups.retain(|group| !group.jobs.is_empty());
-            // Those who have their answers need not wait for the others.
-            drop(answered);
+    /// Whether some of them can go on at the moment `now`; the others wait for a node that has their key.
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
+        self.groups.iter().any(|group| group.is_ready(now))
+    }
+
+    /// Goes on with all transitions that can, by one exchange. None takes longer than `time_max` from when it was
+    /// submitted, give or take one round trip.
+    pub(super) fn advance(&mut self, fleet: &mut Fleet, time_max: Duration, now: Instant) {
+        // The callers are woken when this is dropped.
+        let mut answered = Answered::default();
+        self.groups.retain_mut(|group| group.drop_late(now, time_max, &mut answered));
+        let mut ready: Vec<&mut Group> = self.groups.iter_mut().filter(|group| group.is_ready(now)).collect();
+        let requests: Vec<Request> = ready.iter().map(|group| group.request()).collect();
+        if requests.is_empty() {
+            return;
         }
+        let replies = fleet.exchange(&requests);
+        for (group, reply) in ready.iter_mut().zip(replies) {
+            group.take(reply, now, &mut answered);
+        }
+        self.groups.retain(|group| !group.jobs.is_empty());
     }
 }
 
@@ -157,8 +168,13 @@ impl Group {
     fn begin(&mut self) {
         let Some(job) = self.jobs.front().filter(|job| job.transition.is_new()) else { return };
         if let (Change::Put(grant), outcome) = job.transition.apply(None, job.now) {
-            self.step = Step::Write(Write { old: None, new: Record::of(&grant), outcome });
+            let outcomes = Outcomes::from([outcome]);
+            self.step = Step::Write(Write { old: None, new: Record::of(&grant), outcomes });
         }
+    }
+
+    fn is_ready(&self, now: Instant) -> bool {
+        self.again.is_none_or(|again| again <= now)
     }
 
     fn request(&self) -> Request {
@@ -174,16 +190,20 @@ impl Group {
         let is_late = |job: &Job| now.saturating_duration_since(job.since) >= time_max;
         while self.jobs.front().is_some_and(is_late) {
             self.answer(Err(StoreError::TimedOut), answered);
-            // Whatever was sent for it, the next one begins with a look.
+            // What was to be written was to be written for it, too: the next one begins with a look.
             self.step = Step::Read;
         }
         !self.jobs.is_empty()
     }
 
+    /// Answers the first one.
     fn answer(&mut self, applied: Applied, answered: &mut Answered) {
-        // What was tried and lost was tried for this one.
-        self.tried.clear();
         self.losses = 0;
+        // What was tried and lost may have been tried for those behind it, too.
+        self.tried.retain_mut(|(_, outcomes)| {
+            outcomes.pop_front();
+            !outcomes.is_empty()
+        });
         if let Some(job) = self.jobs.pop_front() {
             job.answer(applied, answered);
         }
@@ -201,8 +221,9 @@ impl Group {
             Reply::Answered(value) => self.take_answer(value, answered),
             // It is there, and may be lost again: nobody is told that it is safe.
             Reply::Unsafe => {
-                self.answer(Err(StoreError::Unavailable), answered);
-                self.step = Step::Read;
+                if let Step::Write(write) = std::mem::replace(&mut self.step, Step::Read) {
+                    write.outcomes.iter().for_each(|_| self.answer(Err(StoreError::Unavailable), answered));
+                }
             }
             Reply::Refused(error) => self.answer_all(what_refused(&error), answered),
             Reply::Elsewhere(Some(address)) => self.ask = Some(address),
@@ -222,7 +243,7 @@ impl Group {
             (Step::Read, Value::Nil) => self.proceed(None, answered),
             (Step::Read, Value::BulkString(bytes)) => self.proceed(Some(bytes), answered),
             (Step::Write(write), Value::Okay | Value::Int(1)) => {
-                self.answer(Ok(write.outcome), answered);
+                write.outcomes.into_iter().for_each(|outcome| self.answer(Ok(outcome), answered));
                 self.proceed(Some(write.new.bytes), answered);
             }
             // Somebody else was faster: look again.
@@ -233,8 +254,8 @@ impl Group {
 
     fn take_loss(&mut self, answered: &mut Answered) {
         self.losses += 1;
-        if let Step::Write(Write { new, outcome, .. }) = std::mem::replace(&mut self.step, Step::Read) {
-            self.tried.push((new, outcome));
+        if let Step::Write(Write { new, outcomes, .. }) = std::mem::replace(&mut self.step, Step::Read) {
+            self.tried.push((new, outcomes));
         }
         if self.losses >= LOSSES_MAX {
             self.answer_all(StoreError::Unavailable, answered);
@@ -245,41 +266,68 @@ impl Group {
     fn proceed(&mut self, current: Option<Vec<u8>>, answered: &mut Answered) {
         let is_there = |(new, _): &(Record, _)| Some(&new.bytes) == current.as_ref();
         if let Some(at) = self.tried.iter().position(is_there) {
-            let (new, outcome) = self.tried.swap_remove(at);
+            let (new, outcomes) = self.tried[at].clone();
             if self.waits_for_safety {
                 // It is there, and nobody has said how safe. Written once more, it is as safe as must be.
-                self.step = Step::Write(Write { old: current, new, outcome });
+                self.step = Step::Write(Write { old: current, new, outcomes });
                 return;
             }
-            self.answer(Ok(outcome), answered);
+            outcomes.into_iter().for_each(|outcome| self.answer(Ok(outcome), answered));
         }
         let Ok(record) = current.as_deref().map(Grant::decode).transpose() else {
             return self.answer_all(StoreError::Damaged, answered);
         };
-        while let Some(job) = self.jobs.front() {
-            let (change, outcome) = job.transition.apply(record.as_ref(), job.now);
+        let mut run = Run::on(record);
+        for job in &self.jobs {
+            run.apply(job, self.waits_for_safety);
+        }
+        let Run { record, outcomes, unchanged } = run;
+        let mut outcomes = Outcomes::from(outcomes);
+        // Those before the first change only looked.
+        outcomes.drain(..unchanged).for_each(|outcome| self.answer(Ok(outcome), answered));
+        if let Some(record) = record.filter(|_| !outcomes.is_empty()) {
+            self.step = Step::Write(Write { old: current, new: Record::of(&record), outcomes });
+        }
+    }
+}
+
+/// Transitions of one grant, applied in memory one after the other.
+struct Run {
+    /// The grant, as they have left it.
+    record: Option<Grant>,
+    outcomes: Vec<Outcome>,
+    /// How many at the beginning need no write.
+    unchanged: usize,
+}
+
+impl Run {
+    fn on(record: Option<Grant>) -> Run {
+        Run { record, outcomes: Vec::new(), unchanged: 0 }
+    }
+
+    fn apply(&mut self, job: &Job, waits_for_safety: bool) {
+        let (change, outcome) = job.transition.apply(self.record.as_ref(), job.now);
+        let marked_until = job.now.after(MARK_KEPT);
+        let (record, is_write) = match (change, self.record.take()) {
             // What is said again may have been written by another server, and not be safe yet; and what is to be
             // revoked and is not there may have been revoked a moment ago, and not be safe either.
-            let is_said_again = matches!(outcome, Outcome::Repeated { .. }) || job.transition.is_revocation();
-            let new = match (change, &record) {
-                (Change::Keep, Some(grant)) if self.waits_for_safety && is_said_again => {
-                    Some(Record::of(grant))
-                }
-                (Change::Keep, _) | (Change::Forget, None) => None,
-                (Change::Put(mark), Some(grant)) if mark.is_over() => {
-                    Some(Record::of(&grant.mark(mark.expires().max(job.now.after(MARK_KEPT)))))
-                }
-                (Change::Put(grant), _) => Some(Record::of(&grant)),
-                (Change::Forget, Some(grant)) => Some(Record::of(&grant.mark(job.now.after(MARK_KEPT)))),
-            };
-            match new {
-                None => self.answer(Ok(outcome), answered),
-                Some(new) => {
-                    self.step = Step::Write(Write { old: current, new, outcome });
-                    return;
-                }
+            (Change::Keep, Some(grant)) => {
+                let is_said_again =
+                    matches!(outcome, Outcome::Repeated { .. }) || job.transition.is_revocation();
+                (Some(grant), waits_for_safety && is_said_again)
             }
+            (Change::Keep | Change::Forget, None) => (None, false),
+            (Change::Put(mark), Some(grant)) if mark.is_over() => {
+                (Some(grant.mark(mark.expires().max(marked_until))), true)
+            }
+            (Change::Put(grant), _) => (Some(grant), true),
+            (Change::Forget, Some(grant)) => (Some(grant.mark(marked_until)), true),
+        };
+        self.record = record;
+        if !is_write && self.unchanged == self.outcomes.len() {
+            self.unchanged += 1;
         }
+        self.outcomes.push(outcome);
     }
 }
 
