@@ -30,6 +30,10 @@ use stores::{BOUNDS, Folder, LIFETIMES, Maker, START, Submitted, apply, submit_a
 
 const CLIENTS: u64 = 8;
 
+/// What an engine needs in order to forget nothing that it has confirmed when it is killed. With `everysec`, which
+/// is the default, it confirms writes up to two seconds before it gives them to the system.
+const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+
 fn connect_with(url: &str, safety: Safety, bounds: Bounds) -> (Result<EngineStore, EngineError>, Log) {
     let Ok(Location::Engine(urls)) = Location::parse(url) else { panic!("{url}") };
     let (log, system): (_, Arc<dyn System>) = (Log::kept(), Arc::new(RealSystem::default()));
@@ -49,16 +53,16 @@ struct World {
 
 impl World {
     fn new(url: &str) -> World {
-        World::with_replicas(url, 0)
+        World::with(url, 2, "")
     }
 
-    /// Where answers wait for so many replicas.
-    fn with_replicas(url: &str, replicas: u32) -> World {
+    /// With this much time for the store, in seconds, and these lines in `[store]`.
+    fn with(url: &str, store_time_max: u32, store: &str) -> World {
         let folder = Folder::new();
         let config = folder.join("config.toml");
         let text = format!(
-            "[listen]\nclient_app_port = 0\nworkers = 2\n[limits]\nstore_time_max = 2\n[store]\nlocation = \"{url}\"\n\
-             wait_for_replicas = {replicas}\n"
+            "[listen]\nclient_app_port = 0\nworkers = 2\n[limits]\nstore_time_max = {store_time_max}\n[store]\n\
+             location = \"{url}\"\n{store}\n"
         );
         std::fs::write(&config, text).expect("a file");
         let path = config.display().to_string();
@@ -115,8 +119,7 @@ fn two_servers_hold_to_everything_when_their_engine_is_killed_and_started_again(
         return;
     }
     let crashes = std::env::var("ENGINE_CRASHES").ok().and_then(|count| count.parse().ok()).unwrap_or(4u64);
-    // What it has answered is in the system's hands, which outlives the process.
-    let mut engine = Engine::start(&["--appendonly", "yes"]);
+    let mut engine = Engine::start(&DURABLE);
     let mut world = World::new(&engine.url());
     let mut lines = 0;
     for _ in 0..crashes {
@@ -130,12 +133,34 @@ fn two_servers_hold_to_everything_when_their_engine_is_killed_and_started_again(
     assert!(lines > 100);
 }
 
+/// What has waited is in the file. It may be in the system's hands still, which a killed process does not change.
+#[test]
+fn an_engine_that_syncs_once_a_second_forgets_nothing_that_waited_for_its_file() {
+    let name = "an_engine_that_syncs_once_a_second_forgets_nothing_that_waited_for_its_file";
+    if !is_installed(name) {
+        return;
+    }
+    let mut engine = Engine::start(&["--appendonly", "yes", "--appendfsync", "everysec"]);
+    if !engine.knows_waitaof() {
+        return engine::say_skipped(name, "this redis-server is older than 7.2, and does not know WAITAOF");
+    }
+    let mut world = World::with(&engine.url(), 20, "wait_for_append_only_file = true");
+    let mut lines = 0;
+    for _ in 0..2 {
+        lines += world.under_load(|_| {
+            engine.kill();
+            engine.run();
+        });
+    }
+    assert!(lines > 0);
+}
+
 #[test]
 fn while_the_engine_is_away_what_needs_it_is_503_and_the_rest_goes_on() {
     if !is_installed("while_the_engine_is_away_what_needs_it_is_503_and_the_rest_goes_on") {
         return;
     }
-    let mut engine = Engine::start(&["--appendonly", "yes"]);
+    let mut engine = Engine::start(&DURABLE);
     let mut world = World::new(&engine.url());
     let port = world.ports()[0];
     let status = move |request: &str| Link::new(port).ask(request).expect("an answer");
@@ -211,7 +236,7 @@ fn a_fail_over_loses_nothing_that_waited_for_the_replica() {
     }
     let mut cluster = Cluster::start();
     let replicas = cluster.replicate();
-    let mut world = World::with_replicas(&cluster.url(), 1);
+    let mut world = World::with(&cluster.url(), 2, "wait_for_replicas = 1");
     let lines = world.under_load(|more| {
         cluster.nodes[0].kill();
         let is_master = |engine: &Engine| engine.command("INFO replication").contains("role:master");
@@ -869,12 +894,20 @@ fn what_an_engine_may_lose_is_said_at_the_start_with_the_setting() {
         }
     };
     check(&["--appendonly", "no"], &["set appendonly yes"]);
-    check(&["--appendonly", "yes"], &["appendfsync is everysec"]);
-    check(&["--appendonly", "yes", "--appendfsync", "always"], &[]);
     check(
-        &["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "allkeys-lru"],
-        &["set maxmemory-policy noeviction"],
+        &["--appendonly", "yes"],
+        &[
+            "appendfsync is everysec: an engine that is killed forgets up to 2 seconds of answers, and a machine",
+        ],
     );
+    check(
+        &["--appendonly", "yes", "--appendfsync", "no"],
+        &["appendfsync is no: a machine that fails forgets"],
+    );
+    check(&DURABLE, &[]);
+    let durable = |more: &[&'static str]| [&DURABLE[..], more].concat();
+    check(&durable(&["--no-appendfsync-on-rewrite", "yes"]), &["set no-appendfsync-on-rewrite no"]);
+    check(&durable(&["--maxmemory-policy", "allkeys-lru"]), &["set maxmemory-policy noeviction"]);
 }
 
 #[test]
@@ -933,13 +966,10 @@ fn an_answer_can_wait_for_the_append_only_file() {
     if !is_installed("an_answer_can_wait_for_the_append_only_file") {
         return;
     }
-    let engine = Engine::start(&["--appendonly", "yes"]);
+    let engine = Engine::start(&DURABLE);
     let safety = Safety { append_only_file: true, ..Safety::default() };
     let (store, log) = connect_with(&engine.url(), safety, BOUNDS);
-    let info = engine.command("INFO server");
-    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).expect("its version");
-    let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
-    let knows_waitaof = (numbers.next(), numbers.next()) >= (Some(7), Some(2));
+    let knows_waitaof = engine.knows_waitaof();
     let store = match store {
         Err(error) => {
             assert!(!knows_waitaof && error.to_string().contains("for wait_for_append_only_file"), "{error}");
@@ -954,6 +984,17 @@ fn an_answer_can_wait_for_the_append_only_file() {
     let (redeem, tokens) = maker.redeem(&code);
     assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
     assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active));
+    assert_eq!(engine.command("CONFIG SET appendfsync everysec"), "+OK");
+    let (store_of_slow, log) = connect_with(&engine.url(), safety, BOUNDS);
+    assert!(
+        store_of_slow.is_ok() && log.lines().concat().contains("set appendfsync always"),
+        "{:?}",
+        log.lines()
+    );
+    // A file that is never synced would be waited for in vain.
+    assert_eq!(engine.command("CONFIG SET appendfsync no"), "+OK");
+    let error = connect_with(&engine.url(), safety, BOUNDS).0.map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("set appendfsync always or everysec"), "{error}");
     // Without the file there is nothing that could have it.
     assert_eq!(engine.command("CONFIG SET appendonly no"), "+OK");
     let other = maker.code();

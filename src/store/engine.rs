@@ -225,6 +225,11 @@ fn check_version(fleet: &mut Fleet, address: &Address, safety: Safety) -> Result
     if safety.append_only_file && setting(fleet, address, "appendonly").as_deref() == Some("no") {
         return Err(format!("the engine at {address} has no append-only file to wait for; set appendonly yes"));
     }
+    if safety.append_only_file && setting(fleet, address, "appendfsync").as_deref() == Some("no") {
+        return Err(format!(
+            "the engine at {address} never syncs its append-only file; set appendfsync always or everysec"
+        ));
+    }
     Ok(())
 }
 
@@ -240,19 +245,47 @@ fn what_is_at_risk(fleet: &mut Fleet, address: &Address, safety: Safety) -> Vec<
              included; set appendonly yes"
                 .to_owned(),
         );
-    } else if !safety.append_only_file
-        && let Some(sync) = setting(fleet, address, "appendfsync").filter(|sync| sync != "always")
-    {
-        risks.push(format!(
-            "appendfsync is {sync}: a machine that fails forgets the last second or more of answers; set \
-             appendfsync always, or wait_for_append_only_file in [store]"
-        ));
+    } else {
+        risks.extend(what_late_syncs_risk(fleet, address, safety));
     }
     if let Some(policy) = setting(fleet, address, "maxmemory-policy").filter(|policy| policy != "noeviction") {
         risks.push(format!(
             "maxmemory-policy is {policy}: short of memory it drops grants that are good; set maxmemory-policy \
              noeviction"
         ));
+    }
+    risks
+}
+
+/// What can be lost of an append-only file that is not synced before each answer.
+fn what_late_syncs_risk(fleet: &mut Fleet, address: &Address, safety: Safety) -> Vec<String> {
+    let mut risks = Vec::new();
+    match setting(fleet, address, "appendfsync").as_deref() {
+        // Some versions answer WAITAOF when the file is written and not yet synced.
+        Some("everysec") if safety.append_only_file => risks.push(
+            "appendfsync is everysec: depending on its version, the engine confirms up to 2 seconds of answers before \
+             they are on the disk, and a machine that fails forgets them; set appendfsync always"
+                .to_owned(),
+        ),
+        Some("everysec") => risks.push(
+            "appendfsync is everysec: an engine that is killed forgets up to 2 seconds of answers, and a machine that \
+             fails as many or more; set appendfsync always"
+                .to_owned(),
+        ),
+        Some("no") => risks.push(
+            "appendfsync is no: a machine that fails forgets what its system had not written to the disk, half a \
+             minute of answers or more; set appendfsync always"
+                .to_owned(),
+        ),
+        _ => {}
+    }
+    let syncs_late = setting(fleet, address, "no-appendfsync-on-rewrite").as_deref() == Some("yes");
+    if syncs_late && !safety.append_only_file {
+        risks.push(
+            "no-appendfsync-on-rewrite is yes: a machine that fails while the append-only file is rewritten forgets \
+             what was answered in that time; set no-appendfsync-on-rewrite no"
+                .to_owned(),
+        );
     }
     risks
 }

@@ -24,10 +24,14 @@ pub fn is_installed(test: &str) -> bool {
     let is_installed = found.is_ok_and(|status| status.success());
     if !is_installed {
         assert!(std::env::var_os("ENGINE_REQUIRED").is_none(), "redis-server is not installed, and it must be");
-        // Past the test runner's capture, which only `print!` and its kind go through.
-        let _ = writeln!(std::io::stderr(), "{test}: skipped: redis-server is not installed");
+        say_skipped(test, "redis-server is not installed");
     }
     is_installed
+}
+
+/// Says that `test` has tested nothing: past the test runner's capture, which only `print!` and its kind go through.
+pub fn say_skipped(test: &str, reason: &str) {
+    let _ = writeln!(std::io::stderr(), "{test}: skipped: {reason}");
 }
 
 /// A port that nobody listens on at the moment.
@@ -124,6 +128,14 @@ impl Engine {
         let mut content = vec![0; length];
         reader.read_exact(&mut content).expect("all of it");
         String::from_utf8_lossy(&content).into_owned()
+    }
+
+    /// Whether it is of a version that can say what is on its disk.
+    pub fn knows_waitaof(&self) -> bool {
+        let info = self.command("INFO server");
+        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).expect("its version");
+        let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+        (numbers.next(), numbers.next()) >= (Some(7), Some(2))
     }
 
     /// Sends two commands on one connection, and gives their answers, which must be a line each.

@@ -76,13 +76,14 @@ impl Pipeline<'_> {
             }
             request.command.write_packed_command(&mut bytes);
         }
-        // A quarter each of the time that the node has to answer, so that it can say how far it came.
-        let millis = patience.as_millis() as u64 / 4;
+        // Three quarters together of the time that the node has to answer, so that it can say how far it came. A file
+        // that is synced once a second needs more than a second.
+        let quarter = patience.as_millis() as u64 / 4;
         if self.waits_for_file() {
-            redis::cmd("WAITAOF").arg(1).arg(0).arg(millis).write_packed_command(&mut bytes);
+            redis::cmd("WAITAOF").arg(1).arg(0).arg(2 * quarter).write_packed_command(&mut bytes);
         }
         if self.waits_for_replicas() {
-            redis::cmd("WAIT").arg(self.safety.replicas_min).arg(millis).write_packed_command(&mut bytes);
+            redis::cmd("WAIT").arg(self.safety.replicas_min).arg(quarter).write_packed_command(&mut bytes);
         }
         bytes
     }
