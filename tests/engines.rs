@@ -8,17 +8,19 @@
 mod engine;
 #[path = "support/ledger.rs"]
 mod ledger;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/stores.rs"]
 mod stores;
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::{Cluster, Engine, is_installed, wait_until};
+#[cfg(feature = "redis-tls")]
+use ledger::PATIENT;
 use ledger::{Ledger, Link, Said, ServerProcess, load};
 use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
@@ -26,6 +28,7 @@ use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::engine::{EngineError, Safety};
 use oauth_from_scratch::store::{Bounds, EngineStore, Store, StoreError};
 use oauth_from_scratch::system::{RealSystem, System};
+use proxy::{Fault, Holding, Proxy};
 use stores::{BOUNDS, Folder, LIFETIMES, Maker, START, Submitted, apply, submit_all};
 
 const CLIENTS: u64 = 8;
@@ -53,7 +56,7 @@ struct World {
 
 impl World {
     fn new(url: &str) -> World {
-        World::with(url, 2, "")
+        World::with(url, 20, "")
     }
 
     /// With this much time for the store, in seconds, and these lines in `[store]`.
@@ -61,8 +64,8 @@ impl World {
         let folder = Folder::new();
         let config = folder.join("config.toml");
         let text = format!(
-            "[listen]\nclient_app_port = 0\nworkers = 2\n[limits]\nstore_time_max = {store_time_max}\n[store]\n\
-             location = \"{url}\"\n{store}\n"
+            "[listen]\nclient_app_port = 0\nworkers = 2\n[limits]\nstore_time_max = {store_time_max}\n\
+             [lifetimes]\ncode = 600\n[store]\nlocation = \"{url}\"\n{store}\n"
         );
         std::fs::write(&config, text).expect("a file");
         let path = config.display().to_string();
@@ -161,7 +164,8 @@ fn while_the_engine_is_away_what_needs_it_is_503_and_the_rest_goes_on() {
         return;
     }
     let mut engine = Engine::start(&DURABLE);
-    let mut world = World::new(&engine.url());
+    // A frozen engine is waited for so long.
+    let mut world = World::with(&engine.url(), 2, "");
     let port = world.ports()[0];
     let status = move |request: &str| Link::new(port).ask(request).expect("an answer");
     let secure = format!("GET /secure HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\n\r\n", "A".repeat(64));
@@ -184,7 +188,7 @@ fn while_the_engine_is_away_what_needs_it_is_503_and_the_rest_goes_on() {
             assert_eq!(status(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).0, 200, "{path}");
         }
     };
-    assert_eq!(status(&secure).0, 401);
+    wait_until("a token is refused", || status(&secure).0 == 401);
     let lines = world.under_load(|more| {
         // It takes what is sent, and says nothing: the time-out of each request answers it.
         engine.freeze();
@@ -212,6 +216,7 @@ fn a_cluster_whose_slots_move_under_load_loses_nothing() {
     let mut lines = 0;
     for (from, to) in [(0, 1), (1, 2), (2, 0)] {
         lines += world.under_load(|more| {
+            wait_until("all nodes say the same of the slots", || cluster.is_agreed());
             let status = Command::new("redis-cli")
                 .args(["--cluster", "reshard", &format!("127.0.0.1:{}", cluster.nodes[0].port)])
                 .args(["--cluster-from", &cluster.nodes[from].node_id()])
@@ -236,7 +241,7 @@ fn a_fail_over_loses_nothing_that_waited_for_the_replica() {
     }
     let mut cluster = Cluster::start();
     let replicas = cluster.replicate();
-    let mut world = World::with(&cluster.url(), 2, "wait_for_replicas = 1");
+    let mut world = World::with(&cluster.url(), 20, "wait_for_replicas = 1");
     let lines = world.under_load(|more| {
         cluster.nodes[0].kill();
         let is_master = |engine: &Engine| engine.command("INFO replication").contains("role:master");
@@ -271,7 +276,7 @@ fn a_grant_is_found_in_the_middle_of_its_slots_move() {
         let is_ok = |node: &Engine, command: String| assert_eq!(node.command(&command), "+OK", "{command}");
         is_ok(heir, format!("CLUSTER SETSLOT {slot} IMPORTING {}", owner.node_id()));
         is_ok(owner, format!("CLUSTER SETSLOT {slot} MIGRATING {}", heir.node_id()));
-        is_ok(owner, format!("MIGRATE 127.0.0.1 {} {key} 0 5000", heir.port));
+        is_ok(owner, format!("MIGRATE 127.0.0.1 {} {key} 0 60000", heir.port));
         let (redeem, tokens) = maker.redeem(&code);
         assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
         assert!(!has_key(&owner), "it was not made anew where it had been");
@@ -318,138 +323,6 @@ fn an_engine_that_comes_back_empty_is_given_the_servers_key_again() {
     assert_eq!(later.unwrap().sealing_key(), store.sealing_key(), "a server that starts now has the same one");
 }
 
-/// Stands between a store and its engine, and cuts connections when an answer is on its way.
-struct Proxy {
-    port: u16,
-    /// How many more answers pass.
-    answers_left: Arc<AtomicI64>,
-    /// What is done to the answers that pass next.
-    fault: Arc<Mutex<Option<Fault>>>,
-    held: Arc<Held>,
-}
-
-/// What makes a connection lose step.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    /// These bytes come before the first answer.
-    Added(&'static str),
-    /// The first answer, a bulk string, does not come.
-    Dropped,
-}
-
-impl Fault {
-    fn apply(self, answers: &[u8]) -> Vec<u8> {
-        match self {
-            Fault::Added(bytes) => [bytes.as_bytes(), answers].concat(),
-            Fault::Dropped => {
-                let head = answers.iter().position(|byte| *byte == b'\n').expect("the head of an answer") + 1;
-                let length = std::str::from_utf8(&answers[1..head - 2]).expect("a number").parse::<usize>();
-                answers[head + length.expect("a length") + 2..].to_vec()
-            }
-        }
-    }
-}
-
-/// Holds back what is sent to the engine, as a network does that loses a packet and sends it again.
-#[derive(Default)]
-struct Held {
-    state: Mutex<Holding>,
-    changed: Condvar,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Holding {
-    #[default]
-    Nothing,
-    /// The next bytes will be.
-    Next,
-    Something,
-}
-
-impl Held {
-    fn set(&self, state: Holding) {
-        *self.state.lock().unwrap() = state;
-        self.changed.notify_all();
-    }
-
-    /// Returns when something is held back.
-    fn wait(&self) {
-        let state = self.state.lock().unwrap();
-        drop(self.changed.wait_while(state, |state| *state != Holding::Something).unwrap());
-    }
-
-    fn pass(&self) {
-        let mut state = self.state.lock().unwrap();
-        if *state == Holding::Next {
-            *state = Holding::Something;
-            self.changed.notify_all();
-            drop(self.changed.wait_while(state, |state| *state == Holding::Something).unwrap());
-        }
-    }
-}
-
-impl Proxy {
-    fn to(engine: &Engine) -> Proxy {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let (port, to) = (listener.local_addr().expect("an address").port(), engine.port);
-        let answers_left = Arc::new(AtomicI64::new(i64::MAX));
-        let left = Arc::clone(&answers_left);
-        let fault = Arc::<Mutex<Option<Fault>>>::default();
-        let next_fault = Arc::clone(&fault);
-        let held = Arc::<Held>::default();
-        let holding = Arc::clone(&held);
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else { continue };
-                let (mut from, mut into) =
-                    (client.try_clone().expect("a handle"), server.try_clone().expect("a handle"));
-                let held = Arc::clone(&holding);
-                std::thread::spawn(move || {
-                    let mut bytes = [0; 64 * 1024];
-                    while let Ok(count @ 1..) = from.read(&mut bytes) {
-                        held.pass();
-                        if into.write_all(&bytes[..count]).is_err() {
-                            break;
-                        }
-                    }
-                    let _ = into.shutdown(Shutdown::Both);
-                });
-                let (left, fault) = (Arc::clone(&left), Arc::clone(&next_fault));
-                std::thread::spawn(move || pass_answers(server, client, &left, &fault));
-            }
-        });
-        Proxy { port, answers_left, fault, held }
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
-    /// The next but `count` answers is lost, with its connection; those on later connections pass.
-    fn cut_after(&self, count: i64) {
-        self.answers_left.store(count, Ordering::SeqCst);
-    }
-}
-
-fn pass_answers(mut server: TcpStream, mut client: TcpStream, left: &AtomicI64, fault: &Mutex<Option<Fault>>) {
-    let mut bytes = [0; 64 * 1024];
-    while let Ok(count @ 1..) = server.read(&mut bytes) {
-        if left.fetch_sub(1, Ordering::SeqCst) == 0 {
-            left.store(i64::MAX, Ordering::SeqCst);
-            break;
-        }
-        let answers = match fault.lock().unwrap().take() {
-            Some(fault) => fault.apply(&bytes[..count]),
-            None => bytes[..count].to_vec(),
-        };
-        if client.write_all(&answers).is_err() {
-            break;
-        }
-    }
-    let _ = client.shutdown(Shutdown::Both);
-    let _ = server.shutdown(Shutdown::Both);
-}
-
 /// What was done is not done twice, and what was not is done, wherever the connection is cut.
 #[test]
 fn an_answer_that_is_lost_on_its_way_changes_no_outcome() {
@@ -491,9 +364,7 @@ fn a_connection_that_has_lost_step_is_dropped_and_no_answer_is_taken_for_another
     }
     let engine = Engine::start(&[]);
     let proxy = Proxy::to(&engine);
-    // An answer that never comes is awaited for half of this.
-    let bounds = Bounds { time_max: Duration::from_secs(4), ..BOUNDS };
-    let (store, log) = connect_with(&proxy.url(), Safety::default(), bounds);
+    let (store, log) = connect_with(&proxy.url(), Safety::default(), BOUNDS);
     let (store, mut maker) = (store.unwrap(), Maker::new(1));
     let code = maker.code();
     assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
@@ -519,6 +390,9 @@ fn a_connection_that_has_lost_step_is_dropped_and_no_answer_is_taken_for_another
     for added in ["$-1\r\n", "+OK\r\n", ":0\r\n", "$3\r\nabc\r\n", "*0\r\n", "-LOADING it loads\r\n"] {
         check(Fault::Added(added));
     }
+    // An answer that never comes is awaited for half of this.
+    let bounds = Bounds { time_max: Duration::from_secs(4), ..BOUNDS };
+    let hasty = connect_with(&proxy.url(), Safety::default(), bounds).0.unwrap();
     *proxy.fault.lock().unwrap() = Some(Fault::Dropped);
     let looks = (0..9).map(|number| match number % 2 {
         0 => (maker.check(&tokens.access), true),
@@ -526,15 +400,23 @@ fn a_connection_that_has_lost_step_is_dropped_and_no_answer_is_taken_for_another
     });
     let (looks, good): (Vec<_>, Vec<_>) = looks.collect::<Vec<_>>().into_iter().unzip();
     let looks = looks.into_iter().map(|look| (look, START)).collect();
-    for (applied, is_good) in stores::apply_all(&store, looks).into_iter().zip(good) {
+    for (applied, is_good) in stores::apply_all(&hasty, looks).into_iter().zip(good) {
         let expected = if is_good { Outcome::Active } else { Outcome::Inactive };
         assert!(applied.is_err() || applied == Ok(expected), "{applied:?}, and the token is good: {is_good}");
     }
     wait_until("the token is good again", || {
-        apply(&store, maker.check(&tokens.access), START) == Ok(Outcome::Active)
+        apply(&hasty, maker.check(&tokens.access), START) == Ok(Outcome::Active)
     });
     let (redeem, _) = maker.redeem(&code);
     assert_eq!(apply(&store, redeem, START), Ok(Outcome::Replayed), "it was written as often as it was said");
+}
+
+/// Two stores whose answers wait for a replica: one that soon gives up, for where there is none, and one for where
+/// there is one, which may take its time.
+fn careful(url: &str) -> [EngineStore; 2] {
+    let safety = Safety { replicas_min: 1, ..Safety::default() };
+    let hasty = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
+    [hasty, BOUNDS].map(|bounds| connect_with(url, safety, bounds).0.unwrap())
 }
 
 /// Whoever finds out afterwards that it was written knows nothing of replicas yet.
@@ -546,30 +428,28 @@ fn nothing_is_confirmed_on_a_detour_that_has_not_reached_a_replica() {
     let engine = Engine::start(&[]);
     let proxy = Proxy::to(&engine);
     let careless = connect(&engine.url());
-    let safety = Safety { replicas_min: 1, ..Safety::default() };
-    let bounds = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
-    let careful = connect_with(&proxy.url(), safety, bounds).0.unwrap();
+    let [careful, patient] = careful(&proxy.url());
     let mut maker = Maker::new(1);
     let code = maker.code();
     assert_eq!(apply(&careless, maker.grant(&code, None), START), Ok(Outcome::Granted));
     // The look arrives, and the word that it was written is lost.
     proxy.cut_after(1);
     let (redeem, tokens) = maker.redeem(&code);
-    assert_eq!(apply(&careful, redeem, START), Err(StoreError::Unavailable));
+    assert!(apply(&careful, redeem, START).is_err());
     assert_eq!(apply(&careless, maker.check(&tokens.access), START), Ok(Outcome::Active), "it was written");
     let (rotate, _) = maker.rotate(&tokens.refresh);
     assert!(matches!(apply(&careless, rotate, START), Ok(Outcome::Rotated { .. })));
     let (again, _) = maker.rotate(&tokens.refresh);
-    assert_eq!(apply(&careful, again, START), Err(StoreError::Unavailable), "nor is a rotation repeated");
+    assert!(apply(&careful, again, START).is_err(), "nor is a rotation repeated");
     // With a replica, both are.
     let _replica = engine.replica();
     let (again, _) = maker.rotate(&tokens.refresh);
-    assert!(matches!(apply(&careful, again, START), Ok(Outcome::Repeated { .. })));
+    assert!(matches!(apply(&patient, again, START), Ok(Outcome::Repeated { .. })));
     let code = maker.code();
-    assert_eq!(apply(&careful, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    assert_eq!(apply(&patient, maker.grant(&code, None), START), Ok(Outcome::Granted));
     proxy.cut_after(1);
     let (redeem, _) = maker.redeem(&code);
-    assert!(matches!(apply(&careful, redeem, START), Ok(Outcome::Redeemed { .. })));
+    assert!(matches!(apply(&patient, redeem, START), Ok(Outcome::Redeemed { .. })));
 }
 
 /// What was done and is not safe is not confirmed to whoever asks once more, either.
@@ -580,9 +460,7 @@ fn a_revocation_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repea
     }
     let engine = Engine::start(&[]);
     let careless = connect(&engine.url());
-    let safety = Safety { replicas_min: 1, ..Safety::default() };
-    let bounds = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
-    let careful = connect_with(&engine.url(), safety, bounds).0.unwrap();
+    let [careful, patient] = careful(&engine.url());
     let mut maker = Maker::new(1);
     let code = maker.code();
     assert_eq!(apply(&careless, maker.grant(&code, None), START), Ok(Outcome::Granted));
@@ -590,11 +468,11 @@ fn a_revocation_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repea
     assert!(matches!(apply(&careless, redeem, START), Ok(Outcome::Redeemed { .. })));
     for attempt in 0..2 {
         let outcome = apply(&careful, maker.revoke(&tokens.refresh), START);
-        assert_eq!(outcome, Err(StoreError::Unavailable), "attempt {attempt}");
+        assert!(outcome.is_err(), "attempt {attempt}: {outcome:?}");
     }
     assert_eq!(apply(&careless, maker.check(&tokens.access), START), Ok(Outcome::Inactive), "it was done");
     let _replica = engine.replica();
-    assert_eq!(apply(&careful, maker.revoke(&tokens.refresh), START), Ok(Outcome::Unknown), "now it is safe");
+    assert_eq!(apply(&patient, maker.revoke(&tokens.refresh), START), Ok(Outcome::Unknown), "now it is safe");
 }
 
 /// The network holds a new grant back until its code has been used and revoked.
@@ -605,11 +483,10 @@ fn a_write_that_arrives_late_does_not_bring_a_spent_code_back() {
     }
     let engine = Engine::start(&[]);
     let proxy = Proxy::to(&engine);
-    let bounds = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
-    let store = connect_with(&proxy.url(), Safety::default(), bounds).0.unwrap();
+    let store = connect(&proxy.url());
     let mut maker = Maker::new(1);
     let code = maker.code();
-    proxy.held.set(Holding::Next);
+    proxy.held.set(Holding::NextOfLost);
     assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted), "at the second try");
     let (redeem, tokens) = maker.redeem(&code);
     assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
@@ -767,11 +644,12 @@ fn an_engine_that_has_become_a_replica_holds_nobody_up() {
     let began = Instant::now();
     for _ in 0..5 {
         let code = maker.code();
+        // Were its time over, it would say so.
         assert_eq!(apply(&store, maker.grant(&code, None), START), Err(StoreError::Unavailable));
     }
-    assert!(began.elapsed() < BOUNDS.time_max, "each is told well before its time is over");
-    // Each of these questions is a connection, too.
-    assert!(connections() - before < 20, "the engine is not asked again and again");
+    // Some at first, and then one after each pause; and the question how many there were.
+    let count_max = 10 + began.elapsed().as_secs();
+    assert!(connections() - before <= count_max, "the engine is not asked again and again");
     assert!(
         log.lines().iter().any(|line| line.contains("is a replica and takes no grants")),
         "{:?}",
@@ -804,7 +682,6 @@ fn a_node_that_comes_back_blank_takes_nothing_with_it() {
     let goes_on = || cluster.nodes[1].command("CLUSTER INFO").contains("cluster_state:ok");
     wait_until("the others go on", goes_on);
     let mut maker = Maker::new(1);
-    let began = Instant::now();
     let (mut served, mut others) = (0, 0);
     let fresh = connect(&cluster.url());
     while served < 10 || others < 2 {
@@ -815,12 +692,7 @@ fn a_node_that_comes_back_blank_takes_nothing_with_it() {
         let expected = if is_served { Ok(Outcome::Granted) } else { Err(StoreError::Unavailable) };
         *(if is_served { &mut served } else { &mut others }) += 1;
         let store = if served % 2 == 0 { &store } else { &fresh };
-        assert_eq!(
-            apply(store, maker.grant(&code, None), START),
-            expected,
-            "slot {slot}, {:?}",
-            began.elapsed()
-        );
+        assert_eq!(apply(store, maker.grant(&code, None), START), expected, "slot {slot}");
     }
 }
 
@@ -944,20 +816,16 @@ fn an_answer_that_is_to_wait_for_a_replica_is_not_given_without_one() {
     }
     let engine = Engine::start(&[]);
     let mut replica = engine.replica();
-    let safety = Safety { replicas_min: 1, ..Safety::default() };
-    let bounds = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
-    let store = connect_with(&engine.url(), safety, bounds).0.unwrap();
+    let [store, patient] = careful(&engine.url());
     let mut maker = Maker::new(1);
     let code = maker.code();
-    assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    assert_eq!(apply(&patient, maker.grant(&code, None), START), Ok(Outcome::Granted));
     let key = format!("oauth:grant:{}", &code.encode()[..20]);
     assert_eq!(replica.command(&format!("EXISTS {key}")), ":1", "it is there when the answer leaves");
     replica.kill();
-    let began = Instant::now();
     let other = maker.code();
-    assert_eq!(apply(&store, maker.grant(&other, None), START), Err(StoreError::Unavailable));
-    assert!(began.elapsed() < Duration::from_secs(30));
-    assert_eq!(apply(&store, maker.check(&code), START), Ok(Outcome::Inactive), "looking goes on");
+    assert!(apply(&store, maker.grant(&other, None), START).is_err());
+    assert_eq!(apply(&patient, maker.check(&code), START), Ok(Outcome::Inactive), "looking goes on");
 }
 
 /// An engine that is too old to say so is refused at the start (Debian's is, in CI).
@@ -1024,10 +892,7 @@ fn an_engine_behind_tls_is_used_if_its_certificate_is_trusted() {
         "x509 -req -in own.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out own.crt",
     );
     let file = |name: &str| folder.join(name).display().to_string();
-    let tls_port = engine::free_port();
-    let _engine = Engine::start(&[
-        "--tls-port",
-        &tls_port.to_string(),
+    let settings = [
         "--tls-cert-file",
         &file("own.crt"),
         "--tls-key-file",
@@ -1038,12 +903,14 @@ fn an_engine_behind_tls_is_used_if_its_certificate_is_trusted() {
         "no",
         "--requirepass",
         "hush",
-    ]);
-    let location = format!("rediss://:hush@localhost:{tls_port}");
+    ];
+    let engine = Engine::start_with_port("--tls-port", &settings);
+    let location = format!("rediss://:hush@localhost:{}", engine.setting("--tls-port"));
     let program = || Command::new(env!("CARGO_BIN_EXE_oauth-from-scratch"));
     let mut trusting = program();
     trusting.env("SSL_CERT_FILE", file("ca.crt"));
-    let server = ServerProcess::start_as(trusting, &["--store", &location]);
+    std::fs::write(folder.join("config.toml"), PATIENT).expect("a file");
+    let server = ServerProcess::start_as(trusting, &["--config", &file("config.toml"), "--store", &location]);
     let mut link = Link::new(server.port);
     let Said::Yes(code) = link.code() else { panic!("a code") };
     let Said::Yes(tokens) = link.redeem(&code[0]) else { panic!("tokens") };

@@ -262,7 +262,7 @@ mod tests {
 
     fn connect(address: SocketAddr) -> TcpStream {
         let socket = TcpStream::connect(address).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         socket
     }
 
