@@ -681,6 +681,10 @@ fn a_node_that_comes_back_blank_takes_nothing_with_it() {
     assert_eq!(cluster.nodes[0].command("CLUSTER SLOTS"), "*0");
     let goes_on = || cluster.nodes[1].command("CLUSTER INFO").contains("cluster_state:ok");
     wait_until("the others go on", goes_on);
+    // Where it was there is a stranger now.
+    let have_lost_it =
+        || cluster.nodes[1..].iter().all(|node| node.command("CLUSTER NODES").contains("noaddr"));
+    wait_until("the others have lost its address", have_lost_it);
     let mut maker = Maker::new(1);
     let (mut served, mut others) = (0, 0);
     let fresh = connect(&cluster.url());
