@@ -11,15 +11,19 @@ use super::scope::Scope;
 use super::secret::{Digest, Family, RefreshDigest, Salt};
 use super::timestamp::Timestamp;
 use super::transition::Change;
+use delivery::Delivery;
 
+mod delivery;
 mod look;
 mod record;
 mod redeem;
 mod revoke;
 mod rotate;
 
+pub use delivery::Writer;
 pub use record::RecordError;
 
+pub(super) use delivery::{Belief, Withdrawal, withdraw};
 pub(super) use look::{check, inspect};
 pub(super) use redeem::redeem;
 pub(super) use revoke::revoke;
@@ -44,7 +48,7 @@ pub struct Grant {
 #[derive(Clone, Debug)]
 enum Phase {
     /// The code has been handed out.
-    Issued { code: Arc<Code>, code_expires: Timestamp },
+    Issued { code: Arc<Code> },
     /// There are tokens.
     Live(Box<Live>),
     /// It was refused, its code was burnt, or it was revoked. Nothing brings it back.
@@ -55,6 +59,7 @@ enum Phase {
 struct Code {
     digest: Digest,
     binding: Binding,
+    expires: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +69,8 @@ struct Live {
     /// Boxed, as it is large and the article's grants have none.
     refresh: Option<Box<Refresh>>,
     tokens: Vec<AccessToken>,
+    /// Whether the last redemption or rotation reached the client.
+    delivery: Delivery,
 }
 
 #[derive(Clone, Debug)]
@@ -148,10 +155,10 @@ impl Grant {
         subject: Arc<str>,
         scope: Scope,
         (digest, binding): (Digest, Binding),
-        code_expires: Timestamp,
+        expires: Timestamp,
         kept_until: Timestamp,
     ) -> Grant {
-        let phase = Phase::Issued { code: Arc::new(Code { digest, binding }), code_expires };
+        let phase = Phase::Issued { code: Arc::new(Code { digest, binding, expires }) };
         Grant { client, subject: Some(subject), scope, phase, kept_until }
     }
 
@@ -169,14 +176,14 @@ impl Grant {
         expires: Timestamp,
     ) -> Grant {
         let token = AccessToken { digest: token, scope: scope.clone(), issued: now, expires };
-        let live = Live { code: None, refresh: None, tokens: vec![token] };
+        let live = Live { code: None, refresh: None, tokens: vec![token], delivery: Delivery::Sent };
         Grant { client, subject: None, scope, phase: Phase::Live(Box::new(live)), kept_until: now }
     }
 
     /// From when on the grant is good for nothing and may be forgotten.
     pub fn expires(&self) -> Timestamp {
         let ends = match &self.phase {
-            Phase::Issued { code_expires, .. } => Some(*code_expires),
+            Phase::Issued { code } => Some(code.expires),
             Phase::Live(live) => live.ends(),
             Phase::Over => None,
         };
@@ -213,4 +220,17 @@ pub struct TokenLifetimes {
     pub refresh: Duration,
     /// How long after its use a refresh token still gets the same answer.
     pub refresh_grace: Duration,
+    /// What becomes of one that comes back later than that.
+    pub refresh_reuse: RefreshReuse,
+}
+
+/// What becomes of the previous refresh token when it is presented after the grace window (RFC 9700, 4.14.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RefreshReuse {
+    /// The grant ends.
+    #[default]
+    EndsGrant,
+    /// While its successor is unused, it gets a fresh successor in the place of that one. The replaced successor
+    /// ends the grant when it is presented.
+    UntilSuccessorUsed,
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use oauth_from_scratch::oauth::authorize::{self, Parameters};
 use oauth_from_scratch::oauth::client::{AuthenticatedClient, Client, Clients, Credentials, GrantTypes};
+use oauth_from_scratch::oauth::grant::RefreshReuse;
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
 use oauth_from_scratch::oauth::secret::{CREDENTIAL_BYTES, Family, SECRET_BYTES, Salt};
@@ -30,6 +31,7 @@ pub const LIFETIMES: TokenLifetimes = TokenLifetimes {
     refresh_idle: Duration::from_secs(1000),
     refresh: Duration::from_secs(5000),
     refresh_grace: Duration::from_secs(10),
+    refresh_reuse: RefreshReuse::EndsGrant,
 };
 
 /// Long enough for any machine, so that a test that hangs ends.

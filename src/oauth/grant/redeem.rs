@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::pkce::Verified;
 use super::super::timestamp::Timestamp;
 use super::super::transition::{Change, Mismatch, Outcome, Redemption};
+use super::delivery::{Belief, Delivery};
 use super::{AccessToken, Code, Grant, Live, Phase, Refresh};
 
 /// Proof that whoever presents a code has what the code is bound to. Only [`Code::prove`] makes one, and no
@@ -37,9 +38,10 @@ pub(in super::super) fn redeem(
     record: Option<&Grant>,
     asked: &Redemption,
     now: Timestamp,
+    belief: Belief,
 ) -> (Change, Outcome) {
     let code = record.and_then(|grant| match &grant.phase {
-        Phase::Issued { code, .. } => Some(code),
+        Phase::Issued { code } => Some(code),
         Phase::Live(live) => live.code.as_ref(),
         Phase::Over => None,
     });
@@ -51,19 +53,40 @@ pub(in super::super) fn redeem(
         return (Change::Keep, Outcome::OtherClient);
     }
     let proven = code.prove(asked.redirect_uri.as_deref(), asked.verified.as_ref());
-    match (&grant.phase, proven) {
-        (Phase::Issued { code_expires, .. }, _) if now >= *code_expires => (grant.end(now), Outcome::Expired),
-        (Phase::Issued { .. }, Ok(proven)) => {
+    match (standing(grant, belief), proven) {
+        (Standing::Unspent, _) if now >= code.expires => (grant.end(now), Outcome::Expired),
+        // The client asks again for tokens that it never got.
+        (Standing::Undelivered, _) if now >= code.expires => (Change::Keep, Outcome::Expired),
+        (Standing::Unspent | Standing::Undelivered, Ok(proven)) => {
             let phase = Phase::Live(Box::new(first_tokens(proven, grant, code, asked, now)));
             (Change::Put(Grant { phase, ..grant.clone() }), Outcome::Redeemed { scope: grant.scope.clone() })
         }
         // One guess, and no more.
-        (Phase::Issued { .. }, Err(mismatch)) => (grant.end(now), Outcome::Burnt(mismatch)),
+        (Standing::Unspent | Standing::Undelivered, Err(mismatch)) => {
+            (grant.end(now), Outcome::Burnt(mismatch))
+        }
         // It was used before: by a thief, or by the client from whom it was stolen (RFC 6749, 4.1.2).
-        (_, Ok(_)) if now < grant.expires() => (grant.end(now), Outcome::Replayed),
-        (_, Ok(_)) => (Change::Forget, Outcome::Expired),
+        (Standing::Spent, Ok(_)) if now < grant.expires() => (grant.end(now), Outcome::Replayed),
+        (Standing::Spent, Ok(_)) => (Change::Forget, Outcome::Expired),
         // Somebody has the code and nothing else. To end the grant for that would help them (OAuth 2.1, 7.5.2).
-        (_, Err(mismatch)) => (Change::Keep, Outcome::Mismatch(mismatch)),
+        (Standing::Spent, Err(mismatch)) => (Change::Keep, Outcome::Mismatch(mismatch)),
+    }
+}
+
+/// What a right code is to its grant.
+enum Standing {
+    Unspent,
+    /// It was exchanged for tokens that never reached the client.
+    Undelivered,
+    Spent,
+}
+
+fn standing(grant: &Grant, belief: Belief) -> Standing {
+    match &grant.phase {
+        Phase::Issued { .. } => Standing::Unspent,
+        // A rotation shows that the client got the tokens of its code.
+        Phase::Live(live) if !live.has_rotated() && live.delivery.has_failed(belief) => Standing::Undelivered,
+        Phase::Live(_) | Phase::Over => Standing::Spent,
     }
 }
 
@@ -79,5 +102,6 @@ fn first_tokens(_: CodeProven, grant: &Grant, code: &Arc<Code>, asked: &Redempti
         previous: None,
     });
     let refresh = refresh.map(Box::new);
-    Live { code: Some(Arc::clone(code)), refresh, tokens: vec![token] }
+    let delivery = Delivery::reported_by(asked.writer.as_deref());
+    Live { code: Some(Arc::clone(code)), refresh, tokens: vec![token], delivery }
 }
