@@ -25,6 +25,7 @@ use crate::system::System;
 
 mod batch;
 mod fleet;
+mod group;
 mod node;
 mod pipeline;
 mod slots;
