@@ -23,7 +23,7 @@ mod rotate;
 pub use delivery::Writer;
 pub use record::RecordError;
 
-pub(super) use delivery::{Belief, Withdrawal, withdraw};
+pub(super) use delivery::{Answer, Belief, Withdrawal, withdraw};
 pub(super) use look::{check, inspect};
 pub(super) use redeem::redeem;
 pub(super) use revoke::revoke;

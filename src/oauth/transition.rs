@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::authorize::{Authorization, Binding};
 use super::client::AuthenticatedClient;
-use super::grant::{self, Belief, Grant, TokenLifetimes, Withdrawal, Writer};
+use super::grant::{self, Answer, Belief, Grant, TokenLifetimes, Withdrawal, Writer};
 use super::pkce::Verified;
 use super::scope::Scope;
 use super::secret::{Credential, Digest, Family, GrantId, RefreshDigest, Salt};
@@ -334,15 +334,32 @@ impl Transition {
         Transition { grant: token.grant(), action: Action::Revoke(Presented::new(token, client)) }
     }
 
-    /// What undoes a redemption or rotation whose answer does not reach its client; `None` for all others. It is to
-    /// be applied before anything else that comes for the same grant.
+    /// What undoes a redemption or rotation whose answer does not reach its client, and for a withdrawal the same
+    /// again; `None` for all others. It is to be applied before anything else that comes for the same grant.
     pub fn withdrawal(&self) -> Option<Transition> {
         let withdrawal = match &self.action {
-            Action::Redeem(asked) => Withdrawal::Redemption { code: asked.code, token: asked.token },
-            Action::Rotate(asked) => Withdrawal::Rotation { presented: *asked.presented.digest() },
+            Action::Redeem(asked) => Withdrawal {
+                answer: Answer::Redemption { code: asked.code, token: asked.token },
+                writer: asked.writer.as_deref().copied(),
+            },
+            Action::Rotate(asked) => Withdrawal {
+                answer: Answer::Rotation { presented: *asked.presented.digest() },
+                writer: asked.writer.as_deref().copied(),
+            },
+            Action::Withdraw(withdrawal) => **withdrawal,
             _ => return None,
         };
         Some(Transition { grant: self.grant, action: Action::Withdraw(Box::new(withdrawal)) })
+    }
+
+    /// Whether it hands out tokens for a credential that may be presented again: a redemption or a rotation.
+    pub fn issues_tokens(&self) -> bool {
+        matches!(self.action, Action::Redeem(_) | Action::Rotate(_))
+    }
+
+    /// Whether it is a [`Transition::withdrawal`].
+    pub fn is_withdrawal(&self) -> bool {
+        matches!(self.action, Action::Withdraw(_))
     }
 
     /// Names the server that will know whether the answer reached the client, where several share a store.

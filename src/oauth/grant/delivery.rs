@@ -58,9 +58,17 @@ impl Delivery {
     }
 }
 
-/// Which answer did not reach its client.
+/// An answer that did not reach its client.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) enum Withdrawal {
+pub(in super::super) struct Withdrawal {
+    pub(in super::super) answer: Answer,
+    /// Who gave it. Another answer to the same proofs may have arrived since.
+    pub(in super::super) writer: Option<Writer>,
+}
+
+/// What was answered with tokens.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) enum Answer {
     /// This access token, for this code.
     Redemption { code: Digest, token: Digest },
     /// The answer to this refresh token.
@@ -74,12 +82,15 @@ impl Live {
 
     /// Whether the answer in question is the last one that handed out tokens.
     fn is_last_answer(&self, withdrawal: &Withdrawal) -> bool {
-        match withdrawal {
-            Withdrawal::Redemption { code, token } => {
+        if self.delivery != Delivery::reported_by(withdrawal.writer.as_ref()) {
+            return false;
+        }
+        match &withdrawal.answer {
+            Answer::Redemption { code, token } => {
                 let is_its_code = self.code.as_ref().is_some_and(|own| own.digest.matches(code));
                 is_its_code && !self.has_rotated() && self.tokens.iter().any(|own| own.digest.matches(token))
             }
-            Withdrawal::Rotation { presented } => {
+            Answer::Rotation { presented } => {
                 let previous = self.refresh.as_ref().and_then(|refresh| refresh.previous.as_ref());
                 previous.is_some_and(|previous| previous.digest.matches(presented))
             }
@@ -104,7 +115,7 @@ impl Grant {
 pub(in super::super) fn withdraw(record: Option<&Grant>, withdrawal: &Withdrawal) -> (Change, Outcome) {
     let Some(grant) = record else { return (Change::Keep, Outcome::Unknown) };
     match &grant.phase {
-        Phase::Live(live) if live.is_last_answer(withdrawal) && live.delivery != Delivery::Failed => {
+        Phase::Live(live) if live.is_last_answer(withdrawal) => {
             let live = Live { delivery: Delivery::Failed, ..(**live).clone() };
             let grant = Grant { phase: Phase::Live(Box::new(live)), ..grant.clone() };
             (Change::Put(grant), Outcome::Withdrawn)

@@ -116,10 +116,15 @@ fn repeat(
     match live.find(&previous.token, now).filter(|token| token.scope == *scope) {
         Some(token) => {
             let expires_in = token.expires.since(now);
-            (
-                Change::Keep,
-                Outcome::Repeated { family, salt, scope: scope.clone(), expires_in: Some(expires_in) },
-            )
+            // Its writer may withdraw the first answer later. It must not withdraw this one.
+            let change = match (&live.delivery, asked.writer.as_deref()) {
+                (Delivery::ReportedBy(_), Some(writer)) => {
+                    let live = Live { delivery: Delivery::reported_by(Some(writer)), ..live.clone() };
+                    Change::Put(Grant { phase: Phase::Live(Box::new(live)), ..grant.clone() })
+                }
+                _ => Change::Keep,
+            };
+            (change, Outcome::Repeated { family, salt, scope: scope.clone(), expires_in: Some(expires_in) })
         }
         // The retry asks for another scope, or the token was revoked by itself: it gets a token of its own.
         None => {

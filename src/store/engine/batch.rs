@@ -12,44 +12,96 @@
 //! is answered when the swap is confirmed; if another server was faster, all of them are applied again to what it
 //! wrote. Between two exchanges new transitions join.
 //!
+//! A transition that would end a grant for a replay may depend on whether the answer of another server reached its
+//! client. Then that server's report is read first (`reports.rs`).
+//!
 //! Where a connection is lost on the way it is not known whether a swap was made. So what was to be written is
 //! remembered: if it stands there afterwards, it was made, for its digests are of secrets that no other transition
 //! has. And it may be made later still, by bytes that the network has held back. So nothing is ever removed: a
 //! grant that has ended leaves a mark, which such a write finds, and the engine forgets it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::super::queue::{Answered, Job};
+use super::super::StoreError;
+use super::super::queue::{Answered, Job, Queue};
 use super::fleet::Fleet;
-use super::group::Group;
+use super::group::{Group, Rules};
 use super::pipeline::Request;
+use super::reports::Reports;
 use crate::oauth::GrantId;
 
 pub(super) use super::group::PAUSE;
 
+/// How many times the time of a transition a server counts as alive after it has said so.
+const ALIVE_TIMES: u32 = 2;
+
 /// The transitions that are on their way.
-#[derive(Default)]
 pub(super) struct Batch {
     groups: Vec<Group>,
+    reports: Reports,
+    /// How long a transition may take from when it was submitted.
+    time_max: Duration,
+    /// Whether more must have a write than the node's memory, before anything is said of it.
+    waits_for_safety: bool,
 }
 
 impl Batch {
+    /// Without transitions, on behalf of `server`.
+    pub(super) fn of(server: u64, time_max: Duration, waits_for_safety: bool) -> Batch {
+        let reports = Reports::of(server, ALIVE_TIMES * time_max);
+        Batch { groups: Vec::new(), reports, time_max, waits_for_safety }
+    }
+
     /// How many transitions there are.
     pub(super) fn len(&self) -> usize {
-        self.groups.iter().map(|group| group.jobs.len()).sum()
+        self.groups.iter().map(|group| group.jobs.len() + usize::from(group.withdrawal.is_some())).sum()
+    }
+
+    /// The number up to which all is known.
+    fn settled(&self, queue: &Queue) -> u64 {
+        let jobs = self.groups.iter().flat_map(|group| group.jobs.iter().chain(&group.withdrawal));
+        queue.settled(jobs.map(|job| job.serial).filter(|serial| *serial > 0).min())
+    }
+
+    /// How long from `now` the engine is to be told of this server's answers, and that it is alive.
+    pub(super) fn report_delay(&self, queue: &Queue, now: Instant) -> Duration {
+        self.reports.delay(self.settled(queue), now)
+    }
+
+    /// Tells the engine how far this server has come, if it is time.
+    pub(super) fn report(&mut self, fleet: &mut Fleet, queue: &Queue, now: Instant) {
+        let settled = self.settled(queue);
+        if self.reports.is_due(settled, now) {
+            let replies = fleet.exchange(&self.reports.requests(settled));
+            self.reports.take(settled, &replies, now);
+        }
+    }
+
+    /// The engine may have lost the report.
+    pub(super) fn forget_report(&mut self) {
+        self.reports.forget();
+    }
+
+    /// Answers all transitions that the store is not there, and begins anew.
+    pub(super) fn give_up(&mut self, queue: &Queue) {
+        let mut answered = Answered::of(queue);
+        for mut group in self.groups.drain(..) {
+            group.answer_all(StoreError::Unavailable, &mut answered);
+        }
     }
 
     /// Takes more transitions, each behind those that are about the same grant.
-    pub(super) fn add(&mut self, jobs: impl Iterator<Item = Job>, waits_for_safety: bool) {
+    pub(super) fn add(&mut self, jobs: impl Iterator<Item = Job>) {
         let places = self.groups.iter().enumerate().map(|(place, group)| (group.id, place));
-        let mut places: HashMap<GrantId, usize> = places.collect();
+        // Ordered, not hashed: the names come from requests, and a stranger can choose names that collide.
+        let mut places: BTreeMap<GrantId, usize> = places.collect();
         for job in jobs {
             let id = job.transition.grant_id();
             let place = *places.entry(id).or_insert(self.groups.len());
             match self.groups.get_mut(place) {
-                Some(group) => group.jobs.push_back(job),
-                None => self.groups.push(Group::of(id, job, waits_for_safety)),
+                Some(group) => group.add(job),
+                None => self.groups.push(Group::of(id, job)),
             }
         }
     }
@@ -59,21 +111,35 @@ impl Batch {
         self.groups.iter().any(|group| group.is_ready(now))
     }
 
-    /// Goes on with all transitions that can, by one exchange. None takes longer than `time_max` from when it was
-    /// submitted, give or take one round trip.
-    pub(super) fn advance(&mut self, fleet: &mut Fleet, time_max: Duration, now: Instant) {
+    /// Goes on with all transitions of `queue` that can, by one exchange. None takes longer than its time from when
+    /// it was submitted, give or take one round trip.
+    pub(super) fn advance(&mut self, fleet: &mut Fleet, queue: &Queue, now: Instant) {
         // The callers are woken when this is dropped.
-        let mut answered = Answered::default();
+        let mut answered = Answered::of(queue);
+        let time_max = self.time_max;
         self.groups.retain_mut(|group| group.drop_late(now, time_max, &mut answered));
+        let news = Some(self.settled(queue)).filter(|settled| self.reports.is_due(*settled, now));
         let mut ready: Vec<&mut Group> = self.groups.iter_mut().filter(|group| group.is_ready(now)).collect();
-        let requests: Vec<Request> = ready.iter().map(|group| group.request()).collect();
+        let mut requests: Vec<Request> = ready.iter().map(|group| group.request()).collect();
         if requests.is_empty() {
             return;
         }
-        let replies = fleet.exchange(&requests);
-        for (group, reply) in ready.iter_mut().zip(replies) {
-            group.take(reply, now, &mut answered);
+        requests.extend(news.into_iter().flat_map(|settled| self.reports.requests(settled)));
+        let mut replies = fleet.exchange(&requests);
+        if let Some(settled) = news {
+            self.reports.take(settled, &replies.split_off(ready.len()), now);
         }
-        self.groups.retain(|group| !group.jobs.is_empty());
+        let is_calm = fleet.has_been_calm_for(self.reports.alive_time(), now);
+        let rules = Rules {
+            queue,
+            server: self.reports.server(),
+            waits_for_safety: self.waits_for_safety,
+            is_calm,
+            now,
+        };
+        for (group, reply) in ready.iter_mut().zip(replies) {
+            group.take(reply, &rules, &mut answered);
+        }
+        self.groups.retain(Group::is_busy);
     }
 }
