@@ -25,8 +25,10 @@ use crate::system::System;
 
 mod batch;
 mod fleet;
+mod group;
 mod node;
 mod pipeline;
+mod reports;
 mod slots;
 
 use batch::Batch;
@@ -95,8 +97,16 @@ impl EngineStore {
             EngineError("the engine does not keep the key that seals the dialog's forms".into())
         })?;
         fleet.has_returned = false;
-        let queue = Arc::new(Queue::new(bounds.queue_max));
-        let talker = Talker { fleet, bounds, sealing_key, system: Arc::clone(&system), log };
+        let mut server = [0; 8];
+        system
+            .fill(&mut server)
+            .map_err(|error| EngineError(format!("the system gives no random bytes: {error}")))?;
+        let server = u64::from_le_bytes(server);
+        let queue = Arc::new(Queue::new(bounds.queue_max, Some(server)));
+        let mut batch = Batch::of(server, bounds.time_max, fleet.waits_for_safety());
+        // If the node that has its report is away, it is told later.
+        batch.report(&mut fleet, &queue, system.monotonic());
+        let talker = Talker { fleet, bounds, batch, sealing_key, system: Arc::clone(&system), log };
         let shared_queue = Arc::clone(&queue);
         let thread = std::thread::Builder::new().name("store-engine".to_owned());
         let thread = thread.spawn(move || talker.run(&shared_queue));
@@ -130,6 +140,7 @@ impl Drop for EngineStore {
 struct Talker {
     fleet: Fleet,
     bounds: Bounds,
+    batch: Batch,
     sealing_key: [u8; 32],
     system: Arc<dyn System>,
     log: Log,
@@ -138,37 +149,41 @@ struct Talker {
 impl Talker {
     fn run(mut self, queue: &Queue) {
         let mut jobs: Vec<Job> = Vec::new();
-        let mut batch = Batch::default();
         loop {
+            let Talker { fleet, batch, bounds, system, log, .. } = &mut self;
             // What can go on does so at once, with what has come in the meantime. What waits for a node is tried
             // again after a pause, and keeps nobody else waiting.
-            let pause = if batch.is_ready(self.system.monotonic()) { Duration::ZERO } else { batch::PAUSE };
+            let pause = if batch.is_ready(system.monotonic()) { Duration::ZERO } else { batch::PAUSE };
             let is_idle = batch.len() == 0;
-            let room = self.bounds.queue_max.saturating_sub(batch.len());
+            // When it becomes quiet, the report is brought up to date.
+            let patience = if is_idle { batch.report_delay(queue, system.monotonic()) } else { pause };
+            let room = bounds.queue_max.saturating_sub(batch.len());
             match room {
                 0 => std::thread::sleep(pause),
-                _ => match queue.take(&mut jobs, BATCH_MAX.min(room), (!is_idle).then_some(pause)) {
-                    Taken::End if is_idle => return,
+                _ => match queue.take(&mut jobs, BATCH_MAX.min(room), Some(patience)) {
+                    Taken::End if is_idle => {
+                        batch.report(fleet, queue, system.monotonic());
+                        return;
+                    }
                     Taken::End => std::thread::sleep(pause),
+                    Taken::Nothing if is_idle => batch.report(fleet, queue, system.monotonic()),
                     Taken::Jobs | Taken::Nothing => {}
                 },
             }
-            let now = self.system.monotonic();
-            let (fleet, time_max) = (&mut self.fleet, self.bounds.time_max);
-            // A fault of this program, should there be one, costs the batch that met it: its jobs are answered
-            // as they are dropped.
+            let now = system.monotonic();
+            // A fault of this program, should there be one, costs the batch that met it.
             let applied = catch_unwind(AssertUnwindSafe(|| {
-                batch.add(jobs.drain(..), fleet.waits_for_safety());
-                batch.advance(fleet, time_max, now);
+                batch.add(jobs.drain(..));
+                batch.advance(fleet, queue, now);
             }));
             if applied.is_err() {
-                self.log
-                    .line(format_args!("the store failed in applying a batch; this is a fault of the program"));
-                batch = Batch::default();
+                log.line(format_args!("the store failed in applying a batch; this is a fault of the program"));
+                batch.give_up(queue);
                 jobs.clear();
-                self.fleet.hang_up();
+                fleet.hang_up();
             }
             if std::mem::take(&mut self.fleet.has_returned) {
+                self.batch.forget_report();
                 self.keep_sealing_key();
             }
         }

@@ -40,6 +40,8 @@ pub(super) struct Fleet {
     last_refusal: Option<String>,
     /// A node has come back, and may have forgotten what it had.
     pub(super) has_returned: bool,
+    /// When a node was last found to be away, or came back.
+    trouble: Instant,
 }
 
 impl Fleet {
@@ -66,6 +68,7 @@ impl Fleet {
         });
         let mut first_marker = [0; 8];
         system.fill(&mut first_marker).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+        let trouble = system.monotonic();
         let mut fleet = Fleet {
             seeds: seeds.collect(),
             nodes: HashMap::new(),
@@ -79,6 +82,7 @@ impl Fleet {
             next_marker: u64::from_le_bytes(first_marker),
             last_refusal: None,
             has_returned: false,
+            trouble,
         };
         let seed = fleet.first_that_answers()?;
         let cluster = fleet.ask(&seed, redis::cmd("INFO").arg("cluster"))?;
@@ -119,6 +123,11 @@ impl Fleet {
             Some(slots) => slots.owners(),
             None => self.seed_addresses().into_iter().take(1).collect(),
         }
+    }
+
+    /// Whether no node was away in the last `time` before `now`.
+    pub(super) fn has_been_calm_for(&self, time: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.trouble) >= time
     }
 
     /// Whether more must have a write than the node's memory.
@@ -309,6 +318,7 @@ impl Fleet {
             return Ok(());
         }
         let connected = node.connect(now, self.patience);
+        self.trouble = now;
         match &connected {
             Ok(()) => self.has_returned = true,
             Err(_) => self.is_stale = true,
@@ -333,6 +343,7 @@ impl Fleet {
     /// Leaves a node that failed; its share of the keys may be another's by now.
     fn leave(&mut self, address: &Address, now: Instant, reason: &str) {
         self.is_stale = true;
+        self.trouble = now;
         if let Some(node) = self.nodes.get_mut(address) {
             node.leave(now, reason);
         }
