@@ -616,7 +616,10 @@ fn an_engine_that_is_full_says_so_and_has_room_again() {
     let (first, second) = (maker.code(), maker.code());
     assert_eq!(apply(&store, maker.grant(&first, None), START), Ok(Outcome::Granted));
     assert_eq!(engine.command("CONFIG SET maxmemory 1"), "+OK");
-    assert_eq!(apply(&store, maker.grant(&second, None), START), Err(StoreError::Full));
+    assert_eq!(
+        apply(&store, maker.grant(&second, None), START),
+        Err(StoreError::Full { wait: Duration::from_secs(60) })
+    );
     assert_eq!(apply(&store, maker.check(&first), START), Ok(Outcome::Inactive), "looking goes on");
     assert_eq!(engine.command("CONFIG SET maxmemory 0"), "+OK");
     assert_eq!(apply(&store, maker.grant(&second, None), START), Ok(Outcome::Granted));

@@ -126,7 +126,8 @@ impl World {
 
     fn refuse(&mut self) -> Outcome {
         let kept_until = Some(Timestamp::from_milliseconds(1_000_000).after(FORM_LIFETIME));
-        let transition = Transition::refuse(&self.authorization(), self.code.grant(), kept_until);
+        let transition =
+            Transition::refuse(&self.authorization(), "owner".into(), self.code.grant(), kept_until);
         self.apply(&transition)
     }
 

@@ -175,6 +175,9 @@ fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
     if let Some(value) = table.take("peer_connections_max") {
         limits.peer_connections_max = Some(value.positive()?.get() as usize);
     }
+    if let Some(value) = table.take("pair_grants_max") {
+        limits.pair_grants_max = Some(value.positive()?.get() as usize);
+    }
     if let Some(value) = table.take("connection_requests_max") {
         limits.connection_requests_max = value.number()?;
     }
@@ -432,6 +435,13 @@ introspects_all = true
         let config = read("", 1).unwrap();
         assert_eq!((config.client_port, config.clients.len(), config.scopes.len()), (None, 0, 0));
         assert!(!config.explains_errors);
+    }
+
+    #[test]
+    fn the_bound_of_a_pair_is_read_and_is_at_least_one() {
+        let read = |value: &str| read(&format!("[limits]\npair_grants_max = {value}"), 1);
+        assert_eq!(read("100").unwrap().pair_grants_max(), 100);
+        assert!(read("0").is_err());
     }
 
     #[test]

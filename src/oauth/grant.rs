@@ -13,8 +13,10 @@ use super::secret::{Digest, Family, RefreshDigest, Salt};
 use super::timestamp::Timestamp;
 use super::transition::{Change, Description, Mismatch, Outcome, Redemption, Rotation, TokenKind};
 
+mod pair;
 mod record;
 
+pub use pair::{Pair, Stage};
 pub use record::RecordError;
 
 /// How many access tokens of one grant are good at a time; the oldest makes room for one more.
@@ -173,8 +175,8 @@ impl Grant {
     }
 
     /// A grant that its resource owner refused: all there is of it is that it cannot be made any more.
-    pub(super) fn refused(client: Arc<str>, kept_until: Timestamp) -> Grant {
-        Grant { client, subject: None, scope: Scope::default(), phase: Phase::Over, kept_until }
+    pub(super) fn refused(client: Arc<str>, subject: Arc<str>, kept_until: Timestamp) -> Grant {
+        Grant { client, subject: Some(subject), scope: Scope::default(), phase: Phase::Over, kept_until }
     }
 
     /// What a client gets on its own behalf (RFC 6749, 4.4): a token, and nothing else.

@@ -36,7 +36,7 @@ pub mod sha256;
 pub mod timestamp;
 pub mod transition;
 
-pub use grant::{Grant, TokenLifetimes};
+pub use grant::{Grant, Pair, Stage, TokenLifetimes};
 pub use scope::Scope;
 pub use secret::{Credential, Digest, GrantId};
 pub use timestamp::Timestamp;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::authorize::{Authorization, Binding};
 use super::client::AuthenticatedClient;
-use super::grant::{self, Grant, TokenLifetimes};
+use super::grant::{self, Grant, Pair, Stage, TokenLifetimes};
 use super::pkce::Verified;
 use super::scope::Scope;
 use super::secret::{Credential, Digest, Family, GrantId, RefreshDigest, Salt};
@@ -25,7 +25,7 @@ pub struct Transition {
 #[derive(Clone, Debug)]
 enum Action {
     Grant(Box<Permission>),
-    Refuse { client: Arc<str>, kept_until: Option<Timestamp> },
+    Refuse { client: Arc<str>, subject: Arc<str>, kept_until: Option<Timestamp> },
     Issue(Box<Issue>),
     Redeem(Box<Redemption>),
     Rotate(Box<Rotation>),
@@ -248,9 +248,15 @@ impl Transition {
         Transition { grant: code.grant(), action: Action::Grant(Box::new(permission)) }
     }
 
-    /// The resource owner said no: the form that said so cannot say yes afterwards.
-    pub fn refuse(asked: &Authorization, grant: GrantId, kept_until: Option<Timestamp>) -> Transition {
-        Transition { grant, action: Action::Refuse { client: Arc::clone(&asked.client().id), kept_until } }
+    /// The resource owner `subject` said no: the form that said so cannot say yes afterwards.
+    pub fn refuse(
+        asked: &Authorization,
+        subject: Arc<str>,
+        grant: GrantId,
+        kept_until: Option<Timestamp>,
+    ) -> Transition {
+        let client = Arc::clone(&asked.client().id);
+        Transition { grant, action: Action::Refuse { client, subject, kept_until } }
     }
 
     /// `client` is given `token`, which opens `scope` for `lifetime`, on its own behalf (RFC 6749, 4.4).
@@ -342,6 +348,22 @@ impl Transition {
         matches!(self.action, Action::Grant(_) | Action::Refuse { .. } | Action::Issue(_))
     }
 
+    /// Who will hold the record that it makes where there is none, and what that will count as; `None` where it
+    /// makes none.
+    pub fn new_record(&self) -> Option<(Pair<'_>, Stage)> {
+        match &self.action {
+            Action::Grant(permission) => {
+                let pair = Pair { client: &permission.client, subject: Some(&permission.subject) };
+                Some((pair, Stage::Code))
+            }
+            Action::Refuse { client, subject, .. } => {
+                Some((Pair { client, subject: Some(subject) }, Stage::Mark))
+            }
+            Action::Issue(issue) => Some((Pair { client: &issue.client, subject: None }, Stage::Live)),
+            Action::Redeem(_) | Action::Rotate(_) | Action::Look(_) | Action::Revoke(_) => None,
+        }
+    }
+
     /// Whether it changes nothing, whatever the record is.
     pub fn is_read_only(&self) -> bool {
         matches!(self.action, Action::Look(_))
@@ -366,8 +388,9 @@ impl Transition {
                 (Change::Keep, Outcome::Taken)
             }
             Action::Grant(permission) => (Change::Put(permission.grant(now)), Outcome::Granted),
-            Action::Refuse { client, kept_until } => {
-                let refused = |until| Change::Put(Grant::refused(Arc::clone(client), until));
+            Action::Refuse { client, subject, kept_until } => {
+                let refused =
+                    |until| Change::Put(Grant::refused(Arc::clone(client), Arc::clone(subject), until));
                 (kept_until.map_or(Change::Keep, refused), Outcome::Refused)
             }
             Action::Issue(issue) => {

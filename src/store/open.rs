@@ -25,7 +25,7 @@ pub fn open(config: &Config, system: &Arc<dyn System>, log: &Log) -> Result<Arc<
                      keeps them"
                 ));
             }
-            Ok(Arc::new(MemoryStore::new(config.limits.grants_max)))
+            Ok(Arc::new(MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max())))
         }
         #[cfg(feature = "file-store")]
         Location::File(path) => {
@@ -58,6 +58,7 @@ fn bounds(config: &Config) -> super::Bounds {
     let limits = &config.limits;
     super::Bounds {
         grants_max: limits.grants_max,
+        pair_grants_max: config.pair_grants_max(),
         queue_max: limits.store_queue_max,
         time_max: limits.store_time_max,
     }
