@@ -661,11 +661,14 @@ fn what_an_engine_may_lose_is_said_at_the_start_with_the_setting() {
             assert!(line.contains(words), "{line}");
         }
     };
-    check(&["--appendonly", "no"], &["set appendonly yes"]);
-    check(&["--appendonly", "yes"], &["appendfsync is everysec"]);
-    check(&["--appendonly", "yes", "--appendfsync", "always"], &[]);
+    const BOUND: [&str; 2] = ["--maxmemory", "1gb"];
+    check(&[&BOUND[..], &["--appendonly", "no"]].concat(), &["set appendonly yes"]);
+    check(&[&BOUND[..], &["--appendonly", "yes"]].concat(), &["appendfsync is everysec"]);
+    let safe = ["--appendonly", "yes", "--appendfsync", "always"];
+    check(&[&BOUND[..], &safe].concat(), &[]);
+    check(&safe, &["set maxmemory"]);
     check(
-        &["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "allkeys-lru"],
+        &[&BOUND[..], &safe, &["--maxmemory-policy", "allkeys-lru"]].concat(),
         &["set maxmemory-policy noeviction"],
     );
 }
@@ -726,7 +729,7 @@ fn an_answer_can_wait_for_the_append_only_file() {
     if !is_installed("an_answer_can_wait_for_the_append_only_file") {
         return;
     }
-    let engine = Engine::start(&["--appendonly", "yes"]);
+    let engine = Engine::start(&["--appendonly", "yes", "--maxmemory", "1gb"]);
     let safety = Safety { append_only_file: true, ..Safety::default() };
     let (store, log) = connect_with(&engine.url(), safety, BOUNDS);
     let info = engine.command("INFO server");

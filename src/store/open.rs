@@ -44,7 +44,12 @@ pub fn open(config: &Config, system: &Arc<dyn System>, log: &Log) -> Result<Arc<
             };
             let (key, system) = (fresh_key(system)?, Arc::clone(system));
             let store = EngineStore::connect(urls.as_slice(), safety, bounds(config), key, system, log.clone());
-            Ok(Arc::new(store.map_err(|error| format!("the store {urls}: {error} (--store names it)"))?))
+            let store = store.map_err(|error| format!("the store {urls}: {error} (--store names it)"))?;
+            log.line(format_args!(
+                "grants on an engine have no bound for each client: one client's flood fills the engine for all; set \
+                 maxmemory, and limit the requests of each address at the proxy"
+            ));
+            Ok(Arc::new(store))
         }
         #[cfg(not(feature = "file-store"))]
         Location::File(_) => Err(missing("file-store")),
