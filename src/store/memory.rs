@@ -310,7 +310,7 @@ mod tests {
     use crate::oauth::client::{Client, Clients, Credentials, GrantTypes};
     use crate::oauth::redirect::RedirectUri;
     use crate::oauth::secret::{CREDENTIAL_BYTES, SECRET_BYTES};
-    use crate::oauth::{Credential, Outcome, Scope, TokenLifetimes, authorize};
+    use crate::oauth::{Credential, Outcome, Pair, Scope, TokenLifetimes, authorize};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -424,6 +424,24 @@ mod tests {
         for number in (1980..2000).step_by(2) {
             assert_eq!(store.apply(&check(number, 1), at(MINUTE)), Ok(Outcome::Active), "{number}");
         }
+    }
+
+    #[test]
+    fn a_record_that_has_moved_on_since_it_was_to_make_room_is_left_alone() {
+        let store = MemoryStore::bounded(10, 10);
+        let key = store.pairs.key(Pair { client: "app", subject: Some("owner") });
+        store.apply(&grant(1), at(MINUTE)).unwrap();
+        let place = store.pairs.take_oldest(0, key, Stage::Code).unwrap();
+        // Between the two another request redeems the code.
+        assert_eq!(store.apply(&redeem(1, 1), at(MINUTE)), Ok(redeemed()));
+        store.end(key, Stage::Code, place, at(MINUTE));
+        assert_eq!(store.apply(&check(1, 1), at(MINUTE)), Ok(Outcome::Active));
+        assert_consistent(&store, 1);
+        // Or ends the grant.
+        let place = store.pairs.take_oldest(0, key, Stage::Live).unwrap();
+        assert_eq!(store.apply(&redeem(1, 2), at(MINUTE)), Ok(Outcome::Replayed));
+        store.end(key, Stage::Live, place, at(MINUTE));
+        assert_consistent(&store, 0);
     }
 
     #[test]
