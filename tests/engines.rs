@@ -35,7 +35,7 @@ const CLIENTS: u64 = 8;
 
 /// What an engine needs in order to forget nothing that it has confirmed when it is killed. With `everysec`, which
 /// is the default, it confirms writes up to two seconds before it gives them to the system.
-const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+const DURABLE: [&str; 6] = ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory", "1gb"];
 
 fn connect_with(url: &str, safety: Safety, bounds: Bounds) -> (Result<EngineStore, EngineError>, Log) {
     let Ok(Location::Engine(urls)) = Location::parse(url) else { panic!("{url}") };
@@ -727,7 +727,10 @@ fn an_engine_that_is_full_says_so_and_has_room_again() {
     let (first, second) = (maker.code(), maker.code());
     assert_eq!(apply(&store, maker.grant(&first, None), START), Ok(Outcome::Granted));
     assert_eq!(engine.command("CONFIG SET maxmemory 1"), "+OK");
-    assert_eq!(apply(&store, maker.grant(&second, None), START), Err(StoreError::Full));
+    assert_eq!(
+        apply(&store, maker.grant(&second, None), START),
+        Err(StoreError::Full { wait: Duration::from_secs(60) })
+    );
     assert_eq!(apply(&store, maker.check(&first), START), Ok(Outcome::Inactive), "looking goes on");
     assert_eq!(engine.command("CONFIG SET maxmemory 0"), "+OK");
     assert_eq!(apply(&store, maker.grant(&second, None), START), Ok(Outcome::Granted));
@@ -769,18 +772,19 @@ fn what_an_engine_may_lose_is_said_at_the_start_with_the_setting() {
             assert!(line.contains(words), "{line}");
         }
     };
-    check(&["--appendonly", "no"], &["set appendonly yes"]);
+    check(&["--appendonly", "no", "--maxmemory", "1gb"], &["set appendonly yes"]);
     check(
-        &["--appendonly", "yes"],
+        &["--appendonly", "yes", "--maxmemory", "1gb"],
         &[
             "appendfsync is everysec: an engine that is killed forgets up to 2 seconds of answers, and a machine",
         ],
     );
     check(
-        &["--appendonly", "yes", "--appendfsync", "no"],
+        &["--appendonly", "yes", "--appendfsync", "no", "--maxmemory", "1gb"],
         &["appendfsync is no: a machine that fails forgets"],
     );
     check(&DURABLE, &[]);
+    check(&DURABLE[..4], &["set maxmemory"]);
     let durable = |more: &[&'static str]| [&DURABLE[..], more].concat();
     check(&durable(&["--no-appendfsync-on-rewrite", "yes"]), &["set no-appendfsync-on-rewrite no"]);
     check(&durable(&["--maxmemory-policy", "allkeys-lru"]), &["set maxmemory-policy noeviction"]);

@@ -9,14 +9,15 @@ mod disk;
 mod stores;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use disk::PretendDisk;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
 use oauth_from_scratch::store::file::{OpenError, Waiting};
-use oauth_from_scratch::store::{FileStore, Store, StoreError};
-use redb::{Database, TableDefinition};
+use oauth_from_scratch::store::{Bounds, FileStore, Store, StoreError};
+use redb::{Database, ReadableTable, TableDefinition};
 use stores::{BOUNDS, Folder, Maker, START, StoreSystem, Tokens, apply, apply_all};
 
 const KEY: [u8; 32] = [7; 32];
@@ -98,6 +99,69 @@ fn a_file_that_cannot_be_used_is_refused_with_what_to_do() {
     write.commit().unwrap();
     drop(newer);
     check("newer", "the file has format 9, which another version of this program has written");
+}
+
+/// Rearranges the file as it was before there were pairs: with format 1, in which records had no moment.
+fn take_pairs_out(path: &Path) {
+    const RECORDS: TableDefinition<&[u8; 20], &[u8]> = TableDefinition::new("records");
+    const GRANTS: TableDefinition<&[u8; 20], &[u8]> = TableDefinition::new("grants");
+    let database = Database::open(path).unwrap();
+    let write = database.begin_write().unwrap();
+    {
+        let (records, mut grants) = (write.open_table(RECORDS).unwrap(), write.open_table(GRANTS).unwrap());
+        for record in records.iter().unwrap() {
+            let (name, bytes) = record.unwrap();
+            grants.insert(name.value(), &bytes.value()[8..]).unwrap();
+        }
+        let mut about = write.open_table(TableDefinition::<&str, &[u8]>::new("about")).unwrap();
+        about.insert("format", &1u64.to_be_bytes()[..]).unwrap();
+    }
+    assert!(write.delete_table(RECORDS).unwrap());
+    assert!(write.delete_table(TableDefinition::<&[u8; 45], u64>::new("pairs")).unwrap());
+    write.commit().unwrap();
+}
+
+#[test]
+fn a_file_from_before_there_were_pairs_opens_with_its_grants_in_their_order() {
+    let folder = Folder::new();
+    let path = folder.join("grants");
+    let mut maker = Maker::new(1);
+    let at = |number: u64| START.after(Duration::from_secs(number));
+    let store = open(&path).unwrap();
+    let mut tokens: Vec<Tokens> = Vec::new();
+    for number in 0..8 {
+        let code = maker.code();
+        assert_eq!(apply(&store, maker.grant(&code, None), at(number)), Ok(Outcome::Granted));
+        let (redeem, bought) = maker.redeem(&code);
+        assert!(matches!(apply(&store, redeem, at(number)), Ok(Outcome::Redeemed { .. })));
+        tokens.push(bought);
+    }
+    let open_code = maker.code();
+    assert_eq!(apply(&store, maker.grant(&open_code, None), at(8)), Ok(Outcome::Granted));
+    drop(store);
+    take_pairs_out(&path);
+    let bounded = || {
+        let bounds = Bounds { pair_grants_max: 8, ..BOUNDS };
+        FileStore::open(&path, Waiting::ForTheDisk, bounds, KEY, StoreSystem::new(), Log::kept()).unwrap()
+    };
+    for round in 0..2 {
+        let store = bounded();
+        let good = |tokens: &Tokens| apply(&store, maker.check(&tokens.access), at(9)) == Ok(Outcome::Active);
+        let expected: Vec<bool> = (0..8 + round).map(|number| number >= round).collect();
+        assert_eq!(tokens.iter().map(good).collect::<Vec<_>>(), expected, "round {round}");
+        assert_eq!(store.len(), Ok(9 - round as u64));
+        if round == 0 {
+            let (redeem, bought) = maker.redeem(&open_code);
+            assert!(matches!(apply(&store, redeem, at(9)), Ok(Outcome::Redeemed { .. })));
+            tokens.push(bought);
+        }
+    }
+    // And it empties, as one of this format does.
+    let store = bounded();
+    let code = maker.code();
+    let later = START.after(Duration::from_secs(10_000));
+    assert_eq!(apply(&store, maker.grant(&code, None), later), Ok(Outcome::Granted));
+    assert_eq!(store.len(), Ok(1));
 }
 
 #[test]
@@ -239,6 +303,63 @@ fn what_was_confirmed_survives_a_disk_that_loses_and_tears_what_was_not_made_saf
         lines += told.hold(&store, &mut maker, &format!("seed {seed}, the end"));
     }
     println!("{} crashes, {lines} facts held", 3 * crashes());
+}
+
+#[test]
+fn a_pair_keeps_to_its_bound_whatever_the_disk_loses() {
+    const MAX: usize = 5;
+    for seed in 0..crashes() {
+        let mut disk = PretendDisk::new(seed);
+        let (mut maker, mut all): (_, Vec<Tokens>) = (Maker::new(seed as u32), Vec::new());
+        for round in 0..4 {
+            let (handle, system) = (disk.clone(), StoreSystem::new());
+            let bounds = Bounds { pair_grants_max: MAX, ..BOUNDS };
+            let store = FileStore::on(
+                move || handle.clone(),
+                Waiting::ForTheDisk,
+                bounds,
+                KEY,
+                Arc::<StoreSystem>::clone(&system),
+                Log::kept(),
+            );
+            let store = store.unwrap_or_else(|error| panic!("seed {seed}, round {round}: {error}"));
+            let good = |all: &[Tokens], maker: &Maker| -> Vec<bool> {
+                let looks = all.iter().map(|tokens| (maker.check(&tokens.access), START)).collect();
+                apply_all(&store, looks).iter().map(|applied| *applied == Ok(Outcome::Active)).collect()
+            };
+            let count = good(&all, &maker).into_iter().filter(|good| *good).count();
+            assert!(count <= MAX, "seed {seed}, round {round}: {count} are good");
+            (0..MAX + 2).for_each(|_| all.push(redeemed(&store, &mut maker).1));
+            let expected: Vec<bool> = (0..all.len()).map(|number| number + MAX >= all.len()).collect();
+            assert_eq!(good(&all, &maker), expected, "seed {seed}, round {round}");
+            assert!(store.len().unwrap() <= 2 * MAX as u64, "seed {seed}, round {round}");
+            // Below the bound a login that fails adds to a count, and leaves it wrong unless that is forgotten.
+            for tokens in &all[all.len() - 3..] {
+                assert_eq!(apply(&store, maker.revoke(&tokens.refresh), START), Ok(Outcome::Revoked));
+            }
+            // The disk fails in the middle of some login, and then for some time the store goes on.
+            disk.fail_after(seed * 7 % 23);
+            for _ in 0..6 {
+                let code = maker.code();
+                let _ = apply(&store, maker.grant(&code, None), START);
+                let (redeem, tokens) = maker.redeem(&code);
+                let _ = apply(&store, redeem, START);
+                all.push(tokens);
+            }
+            if round % 2 == 0 {
+                disk.mend();
+                system.wait(Duration::from_secs(10));
+                assert_eq!(good(&all, &maker).len(), all.len());
+                system.wait(Duration::from_secs(10));
+                (0..MAX).for_each(|_| all.push(redeemed(&store, &mut maker).1));
+                let expected: Vec<bool> = (0..all.len()).map(|number| number + MAX >= all.len()).collect();
+                assert_eq!(good(&all, &maker), expected, "seed {seed}, round {round}: it goes on");
+            }
+            let crashed = disk.after_a_crash();
+            drop(store);
+            disk = crashed;
+        }
+    }
 }
 
 #[test]

@@ -99,17 +99,44 @@ fn a_code_is_no_token_and_a_token_no_code() {
     assert_eq!(server.answer_to(&secure_request(&token)).status, 200, "and the token is not the worse for it");
 }
 
+/// All flows of the demo are of one subject and one client, and each flow's grant counts for a day.
 #[test]
-fn a_full_store_answers_503_and_has_room_again_when_codes_expire() {
-    let server = TestServer::start_with(|config| config.limits.grants_max = 2);
-    let code = server.code();
-    server.code();
+fn a_demo_flood_past_the_bound_is_served_and_the_oldest_make_room() {
+    let server = TestServer::start_with(|config| config.limits.grants_max = 40);
+    let mut tokens = Vec::new();
+    for _ in 0..60 {
+        server.code();
+        tokens.push(server.token());
+    }
+    let status = |token: &String| server.answer_to(&secure_request(&format!("Bearer {token}"))).status;
+    let statuses: Vec<u16> = tokens.iter().map(status).collect();
+    let expected: Vec<u16> = (0..60).map(|number| if number < 50 { 401 } else { 200 }).collect();
+    assert_eq!(statuses, expected, "the last quarter of grants_max");
+}
+
+#[test]
+fn an_unredeemed_code_makes_room_for_codes_and_ends_no_token() {
+    let server = TestServer::start_with(|config| config.limits.pair_grants_max = Some(2));
+    let token = server.token();
+    let codes: Vec<String> = (0..5).map(|_| server.code()).collect();
+    let statuses: Vec<u16> = codes.iter().map(|code| server.answer_to(&token_request(code)).status).collect();
+    assert_eq!(statuses, [400, 400, 400, 200, 200]);
+    assert_eq!(server.answer_to(&secure_request(&format!("Bearer {token}"))).status, 401, "two came after it");
+}
+
+#[test]
+fn a_full_store_says_when_there_can_be_room_and_there_is_room_then() {
+    let server = TestServer::start_with(|config| config.limits.grants_max = 1);
+    let token = server.token();
     let request = format!("POST /code HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", server.host());
-    let answer = server.answer_to(&request);
-    assert_eq!((answer.status, answer.field("retry-after")), (503, Some("5")));
-    assert_eq!(answer.field("location"), None);
-    assert_eq!(server.answer_to(&token_request(&code)).status, 200, "what is there goes on");
-    server.wait(Duration::from_secs(60));
+    for (passed, retry_after) in [(0, "86400"), (18, "86382"), (42, "86340")] {
+        server.wait(Duration::from_secs(passed));
+        let answer = server.answer_to(&request);
+        assert_eq!((answer.status, answer.field("retry-after")), (503, Some(retry_after)));
+        assert_eq!(answer.field("location"), None);
+        assert_eq!(server.answer_to(&secure_request(&format!("Bearer {token}"))).status, 200);
+    }
+    server.wait(Duration::from_secs(86_340));
     assert_eq!(server.answer_to(&request).status, 302);
 }
 

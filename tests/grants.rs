@@ -8,10 +8,10 @@ use std::time::Duration;
 use oauth_from_scratch::oauth::authorize::{self, Authorization, Parameters};
 use oauth_from_scratch::oauth::client::{Client, Clients, Credentials, GrantTypes, SecretDigest};
 use oauth_from_scratch::oauth::grant::{RecordError, RefreshReuse, Writer};
+use oauth_from_scratch::oauth::outcome::{Mismatch, TokenKind};
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
 use oauth_from_scratch::oauth::secret::{Family, SECRET_BYTES, Salt};
-use oauth_from_scratch::oauth::transition::{Mismatch, TokenKind};
 use oauth_from_scratch::oauth::{
     Change, Credential, Digest, Grant, GrantId, Outcome, Scope, Timestamp, TokenLifetimes, Transition,
 };
@@ -129,7 +129,8 @@ impl World {
 
     fn refuse(&mut self) -> Outcome {
         let kept_until = Some(Timestamp::from_milliseconds(1_000_000).after(FORM_LIFETIME));
-        let transition = Transition::refuse(&self.authorization(), self.code.grant(), kept_until);
+        let transition =
+            Transition::refuse(&self.authorization(), "owner".into(), self.code.grant(), kept_until);
         self.apply(&transition)
     }
 

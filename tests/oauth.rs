@@ -319,6 +319,20 @@ fn a_full_store_is_told_to_the_client_by_a_redirect() {
 }
 
 #[test]
+fn a_flood_of_one_client_leaves_another_served() {
+    let server = standard::start_with(|config| config.limits.grants_max = 40);
+    for _ in 0..100 {
+        // Forms that were shown in the same millisecond have no order.
+        server.wait(Duration::from_millis(1));
+        code(&server, "app", CALLBACK);
+        decide(&server, &request_of("app", CALLBACK), "refuse");
+    }
+    for _ in 0..10 {
+        code(&server, "native", "http://127.0.0.1/callback");
+    }
+}
+
+#[test]
 fn a_client_without_a_scope_is_asked_about_all_the_same() {
     let server = standard::start();
     let query = request_of("two", "https://two.example/1").replace("scope=answer&", "");

@@ -282,7 +282,7 @@ impl Simulation {
         config.limits.connections_max = connections_max;
         let start = Instant::now();
         let system = Arc::new(PretendSystem { start, passed: Mutex::default(), drawn: AtomicU64::new(seed) });
-        let grants = MemoryStore::new(config.limits.grants_max);
+        let grants = MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max());
         let store = Arc::new(PretendStore { grants, pace, submitted: Mutex::default() });
         let shared_store: Arc<dyn Store> = Arc::<PretendStore>::clone(&store);
         let site = Site::new(None, config.client_port, config.auth_port, None);

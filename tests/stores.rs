@@ -18,7 +18,7 @@ use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Change, Credential, Grant, GrantId, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::engine::Safety;
 use oauth_from_scratch::store::file::Waiting;
-use oauth_from_scratch::store::{Applied, Bounds, EngineStore, FileStore, MemoryStore, Store, StoreError};
+use oauth_from_scratch::store::{Applied, EngineStore, FileStore, MemoryStore, Store};
 use stores::{BOUNDS, CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, START, StoreSystem, Tokens};
 use stores::{Reader, apply, apply_all, apply_for, rotated, submit_for};
 
@@ -466,38 +466,5 @@ fn any_batch_is_as_some_order_of_it(pair: &Pair) {
                 assert!(models.contains(ours), "seed {seed}, round {round}: {ours:?}, not {models:?}");
             }
         }
-    }
-}
-
-/// Both stores that have a bound of their own keep it, and have room again when grants expire.
-#[test]
-fn a_full_store_says_so_and_has_room_again() {
-    let folder = Folder::new();
-    let bounds = Bounds { grants_max: 5, ..BOUNDS };
-    let file = FileStore::open(
-        &folder.join("f"),
-        Waiting::ForTheDisk,
-        bounds,
-        [7; 32],
-        StoreSystem::new(),
-        Log::kept(),
-    );
-    let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::new(5)), Arc::new(file.expect("a new file"))];
-    for store in stores {
-        let mut maker = Maker::new(1);
-        let codes: Vec<Credential> = (0..6).map(|_| maker.code()).collect();
-        for code in &codes[..5] {
-            assert_eq!(apply(&*store, maker.grant(code, None), START), Ok(Outcome::Granted));
-        }
-        assert_eq!(apply(&*store, maker.grant(&codes[5], None), START), Err(StoreError::Full));
-        let (redeem, _) = maker.redeem(&codes[0]);
-        assert!(matches!(apply(&*store, redeem, START), Ok(Outcome::Redeemed { .. })), "what is there goes on");
-        let later = START.after(CODE_LIFETIME);
-        for code in &codes[2..] {
-            let (code, later) = (code.clone(), later);
-            let (redeem, _) = maker.redeem(&code);
-            apply(&*store, redeem, later).expect("an outcome");
-        }
-        assert_eq!(apply(&*store, maker.grant(&codes[5], None), later), Ok(Outcome::Granted));
     }
 }

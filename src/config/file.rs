@@ -186,6 +186,9 @@ fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
     if let Some(value) = table.take("peer_connections_max") {
         limits.peer_connections_max = Some(value.positive()?.get() as usize);
     }
+    if let Some(value) = table.take("pair_grants_max") {
+        limits.pair_grants_max = Some(value.positive()?.get() as usize);
+    }
     if let Some(value) = table.take("connection_requests_max") {
         limits.connection_requests_max = value.number()?;
     }
@@ -455,6 +458,13 @@ introspects_all = true
         check("[lifetimes]\nrefresh_reuse = \"until_successor_used\"", RefreshReuse::UntilSuccessorUsed);
         let error = read("[lifetimes]\nrefresh_reuse = \"never\"", 1).map(drop).unwrap_err().to_string();
         assert_eq!(error, "line 2: refresh_reuse: give \"ends_grant\" or \"until_successor_used\"");
+    }
+
+    #[test]
+    fn the_bound_of_a_pair_is_read_and_is_at_least_one() {
+        let read = |value: &str| read(&format!("[limits]\npair_grants_max = {value}"), 1);
+        assert_eq!(read("100").unwrap().pair_grants_max(), 100);
+        assert!(read("0").is_err());
     }
 
     #[test]

@@ -144,6 +144,10 @@ pub struct Limits {
     pub accept_retry_time: Duration,
     /// Grants held at once, in memory or in a file; past it the answer is 503. An engine has a bound of its own.
     pub grants_max: usize,
+    /// Live grants of one pair of a subject and a client, in memory or in a file; past it, the pair's oldest ends.
+    /// As many codes that nobody has redeemed, and as many marks of answered forms, are kept beside them. `None` is
+    /// for [`PAIR_GRANTS_MAX`], or a quarter of `grants_max` where that is less.
+    pub pair_grants_max: Option<usize>,
     /// How long a request waits for the store; past it the answer is 503.
     pub store_time_max: Duration,
     /// Transitions that wait for a store that takes its time, together; past it the answer is 503.
@@ -180,6 +184,7 @@ impl Default for Limits {
             finish_time_max: Duration::from_secs(10),
             accept_retry_time: Duration::from_millis(100),
             grants_max: 1_000_000,
+            pair_grants_max: None,
             store_time_max: Duration::from_secs(5),
             store_queue_max: 16_384,
             refusal_lines_per_second_max: 50,
@@ -252,6 +257,9 @@ const MORE_THAN_NOTHING: &str = "more than nothing";
 /// The bound on one peer's connections where a peer may be anyone.
 pub const PEER_CONNECTIONS_MAX: usize = 256;
 
+/// The bound on the live grants of one subject and client: a hundredth of what the store keeps by default.
+pub const PAIR_GRANTS_MAX: usize = 10_000;
+
 /// The longest that a code may live (RFC 6749, 4.1.2).
 pub const CODE_LIFETIME_MAX: Duration = Duration::from_secs(600);
 
@@ -267,6 +275,12 @@ impl Config {
         let is_loopback = self.bind.is_none_or(|address| address.is_loopback());
         let default = if is_loopback { usize::MAX } else { PEER_CONNECTIONS_MAX };
         self.limits.peer_connections_max.unwrap_or(default)
+    }
+
+    /// The bound on the live grants of one pair of a subject and a client.
+    pub fn pair_grants_max(&self) -> usize {
+        let default = PAIR_GRANTS_MAX.min(pair_share(self.limits.grants_max));
+        self.limits.pair_grants_max.unwrap_or(default)
     }
 
     /// Whether the parts fit together. Every other module relies on this having been asked.
@@ -302,6 +316,12 @@ impl Config {
             (limits.connection_requests_max > 0, "connection_requests_max", "at least 1"),
             (limits.body_bytes_per_second_min > 0, "body_bytes_per_second_min", "at least 1 byte"),
             (limits.grants_max > 0, "grants_max", "at least 1"),
+            (limits.pair_grants_max != Some(0), "pair_grants_max", "at least 1"),
+            (
+                limits.pair_grants_max.is_none_or(|max| max <= pair_share(limits.grants_max)),
+                "pair_grants_max",
+                "at most a quarter of grants_max",
+            ),
             (!limits.store_time_max.is_zero(), "store_time_max", MORE_THAN_NOTHING),
             (limits.store_queue_max > 0, "store_queue_max", "at least 1"),
             (limits.output_bytes_max > 0, "output_bytes_max", "at least 1 byte"),
@@ -319,6 +339,12 @@ impl Config {
             None => Ok(()),
         }
     }
+}
+
+/// The most that one pair may have of each kind of record, so that all it has leaves room for others: there are
+/// three kinds.
+fn pair_share(grants_max: usize) -> usize {
+    (grants_max / 4).max(1)
 }
 
 #[cfg(test)]
@@ -349,6 +375,25 @@ mod tests {
         check(|c| c.limits.fields_max = 65, "the limit fields_max must be 1 to 64");
         check(|c| c.limits.connections_max = 0, "the limit connections_max must be at least 1");
         check(|c| c.limits.grants_max = 0, "the limit grants_max must be at least 1");
+        check(|c| c.limits.pair_grants_max = Some(0), "the limit pair_grants_max must be at least 1");
+        check(
+            |c| c.limits.pair_grants_max = Some(250_001),
+            "the limit pair_grants_max must be at most a quarter of grants_max",
+        );
+    }
+
+    #[test]
+    fn one_pair_may_have_a_quarter_of_the_store_at_most() {
+        let check = |grants_max, pair_grants_max, expected| {
+            let mut config = Config::default();
+            (config.limits.grants_max, config.limits.pair_grants_max) = (grants_max, pair_grants_max);
+            assert_eq!((config.check(), config.pair_grants_max()), (Ok(()), expected));
+        };
+        check(1_000_000, None, 10_000);
+        check(1_000_000, Some(250_000), 250_000);
+        check(100, None, 25);
+        check(3, None, 1);
+        check(400, Some(100), 100);
     }
 
     #[test]

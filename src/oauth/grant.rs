@@ -15,12 +15,14 @@ use delivery::Delivery;
 
 mod delivery;
 mod look;
+mod pair;
 mod record;
 mod redeem;
 mod revoke;
 mod rotate;
 
 pub use delivery::Writer;
+pub use pair::{Pair, Stage};
 pub use record::RecordError;
 
 pub(super) use delivery::{Answer, Belief, Withdrawal, withdraw};
@@ -163,8 +165,8 @@ impl Grant {
     }
 
     /// A grant that its resource owner refused: all there is of it is that it cannot be made any more.
-    pub(super) fn refused(client: Arc<str>, kept_until: Timestamp) -> Grant {
-        Grant { client, subject: None, scope: Scope::default(), phase: Phase::Over, kept_until }
+    pub(super) fn refused(client: Arc<str>, subject: Arc<str>, kept_until: Timestamp) -> Grant {
+        Grant { client, subject: Some(subject), scope: Scope::default(), phase: Phase::Over, kept_until }
     }
 
     /// What a client gets on its own behalf (RFC 6749, 4.4): a token, and nothing else.

@@ -3,13 +3,13 @@
 //! A transition is made by a route, once it has every proof that it takes, and applied by a store. It holds
 //! digests and never a secret, so it may be queued, batched, tried again after a lost race, and written down.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::authorize::{Authorization, Binding};
 use super::client::AuthenticatedClient;
-use super::grant::{self, Answer, Belief, Grant, TokenLifetimes, Withdrawal, Writer};
+use super::grant::{self, Answer, Belief, Grant, Pair, Stage, TokenLifetimes, Withdrawal, Writer};
+use super::outcome::Outcome;
 use super::pkce::Verified;
 use super::scope::Scope;
 use super::secret::{Credential, Digest, Family, GrantId, RefreshDigest, Salt};
@@ -25,7 +25,7 @@ pub struct Transition {
 #[derive(Clone, Debug)]
 enum Action {
     Grant(Box<Permission>),
-    Refuse { client: Arc<str>, kept_until: Option<Timestamp> },
+    Refuse { client: Arc<str>, subject: Arc<str>, kept_until: Option<Timestamp> },
     Issue(Box<Issue>),
     Redeem(Box<Redemption>),
     Rotate(Box<Rotation>),
@@ -97,129 +97,6 @@ struct Presented {
     client: Option<Arc<str>>,
 }
 
-/// What a transition came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The grant stands, and its code or token may be handed out.
-    Granted,
-    /// That the resource owner refused stands.
-    Refused,
-    /// There is a grant of that name already: the form that makes it was sent before.
-    Taken,
-    /// The code was good and is spent; tokens for this scope may be handed out.
-    Redeemed {
-        /// What they are good for.
-        scope: Scope,
-    },
-    /// The code was spent before. The grant is revoked, and every token with it (RFC 6749, 4.1.2).
-    Replayed,
-    /// The code was good, but did not come with what it is bound to. It is good no longer.
-    Burnt(Mismatch),
-    /// The code was spent before, and did not come with what it is bound to. Nothing has changed.
-    Mismatch(Mismatch),
-    /// The refresh token was the current one; its successor may be handed out, with an access token.
-    Rotated {
-        /// Marks the successor.
-        family: Family,
-        /// What the access token is good for.
-        scope: Scope,
-    },
-    /// The refresh token was used a moment ago; the same successor may be handed out again.
-    Repeated {
-        /// Marks the successor.
-        family: Family,
-        /// What the first rotation was made with.
-        salt: Salt,
-        /// What the access token is good for.
-        scope: Scope,
-        /// How long the first rotation's access token is still good; `None` where this request gets its own.
-        expires_in: Option<Duration>,
-    },
-    /// The refresh token was used before. The grant is revoked (RFC 9700, 4.14.2).
-    Reused,
-    /// A scope was asked for that was not granted. Nothing has changed.
-    TooWide {
-        /// The first of its names that was not.
-        name: Arc<str>,
-    },
-    /// The code or token is another client's. Nothing has changed.
-    OtherClient,
-    /// The code or refresh token was good once; its time is over.
-    Expired,
-    /// There is no such code or token.
-    Unknown,
-    /// The token is good.
-    Active,
-    /// The token is good, but not for what is needed.
-    TooNarrow,
-    /// It is not good, whatever the reason.
-    Inactive,
-    /// The token is good, and this is what there is to say of it.
-    Described(Box<Description>),
-    /// The token was good and is no longer.
-    Revoked,
-    /// It is noted that the last answer with tokens did not reach the client.
-    Withdrawn,
-}
-
-/// How a code did not come with what it is bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "what each means is what it prints")]
-pub enum Mismatch {
-    RedirectUri,
-    RedirectUriMissing,
-    Verifier,
-    VerifierMissing,
-    VerifierUnasked,
-}
-
-impl Mismatch {
-    /// The reason, in words for the log and for whoever develops a client.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Mismatch::RedirectUri => {
-                "the redirect_uri is not the one that the code was sent to (RFC 6749, 4.1.3)"
-            }
-            Mismatch::RedirectUriMissing => {
-                "the redirect_uri is missing, and the authorization request had one (RFC 6749, 4.1.3)"
-            }
-            Mismatch::Verifier => "the code_verifier is not that of the code_challenge (RFC 7636, 4.6)",
-            Mismatch::VerifierMissing => {
-                "the code_verifier is missing, and the authorization request had a code_challenge (RFC 7636, 4.5)"
-            }
-            Mismatch::VerifierUnasked => {
-                "there is a code_verifier, and the authorization request had no code_challenge (RFC 9700, 4.8.2)"
-            }
-        }
-    }
-}
-
-/// The two kinds of token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenKind {
-    /// It opens what it is good for.
-    Access,
-    /// It is exchanged for another, and an access token.
-    Refresh,
-}
-
-/// What there is to say of a token that is good (RFC 7662, 2.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Description {
-    /// Which kind it is.
-    pub kind: TokenKind,
-    /// Whose it is.
-    pub client: Arc<str>,
-    /// Who allowed it; `None` where a client acts for itself.
-    pub subject: Option<Arc<str>>,
-    /// What it is good for.
-    pub scope: Scope,
-    /// Since when.
-    pub issued: Timestamp,
-    /// Until when.
-    pub expires: Timestamp,
-}
-
 /// What a store is to do with the record.
 #[derive(Clone, Debug)]
 pub enum Change {
@@ -253,9 +130,15 @@ impl Transition {
         Transition { grant: code.grant(), action: Action::Grant(Box::new(permission)) }
     }
 
-    /// The resource owner said no: the form that said so cannot say yes afterwards.
-    pub fn refuse(asked: &Authorization, grant: GrantId, kept_until: Option<Timestamp>) -> Transition {
-        Transition { grant, action: Action::Refuse { client: Arc::clone(&asked.client().id), kept_until } }
+    /// The resource owner `subject` said no: the form that said so cannot say yes afterwards.
+    pub fn refuse(
+        asked: &Authorization,
+        subject: Arc<str>,
+        grant: GrantId,
+        kept_until: Option<Timestamp>,
+    ) -> Transition {
+        let client = Arc::clone(&asked.client().id);
+        Transition { grant, action: Action::Refuse { client, subject, kept_until } }
     }
 
     /// `client` is given `token`, which opens `scope` for `lifetime`, on its own behalf (RFC 6749, 4.4).
@@ -386,6 +269,26 @@ impl Transition {
         matches!(self.action, Action::Grant(_) | Action::Refuse { .. } | Action::Issue(_))
     }
 
+    /// Who will hold the record that it makes where there is none, and what that will count as; `None` where it
+    /// makes none.
+    pub fn new_record(&self) -> Option<(Pair<'_>, Stage)> {
+        match &self.action {
+            Action::Grant(permission) => {
+                let pair = Pair { client: &permission.client, subject: Some(&permission.subject) };
+                Some((pair, Stage::Code))
+            }
+            Action::Refuse { client, subject, .. } => {
+                Some((Pair { client, subject: Some(subject) }, Stage::Mark))
+            }
+            Action::Issue(issue) => Some((Pair { client: &issue.client, subject: None }, Stage::Live)),
+            Action::Redeem(_)
+            | Action::Rotate(_)
+            | Action::Look(_)
+            | Action::Revoke(_)
+            | Action::Withdraw(_) => None,
+        }
+    }
+
     /// Whether it changes nothing, whatever the record is.
     pub fn is_read_only(&self) -> bool {
         matches!(self.action, Action::Look(_))
@@ -428,8 +331,9 @@ impl Transition {
                 (Change::Keep, Outcome::Taken)
             }
             Action::Grant(permission) => (Change::Put(permission.grant(now)), Outcome::Granted),
-            Action::Refuse { client, kept_until } => {
-                let refused = |until| Change::Put(Grant::refused(Arc::clone(client), until));
+            Action::Refuse { client, subject, kept_until } => {
+                let refused =
+                    |until| Change::Put(Grant::refused(Arc::clone(client), Arc::clone(subject), until));
                 (kept_until.map_or(Change::Keep, refused), Outcome::Refused)
             }
             Action::Issue(issue) => {
@@ -477,11 +381,5 @@ impl Permission {
 impl Presented {
     fn new(token: &Credential, client: Option<Arc<str>>) -> Box<Presented> {
         Box::new(Presented { access: token.digest(), refresh: token.refresh_digest(), client })
-    }
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

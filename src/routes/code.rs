@@ -94,7 +94,8 @@ fn answer_question(
             Reply::After(transition, Continuation::Code(Box::new(pending)))
         }
         Decision::Refuse => {
-            let transition = Transition::refuse(authorization, code.grant(), kept_until);
+            let transition =
+                Transition::refuse(authorization, routes.resource_owner.clone(), code.grant(), kept_until);
             let pending = Pending { to, code: None, state, is_article };
             Reply::After(transition, Continuation::Code(Box::new(pending)))
         }

@@ -14,7 +14,7 @@ use crate::oauth::client::{Client, Clients, GrantTypes};
 use crate::oauth::question::SealingKey;
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::{Scope, Timestamp, Transition};
-use crate::store::{Applied, Caller, Store};
+use crate::store::{Applied, Caller, Store, StoreError};
 use crate::system::System;
 
 mod authorization_request;
@@ -368,11 +368,14 @@ fn clients(config: &Config, site: &Site) -> Clients {
 
 /// Why there is a 503, and after how many seconds trying again makes sense (RFC 9110, 10.2.3).
 fn why_unavailable(applied: &Applied) -> (&'static str, FieldValue) {
-    let reason = match applied {
-        Err(error) => error.as_str(),
-        Ok(_) => "the store gave an outcome that this transition cannot have",
-    };
-    (reason, RETRY_AFTER)
+    match applied {
+        // Rounded up: before that, nothing expires.
+        Err(error @ StoreError::Full { wait }) => {
+            (error.as_str(), FieldValue::number(wait.as_millis().div_ceil(1000).max(1) as u64))
+        }
+        Err(error) => (error.as_str(), RETRY_AFTER),
+        Ok(_) => ("the store gave an outcome that this transition cannot have", RETRY_AFTER),
+    }
 }
 
 const NO_RANDOMNESS: &str = "the random number generator failed";

@@ -269,6 +269,13 @@ fn what_is_at_risk(fleet: &mut Fleet, address: &Address, safety: Safety) -> Vec<
              noeviction"
         ));
     }
+    if setting(fleet, address, "maxmemory").as_deref() == Some("0") {
+        risks.push(
+            "maxmemory is 0: grants, which are not counted by client here, may take all the memory of the engine's \
+             machine; set maxmemory"
+                .to_owned(),
+        );
+    }
     risks
 }
 

@@ -28,9 +28,11 @@ use crate::oauth::{Timestamp, Transition};
 use crate::system::System;
 
 mod disk;
+mod pairs;
 mod tables;
 
 use disk::{Access, Disk, Open};
+use pairs::Counts;
 use tables::Foreign;
 
 /// How many transitions share a commit at most, so that the first of them does not wait for the last.
@@ -221,12 +223,12 @@ impl Common {
     }
 
     fn write_on(&self, queue: &Queue, waiting: Waiting) {
-        let grants_max = self.bounds.grants_max as u64;
         let durability = match waiting {
             Waiting::ForTheDisk => Durability::Immediate,
             Waiting::ForNothing => Durability::None,
         };
         let mut batch = Vec::new();
+        let mut counts = Counts::default();
         // What is committed and in memory alone: since when.
         let mut unsafe_since: Option<Instant> = None;
         loop {
@@ -240,7 +242,11 @@ impl Common {
             match taken {
                 Taken::Jobs => {
                     let apply = |database: &Database, jobs: &[Job]| {
-                        let (applied, changes) = tables::apply(database, jobs, grants_max, durability)?;
+                        // What fails, by an error or a panic, leaves no counts, and they are made again.
+                        let mut known = std::mem::take(&mut counts);
+                        let (applied, changes) =
+                            tables::apply(database, jobs, &self.bounds, &mut known, durability)?;
+                        counts = known;
                         self.commits.fetch_add(u64::from(changes > 0), Ordering::Relaxed);
                         self.changes.fetch_add(changes as u64, Ordering::Relaxed);
                         Ok(applied)

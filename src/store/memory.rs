@@ -1,23 +1,27 @@
 //! Grants in memory: quick, bounded, and gone with the process.
 //!
-//! Tables from names to grants, and beside them a heap of names by expiry, so that forgetting needs no walk over
-//! the tables. Every grant has exactly one entry in the heap. When a grant lives longer than it was entered for
-//! (its code was redeemed), or is gone already (it was revoked), the entry finds that out when its time comes.
+//! Tables from names to grants, and beside them a set of names by expiry, so that forgetting needs no walk over
+//! the tables. Every grant has exactly one entry there, which is made again when its code is redeemed. A grant
+//! that a rotation lets live longer is entered again when its time comes; one that ends earlier takes its entry along.
 //!
 //! The grants are spread over shards, each with a lock of its own, so that the workers seldom wait for each
-//! other; a grant's name, which is random, says which shard it is in.
+//! other; a grant's name, which is random, says which shard it is in. The records of each pair of a subject and a
+//! client are counted in an index of their own. A pair that has more than it may loses its own oldest record, before
+//! the request that added one is answered: so a pair never has more than its bound and one for each worker.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::{Applied, Caller, Store, StoreError};
-use crate::oauth::{Change, GrantId, Timestamp, Transition};
+use crate::oauth::{Change, Grant, GrantId, Outcome, Stage, Timestamp, Transition};
 
 mod grants;
+mod pairs;
 
-use grants::Grants;
+use grants::{Grants, Held};
+use pairs::{Key, Pairs, Place};
 
 /// How many entries one call looks at for forgetting: more than it adds, so that what has expired goes sooner
 /// than it came, and few, so that no request pays for a million others.
@@ -30,9 +34,12 @@ const SHARDS_PER_CORE: usize = 8;
 /// Grants in memory; see the module's page.
 pub struct MemoryStore {
     grants_max: usize,
-    /// The entries of all heaps together. It counts against the bound, for it is never less than the grants.
-    entries: AtomicUsize,
+    /// The records of all shards together, and those that are about to be made.
+    records: AtomicUsize,
     shards: Box<[Mutex<Shard>]>,
+    pairs: Pairs,
+    /// The moment, in milliseconds, at which nothing that had expired was left in any shard.
+    swept: AtomicU64,
 }
 
 /// On a cache line of its own, so that a lock taken is not felt in the next shard.
@@ -40,19 +47,30 @@ pub struct MemoryStore {
 #[repr(align(128))]
 struct Shard {
     grants: Grants,
-    expiries: BinaryHeap<Reverse<(Timestamp, GrantId)>>,
+    expiries: Expiries,
 }
 
+type Expiries = BTreeSet<(Timestamp, GrantId)>;
+
+/// A pair that has more of a stage than it may.
+type Excess = Option<(Key, Stage)>;
+
 impl MemoryStore {
-    /// An empty store that keeps at most `grants_max` grants at a time. A revoked grant counts until it would
-    /// have expired.
+    /// An empty store that keeps at most `grants_max` records at a time, of whichever pair.
     pub fn new(grants_max: usize) -> MemoryStore {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let shards = (0..(SHARDS_PER_CORE * cores).next_power_of_two()).map(|_| Mutex::default()).collect();
-        MemoryStore { grants_max, entries: AtomicUsize::new(0), shards }
+        MemoryStore::bounded(grants_max, grants_max)
     }
 
-    /// How many grants are held, expired ones that have not been forgotten yet included.
+    /// An empty store that keeps at most `grants_max` records at a time, and of each pair of a subject and a client
+    /// at most `pair_grants_max` live grants, as many codes, and as many marks of answered forms.
+    pub fn bounded(grants_max: usize, pair_grants_max: usize) -> MemoryStore {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let shards = (0..(SHARDS_PER_CORE * cores).next_power_of_two()).map(|_| Mutex::default()).collect();
+        let (records, swept) = (AtomicUsize::new(0), AtomicU64::new(0));
+        MemoryStore { grants_max, records, shards, pairs: Pairs::new(pair_grants_max), swept }
+    }
+
+    /// How many records are held, expired ones that have not been forgotten yet included.
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).grants.len()).sum()
     }
@@ -65,26 +83,6 @@ impl MemoryStore {
     fn shard(&self, id: GrantId) -> &Mutex<Shard> {
         // Their number is a power of two.
         &self.shards[id.shard() as usize & (self.shards.len() - 1)]
-    }
-
-    /// Counts one more entry, if there may be one more: what has expired anywhere may have to go first.
-    fn make_room(&self, now: Timestamp) -> bool {
-        for _ in 0..2 {
-            let before = self.entries.fetch_add(1, Ordering::Relaxed);
-            if before < self.grants_max {
-                return true;
-            }
-            self.entries.fetch_sub(1, Ordering::Relaxed);
-            self.shards.iter().for_each(|shard| self.forget_expired(&mut lock(shard), now));
-        }
-        false
-    }
-
-    fn forget_expired(&self, shard: &mut Shard, now: Timestamp) {
-        let forgotten = shard.forget_expired(now);
-        if forgotten > 0 {
-            self.entries.fetch_sub(forgotten, Ordering::Relaxed);
-        }
     }
 }
 
@@ -103,67 +101,204 @@ impl MemoryStore {
     /// Applies `transition`, at once.
     ///
     /// # Errors
-    /// [`StoreError::Full`], where it would make one grant too many.
+    /// [`StoreError::Full`], where it would make one record too many.
     pub fn apply(&self, transition: &Transition, now: Timestamp) -> Applied {
-        let id = transition.grant_id();
         // Only a new grant needs room, and room is made with no shard locked.
-        let has_room = !transition.is_new() || self.make_room(now);
-        if !has_room {
-            return Err(StoreError::Full);
+        if !self.make_room(transition, now) {
+            return Err(StoreError::Full { wait: self.time_until_expiry(now) });
         }
+        let (outcome, excess) = self.apply_in_shard(transition, now);
+        if let Some((key, stage)) = excess {
+            self.shed(key, stage, self.pairs.max(), now);
+        }
+        Ok(outcome)
+    }
+
+    fn apply_in_shard(&self, transition: &Transition, now: Timestamp) -> (Outcome, Excess) {
+        let id = transition.grant_id();
         let mut shard = lock(self.shard(id));
         if shard.has_due(now) {
             self.forget_expired(&mut shard, now);
         }
         let Shard { grants, expiries } = &mut *shard;
-        let mut record = grants.get_mut(&id);
-        if let Some(outcome) = transition.look(record.as_deref(), now) {
-            return Ok(outcome);
+        let held = grants.get_mut(&id);
+        let record = held.as_ref().map(|held| &held.grant);
+        if let Some(outcome) = transition.look(record, now) {
+            return (outcome, None);
         }
-        let (change, outcome) = transition.apply(record.as_deref(), now);
-        let has_entered = record.is_none() && matches!(change, Change::Put(_));
-        match (change, &mut record) {
-            (Change::Keep, _) => {}
-            (Change::Forget, _) => grants.remove(&id),
-            (Change::Put(grant), Some(place)) => **place = grant,
-            (Change::Put(grant), None) => {
-                expiries.push(Reverse((grant.expires(), id)));
-                grants.insert(id, grant);
+        let (change, outcome) = transition.apply(record, now);
+        match (change, held) {
+            (Change::Put(grant), Some(held)) => {
+                return (outcome, self.replace(held, expiries, id, grant, now));
+            }
+            (Change::Put(grant), None) => match self.enter(&mut shard, id, grant, now) {
+                Some(excess) => return (outcome, excess),
+                None => {
+                    self.records.fetch_sub(1, Ordering::Relaxed);
+                    return (Outcome::Taken, None);
+                }
+            },
+            (Change::Forget, Some(held)) => {
+                let (key, stage) = (self.pairs.key(held.grant.pair()), held.grant.stage());
+                self.pairs.leave(key, stage, (held.ordered_by, id));
+                self.remove(&mut shard, id);
+            }
+            (Change::Forget | Change::Keep, _) => {}
+        }
+        if transition.is_new() {
+            // The room that was made for it stays empty.
+            self.records.fetch_sub(1, Ordering::Relaxed);
+        }
+        (outcome, None)
+    }
+
+    /// Puts a new record into its shard and its pair; `None` where the form that makes it may have been answered.
+    fn enter(&self, shard: &mut Shard, id: GrantId, grant: Grant, now: Timestamp) -> Option<Excess> {
+        let (key, stage) = (self.pairs.key(grant.pair()), grant.stage());
+        let (moment, due) = (grant.ordered_by(now), grant.expires());
+        if grant.kept_until() > now && self.pairs.may_be_answered(key, grant.kept_until()) {
+            return None;
+        }
+        let (ordered_by, is_too_many) = self.pairs.enter(key, stage, (moment, id));
+        shard.expiries.insert((due, id));
+        shard.grants.insert(id, Held { grant, ordered_by, due });
+        Some(is_too_many.then_some((key, stage)))
+    }
+
+    /// Puts `grant` in the place of the record that is held, and moves it on where it comes to another stage.
+    fn replace(
+        &self,
+        held: &mut Held,
+        expiries: &mut Expiries,
+        id: GrantId,
+        grant: Grant,
+        now: Timestamp,
+    ) -> Excess {
+        let (from, to) = (held.grant.stage(), grant.stage());
+        held.grant = grant;
+        if from == to {
+            return None;
+        }
+        expiries.remove(&(held.due, id));
+        held.due = held.grant.expires();
+        expiries.insert((held.due, id));
+        let key = self.pairs.key(held.grant.pair());
+        let before = (from, (held.ordered_by, id));
+        let (ordered_by, is_too_many) = self.pairs.move_on(key, before, (to, (held.grant.ordered_by(now), id)));
+        held.ordered_by = ordered_by;
+        is_too_many.then_some((key, to))
+    }
+
+    /// Ends the oldest records of a pair's stage until no more than `kept` are left.
+    fn shed(&self, key: Key, stage: Stage, kept: usize, now: Timestamp) {
+        // What has expired makes room first.
+        self.forget_all_expired(now);
+        while let Some(place) = self.pairs.take_oldest(kept, key, stage) {
+            if self.end(key, stage, place, now) {
+                self.shed(key, Stage::Mark, self.pairs.max(), now);
             }
         }
-        if transition.is_new() && !has_entered {
-            // The room that was made for it stays empty.
-            self.entries.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Ends the record at `place`, which its pair's index has no more. Says whether it leaves a mark too many.
+    fn end(&self, key: Key, stage: Stage, place: Place, now: Timestamp) -> bool {
+        let (ordered_by, id) = place;
+        let mut shard = lock(self.shard(id));
+        let Shard { grants, expiries } = &mut *shard;
+        // Another request may have ended it meanwhile, or redeemed its code: then it is not this one's to end.
+        let held = grants.get_mut(&id);
+        let held = held.filter(|held| held.grant.stage() == stage && held.ordered_by == ordered_by);
+        let Some(held) = held else { return false };
+        match held.grant.make_room(now) {
+            Change::Put(mark) => {
+                let (ordered_by, is_too_many) = self.pairs.enter(key, Stage::Mark, (mark.ordered_by(now), id));
+                expiries.remove(&(held.due, id));
+                *held = Held { ordered_by, due: mark.expires(), grant: mark };
+                expiries.insert((held.due, id));
+                is_too_many
+            }
+            Change::Forget | Change::Keep => {
+                self.remove(&mut shard, id);
+                false
+            }
         }
-        Ok(outcome)
+    }
+
+    fn remove(&self, shard: &mut Shard, id: GrantId) {
+        if let Some(held) = shard.grants.remove(&id) {
+            shard.expiries.remove(&(held.due, id));
+            self.records.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts one more record for a transition that may make one, if there may be one more. What has expired
+    /// anywhere goes first; then the pair's own oldest, where the pair has as many of that stage as it may.
+    fn make_room(&self, transition: &Transition, now: Timestamp) -> bool {
+        let Some((pair, stage)) = transition.new_record() else { return true };
+        if self.count_one() {
+            return true;
+        }
+        self.forget_all_expired(now);
+        if self.count_one() {
+            return true;
+        }
+        self.shed(self.pairs.key(pair), stage, self.pairs.max().saturating_sub(1), now);
+        self.count_one()
+    }
+
+    fn count_one(&self) -> bool {
+        let before = self.records.fetch_add(1, Ordering::Relaxed);
+        if before >= self.grants_max {
+            self.records.fetch_sub(1, Ordering::Relaxed);
+        }
+        before < self.grants_max
+    }
+
+    /// Forgets what has expired in any shard, a few records of each. It looks once a millisecond, which is as
+    /// often as anything can expire.
+    fn forget_all_expired(&self, now: Timestamp) {
+        if self.swept.load(Ordering::Relaxed) >= now.as_milliseconds() {
+            return;
+        }
+        let mut is_done = true;
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            self.forget_expired(&mut shard, now);
+            is_done &= !shard.has_due(now);
+        }
+        if is_done {
+            self.swept.store(now.as_milliseconds(), Ordering::Relaxed);
+        }
+    }
+
+    fn forget_expired(&self, shard: &mut Shard, now: Timestamp) {
+        for _ in 0..FORGET_PER_CALL {
+            let Some(&(due, id)) = shard.expiries.first().filter(|(due, _)| *due <= now) else { break };
+            shard.expiries.remove(&(due, id));
+            // Every entry is of a record that is there.
+            let Some(held) = shard.grants.get_mut(&id) else { continue };
+            held.due = held.grant.expires();
+            if held.due > now {
+                shard.expiries.insert((held.due, id));
+                continue;
+            }
+            let (key, stage) = (self.pairs.key(held.grant.pair()), held.grant.stage());
+            self.pairs.leave(key, stage, (held.ordered_by, id));
+            self.remove(shard, id);
+        }
+    }
+
+    /// How long it is until something may expire.
+    fn time_until_expiry(&self, now: Timestamp) -> Duration {
+        let firsts = self.shards.iter().filter_map(|shard| lock(shard).expiries.first().map(|(due, _)| *due));
+        firsts.min().map_or(Duration::ZERO, |due| due.since(now))
     }
 }
 
 impl Shard {
     /// Whether the time of some entry has come.
     fn has_due(&self, now: Timestamp) -> bool {
-        self.expiries.peek().is_some_and(|Reverse((time, _))| *time <= now)
-    }
-
-    /// Returns how many entries went.
-    fn forget_expired(&mut self, now: Timestamp) -> usize {
-        let mut forgotten = 0;
-        for _ in 0..FORGET_PER_CALL {
-            let Some(mut entry) = self.expiries.peek_mut() else { break };
-            let Reverse((time, id)) = *entry;
-            if time > now {
-                break;
-            }
-            match self.grants.get(&id).map(|grant| grant.expires()) {
-                Some(expires) if expires > now => *entry = Reverse((expires, id)),
-                _ => {
-                    std::collections::binary_heap::PeekMut::pop(entry);
-                    self.grants.remove(&id);
-                    forgotten += 1;
-                }
-            }
-        }
-        forgotten
+        self.expiries.first().is_some_and(|(due, _)| *due <= now)
     }
 }
 
@@ -176,7 +311,7 @@ mod tests {
     use crate::oauth::grant::RefreshReuse;
     use crate::oauth::redirect::RedirectUri;
     use crate::oauth::secret::{CREDENTIAL_BYTES, SECRET_BYTES};
-    use crate::oauth::{Credential, Outcome, Scope, TokenLifetimes, authorize};
+    use crate::oauth::{Credential, Outcome, Pair, Scope, TokenLifetimes, authorize};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -207,9 +342,13 @@ mod tests {
     }
 
     pub(super) fn grant(number: u64) -> Transition {
+        grant_by("owner", number)
+    }
+
+    fn grant_by(subject: &str, number: u64) -> Transition {
         let clients = clients();
         let authorization = authorize::check(&clients, &authorize::Parameters::default()).unwrap();
-        Transition::grant(&authorization, "owner".into(), &credential(number), MINUTE, None)
+        Transition::grant(&authorization, subject.into(), &credential(number), MINUTE, None)
     }
 
     fn redeem(number: u64, token: u8) -> Transition {
@@ -235,29 +374,110 @@ mod tests {
         Outcome::Redeemed { scope: Scope::default() }
     }
 
-    #[test]
-    fn a_full_store_says_so_and_has_room_again_when_codes_expire() {
-        let store = MemoryStore::new(3);
-        for number in 0..3 {
-            assert_eq!(store.apply(&grant(number), at(MINUTE)), Ok(Outcome::Granted));
-        }
-        assert_eq!(store.apply(&grant(3), at(MINUTE)), Err(StoreError::Full));
-        assert_eq!(store.apply(&redeem(0, 1), at(MINUTE)), Ok(redeemed()), "what is there goes on");
-        assert_eq!(store.apply(&grant(3), at(2 * MINUTE)), Ok(Outcome::Granted));
-        assert_eq!(store.len(), 2, "the redeemed grant and the new one");
-        assert_eq!(store.apply(&check(0, 1), at(2 * MINUTE)), Ok(Outcome::Active));
+    /// Every index has the records that there are, and no other.
+    fn assert_consistent(store: &MemoryStore, records: usize) {
+        let expiries: usize = store.shards.iter().map(|shard| lock(shard).expiries.len()).sum();
+        let counted = store.records.load(Ordering::Relaxed);
+        assert_eq!((store.len(), expiries, store.pairs.len(), counted), (records, records, records, records));
     }
 
     #[test]
-    fn revoked_grants_do_not_open_a_way_around_the_bound() {
-        let store = MemoryStore::new(3);
-        for number in 0..3 {
+    fn a_full_store_says_until_when_and_has_room_again_when_codes_expire() {
+        let store = MemoryStore::bounded(3, 1);
+        for (number, subject) in ["ada", "bob", "eve"].iter().enumerate() {
+            assert_eq!(store.apply(&grant_by(subject, number as u64), at(MINUTE)), Ok(Outcome::Granted));
+        }
+        let then = at(MINUTE + Duration::from_secs(20));
+        let full = Err(StoreError::Full { wait: Duration::from_secs(40) });
+        assert_eq!(store.apply(&grant_by("dan", 3), then), full);
+        assert_eq!(store.apply(&redeem(0, 1), then), Ok(redeemed()), "what is there goes on");
+        assert_eq!(store.apply(&grant_by("dan", 3), then), full);
+        assert_eq!(store.apply(&grant_by("bob", 4), then), Ok(Outcome::Granted), "his own code makes room");
+        assert_eq!(store.apply(&redeem(1, 1), then), Ok(Outcome::Unknown));
+        assert_eq!(store.apply(&grant_by("dan", 3), at(2 * MINUTE)), Ok(Outcome::Granted));
+        assert_eq!(store.apply(&check(0, 1), at(2 * MINUTE)), Ok(Outcome::Active));
+        assert_consistent(&store, 3);
+    }
+
+    #[test]
+    fn a_revoked_grant_frees_its_place_at_once() {
+        let store = MemoryStore::bounded(3, 3);
+        for number in 0..30 {
             store.apply(&grant(number), at(MINUTE)).unwrap();
             store.apply(&redeem(number, 1), at(MINUTE)).unwrap();
+            assert_consistent(&store, 1);
             assert_eq!(store.apply(&redeem(number, 2), at(MINUTE)), Ok(Outcome::Replayed));
+            assert_consistent(&store, 0);
         }
-        assert!(store.is_empty());
-        assert_eq!(store.apply(&grant(3), at(MINUTE)), Err(StoreError::Full));
+    }
+
+    #[test]
+    fn what_a_flood_leaves_is_bounded_in_every_index() {
+        let store = MemoryStore::bounded(1000, 10);
+        for number in 0..2000 {
+            let now = at(MINUTE + Duration::from_millis(number));
+            store.apply(&grant(number), now).unwrap();
+            if number % 2 == 0 {
+                store.apply(&redeem(number, 1), now).unwrap();
+            }
+        }
+        assert_consistent(&store, 20);
+        assert_eq!(store.apply(&check(1978, 1), at(MINUTE)), Ok(Outcome::Inactive));
+        for number in (1980..2000).step_by(2) {
+            assert_eq!(store.apply(&check(number, 1), at(MINUTE)), Ok(Outcome::Active), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_has_moved_on_since_it_was_to_make_room_is_left_alone() {
+        let store = MemoryStore::bounded(10, 10);
+        let key = store.pairs.key(Pair { client: "app", subject: Some("owner") });
+        store.apply(&grant(1), at(MINUTE)).unwrap();
+        let place = store.pairs.take_oldest(0, key, Stage::Code).unwrap();
+        // Between the two another request redeems the code.
+        assert_eq!(store.apply(&redeem(1, 1), at(MINUTE)), Ok(redeemed()));
+        store.end(key, Stage::Code, place, at(MINUTE));
+        assert_eq!(store.apply(&check(1, 1), at(MINUTE)), Ok(Outcome::Active));
+        assert_consistent(&store, 1);
+        // Or ends the grant.
+        let place = store.pairs.take_oldest(0, key, Stage::Live).unwrap();
+        assert_eq!(store.apply(&redeem(1, 2), at(MINUTE)), Ok(Outcome::Replayed));
+        store.end(key, Stage::Live, place, at(MINUTE));
+        assert_consistent(&store, 0);
+    }
+
+    #[test]
+    fn racers_of_a_pair_at_its_bound_leave_as_many_grants_as_it_may_have() {
+        const RACERS: u64 = 8;
+        const EACH: u64 = 200;
+        let store = MemoryStore::bounded(100_000, 5);
+        std::thread::scope(|scope| {
+            for racer in 0..RACERS {
+                let store = &store;
+                scope.spawn(move || {
+                    for number in racer * EACH..(racer + 1) * EACH {
+                        let now = at(MINUTE + Duration::from_millis(number % EACH));
+                        store.apply(&grant(number), now).unwrap();
+                        let applied = store.apply(&redeem(number, 1), now);
+                        assert!(
+                            matches!(applied, Ok(Outcome::Redeemed { .. } | Outcome::Unknown)),
+                            "{applied:?}"
+                        );
+                        // A pair has no more than its bound and one for each that is at work.
+                        assert!(store.len() <= 10 + 2 * RACERS as usize);
+                        if number % 7 == 0 {
+                            store.apply(&redeem(number, 2), now).unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        let is_active = |number: &u64| store.apply(&check(*number, 1), at(2 * MINUTE)) == Ok(Outcome::Active);
+        let live = (0..RACERS * EACH).filter(is_active).count();
+        assert!(live <= 5, "{live} are live");
+        let left = store.len();
+        assert!(left <= 10);
+        assert_consistent(&store, left);
     }
 
     #[test]

@@ -53,8 +53,10 @@ pub trait Store: Send + Sync {
 /// How much a store may hold, and may be asked for at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Grants, revoked ones included until they would have expired.
+    /// Records, of whichever pair of a subject and a client.
     pub grants_max: usize,
+    /// Live grants of one pair; as many codes that nobody has redeemed; and as many marks of answered forms.
+    pub pair_grants_max: usize,
     /// Transitions that wait.
     pub queue_max: usize,
     /// How long one may wait; whoever submitted it waits no longer.
@@ -116,8 +118,11 @@ impl Mailbox for () {
 /// Why a store did not apply a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreError {
-    /// It holds as many grants as it may; some will expire. Nothing has changed.
-    Full,
+    /// It holds as many grants as it may. Nothing has changed.
+    Full {
+        /// How long it is at least until one of them expires.
+        wait: Duration,
+    },
     /// More is asked of it than it can do. Nothing has changed.
     Busy,
     /// It cannot be reached, or cannot write. Nothing has changed, unless it went away between applying the
@@ -133,7 +138,7 @@ impl StoreError {
     /// The reason, in words for the log.
     pub fn as_str(self) -> &'static str {
         match self {
-            StoreError::Full => "the store holds as many grants as it may",
+            StoreError::Full { .. } => "the store holds as many grants as it may",
             StoreError::Busy => "more requests wait for the store than may",
             StoreError::Unavailable => "the store is not there, or cannot write",
             StoreError::TimedOut => "the store did not answer in time",

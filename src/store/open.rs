@@ -25,7 +25,7 @@ pub fn open(config: &Config, system: &Arc<dyn System>, log: &Log) -> Result<Arc<
                      keeps them"
                 ));
             }
-            Ok(Arc::new(MemoryStore::new(config.limits.grants_max)))
+            Ok(Arc::new(MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max())))
         }
         #[cfg(feature = "file-store")]
         Location::File(path) => {
@@ -44,7 +44,12 @@ pub fn open(config: &Config, system: &Arc<dyn System>, log: &Log) -> Result<Arc<
             };
             let (key, system) = (fresh_key(system)?, Arc::clone(system));
             let store = EngineStore::connect(urls.as_slice(), safety, bounds(config), key, system, log.clone());
-            Ok(Arc::new(store.map_err(|error| format!("the store {urls}: {error} (--store names it)"))?))
+            let store = store.map_err(|error| format!("the store {urls}: {error} (--store names it)"))?;
+            log.line(format_args!(
+                "grants on an engine have no bound for each client: one client's flood fills the engine for all; set \
+                 maxmemory, and limit the requests of each address at the proxy"
+            ));
+            Ok(Arc::new(store))
         }
         #[cfg(not(feature = "file-store"))]
         Location::File(_) => Err(missing("file-store")),
@@ -58,6 +63,7 @@ fn bounds(config: &Config) -> super::Bounds {
     let limits = &config.limits;
     super::Bounds {
         grants_max: limits.grants_max,
+        pair_grants_max: config.pair_grants_max(),
         queue_max: limits.store_queue_max,
         time_max: limits.store_time_max,
     }

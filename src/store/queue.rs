@@ -362,7 +362,7 @@ mod tests {
         assert_eq!(queue.take(&mut batch, 3, None), Taken::Jobs);
         assert_eq!(queue.take(&mut batch, 3, None), Taken::Jobs);
         let mut answered = Answered::of(&queue);
-        batch.drain(..).for_each(|job| job.answer(Err(StoreError::Full), &mut answered));
+        batch.drain(..).for_each(|job| job.answer(Err(StoreError::TimedOut), &mut answered));
         assert_eq!(counter.woken.load(Ordering::Relaxed), 0, "nobody looks before all is there");
         drop(answered);
         let places: Vec<usize> = counter.put.lock().unwrap().iter().map(|(place, _)| *place).collect();

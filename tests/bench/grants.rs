@@ -23,8 +23,12 @@ const GRANTS: usize = 1_000_000;
 /// How many are made at a time.
 const BATCH: usize = 5000;
 
-const BOUNDS: Bounds =
-    Bounds { grants_max: 2 * GRANTS, queue_max: 2 * BATCH, time_max: Duration::from_secs(60) };
+const BOUNDS: Bounds = Bounds {
+    grants_max: 2 * GRANTS,
+    pair_grants_max: 2 * GRANTS,
+    queue_max: 2 * BATCH,
+    time_max: Duration::from_secs(60),
+};
 
 /// Fills each store, and says what that took.
 pub fn grants() -> io::Result<String> {

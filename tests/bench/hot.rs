@@ -114,8 +114,16 @@ impl Chain {
 struct Letters(Mutex<Sender<(Ticket, Applied)>>);
 
 impl Mailbox for Letters {
-    fn put(&self, ticket: Ticket, applied: Applied) {
-        let _ = self.0.lock().expect("no panic").send((ticket, applied));
+    fn put(&self, ticket: Ticket, applied: Applied) -> bool {
+        self.0.lock().expect("no panic").send((ticket, applied)).is_ok()
+    }
+
+    fn abandon(&self, _: Ticket) -> bool {
+        true
+    }
+
+    fn is_abandoned(&self, _: Ticket) -> bool {
+        false
     }
 
     fn wake(&self) {}

@@ -123,7 +123,7 @@ impl TestServer {
         });
         let (log, access) = (Log::kept(), Log::kept());
         let logs = Logs { errors: log.clone(), access: access.clone() };
-        let store = Arc::new(MemoryStore::new(config.limits.grants_max));
+        let store = Arc::new(MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max()));
         let shared_system: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
         let mut server = Server::bind(&config, store, shared_system, logs).expect("free ports");
         let addresses = server.addresses().to_vec();

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use oauth_from_scratch::oauth::authorize::{self, Parameters};
+use oauth_from_scratch::oauth::authorize::{self, Authorization, Parameters};
 use oauth_from_scratch::oauth::client::{AuthenticatedClient, Client, Clients, Credentials, GrantTypes};
 use oauth_from_scratch::oauth::grant::RefreshReuse;
 use oauth_from_scratch::oauth::pkce::Verified;
@@ -37,7 +37,9 @@ pub const LIFETIMES: TokenLifetimes = TokenLifetimes {
 /// Long enough for any machine, so that a test that hangs ends.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-pub const BOUNDS: Bounds = Bounds { grants_max: 1_000_000, queue_max: 100_000, time_max: MINUTE };
+/// With no bound for a pair that a test comes to by chance.
+pub const BOUNDS: Bounds =
+    Bounds { grants_max: 1_000_000, pair_grants_max: 1_000_000, queue_max: 100_000, time_max: MINUTE };
 
 /// 2100-01-01 00:00:00: an engine has a clock of its own, by which nothing here is to expire.
 pub const START: Timestamp = Timestamp::from_milliseconds(4_102_444_800_000);
@@ -202,6 +204,8 @@ impl Drop for Folder {
 /// Makes transitions, each with secrets that no other has.
 pub struct Maker {
     clients: Clients,
+    client: &'static str,
+    subject: &'static str,
     drawn: u64,
 }
 
@@ -215,8 +219,13 @@ pub struct Tokens {
 impl Maker {
     /// Different numbers are for different secrets.
     pub fn new(number: u32) -> Maker {
-        let client = Client {
-            id: "app".into(),
+        Maker::of(number, "app", "owner")
+    }
+
+    /// The same, for another pair of a client and a subject.
+    pub fn of(number: u32, client: &'static str, subject: &'static str) -> Maker {
+        let registered = Client {
+            id: client.into(),
             name: "App".to_owned(),
             redirect_uris: vec![RedirectUri::parse(CALLBACK).unwrap()],
             secret: None,
@@ -224,7 +233,7 @@ impl Maker {
             scope: Scope::parse("a b c").unwrap(),
             inspects_all: false,
         };
-        Maker { clients: Clients::new([client], None), drawn: u64::from(number) << 32 }
+        Maker { clients: Clients::new([registered], None), client, subject, drawn: u64::from(number) << 32 }
     }
 
     /// Bytes that look random and never come twice.
@@ -248,17 +257,31 @@ impl Maker {
     }
 
     pub fn grant(&self, code: &Credential, kept_until: Option<Timestamp>) -> Transition {
+        Transition::grant(&self.authorization(), self.subject.into(), code, CODE_LIFETIME, kept_until)
+    }
+
+    pub fn refuse(&self, code: &Credential, kept_until: Option<Timestamp>) -> Transition {
+        Transition::refuse(&self.authorization(), self.subject.into(), code.grant(), kept_until)
+    }
+
+    /// A token that the client gets on its own behalf.
+    pub fn issue(&mut self) -> (Transition, Credential) {
+        let token = self.code();
+        let scope = Scope::parse("a").unwrap();
+        (Transition::issue(self.client(), scope, &token, LIFETIMES.access_token), token)
+    }
+
+    fn authorization(&self) -> Authorization<'_> {
         let parameters = Parameters {
             response_type: Some("code"),
-            client_id: Some("app"),
+            client_id: Some(self.client),
             redirect_uri: Some(CALLBACK),
             scope: Some("a b"),
             code_challenge: Some(CHALLENGE),
             code_challenge_method: Some("S256"),
             ..Parameters::default()
         };
-        let authorization = authorize::check(&self.clients, &parameters).expect("a sound request");
-        Transition::grant(&authorization, "owner".into(), code, CODE_LIFETIME, kept_until)
+        authorize::check(&self.clients, &parameters).expect("a sound request")
     }
 
     pub fn redeem(&mut self, code: &Credential) -> (Transition, Tokens) {
@@ -291,7 +314,7 @@ impl Maker {
     }
 
     fn client(&self) -> AuthenticatedClient<'_> {
-        let credentials = Credentials { id: Some("app"), ..Credentials::default() };
+        let credentials = Credentials { id: Some(self.client), ..Credentials::default() };
         self.clients.authenticate(&credentials).expect("a public client")
     }
 }

@@ -10,8 +10,9 @@
 //! and lost its network before it could note that the answer failed. So such a record names its [`Writer`], and
 //! before another server judges a replay it finds out how far that writer has reported.
 
+use super::super::outcome::Outcome;
 use super::super::secret::Digest;
-use super::super::transition::{Change, Outcome};
+use super::super::transition::Change;
 use super::{Grant, Live, Phase};
 
 /// A server on a store that several share, and the number that it gave to one of its transitions.

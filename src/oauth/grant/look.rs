@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::super::outcome::{Description, Outcome, TokenKind};
 use super::super::scope::Scope;
 use super::super::secret::{Digest, RefreshDigest};
 use super::super::timestamp::Timestamp;
-use super::super::transition::{Description, Outcome, TokenKind};
 use super::{Grant, Phase, Standing};
 
 /// Whether an access token is good, and for `needed`, if that is given.

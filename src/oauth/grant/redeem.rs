@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::super::outcome::{Mismatch, Outcome};
 use super::super::pkce::Verified;
 use super::super::timestamp::Timestamp;
-use super::super::transition::{Change, Mismatch, Outcome, Redemption};
+use super::super::transition::{Change, Redemption};
 use super::delivery::{Belief, Delivery};
 use super::{AccessToken, Code, Grant, Live, Phase, Refresh};
 

@@ -1,8 +1,9 @@
 //! The end of a token, and of a grant, when its client asks for it (RFC 7009).
 
+use super::super::outcome::Outcome;
 use super::super::secret::{Digest, RefreshDigest};
 use super::super::timestamp::Timestamp;
-use super::super::transition::{Change, Outcome};
+use super::super::transition::Change;
 use super::{Grant, Phase, Standing};
 
 /// The end of a token, at the wish of `client` (RFC 7009, 2.1): of an access token by itself, of a refresh

@@ -1,8 +1,9 @@
 //! A refresh token for its successor: rotation, retries, and reuse (RFC 6749, 6; RFC 9700, 4.14).
 
+use super::super::outcome::Outcome;
 use super::super::scope::{Scope, excerpt};
 use super::super::timestamp::Timestamp;
-use super::super::transition::{Change, Outcome, Rotation};
+use super::super::transition::{Change, Rotation};
 use super::delivery::{Belief, Delivery};
 use super::{AccessToken, Grant, Live, Phase, Previous, Refresh, RefreshReuse, Standing};
 

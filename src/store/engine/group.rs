@@ -34,6 +34,10 @@ const PAUSES_MAX: u32 = 50;
 /// on its way may still arrive, and must not find the place free.
 const MARK_KEPT: Duration = Duration::from_secs(600);
 
+/// When to try again where the engine has no memory left: it does not say when that may help, and nothing that it
+/// keeps expires sooner than an unredeemed code.
+const FULL_TIME: Duration = Duration::from_secs(60);
+
 /// The key of a grant.
 fn key(id: GrantId) -> Arc<[u8]> {
     [b"oauth:grant:", id.as_bytes()].concat().into()
@@ -419,7 +423,7 @@ impl Record {
 
 fn what_refused(error: &ServerError) -> StoreError {
     match error.code() {
-        "OOM" => StoreError::Full,
+        "OOM" => StoreError::Full { wait: FULL_TIME },
         _ => StoreError::Unavailable,
     }
 }

@@ -8,14 +8,23 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::oauth::{Grant, GrantId};
+use crate::oauth::{Grant, GrantId, Timestamp};
 
 /// How many grants the small table has at most: more than there are flows going on in one shard, and as many as
 /// fit into 32 places.
 const NEWEST_MAX: usize = 28;
 
 /// Grants are boxed, so that the table is small: it is looked into at random, and grows by being copied.
-type Table = HashMap<GrantId, Box<Grant>, BuildHasherDefault<AsItIs>>;
+type Table = HashMap<GrantId, Box<Held>, BuildHasherDefault<AsItIs>>;
+
+/// A grant, and where else it is entered.
+pub(super) struct Held {
+    pub(super) grant: Grant,
+    /// Its moment among the records of its pair and stage.
+    pub(super) ordered_by: Timestamp,
+    /// Its moment among the expiries.
+    pub(super) due: Timestamp,
+}
 
 /// Grants by name; see the module's page.
 #[derive(Default)]
@@ -29,32 +38,26 @@ impl Grants {
         self.newest.len() + self.others.len()
     }
 
-    pub(super) fn get(&self, id: &GrantId) -> Option<&Grant> {
-        self.newest.get(id).or_else(|| self.others.get(id)).map(Box::as_ref)
-    }
-
-    pub(super) fn get_mut(&mut self, id: &GrantId) -> Option<&mut Grant> {
+    pub(super) fn get_mut(&mut self, id: &GrantId) -> Option<&mut Held> {
         self.newest.get_mut(id).or_else(|| self.others.get_mut(id)).map(Box::as_mut)
     }
 
     /// Adds a grant whose name is not there yet.
-    pub(super) fn insert(&mut self, id: GrantId, grant: Grant) {
+    pub(super) fn insert(&mut self, id: GrantId, held: Held) {
         if self.newest.len() == NEWEST_MAX {
             self.others.extend(self.newest.drain());
         }
-        self.newest.insert(id, Box::new(grant));
+        self.newest.insert(id, Box::new(held));
     }
 
-    pub(super) fn remove(&mut self, id: &GrantId) {
-        if self.newest.remove(id).is_none() {
-            self.others.remove(id);
-        }
+    pub(super) fn remove(&mut self, id: &GrantId) -> Option<Box<Held>> {
+        self.newest.remove(id).or_else(|| self.others.remove(id))
     }
 }
 
-/// Takes a grant's name for its hash, as the name itself proposes.
+/// Takes a name for its hash, as the name itself proposes.
 #[derive(Default)]
-struct AsItIs(u64);
+pub(super) struct AsItIs(u64);
 
 impl Hasher for AsItIs {
     fn finish(&self) -> u64 {
@@ -87,15 +90,15 @@ mod tests {
                 let (Change::Put(grant), _) = transition.apply(None, at(std::time::Duration::ZERO)) else {
                     panic!("a new grant is put");
                 };
-                grants.insert(transition.grant_id(), grant);
+                let (ordered_by, due) = (at(std::time::Duration::ZERO), grant.expires());
+                grants.insert(transition.grant_id(), Held { grant, ordered_by, due });
                 transition.grant_id()
             })
             .collect();
         assert_eq!((grants.newest.len(), grants.len()), (1, COUNT));
         for (gone, name) in names.iter().enumerate() {
-            assert!(grants.get(name).is_some() && grants.get_mut(name).is_some(), "{gone}");
-            grants.remove(name);
-            assert!(grants.get(name).is_none() && grants.get_mut(name).is_none(), "{gone}");
+            assert!(grants.get_mut(name).is_some() && grants.remove(name).is_some(), "{gone}");
+            assert!(grants.get_mut(name).is_none() && grants.remove(name).is_none(), "{gone}");
             assert_eq!(grants.len(), COUNT - gone - 1);
         }
     }
