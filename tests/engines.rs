@@ -411,6 +411,30 @@ fn a_connection_that_has_lost_step_is_dropped_and_no_answer_is_taken_for_another
     assert_eq!(apply(&store, redeem, START), Ok(Outcome::Replayed), "it was written as often as it was said");
 }
 
+/// It can be connected to, and then nothing that it says is to be used.
+#[test]
+fn an_engine_that_always_answers_wrongly_fills_no_disk() {
+    if !is_installed("an_engine_that_always_answers_wrongly_fills_no_disk") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let proxy = Proxy::to(&engine);
+    let (store, log) = connect_with(&proxy.url(), Safety::default(), BOUNDS);
+    let (store, mut maker) = (store.unwrap(), Maker::new(1));
+    let begun = log.lines().len();
+    *proxy.fault.lock().unwrap() = Some(Fault::AddedAlways("$-1\r\n"));
+    for _ in 0..200 {
+        let code = maker.code();
+        assert_eq!(apply(&store, maker.check(&code), START), Err(StoreError::Unavailable));
+    }
+    let lines = log.lines().split_off(begun);
+    assert!((1..20).contains(&lines.len()), "{lines:?}");
+    *proxy.fault.lock().unwrap() = None;
+    let code = maker.code();
+    wait_until("it works again", || apply(&store, maker.check(&code), START) == Ok(Outcome::Inactive));
+    assert!(log.lines().last().is_some_and(|line| line.contains("is back")), "{:?}", log.lines());
+}
+
 /// Two stores whose answers wait for a replica: one that soon gives up, for where there is none, and one for where
 /// there is one, which may take its time.
 fn careful(url: &str) -> [EngineStore; 2] {

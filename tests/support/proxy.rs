@@ -26,6 +26,8 @@ pub struct Proxy {
 pub enum Fault {
     /// These bytes come before the first answer.
     Added(&'static str),
+    /// The same before every answer from now on.
+    AddedAlways(&'static str),
     /// The first answer, a bulk string, does not come.
     Dropped,
 }
@@ -33,7 +35,7 @@ pub enum Fault {
 impl Fault {
     fn apply(self, answers: &[u8]) -> Vec<u8> {
         match self {
-            Fault::Added(bytes) => [bytes.as_bytes(), answers].concat(),
+            Fault::Added(bytes) | Fault::AddedAlways(bytes) => [bytes.as_bytes(), answers].concat(),
             Fault::Dropped => {
                 let head = answers.iter().position(|byte| *byte == b'\n').expect("the head of an answer") + 1;
                 let length = std::str::from_utf8(&answers[1..head - 2]).expect("a number").parse::<usize>();
@@ -138,7 +140,11 @@ fn pass_answers(mut server: TcpStream, mut client: TcpStream, left: &AtomicI64, 
             left.store(i64::MAX, Ordering::SeqCst);
             break;
         }
-        let answers = match fault.lock().unwrap().take() {
+        let next = {
+            let mut next = fault.lock().unwrap();
+            if matches!(*next, Some(Fault::AddedAlways(_))) { *next } else { next.take() }
+        };
+        let answers = match next {
             Some(fault) => fault.apply(&bytes[..count]),
             None => bytes[..count].to_vec(),
         };

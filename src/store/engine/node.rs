@@ -25,6 +25,7 @@ pub(super) struct Node {
     connection: Option<Connection>,
     /// What the pipeline that was sent last ends with.
     marker: u64,
+    /// How often in a row it failed. To connect is no success yet: an exchange is.
     failures: u32,
     /// How often in a row it took no write for being a replica.
     demotions: u32,
@@ -65,10 +66,6 @@ impl Node {
         match connected {
             Ok(connection) => {
                 self.connection = Some(connection);
-                self.failures = 0;
-                if has_failed {
-                    self.log.line(format_args!("the store's engine {} is back", self.address));
-                }
                 Ok(())
             }
             Err(error) => {
@@ -83,8 +80,8 @@ impl Node {
     pub(super) fn leave(&mut self, now: Instant, reason: &str) {
         let address = &self.address;
         let was_connected = self.connection.take().is_some();
-        self.failures = if was_connected { 1 } else { self.failures.saturating_add(1) };
-        if was_connected {
+        self.failures = self.failures.saturating_add(1);
+        if was_connected && self.failures == 1 {
             // At once: perhaps it was the connection alone.
             self.not_before = None;
             self.log.line(format_args!("the store's engine {address} failed: {reason}"));
@@ -93,8 +90,9 @@ impl Node {
         self.not_before = Some(now + pause(self.failures));
         // The first few, and then one now and then: a night without the engine fills no disk.
         if self.failures.is_power_of_two() {
+            let what = if was_connected { "fails again" } else { "cannot be reached" };
             self.log.line(format_args!(
-                "the store's engine {address} cannot be reached: {reason}; requests that need it are answered 503"
+                "the store's engine {address} {what}: {reason}; requests that need it are answered 503"
             ));
         }
     }
@@ -140,16 +138,19 @@ impl Node {
         let connection = self.connection()?;
         let answers = (0..count).map(|_| connection.recv_response()).collect::<Result<Vec<Value>, _>>()?;
         match connection.recv_response()? {
-            Value::BulkString(bytes) if bytes == marker.as_bytes() => Ok(answers),
+            Value::BulkString(bytes) if bytes == marker.as_bytes() => {}
             // An engine that loads its file refuses all commands alike. Then it does not matter which is whose.
-            Value::ServerError(_) if answers.iter().all(|answer| matches!(answer, Value::ServerError(_))) => {
-                Ok(answers)
-            }
+            Value::ServerError(_) if answers.iter().all(|answer| matches!(answer, Value::ServerError(_))) => {}
             Value::ServerError(error) => {
-                Err(failure(format!("it refuses ECHO, which the server must be allowed: {}", error.code())))
+                let reason = format!("it refuses ECHO, which the server must be allowed: {}", error.code());
+                return Err(failure(reason));
             }
-            _ => Err(lost_step()),
+            _ => return Err(lost_step()),
         }
+        if std::mem::take(&mut self.failures) > 0 {
+            self.log.line(format_args!("the store's engine {} is back", self.address));
+        }
+        Ok(answers)
     }
 
     fn connection(&mut self) -> Result<&mut Connection, RedisError> {
