@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 fn run(config: &Config) -> Result<(), String> {
     if let Some(folder) = &config.www {
         routes::check_folder(folder).map_err(|error| {
-            format!("--www {}: {error}; give a folder like the project's own www", folder.display())
+            format!("--www {}: {error}; give a folder like the project's own www", cli::shown_path(folder))
         })?;
     }
     let lines_max = config.limits.log_lines_max;

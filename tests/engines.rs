@@ -31,9 +31,9 @@ use stores::{BOUNDS, Folder, LIFETIMES, Maker, START, apply};
 const CLIENTS: u64 = 8;
 
 fn connect_with(url: &str, safety: Safety, bounds: Bounds) -> (Result<EngineStore, EngineError>, Log) {
-    let Ok(Location::Engine(urls)) = Location::parse(url) else { panic!("{url}") };
+    let Ok(Location::Engine(location)) = Location::parse(url) else { panic!("{url}") };
     let (log, system): (_, Arc<dyn System>) = (Log::kept(), Arc::new(RealSystem::default()));
-    (EngineStore::connect(urls.as_slice(), safety, bounds, [7; 32], system, log.clone()), log)
+    (EngineStore::connect(&location, safety, bounds, [7; 32], system, log.clone()), log)
 }
 
 fn connect(url: &str) -> EngineStore {
@@ -287,9 +287,9 @@ fn an_engine_that_comes_back_empty_is_given_the_servers_key_again() {
     let (redeem, _) = maker.redeem(&code);
     assert_eq!(apply(&store, redeem, START), Ok(Outcome::Unknown), "it has forgotten the code");
     wait_until("the key is back", || engine.command("EXISTS oauth:sealing-key") == ":1");
-    let Ok(Location::Engine(urls)) = Location::parse(&engine.url()) else { panic!("an engine") };
+    let Ok(Location::Engine(location)) = Location::parse(&engine.url()) else { panic!("an engine") };
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
-    let later = EngineStore::connect(urls.as_slice(), Safety::default(), BOUNDS, [8; 32], system, Log::kept());
+    let later = EngineStore::connect(&location, Safety::default(), BOUNDS, [8; 32], system, Log::kept());
     assert_eq!(later.unwrap().sealing_key(), store.sealing_key(), "a server that starts now has the same one");
 }
 
@@ -596,11 +596,11 @@ fn the_sealing_key_is_in_no_line_of_the_log() {
         return;
     }
     let engine = Engine::start(&["--rename-command", "SET", "xset"]);
-    let Ok(Location::Engine(urls)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
+    let Ok(Location::Engine(location)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
     let (log, system): (_, Arc<dyn System>) = (Log::kept(), Arc::new(RealSystem::default()));
     let key = *b"a key of thirty-two plain letters";
     let key: [u8; 32] = key[..32].try_into().expect("32 bytes");
-    let store = EngineStore::connect(urls.as_slice(), Safety::default(), BOUNDS, key, system, log.clone());
+    let store = EngineStore::connect(&location, Safety::default(), BOUNDS, key, system, log.clone());
     let said = format!("{:?} {:?}", store.map(drop), log.lines());
     assert!(said.contains("refuses: ERR") && !said.contains("thirty-two"), "{said}");
 }

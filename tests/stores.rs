@@ -74,9 +74,9 @@ fn a_file_keeps_the_contract() {
 
 /// A handle of its own on the engine, as another server has it.
 fn connect(url: &str, safety: Safety) -> Arc<dyn Store> {
-    let Ok(Location::Engine(urls)) = Location::parse(url) else { panic!("{url}") };
+    let Ok(Location::Engine(location)) = Location::parse(url) else { panic!("{url}") };
     // The clock stands still: nothing here is too slow.
-    let store = EngineStore::connect(urls.as_slice(), safety, BOUNDS, [7; 32], StoreSystem::new(), Log::kept());
+    let store = EngineStore::connect(&location, safety, BOUNDS, [7; 32], StoreSystem::new(), Log::kept());
     Arc::new(store.unwrap_or_else(|error| panic!("{url}: {error}")))
 }
 

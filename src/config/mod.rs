@@ -14,13 +14,14 @@ use crate::oauth::client::Client;
 
 mod file;
 mod issuer;
+mod location;
 mod store;
 mod toml_reader;
 
 pub use file::{FileError, locate, read};
 pub use issuer::{Issuer, IssuerError};
-pub(crate) use store::LOCATIONS;
-pub use store::{EngineUrls, Location, LocationError, StoreConfig};
+pub use location::{EngineLocation, Location, LocationError};
+pub use store::StoreConfig;
 
 /// The most field lines a head may have, whatever [`Limits::fields_max`] says: the parser's table of field
 /// lines lies on the stack and has this size.

@@ -17,6 +17,7 @@ use redis::Value;
 
 use super::queue::{Job, Queue, Taken};
 use super::{Applied, Bounds, Caller, Store};
+use crate::config::EngineLocation;
 use crate::log::Log;
 use crate::oauth::{Timestamp, Transition};
 use crate::system::System;
@@ -64,13 +65,13 @@ impl fmt::Display for EngineError {
 impl std::error::Error for EngineError {}
 
 impl EngineStore {
-    /// Connects to the engine at `urls`, of which more than one are nodes of a cluster. The sealing key is
+    /// Connects to the engine at `location`, of which several hosts are nodes of a cluster. The sealing key is
     /// `fresh_key` if it has none yet. What its configuration puts at risk is said in `log`.
     ///
     /// # Errors
     /// When it cannot be reached, is too old, or does not have what `safety` needs.
     pub fn connect(
-        urls: &[String],
+        location: &EngineLocation,
         safety: Safety,
         bounds: Bounds,
         fresh_key: [u8; 32],
@@ -79,7 +80,7 @@ impl EngineStore {
     ) -> Result<EngineStore, EngineError> {
         // Half of the time of a request, so that there is time for a second try.
         let patience = bounds.time_max / 2;
-        let mut fleet = Fleet::connect(urls, safety, patience, Arc::clone(&system), log.clone())
+        let mut fleet = Fleet::connect(location, safety, patience, Arc::clone(&system), log.clone())
             .map_err(|reason| EngineError(format!("the engine cannot be used: {reason}")))?;
         for address in fleet.owners() {
             check_version(&mut fleet, &address, safety).map_err(EngineError)?;

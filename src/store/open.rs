@@ -36,15 +36,15 @@ pub fn open(config: &Config, system: &Arc<dyn System>, log: &Log) -> Result<Arc<
             Ok(Arc::new(store.map_err(|error| format!("{error} (--store names it)"))?))
         }
         #[cfg(feature = "redis-store")]
-        Location::Engine(urls) => {
+        Location::Engine(location) => {
             use super::engine::{EngineStore, Safety};
             let safety = Safety {
                 replicas_min: config.store.replicas_min,
                 append_only_file: config.store.waits_for_append_only_file,
             };
             let (key, system) = (fresh_key(system)?, Arc::clone(system));
-            let store = EngineStore::connect(urls.as_slice(), safety, bounds(config), key, system, log.clone());
-            Ok(Arc::new(store.map_err(|error| format!("the store {urls}: {error} (--store names it)"))?))
+            let store = EngineStore::connect(location, safety, bounds(config), key, system, log.clone());
+            Ok(Arc::new(store.map_err(|error| format!("the store {location}: {error} (--store names it)"))?))
         }
         #[cfg(not(feature = "file-store"))]
         Location::File(_) => Err(missing("file-store")),

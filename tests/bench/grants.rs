@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome};
 use oauth_from_scratch::store::engine::Safety;
@@ -145,8 +146,10 @@ fn engine(text: &mut String) -> io::Result<()> {
         return Ok(());
     };
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
-    let url = [format!("redis://127.0.0.1:{}", engine.port)];
-    let store = EngineStore::connect(&url, Safety::default(), BOUNDS, [7; 32], system, Log::kept());
+    let Ok(Location::Engine(location)) = Location::parse(&format!("redis://127.0.0.1:{}", engine.port)) else {
+        return Err(io::Error::other("this is a location"));
+    };
+    let store = EngineStore::connect(&location, Safety::default(), BOUNDS, [7; 32], system, Log::kept());
     let store = store.map_err(io::Error::other)?;
     let before = engine.used_memory()?;
     let begun = Instant::now();

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use redis::io::tcp::TcpSettings;
 use redis::{
-    Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError, ServerError, ServerErrorKind,
-    Value,
+    Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisError,
+    ServerError, ServerErrorKind, Value,
 };
 
-use super::node::{Node, explain, not_connected};
+use super::node::{Node, explain, name_refusal, not_connected};
 use super::slots::{Address, SlotMap, redirect};
+use crate::config::EngineLocation;
 use crate::log::Log;
 use crate::system::System;
 
@@ -75,29 +76,24 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// The nodes behind `urls`, to which a connection is made.
+    /// The nodes at `location`, to which a connection is made.
     ///
     /// # Errors
-    /// In words, when a URL is none, or no node answers as it should.
+    /// In words, when no node answers as it should.
     pub(super) fn connect(
-        urls: &[String],
+        location: &EngineLocation,
         safety: Safety,
         patience: Duration,
         system: Arc<dyn System>,
         log: Log,
     ) -> Result<Fleet, String> {
-        if cfg!(not(feature = "redis-tls")) && urls.iter().any(|url| url.starts_with("rediss:")) {
+        if cfg!(not(feature = "redis-tls")) && location.is_tls() {
             return Err("this program was built without TLS; build it with --features redis-tls".to_owned());
         }
-        let seeds: Result<Vec<ConnectionInfo>, RedisError> =
-            urls.iter().map(|url| url.as_str().into_connection_info()).collect();
-        let seeds = seeds.map_err(|error| format!("this is no address of an engine: {}", explain(&error)))?;
-        let seeds = seeds.into_iter().map(|seed| {
-            let redis = seed.redis_settings().clone().set_skip_set_lib_name();
-            seed.set_redis_settings(redis).set_tcp_settings(TcpSettings::default().set_nodelay(true))
-        });
+        let seeds: Result<Vec<ConnectionInfo>, RedisError> = seeds(location).collect();
+        let seeds = seeds.map_err(|error| explain(&error))?;
         let mut fleet = Fleet {
-            seeds: seeds.collect(),
+            seeds,
             nodes: HashMap::new(),
             slots: None,
             is_stale: false,
@@ -165,7 +161,7 @@ impl Fleet {
         self.make_ready(address, now).map_err(named)?;
         let answer = self.send(address, &command.get_packed_command()).and_then(|()| self.receive(address));
         match answer {
-            Ok(Value::ServerError(error)) => Err(named(error.to_string())),
+            Ok(Value::ServerError(error)) => Err(named(name_refusal(error.code()).to_owned())),
             Ok(value) => Ok(value),
             Err(error) => {
                 self.leave(address, now, &explain(&error));
@@ -362,7 +358,10 @@ impl Fleet {
             _ => {
                 if self.last_refusal.as_deref() != Some(error.code()) {
                     self.last_refusal = Some(error.code().to_owned());
-                    self.log.line(format_args!("the store's engine {address} refuses: {}", reason(&error)));
+                    self.log.line(format_args!(
+                        "the store's engine {address} refuses: {}",
+                        name_refusal(error.code())
+                    ));
                 }
                 Reply::Refused(error)
             }
@@ -436,12 +435,24 @@ fn has_write(requests: &[Request], indices: &[usize]) -> bool {
     indices.iter().any(|index| requests[*index].is_write)
 }
 
-/// What a node refused, in its words where they are known to repeat nothing of what was sent to it.
-fn reason(error: &ServerError) -> String {
-    match error.code() {
-        "OOM" | "MISCONF" | "NOPERM" | "NOAUTH" | "NOREPLICAS" => error.to_string(),
-        code => code.to_owned(),
+/// How to connect to each host of `location`. The library gets the parts: it never sees a URL that it could repeat.
+fn seeds(location: &EngineLocation) -> impl Iterator<Item = Result<ConnectionInfo, RedisError>> {
+    let mut login = RedisConnectionInfo::default().set_skip_set_lib_name().set_db(location.database().into());
+    if let Some(user) = location.user() {
+        login = login.set_username(user);
     }
+    if let Some(password) = location.password() {
+        login = login.set_password(password);
+    }
+    location.hosts().iter().map(move |(host, port)| {
+        let (host, port) = (host.clone(), *port);
+        let address = match location.is_tls() {
+            true => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
+            false => ConnectionAddr::Tcp(host, port),
+        };
+        let tcp = TcpSettings::default().set_nodelay(true);
+        Ok(address.into_connection_info()?.set_redis_settings(login.clone()).set_tcp_settings(tcp))
+    })
 }
 
 /// What an answer says, if it is text.
