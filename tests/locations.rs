@@ -1,6 +1,8 @@
 //! No message repeats the password of an engine's location: random passwords, in well-formed and broken locations,
 //! on every flag, in every part of a configuration file, and refused by every kind of engine.
 
+#[path = "support/engine.rs"]
+mod engine;
 #[path = "support/stores.rs"]
 mod stores;
 
@@ -264,8 +266,8 @@ fn no_error_of_an_engine_repeats_a_password_to_the_log() {
             let text = format!("redis://ada:{}@127.0.0.1:{port}/3", encoded(&password));
             let Ok(Location::Engine(location)) = Location::parse(&text) else { panic!("{text}") };
             let (log, system) = (Log::kept(), Arc::new(RealSystem::default()));
-            let store =
-                EngineStore::connect(&location, Safety::default(), BOUNDS, [7; 32], system, log.clone());
+            let options = engine::options(Safety::default(), BOUNDS);
+            let store = EngineStore::connect(&location, &options, [7; 32], system, log.clone());
             let printed = format!("{:?} {:?}", store.map(|_| ()), log.lines());
             assert!(printed.contains("Err("), "{stub:?}: {printed}");
             check(&printed, &password, &format!("{stub:?} {text}"));

@@ -76,7 +76,13 @@ fn a_file_keeps_the_contract() {
 fn connect(url: &str, safety: Safety) -> Arc<dyn Store> {
     let Ok(Location::Engine(location)) = Location::parse(url) else { panic!("{url}") };
     // The clock stands still: nothing here is too slow.
-    let store = EngineStore::connect(&location, safety, BOUNDS, [7; 32], StoreSystem::new(), Log::kept());
+    let store = EngineStore::connect(
+        &location,
+        &engine::options(safety, BOUNDS),
+        [7; 32],
+        StoreSystem::new(),
+        Log::kept(),
+    );
     Arc::new(store.unwrap_or_else(|error| panic!("{url}: {error}")))
 }
 

@@ -486,6 +486,8 @@ introspects_all = true
         changed("\"file:grants.redb\"", "\"memory\"", 24, "durability is for a file");
         changed("\"relaxed\"", "\"low\"", 24, "\"full\" or \"relaxed\"");
         changed("durability = \"relaxed\"", "wait_for_replicas = 1", 24, "this is for an engine");
+        changed("durability = \"relaxed\"", "key_prefix = \"a\"", 24, "this is for an engine");
+        changed("durability = \"relaxed\"", "key_prefix = \"{a}\"", 24, "give 1 to 128 letters, digits");
         changed("durability", "sync", 24, "no key sync in [store]");
         check("[listen]\naddress = \"0.0.0.0\"", 1, "the issuer is missing");
         check("clients = 7", 1, "give tables, each begun with [[clients]], here");

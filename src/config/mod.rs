@@ -14,12 +14,14 @@ use crate::oauth::client::Client;
 
 mod file;
 mod issuer;
+mod key_prefix;
 mod location;
 mod store;
 mod toml_reader;
 
 pub use file::{FileError, locate, read};
 pub use issuer::{Issuer, IssuerError};
+pub use key_prefix::{KeyPrefix, KeyPrefixError};
 pub use location::{EngineLocation, Location, LocationError};
 pub use store::StoreConfig;
 

@@ -1,5 +1,6 @@
 //! Where grants are kept, and when an answer may leave, as the configuration file says it.
 
+use super::key_prefix::KeyPrefix;
 use super::location::Location;
 use super::toml_reader::{FileError, Table};
 
@@ -10,6 +11,8 @@ pub struct StoreConfig {
     pub location: Location,
     /// Whether answers leave before the disk has what they say. For a file.
     pub is_relaxed: bool,
+    /// What every key begins with, if not with the issuer. For an engine.
+    pub key_prefix: Option<KeyPrefix>,
     /// How many replicas must have what an answer says before it leaves. For an engine.
     pub replicas_min: u32,
     /// Whether the engine's append-only file must have it on its disk. For an engine.
@@ -39,6 +42,12 @@ pub(super) fn read(mut table: Table) -> Result<StoreConfig, FileError> {
         }
     }
     const FOR_AN_ENGINE: &str = "this is for an engine; set location to redis://HOST:PORT, or leave it out";
+    if let Some(value) = table.take("key_prefix") {
+        store.key_prefix = Some(KeyPrefix::parse(value.string()?).map_err(|error| value.error(error))?);
+        if !is_engine {
+            return Err(value.error(FOR_AN_ENGINE));
+        }
+    }
     if let Some(value) = table.take("wait_for_replicas") {
         store.replicas_min = value.number()?;
         if !is_engine {
@@ -51,6 +60,6 @@ pub(super) fn read(mut table: Table) -> Result<StoreConfig, FileError> {
             return Err(value.error(FOR_AN_ENGINE));
         }
     }
-    table.end("location, durability, wait_for_replicas and wait_for_append_only_file")?;
+    table.end("location, durability, key_prefix, wait_for_replicas and wait_for_append_only_file")?;
     Ok(store)
 }

@@ -17,18 +17,20 @@ use redis::Value;
 
 use super::queue::{Job, Queue, Taken};
 use super::{Applied, Bounds, Caller, Store};
-use crate::config::EngineLocation;
+use crate::config::{EngineLocation, KeyPrefix};
 use crate::log::Log;
 use crate::oauth::{Timestamp, Transition};
 use crate::system::System;
 
 mod batch;
 mod fleet;
+mod keys;
 mod node;
 mod slots;
 
 use batch::Batch;
 use fleet::{Fleet, Reply, Request, text};
+use keys::Keys;
 use slots::Address;
 
 pub use fleet::Safety;
@@ -41,8 +43,16 @@ const VERSION_MIN: (u32, u32) = (6, 2);
 /// The oldest one that knows `WAITAOF`.
 const VERSION_OF_WAITAOF: (u32, u32) = (7, 2);
 
-/// The key of the key that seals the dialog's forms.
-const SEALING_KEY: &[u8] = b"oauth:sealing-key";
+/// How a server uses its engine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What every key begins with.
+    pub key_prefix: KeyPrefix,
+    /// What must have a write before its answer leaves.
+    pub safety: Safety,
+    /// How much may wait, and how long.
+    pub bounds: Bounds,
+}
 
 /// Grants on an engine; see the module's page.
 pub struct EngineStore {
@@ -69,15 +79,16 @@ impl EngineStore {
     /// `fresh_key` if it has none yet. What its configuration puts at risk is said in `log`.
     ///
     /// # Errors
-    /// When it cannot be reached, is too old, or does not have what `safety` needs.
+    /// When it cannot be reached, is too old, or does not have what the options need.
     pub fn connect(
         location: &EngineLocation,
-        safety: Safety,
-        bounds: Bounds,
+        options: &Options,
         fresh_key: [u8; 32],
         system: Arc<dyn System>,
         log: Log,
     ) -> Result<EngineStore, EngineError> {
+        let Options { key_prefix, safety, bounds } = options.clone();
+        let keys = Keys::new(&key_prefix);
         // Half of the time of a request, so that there is time for a second try.
         let patience = bounds.time_max / 2;
         let mut fleet = Fleet::connect(location, safety, patience, Arc::clone(&system), log.clone())
@@ -88,12 +99,12 @@ impl EngineStore {
                 log.line(format_args!("the store's engine {address}: {warning}"));
             }
         }
-        let sealing_key = agree_on_sealing_key(&mut fleet, &fresh_key).ok_or_else(|| {
+        let sealing_key = agree_on_sealing_key(&mut fleet, &keys, &fresh_key).ok_or_else(|| {
             EngineError("the engine does not keep the key that seals the dialog's forms".into())
         })?;
         fleet.has_returned = false;
         let queue = Arc::new(Queue::new(bounds.queue_max));
-        let talker = Talker { fleet, bounds, sealing_key, system: Arc::clone(&system), log };
+        let talker = Talker { fleet, keys, bounds, sealing_key, system: Arc::clone(&system), log };
         let shared_queue = Arc::clone(&queue);
         let thread = std::thread::Builder::new().name("store-engine".to_owned());
         let thread = thread.spawn(move || talker.run(&shared_queue));
@@ -126,6 +137,7 @@ impl Drop for EngineStore {
 /// The thread that talks to the engine.
 struct Talker {
     fleet: Fleet,
+    keys: Keys,
     bounds: Bounds,
     sealing_key: [u8; 32],
     system: Arc<dyn System>,
@@ -135,7 +147,7 @@ struct Talker {
 impl Talker {
     fn run(mut self, queue: &Queue) {
         let mut jobs: Vec<Job> = Vec::new();
-        let mut batch = Batch::default();
+        let mut batch = Batch::new(self.keys.clone());
         loop {
             // What waits for a node is tried again after a pause, and keeps nobody else waiting.
             let patience = (batch.len() > 0).then_some(batch::PAUSE);
@@ -159,7 +171,7 @@ impl Talker {
             if applied.is_err() {
                 self.log
                     .line(format_args!("the store failed in applying a batch; this is a fault of the program"));
-                batch = Batch::default();
+                batch = Batch::new(self.keys.clone());
                 jobs.clear();
                 self.fleet.hang_up();
             }
@@ -172,7 +184,7 @@ impl Talker {
     /// An engine that came back may have forgotten everything; servers that start later are to have the same
     /// key as this one.
     fn keep_sealing_key(&mut self) {
-        match agree_on_sealing_key(&mut self.fleet, &self.sealing_key) {
+        match agree_on_sealing_key(&mut self.fleet, &self.keys, &self.sealing_key) {
             Some(key) if key != self.sealing_key => self.log.line(format_args!(
                 "the store's engine has another key for the dialog's forms than this server; restart this server"
             )),
@@ -184,15 +196,16 @@ impl Talker {
 }
 
 /// Puts `key` where there is none, and gives the one that is there then.
-fn agree_on_sealing_key(fleet: &mut Fleet, key: &[u8; 32]) -> Option<[u8; 32]> {
+fn agree_on_sealing_key(fleet: &mut Fleet, keys: &Keys, key: &[u8; 32]) -> Option<[u8; 32]> {
+    let name = keys.sealing_key();
     let request = |command: &mut redis::Cmd, is_write| Request {
-        key: SEALING_KEY.into(),
+        key: Arc::clone(&name),
         command: command.to_owned(),
         is_write,
         ask: None,
     };
-    let set = request(redis::cmd("SET").arg(SEALING_KEY).arg(&key[..]).arg("NX"), true);
-    let get = request(redis::cmd("GET").arg(SEALING_KEY), false);
+    let set = request(redis::cmd("SET").arg(&*name).arg(&key[..]).arg("NX"), true);
+    let get = request(redis::cmd("GET").arg(&*name), false);
     match fleet.exchange(&[set, get]).pop() {
         Some(Reply::Answered(Value::BulkString(bytes))) => bytes.try_into().ok(),
         _ => None,

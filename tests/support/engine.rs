@@ -10,6 +10,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use oauth_from_scratch::config::KeyPrefix;
+use oauth_from_scratch::store::Bounds;
+use oauth_from_scratch::store::engine::{Options, Safety};
+
 use super::stores::Folder;
 
 /// Longer than any start or reconfiguration takes.
@@ -28,6 +32,11 @@ pub fn is_installed(test: &str) -> bool {
         let _ = writeln!(std::io::stderr(), "{test}: skipped: redis-server is not installed");
     }
     is_installed
+}
+
+/// How a server uses the engine that it has to itself.
+pub fn options(safety: Safety, bounds: Bounds) -> Options {
+    Options { key_prefix: KeyPrefix::parse("oauth").expect("a prefix"), safety, bounds }
 }
 
 /// A port that nobody listens on at the moment.

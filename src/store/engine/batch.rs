@@ -21,6 +21,7 @@ use redis::{Cmd, ServerError, Value};
 use super::super::queue::{Answered, Job};
 use super::super::{Applied, StoreError};
 use super::fleet::{Fleet, Reply, Request};
+use super::keys::Keys;
 use super::slots::Address;
 use crate::oauth::{Change, Grant, GrantId, Outcome};
 
@@ -42,14 +43,9 @@ const PAUSES_MAX: u32 = 50;
 /// on its way may still arrive, and must not find the place free.
 const MARK_KEPT: Duration = Duration::from_secs(600);
 
-/// The key of a grant.
-fn key(id: GrantId) -> Arc<[u8]> {
-    [b"oauth:grant:", id.as_bytes()].concat().into()
-}
-
 /// The transitions that are on their way.
-#[derive(Default)]
 pub(super) struct Batch {
+    keys: Keys,
     groups: Vec<Group>,
 }
 
@@ -91,6 +87,11 @@ struct Record {
 }
 
 impl Batch {
+    /// None, of grants that have these keys.
+    pub(super) fn new(keys: Keys) -> Batch {
+        Batch { keys, groups: Vec::new() }
+    }
+
     /// How many transitions there are.
     pub(super) fn len(&self) -> usize {
         self.groups.iter().map(|group| group.jobs.len()).sum()
@@ -105,7 +106,7 @@ impl Batch {
             let place = *places.entry(id).or_insert(self.groups.len());
             match self.groups.get_mut(place) {
                 Some(group) => group.jobs.push_back(job),
-                None => self.groups.push(Group::of(id, job, waits_for_safety)),
+                None => self.groups.push(Group::of((id, self.keys.grant(id)), job, waits_for_safety)),
             }
         }
     }
@@ -135,10 +136,10 @@ impl Batch {
 }
 
 impl Group {
-    fn of(id: GrantId, job: Job, waits_for_safety: bool) -> Group {
+    fn of((id, key): (GrantId, Arc<[u8]>), job: Job, waits_for_safety: bool) -> Group {
         let mut group = Group {
             id,
-            key: key(id),
+            key,
             jobs: VecDeque::from([job]),
             step: Step::Read,
             tried: Vec::new(),
