@@ -417,8 +417,8 @@ mod tests {
         check("--auth-port +1", &format!("--auth-port \"+1\" {PORT}"));
         check(
             "--store disk",
-            "--store: the location is none of memory, file:PATH and redis://HOST:PORT (rediss:// for TLS; more hosts of \
-             a cluster after commas)",
+            "--store: the location is none of memory, file:PATH and redis://HOST:PORT (rediss:// for TLS; more hosts \
+             of a cluster after commas)",
         );
         check("--store-durability low --store file:x", "--store-durability \"low\" is not full or relaxed");
         let alone = "--store-durability is for a file; give --store file:PATH as well";

@@ -342,7 +342,11 @@ fn an_engine_that_comes_back_empty_is_given_the_servers_key_again() {
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
     let later =
         EngineStore::connect(&location, &options(Safety::default(), BOUNDS), [8; 32], system, Log::kept());
-    assert_eq!(later.unwrap().sealing_key(), store.sealing_key(), "a server that starts now has the same one");
+    assert_eq!(
+        later.unwrap().sealing_keys(),
+        store.sealing_keys(),
+        "a server that starts now has the same one"
+    );
 }
 
 /// Stands between a store and its engine, and cuts connections when an answer is on its way.
@@ -654,7 +658,7 @@ fn the_sealing_key_is_in_no_line_of_the_log() {
     let key: [u8; 32] = key[..32].try_into().expect("32 bytes");
     let store = EngineStore::connect(&location, &options(Safety::default(), BOUNDS), key, system, log.clone());
     let said = format!("{:?} {:?}", store.map(drop), log.lines());
-    assert!(said.contains("refuses: ERR") && !said.contains("thirty-two"), "{said}");
+    assert!(said.contains("refuses SET: ERR") && !said.contains("thirty-two"), "{said}");
 }
 
 #[test]

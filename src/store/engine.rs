@@ -12,6 +12,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use redis::Value;
 
@@ -19,21 +20,29 @@ use super::queue::{Job, Queue, Taken};
 use super::{Applied, Bounds, Caller, Store};
 use crate::config::{EngineLocation, KeyPrefix};
 use crate::log::Log;
-use crate::oauth::{Timestamp, Transition};
+use crate::oauth::question::SealingKeys;
+use crate::oauth::{Digest, Timestamp, Transition};
 use crate::system::System;
 
 mod batch;
+mod explain;
 mod fleet;
 mod keys;
 mod node;
+mod probe;
+mod safety;
+mod sealing;
+mod seeds;
 mod slots;
 
 use batch::Batch;
-use fleet::{Fleet, Reply, Request, text};
+use fleet::{Fleet, text};
 use keys::Keys;
+use probe::{Fitness, Probe};
+use sealing::{Agreement, Published};
 use slots::Address;
 
-pub use fleet::Safety;
+pub use safety::Safety;
 
 /// How many transitions share a round trip at most.
 const BATCH_MAX: usize = 512;
@@ -52,13 +61,23 @@ pub struct Options {
     pub safety: Safety,
     /// How much may wait, and how long.
     pub bounds: Bounds,
+    /// How long a code is good: no grant is kept for less.
+    pub code_lifetime: Duration,
+    /// How long one of the dialog's forms is good.
+    pub form_lifetime: Duration,
+    /// How often the engine's clock, its permissions and its sealing key are looked at again.
+    pub check_interval: Duration,
 }
+
+/// How often they are looked at by default: strangers' forms do not cause it more often than once a second.
+pub const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// Grants on an engine; see the module's page.
 pub struct EngineStore {
     queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
-    sealing_key: [u8; 32],
+    published: Arc<Published>,
     system: Arc<dyn System>,
 }
 
@@ -87,29 +106,41 @@ impl EngineStore {
         system: Arc<dyn System>,
         log: Log,
     ) -> Result<EngineStore, EngineError> {
-        let Options { key_prefix, safety, bounds } = options.clone();
+        let Options { key_prefix, safety, bounds, code_lifetime, form_lifetime, check_interval } =
+            options.clone();
         let keys = Keys::new(&key_prefix);
+        // No other server draws the same.
+        let digest = Digest::of(&[&fresh_key[..], b"probe"].concat());
+        let name = digest.as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let probe = Probe::new(keys.clone(), name, code_lifetime + batch::KEPT_LONGER, batch::SWAP, safety);
         // Half of the time of a request, so that there is time for a second try.
         let patience = bounds.time_max / 2;
-        let mut fleet = Fleet::connect(location, safety, patience, Arc::clone(&system), log.clone())
+        let mut fleet = Fleet::connect(location, probe, safety, patience, Arc::clone(&system), log.clone())
             .map_err(|reason| EngineError(format!("the engine cannot be used: {reason}")))?;
         for address in fleet.owners() {
             check_version(&mut fleet, &address, safety).map_err(EngineError)?;
+            check_fitness(&mut fleet, &address, &log).map_err(EngineError)?;
             for warning in what_is_at_risk(&mut fleet, &address, safety) {
                 log.line(format_args!("the store's engine {address}: {warning}"));
             }
         }
-        let sealing_key = agree_on_sealing_key(&mut fleet, &keys, &fresh_key).ok_or_else(|| {
+        let now = system.monotonic();
+        let agreement = Agreement::reach(&mut fleet, &keys, &fresh_key, (form_lifetime, now), log.clone());
+        let agreement = agreement.ok_or_else(|| {
             EngineError("the engine does not keep the key that seals the dialog's forms".into())
         })?;
+        let published = agreement.published();
         fleet.has_returned = false;
+        fleet.probes = true;
         let queue = Arc::new(Queue::new(bounds.queue_max));
-        let talker = Talker { fleet, keys, bounds, sealing_key, system: Arc::clone(&system), log };
+        let system_too = Arc::clone(&system);
+        let talker =
+            Talker { fleet, keys, bounds, agreement, checked: now, check_interval, system: system_too, log };
         let shared_queue = Arc::clone(&queue);
         let thread = std::thread::Builder::new().name("store-engine".to_owned());
         let thread = thread.spawn(move || talker.run(&shared_queue));
         let thread = thread.map_err(|error| EngineError(format!("the system gives no thread: {error}")))?;
-        Ok(EngineStore { queue, thread: Some(thread), sealing_key, system })
+        Ok(EngineStore { queue, thread: Some(thread), published, system })
     }
 }
 
@@ -118,8 +149,15 @@ impl Store for EngineStore {
         self.queue.submit(transition, (now, self.system.monotonic()), caller)
     }
 
-    fn sealing_key(&self) -> Option<[u8; 32]> {
-        Some(self.sealing_key)
+    fn sealing_keys(&self) -> Option<Arc<SealingKeys>> {
+        Some(self.published.keys())
+    }
+
+    fn refresh_sealing_keys(&self) {
+        if !self.published.is_wanted() {
+            self.published.want();
+            self.queue.nudge();
+        }
     }
 }
 
@@ -139,7 +177,10 @@ struct Talker {
     fleet: Fleet,
     keys: Keys,
     bounds: Bounds,
-    sealing_key: [u8; 32],
+    agreement: Agreement,
+    /// When the engine was last looked at for more than its answers.
+    checked: Instant,
+    check_interval: Duration,
     system: Arc<dyn System>,
     log: Log,
 }
@@ -149,13 +190,14 @@ impl Talker {
         let mut jobs: Vec<Job> = Vec::new();
         let mut batch = Batch::new(self.keys.clone());
         loop {
+            let is_idle = batch.len() == 0;
             // What waits for a node is tried again after a pause, and keeps nobody else waiting.
-            let patience = (batch.len() > 0).then_some(batch::PAUSE);
+            let patience = if is_idle { self.until_check() } else { batch::PAUSE };
             let room = self.bounds.queue_max.saturating_sub(batch.len());
-            match (room, patience) {
-                (0, _) => std::thread::sleep(batch::PAUSE),
-                _ => match queue.take(&mut jobs, BATCH_MAX.min(room), patience) {
-                    Taken::End if patience.is_none() => return,
+            match room {
+                0 => std::thread::sleep(batch::PAUSE),
+                _ => match queue.take(&mut jobs, BATCH_MAX.min(room), Some(patience)) {
+                    Taken::End if is_idle => return,
                     Taken::End => std::thread::sleep(batch::PAUSE),
                     Taken::Jobs | Taken::Nothing => {}
                 },
@@ -175,40 +217,52 @@ impl Talker {
                 jobs.clear();
                 self.fleet.hang_up();
             }
-            if std::mem::take(&mut self.fleet.has_returned) {
-                self.keep_sealing_key();
+            // An engine that came back may have forgotten everything.
+            if std::mem::take(&mut self.fleet.has_returned) || self.until_check().is_zero() {
+                self.check();
             }
         }
     }
 
-    /// An engine that came back may have forgotten everything; servers that start later are to have the same
-    /// key as this one.
-    fn keep_sealing_key(&mut self) {
-        match agree_on_sealing_key(&mut self.fleet, &self.keys, &self.sealing_key) {
-            Some(key) if key != self.sealing_key => self.log.line(format_args!(
-                "the store's engine has another key for the dialog's forms than this server; restart this server"
-            )),
-            Some(_) => {}
-            // It is asked again after the next batch.
-            None => self.fleet.has_returned = true,
+    /// How long it is until the engine is looked at again.
+    fn until_check(&self) -> Duration {
+        let interval = match self.agreement.published().is_wanted() {
+            true => self.check_interval.min(CHECK_INTERVAL_MIN),
+            false => self.check_interval,
+        };
+        let since = self.system.monotonic().saturating_duration_since(self.checked);
+        interval.saturating_sub(since)
+    }
+
+    /// Looks whether the engine still keeps what it confirms, and which key everyone seals forms with.
+    fn check(&mut self) {
+        self.checked = self.system.monotonic();
+        let time = self.system.wall_clock();
+        let (fleet, agreement, now) = (&mut self.fleet, &mut self.agreement, self.checked);
+        let checked = catch_unwind(AssertUnwindSafe(|| {
+            fleet.probe_all();
+            agreement.renew(fleet, now, Timestamp::from_system_time(time));
+        }));
+        if checked.is_err() {
+            self.log.line(format_args!("the store failed in a check; this is a fault of the program"));
+            self.fleet.hang_up();
         }
+        // The check itself may have connected.
+        self.fleet.has_returned = false;
     }
 }
 
-/// Puts `key` where there is none, and gives the one that is there then.
-fn agree_on_sealing_key(fleet: &mut Fleet, keys: &Keys, key: &[u8; 32]) -> Option<[u8; 32]> {
-    let name = keys.sealing_key();
-    let request = |command: &mut redis::Cmd, is_write| Request {
-        key: Arc::clone(&name),
-        command: command.to_owned(),
-        is_write,
-        ask: None,
-    };
-    let set = request(redis::cmd("SET").arg(&*name).arg(&key[..]).arg("NX"), true);
-    let get = request(redis::cmd("GET").arg(&*name), false);
-    match fleet.exchange(&[set, get]).pop() {
-        Some(Reply::Answered(Value::BulkString(bytes))) => bytes.try_into().ok(),
-        _ => None,
+/// Whether a node keeps what it confirms, before anything is confirmed by it.
+fn check_fitness(fleet: &mut Fleet, address: &Address, log: &Log) -> Result<(), String> {
+    match fleet.probe(address)? {
+        Fitness::Fit | Fitness::Unknown => Ok(()),
+        Fitness::Unfit { reason, .. } => Err(format!("the engine at {address} cannot be used: {reason}")),
+        Fitness::Full => {
+            log.line(format_args!(
+                "the store's engine {address} is full; new grants are 503 until some expire, or maxmemory is raised"
+            ));
+            Ok(())
+        }
     }
 }
 
@@ -227,9 +281,6 @@ fn check_version(fleet: &mut Fleet, address: &Address, safety: Safety) -> Result
     if safety.append_only_file && found < VERSION_OF_WAITAOF {
         return Err(format!("{} for wait_for_append_only_file", is_old(VERSION_OF_WAITAOF)));
     }
-    fleet
-        .ask(address, redis::cmd("EVAL").arg("return 1").arg(0))
-        .map_err(|reason| format!("{reason}; the server has to be allowed EVAL, GET and SET"))?;
     if safety.append_only_file && setting(fleet, address, "appendonly").as_deref() == Some("no") {
         return Err(format!("the engine at {address} has no append-only file to wait for; set appendonly yes"));
     }

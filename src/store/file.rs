@@ -24,6 +24,7 @@ use redb::{Database, DatabaseError, Durability, StorageBackend, StorageError};
 use super::queue::{Answered, Job, Queue, Taken};
 use super::{Applied, Bounds, Caller, Store, StoreError};
 use crate::log::Log;
+use crate::oauth::question::SealingKeys;
 use crate::oauth::{Timestamp, Transition};
 use crate::system::System;
 
@@ -58,7 +59,7 @@ pub struct FileStore {
     reads: Arc<Queue>,
     writes: Arc<Queue>,
     threads: Vec<JoinHandle<()>>,
-    sealing_key: [u8; 32],
+    sealing_keys: Arc<SealingKeys>,
     common: Arc<Common>,
 }
 
@@ -147,7 +148,8 @@ impl FileStore {
         let common = Arc::new(Common { disk, system, bounds, commits, changes });
         let reads = Arc::new(Queue::new(bounds.queue_max));
         let writes = Arc::new(Queue::new(bounds.queue_max));
-        let mut store = FileStore { reads, writes, threads: Vec::new(), sealing_key, common };
+        let sealing_keys = Arc::new(SealingKeys::new(sealing_key));
+        let mut store = FileStore { reads, writes, threads: Vec::new(), sealing_keys, common };
         store.begin("store-reader", Arc::clone(&store.reads), Common::read_on)?;
         let writer = move |common: &Common, queue: &Queue| common.write_on(queue, waiting);
         store.begin("store-writer", Arc::clone(&store.writes), writer)?;
@@ -189,8 +191,8 @@ impl Store for FileStore {
         queue.submit(transition, (now, self.common.system.monotonic()), caller)
     }
 
-    fn sealing_key(&self) -> Option<[u8; 32]> {
-        Some(self.sealing_key)
+    fn sealing_keys(&self) -> Option<Arc<SealingKeys>> {
+        Some(Arc::clone(&self.sealing_keys))
     }
 }
 

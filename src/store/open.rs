@@ -42,7 +42,7 @@ pub fn open(
         }
         #[cfg(feature = "redis-store")]
         Location::Engine(location) => {
-            use super::engine::{EngineStore, Options, Safety};
+            use super::engine::{CHECK_INTERVAL, EngineStore, Options, Safety};
             let options = Options {
                 key_prefix: match &config.store.key_prefix {
                     Some(prefix) => prefix.clone(),
@@ -53,6 +53,9 @@ pub fn open(
                     append_only_file: config.store.waits_for_append_only_file,
                 },
                 bounds: bounds(config),
+                code_lifetime: config.lifetimes.code,
+                form_lifetime: config.lifetimes.form,
+                check_interval: CHECK_INTERVAL,
             };
             let (key, system) = (fresh_key(system)?, Arc::clone(system));
             let store = EngineStore::connect(location, &options, key, system, log.clone());

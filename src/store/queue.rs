@@ -77,6 +77,8 @@ struct State {
     jobs: Vec<Job>,
     /// The store's thread waits to be told of the next job.
     is_asleep: bool,
+    /// It is to look up, though there may be no job.
+    is_nudged: bool,
     is_closed: bool,
 }
 
@@ -85,7 +87,7 @@ struct State {
 pub(super) enum Taken {
     /// Some jobs.
     Jobs,
-    /// None came in the time that it was to wait.
+    /// None came in the time that it was to wait, or it was to look up.
     Nothing,
     /// There will be no more.
     End,
@@ -130,6 +132,9 @@ impl Queue {
             if state.is_closed {
                 return Taken::End;
             }
+            if std::mem::take(&mut state.is_nudged) {
+                return Taken::Nothing;
+            }
             state.is_asleep = true;
             state = match patience {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -147,6 +152,12 @@ impl Queue {
         let count = count.min(state.jobs.len());
         batch.extend(state.jobs.drain(..count));
         Taken::Jobs
+    }
+
+    /// Has the store's thread look up from an empty queue.
+    pub(super) fn nudge(&self) {
+        self.lock().is_nudged = true;
+        self.changed.notify_all();
     }
 
     /// Lets in no more jobs. Those that wait can still be taken.

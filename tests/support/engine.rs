@@ -14,7 +14,7 @@ use oauth_from_scratch::config::KeyPrefix;
 use oauth_from_scratch::store::Bounds;
 use oauth_from_scratch::store::engine::{Options, Safety};
 
-use super::stores::Folder;
+use super::stores::{CODE_LIFETIME, Folder};
 
 /// Longer than any start or reconfiguration takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,7 +36,15 @@ pub fn is_installed(test: &str) -> bool {
 
 /// How a server uses the engine that it has to itself.
 pub fn options(safety: Safety, bounds: Bounds) -> Options {
-    Options { key_prefix: KeyPrefix::parse("oauth").expect("a prefix"), safety, bounds }
+    Options {
+        key_prefix: KeyPrefix::parse("oauth").expect("a prefix"),
+        safety,
+        bounds,
+        code_lifetime: CODE_LIFETIME,
+        form_lifetime: Duration::from_secs(600),
+        // Tests count what is said to the engine.
+        check_interval: Duration::from_secs(3600),
+    }
 }
 
 /// A port that nobody listens on at the moment.

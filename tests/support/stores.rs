@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use oauth_from_scratch::oauth::authorize::{self, Parameters};
 use oauth_from_scratch::oauth::client::{AuthenticatedClient, Client, Clients, Credentials, GrantTypes};
@@ -96,8 +96,9 @@ impl System for StoreSystem {
         self.start + *self.moved.lock().unwrap()
     }
 
+    /// By which an engine's clock is judged.
     fn wall_clock(&self) -> SystemTime {
-        UNIX_EPOCH
+        SystemTime::now()
     }
 
     fn fill(&self, _: &mut [u8]) -> io::Result<()> {

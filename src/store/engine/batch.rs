@@ -26,11 +26,11 @@ use super::slots::Address;
 use crate::oauth::{Change, Grant, GrantId, Outcome};
 
 /// Puts a value in the place of another, if that still stands there.
-const SWAP: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end \
+pub(super) const SWAP: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end \
     redis.call('SET',KEYS[1],ARGV[2],'PXAT',ARGV[3]) return 1";
 
 /// How much longer than it is good a grant is kept: the engine's clock may be ahead of ours.
-const KEPT_LONGER: Duration = Duration::from_secs(60);
+pub(super) const KEPT_LONGER: Duration = Duration::from_secs(60);
 
 /// How often a transition may lose its connection before it is given up.
 const LOSSES_MAX: u32 = 2;

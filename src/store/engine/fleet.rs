@@ -7,26 +7,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::io::tcp::TcpSettings;
-use redis::{
-    Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisError,
-    ServerError, ServerErrorKind, Value,
-};
+use redis::{Client, Cmd, ConnectionAddr, ConnectionInfo, RedisError, ServerError, ServerErrorKind, Value};
 
-use super::node::{Node, explain, name_refusal, not_connected};
+use super::explain::{explain, name_refusal};
+use super::node::{Node, not_connected};
+use super::probe::Probe;
+use super::safety::Safety;
+use super::seeds::seeds;
 use super::slots::{Address, SlotMap, redirect};
 use crate::config::EngineLocation;
 use crate::log::Log;
 use crate::system::System;
 
-/// What must have a write before its answer leaves, beside the node's memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Safety {
-    /// So many replicas (`WAIT`).
-    pub replicas_min: u32,
-    /// The node's own append-only file, on its disk (`WAITAOF`).
-    pub append_only_file: bool,
-}
+mod ask;
 
 /// One command, about one key.
 pub(super) struct Request {
@@ -73,6 +66,9 @@ pub(super) struct Fleet {
     last_refusal: Option<String>,
     /// A node has come back, and may have forgotten what it had.
     pub(super) has_returned: bool,
+    probe: Probe,
+    /// Whether a new connection is probed; at the start, that is left to whoever starts.
+    pub(super) probes: bool,
 }
 
 impl Fleet {
@@ -82,6 +78,7 @@ impl Fleet {
     /// In words, when no node answers as it should.
     pub(super) fn connect(
         location: &EngineLocation,
+        probe: Probe,
         safety: Safety,
         patience: Duration,
         system: Arc<dyn System>,
@@ -104,6 +101,8 @@ impl Fleet {
             log,
             last_refusal: None,
             has_returned: false,
+            probe,
+            probes: false,
         };
         let seed = fleet.first_that_answers()?;
         let cluster = fleet.ask(&seed, redis::cmd("INFO").arg("cluster"))?;
@@ -149,25 +148,6 @@ impl Fleet {
     /// Whether more must have a write than the node's memory.
     pub(super) fn waits_for_safety(&self) -> bool {
         self.safety != Safety::default()
-    }
-
-    /// Asks one node one thing.
-    ///
-    /// # Errors
-    /// In words.
-    pub(super) fn ask(&mut self, address: &Address, command: &Cmd) -> Result<Value, String> {
-        let named = |reason: String| format!("{address}: {reason}");
-        let now = self.system.monotonic();
-        self.make_ready(address, now).map_err(named)?;
-        let answer = self.send(address, &command.get_packed_command()).and_then(|()| self.receive(address));
-        match answer {
-            Ok(Value::ServerError(error)) => Err(named(name_refusal(error.code()).to_owned())),
-            Ok(value) => Ok(value),
-            Err(error) => {
-                self.leave(address, now, &explain(&error));
-                Err(named(explain(&error)))
-            }
-        }
     }
 
     /// The map of slots as it stands at the first of these nodes that knows all, or else at the one that knows
@@ -220,6 +200,13 @@ impl Fleet {
         for (address, indices) in self.by_node(requests) {
             if self.make_ready(&address, now).is_err() {
                 self.is_stale = true;
+                continue;
+            }
+            let is_unfit = self.nodes.get(&address).is_some_and(Node::is_unfit);
+            // What it would lose is not written.
+            let indices: Vec<usize> =
+                indices.into_iter().filter(|index| !is_unfit || !requests[*index].is_write).collect();
+            if indices.is_empty() {
                 continue;
             }
             let pipeline = self.pipeline(requests, &indices);
@@ -379,11 +366,18 @@ impl Fleet {
             return Ok(());
         }
         let connected = node.connect(now, self.patience);
-        match &connected {
-            Ok(()) => self.has_returned = true,
-            Err(_) => self.is_stale = true,
+        if connected.is_err() {
+            self.is_stale = true;
+            return connected;
         }
-        connected
+        self.has_returned = true;
+        if self.probes {
+            let fitness = self.probe_connected(address, now)?;
+            if let Some(node) = self.nodes.get_mut(address) {
+                node.note_fitness(fitness);
+            }
+        }
+        Ok(())
     }
 
     fn client(&self, address: &Address) -> Result<Client, RedisError> {
@@ -433,26 +427,6 @@ impl Fleet {
 
 fn has_write(requests: &[Request], indices: &[usize]) -> bool {
     indices.iter().any(|index| requests[*index].is_write)
-}
-
-/// How to connect to each host of `location`. The library gets the parts: it never sees a URL that it could repeat.
-fn seeds(location: &EngineLocation) -> impl Iterator<Item = Result<ConnectionInfo, RedisError>> {
-    let mut login = RedisConnectionInfo::default().set_skip_set_lib_name().set_db(location.database().into());
-    if let Some(user) = location.user() {
-        login = login.set_username(user);
-    }
-    if let Some(password) = location.password() {
-        login = login.set_password(password);
-    }
-    location.hosts().iter().map(move |(host, port)| {
-        let (host, port) = (host.clone(), *port);
-        let address = match location.is_tls() {
-            true => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
-            false => ConnectionAddr::Tcp(host, port),
-        };
-        let tcp = TcpSettings::default().set_nodelay(true);
-        Ok(address.into_connection_info()?.set_redis_settings(login.clone()).set_tcp_settings(tcp))
-    })
 }
 
 /// What an answer says, if it is text.

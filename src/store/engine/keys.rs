@@ -3,9 +3,11 @@
 //! ```text
 //!   PREFIX:grant:ID              a grant
 //!   PREFIX:sealing-key           the key that seals the dialog's forms
+//!   PREFIX:sealing-key:old       the one before it, while forms of it are good
+//!   PREFIX:probe:NAME:NUMBER     what a server wrote to see whether it is kept
 //! ```
 //!
-//! A grant's name has no colon in it and 20 characters, so no key of one prefix is one of another.
+//! A grant's name has no colon in it and 20 characters. So no grant of one prefix has the key of one of another.
 
 use std::sync::Arc;
 
@@ -30,6 +32,22 @@ impl Keys {
     /// The key of the key that seals the dialog's forms.
     pub(super) fn sealing_key(&self) -> Arc<[u8]> {
         self.named("sealing-key")
+    }
+
+    /// The key of the key before that.
+    pub(super) fn old_sealing_key(&self) -> Arc<[u8]> {
+        self.named("sealing-key:old")
+    }
+
+    /// The key of a probe.
+    pub(super) fn probe(&self, name: &str, number: u32) -> Vec<u8> {
+        format!("{}:probe:{name}:{number}", self.0).into_bytes()
+    }
+
+    /// The prefix as an engine's rules match it: what has a meaning in them is escaped.
+    pub(super) fn pattern(&self) -> String {
+        let escape = |c: char| if "*?[]\\^".contains(c) { format!("\\{c}") } else { c.to_string() };
+        self.0.chars().map(escape).collect()
     }
 
     fn named(&self, name: &str) -> Arc<[u8]> {

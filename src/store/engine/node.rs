@@ -4,8 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use redis::{Client, Connection, ErrorKind, RedisError, Value};
+use redis::{Client, Connection, RedisError, Value};
 
+use super::explain::explain;
+use super::probe::{Fitness, Unfit};
 use super::slots::Address;
 use crate::log::Log;
 
@@ -22,13 +24,24 @@ pub(super) struct Node {
     /// How often in a row it took no write for being a replica.
     demotions: u32,
     not_before: Option<Instant>,
+    /// Why it may not be written to.
+    unfit: Option<Unfit>,
     log: Log,
 }
 
 impl Node {
     /// The node at `address`, to which `client` leads. What becomes of it is said in `log`.
     pub(super) fn new(address: Address, client: Client, log: Log) -> Node {
-        Node { address, client, connection: None, failures: 0, demotions: 0, not_before: None, log }
+        Node {
+            address,
+            client,
+            connection: None,
+            failures: 0,
+            demotions: 0,
+            not_before: None,
+            unfit: None,
+            log,
+        }
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -107,6 +120,32 @@ impl Node {
         }
     }
 
+    /// Whether it would lose what is written to it.
+    pub(super) fn is_unfit(&self) -> bool {
+        self.unfit.is_some()
+    }
+
+    /// Takes what a probe came to, and says in the log what has changed.
+    pub(super) fn note_fitness(&mut self, fitness: Fitness) {
+        let address = &self.address;
+        match fitness {
+            // Each write finds out by itself.
+            Fitness::Unknown => {}
+            Fitness::Fit | Fitness::Full => {
+                if self.unfit.take().is_some() {
+                    self.log.line(format_args!("the store's engine {address} keeps grants again"));
+                }
+            }
+            Fitness::Unfit { kind, reason } => {
+                if self.unfit.replace(kind) != Some(kind) {
+                    self.log.line(format_args!(
+                        "the store's engine {address} would lose grants: {reason}; until then, changes are answered 503"
+                    ));
+                }
+            }
+        }
+    }
+
     /// It has taken a write.
     pub(super) fn note_write(&mut self) {
         self.demotions = 0;
@@ -138,47 +177,4 @@ fn pause(failures: u32) -> Duration {
 /// There is no connection.
 pub(super) fn not_connected() -> RedisError {
     RedisError::from(std::io::Error::from(std::io::ErrorKind::NotConnected))
-}
-
-/// An error in words that are written here or come from the operating system. An engine, or whatever listens in
-/// its place, may repeat in an error what it was sent, and that may be a password.
-pub(super) fn explain(error: &RedisError) -> String {
-    match error.kind() {
-        _ if error.is_timeout() => "it does not answer in time".to_owned(),
-        ErrorKind::Io => {
-            std::error::Error::source(error).map_or_else(|| CLOSED.to_owned(), ToString::to_string)
-        }
-        ErrorKind::AuthenticationFailed => {
-            "authentication failed; check the user and the password in the location".to_owned()
-        }
-        ErrorKind::Server(_) | ErrorKind::Extension => {
-            name_refusal(error.code().unwrap_or_default()).to_owned()
-        }
-        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => "it does not speak the Redis protocol".to_owned(),
-        _ => error.category().to_owned(),
-    }
-}
-
-const CLOSED: &str = "the connection was closed";
-
-/// What an engine's error with this code says, in words of our own; see [`explain`].
-pub(super) fn name_refusal(code: &str) -> &'static str {
-    match code {
-        "OOM" => "OOM: it holds as much as its maxmemory allows",
-        "MISCONF" => "MISCONF: it cannot save to its disk",
-        "NOAUTH" => "NOAUTH: it wants a password; put USER:PASSWORD@ before the host in the location",
-        "WRONGPASS" => "WRONGPASS: it knows no such user and password; check those in the location",
-        "NOPERM" => "NOPERM: its rules (ACL) do not allow this user what the server needs",
-        "NOREPLICAS" => "NOREPLICAS: it has too few replicas for its min-replicas-to-write",
-        "LOADING" => "LOADING: it is still reading its data",
-        "BUSY" => "BUSY: it runs a script that does not end",
-        "READONLY" => "READONLY: it is a replica",
-        "MASTERDOWN" => "MASTERDOWN: it has lost its master",
-        "CLUSTERDOWN" => "CLUSTERDOWN: its cluster is not whole",
-        "MOVED" | "ASK" | "TRYAGAIN" => "MOVED: another node has the key",
-        "NOPROTO" => "NOPROTO: it does not speak this version of the protocol",
-        "NOSCRIPT" | "CROSSSLOT" | "EXECABORT" | "WRONGTYPE" => "it misunderstood a command",
-        "ERR" => "ERR: it does not know the command, or cannot do it",
-        _ => "it answers with an error that is not known here",
-    }
 }
