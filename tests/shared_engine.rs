@@ -292,6 +292,7 @@ fn confirm(socket: TcpStream) {
             "INFO" => format!("${}\r\n{info}\r\n", info.len()),
             "TIME" => format!("*2\r\n$10\r\n{seconds}\r\n$1\r\n0\r\n"),
             "GET" => "$-1\r\n".to_owned(),
+            "ECHO" => format!("${}\r\n{}\r\n", words[1].len(), words[1]),
             _ => "+OK\r\n".to_owned(),
         };
         if socket.write_all(answer.as_bytes()).is_err() {
@@ -320,7 +321,7 @@ fn a_permission_that_is_missing_is_named_at_the_start_with_the_rule_that_gives_i
         assert_eq!(engine.command(&format!("ACL SETUSER {name} on >hush {rules}")), "+OK", "{rules}");
         connect(&format!("redis://{name}:hush@127.0.0.1:{}", engine.port), FRESH, &watchful())
     };
-    let all = ["+ping", "+info", "+time", "+get", "+set", "+eval"];
+    let all = ["+ping", "+echo", "+info", "+time", "+get", "+set", "+eval"];
     let mut numbers = 0..;
     let mut named = |rules: &str| user(&format!("user{}", numbers.next().unwrap()), rules);
     for missing in all {
@@ -328,7 +329,7 @@ fn a_permission_that_is_missing_is_named_at_the_start_with_the_rule_that_gives_i
         let error = named(&format!("{rules} ~oauth:*")).0.map(|_| ()).unwrap_err().to_string();
         let refused = format!("it refuses {}", missing[1..].to_uppercase());
         assert!(error.contains(&refused) && error.contains("NOPERM"), "{missing}: {error}");
-        assert!(error.contains("ACL SETUSER USER +ping +info +time +get +set +eval ~oauth:*"), "{error}");
+        assert!(error.contains("ACL SETUSER USER +ping +echo +info +time +get +set +eval ~oauth:*"), "{error}");
     }
     let error = named(&format!("{} ~other:*", all.join(" "))).0.map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("NOPERM") && error.contains("~oauth:*"), "the keys: {error}");

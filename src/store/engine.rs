@@ -18,7 +18,7 @@ use redis::Value;
 
 use super::queue::{Job, Queue, Taken};
 use super::{Applied, Bounds, Caller, Store};
-use crate::config::{EngineLocation, KeyPrefix};
+use crate::config::{EngineLocation, KeyPrefix, Lifetimes};
 use crate::log::Log;
 use crate::oauth::question::SealingKeys;
 use crate::oauth::{Digest, Timestamp, Transition};
@@ -27,10 +27,12 @@ use crate::system::System;
 mod batch;
 mod explain;
 mod fleet;
+mod group;
 mod keys;
 mod node;
+mod pipeline;
 mod probe;
-mod safety;
+mod reports;
 mod sealing;
 mod seeds;
 mod slots;
@@ -42,9 +44,9 @@ use probe::{Fitness, Probe};
 use sealing::{Agreement, Published};
 use slots::Address;
 
-pub use safety::Safety;
+pub use pipeline::Safety;
 
-/// How many transitions share a round trip at most.
+/// How many transitions join between two round trips at most.
 const BATCH_MAX: usize = 512;
 
 /// The oldest engine that knows everything that is asked of it (`SET` with `PXAT`).
@@ -67,6 +69,15 @@ pub struct Options {
     pub form_lifetime: Duration,
     /// How often the engine's clock, its permissions and its sealing key are looked at again.
     pub check_interval: Duration,
+}
+
+impl Options {
+    /// With the lifetimes that a configuration has by default.
+    pub fn new(key_prefix: KeyPrefix, safety: Safety, bounds: Bounds) -> Options {
+        let Lifetimes { code, form, .. } = Lifetimes::default();
+        let check_interval = CHECK_INTERVAL;
+        Options { key_prefix, safety, bounds, code_lifetime: code, form_lifetime: form, check_interval }
+    }
 }
 
 /// How often they are looked at by default: strangers' forms do not cause it more often than once a second.
@@ -132,10 +143,18 @@ impl EngineStore {
         let published = agreement.published();
         fleet.has_returned = false;
         fleet.probes = true;
-        let queue = Arc::new(Queue::new(bounds.queue_max));
+        let mut server = [0; 8];
+        system
+            .fill(&mut server)
+            .map_err(|error| EngineError(format!("the system gives no random bytes: {error}")))?;
+        let server = u64::from_le_bytes(server);
+        let queue = Arc::new(Queue::new(bounds.queue_max, Some(server)));
+        let mut batch = Batch::of(keys, server, bounds.time_max, fleet.waits_for_safety());
+        // If the node that has its report is away, it is told later.
+        batch.report(&mut fleet, &queue, now);
         let system_too = Arc::clone(&system);
         let talker =
-            Talker { fleet, keys, bounds, agreement, checked: now, check_interval, system: system_too, log };
+            Talker { fleet, bounds, batch, agreement, checked: now, check_interval, system: system_too, log };
         let shared_queue = Arc::clone(&queue);
         let thread = std::thread::Builder::new().name("store-engine".to_owned());
         let thread = thread.spawn(move || talker.run(&shared_queue));
@@ -175,8 +194,8 @@ impl Drop for EngineStore {
 /// The thread that talks to the engine.
 struct Talker {
     fleet: Fleet,
-    keys: Keys,
     bounds: Bounds,
+    batch: Batch,
     agreement: Agreement,
     /// When the engine was last looked at for more than its answers.
     checked: Instant,
@@ -188,37 +207,49 @@ struct Talker {
 impl Talker {
     fn run(mut self, queue: &Queue) {
         let mut jobs: Vec<Job> = Vec::new();
-        let mut batch = Batch::new(self.keys.clone());
         loop {
+            let until_check = self.until_check();
+            let Talker { fleet, batch, bounds, system, log, .. } = &mut self;
+            // What can go on does so at once, with what has come in the meantime. What waits for a node is tried
+            // again after a pause, and keeps nobody else waiting.
+            let pause = if batch.is_ready(system.monotonic()) { Duration::ZERO } else { batch::PAUSE };
             let is_idle = batch.len() == 0;
-            // What waits for a node is tried again after a pause, and keeps nobody else waiting.
-            let patience = if is_idle { self.until_check() } else { batch::PAUSE };
-            let room = self.bounds.queue_max.saturating_sub(batch.len());
+            // When it becomes quiet, the report is brought up to date.
+            let until_report = batch.report_delay(queue, system.monotonic());
+            let patience = if is_idle { until_report.min(until_check) } else { pause };
+            let room = bounds.queue_max.saturating_sub(batch.len());
             match room {
-                0 => std::thread::sleep(batch::PAUSE),
+                0 => std::thread::sleep(pause),
                 _ => match queue.take(&mut jobs, BATCH_MAX.min(room), Some(patience)) {
-                    Taken::End if is_idle => return,
-                    Taken::End => std::thread::sleep(batch::PAUSE),
+                    Taken::End if is_idle => {
+                        batch.report(fleet, queue, system.monotonic());
+                        return;
+                    }
+                    Taken::End => std::thread::sleep(pause),
+                    Taken::Nothing if is_idle && until_report <= until_check => {
+                        batch.report(fleet, queue, system.monotonic())
+                    }
                     Taken::Jobs | Taken::Nothing => {}
                 },
             }
-            let system = Arc::clone(&self.system);
-            let (fleet, time_max) = (&mut self.fleet, self.bounds.time_max);
-            // A fault of this program, should there be one, costs the batch that met it: its jobs are answered
-            // as they are dropped.
+            let now = system.monotonic();
+            // A fault of this program, should there be one, costs the batch that met it.
             let applied = catch_unwind(AssertUnwindSafe(|| {
-                batch.add(jobs.drain(..), fleet.waits_for_safety());
-                batch.advance(fleet, time_max, || system.monotonic());
+                batch.add(jobs.drain(..));
+                batch.advance(fleet, queue, now);
             }));
             if applied.is_err() {
-                self.log
-                    .line(format_args!("the store failed in applying a batch; this is a fault of the program"));
-                batch = Batch::new(self.keys.clone());
+                log.line(format_args!("the store failed in applying a batch; this is a fault of the program"));
+                batch.give_up(queue);
                 jobs.clear();
-                self.fleet.hang_up();
+                fleet.hang_up();
             }
             // An engine that came back may have forgotten everything.
-            if std::mem::take(&mut self.fleet.has_returned) || self.until_check().is_zero() {
+            let has_returned = std::mem::take(&mut self.fleet.has_returned);
+            if has_returned {
+                self.batch.forget_report();
+            }
+            if has_returned || self.until_check().is_zero() {
                 self.check();
             }
         }
@@ -248,7 +279,9 @@ impl Talker {
             self.fleet.hang_up();
         }
         // The check itself may have connected.
-        self.fleet.has_returned = false;
+        if std::mem::take(&mut self.fleet.has_returned) {
+            self.batch.forget_report();
+        }
     }
 }
 
@@ -284,6 +317,11 @@ fn check_version(fleet: &mut Fleet, address: &Address, safety: Safety) -> Result
     if safety.append_only_file && setting(fleet, address, "appendonly").as_deref() == Some("no") {
         return Err(format!("the engine at {address} has no append-only file to wait for; set appendonly yes"));
     }
+    if safety.append_only_file && setting(fleet, address, "appendfsync").as_deref() == Some("no") {
+        return Err(format!(
+            "the engine at {address} never syncs its append-only file; set appendfsync always or everysec"
+        ));
+    }
     Ok(())
 }
 
@@ -299,19 +337,47 @@ fn what_is_at_risk(fleet: &mut Fleet, address: &Address, safety: Safety) -> Vec<
              included; set appendonly yes"
                 .to_owned(),
         );
-    } else if !safety.append_only_file
-        && let Some(sync) = setting(fleet, address, "appendfsync").filter(|sync| sync != "always")
-    {
-        risks.push(format!(
-            "appendfsync is {sync}: a machine that fails forgets the last second or more of answers; set \
-             appendfsync always, or wait_for_append_only_file in [store]"
-        ));
+    } else {
+        risks.extend(what_late_syncs_risk(fleet, address, safety));
     }
     if let Some(policy) = setting(fleet, address, "maxmemory-policy").filter(|policy| policy != "noeviction") {
         risks.push(format!(
             "maxmemory-policy is {policy}: short of memory it drops grants that are good; set maxmemory-policy \
              noeviction"
         ));
+    }
+    risks
+}
+
+/// What can be lost of an append-only file that is not synced before each answer.
+fn what_late_syncs_risk(fleet: &mut Fleet, address: &Address, safety: Safety) -> Vec<String> {
+    let mut risks = Vec::new();
+    match setting(fleet, address, "appendfsync").as_deref() {
+        // Some versions answer WAITAOF when the file is written and not yet synced.
+        Some("everysec") if safety.append_only_file => risks.push(
+            "appendfsync is everysec: depending on its version, the engine confirms up to 2 seconds of answers before \
+             they are on the disk, and a machine that fails forgets them; set appendfsync always"
+                .to_owned(),
+        ),
+        Some("everysec") => risks.push(
+            "appendfsync is everysec: an engine that is killed forgets up to 2 seconds of answers, and a machine that \
+             fails as many or more; set appendfsync always"
+                .to_owned(),
+        ),
+        Some("no") => risks.push(
+            "appendfsync is no: a machine that fails forgets what its system had not written to the disk, half a \
+             minute of answers or more; set appendfsync always"
+                .to_owned(),
+        ),
+        _ => {}
+    }
+    let syncs_late = setting(fleet, address, "no-appendfsync-on-rewrite").as_deref() == Some("yes");
+    if syncs_late && !safety.append_only_file {
+        risks.push(
+            "no-appendfsync-on-rewrite is yes: a machine that fails while the append-only file is rewritten forgets \
+             what was answered in that time; set no-appendfsync-on-rewrite no"
+                .to_owned(),
+        );
     }
     risks
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use oauth_from_scratch::config::{KeyPrefix, Location};
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome};
-use oauth_from_scratch::store::engine::{CHECK_INTERVAL, Options, Safety};
+use oauth_from_scratch::store::engine::{Options, Safety};
 use oauth_from_scratch::store::file::Waiting;
 use oauth_from_scratch::store::{Bounds, EngineStore, FileStore, MemoryStore, Store};
 use oauth_from_scratch::system::{RealSystem, System};
@@ -150,14 +150,7 @@ fn engine(text: &mut String) -> io::Result<()> {
         return Err(io::Error::other("this is a location"));
     };
     let key_prefix = KeyPrefix::of_issuer("http://localhost:3001");
-    let options = Options {
-        key_prefix,
-        safety: Safety::default(),
-        bounds: BOUNDS,
-        code_lifetime: Duration::from_secs(60),
-        form_lifetime: Duration::from_secs(600),
-        check_interval: CHECK_INTERVAL,
-    };
+    let options = Options::new(key_prefix, Safety::default(), BOUNDS);
     let store = EngineStore::connect(&location, &options, [7; 32], system, Log::kept());
     let store = store.map_err(io::Error::other)?;
     let before = engine.used_memory()?;

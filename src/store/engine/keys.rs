@@ -4,6 +4,8 @@
 //!   PREFIX:grant:ID              a grant
 //!   PREFIX:sealing-key           the key that seals the dialog's forms
 //!   PREFIX:sealing-key:old       the one before it, while forms of it are good
+//!   PREFIX:report:SERVER         how far a server knows what became of its answers
+//!   PREFIX:alive:SERVER          that it is alive
 //!   PREFIX:probe:NAME:NUMBER     what a server wrote to see whether it is kept
 //! ```
 //!
@@ -37,6 +39,16 @@ impl Keys {
     /// The key of the key before that.
     pub(super) fn old_sealing_key(&self) -> Arc<[u8]> {
         self.named("sealing-key:old")
+    }
+
+    /// The key of a server's report.
+    pub(super) fn report(&self, server: u64) -> Arc<[u8]> {
+        self.named(&format!("report:{server:016x}"))
+    }
+
+    /// The key that is there while a server is alive.
+    pub(super) fn alive(&self, server: u64) -> Arc<[u8]> {
+        self.named(&format!("alive:{server:016x}"))
     }
 
     /// The key of a probe.

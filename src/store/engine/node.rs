@@ -1,12 +1,17 @@
 //! One node of an engine: its connection, and what becomes of it when it fails.
 //!
 //! A node that fails is left, and asked again after a pause that grows with each failure in a row.
+//!
+//! Answers carry no name: the third answer belongs to the third command. If one is lost or added on the way, every
+//! later answer would be taken for that to another command. So each pipeline ends with an `ECHO` of a marker that
+//! is used once. No answer is believed before the marker has been read behind it; a connection that gives
+//! something else in its place has lost step, and is dropped.
 
 use std::time::{Duration, Instant};
 
 use redis::{Client, Connection, RedisError, Value};
 
-use super::explain::explain;
+use super::explain::{explain, name_refusal};
 use super::probe::{Fitness, Unfit};
 use super::slots::Address;
 use crate::log::Log;
@@ -15,11 +20,16 @@ use crate::log::Log;
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// How the error begins of a node that does not let its answers be marked.
+pub(super) const ECHO_REFUSED: &str = "it refuses ECHO";
+
 /// A node, and the connection to it, if there is one.
 pub(super) struct Node {
     address: Address,
     client: Client,
     connection: Option<Connection>,
+    /// What the pipeline that was sent last ends with.
+    marker: u64,
     failures: u32,
     /// How often in a row it took no write for being a replica.
     demotions: u32,
@@ -36,6 +46,7 @@ impl Node {
             address,
             client,
             connection: None,
+            marker: 0,
             failures: 0,
             demotions: 0,
             not_before: None,
@@ -156,12 +167,32 @@ impl Node {
         self.connection = None;
     }
 
-    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), RedisError> {
-        self.connection()?.send_packed_command(bytes)
+    /// Sends `commands`, and `marker` behind them, which must differ from every other.
+    pub(super) fn send(&mut self, mut commands: Vec<u8>, marker: u64) -> Result<(), RedisError> {
+        self.marker = marker;
+        redis::cmd("ECHO").arg(marker).write_packed_command(&mut commands);
+        self.connection()?.send_packed_command(&commands)
     }
 
-    pub(super) fn receive(&mut self) -> Result<Value, RedisError> {
-        self.connection()?.recv_response()
+    /// Reads the answers to the `count` commands that were sent last, and the marker.
+    ///
+    /// # Errors
+    /// When the connection fails or has lost step; it must be dropped then.
+    pub(super) fn receive(&mut self, count: usize) -> Result<Vec<Value>, RedisError> {
+        let marker = self.marker.to_string();
+        let connection = self.connection()?;
+        let answers = (0..count).map(|_| connection.recv_response()).collect::<Result<Vec<Value>, _>>()?;
+        match connection.recv_response()? {
+            Value::BulkString(bytes) if bytes == marker.as_bytes() => Ok(answers),
+            // An engine that loads its file refuses all commands alike. Then it does not matter which is whose.
+            Value::ServerError(_) if answers.iter().all(|answer| matches!(answer, Value::ServerError(_))) => {
+                Ok(answers)
+            }
+            Value::ServerError(error) => {
+                Err(failure(format!("{ECHO_REFUSED}: {}", name_refusal(error.code()))))
+            }
+            _ => Err(lost_step()),
+        }
     }
 
     fn connection(&mut self) -> Result<&mut Connection, RedisError> {
@@ -177,4 +208,13 @@ fn pause(failures: u32) -> Duration {
 /// There is no connection.
 pub(super) fn not_connected() -> RedisError {
     RedisError::from(std::io::Error::from(std::io::ErrorKind::NotConnected))
+}
+
+/// What was read is no answer to what was sent.
+pub(super) fn lost_step() -> RedisError {
+    failure("its answers do not match the commands; the connection is dropped".to_owned())
+}
+
+fn failure(reason: String) -> RedisError {
+    RedisError::from(std::io::Error::other(reason))
 }

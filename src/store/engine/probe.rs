@@ -15,7 +15,7 @@ use redis::{Cmd, ServerError, ServerErrorKind, Value};
 
 use super::explain::name_refusal;
 use super::keys::Keys;
-use super::safety::Safety;
+use super::pipeline::Safety;
 use crate::oauth::Timestamp;
 
 /// How far an engine's clock may be from ours.
@@ -168,7 +168,7 @@ impl Probe {
         let wait = if self.safety.replicas_min > 0 { " +wait" } else { "" };
         let wait_aof = if self.safety.append_only_file { " +waitaof" } else { "" };
         format!(
-            "allow it with ACL SETUSER USER +ping +info +time +get +set +eval{wait}{wait_aof} ~{}:* (and \
+            "allow it with ACL SETUSER USER +ping +echo +info +time +get +set +eval{wait}{wait_aof} ~{}:* (and \
              +cluster|slots +asking for a cluster, +config|get to be warned of settings that lose grants)",
             self.keys.pattern()
         )

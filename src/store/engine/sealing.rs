@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use redis::Value;
 
-use super::fleet::{Fleet, Reply, Request};
+use super::fleet::Fleet;
 use super::keys::Keys;
+use super::pipeline::{Reply, Request};
 use crate::log::Log;
 use crate::oauth::Timestamp;
 use crate::oauth::question::SealingKeys;

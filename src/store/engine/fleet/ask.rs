@@ -5,6 +5,7 @@ use std::time::Instant;
 use redis::{Cmd, ServerError, Value};
 
 use super::super::explain::{explain, name_refusal};
+use super::super::node::ECHO_REFUSED;
 use super::super::probe::Fitness;
 use super::super::slots::Address;
 use super::Fleet;
@@ -19,14 +20,10 @@ impl Fleet {
         let named = |reason: String| format!("{address}: {reason}");
         let now = self.system.monotonic();
         self.make_ready(address, now).map_err(named)?;
-        let answer = self.send(address, &command.get_packed_command()).and_then(|()| self.receive(address));
-        match answer {
-            Ok(Value::ServerError(error)) => Err(named(self.explain_refusal(command, &error))),
-            Ok(value) => Ok(value),
-            Err(error) => {
-                self.leave(address, now, &explain(&error));
-                Err(named(explain(&error)))
-            }
+        match self.ask_all(address, std::slice::from_ref(command), now).map(|mut answers| answers.pop()) {
+            Ok(Some(Value::ServerError(error))) => Err(named(self.explain_refusal(command, &error))),
+            Ok(value) => Ok(value.unwrap_or(Value::Nil)),
+            Err(reason) => Err(named(reason)),
         }
     }
 
@@ -87,11 +84,14 @@ impl Fleet {
     fn ask_all(&mut self, address: &Address, commands: &[Cmd], now: Instant) -> Result<Vec<Value>, String> {
         let mut bytes = Vec::new();
         commands.iter().for_each(|command| command.write_packed_command(&mut bytes));
-        let sent = self.send(address, &bytes);
-        let answers = sent.and_then(|()| commands.iter().map(|_| self.receive(address)).collect());
-        answers.map_err(|error| {
-            self.leave(address, now, &explain(&error));
-            explain(&error)
+        let sent = self.send(address, bytes);
+        sent.and_then(|()| self.receive(address, commands.len())).map_err(|error| {
+            let reason = explain(&error);
+            self.leave(address, now, &reason);
+            match reason.starts_with(ECHO_REFUSED) {
+                true => format!("{reason}; {}", self.probe.needs()),
+                false => reason,
+            }
         })
     }
 }
