@@ -91,7 +91,7 @@ fn a_command_line_that_cannot_be_followed_ends_in_one_line_and_status_2() {
         (&["--client-port", "x"], "--client-port"),
         (&["--auth-port"], "--auth-port"),
         (&["--bind", "nowhere"], "--bind"),
-        (&["extra"], "extra"),
+        (&["extra"], "the word number 1"),
     ] {
         let (status, output, errors) = run(words);
         assert_eq!((status, output.as_str()), (2, ""), "{words:?}");

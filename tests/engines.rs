@@ -18,14 +18,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use engine::{Cluster, Engine, is_installed, wait_until};
+use engine::{Cluster, Engine, is_installed, options, wait_until};
 #[cfg(feature = "redis-tls")]
 use ledger::PATIENT;
 use ledger::{Ledger, Link, Said, ServerProcess, load};
-use oauth_from_scratch::config::Location;
+use oauth_from_scratch::config::{KeyPrefix, Location};
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
-use oauth_from_scratch::store::engine::{EngineError, Safety};
+use oauth_from_scratch::store::engine::{EngineError, Options, Safety};
 use oauth_from_scratch::store::{Bounds, EngineStore, Store, StoreError};
 use oauth_from_scratch::system::{RealSystem, System};
 use proxy::{Fault, Holding, Proxy};
@@ -38,9 +38,9 @@ const CLIENTS: u64 = 8;
 const DURABLE: [&str; 6] = ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory", "1gb"];
 
 fn connect_with(url: &str, safety: Safety, bounds: Bounds) -> (Result<EngineStore, EngineError>, Log) {
-    let Ok(Location::Engine(urls)) = Location::parse(url) else { panic!("{url}") };
+    let Ok(Location::Engine(location)) = Location::parse(url) else { panic!("{url}") };
     let (log, system): (_, Arc<dyn System>) = (Log::kept(), Arc::new(RealSystem::default()));
-    (EngineStore::connect(urls.as_slice(), safety, bounds, [7; 32], system, log.clone()), log)
+    (EngineStore::connect(&location, &options(safety, bounds), [7; 32], system, log.clone()), log)
 }
 
 fn connect(url: &str) -> EngineStore {
@@ -65,7 +65,7 @@ impl World {
         let config = folder.join("config.toml");
         let text = format!(
             "[listen]\nclient_app_port = 0\nworkers = 2\n[limits]\nstore_time_max = {store_time_max}\n\
-             [lifetimes]\ncode = 600\n[store]\nlocation = \"{url}\"\n{store}\n"
+             [lifetimes]\ncode = 600\n[store]\nlocation = \"{url}\"\nkey_prefix = \"oauth\"\n{store}\n"
         );
         std::fs::write(&config, text).expect("a file");
         let path = config.display().to_string();
@@ -302,6 +302,57 @@ fn a_form_that_one_server_made_is_taken_by_the_other() {
     assert_eq!(status, 400, "and it is used up, at either");
 }
 
+/// Two demos on one engine: each has a port of its own, and so an issuer of its own.
+#[test]
+fn two_issuers_on_one_engine_do_not_open_each_others_tokens_codes_and_forms() {
+    if !is_installed("two_issuers_on_one_engine_do_not_open_each_others_tokens_codes_and_forms") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let servers = [0, 1].map(|_| ServerProcess::start(&["--store", &engine.url()]));
+    let [mut one, mut other] = [0, 1].map(|index: usize| Link::new(servers[index].port));
+    let Said::Yes(code) = one.code() else { panic!("a code") };
+    assert!(matches!(other.redeem(&code[0]), Said::No), "a code");
+    let Said::Yes(tokens) = one.redeem(&code[0]) else { panic!("it is still good where it was made") };
+    assert_eq!(
+        (one.is_active(&tokens[0]), other.is_active(&tokens[0])),
+        (Some(true), Some(false)),
+        "an access token"
+    );
+    assert!(matches!(other.refresh(&tokens[1]), Said::No), "a refresh token");
+    let (cookie, sealed) = one.dialog();
+    assert_eq!(other.authorize(&cookie, &sealed).0, 403, "a form");
+    assert_eq!(one.authorize(&cookie, &sealed).0, 302);
+    for server in &servers {
+        let key = format!("oauth:http://localhost:{}:sealing-key", server.port);
+        assert_eq!(engine.command(&format!("EXISTS {key}")), ":1", "{key}");
+    }
+    assert_eq!(engine.command("EXISTS oauth:sealing-key"), ":0");
+}
+
+/// A cluster spreads the grants of one issuer: no part of a key counts for more than the others.
+#[test]
+fn the_grants_of_one_issuer_are_on_every_node_of_a_cluster() {
+    if !is_installed("the_grants_of_one_issuer_are_on_every_node_of_a_cluster") {
+        return;
+    }
+    let cluster = Cluster::start();
+    let Ok(Location::Engine(location)) = Location::parse(&cluster.url()) else { panic!("a cluster") };
+    let key_prefix = KeyPrefix::of_issuer("http://[::1]:3001/t");
+    let options = Options { key_prefix, ..options(Safety::default(), BOUNDS) };
+    let system: Arc<dyn System> = Arc::new(RealSystem::default());
+    let store = EngineStore::connect(&location, &options, [7; 32], system, Log::kept()).expect("a cluster");
+    let mut maker = Maker::new(1);
+    for _ in 0..100 {
+        let code = maker.code();
+        assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    }
+    for node in &cluster.nodes {
+        let count = node.command("DBSIZE").trim_start_matches(':').parse::<u32>().expect("a number");
+        assert!(count > 10, "{count} of 100 on port {}", node.port);
+    }
+}
+
 #[test]
 fn an_engine_that_comes_back_empty_is_given_the_servers_key_again() {
     if !is_installed("an_engine_that_comes_back_empty_is_given_the_servers_key_again") {
@@ -317,10 +368,15 @@ fn an_engine_that_comes_back_empty_is_given_the_servers_key_again() {
     let (redeem, _) = maker.redeem(&code);
     assert_eq!(apply(&store, redeem, START), Ok(Outcome::Unknown), "it has forgotten the code");
     wait_until("the key is back", || engine.command("EXISTS oauth:sealing-key") == ":1");
-    let Ok(Location::Engine(urls)) = Location::parse(&engine.url()) else { panic!("an engine") };
+    let Ok(Location::Engine(location)) = Location::parse(&engine.url()) else { panic!("an engine") };
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
-    let later = EngineStore::connect(urls.as_slice(), Safety::default(), BOUNDS, [8; 32], system, Log::kept());
-    assert_eq!(later.unwrap().sealing_key(), store.sealing_key(), "a server that starts now has the same one");
+    let later =
+        EngineStore::connect(&location, &options(Safety::default(), BOUNDS), [8; 32], system, Log::kept());
+    assert_eq!(
+        later.unwrap().sealing_keys(),
+        store.sealing_keys(),
+        "a server that starts now has the same one"
+    );
 }
 
 /// What was done is not done twice, and what was not is done, wherever the connection is cut.
@@ -731,13 +787,13 @@ fn the_sealing_key_is_in_no_line_of_the_log() {
         return;
     }
     let engine = Engine::start(&["--rename-command", "SET", "xset"]);
-    let Ok(Location::Engine(urls)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
+    let Ok(Location::Engine(location)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
     let (log, system): (_, Arc<dyn System>) = (Log::kept(), Arc::new(RealSystem::default()));
     let key = *b"a key of thirty-two plain letters";
     let key: [u8; 32] = key[..32].try_into().expect("32 bytes");
-    let store = EngineStore::connect(urls.as_slice(), Safety::default(), BOUNDS, key, system, log.clone());
+    let store = EngineStore::connect(&location, &options(Safety::default(), BOUNDS), key, system, log.clone());
     let said = format!("{:?} {:?}", store.map(drop), log.lines());
-    assert!(said.contains("refuses: ERR") && !said.contains("thirty-two"), "{said}");
+    assert!(said.contains("refuses SET: ERR") && !said.contains("thirty-two"), "{said}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use disk::PretendDisk;
 use oauth_from_scratch::log::Log;
+use oauth_from_scratch::oauth::question::SealingKeys;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
 use oauth_from_scratch::store::file::{OpenError, Waiting};
 use oauth_from_scratch::store::{Bounds, FileStore, Store, StoreError};
@@ -56,7 +57,11 @@ fn grants_and_the_servers_key_outlive_the_process() {
         let open_code = granted(&store, &mut maker);
         drop(store);
         let store = open([8; 32]);
-        assert_eq!(store.sealing_key(), Some(KEY), "the key is the file's, not the new process's");
+        assert_eq!(
+            store.sealing_keys(),
+            Some(Arc::new(SealingKeys::new(KEY))),
+            "the key is the file's, not the new process's"
+        );
         assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active));
         let (redeem, _) = maker.redeem(&open_code);
         assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));

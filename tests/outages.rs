@@ -136,10 +136,10 @@ fn pass_answers(mut from: TcpStream, mut into: TcpStream, state: &Mutex<NetworkS
 
 /// A server's handle on the engine at `url`.
 fn connect(url: &str, safety: Safety) -> EngineStore {
-    let Ok(Location::Engine(urls)) = Location::parse(url) else { panic!("{url}") };
+    let Ok(Location::Engine(location)) = Location::parse(url) else { panic!("{url}") };
     let bounds = Bounds { time_max: Duration::from_secs(1), ..BOUNDS };
     let system = StoreSystem::running();
-    let store = EngineStore::connect(urls.as_slice(), safety, bounds, [7; 32], system, Log::kept());
+    let store = EngineStore::connect(&location, &engine::options(safety, bounds), [7; 32], system, Log::kept());
     store.unwrap_or_else(|error| panic!("{url}: {error}"))
 }
 

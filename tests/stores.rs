@@ -76,10 +76,15 @@ fn a_file_keeps_the_contract() {
 
 /// A handle of its own on the engine, as another server has it.
 fn connect(url: &str, safety: Safety) -> Arc<dyn Store> {
-    let Ok(Location::Engine(urls)) = Location::parse(url) else { panic!("{url}") };
+    let Ok(Location::Engine(location)) = Location::parse(url) else { panic!("{url}") };
     // A transition has a minute: nothing here is too slow.
-    let store =
-        EngineStore::connect(urls.as_slice(), safety, BOUNDS, [7; 32], StoreSystem::running(), Log::kept());
+    let store = EngineStore::connect(
+        &location,
+        &engine::options(safety, BOUNDS),
+        [7; 32],
+        StoreSystem::running(),
+        Log::kept(),
+    );
     Arc::new(store.unwrap_or_else(|error| panic!("{url}: {error}")))
 }
 

@@ -44,9 +44,8 @@ pub fn read(text: &str, workers: usize) -> Result<Config, FileError> {
     };
 
     if let Some(value) = root.take("issuer") {
-        let issuer = value.string()?;
-        config.issuer =
-            Some(Issuer::parse(issuer).map_err(|error| value.error(format_args!("{issuer:?} {error}")))?);
+        let issuer = Issuer::parse(value.string()?);
+        config.issuer = Some(issuer.map_err(|error| value.error(format_args!("the value {error}")))?);
     }
     if let Some(value) = root.take("resource_owner") {
         config.resource_owner = value.string()?.into();
@@ -516,10 +515,12 @@ introspects_all = true
         changed("[\"authorization_code\", ", "[", 35, "refresh_token without authorization_code");
         changed("\"refresh_token\"]", "\"client_credentials\"]", 35, "only a client with a secret");
         changed("introspects_all = true", "introspect = true", 47, "no key introspect in [[clients]]");
-        changed("\"file:grants.redb\"", "\"disk\"", 23, "give memory, file:PATH, or redis://HOST:PORT");
+        changed("\"file:grants.redb\"", "\"disk\"", 23, "none of memory, file:PATH and redis://HOST:PORT");
         changed("\"file:grants.redb\"", "\"memory\"", 24, "durability is for a file");
         changed("\"relaxed\"", "\"low\"", 24, "\"full\" or \"relaxed\"");
         changed("durability = \"relaxed\"", "wait_for_replicas = 1", 24, "this is for an engine");
+        changed("durability = \"relaxed\"", "key_prefix = \"a\"", 24, "this is for an engine");
+        changed("durability = \"relaxed\"", "key_prefix = \"{a}\"", 24, "give 1 to 128 letters, digits");
         changed("durability", "sync", 24, "no key sync in [store]");
         check("[listen]\naddress = \"0.0.0.0\"", 1, "the issuer is missing");
         check("clients = 7", 1, "give tables, each begun with [[clients]], here");

@@ -15,13 +15,16 @@ use crate::oauth::grant::RefreshReuse;
 
 mod file;
 mod issuer;
+mod key_prefix;
+mod location;
 mod store;
 mod toml_reader;
 
 pub use file::{FileError, locate, read};
 pub use issuer::{Issuer, IssuerError};
-pub(crate) use store::LOCATIONS;
-pub use store::{EngineUrls, Location, LocationError, StoreConfig};
+pub use key_prefix::{KeyPrefix, KeyPrefixError};
+pub use location::{EngineLocation, Location, LocationError};
+pub use store::StoreConfig;
 
 /// The most field lines a head may have, whatever [`Limits::fields_max`] says: the parser's table of field
 /// lines lies on the stack and has this size.

@@ -103,23 +103,45 @@ impl Handle {
     }
 }
 
-impl Server {
-    /// Listens on the addresses of `config`, which has been checked, and keeps grants in `store`.
+/// The addresses of both servers, listened on: connections wait until they are served.
+pub struct Listening {
+    listeners: Vec<listeners::Listener>,
+    addresses: Vec<(Role, SocketAddr)>,
+    site: Site,
+}
+
+impl Listening {
+    /// Listens on the addresses of `config`, which has been checked.
     ///
     /// # Errors
-    /// When an address cannot be listened on, or the system gives no event queue or no random bytes.
-    pub fn bind(
-        config: &Config,
-        store: Arc<dyn Store>,
-        system: Arc<dyn System>,
-        logs: Logs,
-    ) -> Result<Server, StartError> {
+    /// When an address cannot be listened on.
+    pub fn bind(config: &Config) -> Result<Listening, StartError> {
         let (listeners, client_port, auth_port) = listeners::bind(config).map_err(StartError::Bind)?;
         let mut addresses = Vec::new();
         for listener in &listeners {
             addresses.push((listener.role, listener.socket.local_addr()?));
         }
         let site = Site::new(config.bind, client_port, auth_port, config.issuer.clone());
+        Ok(Listening { listeners, addresses, site })
+    }
+
+    /// What both servers know about themselves, the ports that the system picked included.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The servers, which keep grants in `store`.
+    ///
+    /// # Errors
+    /// When the system gives no event queue or no random bytes.
+    pub fn serve(
+        self,
+        config: &Config,
+        store: Arc<dyn Store>,
+        system: Arc<dyn System>,
+        logs: Logs,
+    ) -> Result<Server, StartError> {
+        let Listening { listeners, addresses, site } = self;
         let routes = Routes::new(config, site, store, Arc::clone(&system)).map_err(StartError::Randomness)?;
         let routes = Arc::new(routes);
         let control = Arc::<Control>::default();
@@ -134,6 +156,21 @@ impl Server {
             first.keep_door(listeners, inboxes, &config.limits, logs.errors.clone())?;
         }
         Ok(Server { workers, control, routes, addresses, logs })
+    }
+}
+
+impl Server {
+    /// Listens on the addresses of `config`, which has been checked, and keeps grants in `store`.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on, or the system gives no event queue or no random bytes.
+    pub fn bind(
+        config: &Config,
+        store: Arc<dyn Store>,
+        system: Arc<dyn System>,
+        logs: Logs,
+    ) -> Result<Server, StartError> {
+        Listening::bind(config)?.serve(config, store, system, logs)
     }
 
     /// Where each server listens.

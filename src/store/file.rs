@@ -24,6 +24,7 @@ use redb::{Database, DatabaseError, Durability, StorageBackend, StorageError};
 use super::queue::{Answered, Job, Queue, Taken};
 use super::{Applied, Bounds, Caller, Store, StoreError};
 use crate::log::Log;
+use crate::oauth::question::SealingKeys;
 use crate::oauth::{Timestamp, Transition};
 use crate::system::System;
 
@@ -60,7 +61,7 @@ pub struct FileStore {
     reads: Arc<Queue>,
     writes: Arc<Queue>,
     threads: Vec<JoinHandle<()>>,
-    sealing_key: [u8; 32],
+    sealing_keys: Arc<SealingKeys>,
     common: Arc<Common>,
 }
 
@@ -152,7 +153,8 @@ impl FileStore {
         let common = Arc::new(Common { disk, system, bounds, commits, changes });
         let reads = Arc::new(Queue::new(bounds.queue_max, None));
         let writes = Arc::new(Queue::new(bounds.queue_max, Some(writer)));
-        let mut store = FileStore { reads, writes, threads: Vec::new(), sealing_key, common };
+        let sealing_keys = Arc::new(SealingKeys::new(sealing_key));
+        let mut store = FileStore { reads, writes, threads: Vec::new(), sealing_keys, common };
         store.begin("store-reader", Arc::clone(&store.reads), Common::read_on)?;
         let write = move |common: &Common, queue: &Queue| common.write_on(queue, waiting);
         store.begin("store-writer", Arc::clone(&store.writes), write)?;
@@ -194,8 +196,8 @@ impl Store for FileStore {
         queue.submit(transition, (now, self.common.system.monotonic()), caller)
     }
 
-    fn sealing_key(&self) -> Option<[u8; 32]> {
-        Some(self.sealing_key)
+    fn sealing_keys(&self) -> Option<Arc<SealingKeys>> {
+        Some(Arc::clone(&self.sealing_keys))
     }
 }
 

@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::oauth::question::SealingKeys;
 use crate::oauth::{Outcome, Timestamp, Transition};
 
 #[cfg(feature = "redis-store")]
@@ -43,11 +44,15 @@ pub trait Store: Send + Sync {
     /// `None` is for later: then `caller` is told exactly once.
     fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied>;
 
-    /// The key that seals the dialog's forms, where it is kept with the grants, for servers that come after this
-    /// one or stand beside it; `None` where each process has its own.
-    fn sealing_key(&self) -> Option<[u8; 32]> {
+    /// The keys that seal the dialog's forms, where they are kept with the grants, for servers that come after this
+    /// one or run beside it; `None` where each process has its own. They can change: ask each time.
+    fn sealing_keys(&self) -> Option<Arc<SealingKeys>> {
         None
     }
+
+    /// Asks for these keys to be read again soon, where other servers can change them: a form did not open. Strangers
+    /// cause that, too, so how often it is done has a bound.
+    fn refresh_sealing_keys(&self) {}
 }
 
 /// How much a store may hold, and may be asked for at a time.

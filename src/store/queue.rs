@@ -151,6 +151,8 @@ struct State {
     serial: u64,
     /// The store's thread waits to be told of the next job.
     is_asleep: bool,
+    /// It is to look up, though there may be no job.
+    is_nudged: bool,
     is_closed: bool,
     /// The last withdrawals have been tried.
     is_over: bool,
@@ -161,7 +163,7 @@ struct State {
 pub(super) enum Taken {
     /// Some jobs.
     Jobs,
-    /// None came in the time that it was to wait.
+    /// None came in the time that it was to wait, or it was to look up.
     Nothing,
     /// There will be no more.
     End,
@@ -175,6 +177,7 @@ impl Queue {
             withdrawals: Withdrawals::new(jobs_max),
             serial: 0,
             is_asleep: false,
+            is_nudged: false,
             is_closed: false,
             is_over: false,
         };
@@ -265,6 +268,9 @@ impl Queue {
             if patience == Some(Duration::ZERO) {
                 return Taken::Nothing;
             }
+            if std::mem::take(&mut state.is_nudged) {
+                return Taken::Nothing;
+            }
             state.is_asleep = true;
             state = match time {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -289,6 +295,13 @@ impl Queue {
         batch.extend(first.into_iter().map(Job::of_withdrawal));
         batch.extend(jobs.drain(..count));
         Taken::Jobs
+    }
+
+    /// Has the store's thread look up from an empty queue.
+    #[cfg(feature = "redis-store")]
+    pub(super) fn nudge(&self) {
+        self.lock().is_nudged = true;
+        self.changed.notify_all();
     }
 
     /// Lets in no more jobs. Those that wait can still be taken.

@@ -11,10 +11,10 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use oauth_from_scratch::config::Location;
+use oauth_from_scratch::config::{KeyPrefix, Location};
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Outcome, Timestamp, Transition};
-use oauth_from_scratch::store::engine::Safety;
+use oauth_from_scratch::store::engine::{Options, Safety};
 use oauth_from_scratch::store::{Applied, Caller, EngineStore, Mailbox, Store, Ticket};
 use oauth_from_scratch::system::RealSystem;
 
@@ -53,9 +53,11 @@ pub fn hot() -> io::Result<String> {
 fn measure(engine: &Engine, grants: usize) -> io::Result<(f64, f64)> {
     let port = delayed(engine.port)?;
     let url = format!("redis://127.0.0.1:{port}");
-    let Ok(Location::Engine(urls)) = Location::parse(&url) else { return Err(io::Error::other(url)) };
+    let Ok(Location::Engine(location)) = Location::parse(&url) else { return Err(io::Error::other(url)) };
     let (system, log) = (Arc::new(RealSystem::default()), Log::kept());
-    let store = EngineStore::connect(urls.as_slice(), Safety::default(), BOUNDS, [7; 32], system, log);
+    let key_prefix = KeyPrefix::of_issuer("http://localhost:3001");
+    let options = Options::new(key_prefix, Safety::default(), BOUNDS);
+    let store = EngineStore::connect(&location, &options, [7; 32], system, log);
     let store = store.map_err(io::Error::other)?;
     let mut maker = Maker::new(1);
     let mut chains = (0..grants).map(|_| Chain::new(&store, &mut maker)).collect::<Vec<_>>();

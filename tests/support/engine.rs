@@ -11,7 +11,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::stores::Folder;
+use oauth_from_scratch::config::KeyPrefix;
+use oauth_from_scratch::store::Bounds;
+use oauth_from_scratch::store::engine::{Options, Safety};
+
+use super::stores::{CODE_LIFETIME, Folder};
 
 /// Longer than any start or reconfiguration takes.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -31,6 +35,19 @@ pub fn is_installed(test: &str) -> bool {
         say_skipped(test, "redis-server is not installed");
     }
     is_installed
+}
+
+/// How a server uses the engine that it has to itself.
+pub fn options(safety: Safety, bounds: Bounds) -> Options {
+    Options {
+        key_prefix: KeyPrefix::parse("oauth").expect("a prefix"),
+        safety,
+        bounds,
+        code_lifetime: CODE_LIFETIME,
+        form_lifetime: Duration::from_secs(600),
+        // Tests count what is said to the engine.
+        check_interval: Duration::from_secs(3600),
+    }
 }
 
 /// Says that `test` has tested nothing: past the test runner's capture, which only `print!` and its kind go through.

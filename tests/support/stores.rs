@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use oauth_from_scratch::oauth::authorize::{self, Authorization, Parameters};
 use oauth_from_scratch::oauth::client::{AuthenticatedClient, Client, Clients, Credentials, GrantTypes};
@@ -164,8 +164,9 @@ impl System for StoreSystem {
         now + *self.moved.lock().unwrap()
     }
 
+    /// By which an engine's clock is judged.
     fn wall_clock(&self) -> SystemTime {
-        UNIX_EPOCH
+        SystemTime::now()
     }
 
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {

@@ -27,17 +27,19 @@ use super::super::StoreError;
 use super::super::queue::{Answered, Job, Queue};
 use super::fleet::Fleet;
 use super::group::{Group, Rules};
+use super::keys::Keys;
 use super::pipeline::Request;
 use super::reports::Reports;
 use crate::oauth::GrantId;
 
-pub(super) use super::group::PAUSE;
+pub(super) use super::group::{KEPT_LONGER, PAUSE, SWAP};
 
 /// How many times the time of a transition a server counts as alive after it has said so.
 const ALIVE_TIMES: u32 = 2;
 
 /// The transitions that are on their way.
 pub(super) struct Batch {
+    keys: Keys,
     groups: Vec<Group>,
     reports: Reports,
     /// How long a transition may take from when it was submitted.
@@ -47,10 +49,10 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Without transitions, on behalf of `server`.
-    pub(super) fn of(server: u64, time_max: Duration, waits_for_safety: bool) -> Batch {
-        let reports = Reports::of(server, ALIVE_TIMES * time_max);
-        Batch { groups: Vec::new(), reports, time_max, waits_for_safety }
+    /// Without transitions, on behalf of `server`, of grants that have these keys.
+    pub(super) fn of(keys: Keys, server: u64, time_max: Duration, waits_for_safety: bool) -> Batch {
+        let reports = Reports::of(keys.clone(), server, ALIVE_TIMES * time_max);
+        Batch { keys, groups: Vec::new(), reports, time_max, waits_for_safety }
     }
 
     /// How many transitions there are.
@@ -101,7 +103,7 @@ impl Batch {
             let place = *places.entry(id).or_insert(self.groups.len());
             match self.groups.get_mut(place) {
                 Some(group) => group.add(job),
-                None => self.groups.push(Group::of(id, job)),
+                None => self.groups.push(Group::of(&self.keys, id, job)),
             }
         }
     }

@@ -7,17 +7,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::io::tcp::TcpSettings;
-use redis::{
-    Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError, ServerError, ServerErrorKind,
-    Value,
-};
+use redis::{Client, ConnectionAddr, ConnectionInfo, RedisError, ServerError, ServerErrorKind, Value};
 
-use super::node::{Node, explain, lost_step, not_connected};
+use super::explain::{explain, name_refusal};
+use super::node::{Node, lost_step, not_connected};
 use super::pipeline::{Answers, Pipeline, Reply, Request, Safety};
+use super::probe::Probe;
+use super::seeds::seeds;
 use super::slots::{Address, SlotMap, redirect};
+use crate::config::EngineLocation;
 use crate::log::Log;
 use crate::system::System;
+
+mod ask;
 
 /// The nodes; see the module's page.
 pub(super) struct Fleet {
@@ -42,35 +44,34 @@ pub(super) struct Fleet {
     pub(super) has_returned: bool,
     /// When a node was last found to be away, or came back.
     trouble: Instant,
+    probe: Probe,
+    /// Whether a new connection is probed; at the start, that is left to whoever starts.
+    pub(super) probes: bool,
 }
 
 impl Fleet {
-    /// The nodes behind `urls`, to which a connection is made.
+    /// The nodes at `location`, to which a connection is made.
     ///
     /// # Errors
-    /// In words, when a URL is none, or no node answers as it should.
+    /// In words, when no node answers as it should.
     pub(super) fn connect(
-        urls: &[String],
+        location: &EngineLocation,
+        probe: Probe,
         safety: Safety,
         patience: Duration,
         system: Arc<dyn System>,
         log: Log,
     ) -> Result<Fleet, String> {
-        if cfg!(not(feature = "redis-tls")) && urls.iter().any(|url| url.starts_with("rediss:")) {
+        if cfg!(not(feature = "redis-tls")) && location.is_tls() {
             return Err("this program was built without TLS; build it with --features redis-tls".to_owned());
         }
-        let seeds: Result<Vec<ConnectionInfo>, RedisError> =
-            urls.iter().map(|url| url.as_str().into_connection_info()).collect();
-        let seeds = seeds.map_err(|error| format!("this is no address of an engine: {}", explain(&error)))?;
-        let seeds = seeds.into_iter().map(|seed| {
-            let redis = seed.redis_settings().clone().set_skip_set_lib_name();
-            seed.set_redis_settings(redis).set_tcp_settings(TcpSettings::default().set_nodelay(true))
-        });
+        let seeds: Result<Vec<ConnectionInfo>, RedisError> = seeds(location).collect();
+        let seeds = seeds.map_err(|error| explain(&error))?;
         let mut first_marker = [0; 8];
         system.fill(&mut first_marker).map_err(|error| format!("the system gives no random bytes: {error}"))?;
         let trouble = system.monotonic();
         let mut fleet = Fleet {
-            seeds: seeds.collect(),
+            seeds,
             nodes: HashMap::new(),
             slots: None,
             is_stale: false,
@@ -83,6 +84,8 @@ impl Fleet {
             last_refusal: None,
             has_returned: false,
             trouble,
+            probe,
+            probes: false,
         };
         let seed = fleet.first_that_answers()?;
         let cluster = fleet.ask(&seed, redis::cmd("INFO").arg("cluster"))?;
@@ -135,25 +138,6 @@ impl Fleet {
         self.safety != Safety::default()
     }
 
-    /// Asks one node one thing.
-    ///
-    /// # Errors
-    /// In words.
-    pub(super) fn ask(&mut self, address: &Address, command: &Cmd) -> Result<Value, String> {
-        let named = |reason: String| format!("{address}: {reason}");
-        let now = self.system.monotonic();
-        self.make_ready(address, now).map_err(named)?;
-        let sent = self.send(address, command.get_packed_command());
-        match sent.and_then(|()| self.receive(address, 1)).map(|mut answers| answers.pop()) {
-            Ok(Some(Value::ServerError(error))) => Err(named(error.to_string())),
-            Ok(value) => Ok(value.unwrap_or(Value::Nil)),
-            Err(error) => {
-                self.leave(address, now, &explain(&error));
-                Err(named(explain(&error)))
-            }
-        }
-    }
-
     /// The map of slots as it stands at the first of these nodes that knows all, or else at the one that knows
     /// most: a node that has just come back may know of no other.
     fn best_map(&mut self, addresses: Vec<Address>) -> Option<SlotMap> {
@@ -204,6 +188,13 @@ impl Fleet {
         for (address, indices) in self.by_node(requests) {
             if self.make_ready(&address, now).is_err() {
                 self.is_stale = true;
+                continue;
+            }
+            let is_unfit = self.nodes.get(&address).is_some_and(Node::is_unfit);
+            // What it would lose is not written.
+            let indices: Vec<usize> =
+                indices.into_iter().filter(|index| !is_unfit || !requests[*index].is_write).collect();
+            if indices.is_empty() {
                 continue;
             }
             let pipeline = Pipeline { requests, indices: &indices, safety: self.safety };
@@ -300,7 +291,10 @@ impl Fleet {
             _ => {
                 if self.last_refusal.as_deref() != Some(error.code()) {
                     self.last_refusal = Some(error.code().to_owned());
-                    self.log.line(format_args!("the store's engine {address} refuses: {}", reason(&error)));
+                    self.log.line(format_args!(
+                        "the store's engine {address} refuses: {}",
+                        name_refusal(error.code())
+                    ));
                 }
                 Reply::Refused(error)
             }
@@ -319,11 +313,18 @@ impl Fleet {
         }
         let connected = node.connect(now, self.patience);
         self.trouble = now;
-        match &connected {
-            Ok(()) => self.has_returned = true,
-            Err(_) => self.is_stale = true,
+        if connected.is_err() {
+            self.is_stale = true;
+            return connected;
         }
-        connected
+        self.has_returned = true;
+        if self.probes {
+            let fitness = self.probe_connected(address, now)?;
+            if let Some(node) = self.nodes.get_mut(address) {
+                node.note_fitness(fitness);
+            }
+        }
+        Ok(())
     }
 
     fn client(&self, address: &Address) -> Result<Client, RedisError> {
@@ -371,14 +372,6 @@ impl Fleet {
 
     fn receive(&mut self, address: &Address, count: usize) -> Result<Vec<Value>, RedisError> {
         self.nodes.get_mut(address).ok_or_else(not_connected)?.receive(count)
-    }
-}
-
-/// What a node refused, in its words where they are known to repeat nothing of what was sent to it.
-fn reason(error: &ServerError) -> String {
-    match error.code() {
-        "OOM" | "MISCONF" | "NOPERM" | "NOAUTH" | "NOREPLICAS" => error.to_string(),
-        code => code.to_owned(),
     }
 }
 

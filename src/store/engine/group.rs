@@ -10,6 +10,7 @@ use redis::{Cmd, ServerError, Value};
 
 use super::super::queue::{Answered, Job, Queue};
 use super::super::{Applied, StoreError};
+use super::keys::Keys;
 use super::pipeline::{Reply, Request};
 use super::reports;
 use super::slots::Address;
@@ -17,11 +18,11 @@ use crate::oauth::grant::Writer;
 use crate::oauth::{Change, Grant, GrantId, Outcome};
 
 /// Puts a value in the place of another, if that still stands there.
-const SWAP: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end \
+pub(super) const SWAP: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end \
     redis.call('SET',KEYS[1],ARGV[2],'PXAT',ARGV[3]) return 1";
 
 /// How much longer than it is good a grant is kept: the engine's clock may be ahead of ours.
-const KEPT_LONGER: Duration = Duration::from_secs(60);
+pub(super) const KEPT_LONGER: Duration = Duration::from_secs(60);
 
 /// How often a transition may lose its connection before it is given up.
 const LOSSES_MAX: u32 = 2;
@@ -38,14 +39,10 @@ const MARK_KEPT: Duration = Duration::from_secs(600);
 /// keeps expires sooner than an unredeemed code.
 const FULL_TIME: Duration = Duration::from_secs(60);
 
-/// The key of a grant.
-fn key(id: GrantId) -> Arc<[u8]> {
-    [b"oauth:grant:", id.as_bytes()].concat().into()
-}
-
 /// Transitions that are about one grant, in their order. They are answered from the front.
 pub(super) struct Group {
     pub(super) id: GrantId,
+    keys: Keys,
     key: Arc<[u8]>,
     pub(super) jobs: VecDeque<Job>,
     /// Goes before the jobs: the last answer of the grant failed.
@@ -117,10 +114,11 @@ pub(super) struct Rules<'a> {
 }
 
 impl Group {
-    pub(super) fn of(id: GrantId, job: Job) -> Group {
+    pub(super) fn of(keys: &Keys, id: GrantId, job: Job) -> Group {
         let mut group = Group {
             id,
-            key: key(id),
+            keys: keys.clone(),
+            key: keys.grant(id),
             jobs: VecDeque::new(),
             withdrawal: None,
             step: Step::Read,
@@ -164,7 +162,7 @@ impl Group {
 
     pub(super) fn request(&self) -> Request {
         let (command, is_write) = match &self.step {
-            Step::Ask { server, is_alive } => return reports::read(*server, *is_alive),
+            Step::Ask { server, is_alive } => return reports::read(&self.keys, *server, *is_alive),
             Step::Read => (redis::cmd("GET").arg(&*self.key).to_owned(), false),
             Step::Write(write) => (write.command(&self.key), true),
         };

@@ -11,12 +11,17 @@ use std::time::{Duration, Instant};
 
 use redis::{Client, Connection, RedisError, Value};
 
+use super::explain::{explain, name_refusal};
+use super::probe::{Fitness, Unfit};
 use super::slots::Address;
 use crate::log::Log;
 
 /// The pause after a node's first failure; each one after that doubles it.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// How the error begins of a node that does not let its answers be marked.
+pub(super) const ECHO_REFUSED: &str = "it refuses ECHO";
 
 /// A node, and the connection to it, if there is one.
 pub(super) struct Node {
@@ -30,13 +35,25 @@ pub(super) struct Node {
     /// How often in a row it took no write for being a replica.
     demotions: u32,
     not_before: Option<Instant>,
+    /// Why it may not be written to.
+    unfit: Option<Unfit>,
     log: Log,
 }
 
 impl Node {
     /// The node at `address`, to which `client` leads. What becomes of it is said in `log`.
     pub(super) fn new(address: Address, client: Client, log: Log) -> Node {
-        Node { address, client, connection: None, marker: 0, failures: 0, demotions: 0, not_before: None, log }
+        Node {
+            address,
+            client,
+            connection: None,
+            marker: 0,
+            failures: 0,
+            demotions: 0,
+            not_before: None,
+            unfit: None,
+            log,
+        }
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -112,6 +129,32 @@ impl Node {
         }
     }
 
+    /// Whether it would lose what is written to it.
+    pub(super) fn is_unfit(&self) -> bool {
+        self.unfit.is_some()
+    }
+
+    /// Takes what a probe came to, and says in the log what has changed.
+    pub(super) fn note_fitness(&mut self, fitness: Fitness) {
+        let address = &self.address;
+        match fitness {
+            // Each write finds out by itself.
+            Fitness::Unknown => {}
+            Fitness::Fit | Fitness::Full => {
+                if self.unfit.take().is_some() {
+                    self.log.line(format_args!("the store's engine {address} keeps grants again"));
+                }
+            }
+            Fitness::Unfit { kind, reason } => {
+                if self.unfit.replace(kind) != Some(kind) {
+                    self.log.line(format_args!(
+                        "the store's engine {address} would lose grants: {reason}; until then, changes are answered 503"
+                    ));
+                }
+            }
+        }
+    }
+
     /// It has taken a write.
     pub(super) fn note_write(&mut self) {
         self.demotions = 0;
@@ -142,7 +185,7 @@ impl Node {
             // An engine that loads its file refuses all commands alike. Then it does not matter which is whose.
             Value::ServerError(_) if answers.iter().all(|answer| matches!(answer, Value::ServerError(_))) => {}
             Value::ServerError(error) => {
-                let reason = format!("it refuses ECHO, which the server must be allowed: {}", error.code());
+                let reason = format!("{ECHO_REFUSED}: {}", name_refusal(error.code()));
                 return Err(failure(reason));
             }
             _ => return Err(lost_step()),
@@ -175,12 +218,4 @@ pub(super) fn lost_step() -> RedisError {
 
 fn failure(reason: String) -> RedisError {
     RedisError::from(std::io::Error::other(reason))
-}
-
-/// An error in words, without what it might say of passwords.
-pub(super) fn explain(error: &RedisError) -> String {
-    match error.is_timeout() {
-        true => "it does not answer in time".to_owned(),
-        false => error.to_string(),
-    }
 }

@@ -6,8 +6,8 @@
 //! server keeps two keys on the engine:
 //!
 //! ```text
-//!   oauth:report:SERVER  ──▶  up to which number all its answers have left it, or are noted as failed: eight bytes
-//!   oauth:alive:SERVER   ──▶  nothing; it expires soon after the server has lost the engine
+//!   PREFIX:report:SERVER  ──▶  up to which number all its answers have left it, or are noted as failed: eight bytes
+//!   PREFIX:alive:SERVER   ──▶  nothing; it expires soon after the server has lost the engine
 //! ```
 //!
 //! A server that judges a replay reads the report. If the report covers the answer, the answer arrived. If not, the
@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use redis::Value;
 
+use super::keys::Keys;
 use super::pipeline::{Reply, Request};
 
 /// How long a report outlives its server: longer than refresh tokens do.
@@ -33,6 +34,7 @@ const BEATS: u32 = 4;
 
 /// What this server says of itself.
 pub(super) struct Reports {
+    keys: Keys,
     server: u64,
     /// How long a server is taken to be alive after it has said so.
     alive_time: Duration,
@@ -46,8 +48,8 @@ pub(super) struct Reports {
 
 impl Reports {
     /// Those of `server`, which has said nothing yet.
-    pub(super) fn of(server: u64, alive_time: Duration) -> Reports {
-        Reports { server, alive_time, published: None, beat: None, has_failed: false }
+    pub(super) fn of(keys: Keys, server: u64, alive_time: Duration) -> Reports {
+        Reports { keys, server, alive_time, published: None, beat: None, has_failed: false }
     }
 
     pub(super) fn server(&self) -> u64 {
@@ -87,8 +89,8 @@ impl Reports {
             Request { key, command, is_write: false, ask: None }
         };
         [
-            set(report_key(self.server), &settled.to_be_bytes(), REPORT_KEPT),
-            set(alive_key(self.server), b"", self.alive_time),
+            set(self.keys.report(self.server), &settled.to_be_bytes(), REPORT_KEPT),
+            set(self.keys.alive(self.server), b"", self.alive_time),
         ]
     }
 
@@ -108,8 +110,8 @@ impl Reports {
 }
 
 /// Asks for the report of `server`, or whether it is alive.
-pub(super) fn read(server: u64, is_alive: bool) -> Request {
-    let key = if is_alive { alive_key(server) } else { report_key(server) };
+pub(super) fn read(keys: &Keys, server: u64, is_alive: bool) -> Request {
+    let key = if is_alive { keys.alive(server) } else { keys.report(server) };
     let command = redis::cmd("GET").arg(&*key).to_owned();
     Request { key, command, is_write: false, ask: None }
 }
@@ -123,12 +125,4 @@ pub(super) fn covers(value: &Value, serial: u64) -> bool {
         }
         _ => true,
     }
-}
-
-fn report_key(server: u64) -> Arc<[u8]> {
-    format!("oauth:report:{server:016x}").into_bytes().into()
-}
-
-fn alive_key(server: u64) -> Arc<[u8]> {
-    format!("oauth:alive:{server:016x}").into_bytes().into()
 }
