@@ -555,6 +555,29 @@ fn a_revocation_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repea
     assert_eq!(apply(&patient, maker.revoke(&tokens.refresh), START), Ok(Outcome::Unknown), "now it is safe");
 }
 
+/// An answer to the dialog that is not safe is not confirmed to a second click either.
+#[test]
+fn an_answer_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repeated() {
+    if !is_installed("an_answer_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repeated") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let [careful, patient] = careful(&engine.url());
+    let mut maker = Maker::new(1);
+    let (granted, refused) = (maker.code(), maker.code());
+    let kept_until = Some(START.after(Duration::from_secs(600)));
+    let answers = || [maker.grant(&granted, kept_until), maker.refuse(&refused, kept_until)];
+    for attempt in 0..2 {
+        for answer in answers() {
+            let outcome = apply(&careful, answer, START);
+            assert!(outcome.is_err(), "attempt {attempt}: {outcome:?}");
+        }
+    }
+    let _replica = engine.replica();
+    let outcomes = answers().map(|answer| apply(&patient, answer, START));
+    assert_eq!(outcomes, [Ok(Outcome::GrantedAgain), Ok(Outcome::Refused)], "now they are safe");
+}
+
 /// The network holds a new grant back until its code has been used and revoked.
 #[test]
 fn a_write_that_arrives_late_does_not_bring_a_spent_code_back() {

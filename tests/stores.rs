@@ -224,6 +224,8 @@ fn a_form_makes_one_grant(pair: &Pair) {
     let won: Vec<usize> = (0..20).filter(|at| applied[*at] == Ok(Outcome::Granted)).collect();
     assert_eq!(won.len(), 1);
     assert_eq!(applied.iter().filter(|applied| **applied == Ok(Outcome::Taken)).count(), 19);
+    let again = (0..20).map(|_| maker.grant(&codes[won[0]], kept_until)).collect();
+    assert!(race(pair, again, START).iter().all(|applied| *applied == Ok(Outcome::GrantedAgain)), "unspent");
     // Its code is the one that works, and a form that was used stays used when the grant is over.
     let (redeem, tokens) = maker.redeem(&codes[won[0]]);
     assert!(matches!(apply(&*pair.other, redeem, START), Ok(Outcome::Redeemed { .. })));

@@ -192,6 +192,14 @@ impl Grant {
         ends.map_or(self.kept_until, |ends| ends.max(self.kept_until))
     }
 
+    /// Whether its code is this one, and can still be redeemed for the first time.
+    pub(super) fn awaits(&self, presented: &Digest, now: Timestamp) -> bool {
+        match &self.phase {
+            Phase::Issued { code } => code.digest.matches(presented) && now < code.expires,
+            Phase::Live(_) | Phase::Over => false,
+        }
+    }
+
     /// Whether it is nothing but a mark that there was a grant.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)

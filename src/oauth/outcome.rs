@@ -13,6 +13,9 @@ use super::timestamp::Timestamp;
 pub enum Outcome {
     /// The grant stands, and its code or token may be handed out.
     Granted,
+    /// The grant is there already, and its code is this one and unspent: the same answer was sent again, and the
+    /// same code may be handed out again.
+    GrantedAgain,
     /// That the resource owner refused stands.
     Refused,
     /// There is a grant of that name already: the form that makes it was sent before.

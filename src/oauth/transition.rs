@@ -327,10 +327,14 @@ impl Transition {
     fn apply_believing(&self, record: Option<&Grant>, now: Timestamp, belief: Belief) -> (Change, Outcome) {
         match &self.action {
             Action::Look(look) => (Change::Keep, look.at(record, now)),
-            Action::Grant(_) | Action::Refuse { .. } | Action::Issue(_) if record.is_some() => {
-                (Change::Keep, Outcome::Taken)
-            }
-            Action::Grant(permission) => (Change::Put(permission.grant(now)), Outcome::Granted),
+            Action::Grant(permission) => match record {
+                None => (Change::Put(permission.grant(now)), Outcome::Granted),
+                Some(grant) if grant.awaits(&permission.code, now) => (Change::Keep, Outcome::GrantedAgain),
+                Some(_) => (Change::Keep, Outcome::Taken),
+            },
+            // Where nothing is left of the grant, there is nothing that a second refusal could contradict.
+            Action::Refuse { .. } if record.is_some_and(Grant::is_over) => (Change::Keep, Outcome::Refused),
+            Action::Refuse { .. } | Action::Issue(_) if record.is_some() => (Change::Keep, Outcome::Taken),
             Action::Refuse { client, subject, kept_until } => {
                 let refused =
                     |until| Change::Put(Grant::refused(Arc::clone(client), Arc::clone(subject), until));

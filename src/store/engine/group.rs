@@ -383,7 +383,8 @@ impl Run {
             // revoked and is not there may have been revoked a moment ago, and not be safe either.
             (Change::Keep, Some(grant)) => {
                 let is_said_again =
-                    matches!(outcome, Outcome::Repeated { .. }) || job.transition.is_revocation();
+                    matches!(outcome, Outcome::GrantedAgain | Outcome::Refused | Outcome::Repeated { .. })
+                        || job.transition.is_revocation();
                 (Some(grant), waits_for_safety && is_said_again)
             }
             (Change::Keep | Change::Forget, None) => (None, false),
