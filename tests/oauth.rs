@@ -9,6 +9,8 @@ mod standard;
 use std::sync::Barrier;
 use std::time::Duration;
 
+use oauth_from_scratch::oauth::question::{Question, SealingKeys};
+use oauth_from_scratch::oauth::{GrantId, Timestamp};
 use serde_json::json;
 use standard::{
     CALLBACK, CHALLENGE, ISSUER, SECRET, VERIFIER, answer_dialog, basic, code, decide, encode, get_dialog,
@@ -34,7 +36,7 @@ fn a_sound_request_is_asked_about_in_words_and_answered_with_code_state_and_issu
     }
     assert!(!text.contains("question") && !text.contains("{{"), "{text}");
     let policy = dialog.field("content-security-policy").unwrap();
-    assert!(policy.contains("form-action 'self' https://app.example;"), "{policy}");
+    assert!(!policy.contains("form-action"), "it would hold the hops after the callback: {policy}");
     assert!(policy.contains("frame-ancestors 'none'"));
     assert_eq!(dialog.field("cache-control"), Some("no-store"));
 
@@ -181,9 +183,6 @@ fn a_native_app_may_return_to_any_port_and_the_code_is_bound_to_that_port() {
     {
         let location = decide(&server, &request_of("native", uri), "authorize");
         assert!(location.starts_with(&format!("{uri}?code=")), "{location}");
-        let dialog = get_dialog(&server, &request_of("native", uri), None);
-        let policy = dialog.field("content-security-policy").unwrap();
-        assert!(policy.contains("form-action 'self' http:"), "{policy}");
         let redeem = |uri: &str| {
             let code = code(&server, "native", "http://127.0.0.1:51234/callback");
             post_form(
@@ -228,20 +227,21 @@ fn the_form_works_once_in_the_browser_that_was_shown_it() {
     let (session, sealed) = (session_of(&dialog), sealed_of(&dialog));
     let cookie = dialog.field("set-cookie").unwrap();
     assert!(
-        cookie.starts_with("oauth-session=") && cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"),
+        cookie.starts_with("oauth-session-")
+            && cookie.ends_with("; Path=/; Max-Age=1200; HttpOnly; SameSite=Lax"),
         "{cookie}"
     );
     let again = get_dialog(&server, &query, Some(&session));
-    assert_eq!(again.field("set-cookie"), None, "a browser that has a session keeps it");
+    assert_eq!(again.field("set-cookie"), Some(cookie), "a browser that has a session keeps it, for longer");
     assert_ne!(sealed_of(&again), sealed);
 
     let refused = |answer: &Answer, status: u16, words: &str| {
         assert_eq!((answer.status, answer.field("location")), (status, None), "{words}");
         assert!(answer.text().contains(words), "{words}: {}", answer.text());
     };
-    let foreign = "This form came from another site";
+    let (foreign, old) = ("This form came from another site", "This form is too old");
     let other_session = session_of(&get_dialog(&server, &query, None));
-    refused(&answer_dialog(&server, &other_session, &sealed, "authorize"), 403, foreign);
+    refused(&answer_dialog(&server, &other_session, &sealed, "authorize"), 400, old);
     refused(
         &post_form(&server, "/code", "", &pairs(&[("request", &sealed), ("decision", "authorize")])),
         403,
@@ -252,8 +252,8 @@ fn the_form_works_once_in_the_browser_that_was_shown_it() {
     let at = altered.len() - 3;
     altered[at] ^= 1;
     let altered = String::from_utf8(altered).unwrap();
-    refused(&answer_dialog(&server, &session, &altered, "authorize"), 403, foreign);
-    refused(&answer_dialog(&server, &session, "x", "authorize"), 403, foreign);
+    refused(&answer_dialog(&server, &session, &altered, "authorize"), 400, old);
+    refused(&answer_dialog(&server, &session, "x", "authorize"), 400, old);
     refused(&answer_dialog(&server, &session, &sealed, ""), 400, "This form is not whole");
     refused(&answer_dialog(&server, &session, &sealed, "yes"), 400, "This form is not whole");
     refused(&answer_dialog(&server, &session, "", "authorize"), 400, "This form is not whole");
@@ -265,25 +265,213 @@ fn the_form_works_once_in_the_browser_that_was_shown_it() {
     );
 
     assert_eq!(answer_dialog(&server, &session, &sealed, "authorize").status, 302, "none of them spent it");
-    refused(&answer_dialog(&server, &session, &sealed, "authorize"), 400, "answered before");
     refused(&answer_dialog(&server, &session, &sealed, "refuse"), 400, "answered before");
     let sealed = sealed_of(&again);
     assert_eq!(answer_dialog(&server, &session, &sealed, "refuse").status, 302);
     refused(&answer_dialog(&server, &session, &sealed, "authorize"), 400, "answered before");
 }
 
+/// Where the page's link called `words` leads, as a path and query of this server.
+fn link_of(answer: &Answer, words: &str) -> String {
+    let (before, _) = answer
+        .text()
+        .split_once(&format!("\">{words}</a>"))
+        .unwrap_or_else(|| panic!("a link {words}: {}", answer.text()));
+    let (_, address) = before.rsplit_once("href=\"").expect("an address");
+    let address = address.replace("&amp;", "&").replace("&#39;", "'").replace("&quot;", "\"");
+    address.strip_prefix(ISSUER).unwrap_or(&address).to_owned()
+}
+
+/// Whether the page's "Start again" asks the request in `query` again, and its form works.
+fn assert_starts_again(server: &TestServer, answer: &Answer, query: &str) {
+    assert_eq!(answer.field("location"), None);
+    let link = link_of(answer, "Start again");
+    assert_eq!(link, format!("/authorize?{query}"));
+    let dialog = server.answer_to(&format!("GET {link} HTTP/1.1\r\nHost: h\r\n\r\n"));
+    assert!(dialog.text().contains("Authorize The App?"), "{}", dialog.text());
+    let answer = answer_dialog(server, &session_of(&dialog), &sealed_of(&dialog), "authorize");
+    assert_eq!(answer.status, 302);
+}
+
+#[test]
+fn the_same_answer_gets_the_same_redirect_while_its_code_is_unspent() {
+    let server = standard::start();
+    let query = request_of("app", CALLBACK);
+    let answer_twice = |decision: &str| {
+        let dialog = get_dialog(&server, &query, None);
+        let (session, sealed) = (session_of(&dialog), sealed_of(&dialog));
+        let first = answer_dialog(&server, &session, &sealed, decision);
+        let second = answer_dialog(&server, &session, &sealed, decision);
+        assert_eq!((first.status, second.status), (302, 302));
+        assert_eq!(first.field("location"), second.field("location"), "{decision}");
+        (session, sealed, first.field("location").unwrap().to_owned())
+    };
+    let (.., location) = answer_twice("refuse");
+    assert_eq!(parameter(&location, "error"), Some("access_denied"));
+
+    let (session, sealed, location) = answer_twice("authorize");
+    let code = parameter(&location, "code").unwrap();
+    let other = session_of(&get_dialog(&server, &query, None));
+    let answer = answer_dialog(&server, &other, &sealed, "authorize");
+    assert_eq!((answer.status, answer.field("location")), (400, None), "another browser gets nothing");
+    assert_eq!(post_form(&server, "/token", "", &redemption(code)).status, 200);
+    let answer = answer_dialog(&server, &session, &sealed, "authorize");
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("This form was answered before"), "{}", answer.text());
+    assert_eq!(link_of(&answer, "Go to the app"), "https://app.example/");
+    assert_starts_again(&server, &answer, &query);
+
+    // One that nobody redeems is the same until its minute is over, and no longer.
+    let (session, sealed, location) = answer_twice("authorize");
+    server.wait(Duration::from_millis(59_999));
+    let answer = answer_dialog(&server, &session, &sealed, "authorize");
+    assert_eq!(answer.field("location"), Some(&*location));
+    server.wait(Duration::from_millis(1));
+    assert_starts_again(&server, &answer_dialog(&server, &session, &sealed, "authorize"), &query);
+}
+
+#[test]
+fn every_dialog_that_a_browser_opens_at_once_stays_good_in_that_browser() {
+    let server = standard::start();
+    let query = request_of("app", CALLBACK);
+    for count in [3, 16] {
+        // None of the answers has arrived when the last request leaves.
+        let dialogs: Vec<Answer> = (0..count).map(|_| get_dialog(&server, &query, None)).collect();
+        // A browser keeps one value for each name.
+        let mut cookies: Vec<String> = dialogs.iter().map(session_of).collect();
+        let stranger = session_of(&get_dialog(&server, &query, None));
+        let mut names: Vec<&str> = cookies.iter().map(|pair| pair.split('=').next().unwrap()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "none overwrites another");
+        let answer = answer_dialog(&server, &stranger, &sealed_of(&dialogs[0]), "authorize");
+        assert_eq!((answer.status, answer.field("location")), (400, None), "another browser");
+        // In whichever order it sends them.
+        for dialog in &dialogs {
+            for _ in 0..2 {
+                cookies.reverse();
+                let answer = answer_dialog(&server, &cookies.join("; "), &sealed_of(dialog), "authorize");
+                assert_eq!(answer.status, 302, "{}", answer.text());
+            }
+        }
+    }
+    // Those past the bound are old: they can be asked again.
+    let dialogs: Vec<Answer> = (0..17).map(|_| get_dialog(&server, &query, None)).collect();
+    let cookies: Vec<String> = dialogs.iter().map(session_of).collect();
+    let answer = answer_dialog(&server, &cookies.join("; "), &sealed_of(&dialogs[0]), "authorize");
+    assert_starts_again(&server, &answer, &query);
+    // A browser that was shown a form by an older version of this server has its session under the bare name.
+    let dialog = get_dialog(&server, &query, None);
+    let session = session_of(&dialog);
+    let (_, value) = session.split_once('=').unwrap();
+    let bare = format!("oauth-session={value}");
+    assert_eq!(answer_dialog(&server, &bare, &sealed_of(&dialog), "authorize").status, 302);
+    let other_name = format!("oauth-sessions={value}");
+    assert_eq!(answer_dialog(&server, &other_name, &sealed_of(&dialog), "authorize").status, 403);
+}
+
 #[test]
 fn a_form_lives_ten_minutes() {
     let server = standard::start();
-    let dialog = get_dialog(&server, &request_of("app", CALLBACK), None);
+    let query = request_of("app", CALLBACK);
+    let dialog = get_dialog(&server, &query, None);
     let (session, sealed) = (session_of(&dialog), sealed_of(&dialog));
     server.wait(Duration::from_millis(600_000 - 1));
     assert_eq!(answer_dialog(&server, &session, &sealed, "authorize").status, 302);
-    let dialog = get_dialog(&server, &request_of("app", CALLBACK), None);
+    let dialog = get_dialog(&server, &query, None);
     server.wait(Duration::from_secs(600));
-    let answer = answer_dialog(&server, &session_of(&dialog), &sealed_of(&dialog), "authorize");
-    assert_eq!((answer.status, answer.field("location")), (400, None));
-    assert!(answer.text().contains("This form is too old"));
+    let check = |fields: &str| {
+        let form = pairs(&[("request", &sealed_of(&dialog)), ("decision", "authorize")]);
+        let answer = post_form(&server, "/code", fields, &form);
+        assert_eq!(answer.status, 400);
+        assert!(answer.text().contains("This form is too old"), "{fields}: {}", answer.text());
+        assert_starts_again(&server, &answer, &query);
+    };
+    check(&format!("Cookie: {}\r\n", session_of(&dialog)));
+    // By then the browser has forgotten its cookie.
+    check("");
+}
+
+#[test]
+fn a_form_that_does_not_open_is_old_and_can_be_asked_again() {
+    let server = standard::start();
+    let query = request_of("app", CALLBACK);
+    let dialog = get_dialog(&server, &query, None);
+    let (session, sealed) = (session_of(&dialog), sealed_of(&dialog));
+    let other_session = session_of(&get_dialog(&server, &query, None));
+    // A server that was started again, with grants in memory, has another key.
+    let question = Question {
+        grant: GrantId::new([9; 15]),
+        expires: Timestamp::from_milliseconds(1_767_225_600_000 + 600_000),
+        query: query.clone(),
+    };
+    let (_, value) = session.split_once('=').unwrap();
+    let other_key = question.seal(&SealingKeys::new([9; 32]), value);
+    for (session, sealed) in [(&other_session, &sealed), (&session, &other_key)] {
+        let answer = answer_dialog(&server, session, sealed, "authorize");
+        assert_eq!((answer.status, answer.field("location")), (400, None));
+        assert!(answer.text().contains("This form is too old"), "{}", answer.text());
+        assert_starts_again(&server, &answer, &query);
+    }
+    let answer = post_form(&server, "/code", "", &pairs(&[("request", &sealed), ("decision", "authorize")]));
+    assert_eq!(answer.status, 403, "without a cookie");
+    assert_starts_again(&server, &answer, &query);
+    // What is not a request of ours is not linked to, and nothing of it is in the page.
+    for sealed in ["x", &"A".repeat(200), "%22%3E%3Cscript%3E"] {
+        let answer = answer_dialog(&server, &session, sealed, "authorize");
+        assert_eq!(answer.status, 400);
+        assert!(!answer.text().contains("/authorize?") && !answer.text().contains("<script"), "{sealed}");
+        assert!(link_of(&answer, "About this server").ends_with('/'));
+    }
+    // A name that is not this server's own leads to its own.
+    let form = pairs(&[("request", &sealed), ("decision", "authorize")]);
+    let answer = server.answer_to(&format!(
+        "POST /code HTTP/1.1\r\nHost: alias.example\r\nCookie: {session}\r\nSec-Fetch-Site: same-origin\r\n\
+         Content-Length: {}\r\n\r\n{form}",
+        form.len()
+    ));
+    assert_eq!(answer.status, 403);
+    assert!(answer.text().contains(&format!("href=\"{ISSUER}/authorize?")), "{}", answer.text());
+    assert_starts_again(&server, &answer, &query);
+}
+
+#[test]
+fn every_page_about_an_error_names_its_server_keeps_reasons_under_details_and_leads_on() {
+    let check = |explains: bool| {
+        let server = standard::start_with(|config| config.explains_errors = explains);
+        let query = request_of("app", CALLBACK);
+        let dialog = get_dialog(&server, &query, None);
+        let (session, sealed) = (session_of(&dialog), sealed_of(&dialog));
+        let get = |path: &str| server.answer_to(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let evil = "Sec-Fetch-Site: cross-site\r\n";
+        let pages = [
+            (get("/nothing"), None),
+            (get("/code"), None),
+            (get("/authorize?client_id=nobody"), Some("not that of a registered client")),
+            (post_form(&server, "/code", evil, ""), Some("Sec-Fetch-Site says that another site")),
+            (post_form(&server, "/code", "", ""), Some("the form has no request")),
+            (answer_dialog(&server, "a=b", &sealed, "authorize"), Some("no session cookie")),
+            (answer_dialog(&server, &session, "x", "authorize"), Some("was not made here for this browser")),
+            (answer_dialog(&server, &session, &sealed, "yes"), Some("neither authorize nor refuse")),
+        ];
+        for (page, reason) in pages {
+            let text = page.text();
+            assert!(page.status >= 400 && page.field("content-type") == Some("text/html; charset=utf-8"));
+            let speaker = format!("<strong>Authorization server</strong> <code>{ISSUER}</code>");
+            assert!(text.contains(&speaker), "{text}");
+            assert!(text.contains("<p class=\"buttons\"><a class=\"button\" href=\""), "a way on: {text}");
+            let (visible, details) = text.split_once("<details>").unwrap_or((text, ""));
+            let Some(reason) = reason else { continue };
+            assert!(!visible.contains(reason), "{reason}");
+            assert_eq!(details.contains(reason), explains, "{reason}: {text}");
+        }
+    };
+    check(true);
+    check(false);
+    let demo = TestServer::start();
+    let page = demo.connect_to_client_app().answer_to("GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(page.text().contains("<strong>Client app</strong>"), "{}", page.text());
+    assert!(page.text().contains("Go to the client app"));
 }
 
 #[test]
@@ -337,7 +525,7 @@ fn a_client_without_a_scope_is_asked_about_all_the_same() {
     let server = standard::start();
     let query = request_of("two", "https://two.example/1").replace("scope=answer&", "");
     let dialog = get_dialog(&server, &query, None);
-    assert!(dialog.text().contains("<li>Know that you said yes, and nothing else.</li>"), "{}", dialog.text());
+    assert!(dialog.text().contains("<li>This app gets no access to your data.</li>"), "{}", dialog.text());
     let location = decide(&server, &query, "authorize");
     let form = redemption(parameter(&location, "code").unwrap()).replace("client_id=app", "client_id=two");
     let form = form.replace(&encode(CALLBACK), &encode("https://two.example/1"));
@@ -366,7 +554,7 @@ fn behind_tls_the_cookie_says_so_and_an_issuers_path_stands_before_every_endpoin
     let query = request_of("app", CALLBACK);
     let dialog = server.answer_to(&format!("GET /t/authorize?{query} HTTP/1.1\r\nHost: h\r\n\r\n"));
     let cookie = dialog.field("set-cookie").unwrap().to_owned();
-    assert!(cookie.starts_with("__Host-oauth-session=") && cookie.ends_with("; Secure"), "{cookie}");
+    assert!(cookie.starts_with("__Host-oauth-session-") && cookie.ends_with("; Secure"), "{cookie}");
     assert!(dialog.text().contains("action=\"/t/code\"") && dialog.text().contains("href=\"/t/style.css\""));
     let form = pairs(&[("request", &sealed_of(&dialog)), ("decision", "authorize")]);
     let session = session_of(&dialog);
@@ -956,7 +1144,7 @@ fn of_twenty_racers_over_sockets_with_one_refresh_token_all_get_the_same_one() {
 }
 
 #[test]
-fn of_twenty_racers_over_sockets_with_one_form_one_gets_a_code() {
+fn of_twenty_racers_over_sockets_with_one_form_all_get_the_same_code() {
     let server = standard::start_with(|config| config.workers = 2);
     let dialog = get_dialog(&server, &request_of("app", CALLBACK), None);
     let content = pairs(&[("request", &sealed_of(&dialog)), ("decision", "authorize")]);
@@ -965,5 +1153,9 @@ fn of_twenty_racers_over_sockets_with_one_form_one_gets_a_code() {
         "POST /code HTTP/1.1\r\nHost: {host}\r\nCookie: {session}\r\nContent-Length: {length}\r\n\r\n{content}"
     );
     let answers = race(&server, 20, &request);
-    assert_eq!(answers.iter().filter(|answer| answer.status == 302).count(), 1);
+    let mut locations: Vec<&str> = answers.iter().map(|answer| answer.field("location").unwrap()).collect();
+    locations.dedup();
+    assert_eq!(locations.len(), 1, "one grant, and one code");
+    let code = parameter(locations[0], "code").unwrap();
+    assert_eq!(post_form(&server, "/token", "", &redemption(code)).status, 200);
 }

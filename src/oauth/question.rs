@@ -6,6 +6,10 @@
 //! that another browser was shown, or that is too old does not open. And it works once: a grant of its name is
 //! made once.
 //!
+//! The code that a yes makes is derived from the sealed form and the session. So the same form from the same browser
+//! gives the same code, and a second click gets the redirect of the first. Without the session, which no store and no
+//! page holds, the code cannot be derived.
+//!
 //! The request is carried as the query it came in, and is checked anew when the answer comes: `state` is in it
 //! percent-encoded, whatever its bytes are, and no browser mends it on the way.
 
@@ -15,7 +19,7 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use subtle::ConstantTimeEq;
 
-use super::secret::GrantId;
+use super::secret::{Credential, GrantId, SECRET_BYTES};
 use super::sha256::hmac;
 use super::timestamp::Timestamp;
 
@@ -35,6 +39,11 @@ impl SealingKeys {
     /// The same with `old` keys beside it, which open and do not seal.
     pub fn with_old(self, old: impl IntoIterator<Item = [u8; 32]>) -> SealingKeys {
         SealingKeys { old: old.into_iter().collect(), ..self }
+    }
+
+    /// The current key and the old ones.
+    fn all(&self) -> impl Iterator<Item = &[u8; 32]> {
+        std::iter::once(&self.current).chain(&self.old)
     }
 
     /// Whether both seal with the same key.
@@ -59,6 +68,15 @@ pub struct Question {
     pub expires: Timestamp,
     /// The query of the authorization request.
     pub query: String,
+}
+
+/// A question that its own browser answers.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The question.
+    pub question: Question,
+    /// The code that a yes makes: the same one each time.
+    pub code: Credential,
 }
 
 /// Why a sealed question does not open.
@@ -87,22 +105,41 @@ impl Question {
         Base64UrlUnpadded::encode_string(&bytes)
     }
 
-    /// Opens what [`Question::seal`] made for `session`, until it expires.
+    /// Opens what [`Question::seal`] made for one of `sessions`, until it expires.
     ///
     /// # Errors
-    /// When it was not made here or for this session, or has expired.
-    pub fn open(sealed: &str, keys: &SealingKeys, session: &str, now: Timestamp) -> Result<Question, Unopened> {
-        let bytes = Base64UrlUnpadded::decode_vec(sealed).map_err(|_| Unopened::Forged)?;
+    /// When it was not made here or for one of these sessions, or has expired.
+    pub fn open(
+        sealed: &str,
+        keys: &SealingKeys,
+        sessions: &[&str],
+        now: Timestamp,
+    ) -> Result<Opened, Unopened> {
+        let bytes = decode(sealed).ok_or(Unopened::Forged)?;
         let (code, content) = bytes.split_first_chunk::<CODE_BYTES>().ok_or(Unopened::Forged)?;
-        let opens = |key: &[u8; 32]| bool::from(authenticate(key, session, content).ct_eq(code));
-        if !opens(&keys.current) && !keys.old.iter().any(opens) {
-            return Err(Unopened::Forged);
-        }
+        let opens = |key: &[u8; 32], session: &str| bool::from(authenticate(key, session, content).ct_eq(code));
+        let (key, session) = keys
+            .all()
+            .flat_map(|key| sessions.iter().map(move |session| (key, *session)))
+            .find(|(key, session)| opens(key, session))
+            .ok_or(Unopened::Forged)?;
         let question = Question::read(content).ok_or(Unopened::Forged)?;
         match question.expires > now {
-            true => Ok(question),
+            true => {
+                let code = Credential::of_grant(question.grant, derive_secret(key, session, code));
+                Ok(Opened { question, code })
+            }
             false => Err(Unopened::Stale),
         }
+    }
+
+    /// The question that a form claims to hold, with nothing verified. It is good for asking the same again, which
+    /// is checked like every request.
+    pub fn claimed(sealed: &str) -> Option<Question> {
+        let bytes = decode(sealed)?;
+        let (_, content) = bytes.split_first_chunk::<CODE_BYTES>()?;
+        // A query is visible ASCII, or it did not come in a request.
+        Question::read(content).filter(|question| question.query.bytes().all(|byte| byte.is_ascii_graphic()))
     }
 
     /// Until when a store must know that there was a grant of this name. Longer than the question may be answered:
@@ -123,10 +160,24 @@ impl Question {
     }
 }
 
+fn decode(sealed: &str) -> Option<Vec<u8>> {
+    Base64UrlUnpadded::decode_vec(sealed).ok()
+}
+
 fn authenticate(key: &[u8; 32], session: &str, content: &[u8]) -> [u8; CODE_BYTES] {
     // The length keeps the two apart: no end of a session is the beginning of a content.
     let length = (session.len() as u64).to_be_bytes();
     hmac(key, &[b"question", &length, session.as_bytes(), content])
+}
+
+/// The secret of the code that a form makes, whose own authentication code is `form`. The key alone does not give it:
+/// it takes the browser's session, too.
+fn derive_secret(key: &[u8; 32], session: &str, form: &[u8; CODE_BYTES]) -> [u8; SECRET_BYTES] {
+    let length = (session.len() as u64).to_be_bytes();
+    let mut secret = [0; SECRET_BYTES];
+    // All but the last byte, which is one more than the digest has.
+    secret[..CODE_BYTES].copy_from_slice(&hmac(key, &[b"code", &length, session.as_bytes(), form]));
+    secret
 }
 
 #[cfg(test)]
@@ -149,7 +200,8 @@ mod tests {
     fn a_sealed_question_opens_for_the_browser_that_saw_it_and_for_no_other() {
         let sealed = question().seal(&key(), "session");
         let open = |sealed: &str, key: &SealingKeys, session: &str, now: u64| {
-            Question::open(sealed, key, session, Timestamp::from_milliseconds(now))
+            Question::open(sealed, key, &[session], Timestamp::from_milliseconds(now))
+                .map(|opened| opened.question)
         };
         assert_eq!(open(&sealed, &key(), "session", 1000), Ok(question()));
         assert_eq!(open(&sealed, &key(), "session", 600_999), Ok(question()));
@@ -166,7 +218,8 @@ mod tests {
     fn an_old_key_opens_what_it_sealed_and_seals_nothing() {
         let later = SealingKeys::new([2; 32]).with_old([[3; 32], [1; 32]]);
         let open = |sealed: &str, keys: &SealingKeys| {
-            Question::open(sealed, keys, "session", Timestamp::from_milliseconds(1000))
+            Question::open(sealed, keys, &["session"], Timestamp::from_milliseconds(1000))
+                .map(|opened| opened.question)
         };
         assert_eq!(open(&question().seal(&key(), "session"), &later), Ok(question()));
         assert_eq!(open(&question().seal(&later, "session"), &key()), Err(Unopened::Forged));
@@ -186,8 +239,49 @@ mod tests {
             let mut changed = sealed.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
             let text = Base64UrlUnpadded::encode_string(&changed);
-            let opened = Question::open(&text, &key(), "session", Timestamp::from_milliseconds(1000));
-            assert_eq!(opened, Err(Unopened::Forged), "bit {bit}");
+            let opened = Question::open(&text, &key(), &["session"], Timestamp::from_milliseconds(1000));
+            assert_eq!(opened.err(), Some(Unopened::Forged), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_form_gives_one_code_and_every_other_form_session_or_key_another() {
+        let moment = Timestamp::from_milliseconds(1000);
+        let code = |question: &Question, keys: &SealingKeys, session: &str| {
+            let sealed = question.seal(keys, session);
+            let opened = Question::open(&sealed, keys, &["other", session], moment).expect("its own session");
+            assert_eq!(&opened.question, question);
+            assert_eq!(opened.code.grant(), question.grant);
+            opened.code.encode()
+        };
+        let first = code(&question(), &key(), "session");
+        assert_eq!(first, code(&question(), &key(), "session"));
+        assert_ne!(first, code(&question(), &key(), "session2"));
+        assert_ne!(first, code(&question(), &SealingKeys::new([2; 32]), "session"));
+        let later = Question { expires: Timestamp::from_milliseconds(601_001), ..question() };
+        let wider = Question { query: "client_id=x&scope=all".to_owned(), ..question() };
+        assert_ne!(first, code(&later, &key(), "session"));
+        assert_ne!(first, code(&wider, &key(), "session"));
+        // Whichever key opens the form derives the code, so that a new key changes no code that is out.
+        let sealed = question().seal(&key(), "session");
+        let rotated = SealingKeys::new([2; 32]).with_old([[1; 32]]);
+        let opened = Question::open(&sealed, &rotated, &["session"], moment).expect("the old key opens it");
+        assert_eq!(opened.code.encode(), first);
+        // Who has the key and the page, and not the session, does not have the code.
+        let derive = |session: &str| derive_secret(&[1; 32], session, &[5; CODE_BYTES]);
+        assert_ne!(derive("session1"), derive("session2"));
+        // Nothing that stands in the page is the code.
+        assert!(!sealed.contains(&first[20..]));
+    }
+
+    #[test]
+    fn what_a_form_claims_is_read_without_a_key_and_may_stand_in_a_link() {
+        let sealed = question().seal(&key(), "session");
+        assert_eq!(Question::claimed(&sealed), Some(question()));
+        assert_eq!(Question::claimed("x"), None);
+        for query in ["a b", "a\n", "é"] {
+            let odd = Question { query: query.to_owned(), ..question() };
+            assert_eq!(Question::claimed(&odd.seal(&key(), "session")), None, "{query:?}");
         }
     }
 }

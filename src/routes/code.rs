@@ -5,17 +5,22 @@
 //! say so themselves, in fields that no page can set: `Sec-Fetch-Site`, and in older ones `Origin`. And the
 //! form itself must be the one that this browser was shown: it is sealed, for ten minutes and for one use.
 //!
+//! A person may click twice, click late, or click in an old tab. The same answer to the same form gets the same
+//! redirect while its code is unspent. Every other answer to a form of this server's leads to a page with a link that asks the
+//! same request again.
+//!
 //! The article's form has nothing in it. It is heard where there is the demo client, and means that one.
 
 use crate::http::form::Form;
 use crate::http::message::{FieldValue, Request, Response, Status};
 use crate::oauth::authorize::{self, Authorization};
 use crate::oauth::client::VerifiedRedirect;
-use crate::oauth::question::{Question, Unopened};
+use crate::oauth::question::{Opened, Question, Unopened};
 use crate::oauth::{Credential, Outcome, Timestamp, Transition};
 use crate::store::Applied;
 
-use super::pages::Notice;
+use super::message_page::{Link, Message, Notice};
+use super::question_page::return_to;
 use super::{
     Continuation, NO_RANDOMNESS, RETRY_AFTER, Reply, Role, Routes, Site, authorization_request, dialog,
     redirect, session, why_unavailable,
@@ -29,6 +34,8 @@ pub(super) struct Pending {
     state: Option<Box<[u8]>>,
     /// The article's redirect has a code in it, and nothing else; and what fails there is shown.
     is_article: bool,
+    /// The query of the request.
+    query: Box<str>,
 }
 
 /// What the resource owner decided.
@@ -38,83 +45,89 @@ enum Decision {
     Refuse,
 }
 
-/// Why a form is not taken: what the person is told, and the exact reason.
-type Untaken = (Status, Notice, &'static str);
+/// Why a form is not taken, and how the person can go on.
+struct Untaken {
+    status: Status,
+    notice: Notice,
+    /// The exact reason.
+    reason: &'static str,
+    ways_on: Vec<Link>,
+}
+
+/// What the form says, where it may be listened to.
+struct Taken {
+    /// `None` for the article's.
+    opened: Option<Opened>,
+    decision: Decision,
+}
 
 /// Makes a code, unless the form is not this server's own, or says no.
 pub(super) fn issue(routes: &Routes, request: &Request, now: Timestamp) -> Reply {
-    let taken = sent_by_own_dialog(&routes.site, request)
-        .map_err(|reason| (Status::Forbidden, Notice::ForeignForm, reason))
-        .and_then(|()| read(routes, request, now));
-    let (question, decision) = match taken {
+    let taken = sent_by_own_dialog(routes, request).and_then(|()| read(routes, request, now));
+    let Taken { opened, decision } = match taken {
         Ok(taken) => taken,
-        Err((status, notice, reason)) => {
-            return Reply::Now(routes.pages.notice(Role::AuthorizationServer, status, notice).because(reason));
-        }
+        Err(untaken) => return Reply::Now(explain(routes, untaken)),
     };
-    let query = question.as_ref().map(|question| question.query.as_str()).unwrap_or_default();
+    let query = opened.as_ref().map(|opened| opened.question.query.clone()).unwrap_or_default();
     let form = Form::parse(query.as_bytes());
     let parameters = authorization_request::read(&form);
-    // It was sound when it was shown, and so it is now: the clients have not changed since.
+    // It was sound when it was shown. The configuration may have changed since.
     let authorization = match authorize::check(&routes.clients, &parameters) {
         Ok(authorization) => authorization,
         Err(error) => return Reply::Now(dialog::refuse(routes, &parameters, error)),
     };
     let state = parameters.state.map(Box::from);
-    answer_question(routes, &authorization, question.as_ref(), decision, state)
+    answer_question(routes, &authorization, opened, decision, (state, query.as_str().into()))
 }
 
 fn answer_question(
     routes: &Routes,
     authorization: &Authorization,
-    question: Option<&Question>,
+    opened: Option<Opened>,
     decision: Decision,
-    state: Option<Box<[u8]>>,
+    (state, query): (Option<Box<[u8]>>, Box<str>),
 ) -> Reply {
-    let Some(new) = routes.random().map(Credential::of_new_grant) else {
-        return Reply::Now(match question {
-            None => unavailable(routes, NO_RANDOMNESS, RETRY_AFTER),
-            Some(_) => redirect_unavailable(routes, authorization.redirect(), state.as_deref(), NO_RANDOMNESS),
-        });
+    let is_article = opened.is_none();
+    let kept_until = opened.as_ref().map(|opened| opened.question.kept_until());
+    let code = match opened {
+        Some(opened) => opened.code,
+        None => match routes.random() {
+            Some(random) => Credential::of_new_grant(random),
+            None => return Reply::Now(unavailable(routes, NO_RANDOMNESS, RETRY_AFTER)),
+        },
     };
-    // The question has named the grant already.
-    let code = match question {
-        Some(question) => new.moved_to(question.grant),
-        None => new,
-    };
-    let kept_until = question.map(|question| question.kept_until());
-    let to = authorization.redirect().clone();
-    let is_article = question.is_none();
-    match decision {
+    let subject = routes.resource_owner.clone();
+    let (transition, code) = match decision {
         Decision::Authorize => {
-            let subject = routes.resource_owner.clone();
-            let transition =
-                Transition::grant(authorization, subject, &code, routes.lifetimes.code, kept_until);
-            let pending = Pending { to, code: Some(code), state, is_article };
-            Reply::After(transition, Continuation::Code(Box::new(pending)))
+            let lifetime = routes.lifetimes.code;
+            (Transition::grant(authorization, subject, &code, lifetime, kept_until), Some(code))
         }
-        Decision::Refuse => {
-            let transition =
-                Transition::refuse(authorization, routes.resource_owner.clone(), code.grant(), kept_until);
-            let pending = Pending { to, code: None, state, is_article };
-            Reply::After(transition, Continuation::Code(Box::new(pending)))
-        }
-    }
+        Decision::Refuse => (Transition::refuse(authorization, subject, code.grant(), kept_until), None),
+    };
+    let to = authorization.redirect().clone();
+    let pending = Pending { to, code, state, is_article, query };
+    Reply::After(transition, Continuation::Code(Box::new(pending)))
 }
 
 /// Sends the browser on to the client (RFC 6749, 4.1.2).
 pub(super) fn answer(routes: &Routes, pending: &Pending, outcome: Applied) -> Response {
     let code = pending.code.as_ref();
     let result = match (&outcome, code) {
-        (Ok(Outcome::Granted), Some(code)) => Ok(code),
+        (Ok(Outcome::Granted | Outcome::GrantedAgain), Some(code)) => Ok(code),
         (Ok(Outcome::Refused), None) => {
             Err(("access_denied", "the resource owner did not authorize the client"))
         }
         (Ok(Outcome::Taken), _) => {
-            return routes
-                .pages
-                .notice(Role::AuthorizationServer, Status::BadRequest, Notice::UsedForm)
-                .because("the form was answered before");
+            let ways_on = [start_again(routes, &pending.query)].into_iter().chain(back_to_client(&pending.to));
+            return explain(
+                routes,
+                Untaken {
+                    status: Status::BadRequest,
+                    notice: Notice::UsedForm,
+                    reason: "the form was answered before, in another way or with a code that is spent or expired",
+                    ways_on: ways_on.collect(),
+                },
+            );
         }
         _ => {
             let (reason, retry_after) = why_unavailable(&outcome);
@@ -140,48 +153,106 @@ pub(super) fn redirect_unavailable(
     redirect::answer(to, &redirect::Parameters { result, state, issuer }).because(reason)
 }
 
-/// The question that the form answers, `None` for the article's, and the answer.
-fn read(routes: &Routes, request: &Request, now: Timestamp) -> Result<(Option<Question>, Decision), Untaken> {
+/// The question that the form answers, and the answer.
+fn read(routes: &Routes, request: &Request, now: Timestamp) -> Result<Taken, Untaken> {
     let form = Form::parse(request.body());
-    let malformed = |reason| (Status::BadRequest, Notice::MalformedForm, reason);
+    let malformed = |reason, sealed| {
+        let ways_on = claimed_request(routes, sealed);
+        Untaken { status: Status::BadRequest, notice: Notice::MalformedForm, reason, ways_on }
+    };
     let value = |name| form.value(name).map(|value| value.filter(|value| !value.is_empty()));
     let (Ok(sealed), Ok(decision)) = (value("request"), value("decision")) else {
-        return Err(malformed("the form has its request or its decision more than once"));
+        return Err(malformed("the form has its request or its decision more than once", None));
     };
     let decision = match decision {
         Some("authorize") => Decision::Authorize,
         Some("refuse") => Decision::Refuse,
         // The article's form has one button, without a name.
         None if sealed.is_none() => Decision::Authorize,
-        _ => return Err(malformed("the form's decision is neither authorize nor refuse")),
+        _ => return Err(malformed("the form's decision is neither authorize nor refuse", sealed)),
     };
     let Some(sealed) = sealed else {
         return match routes.clients.demo() {
-            Some(_) => Ok((None, decision)),
-            None => Err(malformed("the form has no request, and there is no demo client that it could mean")),
+            Some(_) => Ok(Taken { opened: None, decision }),
+            None => {
+                Err(malformed("the form has no request, and there is no demo client that it could mean", None))
+            }
         };
     };
-    let Some(session) = session::of_request(request, routes.site.is_https()) else {
-        return Err((Status::Forbidden, Notice::NoSession, "the browser sent no session cookie with the form"));
+    let opened = open(routes, request, sealed, now)?;
+    Ok(Taken { opened: Some(opened), decision })
+}
+
+/// Opens the form for one of the browser's sessions. One that does not open is old before it is hostile: its session
+/// or its key may have been lost since it was shown. Its page offers to ask again what the form claims to ask.
+fn open(routes: &Routes, request: &Request, sealed: &str, now: Timestamp) -> Result<Opened, Untaken> {
+    let untaken = |status, notice, reason| {
+        let ways_on = claimed_request(routes, Some(sealed));
+        Untaken { status, notice, reason, ways_on }
     };
-    match Question::open(sealed, &routes.sealing_keys(), session, now) {
-        Ok(question) => Ok((Some(question), decision)),
-        Err(Unopened::Forged) => {
+    let stale = |reason| untaken(Status::BadRequest, Notice::StaleForm, reason);
+    let sessions = session::of_request(request, routes.site.is_https());
+    if sessions.is_empty() {
+        // A cookie that is past its time is not sent.
+        let is_old = Question::claimed(sealed).is_some_and(|question| question.expires <= now);
+        return Err(match is_old {
+            true => stale("the form was shown too long ago, and its session has ended"),
+            false => untaken(
+                Status::Forbidden,
+                Notice::NoSession,
+                "the browser sent no session cookie with the form",
+            ),
+        });
+    }
+    Question::open(sealed, &routes.sealing_keys(), &sessions, now).map_err(|unopened| match unopened {
+        Unopened::Forged => {
             // Or another server made it, under a key that this one has not seen yet.
             routes.store.refresh_sealing_keys();
-            let reason = "the form was not made here for this browser, or was changed";
-            Err((Status::Forbidden, Notice::ForeignForm, reason))
+            stale("the form was not made here for this browser, or was changed")
         }
-        Err(Unopened::Stale) => Err((Status::BadRequest, Notice::StaleForm, "the form was shown too long ago")),
-    }
+        Unopened::Stale => stale("the form was shown too long ago"),
+    })
+}
+
+/// A link that asks what the form claims to ask. It is checked like every request, so it takes no proof.
+fn claimed_request(routes: &Routes, sealed: Option<&str>) -> Vec<Link> {
+    let question = sealed.and_then(Question::claimed);
+    question.map(|question| start_again(routes, &question.query)).into_iter().collect()
+}
+
+fn start_again(routes: &Routes, query: &str) -> Link {
+    // At the server's own address, whatever name the request came to.
+    let (origin, base) = (routes.site.authorization_server(), routes.site.base());
+    ("Start again", format!("{origin}{base}/authorize?{query}"))
+}
+
+/// A link to the site that the client's redirect URI is on. An app on the person's machine has none.
+fn back_to_client(to: &VerifiedRedirect) -> Option<Link> {
+    let is_web = to.as_str().starts_with("https://") || to.as_str().starts_with("http://");
+    is_web.then(|| ("Go to the app", format!("{}/", return_to(to.as_str()))))
+}
+
+fn explain(routes: &Routes, untaken: Untaken) -> Response {
+    let Untaken { status, notice, reason, ways_on } = untaken;
+    let details = routes.explains_errors.then_some(reason);
+    let message = Message { details, ways_on, ..Message::of(notice) };
+    routes.pages.message(Role::AuthorizationServer, status, &message).because(reason)
 }
 
 /// Whether the form was sent by the dialog, or by nobody's page at all (a person at a command line).
-fn sent_by_own_dialog(site: &Site, request: &Request) -> Result<(), &'static str> {
+fn sent_by_own_dialog(routes: &Routes, request: &Request) -> Result<(), Untaken> {
+    let refuse = |notice, reason, ways_on| Untaken { status: Status::Forbidden, notice, reason, ways_on };
     // A name that someone pointed at this machine agrees with itself in every other field.
-    if !site.is_own_host(request.authority()) {
-        return Err("the Host is not one of this server's names");
+    if !routes.site.is_own_host(request.authority()) {
+        let form = Form::parse(request.body());
+        let ways_on = claimed_request(routes, form.value("request").unwrap_or_default());
+        return Err(refuse(Notice::OtherName, "the Host is not one of this server's names", ways_on));
     }
+    own_page_sent(&routes.site, request).map_err(|reason| refuse(Notice::ForeignForm, reason, Vec::new()))
+}
+
+/// What browsers say of the page that sent the form.
+fn own_page_sent(site: &Site, request: &Request) -> Result<(), &'static str> {
     let (Ok(fetch_site), Ok(origin)) = (request.field("sec-fetch-site"), request.field("origin")) else {
         return Err("Sec-Fetch-Site or Origin stands more than once");
     };
@@ -196,6 +267,9 @@ fn sent_by_own_dialog(site: &Site, request: &Request) -> Result<(), &'static str
 }
 
 fn unavailable(routes: &Routes, reason: &'static str, retry_after: FieldValue) -> Response {
-    let page = routes.pages.notice(Role::AuthorizationServer, Status::ServiceUnavailable, Notice::NotJustNow);
-    page.with("Retry-After", retry_after).because(reason)
+    // Only the article's form is answered here; all others are answered by a redirect.
+    let (origin, base) = (routes.site.authorization_server(), routes.site.base());
+    let ways_on = vec![("Start again", format!("{origin}{base}/oauth-dialog.html"))];
+    let untaken = Untaken { status: Status::ServiceUnavailable, notice: Notice::NotJustNow, reason, ways_on };
+    explain(routes, untaken).with("Retry-After", retry_after)
 }

@@ -10,6 +10,7 @@ use crate::oauth::authorize::{self, Authorization, AuthorizationError, Parameter
 use crate::oauth::question::Question;
 use crate::oauth::{GrantId, Timestamp};
 
+use super::message_page::{Message, Notice};
 use super::pages::File;
 use super::question_page::Dialog;
 use super::{NO_RANDOMNESS, Role, Routes, authorization_request, code, redirect, session};
@@ -40,13 +41,12 @@ fn ask(
     let (Some(grant), Some(random)) = (routes.random(), routes.random()) else {
         return code::redirect_unavailable(routes, authorization.redirect(), state, NO_RANDOMNESS);
     };
-    let (session, cookie) = match session::of_request(request, site.is_https()) {
-        Some(session) => (session.to_owned(), None),
-        None => {
-            let (session, cookie) = session::begin(random, site.is_https());
-            (session, Some(cookie))
-        }
+    let session = match session::of_request(request, site.is_https()).last() {
+        Some(newest) => (*newest).to_owned(),
+        None => session::begin(random),
     };
+    // Longer than the form, so that one that is too old is known for that.
+    let cookie = session::cookie(&session, site.is_https(), 2 * routes.lifetimes.form);
     let question = Question {
         grant: GrantId::new(grant),
         expires: now.after(routes.lifetimes.form),
@@ -60,27 +60,20 @@ fn ask(
         scopes: &scopes,
         request: &question.seal(&routes.sealing_keys(), &session),
     });
-    match cookie {
-        Some(cookie) => page.with("Set-Cookie", cookie),
-        None => page,
-    }
+    page.with("Set-Cookie", cookie)
 }
 
 /// Tells whoever may be told (RFC 6749, 4.1.2.1).
 pub(super) fn refuse(routes: &Routes, parameters: &Parameters, error: AuthorizationError) -> Response {
     match error {
         AuthorizationError::Show(reason) => {
-            let words = match routes.explains_errors {
-                true => format!("The app's request cannot be granted: {reason}. Nothing was authorized."),
-                false => {
-                    "The app sent a request that this server cannot grant, and there is no address that it \
-                          could be sent back to. Nothing was authorized. Its developers can find the reason in \
-                          this server's log."
-                        .to_owned()
-                }
+            let details = match routes.explains_errors {
+                true => &*reason,
+                false => "The reason is in this server's log.",
             };
-            let title = "This app cannot be authorized";
-            routes.pages.message(Role::AuthorizationServer, Status::BadRequest, (title, &words)).because(reason)
+            let message = Message { details: Some(details), ..Message::of(Notice::CannotAuthorize) };
+            let page = routes.pages.message(Role::AuthorizationServer, Status::BadRequest, &message);
+            page.because(reason.into_owned())
         }
         AuthorizationError::Redirect { to, error, reason } => {
             let result = Err((error, &*reason));

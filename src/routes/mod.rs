@@ -24,6 +24,7 @@ mod cors;
 mod dialog;
 mod introspect;
 mod json;
+mod message_page;
 mod metadata;
 mod pages;
 mod parameters;
@@ -39,7 +40,8 @@ mod token;
 pub use pages::{PageMissing, check_folder};
 pub use site::Site;
 
-use pages::{File, Notice, Pages};
+use message_page::Notice;
+use pages::{File, Pages};
 use question_page::Dialog;
 use secure::SecureScope;
 
@@ -94,6 +96,7 @@ const TABLE: &[Route] = &[
     page(Role::ClientApp, "/icon.svg", File::Icon),
     page(Role::AuthorizationServer, "/", File::Welcome),
     page(Role::AuthorizationServer, "/index.html", File::Welcome),
+    page(Role::AuthorizationServer, "/dialog.js", File::DialogScript),
     page(Role::AuthorizationServer, "/style.css", File::Style),
     page(Role::AuthorizationServer, "/icon.svg", File::Icon),
     get("/oauth-dialog.html", None, Endpoint::Dialog),

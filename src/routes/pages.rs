@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
+use super::message_page::{Message, Notice};
 use super::question_page::{self, Dialog};
 use super::template::{escape_html, fill};
 use super::{Role, Site};
@@ -30,6 +31,7 @@ pub(super) enum File {
     PopupScript,
     Welcome,
     Dialog,
+    DialogScript,
     Message,
     Style,
     Icon,
@@ -46,13 +48,14 @@ struct Source {
 const HTML: &str = "text/html; charset=utf-8";
 
 impl File {
-    const ALL: [File; 9] = [
+    const ALL: [File; 10] = [
         File::ClientApp,
         File::Callback,
         File::ClientAppScript,
         File::PopupScript,
         File::Welcome,
         File::Dialog,
+        File::DialogScript,
         File::Message,
         File::Style,
         File::Icon,
@@ -77,77 +80,10 @@ impl File {
             File::PopupScript => source!("client-app/popup.js", SCRIPT, ClientApp),
             File::Welcome => source!("authorization-server/index.html", HTML, AuthorizationServer),
             File::Dialog => source!("authorization-server/oauth-dialog.html", HTML, AuthorizationServer),
+            File::DialogScript => source!("authorization-server/dialog.js", SCRIPT, AuthorizationServer),
             File::Message => source!("authorization-server/message.html", HTML, AuthorizationServer),
             File::Style => source!("style.css", "text/css; charset=utf-8", AuthorizationServer),
             File::Icon => source!("icon.svg", "image/svg+xml", AuthorizationServer),
-        }
-    }
-}
-
-/// What the servers say in a page of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Notice {
-    NothingHere,
-    NoProxy,
-    NotThisWay,
-    ForeignForm,
-    NoSession,
-    StaleForm,
-    UsedForm,
-    MalformedForm,
-    NotJustNow,
-}
-
-impl Notice {
-    const ALL: [Notice; 9] = [
-        Notice::NothingHere,
-        Notice::NoProxy,
-        Notice::NotThisWay,
-        Notice::ForeignForm,
-        Notice::NoSession,
-        Notice::StaleForm,
-        Notice::UsedForm,
-        Notice::MalformedForm,
-        Notice::NotJustNow,
-    ];
-
-    /// A title and a text.
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Notice::NothingHere => ("Nothing is here", "This server has no page or endpoint at this address."),
-            Notice::NoProxy => ("No proxy", "This server connects nobody to elsewhere."),
-            Notice::NotThisWay => {
-                ("Not this way", "This address is there, but does not take requests of this method.")
-            }
-            Notice::ForeignForm => (
-                "This form came from another site",
-                "Only this server's own dialog may send this form, from the browser that was shown it. Another \
-                 page tried to, or this server was reached under a name that is not its own. Nothing was \
-                 authorized.",
-            ),
-            Notice::NoSession => (
-                "This browser sent no cookie",
-                "The dialog gives the browser a cookie, so that nobody else can answer in its place, and it did \
-                 not come back. Allow cookies for this site, and start again at the app. Nothing was authorized.",
-            ),
-            Notice::StaleForm => (
-                "This form is too old",
-                "It was shown too long ago to be answered. Start again at the app. Nothing was authorized.",
-            ),
-            Notice::UsedForm => (
-                "This form was answered before",
-                "A form works once. If you want to authorize the app again, start again at the app.",
-            ),
-            Notice::MalformedForm => (
-                "This form is not whole",
-                "It lacks a part that this server's own dialog puts into it, or has it twice. Start again at the \
-                 app. Nothing was authorized.",
-            ),
-            Notice::NotJustNow => (
-                "Not just now",
-                "This server cannot make a code at the moment. Nothing was authorized; please try again in a few \
-                 seconds.",
-            ),
         }
     }
 }
@@ -185,6 +121,7 @@ pub fn check_folder(folder: &Path) -> Result<(), PageMissing> {
 
 /// The files as they are served.
 pub(super) struct Pages {
+    site: Site,
     folder: Option<PathBuf>,
     page_bytes_max: u64,
     placeholders: [(&'static str, String); 7],
@@ -192,10 +129,11 @@ pub(super) struct Pages {
     article_dialog: Option<question_page::Placeholders>,
     client_app_policy: Policy,
     authorization_server_policy: Policy,
+    dialog_policy: Policy,
     /// One for each of [`File::ALL`], in that order; from the binary.
     embedded: Vec<Page>,
-    /// One for each of [`Notice::ALL`], in that order; from the binary.
-    notices: Vec<Arc<[u8]>>,
+    /// Two for each of [`Notice::ALL`], in that order; from the binary. The first is in the client app's voice.
+    notices: Vec<[Arc<[u8]>; 2]>,
     /// The field lines of a message in the client app's voice, and in the authorization server's.
     message_lines: [FieldLines; 2],
 }
@@ -261,25 +199,29 @@ impl Pages {
             ("{{client_app_link}}", home),
         ];
         let mut pages = Pages {
+            site: site.clone(),
             embedded: Vec::new(),
             notices: Vec::new(),
             folder,
             page_bytes_max,
             placeholders,
             article_dialog: article.map(Dialog::placeholders),
-            message_lines: [client_app_policy(site), policy(authorization_server_policy(site.client_app()))]
-                .map(|mut policy| {
-                    policy.push(("Cache-Control", NO_STORE));
-                    policy.push(("Content-Type", FieldValue::literal(HTML)));
-                    FieldLines::shared(&policy)
-                }),
+            message_lines: [client_app_policy(site), authorization_server_policy()].map(|mut policy| {
+                policy.push(("Cache-Control", NO_STORE));
+                policy.push(("Content-Type", FieldValue::literal(HTML)));
+                FieldLines::shared(&policy)
+            }),
             client_app_policy: client_app_policy(site),
-            authorization_server_policy: policy(authorization_server_policy(site.client_app())),
+            authorization_server_policy: authorization_server_policy(),
+            dialog_policy: dialog_policy(),
         };
         pages.embedded = File::ALL.iter().map(|file| pages.make(*file, file.source().text)).collect();
         let template = File::Message.source().text;
-        pages.notices =
-            Notice::ALL.iter().map(|notice| pages.fill_message(template, notice.words()).into()).collect();
+        let fill = |notice, role| pages.fill_message(template, role, &Message::of(notice)).into();
+        pages.notices = Notice::ALL
+            .iter()
+            .map(|notice| [Role::ClientApp, Role::AuthorizationServer].map(|role| fill(*notice, role)))
+            .collect();
         pages
     }
 
@@ -299,8 +241,11 @@ impl Pages {
     /// A page that says `notice` in the voice of `role`.
     pub(super) fn notice(&self, role: Role, status: Status, notice: Notice) -> Response {
         match self.folder {
-            Some(_) => self.message(role, status, notice.words()),
-            None => self.with_message(role, status, Body::Shared(Arc::clone(&self.notices[notice as usize]))),
+            Some(_) => self.message(role, status, &Message::of(notice)),
+            None => {
+                let page = &self.notices[notice as usize][role as usize];
+                self.with_message(role, status, Body::Shared(Arc::clone(page)))
+            }
         }
     }
 
@@ -315,34 +260,29 @@ impl Pages {
         let mut placeholders = self.placeholders.to_vec();
         placeholders.extend(dialog.placeholders());
         let content = fill(&template, &placeholders);
-        let mut lines = policy(authorization_server_policy(Some(&dialog.form_action())));
+        let mut lines = self.dialog_policy.clone();
         lines.push(("Cache-Control", NO_STORE));
         lines.push(("Content-Type", FieldValue::literal(HTML)));
         Response::new(Status::Ok, FieldLines::shared(&lines)).with_body(Body::Own(content.into_bytes().into()))
     }
 
-    /// A page that says these words, a title and a text, in the voice of `role`.
-    pub(super) fn message(&self, role: Role, status: Status, words: (&str, &str)) -> Response {
+    /// A page that says `message` in the voice of `role`.
+    pub(super) fn message(&self, role: Role, status: Status, message: &Message) -> Response {
         let source = File::Message.source();
         // With the file missing from the folder, the one in the binary still says what is wrong.
         let from_folder = self.folder.as_deref().and_then(|folder| self.read(folder, &source).ok());
-        let page = self.fill_message(from_folder.as_deref().unwrap_or(source.text), words);
+        let page = self.fill_message(from_folder.as_deref().unwrap_or(source.text), role, message);
         self.with_message(role, status, Body::Own(page.into()))
     }
 
-    fn fill_message(&self, template: &str, (title, text): (&str, &str)) -> Vec<u8> {
+    fn fill_message(&self, template: &str, role: Role, message: &Message) -> Vec<u8> {
         let mut placeholders = self.placeholders.to_vec();
-        placeholders.push(("{{title}}", escape_html(title)));
-        placeholders.push(("{{text}}", escape_html(text)));
+        placeholders.extend(message.placeholders(&self.site, role));
         fill(template, &placeholders).into_bytes()
     }
 
     fn with_message(&self, role: Role, status: Status, body: Body) -> Response {
-        let lines = match role {
-            Role::ClientApp => &self.message_lines[0],
-            Role::AuthorizationServer => &self.message_lines[1],
-        };
-        Response::new(status, lines.clone()).with_body(body)
+        Response::new(status, self.message_lines[role as usize].clone()).with_body(body)
     }
 
     fn make(&self, file: File, text: &str) -> Page {
@@ -351,13 +291,14 @@ impl Pages {
         if let (File::Dialog, Some(dialog)) = (file, &self.article_dialog) {
             placeholders.extend(dialog.clone());
         }
-        Page::new(fill_html(text, source.media_type, &placeholders), file, self.policy(source.role))
+        Page::new(fill_html(text, source.media_type, &placeholders), file, self.policy(file))
     }
 
-    fn policy(&self, role: Role) -> &Policy {
-        match role {
-            Role::ClientApp => &self.client_app_policy,
-            Role::AuthorizationServer => &self.authorization_server_policy,
+    fn policy(&self, file: File) -> &Policy {
+        match (file, file.source().role) {
+            (File::Dialog, _) => &self.dialog_policy,
+            (_, Role::ClientApp) => &self.client_app_policy,
+            (_, Role::AuthorizationServer) => &self.authorization_server_policy,
         }
     }
 
@@ -379,8 +320,8 @@ impl Pages {
 
     fn unreadable(&self, source: &Source, error: &io::Error) -> Response {
         let text = format!("The file {} cannot be read from the folder of pages: {error}.", source.path);
-        let status = Status::InternalServerError;
-        let page = self.message(source.role, status, ("A page is missing", &text));
+        let message = Message { title: "A page is missing", text: &text, details: None, ways_on: Vec::new() };
+        let page = self.message(source.role, Status::InternalServerError, &message);
         page.because("a page cannot be read from the folder given with --www")
     }
 }
@@ -401,15 +342,21 @@ fn client_app_policy(site: &Site) -> Policy {
     ))
 }
 
-/// The authorization server's pages run no script at all, and nobody may frame them: a page that lies under
-/// another is a page that people click without seeing. `form-action` names the client, because browsers hold
-/// the redirect that answers the form to it, too.
-fn authorization_server_policy(client: Option<&str>) -> String {
-    let client = client.map(|client| format!(" {client}")).unwrap_or_default();
-    format!(
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'{client}; \
-         frame-ancestors 'none'"
-    )
+/// The authorization server's pages run no script and have no form, and no page may frame them: a page that lies
+/// under another is a page that people click without seeing.
+fn authorization_server_policy() -> Policy {
+    const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; \
+                          frame-ancestors 'none'";
+    policy(POLICY.to_owned())
+}
+
+/// The dialog has a form, and a script of this server that shows that the form was sent. There is no `form-action`:
+/// browsers hold each hop of the redirect that answers the form to it, and where a client's callback redirects to is
+/// not known here.
+fn dialog_policy() -> Policy {
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; \
+                          frame-ancestors 'none'";
+    policy(POLICY.to_owned())
 }
 
 fn policy(content_security_policy: String) -> Policy {
@@ -466,7 +413,8 @@ mod tests {
         for file in File::ALL {
             let text = String::from_utf8(pages.embedded[file as usize].content.to_vec()).unwrap();
             let known = if file == File::Message {
-                text.replace("{{title}}", "").replace("{{text}}", "")
+                let notices = pages.notices.iter().flatten();
+                notices.map(|page| String::from_utf8(page.to_vec()).unwrap()).collect()
             } else {
                 text
             };

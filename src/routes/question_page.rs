@@ -22,7 +22,7 @@ impl Dialog<'_> {
     pub(super) fn placeholders(&self) -> Placeholders {
         // Whole elements, made here of what is escaped.
         let nothing =
-            self.scopes.is_empty().then(|| "<li>Know that you said yes, and nothing else.</li>".to_owned());
+            self.scopes.is_empty().then(|| "<li>This app gets no access to your data.</li>".to_owned());
         let scopes = self.scopes.iter().map(|(name, sentence)| {
             let (name, sentence) = (escape_html(name), escape_html(sentence));
             format!("<li>{sentence} <code>{name}</code></li>")
@@ -34,15 +34,10 @@ impl Dialog<'_> {
             ("{{request}}", escape_html(self.request)),
         ]
     }
-
-    /// What the page's policy must let its form lead to.
-    pub(super) fn form_action(&self) -> String {
-        form_action(self.redirect_uri)
-    }
 }
 
 /// What a person is told of where they go: the origin, or the scheme of an app on their machine.
-fn return_to(uri: &str) -> &str {
+pub(super) fn return_to(uri: &str) -> &str {
     let after_scheme = uri.find("://").map(|at| at + 3);
     let end = match after_scheme {
         Some(start) => uri[start..].find(['/', '?']).map(|length| start + length),
@@ -51,36 +46,18 @@ fn return_to(uri: &str) -> &str {
     &uri[..end.unwrap_or(uri.len())]
 }
 
-/// What `form-action` must name for a redirect to `uri`: its origin. A scheme that has none is named itself, and
-/// so is that of a host in brackets, which the policy's grammar does not have.
-fn form_action(uri: &str) -> String {
-    let scheme = uri.split(':').next().unwrap_or_default();
-    let authority = uri.split_once("://").and_then(|(_, rest)| rest.split(['/', '?']).next());
-    match authority {
-        Some(authority) if !authority.starts_with('[') && scheme.eq_ignore_ascii_case("http") => {
-            format!("http://{authority}")
-        }
-        Some(authority) if !authority.starts_with('[') && scheme.eq_ignore_ascii_case("https") => {
-            format!("https://{authority}")
-        }
-        _ => format!("{scheme}:"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_and_the_person_are_told_where_the_dialog_leads() {
-        let check = |uri: &str, action: &str, place: &str| {
-            assert_eq!((form_action(uri).as_str(), return_to(uri)), (action, place), "{uri}");
-        };
-        check("https://app.example/cb?x", "https://app.example", "https://app.example");
-        check("https://app.example:8443?x", "https://app.example:8443", "https://app.example:8443");
-        check("http://127.0.0.1:51234/cb", "http://127.0.0.1:51234", "http://127.0.0.1:51234");
-        check("http://[::1]:51234/cb", "http:", "http://[::1]:51234");
-        check("com.example.app:/cb", "com.example.app:", "com.example.app:");
-        check("vscode://extension/cb", "vscode:", "vscode://extension");
+    fn a_person_is_told_where_the_dialog_leads() {
+        let check = |uri: &str, place: &str| assert_eq!(return_to(uri), place, "{uri}");
+        check("https://app.example/cb?x", "https://app.example");
+        check("https://app.example:8443?x", "https://app.example:8443");
+        check("http://127.0.0.1:51234/cb", "http://127.0.0.1:51234");
+        check("http://[::1]:51234/cb", "http://[::1]:51234");
+        check("com.example.app:/cb", "com.example.app:");
+        check("vscode://extension/cb", "vscode://extension");
     }
 }

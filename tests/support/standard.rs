@@ -16,7 +16,7 @@ pub const CALLBACK: &str = "https://app.example/callback";
 pub const SECRET: &str = "s%20e: c+r";
 
 /// `app` is public, `shop` confidential, `native` returns to a loopback address, `two` has two redirect URIs,
-/// `robot` acts for itself, and `gate` is a resource server.
+/// `phone` returns to an app's scheme, `robot` acts for itself, and `gate` is a resource server.
 pub const CONFIGURATION: &str = r#"
 issuer = "http://localhost:3001"
 secure_scope = "answer"
@@ -48,6 +48,10 @@ scopes = ["answer"]
 id = "two"
 name = "Two"
 redirect_uris = ["https://two.example/1", "https://two.example/2"]
+[[clients]]
+id = "phone"
+name = "The Phone App"
+redirect_uris = ["com.example.app:/callback"]
 [[clients]]
 id = "robot"
 name = "The Robot"

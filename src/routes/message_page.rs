@@ -1,0 +1,145 @@
+//! What a page says when something did not go as meant: which server speaks, what happened, and how to go on.
+//!
+//! The page is for the person in front of the browser. What only a developer understands is under "Details".
+
+use super::template::escape_html;
+use super::{Role, Site};
+
+/// What the servers say in a page of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    NothingHere,
+    NoProxy,
+    NotThisWay,
+    ForeignForm,
+    OtherName,
+    NoSession,
+    StaleForm,
+    UsedForm,
+    MalformedForm,
+    NotJustNow,
+    CannotAuthorize,
+}
+
+impl Notice {
+    pub(super) const ALL: [Notice; 11] = [
+        Notice::NothingHere,
+        Notice::NoProxy,
+        Notice::NotThisWay,
+        Notice::ForeignForm,
+        Notice::OtherName,
+        Notice::NoSession,
+        Notice::StaleForm,
+        Notice::UsedForm,
+        Notice::MalformedForm,
+        Notice::NotJustNow,
+        Notice::CannotAuthorize,
+    ];
+
+    /// A title and a text.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Notice::NothingHere => ("Nothing is here", "This server has no page or endpoint at this address."),
+            Notice::NoProxy => ("No proxy", "This server is not a proxy."),
+            Notice::NotThisWay => {
+                ("Not this way", "This address is there, but does not take requests of this method.")
+            }
+            Notice::ForeignForm => (
+                "This form came from another site",
+                "Only this server's own dialog may send this form, and another page tried to. Nothing was \
+                 authorized. If you want to authorize an app, start at the app.",
+            ),
+            Notice::OtherName => (
+                "This server has another address",
+                "Your answer came to a name that is not this server's own, so it was not taken. Nothing was \
+                 authorized. Start again at this server's own address.",
+            ),
+            Notice::NoSession => (
+                "This browser sent no cookie",
+                "The dialog gives your browser a cookie, so that only you can answer it, and it did not come \
+                 back. Allow cookies for this site, then start again. Nothing was authorized.",
+            ),
+            Notice::StaleForm => (
+                "This form is too old",
+                "It was shown too long ago, or to another browser, and can no longer be answered. Nothing was \
+                 authorized. Start again to get a new one.",
+            ),
+            Notice::UsedForm => (
+                "This form was answered before",
+                "Your first answer was sent to the app, and it counts. Go back to the app. If the app did not go on, \
+                 start again.",
+            ),
+            Notice::MalformedForm => (
+                "This form is not whole",
+                "It lacks a part that this server's own dialog puts into it, or has it twice. Nothing was \
+                 authorized.",
+            ),
+            Notice::NotJustNow => (
+                "Not just now",
+                "This server cannot make a code at the moment. Nothing was authorized. Try again in a few seconds.",
+            ),
+            Notice::CannotAuthorize => (
+                "This app cannot be authorized",
+                "The app sent a request that this server cannot grant, and no address that the answer could be \
+                 sent to. Nothing was authorized. Go back to the app and try again. If that does not help, tell \
+                 the app's developers.",
+            ),
+        }
+    }
+}
+
+/// A message's page.
+pub(super) struct Message<'a> {
+    pub(super) title: &'a str,
+    pub(super) text: &'a str,
+    /// What helps a developer.
+    pub(super) details: Option<&'a str>,
+    /// How the person can go on: words, and where they lead. With none, it is the server's own first page.
+    pub(super) ways_on: Vec<Link>,
+}
+
+/// A link: its words and its address.
+pub(super) type Link = (&'static str, String);
+
+impl Message<'_> {
+    /// A page that says `notice` and offers the way to the first page.
+    pub(super) fn of(notice: Notice) -> Message<'static> {
+        let (title, text) = notice.words();
+        Message { title, text, details: None, ways_on: Vec::new() }
+    }
+
+    /// What stands in the place of the page's placeholders, in the voice of `role`.
+    pub(super) fn placeholders(&self, site: &Site, role: Role) -> [(&'static str, String); 7] {
+        let (class, speaker, origin) = match role {
+            Role::ClientApp => ("client", "Client app", site.client_app().unwrap_or_default()),
+            Role::AuthorizationServer => ("authority", "Authorization server", site.authorization_server()),
+        };
+        // Whole elements, made here of what is escaped.
+        let details = self.details.map(|details| {
+            format!("<details><summary>Details</summary><p>{}</p></details>", escape_html(details))
+        });
+        let first_page = [first_page(site)];
+        let ways_on = if self.ways_on.is_empty() { &first_page[..] } else { &self.ways_on };
+        let ways_on = ways_on.iter().enumerate().map(|(at, (words, address))| {
+            let rank = if at == 0 { "" } else { " secondary" };
+            format!("<a class=\"button{rank}\" href=\"{}\">{}</a>", escape_html(address), escape_html(words))
+        });
+        [
+            ("{{role}}", class.to_owned()),
+            ("{{server}}", speaker.to_owned()),
+            ("{{origin}}", escape_html(origin)),
+            ("{{title}}", escape_html(self.title)),
+            ("{{text}}", escape_html(self.text)),
+            ("{{details}}", details.unwrap_or_default()),
+            ("{{ways_on}}", ways_on.collect()),
+        ]
+    }
+}
+
+/// Where a person can begin: at the client app, or where there is none, at the authorization server's own page.
+fn first_page(site: &Site) -> Link {
+    match site.client_app() {
+        Some(origin) => ("Go to the client app", format!("{origin}/")),
+        None => ("About this server", format!("{}{}/", site.authorization_server(), site.base())),
+    }
+}
