@@ -48,6 +48,9 @@ fn assert_answered(browser: &Browser, page: &str) {
     browser.switch_to(page);
     wait_for_state(browser, "done");
     assert_eq!(browser.text("#answer"), "The secret answer is 42");
+    let gap = "return document.querySelector('#start').getBoundingClientRect().top \
+               - document.querySelector('#answer').getBoundingClientRect().bottom";
+    assert!(browser.execute(gap).as_f64().unwrap() >= 0.0, "the answer is above the button");
     assert_eq!(browser.console(), Vec::<String>::new(), "the browser has nothing to complain of");
 }
 
@@ -66,6 +69,21 @@ fn a_click_in_the_popup_leads_to_42() {
     assert_answered(&browser, &page);
 }
 
+/// A choice is shown as one: no step has failed, and nothing is red.
+fn assert_declined(browser: &Browser, words: &str) {
+    let status = wait_for_state(browser, "declined");
+    assert!(status.contains(words), "{status}");
+    assert_eq!(browser.execute("return document.querySelectorAll('[data-step=failed]').length"), 0);
+    let colour = |css: &str, property: &str| {
+        browser.execute(&format!("return getComputedStyle(document.querySelector('{css}')).{property}"))
+    };
+    let bad = browser.execute(
+        "const probe = document.body.appendChild(document.createElement('i')); \
+         probe.style.color = 'var(--bad)'; return getComputedStyle(probe).color",
+    );
+    assert_ne!(colour("#status", "borderLeftColor"), bad);
+}
+
 #[test]
 fn a_popup_that_is_closed_is_told_in_words() {
     let server = TestServer::start();
@@ -75,8 +93,7 @@ fn a_popup_that_is_closed_is_told_in_words() {
     open_dialog(&browser, &page);
     browser.close_window();
     browser.switch_to(&page);
-    let status = wait_for_state(&browser, "failed");
-    assert!(status.contains("closed"), "{status}");
+    assert_declined(&browser, "closed");
     assert_eq!(browser.text("#answer"), "");
 
     open_dialog(&browser, &page);
@@ -89,10 +106,10 @@ fn a_dialog_that_is_cancelled_is_told_in_words() {
     let server = TestServer::start();
     let Some((browser, page)) = open("a_dialog_that_is_cancelled", &server, "localhost") else { return };
     open_dialog(&browser, &page);
+    assert_eq!(browser.text("#refuse"), "Cancel");
     browser.click("#refuse");
     browser.switch_to(&page);
-    let status = wait_for_state(&browser, "failed");
-    assert!(status.contains("not authorize"), "{status}");
+    assert_declined(&browser, "not authorize");
 }
 
 #[test]
@@ -255,10 +272,35 @@ fn pictures_of_the_pages_can_be_taken() {
         ("authorization-server", format!("{auth}/")),
         ("dialog", format!("{auth}/oauth-dialog.html")),
         ("message", format!("{auth}/nothing")),
+        ("cannot-authorize", format!("{auth}/authorize?client_id=nobody")),
     ] {
         browser.goto(&format!("http://localhost:{address}"));
         picture(&browser, name);
     }
+    let callback = format!("http://localhost:{client}/oauth-callback.html");
+    let query = standard::request_of("oauth-test-app", &callback);
+    let forms = [
+        (
+            "too-old",
+            "const field = document.querySelector('[name=request]'); field.value = `AAAA${field.value.slice(4)}`",
+        ),
+        ("not-whole", "document.querySelector('#authorize').value = 'yes'"),
+    ];
+    for (name, change) in forms {
+        browser.goto(&format!("http://localhost:{auth}/authorize?{query}"));
+        browser.execute(change);
+        browser.click("#authorize");
+        browser.wait_for("the page about it", |browser| browser.url().ends_with("/code").then_some(()));
+        browser.execute("document.querySelector('details').open = true");
+        picture(&browser, name);
+    }
+    // Declined, as the client app shows it.
+    browser.goto(&format!("http://localhost:{client}/"));
+    open_dialog(&browser, &page);
+    browser.click("#refuse");
+    browser.switch_to(&page);
+    wait_for_state(&browser, "declined");
+    picture(&browser, "declined");
 }
 
 /// Four pictures of the page as it is; the first of them.
@@ -287,6 +329,323 @@ fn picture(browser: &Browser, name: &str) -> Vec<u8> {
     }
     browser.devtools("Emulation.clearDeviceMetricsOverride", &json!({}));
     first
+}
+
+/// A site that answers each request for `path` with what `answer` gives, until it has answered so many; other requests
+/// (for an icon) are 404.
+struct Site {
+    port: u16,
+    heads: std::sync::mpsc::Receiver<String>,
+}
+
+impl Site {
+    fn start(path: &'static str, answer: impl Fn(usize) -> String + Send + 'static) -> Site {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let (sender, heads) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut asked = 0;
+            // Those that were not answered stay open, as a slow server leaves them.
+            let mut open = Vec::new();
+            for socket in listener.incoming() {
+                let (mut socket, mut head) = (socket.expect("a connection"), [0; 4096]);
+                let length = std::io::Read::read(&mut socket, &mut head).unwrap_or(0);
+                let head = String::from_utf8_lossy(&head[..length]).into_owned();
+                let text = match head.starts_with(&format!("GET {path}")) {
+                    true => {
+                        asked += 1;
+                        // The test has ended when nobody receives.
+                        if sender.send(head).is_err() {
+                            return;
+                        }
+                        answer(asked)
+                    }
+                    false => {
+                        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()
+                    }
+                };
+                match text.is_empty() {
+                    true => open.push(socket),
+                    false => drop(std::io::Write::write_all(&mut socket, text.as_bytes())),
+                }
+            }
+        });
+        Site { port, heads }
+    }
+
+    /// A site that says `words` at `path`.
+    fn page(path: &'static str, words: &'static str) -> Site {
+        Site::start(path, move |_| page(words))
+    }
+
+    /// A site that sends whoever asks for `path` on to `url`.
+    fn redirect(path: &'static str, url: String) -> Site {
+        Site::start(path, move |_| {
+            format!("HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        })
+    }
+
+    /// The query of the next request.
+    fn query(&self) -> String {
+        let head = self.heads.recv_timeout(std::time::Duration::from_secs(180)).expect("a request");
+        let target = head.split(' ').nth(1).expect("a target");
+        target.split_once('?').map_or("", |(_, query)| query).to_owned()
+    }
+}
+
+fn page(words: &str) -> String {
+    let length = words.len();
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{words}"
+    )
+}
+
+/// Opens the dialog of the native client, which returns to the site at `port`.
+fn open_native_dialog(browser: &Browser, server: &TestServer, port: u16) {
+    let query = standard::request_of("native", &format!("http://127.0.0.1:{port}/callback"));
+    browser.goto(&format!("http://{}/authorize?{query}", server.host()));
+}
+
+#[test]
+fn a_callback_may_redirect_on_to_other_origins_and_to_an_apps_scheme() {
+    let Some(browser) = start_or_skip("a_callback_may_redirect_on") else { return };
+    let server = standard::start_with(|config| config.issuer = None);
+
+    let last = Site::page("/last", "arrived");
+    let second = Site::redirect("/second", format!("http://localhost:{}/last?seen", last.port));
+    let callback = Site::redirect("/callback", format!("http://localhost:{}/second", second.port));
+    open_native_dialog(&browser, &server, callback.port);
+    browser.click("#authorize");
+    let url = format!("http://localhost:{}/last?seen", last.port);
+    browser.wait_for("the last hop", |browser| (browser.url() == url).then_some(()));
+    assert!(callback.query().contains("code="));
+    assert_eq!(browser.text("body"), "arrived");
+
+    let second = Site::redirect("/second", "com.example.app:/done?x=y".to_owned());
+    let callback = Site::redirect("/callback", format!("http://localhost:{}/second", second.port));
+    open_native_dialog(&browser, &server, callback.port);
+    browser.click("#authorize");
+    callback.query();
+    second.query();
+    assert_eq!(next_of_app(&browser), "com.example.app:/done?x=y");
+}
+
+/// Where a redirect leads the browser next in an app's own scheme. There is no such app here, so that the browser
+/// set out for it is all there is to see.
+fn next_of_app(browser: &Browser) -> String {
+    browser.wait_for("a request for the app", |browser| {
+        let console = browser.console().join("\n");
+        assert!(!console.contains("form-action"), "{console}");
+        browser.events().iter().find_map(|event| {
+            let event: serde_json::Value = serde_json::from_str(event).ok()?;
+            let (method, url) = (&event["message"]["method"], &event["message"]["params"]["documentURL"]);
+            let url = url.as_str().filter(|url| url.starts_with("com.example.app:"))?;
+            (method == "Network.requestWillBeSent").then(|| url.to_owned())
+        })
+    })
+}
+
+#[test]
+fn a_second_click_while_the_clients_page_is_slow_gets_the_code_of_the_first() {
+    let Some(browser) = start_or_skip("a_second_click") else { return };
+    let server = standard::start_with(|config| config.issuer = None);
+    // The first request is never answered, the second is.
+    let callback = Site::start("/callback", |asked| if asked == 1 { String::new() } else { page("back") });
+    open_native_dialog(&browser, &server, callback.port);
+    // The page clicks by itself: WebDriver waits with each command until a page that loads has loaded.
+    let seen = browser.execute(
+        "const [yes, no] = ['#authorize', '#refuse'].map((css) => document.querySelector(css)); \
+         yes.click(); \
+         const seen = [yes.textContent, no.ariaDisabled]; \
+         no.click(); \
+         setInterval(() => yes.click(), 1500); \
+         return seen",
+    );
+    assert_eq!(seen, json!(["One moment…", "true"]), "the button shows that it was pressed");
+    let first = callback.query();
+    let second = callback.query();
+    assert!(first.starts_with("code=") && first == second, "{first} {second}");
+    browser.wait_for("the app's page", |browser| browser.url().ends_with(&second).then_some(()));
+    assert_eq!(browser.text("body"), "back");
+}
+
+#[test]
+fn a_redirect_to_an_apps_scheme_leaves_no_live_dialog_behind() {
+    let server = standard::start_with(|config| config.issuer = None);
+    let query = standard::request_of("phone", "com.example.app:/callback").replace("scope=answer&", "");
+    for (pressed, other) in [("#authorize", "#refuse"), ("#refuse", "#authorize")] {
+        let Some(browser) = start_or_skip("a_redirect_to_an_apps_scheme") else { return };
+        browser.goto(&format!("http://{}/authorize?{query}", server.host()));
+        assert!(browser.text(".card").contains("com.example.app:"), "{}", browser.text(".card"));
+        let mut answers = Vec::new();
+        for words in ["Authorize The Phone App?", "Your answer was sent"] {
+            assert!(browser.text(".card").starts_with(words), "{}", browser.text(".card"));
+            browser.click(pressed);
+            answers.push(next_of_app(&browser));
+        }
+        assert!(answers[0].starts_with("com.example.app:/callback?"), "{answers:?}");
+        assert_eq!(answers[0], answers[1], "the same answer again");
+        assert_eq!(browser.text(pressed), "Send again");
+        assert_eq!(
+            browser.execute(&format!("return document.querySelector('{other}').offsetParent")),
+            json!(null)
+        );
+        assert!(!browser.text(".card").contains("Authorize The Phone App?"));
+    }
+}
+
+/// Passes everything on to the server at the port that arrives in the channel, and lets none of the first so many
+/// requests for a dialog pass before all of them are there. Gives its own port.
+fn start_gate(dialogs: usize, server: std::sync::mpsc::Receiver<u16>) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        let server = server.recv().expect("the server's port");
+        let gate = std::sync::Arc::new(std::sync::Barrier::new(dialogs));
+        let left = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(dialogs));
+        for client in listener.incoming() {
+            let client = client.expect("a connection");
+            let to = std::net::TcpStream::connect(("127.0.0.1", server)).expect("the server listens");
+            let (mut from, mut into) =
+                (client.try_clone().expect("a handle"), to.try_clone().expect("a handle"));
+            let (gate, left) = (gate.clone(), left.clone());
+            std::thread::spawn(move || {
+                let mut bytes = [0; 64 * 1024];
+                while let Ok(count @ 1..) = std::io::Read::read(&mut from, &mut bytes) {
+                    let one_less = |left: usize| left.checked_sub(1);
+                    let order = std::sync::atomic::Ordering::SeqCst;
+                    if bytes[..count].starts_with(b"GET /authorize")
+                        && left.fetch_update(order, order, one_less).is_ok()
+                    {
+                        gate.wait();
+                    }
+                    if std::io::Write::write_all(&mut into, &bytes[..count]).is_err() {
+                        break;
+                    }
+                }
+                let _ = into.shutdown(std::net::Shutdown::Both);
+            });
+            std::thread::spawn(move || std::io::copy(&mut { to }, &mut { client }));
+        }
+    });
+    port
+}
+
+#[test]
+fn dialogs_that_a_browser_opens_at_once_are_all_good() {
+    let Some(browser) = start_or_skip("dialogs_opened_at_once") else { return };
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let origin = format!("http://localhost:{}", start_gate(3, receiver));
+    let server = standard::start_with(|config| {
+        config.issuer = oauth_from_scratch::config::Issuer::parse(&origin).ok();
+    });
+    sender.send(server.authorization_server.port()).expect("the gate waits");
+    let callback = Site::page("/callback", "back");
+    let return_to = format!("http://127.0.0.1:{}/callback", callback.port);
+    let query = standard::request_of("native", &return_to);
+    let first = browser.windows();
+    // Different requests, for a browser asks for one address once at a time.
+    browser.execute(&format!(
+        "for (const at of [1, 2, 3]) window.open('{origin}/authorize?{}', '_blank')",
+        query.replace("state=", "state=' + at + '")
+    ));
+    let windows = browser.wait_for("three dialogs", |browser| {
+        let windows: Vec<String> =
+            browser.windows().into_iter().filter(|window| !first.contains(window)).collect();
+        (windows.len() == 3).then_some(windows)
+    });
+    for window in windows {
+        browser.switch_to(&window);
+        browser.wait_for("the dialog", |browser| browser.url().contains("/authorize?").then_some(()));
+        browser.click("#authorize");
+        browser.wait_for("the app's page", |browser| {
+            assert_ne!(browser.url(), format!("{origin}/code"), "{}", browser.text("h1"));
+            browser.url().starts_with(&format!("{return_to}?code=")).then_some(())
+        });
+    }
+}
+
+#[test]
+fn the_buttons_stay_in_view_however_many_scopes_there_are() {
+    let Some(browser) = start_or_skip("the_buttons_stay_in_view") else { return };
+    let server = standard::start_with(|config| {
+        config.issuer = None;
+        config.scopes = (1..=8)
+            .map(|number| {
+                let sentence = format!("Read and change your documents of kind {number}, and share them.");
+                (format!("documents.kind-{number}.write").as_str().into(), sentence)
+            })
+            .collect();
+        let names: Vec<&str> = config.scopes.iter().map(|(name, _)| &**name).collect();
+        let scope = oauth_from_scratch::oauth::Scope::parse(&names.join(" ")).expect("names");
+        config.clients.iter_mut().for_each(|client| client.scope = scope.clone());
+        config.secure_scope = None;
+    });
+    let query = standard::request_of("app", standard::CALLBACK).replace("scope=answer&", "");
+    for (width, height) in [(480, 620), (390, 620), (390, 844)] {
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        browser.devtools("Emulation.setDeviceMetricsOverride", &size);
+        browser.goto(&format!("http://{}/authorize?{query}", server.host()));
+        let check = |at: &str| {
+            for button in ["#authorize", "#refuse"] {
+                let rectangle =
+                    format!("return document.querySelector('{button}').getBoundingClientRect().toJSON()");
+                let rectangle = browser.execute(&rectangle);
+                let edge = |name: &str| rectangle[name].as_f64().expect("a number");
+                assert!(
+                    edge("top") >= 0.0
+                        && edge("bottom") <= f64::from(height)
+                        && edge("right") <= f64::from(width),
+                    "{width} × {height}, {at}: {button} {rectangle}"
+                );
+            }
+        };
+        check("as it opens");
+        let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        assert_eq!(browser.execute(overflow), 0, "nothing is cut off at the side");
+        browser.execute("window.scrollTo(0, document.body.scrollHeight)");
+        check("at its end");
+        // The last line of the question is not under the buttons then.
+        let gap = "return document.querySelector('.card form').getBoundingClientRect().top \
+                   - document.querySelector('#asked').getBoundingClientRect().bottom";
+        assert!(browser.execute(gap).as_f64().unwrap() >= 0.0);
+    }
+    browser.devtools("Emulation.clearDeviceMetricsOverride", &json!({}));
+    // What is no link does not look like one.
+    let colour =
+        |css: &str| browser.execute(&format!("return getComputedStyle(document.querySelector('{css}')).color"));
+    browser.execute(
+        "document.body.append(Object.assign(document.createElement('a'), {href: '/', className: 'probe'}))",
+    );
+    let links = [
+        colour(".probe"),
+        browser.execute(
+            "document.body.className = 'client'; \
+        return getComputedStyle(document.querySelector('.probe')).color",
+        ),
+    ];
+    assert!(!links.contains(&colour(".scopes code")), "{links:?}");
+    assert_eq!(
+        browser.execute("return getComputedStyle(document.querySelector('.scopes code')).textDecorationLine"),
+        "none"
+    );
+    if let Some(folder) = std::env::var_os("SCREENSHOTS") {
+        browser.goto(&format!("http://{}/authorize?{query}", server.host()));
+        eight_scopes_pictures(&browser, std::path::Path::new(&folder));
+    }
+}
+
+fn eight_scopes_pictures(browser: &Browser, folder: &std::path::Path) {
+    for (width, height) in [(480, 620), (390, 844)] {
+        for colours in ["light", "dark"] {
+            let features = json!([{"name": "prefers-color-scheme", "value": colours}]);
+            browser.devtools("Emulation.setEmulatedMedia", &json!({"features": features}));
+            let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+            browser.devtools("Emulation.setDeviceMetricsOverride", &size);
+            let file = folder.join(format!("eight-scopes-{width}-{colours}.png"));
+            std::fs::write(&file, browser.screenshot()).expect("the folder of pictures can be written to");
+        }
+    }
 }
 
 #[test]

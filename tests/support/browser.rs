@@ -84,7 +84,7 @@ impl Browser {
             &json!({"capabilities": {"alwaysMatch": {
                 "browserName": "chrome",
                 "goog:chromeOptions": {"binary": chromium, "args": arguments},
-                "goog:loggingPrefs": {"browser": "ALL"},
+                "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
             }}}),
         );
         self.session = value["sessionId"].as_str().expect("a session").to_owned();
@@ -199,6 +199,13 @@ impl Browser {
     pub fn console(&self) -> Vec<String> {
         let value = self.command("POST", "/se/log", &json!({"type": "browser"}));
         value.as_array().expect("a list").iter().map(|entry| entry["message"].to_string()).collect()
+    }
+
+    /// The events of pages and requests since the last time, each as the DevTools protocol has it.
+    pub fn events(&self) -> Vec<String> {
+        let value = self.command("POST", "/se/log", &json!({"type": "performance"}));
+        let events = value.as_array().expect("a list").iter();
+        events.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// Waits until `condition` gives something, and fails with `what` when it does not.

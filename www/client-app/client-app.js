@@ -13,6 +13,9 @@ const steps = document.querySelectorAll('.steps li');
 /** Something that went wrong, in words for the person at the page. */
 class Failure extends Error {}
 
+/** The person decided against it: a choice, and no failure. */
+class Declined extends Error {}
+
 // The popup can be read only from the very origin it returns to, and to a browser
 // localhost and 127.0.0.1 are two origins. So begin at the right one.
 if (location.origin !== new URL(clientApp).origin) {
@@ -58,6 +61,11 @@ async function run() {
     answer.hidden = false;
     show('done', 'Done: three requests, one answer.', 'Start again');
   } catch (error) {
+    if (error instanceof Declined) {
+      mark(current, 'declined');
+      show('declined', error.message, 'Ask again');
+      return;
+    }
     mark(current, 'failed');
     const words = error instanceof Failure ? error.message : `Something unexpected happened (${error}).`;
     show('failed', words, 'Try again');
@@ -92,10 +100,11 @@ async function getCode() {
     query = await popup.query;
   } catch (error) {
     if (!(error instanceof PopupError)) throw error;
-    throw new Failure(error.reason === 'blocked'
-      ? 'The browser blocked the popup. Allow popups for this page, then try again.'
-      : 'The popup was closed before you authorized the app. If it could not load its page, '
-        + `check that the authorization server is running at ${authorizationServer}.`);
+    if (error.reason === 'blocked') {
+      throw new Failure('The browser blocked the popup. Allow popups for this page, then try again.');
+    }
+    throw new Declined('You closed the popup, so the app was not authorized. If the popup could not load its page, '
+      + `check that the authorization server is running at ${authorizationServer}.`);
   }
 
   // An answer to somebody else's question, or from another server, is not taken.
@@ -103,7 +112,7 @@ async function getCode() {
   if (query.get('iss') !== issuer) throw new Failure('The popup came back from another authorization server.');
 
   const error = query.get('error');
-  if (error === 'access_denied') throw new Failure('You did not authorize the app.');
+  if (error === 'access_denied') throw new Declined('You did not authorize the app. It got nothing.');
   if (error) {
     const description = query.get('error_description');
     throw new Failure(`The authorization server refused: ${error}${description ? ` (${description})` : ''}.`);
