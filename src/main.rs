@@ -10,7 +10,7 @@ use std::sync::Arc;
 use oauth_from_scratch::cli::{self, Command};
 use oauth_from_scratch::config::{Config, Issuer};
 use oauth_from_scratch::log::{Log, Logs};
-use oauth_from_scratch::net::Server;
+use oauth_from_scratch::net::Listening;
 use oauth_from_scratch::oauth::Credential;
 use oauth_from_scratch::oauth::client::{GrantTypes, SecretDigest};
 use oauth_from_scratch::oauth::secret::CREDENTIAL_BYTES;
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 fn run(config: &Config) -> Result<(), String> {
     if let Some(folder) = &config.www {
         routes::check_folder(folder).map_err(|error| {
-            format!("--www {}: {error}; give a folder like the project's own www", folder.display())
+            format!("--www {}: {error}; give a folder like the project's own www", cli::shown_path(folder))
         })?;
     }
     let lines_max = config.limits.log_lines_max;
@@ -52,8 +52,11 @@ fn run(config: &Config) -> Result<(), String> {
     };
     let logs = Logs { errors, access };
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
-    let store = store::open(config, &system, &logs.errors)?;
-    let mut server = Server::bind(config, store, system, logs.clone()).map_err(|error| error.to_string())?;
+    // The store's keys carry the issuer, and that may have a port in it that the system picks.
+    let listening = Listening::bind(config).map_err(|error| error.to_string())?;
+    let store = store::open(config, listening.site().issuer(), &system, &logs.errors)?;
+    let server = listening.serve(config, store, system, logs.clone());
+    let mut server = server.map_err(|error| error.to_string())?;
     print(&match server.site().client_app() {
         Some(client_app) => format!(
             "client app            {client_app}\n\

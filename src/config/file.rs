@@ -13,6 +13,7 @@ use super::toml_reader::{Table, Text, Value};
 use super::{Config, ConfigError, Issuer, Lifetimes, Limits, LogFormat, store};
 use crate::oauth::Scope;
 use crate::oauth::client::{Client, GrantTypes, SecretDigest};
+use crate::oauth::grant::RefreshReuse;
 use crate::oauth::redirect::RedirectUri;
 
 pub use super::toml_reader::FileError;
@@ -43,9 +44,8 @@ pub fn read(text: &str, workers: usize) -> Result<Config, FileError> {
     };
 
     if let Some(value) = root.take("issuer") {
-        let issuer = value.string()?;
-        config.issuer =
-            Some(Issuer::parse(issuer).map_err(|error| value.error(format_args!("{issuer:?} {error}")))?);
+        let issuer = Issuer::parse(value.string()?);
+        config.issuer = Some(issuer.map_err(|error| value.error(format_args!("the value {error}")))?);
     }
     if let Some(value) = root.take("resource_owner") {
         config.resource_owner = value.string()?.into();
@@ -151,7 +151,17 @@ fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes) -> Result<(), Fil
             *field = value.seconds()?;
         }
     }
-    table.end("code, form, access_token, refresh_token_idle, refresh_token and refresh_grace, each in seconds")
+    if let Some(value) = table.take("refresh_reuse") {
+        tokens.refresh_reuse = match value.string()? {
+            "ends_grant" => RefreshReuse::EndsGrant,
+            "until_successor_used" => RefreshReuse::UntilSuccessorUsed,
+            _ => return Err(value.error("give \"ends_grant\" or \"until_successor_used\"")),
+        };
+    }
+    table.end(
+        "code, form, access_token, refresh_token_idle, refresh_token and refresh_grace, each in seconds, and \
+         refresh_reuse",
+    )
 }
 
 fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
@@ -438,6 +448,18 @@ introspects_all = true
     }
 
     #[test]
+    fn a_refresh_token_that_comes_back_ends_its_grant_unless_the_file_says_otherwise() {
+        let check = |text: &str, reuse: RefreshReuse| {
+            assert_eq!(read(text, 1).unwrap().lifetimes.tokens.refresh_reuse, reuse, "{text}");
+        };
+        check("", RefreshReuse::EndsGrant);
+        check("[lifetimes]\nrefresh_reuse = \"ends_grant\"", RefreshReuse::EndsGrant);
+        check("[lifetimes]\nrefresh_reuse = \"until_successor_used\"", RefreshReuse::UntilSuccessorUsed);
+        let error = read("[lifetimes]\nrefresh_reuse = \"never\"", 1).map(drop).unwrap_err().to_string();
+        assert_eq!(error, "line 2: refresh_reuse: give \"ends_grant\" or \"until_successor_used\"");
+    }
+
+    #[test]
     fn the_bound_of_a_pair_is_read_and_is_at_least_one() {
         let read = |value: &str| read(&format!("[limits]\npair_grants_max = {value}"), 1);
         assert_eq!(read("100").unwrap().pair_grants_max(), 100);
@@ -493,10 +515,12 @@ introspects_all = true
         changed("[\"authorization_code\", ", "[", 35, "refresh_token without authorization_code");
         changed("\"refresh_token\"]", "\"client_credentials\"]", 35, "only a client with a secret");
         changed("introspects_all = true", "introspect = true", 47, "no key introspect in [[clients]]");
-        changed("\"file:grants.redb\"", "\"disk\"", 23, "give memory, file:PATH, or redis://HOST:PORT");
+        changed("\"file:grants.redb\"", "\"disk\"", 23, "none of memory, file:PATH and redis://HOST:PORT");
         changed("\"file:grants.redb\"", "\"memory\"", 24, "durability is for a file");
         changed("\"relaxed\"", "\"low\"", 24, "\"full\" or \"relaxed\"");
         changed("durability = \"relaxed\"", "wait_for_replicas = 1", 24, "this is for an engine");
+        changed("durability = \"relaxed\"", "key_prefix = \"a\"", 24, "this is for an engine");
+        changed("durability = \"relaxed\"", "key_prefix = \"{a}\"", 24, "give 1 to 128 letters, digits");
         changed("durability", "sync", 24, "no key sync in [store]");
         check("[listen]\naddress = \"0.0.0.0\"", 1, "the issuer is missing");
         check("clients = 7", 1, "give tables, each begun with [[clients]], here");

@@ -114,6 +114,23 @@ impl Issuer {
     }
 }
 
+/// One text for all that are the same URL: scheme and host in lower case, no default port, no slash at the end
+/// (RFC 3986, 6.2.2 and 6.2.3).
+pub(super) fn canonical(issuer: &str) -> String {
+    let (scheme, rest) = issuer.split_once("://").unwrap_or(("", issuer));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (scheme, authority) = (scheme.to_ascii_lowercase(), authority.to_ascii_lowercase());
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse::<u16>().ok()),
+        _ => (authority.as_str(), None),
+    };
+    let port = match (scheme.as_str(), port) {
+        ("https", Some(443)) | ("http", Some(80)) | (_, None) => String::new(),
+        (_, Some(port)) => format!(":{port}"),
+    };
+    format!("{scheme}://{host}{port}{}", path.trim_end_matches('/'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

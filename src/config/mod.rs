@@ -11,16 +11,20 @@ use std::time::Duration;
 
 use crate::oauth::TokenLifetimes;
 use crate::oauth::client::Client;
+use crate::oauth::grant::RefreshReuse;
 
 mod file;
 mod issuer;
+mod key_prefix;
+mod location;
 mod store;
 mod toml_reader;
 
 pub use file::{FileError, locate, read};
 pub use issuer::{Issuer, IssuerError};
-pub(crate) use store::LOCATIONS;
-pub use store::{EngineUrls, Location, LocationError, StoreConfig};
+pub use key_prefix::{KeyPrefix, KeyPrefixError};
+pub use location::{EngineLocation, Location, LocationError};
+pub use store::StoreConfig;
 
 /// The most field lines a head may have, whatever [`Limits::fields_max`] says: the parser's table of field
 /// lines lies on the stack and has this size.
@@ -215,7 +219,9 @@ impl Default for Lifetimes {
                 access_token: DAY,
                 refresh_idle: 14 * DAY,
                 refresh: 90 * DAY,
-                refresh_grace: Duration::from_secs(10),
+                // Several tabs or machines of one client may be slow to share a new refresh token.
+                refresh_grace: Duration::from_secs(60),
+                refresh_reuse: RefreshReuse::EndsGrant,
             },
         }
     }

@@ -61,6 +61,9 @@ pub(super) struct Value<'a> {
     value: &'a DeValue<'a>,
 }
 
+/// A longer key is not repeated in an error.
+const KEY_BYTES_SHOWN_MAX: usize = 64;
+
 impl<'a> Table<'a> {
     pub(super) fn new(text: Text<'a>, name: &'static str, at: usize, table: &'a DeTable<'a>) -> Table<'a> {
         let entries = table.iter().map(|(key, value)| Entry {
@@ -107,6 +110,10 @@ impl<'a> Table<'a> {
         match unread {
             None => Ok(()),
             Some(Entry { key, key_at, .. }) => {
+                // A key in quotation marks may be anything, and a location that went astray is not printed.
+                let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+                let is_plain = key.len() <= KEY_BYTES_SHOWN_MAX && key.bytes().all(is_bare);
+                let key = if is_plain { key } else { "of this name" };
                 let message = format!("there is no key {key} in {}; it may have {known}", self.name);
                 Err(self.text.error(*key_at, message))
             }

@@ -224,7 +224,7 @@ impl<S: Socket> Engine<S> {
         let now = self.moment.now;
         while let Some(slot) = self.deadlines.pop_due(now) {
             if let Some(link) = self.connections.at(slot) {
-                link.expire(now);
+                link.expire(now, slot, &*self.mailbox);
                 self.drive(slot);
             }
         }
@@ -238,6 +238,9 @@ impl<S: Socket> Engine<S> {
         // A connection may have been closed by an earlier event of the same turn.
         if let Some(link) = self.connections.at(slot) {
             link.note(readiness);
+            if readiness.read_closed {
+                link.abandon(slot, &*self.mailbox);
+            }
             self.drive(slot);
         }
     }
@@ -374,7 +377,8 @@ impl<S: Socket> Engine<S> {
 
     fn close(&mut self, slot: usize) {
         // Closing the socket takes it out of the event queue, too.
-        if let Some(link) = self.connections.remove(slot) {
+        if let Some(mut link) = self.connections.remove(slot) {
+            link.abandon(slot, &*self.mailbox);
             self.peers.remove(Peer::of(link.address), slot);
         }
     }
@@ -405,6 +409,10 @@ pub(super) struct Turn<'a> {
 impl<'a> Turn<'a> {
     pub(super) fn date(&self) -> &'a Date {
         &self.moment.date
+    }
+
+    pub(super) fn mailbox(&self) -> &'a dyn Mailbox {
+        &**self.mailbox
     }
 
     /// A number for the next request, which no other of this worker's has.

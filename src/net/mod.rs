@@ -103,23 +103,45 @@ impl Handle {
     }
 }
 
-impl Server {
-    /// Listens on the addresses of `config`, which has been checked, and keeps grants in `store`.
+/// The addresses of both servers, listened on: connections wait until they are served.
+pub struct Listening {
+    listeners: Vec<listeners::Listener>,
+    addresses: Vec<(Role, SocketAddr)>,
+    site: Site,
+}
+
+impl Listening {
+    /// Listens on the addresses of `config`, which has been checked.
     ///
     /// # Errors
-    /// When an address cannot be listened on, or the system gives no event queue or no random bytes.
-    pub fn bind(
-        config: &Config,
-        store: Arc<dyn Store>,
-        system: Arc<dyn System>,
-        logs: Logs,
-    ) -> Result<Server, StartError> {
+    /// When an address cannot be listened on.
+    pub fn bind(config: &Config) -> Result<Listening, StartError> {
         let (listeners, client_port, auth_port) = listeners::bind(config).map_err(StartError::Bind)?;
         let mut addresses = Vec::new();
         for listener in &listeners {
             addresses.push((listener.role, listener.socket.local_addr()?));
         }
         let site = Site::new(config.bind, client_port, auth_port, config.issuer.clone());
+        Ok(Listening { listeners, addresses, site })
+    }
+
+    /// What both servers know about themselves, the ports that the system picked included.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The servers, which keep grants in `store`.
+    ///
+    /// # Errors
+    /// When the system gives no event queue or no random bytes.
+    pub fn serve(
+        self,
+        config: &Config,
+        store: Arc<dyn Store>,
+        system: Arc<dyn System>,
+        logs: Logs,
+    ) -> Result<Server, StartError> {
+        let Listening { listeners, addresses, site } = self;
         let routes = Routes::new(config, site, store, Arc::clone(&system)).map_err(StartError::Randomness)?;
         let routes = Arc::new(routes);
         let control = Arc::<Control>::default();
@@ -134,6 +156,21 @@ impl Server {
             first.keep_door(listeners, inboxes, &config.limits, logs.errors.clone())?;
         }
         Ok(Server { workers, control, routes, addresses, logs })
+    }
+}
+
+impl Server {
+    /// Listens on the addresses of `config`, which has been checked, and keeps grants in `store`.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on, or the system gives no event queue or no random bytes.
+    pub fn bind(
+        config: &Config,
+        store: Arc<dyn Store>,
+        system: Arc<dyn System>,
+        logs: Logs,
+    ) -> Result<Server, StartError> {
+        Listening::bind(config)?.serve(config, store, system, logs)
     }
 
     /// Where each server listens.
@@ -220,7 +257,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, Limits};
     use crate::log::Log;
     use crate::oauth::{Timestamp, Transition};
     use crate::store::{Applied, Caller, Mailbox, MemoryStore, Ticket};
@@ -253,7 +290,11 @@ mod tests {
 
     /// A server whose workers are driven by hand, and where its authorization server listens.
     fn server(workers: usize, store: Arc<dyn Store>) -> (Server, SocketAddr) {
-        let config = Config { client_port: None, auth_port: 0, workers, ..Config::default() };
+        server_with(Limits::default(), workers, store)
+    }
+
+    fn server_with(limits: Limits, workers: usize, store: Arc<dyn Store>) -> (Server, SocketAddr) {
+        let config = Config { client_port: None, auth_port: 0, workers, limits, ..Config::default() };
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
         let server = Server::bind(&config, store, Arc::new(RealSystem::default()), logs).unwrap();
         let address = server.addresses()[0].1;
@@ -262,7 +303,7 @@ mod tests {
 
     fn connect(address: SocketAddr) -> TcpStream {
         let socket = TcpStream::connect(address).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         socket
     }
 
@@ -334,5 +375,61 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer:?}");
         assert!(answer.contains("HTTP/1.1 200 OK\r\n"), "{answer:?}");
         assert_eq!(answer.matches("\r\nConnection: close\r\n").count(), 1, "the last one's: {answer:?}");
+    }
+
+    /// What a client does while its request waits for the store, and what the store must learn of it.
+    fn check_abandoned(
+        limits: Limits,
+        act: impl FnOnce(TcpStream) -> Option<TcpStream>,
+        expected: (bool, &str),
+    ) {
+        let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
+        let (mut server, address) = server_with(limits, 1, Arc::<Held>::clone(&store));
+        let mut client = connect(address);
+        let head = "GET /secure HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: ";
+        client.write_all(format!("{head}{}\r\n\r\n", "A".repeat(64)).as_bytes()).unwrap();
+        while store.waiting.lock().unwrap().is_empty() {
+            server.workers[0].turn().unwrap();
+        }
+        let client = act(client);
+        let (reaches, beginning) = expected;
+        let is_abandoned = || {
+            let waiting = store.waiting.lock().unwrap();
+            waiting.iter().all(|(_, mailbox, ticket)| mailbox.is_abandoned(*ticket))
+        };
+        while !reaches && !is_abandoned() {
+            server.workers[0].turn().unwrap();
+        }
+        assert_eq!(is_abandoned(), !reaches);
+        for (applied, mailbox, ticket) in store.waiting.lock().unwrap().drain(..) {
+            assert_eq!(mailbox.put(ticket, applied), reaches, "what the store is told");
+            assert!(!mailbox.is_abandoned(ticket), "nothing is kept of a request that is answered");
+            mailbox.wake();
+        }
+        server.handle().finish();
+        server.run().unwrap();
+        if let Some(client) = client {
+            let answer = read_all(client);
+            assert!(answer.starts_with(beginning), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_store_learns_whether_its_answer_can_still_reach_the_client() {
+        let answer = "HTTP/1.1 403 Forbidden\r\n";
+        check_abandoned(Limits::default(), Some, (true, answer));
+        let closes = |client: TcpStream| {
+            drop(client);
+            None
+        };
+        check_abandoned(Limits::default(), closes, (false, ""));
+        // It may read on, and most that close their side do not.
+        let half_closes = |client: TcpStream| {
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            Some(client)
+        };
+        check_abandoned(Limits::default(), half_closes, (false, answer));
+        let impatient = Limits { store_time_max: Duration::from_millis(1), ..Limits::default() };
+        check_abandoned(impatient, Some, (false, "HTTP/1.1 503 Service Unavailable\r\n"));
     }
 }

@@ -27,6 +27,7 @@ pub mod authorize;
 pub mod client;
 mod client_secret;
 pub mod grant;
+pub mod outcome;
 pub mod pkce;
 pub mod question;
 pub mod redirect;
@@ -37,7 +38,8 @@ pub mod timestamp;
 pub mod transition;
 
 pub use grant::{Grant, Pair, Stage, TokenLifetimes};
+pub use outcome::Outcome;
 pub use scope::Scope;
 pub use secret::{Credential, Digest, GrantId};
 pub use timestamp::Timestamp;
-pub use transition::{Change, Outcome, Transition};
+pub use transition::{Change, Transition};

@@ -19,19 +19,33 @@ use super::secret::GrantId;
 use super::sha256::hmac;
 use super::timestamp::Timestamp;
 
-/// The key that questions are sealed with.
-pub struct SealingKey([u8; 32]);
+/// The key that questions are sealed with, and those before it, which still open what they sealed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealingKeys {
+    current: [u8; 32],
+    old: Vec<[u8; 32]>,
+}
 
-impl SealingKey {
-    /// A key out of random bytes.
-    pub fn new(random: [u8; 32]) -> SealingKey {
-        SealingKey(random)
+impl SealingKeys {
+    /// A key out of random bytes, and none before it.
+    pub fn new(random: [u8; 32]) -> SealingKeys {
+        SealingKeys { current: random, old: Vec::new() }
+    }
+
+    /// The same with `old` keys beside it, which open and do not seal.
+    pub fn with_old(self, old: impl IntoIterator<Item = [u8; 32]>) -> SealingKeys {
+        SealingKeys { old: old.into_iter().collect(), ..self }
+    }
+
+    /// Whether both seal with the same key.
+    pub fn seal_alike(&self, other: &SealingKeys) -> bool {
+        self.current.ct_eq(&other.current).into()
     }
 }
 
-impl fmt::Debug for SealingKey {
+impl fmt::Debug for SealingKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SealingKey(…)")
+        f.write_str("SealingKeys(…)")
     }
 }
 
@@ -61,13 +75,13 @@ const GRANT_BYTES: usize = 20;
 
 impl Question {
     /// The question for the browser with this `session`, as base64url.
-    pub fn seal(&self, key: &SealingKey, session: &str) -> String {
+    pub fn seal(&self, keys: &SealingKeys, session: &str) -> String {
         let mut bytes = Vec::with_capacity(CODE_BYTES + TIME_BYTES + GRANT_BYTES + self.query.len());
         bytes.extend_from_slice(&[0; CODE_BYTES]);
         bytes.extend_from_slice(&self.asked.as_milliseconds().to_be_bytes());
         bytes.extend_from_slice(self.grant.as_bytes());
         bytes.extend_from_slice(self.query.as_bytes());
-        let code = authenticate(key, session, &bytes[CODE_BYTES..]);
+        let code = authenticate(&keys.current, session, &bytes[CODE_BYTES..]);
         bytes[..CODE_BYTES].copy_from_slice(&code);
         Base64UrlUnpadded::encode_string(&bytes)
     }
@@ -78,14 +92,15 @@ impl Question {
     /// When it was not made here, for this session, or within the lifetime.
     pub fn open(
         sealed: &str,
-        key: &SealingKey,
+        keys: &SealingKeys,
         session: &str,
         now: Timestamp,
         lifetime: Duration,
     ) -> Result<Question, Unopened> {
         let bytes = Base64UrlUnpadded::decode_vec(sealed).map_err(|_| Unopened::Forged)?;
         let (code, content) = bytes.split_first_chunk::<CODE_BYTES>().ok_or(Unopened::Forged)?;
-        if !bool::from(authenticate(key, session, content).ct_eq(code)) {
+        let opens = |key: &[u8; 32]| bool::from(authenticate(key, session, content).ct_eq(code));
+        if !opens(&keys.current) && !keys.old.iter().any(opens) {
             return Err(Unopened::Forged);
         }
         let question = Question::read(content).ok_or(Unopened::Forged)?;
@@ -118,10 +133,10 @@ impl Question {
     }
 }
 
-fn authenticate(key: &SealingKey, session: &str, content: &[u8]) -> [u8; CODE_BYTES] {
+fn authenticate(key: &[u8; 32], session: &str, content: &[u8]) -> [u8; CODE_BYTES] {
     // The length keeps the two apart: no end of a session is the beginning of a content.
     let length = (session.len() as u64).to_be_bytes();
-    hmac(&key.0, &[b"question", &length, session.as_bytes(), content])
+    hmac(key, &[b"question", &length, session.as_bytes(), content])
 }
 
 #[cfg(test)]
@@ -138,14 +153,14 @@ mod tests {
         }
     }
 
-    fn key() -> SealingKey {
-        SealingKey::new([1; 32])
+    fn key() -> SealingKeys {
+        SealingKeys::new([1; 32])
     }
 
     #[test]
     fn a_sealed_question_opens_for_the_browser_that_saw_it_and_for_no_other() {
         let sealed = question().seal(&key(), "session");
-        let open = |sealed: &str, key: &SealingKey, session: &str, now: u64| {
+        let open = |sealed: &str, key: &SealingKeys, session: &str, now: u64| {
             Question::open(sealed, key, session, Timestamp::from_milliseconds(now), LIFETIME)
         };
         assert_eq!(open(&sealed, &key(), "session", 1000), Ok(question()));
@@ -153,10 +168,21 @@ mod tests {
         assert_eq!(open(&sealed, &key(), "session", 601_000), Err(Unopened::Stale));
         assert_eq!(open(&sealed, &key(), "sessio", 1000), Err(Unopened::Forged));
         assert_eq!(open(&sealed, &key(), "", 1000), Err(Unopened::Forged));
-        assert_eq!(open(&sealed, &SealingKey::new([2; 32]), "session", 1000), Err(Unopened::Forged));
+        assert_eq!(open(&sealed, &SealingKeys::new([2; 32]), "session", 1000), Err(Unopened::Forged));
         for text in ["", "x", "é", &sealed[..40], &format!("{sealed}A"), &format!("{sealed}="), &sealed[1..]] {
             assert_eq!(open(text, &key(), "session", 1000), Err(Unopened::Forged), "{text}");
         }
+    }
+
+    #[test]
+    fn an_old_key_opens_what_it_sealed_and_seals_nothing() {
+        let later = SealingKeys::new([2; 32]).with_old([[3; 32], [1; 32]]);
+        let open = |sealed: &str, keys: &SealingKeys| {
+            Question::open(sealed, keys, "session", Timestamp::from_milliseconds(1000), LIFETIME)
+        };
+        assert_eq!(open(&question().seal(&key(), "session"), &later), Ok(question()));
+        assert_eq!(open(&question().seal(&later, "session"), &key()), Err(Unopened::Forged));
+        assert!(later.seal_alike(&SealingKeys::new([2; 32])) && !later.seal_alike(&key()));
     }
 
     #[test]

@@ -3,13 +3,13 @@
 //! A transition is made by a route, once it has every proof that it takes, and applied by a store. It holds
 //! digests and never a secret, so it may be queued, batched, tried again after a lost race, and written down.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::authorize::{Authorization, Binding};
 use super::client::AuthenticatedClient;
-use super::grant::{self, Grant, Pair, Stage, TokenLifetimes};
+use super::grant::{self, Answer, Belief, Grant, Pair, Stage, TokenLifetimes, Withdrawal, Writer};
+use super::outcome::Outcome;
 use super::pkce::Verified;
 use super::scope::Scope;
 use super::secret::{Credential, Digest, Family, GrantId, RefreshDigest, Salt};
@@ -31,6 +31,7 @@ enum Action {
     Rotate(Box<Rotation>),
     Look(Look),
     Revoke(Box<Presented>),
+    Withdraw(Box<Withdrawal>),
 }
 
 /// What changes nothing, whatever the record is.
@@ -71,6 +72,7 @@ pub(super) struct Redemption {
     pub(super) token: Digest,
     pub(super) refresh: Option<(Digest, Family)>,
     pub(super) lifetimes: TokenLifetimes,
+    pub(super) writer: Option<Box<Writer>>,
 }
 
 /// A refresh token, presented by a client that is known to be itself.
@@ -83,6 +85,7 @@ pub(super) struct Rotation {
     pub(super) successor: Digest,
     pub(super) token: Digest,
     pub(super) lifetimes: TokenLifetimes,
+    pub(super) writer: Option<Box<Writer>>,
 }
 
 /// A token of whichever kind, presented by a client about which something is asked.
@@ -92,127 +95,6 @@ struct Presented {
     refresh: RefreshDigest,
     /// `None` for a client that may ask about every token.
     client: Option<Arc<str>>,
-}
-
-/// What a transition came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The grant stands, and its code or token may be handed out.
-    Granted,
-    /// That the resource owner refused stands.
-    Refused,
-    /// There is a grant of that name already: the form that makes it was sent before.
-    Taken,
-    /// The code was good and is spent; tokens for this scope may be handed out.
-    Redeemed {
-        /// What they are good for.
-        scope: Scope,
-    },
-    /// The code was spent before. The grant is revoked, and every token with it (RFC 6749, 4.1.2).
-    Replayed,
-    /// The code was good, but did not come with what it is bound to. It is good no longer.
-    Burnt(Mismatch),
-    /// The code was spent before, and did not come with what it is bound to. Nothing has changed.
-    Mismatch(Mismatch),
-    /// The refresh token was the current one; its successor may be handed out, with an access token.
-    Rotated {
-        /// Marks the successor.
-        family: Family,
-        /// What the access token is good for.
-        scope: Scope,
-    },
-    /// The refresh token was used a moment ago; the same successor may be handed out again.
-    Repeated {
-        /// Marks the successor.
-        family: Family,
-        /// What the first rotation was made with.
-        salt: Salt,
-        /// What the access token is good for.
-        scope: Scope,
-        /// How long the first rotation's access token is still good; `None` where this request gets its own.
-        expires_in: Option<Duration>,
-    },
-    /// The refresh token was used before. The grant is revoked (RFC 9700, 4.14.2).
-    Reused,
-    /// A scope was asked for that was not granted. Nothing has changed.
-    TooWide {
-        /// The first of its names that was not.
-        name: Arc<str>,
-    },
-    /// The code or token is another client's. Nothing has changed.
-    OtherClient,
-    /// The code or refresh token was good once; its time is over.
-    Expired,
-    /// There is no such code or token.
-    Unknown,
-    /// The token is good.
-    Active,
-    /// The token is good, but not for what is needed.
-    TooNarrow,
-    /// It is not good, whatever the reason.
-    Inactive,
-    /// The token is good, and this is what there is to say of it.
-    Described(Box<Description>),
-    /// The token was good and is no longer.
-    Revoked,
-}
-
-/// How a code did not come with what it is bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "what each means is what it prints")]
-pub enum Mismatch {
-    RedirectUri,
-    RedirectUriMissing,
-    Verifier,
-    VerifierMissing,
-    VerifierUnasked,
-}
-
-impl Mismatch {
-    /// The reason, in words for the log and for whoever develops a client.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Mismatch::RedirectUri => {
-                "the redirect_uri is not the one that the code was sent to (RFC 6749, 4.1.3)"
-            }
-            Mismatch::RedirectUriMissing => {
-                "the redirect_uri is missing, and the authorization request had one (RFC 6749, 4.1.3)"
-            }
-            Mismatch::Verifier => "the code_verifier is not that of the code_challenge (RFC 7636, 4.6)",
-            Mismatch::VerifierMissing => {
-                "the code_verifier is missing, and the authorization request had a code_challenge (RFC 7636, 4.5)"
-            }
-            Mismatch::VerifierUnasked => {
-                "there is a code_verifier, and the authorization request had no code_challenge (RFC 9700, 4.8.2)"
-            }
-        }
-    }
-}
-
-/// The two kinds of token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenKind {
-    /// It opens what it is good for.
-    Access,
-    /// It is exchanged for another, and an access token.
-    Refresh,
-}
-
-/// What there is to say of a token that is good (RFC 7662, 2.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Description {
-    /// Which kind it is.
-    pub kind: TokenKind,
-    /// Whose it is.
-    pub client: Arc<str>,
-    /// Who allowed it; `None` where a client acts for itself.
-    pub subject: Option<Arc<str>>,
-    /// What it is good for.
-    pub scope: Scope,
-    /// Since when.
-    pub issued: Timestamp,
-    /// Until when.
-    pub expires: Timestamp,
 }
 
 /// What a store is to do with the record.
@@ -288,6 +170,7 @@ impl Transition {
             token: token.digest(),
             refresh: refresh.map(|(token, family)| (*token.refresh_digest().digest(), family)),
             lifetimes,
+            writer: None,
         };
         Transition { grant: code.grant(), action: Action::Redeem(Box::new(redemption)) }
     }
@@ -311,6 +194,7 @@ impl Transition {
             successor: *successor.refresh_digest().digest(),
             token: token.digest(),
             lifetimes,
+            writer: None,
         };
         Transition { grant: refresh.grant(), action: Action::Rotate(Box::new(rotation)) }
     }
@@ -331,6 +215,43 @@ impl Transition {
     pub fn revoke(client: AuthenticatedClient, token: &Credential) -> Transition {
         let client = Some(Arc::clone(&client.client().id));
         Transition { grant: token.grant(), action: Action::Revoke(Presented::new(token, client)) }
+    }
+
+    /// What undoes a redemption or rotation whose answer does not reach its client, and for a withdrawal the same
+    /// again; `None` for all others. It is to be applied before anything else that comes for the same grant.
+    pub fn withdrawal(&self) -> Option<Transition> {
+        let withdrawal = match &self.action {
+            Action::Redeem(asked) => Withdrawal {
+                answer: Answer::Redemption { code: asked.code, token: asked.token },
+                writer: asked.writer.as_deref().copied(),
+            },
+            Action::Rotate(asked) => Withdrawal {
+                answer: Answer::Rotation { presented: *asked.presented.digest() },
+                writer: asked.writer.as_deref().copied(),
+            },
+            Action::Withdraw(withdrawal) => **withdrawal,
+            _ => return None,
+        };
+        Some(Transition { grant: self.grant, action: Action::Withdraw(Box::new(withdrawal)) })
+    }
+
+    /// Whether it hands out tokens for a credential that may be presented again: a redemption or a rotation.
+    pub fn issues_tokens(&self) -> bool {
+        matches!(self.action, Action::Redeem(_) | Action::Rotate(_))
+    }
+
+    /// Whether it is a [`Transition::withdrawal`].
+    pub fn is_withdrawal(&self) -> bool {
+        matches!(self.action, Action::Withdraw(_))
+    }
+
+    /// Names the server that will know whether the answer reached the client, where several share a store.
+    pub fn set_writer(&mut self, writer: Writer) {
+        match &mut self.action {
+            Action::Redeem(asked) => asked.writer = Some(Box::new(writer)),
+            Action::Rotate(asked) => asked.writer = Some(Box::new(writer)),
+            _ => {}
+        }
     }
 
     /// The name of the one record that the transition concerns.
@@ -360,7 +281,11 @@ impl Transition {
                 Some((Pair { client, subject: Some(subject) }, Stage::Mark))
             }
             Action::Issue(issue) => Some((Pair { client: &issue.client, subject: None }, Stage::Live)),
-            Action::Redeem(_) | Action::Rotate(_) | Action::Look(_) | Action::Revoke(_) => None,
+            Action::Redeem(_)
+            | Action::Rotate(_)
+            | Action::Look(_)
+            | Action::Revoke(_)
+            | Action::Withdraw(_) => None,
         }
     }
 
@@ -382,6 +307,24 @@ impl Transition {
     /// tell whoever asked. A store applies this atomically: no other transition of the same grant comes
     /// between reading the record and changing it.
     pub fn apply(&self, record: Option<&Grant>, now: Timestamp) -> (Change, Outcome) {
+        self.apply_believing(record, now, Belief::Sent)
+    }
+
+    /// The same, when the answer that the grant's writer gave last is known not to have reached the client.
+    pub fn apply_after_failure(&self, record: Option<&Grant>, now: Timestamp) -> (Change, Outcome) {
+        self.apply_believing(record, now, Belief::Failed)
+    }
+
+    /// Whom to ask before the transition is applied: the writer of the grant's last answer, where the transition
+    /// ends the grant if that answer reached the client, and does not if it failed.
+    pub fn doubt(&self, record: Option<&Grant>, now: Timestamp) -> Option<Writer> {
+        let writer = record?.writer()?;
+        let ends = |outcome: &Outcome| matches!(outcome, Outcome::Replayed | Outcome::Reused);
+        let is_in_doubt = ends(&self.apply(record, now).1) && !ends(&self.apply_after_failure(record, now).1);
+        is_in_doubt.then_some(writer)
+    }
+
+    fn apply_believing(&self, record: Option<&Grant>, now: Timestamp, belief: Belief) -> (Change, Outcome) {
         match &self.action {
             Action::Look(look) => (Change::Keep, look.at(record, now)),
             Action::Grant(_) | Action::Refuse { .. } | Action::Issue(_) if record.is_some() => {
@@ -399,8 +342,9 @@ impl Transition {
                 let grant = Grant::of_client(Arc::clone(client), scope.clone(), *token, now, expires);
                 (Change::Put(grant), Outcome::Granted)
             }
-            Action::Redeem(redemption) => grant::redeem(record, redemption, now),
-            Action::Rotate(rotation) => grant::rotate(record, rotation, now),
+            Action::Redeem(redemption) => grant::redeem(record, redemption, now, belief),
+            Action::Rotate(rotation) => grant::rotate(record, rotation, now, belief),
+            Action::Withdraw(withdrawal) => grant::withdraw(record, withdrawal),
             Action::Revoke(presented) => {
                 let Presented { access, refresh, client } = &**presented;
                 grant::revoke(record, (access, refresh), client.as_deref().unwrap_or_default(), now)
@@ -437,11 +381,5 @@ impl Permission {
 impl Presented {
     fn new(token: &Credential, client: Option<Arc<str>>) -> Box<Presented> {
         Box::new(Presented { access: token.digest(), refresh: token.refresh_digest(), client })
-    }
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -164,13 +164,14 @@ fn read(routes: &Routes, request: &Request, now: Timestamp) -> Result<(Option<Qu
     let Some(session) = session::of_request(request, routes.site.is_https()) else {
         return Err((Status::Forbidden, Notice::NoSession, "the browser sent no session cookie with the form"));
     };
-    match Question::open(sealed, &routes.sealing_key, session, now, routes.lifetimes.form) {
+    match Question::open(sealed, &routes.sealing_keys(), session, now, routes.lifetimes.form) {
         Ok(question) => Ok((Some(question), decision)),
-        Err(Unopened::Forged) => Err((
-            Status::Forbidden,
-            Notice::ForeignForm,
-            "the form was not made here for this browser, or was changed",
-        )),
+        Err(Unopened::Forged) => {
+            // Or another server made it, under a key that this one has not seen yet.
+            routes.store.refresh_sealing_keys();
+            let reason = "the form was not made here for this browser, or was changed";
+            Err((Status::Forbidden, Notice::ForeignForm, reason))
+        }
         Err(Unopened::Stale) => Err((Status::BadRequest, Notice::StaleForm, "the form was shown too long ago")),
     }
 }

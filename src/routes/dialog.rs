@@ -54,7 +54,7 @@ fn ask(
         client: &authorization.client().name,
         redirect_uri: authorization.redirect().as_str(),
         scopes: &scopes,
-        request: &question.seal(&routes.sealing_key, &session),
+        request: &question.seal(&routes.sealing_keys(), &session),
     });
     match cookie {
         Some(cookie) => page.with("Set-Cookie", cookie),

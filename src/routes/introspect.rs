@@ -10,7 +10,7 @@ use super::json::{self, Refusal};
 use super::parameters::{Name, Parameters};
 use super::{Continuation, Reply, Routes, why_unavailable};
 use crate::http::message::{Request, Response, Status};
-use crate::oauth::transition::{Description, TokenKind};
+use crate::oauth::outcome::{Description, TokenKind};
 use crate::oauth::{Credential, Outcome, Transition};
 use crate::store::Applied;
 

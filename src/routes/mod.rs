@@ -11,7 +11,7 @@ use crate::config::{Config, Lifetimes};
 use crate::http::Refusal;
 use crate::http::message::{FieldLines, FieldValue, Method, Request, Response, Status};
 use crate::oauth::client::{Client, Clients, GrantTypes};
-use crate::oauth::question::SealingKey;
+use crate::oauth::question::SealingKeys;
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::{Scope, Timestamp, Transition};
 use crate::store::{Applied, Caller, Store, StoreError};
@@ -171,7 +171,8 @@ pub struct Routes {
     resource_owner: Arc<str>,
     explains_errors: bool,
     metadata: Arc<[u8]>,
-    sealing_key: SealingKey,
+    /// For a store that has none of its own.
+    sealing_keys: Arc<SealingKeys>,
     lifetimes: Lifetimes,
     store: Arc<dyn Store>,
     system: Arc<dyn System>,
@@ -188,14 +189,10 @@ impl Routes {
         store: Arc<dyn Store>,
         system: Arc<dyn System>,
     ) -> std::io::Result<Routes> {
-        let key = match store.sealing_key() {
-            Some(key) => key,
-            None => {
-                let mut key = [0; 32];
-                system.fill(&mut key)?;
-                key
-            }
-        };
+        let mut key = [0; 32];
+        if store.sealing_keys().is_none() {
+            system.fill(&mut key)?;
+        }
         let scopes = config.scopes.clone();
         let clients = clients(config, &site);
         let sentences: Vec<(&str, &str)> =
@@ -216,7 +213,7 @@ impl Routes {
             secure_scope: config.secure_scope.as_ref().map(SecureScope::new),
             resource_owner: Arc::clone(&config.resource_owner),
             explains_errors: config.explains_errors,
-            sealing_key: SealingKey::new(key),
+            sealing_keys: Arc::new(SealingKeys::new(key)),
             lifetimes: config.lifetimes.clone(),
             store,
             system,
@@ -318,6 +315,11 @@ impl Routes {
             false => self.pages.notice(route.role, Status::MethodNotAllowed, Notice::NotThisWay),
         };
         response.with("Allow", FieldValue::literal(route.allow)).because(REASON)
+    }
+
+    /// The keys of the dialog's forms, as they are at the moment.
+    fn sealing_keys(&self) -> Arc<SealingKeys> {
+        self.store.sealing_keys().unwrap_or_else(|| Arc::clone(&self.sealing_keys))
     }
 
     /// Random bytes, if there are any.

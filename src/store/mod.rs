@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::oauth::question::SealingKeys;
 use crate::oauth::{Outcome, Timestamp, Transition};
 
 #[cfg(feature = "redis-store")]
@@ -21,6 +22,8 @@ pub mod memory;
 mod open;
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
 mod queue;
+#[cfg(any(feature = "file-store", feature = "redis-store"))]
+mod withdrawals;
 
 #[cfg(feature = "redis-store")]
 pub use engine::EngineStore;
@@ -41,11 +44,15 @@ pub trait Store: Send + Sync {
     /// `None` is for later: then `caller` is told exactly once.
     fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied>;
 
-    /// The key that seals the dialog's forms, where it is kept with the grants, for servers that come after this
-    /// one or stand beside it; `None` where each process has its own.
-    fn sealing_key(&self) -> Option<[u8; 32]> {
+    /// The keys that seal the dialog's forms, where they are kept with the grants, for servers that come after this
+    /// one or run beside it; `None` where each process has its own. They can change: ask each time.
+    fn sealing_keys(&self) -> Option<Arc<SealingKeys>> {
         None
     }
+
+    /// Asks for these keys to be read again soon, where other servers can change them: a form did not open. Strangers
+    /// cause that, too, so how often it is done has a bound.
+    fn refresh_sealing_keys(&self) {}
 }
 
 /// How much a store may hold, and may be asked for at a time.
@@ -71,7 +78,7 @@ pub struct Caller<'a> {
 }
 
 /// Names one transition to whoever submitted it, and means nothing to the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket {
     /// Where it is awaited.
     pub place: usize,
@@ -81,8 +88,16 @@ pub struct Ticket {
 
 /// Takes what a store has to say later, from whatever thread it says it.
 pub trait Mailbox: Send + Sync {
-    /// Keeps `applied` for whoever waits with `ticket`.
-    fn put(&self, ticket: Ticket, applied: Applied);
+    /// Keeps `applied` for whoever waits with `ticket`. Gives whether an answer can still reach the client: `false`
+    /// after [`Mailbox::abandon`], and then the store withdraws what it applied ([`Transition::withdrawal`]).
+    fn put(&self, ticket: Ticket, applied: Applied) -> bool;
+
+    /// Notes that no answer to `ticket` will reach its client, or that it is not known to. Gives `false` if it has
+    /// been put already; then it can be read at once, and counts as delivered.
+    fn abandon(&self, ticket: Ticket) -> bool;
+
+    /// Whether [`Mailbox::abandon`] was called for a ticket that nothing has been put for.
+    fn is_abandoned(&self, ticket: Ticket) -> bool;
 
     /// Has those who wait look: called once after many have been put.
     fn wake(&self);
@@ -90,7 +105,17 @@ pub trait Mailbox: Send + Sync {
 
 /// Nobody: for whoever has a store that answers at once.
 impl Mailbox for () {
-    fn put(&self, _: Ticket, _: Applied) {}
+    fn put(&self, _: Ticket, _: Applied) -> bool {
+        true
+    }
+
+    fn abandon(&self, _: Ticket) -> bool {
+        true
+    }
+
+    fn is_abandoned(&self, _: Ticket) -> bool {
+        false
+    }
 
     fn wake(&self) {}
 }
@@ -106,9 +131,9 @@ pub enum StoreError {
     /// More is asked of it than it can do. Nothing has changed.
     Busy,
     /// It cannot be reached, or cannot write. Nothing has changed, unless it went away between applying the
-    /// transition and saying so; a client that never gets its answer is in the same place.
+    /// transition and saying so. Then the transition is withdrawn as soon as the store is back.
     Unavailable,
-    /// It did not answer in time. The same holds.
+    /// It did not answer in time. The same holds: what it applied after all is withdrawn.
     TimedOut,
     /// The record is there, and cannot be read. Nothing has changed.
     Damaged,

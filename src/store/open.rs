@@ -7,7 +7,7 @@ use crate::config::{Config, Location};
 use crate::log::Log;
 use crate::system::System;
 
-/// The store that `config` names, with `system`'s dice for its key, and what an operator should know of it in
+/// The store that `config` names, for the grants of `issuer`, with `system`'s dice for its key, and what an operator should know of it in
 /// `log`.
 ///
 /// # Errors
@@ -16,7 +16,12 @@ use crate::system::System;
     not(any(feature = "file-store", feature = "redis-store")),
     allow(unused_variables, reason = "memory draws nothing")
 )]
-pub fn open(config: &Config, system: &Arc<dyn System>, log: &Log) -> Result<Arc<dyn Store>, String> {
+pub fn open(
+    config: &Config,
+    issuer: &str,
+    system: &Arc<dyn System>,
+    log: &Log,
+) -> Result<Arc<dyn Store>, String> {
     match &config.store.location {
         Location::Memory => {
             if config.client_port.is_none() {
@@ -36,15 +41,25 @@ pub fn open(config: &Config, system: &Arc<dyn System>, log: &Log) -> Result<Arc<
             Ok(Arc::new(store.map_err(|error| format!("{error} (--store names it)"))?))
         }
         #[cfg(feature = "redis-store")]
-        Location::Engine(urls) => {
-            use super::engine::{EngineStore, Safety};
-            let safety = Safety {
-                replicas_min: config.store.replicas_min,
-                append_only_file: config.store.waits_for_append_only_file,
+        Location::Engine(location) => {
+            use super::engine::{CHECK_INTERVAL, EngineStore, Options, Safety};
+            let options = Options {
+                key_prefix: match &config.store.key_prefix {
+                    Some(prefix) => prefix.clone(),
+                    None => crate::config::KeyPrefix::of_issuer(issuer),
+                },
+                safety: Safety {
+                    replicas_min: config.store.replicas_min,
+                    append_only_file: config.store.waits_for_append_only_file,
+                },
+                bounds: bounds(config),
+                code_lifetime: config.lifetimes.code,
+                form_lifetime: config.lifetimes.form,
+                check_interval: CHECK_INTERVAL,
             };
             let (key, system) = (fresh_key(system)?, Arc::clone(system));
-            let store = EngineStore::connect(urls.as_slice(), safety, bounds(config), key, system, log.clone());
-            let store = store.map_err(|error| format!("the store {urls}: {error} (--store names it)"))?;
+            let store = EngineStore::connect(location, &options, key, system, log.clone());
+            let store = store.map_err(|error| format!("the store {location}: {error} (--store names it)"))?;
             log.line(format_args!(
                 "grants on an engine have no bound for each client: one client's flood fills the engine for all; set \
                  maxmemory, and limit the requests of each address at the proxy"

@@ -282,7 +282,9 @@ pub fn endpoints(bytes: &[u8]) {
 pub fn record(bytes: &[u8]) {
     let Ok(grant) = Grant::decode(bytes) else { return };
     let written = grant.encode();
-    assert!(written.len() <= bytes.len(), "nothing was made up");
+    // A record of the format before gets the end of its code (nine bytes at most), and what is known of its answer.
+    let added = if bytes.get(1) == Some(&1) { 10 } else { 0 };
+    assert!(written.len() <= bytes.len() + added, "nothing was made up");
     let again = Grant::decode(&written).expect("what was written can be read");
     assert_eq!((again.encode(), again.expires()), (written, grant.expires()));
 }

@@ -1,11 +1,18 @@
 //! One node of an engine: its connection, and what becomes of it when it fails.
 //!
 //! A node that fails is left, and asked again after a pause that grows with each failure in a row.
+//!
+//! Answers carry no name: the third answer belongs to the third command. If one is lost or added on the way, every
+//! later answer would be taken for that to another command. So each pipeline ends with an `ECHO` of a marker that
+//! is used once. No answer is believed before the marker has been read behind it; a connection that gives
+//! something else in its place has lost step, and is dropped.
 
 use std::time::{Duration, Instant};
 
 use redis::{Client, Connection, RedisError, Value};
 
+use super::explain::{explain, name_refusal};
+use super::probe::{Fitness, Unfit};
 use super::slots::Address;
 use crate::log::Log;
 
@@ -13,22 +20,40 @@ use crate::log::Log;
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// How the error begins of a node that does not let its answers be marked.
+pub(super) const ECHO_REFUSED: &str = "it refuses ECHO";
+
 /// A node, and the connection to it, if there is one.
 pub(super) struct Node {
     address: Address,
     client: Client,
     connection: Option<Connection>,
+    /// What the pipeline that was sent last ends with.
+    marker: u64,
+    /// How often in a row it failed. To connect is no success yet: an exchange is.
     failures: u32,
     /// How often in a row it took no write for being a replica.
     demotions: u32,
     not_before: Option<Instant>,
+    /// Why it may not be written to.
+    unfit: Option<Unfit>,
     log: Log,
 }
 
 impl Node {
     /// The node at `address`, to which `client` leads. What becomes of it is said in `log`.
     pub(super) fn new(address: Address, client: Client, log: Log) -> Node {
-        Node { address, client, connection: None, failures: 0, demotions: 0, not_before: None, log }
+        Node {
+            address,
+            client,
+            connection: None,
+            marker: 0,
+            failures: 0,
+            demotions: 0,
+            not_before: None,
+            unfit: None,
+            log,
+        }
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -58,10 +83,6 @@ impl Node {
         match connected {
             Ok(connection) => {
                 self.connection = Some(connection);
-                self.failures = 0;
-                if has_failed {
-                    self.log.line(format_args!("the store's engine {} is back", self.address));
-                }
                 Ok(())
             }
             Err(error) => {
@@ -76,8 +97,8 @@ impl Node {
     pub(super) fn leave(&mut self, now: Instant, reason: &str) {
         let address = &self.address;
         let was_connected = self.connection.take().is_some();
-        self.failures = if was_connected { 1 } else { self.failures.saturating_add(1) };
-        if was_connected {
+        self.failures = self.failures.saturating_add(1);
+        if was_connected && self.failures == 1 {
             // At once: perhaps it was the connection alone.
             self.not_before = None;
             self.log.line(format_args!("the store's engine {address} failed: {reason}"));
@@ -86,8 +107,9 @@ impl Node {
         self.not_before = Some(now + pause(self.failures));
         // The first few, and then one now and then: a night without the engine fills no disk.
         if self.failures.is_power_of_two() {
+            let what = if was_connected { "fails again" } else { "cannot be reached" };
             self.log.line(format_args!(
-                "the store's engine {address} cannot be reached: {reason}; requests that need it are answered 503"
+                "the store's engine {address} {what}: {reason}; requests that need it are answered 503"
             ));
         }
     }
@@ -107,6 +129,32 @@ impl Node {
         }
     }
 
+    /// Whether it would lose what is written to it.
+    pub(super) fn is_unfit(&self) -> bool {
+        self.unfit.is_some()
+    }
+
+    /// Takes what a probe came to, and says in the log what has changed.
+    pub(super) fn note_fitness(&mut self, fitness: Fitness) {
+        let address = &self.address;
+        match fitness {
+            // Each write finds out by itself.
+            Fitness::Unknown => {}
+            Fitness::Fit | Fitness::Full => {
+                if self.unfit.take().is_some() {
+                    self.log.line(format_args!("the store's engine {address} keeps grants again"));
+                }
+            }
+            Fitness::Unfit { kind, reason } => {
+                if self.unfit.replace(kind) != Some(kind) {
+                    self.log.line(format_args!(
+                        "the store's engine {address} would lose grants: {reason}; until then, changes are answered 503"
+                    ));
+                }
+            }
+        }
+    }
+
     /// It has taken a write.
     pub(super) fn note_write(&mut self) {
         self.demotions = 0;
@@ -117,12 +165,35 @@ impl Node {
         self.connection = None;
     }
 
-    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), RedisError> {
-        self.connection()?.send_packed_command(bytes)
+    /// Sends `commands`, and `marker` behind them, which must differ from every other.
+    pub(super) fn send(&mut self, mut commands: Vec<u8>, marker: u64) -> Result<(), RedisError> {
+        self.marker = marker;
+        redis::cmd("ECHO").arg(marker).write_packed_command(&mut commands);
+        self.connection()?.send_packed_command(&commands)
     }
 
-    pub(super) fn receive(&mut self) -> Result<Value, RedisError> {
-        self.connection()?.recv_response()
+    /// Reads the answers to the `count` commands that were sent last, and the marker.
+    ///
+    /// # Errors
+    /// When the connection fails or has lost step; it must be dropped then.
+    pub(super) fn receive(&mut self, count: usize) -> Result<Vec<Value>, RedisError> {
+        let marker = self.marker.to_string();
+        let connection = self.connection()?;
+        let answers = (0..count).map(|_| connection.recv_response()).collect::<Result<Vec<Value>, _>>()?;
+        match connection.recv_response()? {
+            Value::BulkString(bytes) if bytes == marker.as_bytes() => {}
+            // An engine that loads its file refuses all commands alike. Then it does not matter which is whose.
+            Value::ServerError(_) if answers.iter().all(|answer| matches!(answer, Value::ServerError(_))) => {}
+            Value::ServerError(error) => {
+                let reason = format!("{ECHO_REFUSED}: {}", name_refusal(error.code()));
+                return Err(failure(reason));
+            }
+            _ => return Err(lost_step()),
+        }
+        if std::mem::take(&mut self.failures) > 0 {
+            self.log.line(format_args!("the store's engine {} is back", self.address));
+        }
+        Ok(answers)
     }
 
     fn connection(&mut self) -> Result<&mut Connection, RedisError> {
@@ -140,10 +211,11 @@ pub(super) fn not_connected() -> RedisError {
     RedisError::from(std::io::Error::from(std::io::ErrorKind::NotConnected))
 }
 
-/// An error in words, without what it might say of passwords.
-pub(super) fn explain(error: &RedisError) -> String {
-    match error.is_timeout() {
-        true => "it does not answer in time".to_owned(),
-        false => error.to_string(),
-    }
+/// What was read is no answer to what was sent.
+pub(super) fn lost_step() -> RedisError {
+    failure("its answers do not match the commands; the connection is dropped".to_owned())
+}
+
+fn failure(reason: String) -> RedisError {
+    RedisError::from(std::io::Error::other(reason))
 }

@@ -21,7 +21,7 @@ use redb::{
 use super::super::queue::Job;
 use super::super::{Applied, Bounds, StoreError};
 use super::pairs::{Counts, PAIRS, PairName, Pairs, Row};
-use crate::oauth::{Change, Grant, GrantId, Outcome, Stage, Timestamp, Transition};
+use crate::oauth::{Change, Grant, GrantId, Outcome, Stage, Timestamp};
 
 pub(super) type Name = [u8; 20];
 
@@ -169,9 +169,9 @@ pub(super) fn look(database: &Database, jobs: &[Job]) -> Result<Vec<Applied>, re
     let records = transaction.open_table(RECORDS)?;
     let look = |job: &Job| -> Result<Applied, redb::Error> {
         let Some(name) = name(job.transition.grant_id()) else { return Ok(Err(StoreError::Damaged)) };
-        let Some(bytes) = records.get(&name)? else { return Ok(Ok(job.transition.apply(None, job.now).1)) };
+        let Some(bytes) = records.get(&name)? else { return Ok(Ok(job.apply(None).1)) };
         Ok(match Stored::decode(bytes.value()) {
-            Some(stored) => Ok(job.transition.apply(Some(&stored.grant), job.now).1),
+            Some(stored) => Ok(job.apply(Some(&stored.grant)).1),
             None => Err(StoreError::Damaged),
         })
     };
@@ -202,7 +202,7 @@ pub(super) fn apply(
         }
         let mut applied = Vec::with_capacity(jobs.len());
         for job in jobs {
-            applied.push(batch.apply(&job.transition, job.now)?);
+            applied.push(batch.apply(job)?);
         }
         (applied, batch.changes)
     };
@@ -247,14 +247,15 @@ impl<'t, 'c> Batch<'t, 'c> {
         Ok(Batch { records, expiries, pairs, bounds, changes: 0 })
     }
 
-    fn apply(&mut self, transition: &Transition, now: Timestamp) -> Result<Applied, redb::Error> {
-        let Some(name) = name(transition.grant_id()) else { return Ok(Err(StoreError::Damaged)) };
+    fn apply(&mut self, job: &Job) -> Result<Applied, redb::Error> {
+        let now = job.now;
+        let Some(name) = name(job.transition.grant_id()) else { return Ok(Err(StoreError::Damaged)) };
         let bytes = self.records.get(&name)?.map(|bytes| Stored::decode(bytes.value()));
         let stored = match bytes {
             Some(None) => return Ok(Err(StoreError::Damaged)),
             found => found.flatten(),
         };
-        let (change, outcome) = transition.apply(stored.as_ref().map(|stored| &stored.grant), now);
+        let (change, outcome) = job.apply(stored.as_ref().map(|stored| &stored.grant));
         match (change, stored) {
             (Change::Keep, _) | (Change::Forget, None) => return Ok(Ok(outcome)),
             (Change::Forget, Some(stored)) => self.remove(&stored.row(&name))?,

@@ -1,0 +1,333 @@
+//! A place for grants, as a flag or the configuration file names it.
+//!
+//! An engine's location may hold a password. So it is taken apart here, strictly, and nothing of it is printed
+//! before all of it has been read: then its scheme, hosts, ports and database number are known to be just that. A
+//! malformed location is named by what is wrong with it, and never repeated.
+//!
+//! ```text
+//!   redis://USER:PASSWORD@HOST:PORT,HOST:PORT/NUMBER
+//!           └──────┬─────┘└─────────┬───────┘└──┬──┘
+//!             never printed     printed      printed
+//! ```
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
+
+/// A place for grants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Location {
+    /// The process's memory: grants end with it.
+    #[default]
+    Memory,
+    /// A file of this process's own.
+    File(PathBuf),
+    /// Redis or Valkey, which many servers share.
+    Engine(EngineLocation),
+}
+
+/// An engine: one host, or some of a cluster's. It prints without user and password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EngineLocation {
+    is_tls: bool,
+    user: Option<String>,
+    password: Option<String>,
+    hosts: Vec<(String, u16)>,
+    database: u32,
+}
+
+/// Why a text is no location. It prints as the reason with the remedy, and repeats nothing of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "what each means is what it prints")]
+pub enum LocationError {
+    Unknown,
+    NotText,
+    NoPath,
+    PathIsUrl,
+    Credentials(&'static str),
+    Host(&'static str),
+    Port(&'static str),
+    Database(&'static str),
+}
+
+/// Where an engine listens if its location does not say.
+const DEFAULT_PORT: u16 = 6379;
+
+/// More digits than any engine's number of databases has.
+const DATABASE_DIGITS_MAX: usize = 9;
+
+impl Location {
+    /// Reads `memory`, `file:PATH`, or `redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/NUMBER]`, where
+    /// `rediss://` is for TLS. In the user and the password, what is not unreserved in a URL is percent-encoded.
+    ///
+    /// # Errors
+    /// For anything else, by the kind of mistake.
+    pub fn parse(text: &str) -> Result<Location, LocationError> {
+        if text == "memory" {
+            return Ok(Location::Memory);
+        }
+        if let Some(path) = text.strip_prefix("file:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return match path {
+                "" => Err(LocationError::NoPath),
+                // A location in a location: the path would be printed, and there may be a password in it.
+                _ if path.contains("://") => Err(LocationError::PathIsUrl),
+                _ => Ok(Location::File(PathBuf::from(path))),
+            };
+        }
+        let scheme = ["redis://", "rediss://"].into_iter().find(|scheme| text.starts_with(scheme));
+        let scheme = scheme.ok_or(LocationError::Unknown)?;
+        EngineLocation::parse(scheme, &text[scheme.len()..]).map(Location::Engine)
+    }
+}
+
+impl EngineLocation {
+    fn parse(scheme: &'static str, rest: &str) -> Result<EngineLocation, LocationError> {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, tail) = rest.split_at(end);
+        if tail.contains('@') {
+            // What is behind the first slash may be the end of a password.
+            return Err(LocationError::Credentials(scheme));
+        }
+        let (credentials, hosts) = match authority.rsplit_once('@') {
+            Some((credentials, hosts)) => (Some(credentials), hosts),
+            None => (None, authority),
+        };
+        let (user, password) = match credentials {
+            None => (None, None),
+            Some(text) => read_credentials(text).ok_or(LocationError::Credentials(scheme))?,
+        };
+        let hosts = hosts.split(',').map(|host| read_host(scheme, host)).collect::<Result<_, _>>()?;
+        let database = read_database(tail).ok_or(LocationError::Database(scheme))?;
+        Ok(EngineLocation { is_tls: scheme == "rediss://", user, password, hosts, database })
+    }
+
+    /// Whether it is reached by TLS.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    /// Whom to log in as, if not as the default user.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// The password. It is not for printing.
+    pub fn password(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
+    /// Where it listens; never empty.
+    pub fn hosts(&self) -> &[(String, u16)] {
+        &self.hosts
+    }
+
+    /// The number of the database.
+    pub fn database(&self) -> u32 {
+        self.database
+    }
+}
+
+/// User and password; one of them may be missing, but not both.
+#[allow(clippy::type_complexity, reason = "a pair, and whether there is one")]
+fn read_credentials(text: &str) -> Option<(Option<String>, Option<String>)> {
+    let (user, password) = match text.split_once(':') {
+        Some((user, password)) => (user, Some(password)),
+        None => (text, None),
+    };
+    let password = match password {
+        Some(password) => Some(decode(password)?),
+        None => None,
+    };
+    let user = if user.is_empty() { None } else { Some(decode(user)?) };
+    let is_something = user.is_some() || password.is_some();
+    is_something.then_some((user, password))
+}
+
+/// Undoes the percent-encoding. `None` for what is empty, holds a delimiter that had to be encoded, or is no text.
+fn decode(text: &str) -> Option<String> {
+    let is_plain = |c: char| !"@/?#[]%".contains(c) && !c.is_control() && !c.is_whitespace();
+    let mut parts = text.split('%');
+    let is_first_plain = parts.next().is_some_and(|part| part.chars().all(is_plain));
+    let is_escape = |part: &str| {
+        let digits = part.get(..2).is_some_and(|two| two.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        digits && part[2..].chars().all(is_plain)
+    };
+    if text.is_empty() || !is_first_plain || !parts.all(is_escape) {
+        return None;
+    }
+    percent_decode_str(text).decode_utf8().ok().map(String::from)
+}
+
+fn read_host(scheme: &'static str, text: &str) -> Result<(String, u16), LocationError> {
+    let (host, port) = match text.rsplit_once(':') {
+        // The colon is one of an IPv6 address.
+        Some((_, after)) if after.ends_with(']') => (text, None),
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_name = |host: &str| {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        !host.is_empty() && host.len() <= 253 && host.bytes().all(is_part)
+    };
+    let host = match literal {
+        Some(address) if address.parse::<Ipv6Addr>().is_ok() => address,
+        None if is_name(host) => host,
+        _ => return Err(LocationError::Host(scheme)),
+    };
+    let read_port = |port: &str| match port.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => port.parse().ok().filter(|port| *port > 0),
+        false => None,
+    };
+    let port = port.map_or(Some(DEFAULT_PORT), read_port).ok_or(LocationError::Port(scheme))?;
+    Ok((host.to_owned(), port))
+}
+
+/// The number in `/NUMBER`; none is 0.
+fn read_database(tail: &str) -> Option<u32> {
+    let digits = match tail.strip_prefix('/') {
+        None if tail.is_empty() => return Some(0),
+        None => return None,
+        Some("") => return Some(0),
+        Some(digits) => digits,
+    };
+    let is_number = digits.len() <= DATABASE_DIGITS_MAX && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok()).flatten()
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::Memory => f.write_str("memory"),
+            Location::File(path) => write!(f, "file:{}", path.display()),
+            Location::Engine(engine) => engine.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for EngineLocation {
+    /// Without user and password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_tls { "rediss://" } else { "redis://" })?;
+        for (index, (host, port)) in self.hosts.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            match host.contains(':') {
+                true => write!(f, "{comma}[{host}]:{port}")?,
+                false => write!(f, "{comma}{host}:{port}")?,
+            }
+        }
+        match self.database {
+            0 => Ok(()),
+            number => write!(f, "/{number}"),
+        }
+    }
+}
+
+impl fmt::Debug for EngineLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EngineLocation({self})")
+    }
+}
+
+impl fmt::Display for LocationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LocationError::Unknown => f.write_str(
+                "the location is none of memory, file:PATH and redis://HOST:PORT (rediss:// for TLS; more hosts of a \
+                 cluster after commas)",
+            ),
+            LocationError::NotText => f.write_str("the location is not UTF-8 text"),
+            LocationError::NoPath => f.write_str("the location starts with file: but has no path"),
+            LocationError::PathIsUrl => f.write_str(
+                "the location starts with file: but its path contains ://; give a path, or an engine without file:",
+            ),
+            LocationError::Credentials(scheme) => write!(
+                f,
+                "the location starts with {scheme} but its user or password is malformed; write USER:PASSWORD@ before \
+                 the host, with / @ ? # % [ ] and spaces percent-encoded (%2F for /)"
+            ),
+            LocationError::Host(scheme) => write!(
+                f,
+                "the location starts with {scheme} but has no valid host; write {scheme}HOST:PORT, and percent-encode \
+                 / @ ? # in a password (%2F for /)"
+            ),
+            LocationError::Port(scheme) => write!(
+                f,
+                "the location starts with {scheme} but has a port that is not a number from 1 to 65535; write \
+                 {scheme}HOST:PORT, and percent-encode / @ ? # in a password (%2F for /)"
+            ),
+            LocationError::Database(scheme) => write!(
+                f,
+                "the location starts with {scheme} but does not end after its hosts or with /NUMBER, the database"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for LocationError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_memory_a_file_or_an_engine() {
+        let check = |text: &str, shown: &str| {
+            let location = Location::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(location.to_string(), shown);
+        };
+        check("memory", "memory");
+        check("file:grants.redb", "file:grants.redb");
+        check("file:///var/lib/grants", "file:/var/lib/grants");
+        check("redis://localhost", "redis://localhost:6379");
+        check("redis://localhost/", "redis://localhost:6379");
+        check("rediss://ada:secret@h:1/2", "rediss://h:1/2");
+        check("redis://:secret@a:1,b,[::1],[::1]:7", "redis://a:1,b:6379,[::1]:6379,[::1]:7");
+    }
+
+    #[test]
+    fn an_engines_location_is_taken_apart() {
+        let check =
+            |text: &str, user: Option<&str>, password: Option<&str>, host: (&str, u16), database: u32| {
+                let Ok(Location::Engine(engine)) = Location::parse(text) else { panic!("{text}") };
+                assert_eq!((engine.user(), engine.password()), (user, password), "{text}");
+                assert_eq!((engine.hosts()[0].0.as_str(), engine.hosts()[0].1), host, "{text}");
+                assert_eq!(engine.database(), database, "{text}");
+            };
+        check("redis://h", None, None, ("h", 6379), 0);
+        check("redis://ada@h:1", Some("ada"), None, ("h", 1), 0);
+        check("redis://:p@h:1/3", None, Some("p"), ("h", 1), 3);
+        check("redis://a%40b:p%2F%3a:%25!@h", Some("a@b"), Some("p/::%!"), ("h", 6379), 0);
+        check("redis://:%C3%A9é@[::1]:5", None, Some("éé"), ("::1", 5), 0);
+    }
+
+    #[test]
+    fn a_malformed_location_is_named_by_its_kind() {
+        let check = |text: &str, error: LocationError| assert_eq!(Location::parse(text), Err(error), "{text}");
+        for text in
+            ["", "disk", "http://a", "memory ", "REDIS://h", "redis:/h", "redis:h", "redis//h", " redis://h"]
+        {
+            check(text, LocationError::Unknown);
+        }
+        check("file:", LocationError::NoPath);
+        check("file://", LocationError::NoPath);
+        check("file:redis://:p@h", LocationError::PathIsUrl);
+        for rest in [
+            ":p/q@h", ":p?q@h", ":p#q@h", "u:p@q@h", ":%@h", ":%4@h", ":%zz@h", "@h", ":@h", ":p q@h", ":%FF@h",
+        ] {
+            check(&format!("redis://{rest}"), LocationError::Credentials("redis://"));
+        }
+        for rest in ["", "a,,b", "a b", "%41", ":6379", "p@", "[::1", "[x]", "::1", "a;b", "é"] {
+            check(&format!("rediss://{rest}"), LocationError::Host("rediss://"));
+        }
+        for rest in ["h:", "h:0", "h:65536", "h:+1", "h:p", "a:1,b:x"] {
+            check(&format!("redis://{rest}"), LocationError::Port("redis://"));
+        }
+        for rest in ["h/x", "h/1/2", "h/-1", "h/1234567890", "h?x", "h#x", "h/1?x", "h/1#insecure"] {
+            check(&format!("redis://{rest}"), LocationError::Database("redis://"));
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Errors of an engine, in words that are written here or come from the operating system. An engine, or whatever
+//! listens in its place, may repeat in an error what it was sent, and that may be a password or a key.
+
+use redis::{ErrorKind, RedisError};
+
+/// What went wrong, without a word of the engine's own.
+pub(super) fn explain(error: &RedisError) -> String {
+    match error.kind() {
+        _ if error.is_timeout() => "it does not answer in time".to_owned(),
+        ErrorKind::Io => {
+            std::error::Error::source(error).map_or_else(|| CLOSED.to_owned(), ToString::to_string)
+        }
+        ErrorKind::AuthenticationFailed => {
+            "authentication failed; check the user and the password in the location".to_owned()
+        }
+        ErrorKind::Server(_) | ErrorKind::Extension => {
+            name_refusal(error.code().unwrap_or_default()).to_owned()
+        }
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => "it does not speak the Redis protocol".to_owned(),
+        _ => error.category().to_owned(),
+    }
+}
+
+const CLOSED: &str = "the connection was closed";
+
+/// What an engine's error with this code says, in words of our own.
+pub(super) fn name_refusal(code: &str) -> &'static str {
+    match code {
+        "OOM" => "OOM: it holds as much as its maxmemory allows",
+        "MISCONF" => "MISCONF: it cannot save to its disk",
+        "NOAUTH" => "NOAUTH: it wants a password; put USER:PASSWORD@ before the host in the location",
+        "WRONGPASS" => "WRONGPASS: it knows no such user and password; check those in the location",
+        "NOPERM" => "NOPERM: its rules (ACL) do not allow this user what the server needs",
+        "NOREPLICAS" => "NOREPLICAS: it has too few replicas for its min-replicas-to-write",
+        "LOADING" => "LOADING: it is still reading its data",
+        "BUSY" => "BUSY: it runs a script that does not end",
+        "READONLY" => "READONLY: it is a replica",
+        "MASTERDOWN" => "MASTERDOWN: it has lost its master",
+        "CLUSTERDOWN" => "CLUSTERDOWN: its cluster is not whole",
+        "MOVED" | "ASK" | "TRYAGAIN" => "MOVED: another node has the key",
+        "NOPROTO" => "NOPROTO: it does not speak this version of the protocol",
+        "NOSCRIPT" | "CROSSSLOT" | "EXECABORT" | "WRONGTYPE" => "it misunderstood a command",
+        "ERR" => "ERR: it does not know the command, or cannot do it",
+        _ => "it answers with an error that is not known here",
+    }
+}

@@ -1,0 +1,68 @@
+//! What the keys on an engine are called.
+//!
+//! ```text
+//!   PREFIX:grant:ID              a grant
+//!   PREFIX:sealing-key           the key that seals the dialog's forms
+//!   PREFIX:sealing-key:old       the one before it, while forms of it are good
+//!   PREFIX:report:SERVER         how far a server knows what became of its answers
+//!   PREFIX:alive:SERVER          that it is alive
+//!   PREFIX:probe:NAME:NUMBER     what a server wrote to see whether it is kept
+//! ```
+//!
+//! A grant's name has no colon in it and 20 characters. So no grant of one prefix has the key of one of another.
+
+use std::sync::Arc;
+
+use crate::config::KeyPrefix;
+use crate::oauth::GrantId;
+
+/// The keys of one server, and of those that share its grants.
+#[derive(Clone)]
+pub(super) struct Keys(Arc<str>);
+
+impl Keys {
+    /// Keys that begin with `prefix`.
+    pub(super) fn new(prefix: &KeyPrefix) -> Keys {
+        Keys(prefix.as_str().into())
+    }
+
+    /// The key of a grant.
+    pub(super) fn grant(&self, id: GrantId) -> Arc<[u8]> {
+        [self.0.as_bytes(), b":grant:", id.as_bytes()].concat().into()
+    }
+
+    /// The key of the key that seals the dialog's forms.
+    pub(super) fn sealing_key(&self) -> Arc<[u8]> {
+        self.named("sealing-key")
+    }
+
+    /// The key of the key before that.
+    pub(super) fn old_sealing_key(&self) -> Arc<[u8]> {
+        self.named("sealing-key:old")
+    }
+
+    /// The key of a server's report.
+    pub(super) fn report(&self, server: u64) -> Arc<[u8]> {
+        self.named(&format!("report:{server:016x}"))
+    }
+
+    /// The key that is there while a server is alive.
+    pub(super) fn alive(&self, server: u64) -> Arc<[u8]> {
+        self.named(&format!("alive:{server:016x}"))
+    }
+
+    /// The key of a probe.
+    pub(super) fn probe(&self, name: &str, number: u32) -> Vec<u8> {
+        format!("{}:probe:{name}:{number}", self.0).into_bytes()
+    }
+
+    /// The prefix as an engine's rules match it: what has a meaning in them is escaped.
+    pub(super) fn pattern(&self) -> String {
+        let escape = |c: char| if "*?[]\\^".contains(c) { format!("\\{c}") } else { c.to_string() };
+        self.0.chars().map(escape).collect()
+    }
+
+    fn named(&self, name: &str) -> Arc<[u8]> {
+        format!("{}:{name}", self.0).into_bytes().into()
+    }
+}

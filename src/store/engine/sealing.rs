@@ -1,0 +1,165 @@
+//! The key that seals the dialog's forms, as servers that share an engine agree on it.
+//!
+//! The engine's key is everyone's. Where it has none (it was flushed, or has evicted it), each server puts its own
+//! there, the first one wins, and the others adopt it. A server that adopts a key leaves its old one beside it for
+//! as long as forms of it are good, so that all servers still open those. All of it is read again now and then, and
+//! soon after a form that did not open.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use redis::Value;
+
+use super::fleet::Fleet;
+use super::keys::Keys;
+use super::pipeline::{Reply, Request};
+use crate::log::Log;
+use crate::oauth::Timestamp;
+use crate::oauth::question::SealingKeys;
+
+type Key = [u8; 32];
+
+/// More old keys than this are forgotten, the oldest first.
+const OLD_KEYS_MAX: usize = 4;
+
+/// What the loops read.
+pub(super) struct Published {
+    keys: RwLock<Arc<SealingKeys>>,
+    is_wanted: AtomicBool,
+}
+
+impl Published {
+    pub(super) fn keys(&self) -> Arc<SealingKeys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that the keys are to be read again.
+    pub(super) fn want(&self) {
+        self.is_wanted.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Ordering::Relaxed)
+    }
+}
+
+/// What this server and its engine agreed on.
+pub(super) struct Agreement {
+    names: Keys,
+    current: Key,
+    /// Each with when the last form of it is too old.
+    old: Vec<(Key, Instant)>,
+    form_lifetime: Duration,
+    published: Arc<Published>,
+    log: Log,
+}
+
+/// What the engine has.
+struct Found {
+    /// It had none, and took ours.
+    was_missing: bool,
+    current: Key,
+    old: Option<Key>,
+}
+
+impl Agreement {
+    /// Takes the key that the engine has, or gives it `fresh`.
+    pub(super) fn reach(
+        fleet: &mut Fleet,
+        names: &Keys,
+        fresh: &Key,
+        (form_lifetime, now): (Duration, Instant),
+        log: Log,
+    ) -> Option<Agreement> {
+        let found = exchange(fleet, names, fresh)?;
+        let published = Published {
+            keys: RwLock::new(Arc::new(SealingKeys::new(found.current))),
+            is_wanted: AtomicBool::new(false),
+        };
+        let mut agreement = Agreement {
+            names: names.clone(),
+            current: found.current,
+            old: Vec::new(),
+            form_lifetime,
+            published: Arc::new(published),
+            log,
+        };
+        agreement.learn_old(found.old, now);
+        agreement.publish();
+        Some(agreement)
+    }
+
+    pub(super) fn published(&self) -> Arc<Published> {
+        Arc::clone(&self.published)
+    }
+
+    /// Reads the engine's keys again, and gives it those that it has lost.
+    pub(super) fn renew(&mut self, fleet: &mut Fleet, now: Instant, time: Timestamp) {
+        self.published.is_wanted.store(false, Ordering::Relaxed);
+        let Some(found) = exchange(fleet, &self.names, &self.current) else { return };
+        self.old.retain(|(_, until)| now < *until);
+        if found.current != self.current {
+            self.log.line(format_args!(
+                "the store's engine has a new key for the dialog's forms; this server uses it, and opens forms of the \
+                 old one for {} more seconds",
+                self.form_lifetime.as_secs()
+            ));
+            let own = std::mem::replace(&mut self.current, found.current);
+            self.learn_old(Some(own), now);
+            self.leave_old(fleet, &own, time);
+        } else if found.was_missing {
+            self.log.line(format_args!(
+                "the store's engine had lost the key for the dialog's forms and has it again; it was flushed, \
+                 restarted or short of memory, and may have lost grants"
+            ));
+        }
+        self.learn_old(found.old, now);
+        self.publish();
+    }
+
+    fn learn_old(&mut self, key: Option<Key>, now: Instant) {
+        let Some(key) = key.filter(|key| *key != self.current) else { return };
+        if !self.old.iter().any(|(known, _)| *known == key) {
+            self.old.push((key, now + self.form_lifetime));
+        }
+        let excess = self.old.len().saturating_sub(OLD_KEYS_MAX);
+        self.old.drain(..excess);
+    }
+
+    /// Puts the key that was given up where the other servers find it, until forms of it are too old.
+    fn leave_old(&self, fleet: &mut Fleet, key: &Key, time: Timestamp) {
+        let name = self.names.old_sealing_key();
+        let expires = time.after(self.form_lifetime).as_milliseconds();
+        let set = redis::cmd("SET").arg(&*name).arg(&key[..]).arg("PXAT").arg(expires).to_owned();
+        // Without it, forms of this server alone do not open at others.
+        let _ = fleet.exchange(&[Request { key: name, command: set, is_write: true, ask: None }]);
+    }
+
+    fn publish(&self) {
+        let old = self.old.iter().map(|(key, _)| *key);
+        let keys = Arc::new(SealingKeys::new(self.current).with_old(old));
+        *self.published.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+}
+
+/// Puts `key` where there is none, and gives what is there then.
+fn exchange(fleet: &mut Fleet, names: &Keys, key: &Key) -> Option<Found> {
+    let (current, old) = (names.sealing_key(), names.old_sealing_key());
+    let request = |name: &Arc<[u8]>, command: &mut redis::Cmd, is_write| Request {
+        key: Arc::clone(name),
+        command: command.to_owned(),
+        is_write,
+        ask: None,
+    };
+    let set = request(&current, redis::cmd("SET").arg(&*current).arg(&key[..]).arg("NX"), true);
+    let get = request(&current, redis::cmd("GET").arg(&*current), false);
+    let get_old = request(&old, redis::cmd("GET").arg(&*old), false);
+    let read = |reply: Reply| match reply {
+        Reply::Answered(Value::BulkString(bytes)) => Key::try_from(bytes).ok(),
+        _ => None,
+    };
+    let mut replies = fleet.exchange(&[set, get, get_old]).into_iter();
+    let was_missing = matches!(replies.next()?, Reply::Answered(Value::Okay) | Reply::Unsafe);
+    Some(Found { was_missing, current: read(replies.next()?)?, old: read(replies.next()?) })
+}

@@ -1,0 +1,26 @@
+//! From an engine's location to the library's own description of a connection.
+
+use redis::io::tcp::TcpSettings;
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisError};
+
+use crate::config::EngineLocation;
+
+/// How to connect to each host of `location`. The library gets the parts: it never sees a URL that it could repeat.
+pub(super) fn seeds(location: &EngineLocation) -> impl Iterator<Item = Result<ConnectionInfo, RedisError>> {
+    let mut login = RedisConnectionInfo::default().set_skip_set_lib_name().set_db(location.database().into());
+    if let Some(user) = location.user() {
+        login = login.set_username(user);
+    }
+    if let Some(password) = location.password() {
+        login = login.set_password(password);
+    }
+    location.hosts().iter().map(move |(host, port)| {
+        let (host, port) = (host.clone(), *port);
+        let address = match location.is_tls() {
+            true => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
+            false => ConnectionAddr::Tcp(host, port),
+        };
+        let tcp = TcpSettings::default().set_nodelay(true);
+        Ok(address.into_connection_info()?.set_redis_settings(login.clone()).set_tcp_settings(tcp))
+    })
+}
