@@ -110,9 +110,9 @@ impl Pairs {
         kept_until: Timestamp,
     ) -> (Entry, bool) {
         let mut shard = self.lock(key);
-        // Entered first, so that the pair stays in its table.
+        // It leaves first: another request may have taken it out, and its old place must not be the new one.
+        shard.take_out(key, from, id);
         let entry = shard.enter(key, to, id, kept_until);
-        shard.leave(key, from, id);
         (entry, shard.count(key, to) > self.max)
     }
 
@@ -186,7 +186,14 @@ impl Shard {
     }
 
     fn leave(&mut self, key: Key, entry: Entry, id: GrantId) {
-        let Some(records) = self.pairs.get_mut(&key) else { return };
+        if self.take_out(key, entry, id) {
+            self.pairs.remove(&key);
+        }
+    }
+
+    /// Removes a record. Says whether its pair has none any more, and is in the table all the same.
+    fn take_out(&mut self, key: Key, entry: Entry, id: GrantId) -> bool {
+        let Some(records) = self.pairs.get_mut(&key) else { return false };
         match entry {
             Entry::Code(place) => self.links.remove(&mut records.codes, place, id),
             Entry::Live(place) => self.links.remove(&mut records.live, place, id),
@@ -197,9 +204,7 @@ impl Shard {
                 }
             }
         }
-        if records.codes.len == 0 && records.live.len == 0 && records.marks.is_empty() {
-            self.pairs.remove(&key);
-        }
+        records.codes.len == 0 && records.live.len == 0 && records.marks.is_empty()
     }
 
     #[cfg(test)]
