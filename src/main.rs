@@ -6,6 +6,7 @@ use std::fmt;
 use std::io::{self, BufRead as _, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use oauth_from_scratch::cli::{self, Command};
 use oauth_from_scratch::config::{Config, Issuer};
@@ -20,6 +21,9 @@ use oauth_from_scratch::system::{RealSystem, System};
 
 /// The exit status of a command line that cannot be followed.
 const USAGE: u8 = 2;
+
+/// How long the end of the program waits for an output that may never be read.
+const FLUSH_TIME_MAX: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
@@ -45,7 +49,8 @@ fn run(config: &Config) -> Result<(), String> {
         })?;
     }
     let lines_max = config.limits.log_lines_max;
-    let errors = Log::to_stderr(lines_max);
+    let clock = RealSystem::default();
+    let errors = Log::to_stderr(lines_max).with_rate(move || clock.monotonic());
     let access = match config.access_log {
         Some(_) => Log::to_stdout(lines_max),
         None => errors.clone(),
@@ -70,8 +75,8 @@ fn run(config: &Config) -> Result<(), String> {
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
     // The store ends here, and may have something to say.
     drop(server);
-    logs.errors.flush();
-    logs.access.flush();
+    logs.errors.flush(FLUSH_TIME_MAX);
+    logs.access.flush(FLUSH_TIME_MAX);
     Ok(())
 }
 
@@ -153,6 +158,9 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(message: &dyn fmt::Display, status: ExitCode) -> ExitCode {
-    let _ = writeln!(io::stderr(), "oauth-from-scratch: {message}");
+    // By way of a log, for standard error may be a pipe that is full and never read.
+    let log = Log::to_stderr(1);
+    log.line(format_args!("oauth-from-scratch: {message}"));
+    log.flush(FLUSH_TIME_MAX);
     status
 }

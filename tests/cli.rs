@@ -246,6 +246,57 @@ fn a_second_signal_ends_the_program_at_once() {
     assert_eq!(program.child.wait().unwrap().code(), Some(130));
 }
 
+/// Waits for the end of the program, which must come.
+fn wait_for_the_end(child: &mut Child) -> std::process::ExitStatus {
+    let begin = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("it is this test's own") {
+            return status;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(20), "the program ends");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A standard error that takes no byte more, and the end at which it is never read.
+#[cfg(unix)]
+fn full_standard_error() -> (Stdio, std::os::unix::net::UnixStream) {
+    let (reader, mut writer) = std::os::unix::net::UnixStream::pair().unwrap();
+    writer.set_nonblocking(true).unwrap();
+    while writer.write(&[b'.'; 4096]).is_ok() {}
+    while writer.write(b".").is_ok() {}
+    writer.set_nonblocking(false).unwrap();
+    (Stdio::from(std::os::fd::OwnedFd::from(writer)), reader)
+}
+
+#[cfg(unix)]
+#[test]
+fn the_program_ends_though_its_standard_error_is_full_and_never_read() {
+    // At a signal, with something to log.
+    let (standard_error, _never_read) = full_standard_error();
+    let mut child = Command::new(PROGRAM)
+        .args(["--client-port", "0", "--auth-port", "0"])
+        .stdout(Stdio::piped())
+        .stderr(standard_error)
+        .spawn()
+        .expect("the program starts");
+    let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut lines = [String::new(), String::new(), String::new()];
+    lines.iter_mut().for_each(|line| drop(output.read_line(line).expect("text")));
+    let authorization_server = lines[1].trim().to_owned();
+    let mut program = Program { child, client_app: String::new(), authorization_server, output };
+    // With an answer it serves, so it handles signals.
+    let mut socket = program.connect();
+    socket.write_all(GET).unwrap();
+    socket.read_exact(&mut [0; 16]).unwrap();
+    signal(&program, "-TERM");
+    assert_eq!(wait_for_the_end(&mut program.child).code(), Some(0));
+    // And where it cannot start, with an error to print.
+    let (standard_error, _never_read) = full_standard_error();
+    let mut child = Command::new(PROGRAM).arg("--nonsense").stderr(standard_error).spawn().expect("it starts");
+    assert_eq!(wait_for_the_end(&mut child).code(), Some(2));
+}
+
 #[test]
 fn the_access_log_is_written_to_standard_output_as_json_too() {
     let mut command = Command::new(PROGRAM);
