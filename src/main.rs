@@ -11,7 +11,7 @@ use std::time::Duration;
 use oauth_from_scratch::cli::{self, Command};
 use oauth_from_scratch::config::{Config, Issuer};
 use oauth_from_scratch::log::{Log, Logs};
-use oauth_from_scratch::net::Server;
+use oauth_from_scratch::net::{self, Descriptors, Server};
 use oauth_from_scratch::oauth::Credential;
 use oauth_from_scratch::oauth::client::{GrantTypes, SecretDigest};
 use oauth_from_scratch::oauth::secret::CREDENTIAL_BYTES;
@@ -56,6 +56,7 @@ fn run(config: &Config) -> Result<(), String> {
         None => errors.clone(),
     };
     let logs = Logs { errors, access };
+    let config = &within_descriptors(config, &logs.errors);
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
     let store = store::open(config, &system, &logs.errors)?;
     let mut server = Server::bind(config, store, system, logs.clone()).map_err(|error| error.to_string())?;
@@ -78,6 +79,28 @@ fn run(config: &Config) -> Result<(), String> {
     logs.errors.flush(FLUSH_TIME_MAX);
     logs.access.flush(FLUSH_TIME_MAX);
     Ok(())
+}
+
+/// `config` with no more connections than the process has descriptors for.
+fn within_descriptors(config: &Config, log: &Log) -> Config {
+    let mut config = config.clone();
+    let wanted = config.limits.connections_max;
+    match net::raise_descriptor_limit(wanted, config.workers) {
+        Ok(Descriptors { connections_max, limit }) => {
+            config.limits.connections_max = connections_max;
+
+            if connections_max < wanted {
+                log.line(format_args!(
+                    "at most {connections_max} connections are served at once, not {wanted} (connections_max): the \
+                     process may have {limit} open files; raise that (ulimit -Hn, or LimitNOFILE= of a systemd unit)"
+                ));
+            }
+        }
+        Err(error) => log.line(format_args!(
+            "the limit of open files is unknown: {error}; where it is reached, idle connections are closed"
+        )),
+    }
+    config
 }
 
 /// A new secret for a client, and its digest for the configuration file: 256 bits and more, so that a quick

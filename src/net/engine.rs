@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::access::AccessLog;
 use super::connections::{Connections, Driven, Link, Spare};
 use super::deadlines::Deadlines;
+use super::eviction::{Eviction, Room};
 use super::moment::Moment;
 use super::peers::{Peer, Peers};
 use super::refusals::Refusals;
@@ -32,9 +33,6 @@ const READ_BYTES_MAX: usize = 16 * 1024;
 
 /// How many connections past the bound may be open for as long as it takes to say 503.
 const TURNED_AWAY_MAX: usize = 64;
-
-/// How many idle connections one look at all of them picks for closing, the oldest first.
-const IDLE_PICKED: usize = 64;
 
 /// A stream socket that never waits: calls that would, fail with [`io::ErrorKind::WouldBlock`].
 pub trait Socket: io::Read + io::Write {
@@ -109,10 +107,7 @@ pub struct Engine<S> {
     deadlines: Deadlines,
     /// Slots that had their share of a turn and could go on.
     unfinished: Vec<usize>,
-    /// Idle connections that one look has found, the oldest last; some may be busy or gone by now.
-    idle: Vec<(usize, Instant)>,
-    /// The turn in which a look found none.
-    none_idle_in: u64,
+    eviction: Eviction,
     turns: u64,
     /// When everything ends, once the end has begun.
     finish_by: Option<Instant>,
@@ -152,8 +147,7 @@ impl<S: Socket> Engine<S> {
             spare: Spare::default(),
             deadlines: Deadlines::default(),
             unfinished: Vec::new(),
-            idle: Vec::new(),
-            none_idle_in: 0,
+            eviction: Eviction::default(),
             turns: 0,
             finish_by: None,
             routes,
@@ -261,8 +255,8 @@ impl<S: Socket> Engine<S> {
         if self.connections.len() < self.connections_max {
             return true;
         }
-        match self.pop_oldest_idle() {
-            Some(slot) => self.evict(slot),
+        match self.eviction.oldest_idle(&mut self.connections, self.turns) {
+            Some((slot, _)) => self.evict(slot),
             None => return false,
         }
         true
@@ -273,24 +267,15 @@ impl<S: Socket> Engine<S> {
         self.close(slot);
     }
 
-    /// The connection that has been idle for longest, or nearly. One look at all connections serves for many
-    /// calls, and in a turn where it found none there is no second look.
-    fn pop_oldest_idle(&mut self) -> Option<usize> {
-        if self.none_idle_in == self.turns {
-            return None;
-        }
-        loop {
-            while let Some((slot, since)) = self.idle.pop() {
-                if self.connections.at(slot).and_then(|link| link.idle_since()) == Some(since) {
-                    return Some(slot);
-                }
-            }
-            self.idle = self.connections.all_idle();
-            self.idle.sort_unstable_by_key(|(_, since)| std::cmp::Reverse(*since));
-            self.idle.drain(..self.idle.len().saturating_sub(IDLE_PICKED));
-            if self.idle.is_empty() {
-                self.none_idle_in = self.turns;
-                return None;
+    /// Closes the connection that has been idle for longest, for when the process has run out of descriptors. One that
+    /// came in this turn stays: its request may be here and has not been read.
+    pub(super) fn make_room(&mut self) -> Room {
+        match self.eviction.oldest_idle(&mut self.connections, self.turns) {
+            None => Room::None,
+            Some((_, since)) if since >= self.moment.now => Room::NextTurn,
+            Some((slot, _)) => {
+                self.evict(slot);
+                Room::Made
             }
         }
     }

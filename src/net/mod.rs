@@ -7,8 +7,9 @@
 //! time.
 //!
 //! Readiness is a hint and comes once (mio's and epoll's edge-triggered contract): after an event, a socket
-//! is used until it says `WouldBlock`. When the process runs out of descriptors, accepting pauses until a
-//! connection closes or a short time has gone by; it neither spins nor dies.
+//! is used until it says `WouldBlock`. When the process runs out of descriptors, the connection that has been idle for
+//! longest is closed for the next one; where none is idle, accepting pauses until a connection closes or a short time
+//! has gone by.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +26,9 @@ mod access;
 mod connections;
 mod crowd;
 mod deadlines;
+mod descriptors;
 mod engine;
+mod eviction;
 mod listeners;
 mod moment;
 mod peers;
@@ -35,6 +38,7 @@ mod worker;
 
 use worker::{Control, Inbox, Worker};
 
+pub use descriptors::{Descriptors, raise_descriptor_limit};
 pub use engine::{Counts, Engine, Readiness, Socket};
 pub use listeners::BindError;
 
@@ -311,6 +315,23 @@ mod tests {
         let answer = read_all(clients.remove(1));
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
         assert!(answer.contains("\r\nConnection: close\r\n"), "{answer:?}");
+    }
+
+    #[test]
+    fn a_worker_closes_an_idle_connection_for_another_one_that_has_run_out_of_descriptors() {
+        let (mut server, address) = server(2, Arc::new(MemoryStore::new(10)));
+        let mut clients: Vec<TcpStream> = (0..2).map(|_| connect(address)).collect();
+        // The first is kept, the second is dealt.
+        while server.workers[0].inbox().load() + server.workers[1].inbox().load() < 2 {
+            server.workers[0].turn().unwrap();
+        }
+        server.workers[1].turn().unwrap();
+        let inboxes: Vec<_> = server.workers.iter().map(|worker| Arc::clone(worker.inbox())).collect();
+        inboxes[1].ask_for_room(&inboxes[0]);
+        server.workers[1].turn().unwrap();
+        assert_eq!((inboxes[0].load(), inboxes[1].load()), (1, 0));
+        assert!(inboxes[0].take_room(), "the other one is told");
+        assert_eq!(read_all(clients.remove(1)), "", "the idle connection is closed");
     }
 
     #[test]
