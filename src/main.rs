@@ -56,6 +56,8 @@ fn run(config: &Config) -> Result<(), String> {
         None => errors.clone(),
     };
     let logs = Logs { errors, access };
+    // Before the store opens its file.
+    net::survive_file_size_limit().map_err(|error| format!("cannot install a signal handler: {error}"))?;
     let config = &within_descriptors(config, &logs.errors);
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
     let store = store::open(config, &system, &logs.errors)?;

@@ -41,6 +41,7 @@ use worker::{Control, Inbox, Worker};
 pub use descriptors::{Descriptors, raise_descriptor_limit};
 pub use engine::{Counts, Engine, Readiness, Socket};
 pub use listeners::BindError;
+pub use signals::survive_file_size_limit;
 
 /// Why a server could not start.
 #[derive(Debug)]
