@@ -23,6 +23,7 @@ use crate::store::{Mailbox as _, Store};
 use crate::system::System;
 
 mod access;
+mod clock;
 mod connections;
 mod crowd;
 mod deadlines;
@@ -36,6 +37,7 @@ mod refusals;
 mod signals;
 mod worker;
 
+use clock::Clock;
 use worker::{Control, Inbox, Worker};
 
 pub use descriptors::{Descriptors, raise_descriptor_limit};
@@ -119,6 +121,7 @@ impl Server {
         system: Arc<dyn System>,
         logs: Logs,
     ) -> Result<Server, StartError> {
+        let system: Arc<dyn System> = Arc::new(Clock::new(system, logs.errors.clone()));
         let (listeners, client_port, auth_port) = listeners::bind(config).map_err(StartError::Bind)?;
         let mut addresses = Vec::new();
         for listener in &listeners {
