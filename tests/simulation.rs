@@ -274,12 +274,18 @@ struct Simulation {
     /// Clients whose wires may have news for the server.
     touched: Vec<usize>,
     now: Duration,
+    /// The most memory that the buffers of all connections may take.
+    buffered_max: usize,
 }
 
 impl Simulation {
     fn new(seed: u64, connections_max: usize, pace: Pace) -> Simulation {
         let mut config = Config::default();
         config.limits.connections_max = connections_max;
+        Simulation::with(seed, config, pace)
+    }
+
+    fn with(seed: u64, config: Config, pace: Pace) -> Simulation {
         let start = Instant::now();
         let system = Arc::new(PretendSystem { start, passed: Mutex::default(), drawn: AtomicU64::new(seed) });
         let grants = MemoryStore::new(config.limits.grants_max);
@@ -307,6 +313,7 @@ impl Simulation {
             planned: 0,
             touched: Vec::new(),
             now: Duration::ZERO,
+            buffered_max: config.limits.buffered_bytes_max,
         }
     }
 
@@ -332,8 +339,12 @@ impl Simulation {
             true => 1,
             false => random.pick(&[200, 3000, 200_000]) as usize,
         };
+        self.add(manner, is_pipelining, asks, room);
+    }
+
+    fn add(&mut self, manner: Manner, is_pipelining: bool, asks: Vec<Ask>, room: usize) {
         let wire = Wire { room, ..Wire::default() };
-        let at = Duration::from_millis(random.below(20_000));
+        let at = Duration::from_millis(self.random.below(20_000));
         self.clients.push(Client {
             manner,
             is_pipelining,
@@ -436,8 +447,10 @@ impl Simulation {
             }
             self.tell_the_news();
             self.engine.end_turn();
+            assert!(self.engine.buffered() <= self.buffered_max, "{} bytes are held", self.engine.buffered());
             self.hand_to_the_store();
         }
+        assert_eq!(self.engine.buffered(), 0, "what is closed holds nothing");
         assert!(self.engine.is_empty(), "{} connections are left", self.engine.len());
     }
 
@@ -667,6 +680,23 @@ fn a_store_that_fails_or_falls_silent_leaves_nobody_waiting() {
         let answers = simulate(*seed, 10 * CLIENTS, Pace::Failing);
         assert!(answers > CLIENTS, "{answers} answers");
     }
+}
+
+/// Each of the deaf would hold what one connection may, which is ten times as much as there is for all.
+#[test]
+fn clients_that_do_not_read_cannot_take_all_memory_and_cost_nobody_else_an_answer() {
+    let mut config = Config::default();
+    config.limits.buffered_bytes_max = 4 << 20;
+    let mut simulation = Simulation::with(7, config, Pace::AtOnce);
+    for _ in 0..200 {
+        simulation.add(Manner::Deaf, true, vec![Ask::Page; 200], 200);
+        simulation.add(Manner::Regular, true, vec![Ask::Page; 3], 3000);
+        simulation.add(Manner::Regular, false, FLOW.to_vec(), 3000);
+    }
+    simulation.run();
+    simulation.check(true, 7);
+    let evicted = simulation.engine.counts().evicted;
+    assert!((100..200).contains(&evicted), "{evicted} of 200 were closed to make room");
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(super) struct Link<S> {
     read_closed: bool,
     /// The server ends.
     is_finishing: bool,
+    /// How much memory the buffers took when they were last counted.
+    counted: usize,
     /// The request whose transition is with the store, if there is one.
     waiting: Option<Box<Waiting>>,
 }
@@ -85,6 +87,7 @@ impl<S: Socket> Link<S> {
             writable: true,
             read_closed: false,
             is_finishing: false,
+            counted: 0,
             waiting: None,
         }
     }
@@ -117,6 +120,17 @@ impl<S: Socket> Link<S> {
     /// Since when the connection has been between requests, if it is.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.conversation.idle_since()
+    }
+
+    /// How much memory the buffers took when they were last counted, in bytes.
+    pub(super) fn counted(&self) -> usize {
+        self.counted
+    }
+
+    /// Counts the buffers' memory again.
+    pub(super) fn count(&mut self) -> usize {
+        self.counted = self.conversation.buffered();
+        self.counted
     }
 
     /// Takes note of an event. An error is learnt from the call that it makes fail.
@@ -290,6 +304,13 @@ impl<S: Socket> Connections<S> {
     pub(super) fn all_idle(&self) -> Vec<(usize, Instant)> {
         let slots = self.slots.iter().enumerate();
         slots.filter_map(|(slot, link)| Some((slot, link.as_ref()?.idle_since()?))).collect()
+    }
+
+    /// Every connection that holds buffers, and how much memory they take.
+    pub(super) fn all_buffered(&self) -> Vec<(usize, usize)> {
+        let slots = self.slots.iter().enumerate();
+        let counted = slots.filter_map(|(slot, link)| Some((slot, link.as_ref()?.counted)));
+        counted.filter(|(_, bytes)| *bytes > 0).collect()
     }
 
     /// The slot that the next connection will have.

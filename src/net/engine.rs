@@ -22,7 +22,7 @@ use crate::http::Refusal;
 use crate::http::connection::Connection;
 use crate::http::date::Date;
 use crate::http::message::{Request, Response, Status};
-use crate::log::Logs;
+use crate::log::{Log, Logs};
 use crate::oauth::Timestamp;
 use crate::routes::{Answer, Parked, Role, Routes};
 use crate::store::{Applied, Caller, Mailbox, Ticket};
@@ -64,7 +64,7 @@ pub struct Counts {
     pub requests: u64,
     /// Connections that were told 503, or closed without a word, for want of room.
     pub turned_away: u64,
-    /// Idle connections that were closed to make room.
+    /// Connections that were closed to make room: idle ones, and those that held most memory.
     pub evicted: u64,
     /// Connections that an error of the socket ended: a reset, no memory.
     pub broken: u64,
@@ -108,6 +108,9 @@ pub struct Engine<S> {
     /// Slots that had their share of a turn and could go on.
     unfinished: Vec<usize>,
     eviction: Eviction,
+    /// How much memory the connections' buffers take, in bytes, and how much they may.
+    buffered: usize,
+    buffered_max: usize,
     turns: u64,
     /// When everything ends, once the end has begun.
     finish_by: Option<Instant>,
@@ -118,6 +121,7 @@ pub struct Engine<S> {
     serial: u64,
     limits: Arc<Limits>,
     system: Arc<dyn System>,
+    log: Log,
     refusals: Refusals,
     access: AccessLog,
     counts: Counts,
@@ -148,12 +152,15 @@ impl<S: Socket> Engine<S> {
             deadlines: Deadlines::default(),
             unfinished: Vec::new(),
             eviction: Eviction::default(),
+            buffered: 0,
+            buffered_max: share(limits.buffered_bytes_max).max(limits.connection_bytes_max()),
             turns: 0,
             finish_by: None,
             routes,
             mailbox,
             serial: 0,
             moment: Moment::new(system.as_ref()),
+            log: logs.errors.clone(),
             refusals: Refusals::new(logs.errors.clone(), limits.refusal_lines_per_second_max),
             access: AccessLog::new(logs.access.clone(), config.access_log),
             system,
@@ -166,6 +173,11 @@ impl<S: Socket> Engine<S> {
     /// How many connections are open.
     pub fn len(&self) -> usize {
         self.connections.len()
+    }
+
+    /// How much memory the buffers of all connections take, in bytes.
+    pub fn buffered(&self) -> usize {
+        self.buffered
     }
 
     /// Whether none is.
@@ -350,16 +362,37 @@ impl<S: Socket> Engine<S> {
             spare: &mut self.spare,
             scratch: &mut self.scratch,
         };
-        match link.drive(slot, &mut turn) {
+        let driven = link.drive(slot, &mut turn);
+        self.buffered = (self.buffered - link.counted()) + link.count();
+        match driven {
             Driven::Waiting => self.deadlines.set(slot, link.deadline()),
             Driven::Unfinished => self.unfinished.push(slot),
             Driven::Closed => self.close(slot),
+        }
+        if self.buffered > self.buffered_max {
+            self.shed();
+        }
+    }
+
+    /// Closes the connections whose buffers take most memory, until all of them together take no more than they may.
+    /// These are the clients that send and do not read; one whose requests and answers are small is never among them.
+    #[cold]
+    fn shed(&mut self) {
+        while self.buffered > self.buffered_max {
+            let Some((slot, bytes, address)) = self.eviction.heaviest(&mut self.connections) else { return };
+            let max = self.buffered_max;
+            self.log.line(format_args!(
+                "requests and answers that wait take more than {max} bytes in this worker (buffered_bytes_max); the \
+                 connection that holds most was closed: {bytes} bytes, of {address}"
+            ));
+            self.evict(slot);
         }
     }
 
     fn close(&mut self, slot: usize) {
         // Closing the socket takes it out of the event queue, too.
         if let Some(link) = self.connections.remove(slot) {
+            self.buffered -= link.counted();
             self.peers.remove(Peer::of(link.address), slot);
         }
     }

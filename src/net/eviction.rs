@@ -3,6 +3,7 @@
 //! One look at all connections serves for many calls: it picks some, and a pick that has changed since is skipped. So
 //! a flood of newcomers does not make the worker look at sixteen thousand connections for each of them.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::connections::Connections;
@@ -29,6 +30,8 @@ pub(super) struct Eviction {
     idle: Vec<(usize, Instant)>,
     /// The turn in which a look found none.
     none_idle_in: u64,
+    /// Those that hold most memory, the most last, and how much; some may hold less or be closed by now.
+    heaviest: Vec<(usize, usize)>,
 }
 
 impl Eviction {
@@ -54,6 +57,27 @@ impl Eviction {
             self.idle.drain(..self.idle.len().saturating_sub(PICKED));
             if self.idle.is_empty() {
                 self.none_idle_in = turn;
+                return None;
+            }
+        }
+    }
+
+    /// The connection whose buffers take most memory, or nearly; how much that is, in bytes; and whose it is.
+    pub(super) fn heaviest<S: Socket>(
+        &mut self,
+        connections: &mut Connections<S>,
+    ) -> Option<(usize, usize, IpAddr)> {
+        loop {
+            while let Some((slot, bytes)) = self.heaviest.pop() {
+                let Some(link) = connections.at(slot) else { continue };
+                if link.counted() >= bytes {
+                    return Some((slot, link.counted(), link.address));
+                }
+            }
+            self.heaviest = connections.all_buffered();
+            self.heaviest.sort_unstable_by_key(|(_, bytes)| *bytes);
+            self.heaviest.drain(..self.heaviest.len().saturating_sub(PICKED));
+            if self.heaviest.is_empty() {
                 return None;
             }
         }
