@@ -276,6 +276,8 @@ struct Simulation {
     now: Duration,
     /// The most memory that the buffers of all connections may take.
     buffered_max: usize,
+    /// The most requests that were answered in one turn, and in one in which no client did anything.
+    answers_at_once: (u64, u64),
 }
 
 impl Simulation {
@@ -314,6 +316,7 @@ impl Simulation {
             touched: Vec::new(),
             now: Duration::ZERO,
             buffered_max: config.limits.buffered_bytes_max,
+            answers_at_once: (0, 0),
         }
     }
 
@@ -440,14 +443,19 @@ impl Simulation {
             self.now = self.now.max(next);
             assert!(self.now < Duration::from_secs(3600), "the end comes");
             *self.system.passed.lock().unwrap() = self.now;
+            let before = self.engine.counts().requests;
             self.engine.begin_turn();
             while self.plan.peek().is_some_and(|Reverse((at, ..))| *at <= self.now) {
                 let Some(Reverse((_, _, client, action))) = self.plan.pop() else { break };
                 self.act(client, action);
             }
+            let is_quiet = self.touched.is_empty();
             self.tell_the_news();
             self.engine.end_turn();
             assert!(self.engine.buffered() <= self.buffered_max, "{} bytes are held", self.engine.buffered());
+            let answers = self.engine.counts().requests - before;
+            let (most, most_quiet) = self.answers_at_once;
+            self.answers_at_once = (most.max(answers), most_quiet.max(if is_quiet { answers } else { 0 }));
             self.hand_to_the_store();
         }
         assert_eq!(self.engine.buffered(), 0, "what is closed holds nothing");
@@ -697,6 +705,41 @@ fn clients_that_do_not_read_cannot_take_all_memory_and_cost_nobody_else_an_answe
     simulation.check(true, 7);
     let evicted = simulation.engine.counts().evicted;
     assert!((100..200).contains(&evicted), "{evicted} of 200 were closed to make room");
+}
+
+#[test]
+fn a_client_that_pipelines_without_end_has_its_share_of_a_turn_and_gets_every_answer() {
+    let mut simulation = Simulation::with(3, Config::default(), Pace::AtOnce);
+    simulation.add(Manner::Regular, true, vec![Ask::Nothing; 5_000], 10_000_000);
+    simulation.run();
+    simulation.check(true, 3);
+    assert_eq!(simulation.answers_at_once.0, 128);
+}
+
+/// They all come at once, with so much that they need many turns; the last to come waits for none of them to end.
+#[test]
+fn many_clients_that_pipeline_without_end_take_turns() {
+    let mut simulation = Simulation::with(4, Config::default(), Pace::AtOnce);
+    for _ in 0..300 {
+        simulation.add(Manner::Regular, true, vec![Ask::Nothing; 300], 10_000_000);
+    }
+    // Everything has arrived when they connect, which all do at the same moment.
+    for index in 0..simulation.clients.len() {
+        let request = simulation.request(index, Ask::Nothing);
+        let client = &mut simulation.clients[index];
+        client.asked = client.asks.len();
+        let mut wire = client.wire.borrow_mut();
+        (0..client.asked).for_each(|_| wire.to_server.extend(&request));
+        wire.news.readable = true;
+    }
+    let connects = std::mem::take(&mut simulation.plan);
+    for Reverse((_, planned, client, action)) in connects {
+        simulation.plan.push(Reverse((Duration::ZERO, planned, client, action)));
+    }
+    simulation.run();
+    simulation.check(true, 4);
+    // Each once for what came; then 256 of those who wait.
+    assert_eq!(simulation.answers_at_once, (300 * 128, 256 * 128));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! waiting. It knows sockets by the [`Socket`] trait alone, so that a test can put it on a network, and a
 //! clock, of the test's own making.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,6 +18,7 @@ use super::eviction::{Eviction, Room};
 use super::moment::Moment;
 use super::peers::{Peer, Peers};
 use super::refusals::Refusals;
+use super::socket::{Readiness, Socket};
 use crate::config::{Config, Limits};
 use crate::http::Refusal;
 use crate::http::connection::Connection;
@@ -31,29 +33,11 @@ use crate::system::System;
 /// The bytes of one read.
 const READ_BYTES_MAX: usize = 16 * 1024;
 
+/// How many connections that could go on do so in one turn, so that a turn stays short and newcomers are accepted.
+const UNFINISHED_PER_TURN_MAX: usize = 256;
+
 /// How many connections past the bound may be open for as long as it takes to say 503.
 const TURNED_AWAY_MAX: usize = 64;
-
-/// A stream socket that never waits: calls that would, fail with [`io::ErrorKind::WouldBlock`].
-pub trait Socket: io::Read + io::Write {
-    /// Closes the sending side.
-    ///
-    /// # Errors
-    /// When the connection is gone already.
-    fn shut(&mut self) -> io::Result<()>;
-}
-
-/// What became possible on a socket. It is said once, when it becomes true; on Linux a read that fills less
-/// than its buffer makes it untrue, elsewhere only a call that would wait does.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Readiness {
-    /// There is something to read, or an error to learn of.
-    pub readable: bool,
-    /// There is room to write, or an error to learn of.
-    pub writable: bool,
-    /// The client's end has arrived, though bytes may stand before it.
-    pub read_closed: bool,
-}
 
 /// How often what happened; nothing of it is lost, and nothing of it ends the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,8 +89,10 @@ pub struct Engine<S> {
     peers: Peers,
     spare: Spare,
     deadlines: Deadlines,
-    /// Slots that had their share of a turn and could go on.
-    unfinished: Vec<usize>,
+    /// Slots that had their share of a turn and could go on, each once.
+    unfinished: VecDeque<usize>,
+    /// How many of them go on in this turn.
+    unfinished_due: usize,
     eviction: Eviction,
     /// How much memory the connections' buffers take, in bytes, and how much they may.
     buffered: usize,
@@ -150,7 +136,8 @@ impl<S: Socket> Engine<S> {
             }),
             spare: Spare::default(),
             deadlines: Deadlines::default(),
-            unfinished: Vec::new(),
+            unfinished: VecDeque::new(),
+            unfinished_due: 0,
             eviction: Eviction::default(),
             buffered: 0,
             buffered_max: share(limits.buffered_bytes_max).max(limits.connection_bytes_max()),
@@ -218,14 +205,20 @@ impl<S: Socket> Engine<S> {
     /// Begins a turn: looks at the clock.
     pub fn begin_turn(&mut self) {
         self.turns += 1;
+        // Those that join them in this turn have had their share of it.
+        self.unfinished_due = self.unfinished.len().min(UNFINISHED_PER_TURN_MAX);
         self.moment.update(self.system.as_ref());
         self.refusals.settle(self.moment.now);
     }
 
     /// Ends a turn: goes on with what was left of it, and with what has taken too long.
     pub fn end_turn(&mut self) {
-        for slot in std::mem::take(&mut self.unfinished) {
-            self.drive(slot);
+        for _ in 0..self.unfinished_due {
+            let Some(slot) = self.unfinished.pop_front() else { break };
+            if let Some(link) = self.connections.at(slot) {
+                link.set_queued(false);
+                self.drive(slot);
+            }
         }
         let now = self.moment.now;
         while let Some(slot) = self.deadlines.pop_due(now) {
@@ -242,8 +235,10 @@ impl<S: Socket> Engine<S> {
     /// Something became possible on the socket in `slot`, if there is one still.
     pub fn ready(&mut self, slot: usize, readiness: Readiness) {
         // A connection may have been closed by an earlier event of the same turn.
-        if let Some(link) = self.connections.at(slot) {
-            link.note(readiness);
+        let Some(link) = self.connections.at(slot) else { return };
+        link.note(readiness);
+        // One that waits for its share of a turn has it when it is its turn.
+        if !link.is_queued() {
             self.drive(slot);
         }
     }
@@ -366,7 +361,11 @@ impl<S: Socket> Engine<S> {
         self.buffered = (self.buffered - link.counted()) + link.count();
         match driven {
             Driven::Waiting => self.deadlines.set(slot, link.deadline()),
-            Driven::Unfinished => self.unfinished.push(slot),
+            Driven::Unfinished if link.is_queued() => {}
+            Driven::Unfinished => {
+                link.set_queued(true);
+                self.unfinished.push_back(slot);
+            }
             Driven::Closed => self.close(slot),
         }
         if self.buffered > self.buffered_max {

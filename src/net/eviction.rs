@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::connections::Connections;
-use super::engine::Socket;
+use super::socket::Socket;
 
 /// How many connections one look at all of them picks.
 const PICKED: usize = 64;

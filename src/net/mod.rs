@@ -35,15 +35,17 @@ mod moment;
 mod peers;
 mod refusals;
 mod signals;
+mod socket;
 mod worker;
 
 use clock::Clock;
 use worker::{Control, Inbox, Worker};
 
 pub use descriptors::{Descriptors, raise_descriptor_limit};
-pub use engine::{Counts, Engine, Readiness, Socket};
+pub use engine::{Counts, Engine};
 pub use listeners::BindError;
 pub use signals::survive_file_size_limit;
+pub use socket::{Readiness, Socket};
 
 /// Why a server could not start.
 #[derive(Debug)]

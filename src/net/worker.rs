@@ -14,10 +14,11 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::crowd::Crowd;
-use super::engine::{Engine, Readiness, Socket};
+use super::engine::Engine;
 use super::eviction::Room;
 use super::listeners::Listener;
 use super::signals::Signals;
+use super::socket::{Readiness, Socket};
 use crate::config::Limits;
 use crate::log::Log;
 use crate::routes::Role;
