@@ -155,7 +155,7 @@ fn a_server_bound_to_one_address_goes_by_it() {
 }
 
 /// The program with at most so many descriptors.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 fn program_with_descriptors(count: u32, workers: u32) -> Program {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n \"$1\"; shift; exec \"$@\"", "sh", &count.to_string(), PROGRAM]);
@@ -164,7 +164,7 @@ fn program_with_descriptors(count: u32, workers: u32) -> Program {
 }
 
 /// Ends the program in order, and gives what it logged.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 fn log_of(mut program: Program) -> String {
     signal(&program, "-TERM");
     let mut errors = String::new();
@@ -174,7 +174,7 @@ fn log_of(mut program: Program) -> String {
 
 /// More silent connections than there are descriptors: each newcomer is answered at once, though no other says or
 /// closes anything, and the log does not grow with their number.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 fn check_silent_connections(descriptors: u32, workers: u32, silent: usize) -> String {
     let program = program_with_descriptors(descriptors, workers);
     let mut sockets = Vec::new();
