@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_oauth-from-scratch");
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
+/// Longer than anything takes, so that a test that hangs ends.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// The running program, until it is dropped.
 struct Program {
     child: Child,
@@ -39,7 +42,7 @@ impl Program {
     fn connect(&self) -> TcpStream {
         let port = self.authorization_server.rsplit(':').next().unwrap();
         let socket = TcpStream::connect(format!("127.0.0.1:{port}")).expect("the server listens");
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket
     }
 }
@@ -258,9 +261,13 @@ fn signal(program: &Program, name: &str) {
 
 /// A program with a client that has sent half a request, which the server has read.
 #[cfg(unix)]
-fn program_with_half_a_request() -> (Program, TcpStream) {
+fn program_with_half_a_request(test: &str) -> (Program, TcpStream) {
+    // The rest of the request may take its time, and so may the end.
+    let patient = "[listen]\nclient_app_port = 0\n[limits]\nhead_time_max = 600\nfinish_time_max = 600\n";
+    let file = File::new(test, patient);
     let mut command = Command::new(PROGRAM);
-    let program = Program::start(command.args(["--client-port", "0", "--auth-port", "0"]));
+    let flags = ["--config", file.path(), "--client-port", "0", "--auth-port", "0"];
+    let program = Program::start(command.args(flags));
     let mut socket = program.connect();
     socket.write_all(&[GET, &GET[..10]].concat()).unwrap();
     let mut answer = vec![0; 16];
@@ -274,7 +281,7 @@ fn wait_for_the_end_to_begin(program: &Program) {
     let port = program.authorization_server.rsplit(':').next().unwrap();
     let begin = Instant::now();
     while TcpStream::connect(format!("127.0.0.1:{port}")).is_ok() {
-        assert!(begin.elapsed() < Duration::from_secs(20), "the end begins");
+        assert!(begin.elapsed() < PATIENCE, "the end begins");
     }
 }
 
@@ -282,7 +289,7 @@ fn wait_for_the_end_to_begin(program: &Program) {
 #[test]
 fn a_signal_lets_what_was_asked_be_answered_and_then_ends_the_program_with_status_0() {
     for name in ["-TERM", "-INT"] {
-        let (mut program, mut socket) = program_with_half_a_request();
+        let (mut program, mut socket) = program_with_half_a_request("orderly");
         signal(&program, name);
         wait_for_the_end_to_begin(&program);
         socket.write_all(&GET[10..]).unwrap();
@@ -299,7 +306,7 @@ fn a_signal_lets_what_was_asked_be_answered_and_then_ends_the_program_with_statu
 #[cfg(unix)]
 #[test]
 fn a_second_signal_ends_the_program_at_once() {
-    let (mut program, _socket) = program_with_half_a_request();
+    let (mut program, _socket) = program_with_half_a_request("at-once");
     signal(&program, "-TERM");
     wait_for_the_end_to_begin(&program);
     signal(&program, "-TERM");
@@ -565,8 +572,8 @@ fn no_memory_for_a_content_ends_that_one_connection_and_nothing_else() {
     let port: u16 = line.rsplit(' ').next().unwrap().trim_end_matches(")\n").parse().expect(&line);
     let connect = || {
         let socket = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        socket.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
         socket
     };
     let mut bystander = connect();

@@ -11,22 +11,32 @@ mod stores;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use ledger::{Ledger, Link, Said, ServerProcess, file_location, load};
+use ledger::{Ledger, Link, PATIENT, Said, ServerProcess, file_location, load};
 use stores::Folder;
 
 /// How many clients ask at the same time.
 const CLIENTS: u64 = 8;
 
+/// The flags of a server with its grants in a file in `folder`.
+fn flags(folder: &Folder) -> [String; 4] {
+    let config = folder.join("config.toml");
+    std::fs::write(&config, PATIENT).expect("a file");
+    let location = file_location(&folder.join("grants"));
+    ["--config".to_owned(), config.display().to_string(), "--store".to_owned(), location]
+}
+
+fn start(folder: &Folder) -> ServerProcess {
+    ServerProcess::start(&flags(folder).each_ref().map(String::as_str))
+}
+
 #[test]
 fn whatever_was_answered_still_holds_after_the_server_was_killed() {
     let crashes: u64 = std::env::var("CRASHES").ok().and_then(|count| count.parse().ok()).unwrap_or(5);
     let folder = Folder::new();
-    let location = file_location(&folder.join("grants"));
-    let flags = ["--store", location.as_str()];
     let mut ledgers: Vec<Ledger> = (0..CLIENTS).map(Ledger::new).collect();
     let (mut lines, mut moment) = (0, 7u64);
     for _ in 0..crashes {
-        let mut server = ServerProcess::start(&flags);
+        let mut server = start(&folder);
         let mut link = Link::new(server.port);
         lines += ledgers.iter_mut().map(|ledger| ledger.check(&mut link)).sum::<usize>();
         ledgers.iter_mut().for_each(|ledger| ledger.trim(60));
@@ -45,7 +55,7 @@ fn whatever_was_answered_still_holds_after_the_server_was_killed() {
             stop.store(true, Ordering::Relaxed);
         });
     }
-    let server = ServerProcess::start(&flags);
+    let server = start(&folder);
     let mut link = Link::new(server.port);
     lines += ledgers.iter_mut().map(|ledger| ledger.check(&mut link)).sum::<usize>();
     let facts: usize = ledgers.iter().map(|ledger| ledger.facts).sum();
@@ -56,11 +66,10 @@ fn whatever_was_answered_still_holds_after_the_server_was_killed() {
 #[test]
 fn a_code_from_before_a_kill_buys_a_token_after_it() {
     let folder = Folder::new();
-    let location = file_location(&folder.join("grants"));
-    let mut server = ServerProcess::start(&["--store", &location]);
+    let mut server = start(&folder);
     let Said::Yes(code) = Link::new(server.port).code() else { panic!("a code") };
     server.kill();
-    let server = ServerProcess::start(&["--store", &location]);
+    let server = start(&folder);
     let mut link = Link::new(server.port);
     let Said::Yes(tokens) = link.redeem(&code[0]) else { panic!("tokens") };
     assert_eq!(link.is_active(&tokens[0]), Some(true));
@@ -70,15 +79,14 @@ fn a_code_from_before_a_kill_buys_a_token_after_it() {
 #[test]
 fn a_form_from_before_a_kill_is_taken_once_after_it() {
     let folder = Folder::new();
-    let location = file_location(&folder.join("grants"));
-    let mut server = ServerProcess::start(&["--store", &location]);
+    let mut server = start(&folder);
     let (cookie, sealed) = Link::new(server.port).dialog();
     server.kill();
-    let mut server = ServerProcess::start(&["--store", &location]);
+    let mut server = start(&folder);
     let (status, text) = Link::new(server.port).authorize(&cookie, &sealed);
     assert!(status == 302 && text.contains("state=s"), "{text}");
     server.kill();
-    let server = ServerProcess::start(&["--store", &location]);
+    let server = start(&folder);
     assert_eq!(Link::new(server.port).authorize(&cookie, &sealed).0, 400, "it is used up");
 }
 
@@ -88,12 +96,11 @@ fn a_form_from_before_a_kill_is_taken_once_after_it() {
 #[cfg(target_os = "linux")]
 fn a_full_disk_is_503_and_loses_nothing() {
     let folder = Folder::new();
-    let location = file_location(&folder.join("grants"));
     let mut command = Command::new("sh");
     let program = env!("CARGO_BIN_EXE_oauth-from-scratch");
     // In blocks of 512 bytes or of 1024, whichever the shell has.
     command.args(["-c", "ulimit -f 600; exec \"$@\"", "sh", program]);
-    let mut server = ServerProcess::start_as(command, &["--store", &location]);
+    let mut server = ServerProcess::start_as(command, &flags(&folder).each_ref().map(String::as_str));
     let mut link = Link::new(server.port);
     let mut codes = Vec::new();
     let mut refused = 0;
@@ -115,7 +122,7 @@ fn a_full_disk_is_503_and_loses_nothing() {
     server.wait_for_words("the store's file failed");
     server.kill();
     // With room again, every code that was given is there.
-    let server = ServerProcess::start(&["--store", &location]);
+    let server = start(&folder);
     let mut link = Link::new(server.port);
     for code in &codes {
         assert!(matches!(link.redeem(code), Said::Yes(_)), "a code is lost: {code}");

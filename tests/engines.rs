@@ -8,27 +8,34 @@
 mod engine;
 #[path = "support/ledger.rs"]
 mod ledger;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/stores.rs"]
 mod stores;
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::{Cluster, Engine, is_installed, wait_until};
+#[cfg(feature = "redis-tls")]
+use ledger::PATIENT;
 use ledger::{Ledger, Link, Said, ServerProcess, load};
 use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
-use oauth_from_scratch::oauth::Outcome;
+use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::engine::{EngineError, Safety};
 use oauth_from_scratch::store::{Bounds, EngineStore, Store, StoreError};
 use oauth_from_scratch::system::{RealSystem, System};
-use stores::{BOUNDS, Folder, LIFETIMES, Maker, START, apply};
+use proxy::{Fault, Holding, Proxy};
+use stores::{BOUNDS, Folder, LIFETIMES, Maker, START, Submitted, apply, submit_all};
 
 const CLIENTS: u64 = 8;
+
+/// What an engine needs in order to forget nothing that it has confirmed when it is killed. With `everysec`, which
+/// is the default, it confirms writes up to two seconds before it gives them to the system.
+const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 fn connect_with(url: &str, safety: Safety, bounds: Bounds) -> (Result<EngineStore, EngineError>, Log) {
     let Ok(Location::Engine(urls)) = Location::parse(url) else { panic!("{url}") };
@@ -49,16 +56,16 @@ struct World {
 
 impl World {
     fn new(url: &str) -> World {
-        World::with_replicas(url, 0)
+        World::with(url, 20, "")
     }
 
-    /// Where answers wait for so many replicas.
-    fn with_replicas(url: &str, replicas: u32) -> World {
+    /// With this much time for the store, in seconds, and these lines in `[store]`.
+    fn with(url: &str, store_time_max: u32, store: &str) -> World {
         let folder = Folder::new();
         let config = folder.join("config.toml");
         let text = format!(
-            "[listen]\nclient_app_port = 0\nworkers = 2\n[limits]\nstore_time_max = 2\n[store]\nlocation = \"{url}\"\n\
-             wait_for_replicas = {replicas}\n"
+            "[listen]\nclient_app_port = 0\nworkers = 2\n[limits]\nstore_time_max = {store_time_max}\n\
+             [lifetimes]\ncode = 600\n[store]\nlocation = \"{url}\"\n{store}\n"
         );
         std::fs::write(&config, text).expect("a file");
         let path = config.display().to_string();
@@ -115,8 +122,7 @@ fn two_servers_hold_to_everything_when_their_engine_is_killed_and_started_again(
         return;
     }
     let crashes = std::env::var("ENGINE_CRASHES").ok().and_then(|count| count.parse().ok()).unwrap_or(4u64);
-    // What it has answered is in the system's hands, which outlives the process.
-    let mut engine = Engine::start(&["--appendonly", "yes"]);
+    let mut engine = Engine::start(&DURABLE);
     let mut world = World::new(&engine.url());
     let mut lines = 0;
     for _ in 0..crashes {
@@ -130,13 +136,36 @@ fn two_servers_hold_to_everything_when_their_engine_is_killed_and_started_again(
     assert!(lines > 100);
 }
 
+/// What has waited is in the file. It may be in the system's hands still, which a killed process does not change.
+#[test]
+fn an_engine_that_syncs_once_a_second_forgets_nothing_that_waited_for_its_file() {
+    let name = "an_engine_that_syncs_once_a_second_forgets_nothing_that_waited_for_its_file";
+    if !is_installed(name) {
+        return;
+    }
+    let mut engine = Engine::start(&["--appendonly", "yes", "--appendfsync", "everysec"]);
+    if !engine.knows_waitaof() {
+        return engine::say_skipped(name, "this redis-server is older than 7.2, and does not know WAITAOF");
+    }
+    let mut world = World::with(&engine.url(), 20, "wait_for_append_only_file = true");
+    let mut lines = 0;
+    for _ in 0..2 {
+        lines += world.under_load(|_| {
+            engine.kill();
+            engine.run();
+        });
+    }
+    assert!(lines > 0);
+}
+
 #[test]
 fn while_the_engine_is_away_what_needs_it_is_503_and_the_rest_goes_on() {
     if !is_installed("while_the_engine_is_away_what_needs_it_is_503_and_the_rest_goes_on") {
         return;
     }
-    let mut engine = Engine::start(&["--appendonly", "yes"]);
-    let mut world = World::new(&engine.url());
+    let mut engine = Engine::start(&DURABLE);
+    // A frozen engine is waited for so long.
+    let mut world = World::with(&engine.url(), 2, "");
     let port = world.ports()[0];
     let status = move |request: &str| Link::new(port).ask(request).expect("an answer");
     let secure = format!("GET /secure HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\n\r\n", "A".repeat(64));
@@ -159,7 +188,7 @@ fn while_the_engine_is_away_what_needs_it_is_503_and_the_rest_goes_on() {
             assert_eq!(status(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).0, 200, "{path}");
         }
     };
-    assert_eq!(status(&secure).0, 401);
+    wait_until("a token is refused", || status(&secure).0 == 401);
     let lines = world.under_load(|more| {
         // It takes what is sent, and says nothing: the time-out of each request answers it.
         engine.freeze();
@@ -187,6 +216,7 @@ fn a_cluster_whose_slots_move_under_load_loses_nothing() {
     let mut lines = 0;
     for (from, to) in [(0, 1), (1, 2), (2, 0)] {
         lines += world.under_load(|more| {
+            wait_until("all nodes say the same of the slots", || cluster.is_agreed());
             let status = Command::new("redis-cli")
                 .args(["--cluster", "reshard", &format!("127.0.0.1:{}", cluster.nodes[0].port)])
                 .args(["--cluster-from", &cluster.nodes[from].node_id()])
@@ -211,7 +241,7 @@ fn a_fail_over_loses_nothing_that_waited_for_the_replica() {
     }
     let mut cluster = Cluster::start();
     let replicas = cluster.replicate();
-    let mut world = World::with_replicas(&cluster.url(), 1);
+    let mut world = World::with(&cluster.url(), 20, "wait_for_replicas = 1");
     let lines = world.under_load(|more| {
         cluster.nodes[0].kill();
         let is_master = |engine: &Engine| engine.command("INFO replication").contains("role:master");
@@ -246,7 +276,7 @@ fn a_grant_is_found_in_the_middle_of_its_slots_move() {
         let is_ok = |node: &Engine, command: String| assert_eq!(node.command(&command), "+OK", "{command}");
         is_ok(heir, format!("CLUSTER SETSLOT {slot} IMPORTING {}", owner.node_id()));
         is_ok(owner, format!("CLUSTER SETSLOT {slot} MIGRATING {}", heir.node_id()));
-        is_ok(owner, format!("MIGRATE 127.0.0.1 {} {key} 0 5000", heir.port));
+        is_ok(owner, format!("MIGRATE 127.0.0.1 {} {key} 0 60000", heir.port));
         let (redeem, tokens) = maker.redeem(&code);
         assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
         assert!(!has_key(&owner), "it was not made anew where it had been");
@@ -293,101 +323,6 @@ fn an_engine_that_comes_back_empty_is_given_the_servers_key_again() {
     assert_eq!(later.unwrap().sealing_key(), store.sealing_key(), "a server that starts now has the same one");
 }
 
-/// Stands between a store and its engine, and cuts connections when an answer is on its way.
-struct Proxy {
-    port: u16,
-    /// How many more answers pass.
-    answers_left: Arc<AtomicI64>,
-    held: Arc<Held>,
-}
-
-/// Holds back what is sent to the engine, as a network does that loses a packet and sends it again.
-#[derive(Default)]
-struct Held {
-    state: Mutex<Holding>,
-    changed: Condvar,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Holding {
-    #[default]
-    Nothing,
-    /// The next bytes will be.
-    Next,
-    Something,
-}
-
-impl Held {
-    fn set(&self, state: Holding) {
-        *self.state.lock().unwrap() = state;
-        self.changed.notify_all();
-    }
-
-    fn pass(&self) {
-        let mut state = self.state.lock().unwrap();
-        if *state == Holding::Next {
-            *state = Holding::Something;
-            drop(self.changed.wait_while(state, |state| *state == Holding::Something).unwrap());
-        }
-    }
-}
-
-impl Proxy {
-    fn to(engine: &Engine) -> Proxy {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let (port, to) = (listener.local_addr().expect("an address").port(), engine.port);
-        let answers_left = Arc::new(AtomicI64::new(i64::MAX));
-        let left = Arc::clone(&answers_left);
-        let held = Arc::<Held>::default();
-        let holding = Arc::clone(&held);
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else { continue };
-                let (mut from, mut into) =
-                    (client.try_clone().expect("a handle"), server.try_clone().expect("a handle"));
-                let held = Arc::clone(&holding);
-                std::thread::spawn(move || {
-                    let mut bytes = [0; 64 * 1024];
-                    while let Ok(count @ 1..) = from.read(&mut bytes) {
-                        held.pass();
-                        if into.write_all(&bytes[..count]).is_err() {
-                            break;
-                        }
-                    }
-                    let _ = into.shutdown(Shutdown::Both);
-                });
-                let left = Arc::clone(&left);
-                std::thread::spawn(move || pass_answers(server, client, &left));
-            }
-        });
-        Proxy { port, answers_left, held }
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
-    /// The next but `count` answers is lost, with its connection; those on later connections pass.
-    fn cut_after(&self, count: i64) {
-        self.answers_left.store(count, Ordering::SeqCst);
-    }
-}
-
-fn pass_answers(mut server: TcpStream, mut client: TcpStream, left: &AtomicI64) {
-    let mut bytes = [0; 64 * 1024];
-    while let Ok(count @ 1..) = server.read(&mut bytes) {
-        if left.fetch_sub(1, Ordering::SeqCst) == 0 {
-            left.store(i64::MAX, Ordering::SeqCst);
-            break;
-        }
-        if client.write_all(&bytes[..count]).is_err() {
-            break;
-        }
-    }
-    let _ = client.shutdown(Shutdown::Both);
-    let _ = server.shutdown(Shutdown::Both);
-}
-
 /// What was done is not done twice, and what was not is done, wherever the connection is cut.
 #[test]
 fn an_answer_that_is_lost_on_its_way_changes_no_outcome() {
@@ -421,6 +356,69 @@ fn an_answer_that_is_lost_on_its_way_changes_no_outcome() {
     }
 }
 
+/// Every answer after the fault is read as that to the command before it, and most are of a kind that fits.
+#[test]
+fn a_connection_that_has_lost_step_is_dropped_and_no_answer_is_taken_for_another() {
+    if !is_installed("a_connection_that_has_lost_step_is_dropped_and_no_answer_is_taken_for_another") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let proxy = Proxy::to(&engine);
+    let (store, log) = connect_with(&proxy.url(), Safety::default(), BOUNDS);
+    let (store, mut maker) = (store.unwrap(), Maker::new(1));
+    let code = maker.code();
+    assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    let (redeem, tokens) = maker.redeem(&code);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    let mut check = |fault: Fault| {
+        let begun = log.lines().len();
+        *proxy.fault.lock().unwrap() = Some(fault);
+        let check = || apply(&store, maker.check(&tokens.access), START);
+        let first = check();
+        // 503 is all right, 401 is not.
+        assert!(matches!(first, Ok(Outcome::Active) | Err(_)), "{fault:?}: {first:?}");
+        wait_until("the token is good again", || check() == Ok(Outcome::Active));
+        let lines = log.lines().split_off(begun);
+        assert!(lines.iter().any(|line| line.contains("failed: ")), "{fault:?}: {lines:?}");
+        // A change is made once: the answer that was added says that another server was faster.
+        *proxy.fault.lock().unwrap() = Some(fault);
+        let code = maker.code();
+        let granted = apply(&store, maker.grant(&code, None), START);
+        assert!(matches!(granted, Ok(Outcome::Granted) | Err(_)), "{fault:?}: {granted:?}");
+        wait_until("a look works", || apply(&store, maker.check(&code), START) == Ok(Outcome::Inactive));
+    };
+    for added in ["$-1\r\n", "+OK\r\n", ":0\r\n", "$3\r\nabc\r\n", "*0\r\n", "-LOADING it loads\r\n"] {
+        check(Fault::Added(added));
+    }
+    // An answer that never comes is awaited for half of this.
+    let bounds = Bounds { time_max: Duration::from_secs(4), ..BOUNDS };
+    let hasty = connect_with(&proxy.url(), Safety::default(), bounds).0.unwrap();
+    *proxy.fault.lock().unwrap() = Some(Fault::Dropped);
+    let looks = (0..9).map(|number| match number % 2 {
+        0 => (maker.check(&tokens.access), true),
+        _ => (maker.check(&Maker::new(9 + number).code()), false),
+    });
+    let (looks, good): (Vec<_>, Vec<_>) = looks.collect::<Vec<_>>().into_iter().unzip();
+    let looks = looks.into_iter().map(|look| (look, START)).collect();
+    for (applied, is_good) in stores::apply_all(&hasty, looks).into_iter().zip(good) {
+        let expected = if is_good { Outcome::Active } else { Outcome::Inactive };
+        assert!(applied.is_err() || applied == Ok(expected), "{applied:?}, and the token is good: {is_good}");
+    }
+    wait_until("the token is good again", || {
+        apply(&hasty, maker.check(&tokens.access), START) == Ok(Outcome::Active)
+    });
+    let (redeem, _) = maker.redeem(&code);
+    assert_eq!(apply(&store, redeem, START), Ok(Outcome::Replayed), "it was written as often as it was said");
+}
+
+/// Two stores whose answers wait for a replica: one that soon gives up, for where there is none, and one for where
+/// there is one, which may take its time.
+fn careful(url: &str) -> [EngineStore; 2] {
+    let safety = Safety { replicas_min: 1, ..Safety::default() };
+    let hasty = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
+    [hasty, BOUNDS].map(|bounds| connect_with(url, safety, bounds).0.unwrap())
+}
+
 /// Whoever finds out afterwards that it was written knows nothing of replicas yet.
 #[test]
 fn nothing_is_confirmed_on_a_detour_that_has_not_reached_a_replica() {
@@ -430,30 +428,28 @@ fn nothing_is_confirmed_on_a_detour_that_has_not_reached_a_replica() {
     let engine = Engine::start(&[]);
     let proxy = Proxy::to(&engine);
     let careless = connect(&engine.url());
-    let safety = Safety { replicas_min: 1, ..Safety::default() };
-    let bounds = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
-    let careful = connect_with(&proxy.url(), safety, bounds).0.unwrap();
+    let [careful, patient] = careful(&proxy.url());
     let mut maker = Maker::new(1);
     let code = maker.code();
     assert_eq!(apply(&careless, maker.grant(&code, None), START), Ok(Outcome::Granted));
     // The look arrives, and the word that it was written is lost.
     proxy.cut_after(1);
     let (redeem, tokens) = maker.redeem(&code);
-    assert_eq!(apply(&careful, redeem, START), Err(StoreError::Unavailable));
+    assert!(apply(&careful, redeem, START).is_err());
     assert_eq!(apply(&careless, maker.check(&tokens.access), START), Ok(Outcome::Active), "it was written");
     let (rotate, _) = maker.rotate(&tokens.refresh);
     assert!(matches!(apply(&careless, rotate, START), Ok(Outcome::Rotated { .. })));
     let (again, _) = maker.rotate(&tokens.refresh);
-    assert_eq!(apply(&careful, again, START), Err(StoreError::Unavailable), "nor is a rotation repeated");
+    assert!(apply(&careful, again, START).is_err(), "nor is a rotation repeated");
     // With a replica, both are.
     let _replica = engine.replica();
     let (again, _) = maker.rotate(&tokens.refresh);
-    assert!(matches!(apply(&careful, again, START), Ok(Outcome::Repeated { .. })));
+    assert!(matches!(apply(&patient, again, START), Ok(Outcome::Repeated { .. })));
     let code = maker.code();
-    assert_eq!(apply(&careful, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    assert_eq!(apply(&patient, maker.grant(&code, None), START), Ok(Outcome::Granted));
     proxy.cut_after(1);
     let (redeem, _) = maker.redeem(&code);
-    assert!(matches!(apply(&careful, redeem, START), Ok(Outcome::Redeemed { .. })));
+    assert!(matches!(apply(&patient, redeem, START), Ok(Outcome::Redeemed { .. })));
 }
 
 /// What was done and is not safe is not confirmed to whoever asks once more, either.
@@ -464,9 +460,7 @@ fn a_revocation_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repea
     }
     let engine = Engine::start(&[]);
     let careless = connect(&engine.url());
-    let safety = Safety { replicas_min: 1, ..Safety::default() };
-    let bounds = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
-    let careful = connect_with(&engine.url(), safety, bounds).0.unwrap();
+    let [careful, patient] = careful(&engine.url());
     let mut maker = Maker::new(1);
     let code = maker.code();
     assert_eq!(apply(&careless, maker.grant(&code, None), START), Ok(Outcome::Granted));
@@ -474,11 +468,11 @@ fn a_revocation_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repea
     assert!(matches!(apply(&careless, redeem, START), Ok(Outcome::Redeemed { .. })));
     for attempt in 0..2 {
         let outcome = apply(&careful, maker.revoke(&tokens.refresh), START);
-        assert_eq!(outcome, Err(StoreError::Unavailable), "attempt {attempt}");
+        assert!(outcome.is_err(), "attempt {attempt}: {outcome:?}");
     }
     assert_eq!(apply(&careless, maker.check(&tokens.access), START), Ok(Outcome::Inactive), "it was done");
     let _replica = engine.replica();
-    assert_eq!(apply(&careful, maker.revoke(&tokens.refresh), START), Ok(Outcome::Unknown), "now it is safe");
+    assert_eq!(apply(&patient, maker.revoke(&tokens.refresh), START), Ok(Outcome::Unknown), "now it is safe");
 }
 
 /// The network holds a new grant back until its code has been used and revoked.
@@ -489,16 +483,15 @@ fn a_write_that_arrives_late_does_not_bring_a_spent_code_back() {
     }
     let engine = Engine::start(&[]);
     let proxy = Proxy::to(&engine);
-    let bounds = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
-    let store = connect_with(&proxy.url(), Safety::default(), bounds).0.unwrap();
+    let store = connect(&proxy.url());
     let mut maker = Maker::new(1);
     let code = maker.code();
-    proxy.held.set(Holding::Next);
+    proxy.held.set(Holding::NextOfLost);
     assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted), "at the second try");
     let (redeem, tokens) = maker.redeem(&code);
     assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
     assert_eq!(apply(&store, maker.revoke(&tokens.refresh), START), Ok(Outcome::Revoked));
-    let writes = || writes_of(&engine);
+    let writes = || calls_of(&engine, "set");
     let before = writes();
     proxy.held.set(Holding::Nothing);
     wait_until("the late write arrives", || writes() > before);
@@ -506,10 +499,129 @@ fn a_write_that_arrives_late_does_not_bring_a_spent_code_back() {
     assert_eq!(apply(&store, again, START), Ok(Outcome::Unknown));
 }
 
-/// How often the engine was asked to `SET`.
-fn writes_of(engine: &Engine) -> u64 {
+/// `count` rotations of a new grant's refresh token, each of what the one before it makes; and the last access
+/// token.
+fn chain(store: &EngineStore, maker: &mut Maker, count: usize) -> (Vec<(Transition, Timestamp)>, Credential) {
+    let code = maker.code();
+    assert_eq!(apply(store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    let (redeem, mut tokens) = maker.redeem(&code);
+    assert!(matches!(apply(store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    let (rotate, salt) = maker.rotate(&tokens.refresh);
+    // All refresh tokens of a grant are of one family, so the outcomes of all rotations are alike.
+    let outcome = apply(store, rotate, START).expect("an answer");
+    tokens = stores::rotated(&tokens.refresh, salt, &outcome).expect("it is the current one");
+    let rotations = (0..count).map(|_| {
+        let (rotate, salt) = maker.rotate(&tokens.refresh);
+        tokens = stores::rotated(&tokens.refresh, salt, &outcome).expect("tokens");
+        (rotate, START)
+    });
+    (rotations.collect(), tokens.access)
+}
+
+/// Gives `transitions` to the store while an exchange is held back, so that the next one takes all of them. Then
+/// `next` is what is held back.
+fn submit_together(
+    (store, proxy): (&EngineStore, &Proxy),
+    transitions: Vec<(Transition, Timestamp)>,
+    next: Holding,
+) -> Submitted {
+    proxy.held.set(Holding::Next);
+    let mut maker = Maker::new(77);
+    let nothing = maker.code();
+    let probe = submit_all(store, vec![(maker.check(&nothing), START)]);
+    proxy.held.wait();
+    let submitted = submit_all(store, transitions);
+    proxy.held.set(next);
+    assert_eq!(probe.wait(), [Ok(Outcome::Inactive)]);
+    submitted
+}
+
+#[test]
+fn a_grant_that_many_ask_for_holds_up_no_other() {
+    if !is_installed("a_grant_that_many_ask_for_holds_up_no_other") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let proxy = Proxy::to(&engine);
+    let (store, mut maker) = (connect(&proxy.url()), Maker::new(1));
+    let (hot, _) = chain(&store, &mut maker, 250);
+    let (other, _) = chain(&store, &mut maker, 1);
+    let exchanges = || calls_of(&engine, "echo");
+    let hot = submit_together((&store, &proxy), hot, Holding::Next);
+    // All 250 are in one batch, whose first exchange is held back.
+    proxy.held.wait();
+    let other = submit_all(&store, other);
+    let before = exchanges();
+    proxy.held.set(Holding::Nothing);
+    assert!(matches!(other.wait()[..], [Ok(Outcome::Rotated { .. })]));
+    let count = exchanges() - before;
+    assert!(hot.wait().iter().all(|applied| matches!(applied, Ok(Outcome::Rotated { .. }))));
+    // A read of the one; its swap, with a read of the other; and the other's swap.
+    assert_eq!((count, exchanges() - before), (3, 3));
+}
+
+/// A swap of many that was made is known to have been made for all of them, wherever the connection is cut.
+#[test]
+fn an_answer_that_many_wait_for_and_that_is_lost_changes_no_outcome() {
+    if !is_installed("an_answer_that_many_wait_for_and_that_is_lost_changes_no_outcome") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let _replica = engine.replica();
+    let proxy = Proxy::to(&engine);
+    let mut maker = Maker::new(1);
+    for safety in [Safety::default(), Safety { replicas_min: 1, ..Safety::default() }] {
+        let store = connect_with(&proxy.url(), safety, BOUNDS).0.unwrap();
+        // The read, the swap, and the read or the second swap after it.
+        for cut in 0..3 {
+            let (mut rotations, last) = chain(&store, &mut maker, 5);
+            rotations.insert(0, (maker.check(&last), START));
+            rotations.push((maker.check(&last), START));
+            let submitted = submit_together((&store, &proxy), rotations, Holding::Next);
+            proxy.held.wait();
+            proxy.cut_after(cut);
+            proxy.held.set(Holding::Nothing);
+            let applied = submitted.wait();
+            assert_eq!(applied[0], Ok(Outcome::Inactive), "cut after {cut}");
+            for applied in &applied[1..6] {
+                assert!(matches!(applied, Ok(Outcome::Rotated { .. })), "cut after {cut}: {applied:?}");
+            }
+            assert_eq!(applied[6], Ok(Outcome::Active), "cut after {cut}");
+            proxy.cut_after(i64::MAX);
+        }
+    }
+}
+
+/// Another server writes between the read and the swap: what each was going to be told is worked out again.
+#[test]
+fn many_that_lose_a_race_are_told_what_they_lost_to() {
+    if !is_installed("many_that_lose_a_race_are_told_what_they_lost_to") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let proxy = Proxy::to(&engine);
+    let (store, faster, mut maker) = (connect(&proxy.url()), connect(&engine.url()), Maker::new(1));
+    let code = maker.code();
+    assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    let (redeem, tokens) = maker.redeem(&code);
+    let looks = [(redeem, START), (maker.check(&tokens.access), START), (maker.redeem(&code).0, START)];
+    let submitted = submit_together((&store, &proxy), looks.into(), Holding::Next);
+    proxy.held.wait();
+    // The read passes, and the swap is held back.
+    proxy.held.set(Holding::Next);
+    proxy.held.wait();
+    let (first, won) = maker.redeem(&code);
+    assert!(matches!(apply(&faster, first, START), Ok(Outcome::Redeemed { .. })));
+    proxy.held.set(Holding::Nothing);
+    assert_eq!(submitted.wait(), [Ok(Outcome::Replayed), Ok(Outcome::Inactive), Ok(Outcome::Unknown)]);
+    assert_eq!(apply(&faster, maker.check(&won.access), START), Ok(Outcome::Inactive));
+}
+
+/// How often the engine was asked for `command`.
+fn calls_of(engine: &Engine, command: &str) -> u64 {
     let stats = engine.command("INFO commandstats");
-    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_set:calls="));
+    let name = format!("cmdstat_{command}:calls=");
+    let line = stats.lines().find_map(|line| line.strip_prefix(&name));
     line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
 }
 
@@ -532,11 +644,12 @@ fn an_engine_that_has_become_a_replica_holds_nobody_up() {
     let began = Instant::now();
     for _ in 0..5 {
         let code = maker.code();
+        // Were its time over, it would say so.
         assert_eq!(apply(&store, maker.grant(&code, None), START), Err(StoreError::Unavailable));
     }
-    assert!(began.elapsed() < BOUNDS.time_max, "each is told well before its time is over");
-    // Each of these questions is a connection, too.
-    assert!(connections() - before < 20, "the engine is not asked again and again");
+    // Some at first, and then one after each pause; and the question how many there were.
+    let count_max = 10 + began.elapsed().as_secs();
+    assert!(connections() - before <= count_max, "the engine is not asked again and again");
     assert!(
         log.lines().iter().any(|line| line.contains("is a replica and takes no grants")),
         "{:?}",
@@ -568,8 +681,11 @@ fn a_node_that_comes_back_blank_takes_nothing_with_it() {
     assert_eq!(cluster.nodes[0].command("CLUSTER SLOTS"), "*0");
     let goes_on = || cluster.nodes[1].command("CLUSTER INFO").contains("cluster_state:ok");
     wait_until("the others go on", goes_on);
+    // Where it was there is a stranger now.
+    let have_lost_it =
+        || cluster.nodes[1..].iter().all(|node| node.command("CLUSTER NODES").contains("noaddr"));
+    wait_until("the others have lost its address", have_lost_it);
     let mut maker = Maker::new(1);
-    let began = Instant::now();
     let (mut served, mut others) = (0, 0);
     let fresh = connect(&cluster.url());
     while served < 10 || others < 2 {
@@ -580,12 +696,7 @@ fn a_node_that_comes_back_blank_takes_nothing_with_it() {
         let expected = if is_served { Ok(Outcome::Granted) } else { Err(StoreError::Unavailable) };
         *(if is_served { &mut served } else { &mut others }) += 1;
         let store = if served % 2 == 0 { &store } else { &fresh };
-        assert_eq!(
-            apply(store, maker.grant(&code, None), START),
-            expected,
-            "slot {slot}, {:?}",
-            began.elapsed()
-        );
+        assert_eq!(apply(store, maker.grant(&code, None), START), expected, "slot {slot}");
     }
 }
 
@@ -659,12 +770,20 @@ fn what_an_engine_may_lose_is_said_at_the_start_with_the_setting() {
         }
     };
     check(&["--appendonly", "no"], &["set appendonly yes"]);
-    check(&["--appendonly", "yes"], &["appendfsync is everysec"]);
-    check(&["--appendonly", "yes", "--appendfsync", "always"], &[]);
     check(
-        &["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "allkeys-lru"],
-        &["set maxmemory-policy noeviction"],
+        &["--appendonly", "yes"],
+        &[
+            "appendfsync is everysec: an engine that is killed forgets up to 2 seconds of answers, and a machine",
+        ],
     );
+    check(
+        &["--appendonly", "yes", "--appendfsync", "no"],
+        &["appendfsync is no: a machine that fails forgets"],
+    );
+    check(&DURABLE, &[]);
+    let durable = |more: &[&'static str]| [&DURABLE[..], more].concat();
+    check(&durable(&["--no-appendfsync-on-rewrite", "yes"]), &["set no-appendfsync-on-rewrite no"]);
+    check(&durable(&["--maxmemory-policy", "allkeys-lru"]), &["set maxmemory-policy noeviction"]);
 }
 
 #[test]
@@ -701,20 +820,16 @@ fn an_answer_that_is_to_wait_for_a_replica_is_not_given_without_one() {
     }
     let engine = Engine::start(&[]);
     let mut replica = engine.replica();
-    let safety = Safety { replicas_min: 1, ..Safety::default() };
-    let bounds = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
-    let store = connect_with(&engine.url(), safety, bounds).0.unwrap();
+    let [store, patient] = careful(&engine.url());
     let mut maker = Maker::new(1);
     let code = maker.code();
-    assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    assert_eq!(apply(&patient, maker.grant(&code, None), START), Ok(Outcome::Granted));
     let key = format!("oauth:grant:{}", &code.encode()[..20]);
     assert_eq!(replica.command(&format!("EXISTS {key}")), ":1", "it is there when the answer leaves");
     replica.kill();
-    let began = Instant::now();
     let other = maker.code();
-    assert_eq!(apply(&store, maker.grant(&other, None), START), Err(StoreError::Unavailable));
-    assert!(began.elapsed() < Duration::from_secs(30));
-    assert_eq!(apply(&store, maker.check(&code), START), Ok(Outcome::Inactive), "looking goes on");
+    assert!(apply(&store, maker.grant(&other, None), START).is_err());
+    assert_eq!(apply(&patient, maker.check(&code), START), Ok(Outcome::Inactive), "looking goes on");
 }
 
 /// An engine that is too old to say so is refused at the start (Debian's is, in CI).
@@ -723,13 +838,10 @@ fn an_answer_can_wait_for_the_append_only_file() {
     if !is_installed("an_answer_can_wait_for_the_append_only_file") {
         return;
     }
-    let engine = Engine::start(&["--appendonly", "yes"]);
+    let engine = Engine::start(&DURABLE);
     let safety = Safety { append_only_file: true, ..Safety::default() };
     let (store, log) = connect_with(&engine.url(), safety, BOUNDS);
-    let info = engine.command("INFO server");
-    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).expect("its version");
-    let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
-    let knows_waitaof = (numbers.next(), numbers.next()) >= (Some(7), Some(2));
+    let knows_waitaof = engine.knows_waitaof();
     let store = match store {
         Err(error) => {
             assert!(!knows_waitaof && error.to_string().contains("for wait_for_append_only_file"), "{error}");
@@ -744,6 +856,17 @@ fn an_answer_can_wait_for_the_append_only_file() {
     let (redeem, tokens) = maker.redeem(&code);
     assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
     assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active));
+    assert_eq!(engine.command("CONFIG SET appendfsync everysec"), "+OK");
+    let (store_of_slow, log) = connect_with(&engine.url(), safety, BOUNDS);
+    assert!(
+        store_of_slow.is_ok() && log.lines().concat().contains("set appendfsync always"),
+        "{:?}",
+        log.lines()
+    );
+    // A file that is never synced would be waited for in vain.
+    assert_eq!(engine.command("CONFIG SET appendfsync no"), "+OK");
+    let error = connect_with(&engine.url(), safety, BOUNDS).0.map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("set appendfsync always or everysec"), "{error}");
     // Without the file there is nothing that could have it.
     assert_eq!(engine.command("CONFIG SET appendonly no"), "+OK");
     let other = maker.code();
@@ -773,10 +896,7 @@ fn an_engine_behind_tls_is_used_if_its_certificate_is_trusted() {
         "x509 -req -in own.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out own.crt",
     );
     let file = |name: &str| folder.join(name).display().to_string();
-    let tls_port = engine::free_port();
-    let _engine = Engine::start(&[
-        "--tls-port",
-        &tls_port.to_string(),
+    let settings = [
         "--tls-cert-file",
         &file("own.crt"),
         "--tls-key-file",
@@ -787,12 +907,14 @@ fn an_engine_behind_tls_is_used_if_its_certificate_is_trusted() {
         "no",
         "--requirepass",
         "hush",
-    ]);
-    let location = format!("rediss://:hush@localhost:{tls_port}");
+    ];
+    let engine = Engine::start_with_port("--tls-port", &settings);
+    let location = format!("rediss://:hush@localhost:{}", engine.setting("--tls-port"));
     let program = || Command::new(env!("CARGO_BIN_EXE_oauth-from-scratch"));
     let mut trusting = program();
     trusting.env("SSL_CERT_FILE", file("ca.crt"));
-    let server = ServerProcess::start_as(trusting, &["--store", &location]);
+    std::fs::write(folder.join("config.toml"), PATIENT).expect("a file");
+    let server = ServerProcess::start_as(trusting, &["--config", &file("config.toml"), "--store", &location]);
     let mut link = Link::new(server.port);
     let Said::Yes(code) = link.code() else { panic!("a code") };
     let Said::Yes(tokens) = link.redeem(&code[0]) else { panic!("tokens") };

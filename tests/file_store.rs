@@ -424,7 +424,9 @@ fn the_file_stays_bounded_under_steady_traffic() {
     println!("file size by 5 minutes: {sizes:?}; grants: {counts:?}");
     // A refresh token lives for 1,000 seconds without use: 200 steps, each with 20 redeemed grants.
     assert!(counts.iter().all(|count| *count < 6_000), "{counts:?}");
-    assert!(sizes[11] <= sizes[4], "it has grown in the last half hour: {sizes:?}");
+    // How many share a commit, and so how it grows at first, depends on the machine. If nothing left it, it would more
+    // than double in this time.
+    assert!(2 * sizes[11] <= 3 * sizes[4], "it has grown in the last half hour: {sizes:?}");
     // When nobody comes any more but one, it empties.
     let later = Timestamp::from_milliseconds(START.as_milliseconds() + 10 * 3_600_000);
     for _ in 0..200 {

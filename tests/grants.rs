@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use oauth_from_scratch::oauth::authorize::{self, Authorization, Parameters};
 use oauth_from_scratch::oauth::client::{Client, Clients, Credentials, GrantTypes, SecretDigest};
-use oauth_from_scratch::oauth::grant::RecordError;
+use oauth_from_scratch::oauth::grant::{RecordError, RefreshReuse, Writer};
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
 use oauth_from_scratch::oauth::secret::{Family, SECRET_BYTES, Salt};
@@ -30,6 +30,7 @@ const LIFETIMES: TokenLifetimes = TokenLifetimes {
     refresh_idle: Duration::from_secs(1000),
     refresh: Duration::from_secs(5000),
     refresh_grace: Duration::from_secs(10),
+    refresh_reuse: RefreshReuse::EndsGrant,
 };
 
 fn clients() -> Clients {
@@ -55,6 +56,7 @@ struct World {
     now: Timestamp,
     drawn: u8,
     code: Credential,
+    lifetimes: TokenLifetimes,
 }
 
 /// What a client got.
@@ -86,7 +88,8 @@ impl World {
 
     fn empty() -> World {
         let code = Credential::of_grant(GrantId::new([1; 15]), [1; SECRET_BYTES]);
-        World { clients: clients(), record: None, now: Timestamp::from_milliseconds(1_000_000), drawn: 1, code }
+        let now = Timestamp::from_milliseconds(1_000_000);
+        World { clients: clients(), record: None, now, drawn: 1, code, lifetimes: LIFETIMES }
     }
 
     fn apply(&mut self, transition: &Transition) -> Outcome {
@@ -143,7 +146,7 @@ impl World {
         let client = authenticate(&self.clients, client);
         let refresh = Some((&tokens.refresh, family));
         let transition =
-            Transition::redeem(client, code, (redirect_uri, verified), &tokens.access, refresh, LIFETIMES);
+            Transition::redeem(client, code, (redirect_uri, verified), &tokens.access, refresh, self.lifetimes);
         (transition, tokens)
     }
 
@@ -168,7 +171,7 @@ impl World {
         let salt = Salt([self.draw(); 32]);
         let scope = scope.map(|scope| Scope::parse(scope).unwrap());
         let client = authenticate(&self.clients, client);
-        (Transition::rotate(client, refresh, scope, salt, LIFETIMES), salt)
+        (Transition::rotate(client, refresh, scope, salt, self.lifetimes), salt)
     }
 
     fn rotate_as(
@@ -184,6 +187,17 @@ impl World {
 
     fn rotate(&mut self, refresh: &Credential) -> Result<Tokens, Outcome> {
         self.rotate_as("app", refresh, None)
+    }
+
+    /// Applies `transition`, whose answer does not reach the client.
+    fn lose_answer_to(&mut self, transition: &Transition) -> Outcome {
+        let outcome = self.apply(transition);
+        let withdrawal = transition.withdrawal().expect("a redemption or rotation");
+        assert!(!withdrawal.is_read_only() && !withdrawal.is_new());
+        self.apply(&withdrawal);
+        // It may be noted by the store and by the connection.
+        assert_eq!(self.apply(&withdrawal), Outcome::Unknown, "once is enough");
+        outcome
     }
 
     fn check(&mut self, token: &Credential, needed: Option<&str>) -> Outcome {
@@ -393,6 +407,175 @@ fn reuse_after_the_grace_window_revokes_the_grant() {
     assert_eq!(world.rotate(&first.refresh).err(), Some(Outcome::Reused));
     assert!(!world.is_active(&second.access));
     assert!(world.rotate(&second.refresh).is_err());
+}
+
+/// Outages of an instant, of less than a grace window, and up to ten minutes.
+const OUTAGES: [Duration; 6] = [
+    Duration::ZERO,
+    SECOND,
+    Duration::from_secs(12),
+    Duration::from_secs(59),
+    Duration::from_secs(61),
+    Duration::from_secs(600),
+];
+
+#[test]
+fn a_redemption_whose_answer_never_left_can_be_repeated_while_the_code_lives() {
+    for outage in OUTAGES {
+        let mut world = World::new();
+        let (lost, never_seen) = world.transition_to_redeem(&world.code.clone(), RIGHT);
+        world.lose_answer_to(&lost);
+        world.wait(outage);
+        if outage >= CODE_LIFETIME {
+            assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Expired), "{outage:?}");
+            continue;
+        }
+        let tokens = world.redeem(RIGHT).expect("the same proofs");
+        assert!(world.is_active(&tokens.access), "{outage:?}");
+        assert!(!world.is_active(&never_seen.access), "{outage:?}: one set of tokens for one code");
+        assert!(world.rotate(&never_seen.refresh).is_err(), "{outage:?}");
+        // This one was delivered, so from now on it is judged.
+        assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Replayed), "{outage:?}");
+        assert!(!world.is_active(&tokens.access));
+    }
+}
+
+#[test]
+fn a_code_whose_answer_never_left_still_needs_its_proofs() {
+    let check = |presentation: Presentation, outcome: Outcome| {
+        let mut world = World::new();
+        let (lost, _) = world.transition_to_redeem(&world.code.clone(), RIGHT);
+        world.lose_answer_to(&lost);
+        assert_eq!(world.redeem(presentation).err(), Some(outcome));
+    };
+    check(Presentation { verifier: Some(OTHER_VERIFIER), ..RIGHT }, Outcome::Burnt(Mismatch::Verifier));
+    check(Presentation { verifier: None, ..RIGHT }, Outcome::Burnt(Mismatch::VerifierMissing));
+    check(Presentation { client: "other", ..RIGHT }, Outcome::OtherClient);
+}
+
+#[test]
+fn a_rotation_whose_answer_never_left_can_be_repeated_while_the_token_lives() {
+    for outage in OUTAGES {
+        let mut world = World::new();
+        let first = world.redeem(RIGHT).unwrap();
+        let (lost, salt) = world.transition_to_rotate("app", &first.refresh, None);
+        let outcome = world.lose_answer_to(&lost);
+        let stored = tokens_of(&first.refresh, salt, outcome).unwrap();
+        world.wait(outage);
+        let second = world.rotate(&first.refresh).expect("the same proofs");
+        assert!(world.is_active(&second.access), "{outage:?}");
+        assert_eq!(second.refresh.encode(), stored.refresh.encode(), "{outage:?}: one family");
+        // Its time runs from now: a retry within the grace window, and a reuse after it.
+        world.wait(9 * SECOND);
+        assert!(world.rotate(&first.refresh).is_ok(), "{outage:?}");
+        world.wait(SECOND);
+        assert_eq!(world.rotate(&first.refresh).err(), Some(Outcome::Reused), "{outage:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_withdrawn_too_late_changes_nothing() {
+    let mut world = World::new();
+    let (redeem, first) = world.transition_to_redeem(&world.code.clone(), RIGHT);
+    world.apply(&redeem);
+    let (rotate, salt) = world.transition_to_rotate("app", &first.refresh, None);
+    let outcome = world.apply(&rotate);
+    let second = tokens_of(&first.refresh, salt, outcome).unwrap();
+    assert_eq!(world.apply(&redeem.withdrawal().unwrap()), Outcome::Unknown, "its refresh token was used");
+    world.rotate(&second.refresh).expect("the current one");
+    assert_eq!(world.apply(&rotate.withdrawal().unwrap()), Outcome::Unknown, "its successor was used");
+    let before = world.record.clone();
+    assert_eq!(world.rotate(&first.refresh).err(), Some(Outcome::Reused));
+    world.record = before;
+    assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Replayed));
+}
+
+#[test]
+fn a_writer_is_asked_only_where_its_word_decides() {
+    let writer = Writer { server: 7, serial: 9 };
+    let mut world = World::new();
+    let (mut redeem, first) = world.transition_to_redeem(&world.code.clone(), RIGHT);
+    redeem.set_writer(writer);
+    world.apply(&redeem);
+    let doubt = |world: &World, transition: &Transition| transition.doubt(world.record.as_ref(), world.now);
+    let (replay, tokens) = world.transition_to_redeem(&world.code.clone(), RIGHT);
+    assert_eq!(doubt(&world, &replay), Some(writer), "a replay, or a retry");
+    let wrong = Presentation { verifier: Some(OTHER_VERIFIER), ..RIGHT };
+    let (guess, _) = world.transition_to_redeem(&world.code.clone(), wrong);
+    assert_eq!(doubt(&world, &guess), None, "without the proofs it changes nothing");
+    let (mut rotate, _) = world.transition_to_rotate("app", &first.refresh, None);
+    rotate.set_writer(Writer { serial: 10, ..writer });
+    assert_eq!(doubt(&world, &rotate), None, "the current refresh token");
+    let (change, outcome) = replay.apply_after_failure(world.record.as_ref(), world.now);
+    assert!(matches!((change, outcome), (Change::Put(_), Outcome::Redeemed { .. })), "{tokens:?}");
+    world.apply(&rotate);
+    assert_eq!(doubt(&world, &replay), None, "a rotation shows that the first answer arrived");
+    let (retry, _) = world.transition_to_rotate("app", &first.refresh, None);
+    assert_eq!(doubt(&world, &retry), None, "within the grace window");
+    world.wait(60 * SECOND);
+    assert_eq!(doubt(&world, &retry), Some(Writer { serial: 10, ..writer }));
+    let (_, outcome) = retry.apply_after_failure(world.record.as_ref(), world.now);
+    assert!(matches!(outcome, Outcome::Repeated { .. }), "{outcome:?}");
+    assert_eq!(world.apply(&retry), Outcome::Reused, "as it is judged without a word of the writer");
+}
+
+#[test]
+fn with_until_successor_used_a_client_on_a_bad_network_gets_a_fresh_successor() {
+    let mut world = World::new();
+    world.lifetimes.refresh_reuse = RefreshReuse::UntilSuccessorUsed;
+    let first = world.redeem(RIGHT).unwrap();
+    let lost = world.rotate(&first.refresh).unwrap();
+    for _ in 0..3 {
+        world.wait(60 * SECOND);
+        let fresh = world.rotate(&first.refresh).expect("its successor is unused");
+        assert_ne!(fresh.refresh.encode(), lost.refresh.encode());
+        let again = world.rotate(&first.refresh).expect("a retry within the grace window");
+        assert_eq!(again.refresh.encode(), fresh.refresh.encode());
+    }
+    assert_eq!(world.rotate(&lost.refresh).err(), Some(Outcome::Reused), "the successor that was replaced");
+    assert_eq!(world.rotate(&first.refresh).err(), Some(Outcome::Unknown));
+}
+
+/// A thief and the client hold the same refresh token. Each presents what it got last, in every order, always
+/// after the grace window, and any answer may be lost on its way. Whichever goes on second, with a token that it
+/// got after the theft, finds the grant over: they never go on side by side.
+#[test]
+fn of_a_thief_and_the_client_the_second_to_go_on_ends_the_grant() {
+    const LENGTH: u32 = 6;
+    let mut ended = 0;
+    for reuse in [RefreshReuse::EndsGrant, RefreshReuse::UntilSuccessorUsed] {
+        for order in 0..4_usize.pow(LENGTH) {
+            let mut world = World::new();
+            world.lifetimes = TokenLifetimes {
+                refresh_reuse: reuse,
+                refresh_idle: Duration::from_secs(100_000),
+                refresh: Duration::from_secs(100_000),
+                ..LIFETIMES
+            };
+            let stolen = world.redeem(RIGHT).unwrap().refresh;
+            let mut held = [stolen.clone(), stolen.clone()];
+            let mut has_gone_on = [false; 2];
+            for step in 0..LENGTH {
+                let action = order / 4_usize.pow(step) % 4;
+                let (who, is_lost) = (action & 1, action & 2 != 0);
+                world.wait(LIFETIMES.refresh_grace);
+                let presented = held[who].clone();
+                let (rotate, salt) = world.transition_to_rotate("app", &presented, None);
+                let outcome = world.apply(&rotate);
+                let Ok(tokens) = tokens_of(&presented, salt, outcome) else {
+                    ended += 1;
+                    break;
+                };
+                has_gone_on[who] |= presented.encode() != stolen.encode();
+                assert_ne!(has_gone_on, [true, true], "{reuse:?}: order {order:o}, step {step}");
+                match is_lost {
+                    true => drop(world.apply(&rotate.withdrawal().unwrap())),
+                    false => held[who] = tokens.refresh,
+                }
+            }
+        }
+    }
+    assert!(ended > 5_000, "most orders end the grant: {ended}");
 }
 
 #[test]
@@ -627,7 +810,7 @@ fn play(seed: u64) -> usize {
             all => Some(all[random.below(all.len())].0.clone()),
         };
         let mut got = None;
-        match random.below(10) {
+        match random.below(12) {
             0 | 1 => {
                 let verifier = [Some(VERIFIER), Some(VERIFIER), Some(OTHER_VERIFIER), None][random.below(4)];
                 let client = ["app", "app", "other"][random.below(3)];
@@ -669,6 +852,16 @@ fn play(seed: u64) -> usize {
                 if world.revoke_as("app", &tokens.access) == Outcome::Revoked {
                     assert!(!world.is_active(&tokens.access), "seed {seed}, step {step}: revoked and active");
                 }
+            }
+            10 | 11 => {
+                let code = world.code.clone();
+                let transition = match known(&mut random, &handed_out) {
+                    Some(tokens) => world.transition_to_rotate("app", &tokens.refresh, None).0,
+                    None => world.transition_to_redeem(&code, RIGHT).0,
+                };
+                let outcome = world.apply(&transition);
+                is_over |= matches!(outcome, Outcome::Reused | Outcome::Expired);
+                world.apply(&transition.withdrawal().unwrap());
             }
             7 => assert!(
                 world.now >= started.after(FORM_LIFETIME) || world.grant() == Outcome::Taken,
@@ -738,7 +931,7 @@ fn a_record_is_read_whole_or_not_at_all() {
         let mut newer = bytes.clone();
         newer[1] = 9;
         let error = Grant::decode(&newer).unwrap_err();
-        assert_eq!(error.to_string(), "the record is of format 9, and this program reads 1");
+        assert_eq!(error.to_string(), "the record is of format 9, and this program reads 2");
     }
 }
 
@@ -751,7 +944,50 @@ fn the_format_of_a_record_is_what_it_was() {
     world.rotate_as("app", &first.refresh, Some("a")).unwrap();
     let digest = Digest::of(&world.record.clone().unwrap().encode());
     let hex: String = digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, "50baa6970937a792b19b7187c990f9bb91b83f571481564de2f3260b0748460e");
+    assert_eq!(hex, "d77f5cb8293116c19fd1df529a347f728b8e67410da8d7e86d9bd9a4ab6a443d");
+}
+
+/// The record of the test above, and the one of before its redemption, in format 1.
+const ISSUED_BEFORE: &str = "\
+     860163617070656f776e6572636120621a00186a008300845820c92051f16192e6eaa53f30736f0cb5d655072a708323a640\
+     ecfb3ec69c9da6c17668747470733a2f2f6170702e6578616d706c652f6362f5782b45394d656c686f61324f77764672454d\
+     544a67754348616f654b3174385552576275474a537374772d634d1a00102ca0";
+const LIVE_BEFORE: &str = "\
+     860163617070656f776e6572636120621a00186a008401845820c92051f16192e6eaa53f30736f0cb5d655072a708323a640\
+     ecfb3ec69c9da6c17668747470733a2f2f6170702e6578616d706c652f6362f5782b45394d656c686f61324f77764672454d\
+     544a67754348616f654b3174385552576275474a537374772d634d865820b8a7f61ebd22df4123cb8eb05683ef72b96b7d61\
+     681a87d6b97a811e3e0617ab1a000f46281a001e88681a005b8d805004040404040404040404040404040404845820db8183\
+     f7974c75a8c72f5fb47c98d514a3cbcad6de073cab5ba73e7371cf0e581a000f462858200505050505050505050505050505\
+     0505050505050505050505050505050505055820f1b337a0d04f75b9fccb878d3d68cb0ebe33200c79eee0e83de5004a1eae\
+     c4228284582077748349cbbc9fccd8d6db0fd8f31115278e902dc974f7731135a2e2c20dc2f8f61a000f42401a0013d62084\
+     5820f1b337a0d04f75b9fccb878d3d68cb0ebe33200c79eee0e83de5004a1eaec42261611a000f46281a0013da08";
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    let digits = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+}
+
+#[test]
+fn a_record_of_the_format_before_is_read_and_goes_on() {
+    let mut world = World::empty();
+    world.record = Some(written_and_read(&Grant::decode(&bytes_of(ISSUED_BEFORE)).expect("format 1")));
+    assert!(world.redeem(RIGHT).is_ok(), "a code");
+    let mut world = World::new();
+    let first = world.redeem(RIGHT).unwrap();
+    world.wait(SECOND);
+    let second = world.rotate_as("app", &first.refresh, Some("a")).unwrap();
+    let now = world.record.clone().unwrap();
+    world.record = Some(written_and_read(&Grant::decode(&bytes_of(LIVE_BEFORE)).expect("format 1")));
+    assert_eq!(world.record.as_ref().map(Grant::expires), Some(now.expires()));
+    assert!(world.is_active(&first.access) && world.is_active(&second.access));
+    assert!(world.rotate(&second.refresh).is_ok(), "its refresh token");
+    assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Replayed), "its code was spent");
+    for hex in [ISSUED_BEFORE, LIVE_BEFORE] {
+        let bytes = bytes_of(hex);
+        for length in 0..bytes.len() {
+            assert_eq!(Grant::decode(&bytes[..length]).err(), Some(RecordError::Malformed), "{length} bytes");
+        }
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use oauth_from_scratch::store::engine::Safety;
 use oauth_from_scratch::store::file::Waiting;
 use oauth_from_scratch::store::{Applied, Bounds, EngineStore, FileStore, MemoryStore, Store, StoreError};
 use stores::{BOUNDS, CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, START, StoreSystem, Tokens};
-use stores::{apply, apply_all, rotated};
+use stores::{Reader, apply, apply_all, apply_for, rotated, submit_for};
 
 /// One thing that must hold, and how it is tried on two handles of one store (two servers on one engine; where
 /// there can be but one, the same twice).
@@ -39,6 +39,8 @@ const SUITE: &[Case] = &[
     ("twenty racers with one code: one wins", one_code_has_one_winner),
     ("twenty racers with one refresh token: one family is left", one_refresh_token_has_one_successor),
     ("a form makes one grant, whoever sends it how often", a_form_makes_one_grant),
+    ("an answer that reached no client can be had again", an_answer_that_reached_no_client_can_be_had_again),
+    ("a retry that is there already is no replay", a_retry_behind_a_client_that_has_gone_is_no_replay),
     ("what ends is over for everyone at once", what_is_revoked_is_over_for_everyone),
     ("nothing is good a millisecond too long", nothing_is_good_too_long),
     ("a batch of the same token is answered, each for itself", many_look_at_one_token),
@@ -75,8 +77,9 @@ fn a_file_keeps_the_contract() {
 /// A handle of its own on the engine, as another server has it.
 fn connect(url: &str, safety: Safety) -> Arc<dyn Store> {
     let Ok(Location::Engine(urls)) = Location::parse(url) else { panic!("{url}") };
-    // The clock stands still: nothing here is too slow.
-    let store = EngineStore::connect(urls.as_slice(), safety, BOUNDS, [7; 32], StoreSystem::new(), Log::kept());
+    // A transition has a minute: nothing here is too slow.
+    let store =
+        EngineStore::connect(urls.as_slice(), safety, BOUNDS, [7; 32], StoreSystem::running(), Log::kept());
     Arc::new(store.unwrap_or_else(|error| panic!("{url}: {error}")))
 }
 
@@ -222,6 +225,65 @@ fn a_form_makes_one_grant(pair: &Pair) {
     assert_eq!(apply(&*pair.one, maker.revoke(&tokens.refresh), START), Ok(Outcome::Revoked));
     let late = START.after(10 * MINUTE - Duration::from_millis(1));
     assert_eq!(apply(&*pair.other, maker.grant(&codes[0], kept_until), late), Ok(Outcome::Taken));
+}
+
+fn an_answer_that_reached_no_client_can_be_had_again(pair: &Pair) {
+    let mut maker = Maker::new(pair.number);
+    for seconds in [1, 12, 59, 61, 600] {
+        for reader in [Reader::Goes, Reader::HasGone] {
+            let later = START.after(Duration::from_secs(seconds));
+            let case = format!("{reader:?}, {seconds} s");
+            let code = maker.code();
+            assert_eq!(apply(&*pair.one, maker.grant(&code, None), START), Ok(Outcome::Granted));
+            let (redeem, lost) = maker.redeem(&code);
+            let applied = apply_for(reader, &*pair.one, redeem, START);
+            assert!(matches!(applied, Ok(Outcome::Redeemed { .. })), "{case}: {applied:?}");
+            let (retry, mut tokens) = maker.redeem(&code);
+            let applied = apply(&*pair.other, retry, later);
+            if later >= START.after(CODE_LIFETIME) {
+                assert!(matches!(applied, Ok(Outcome::Expired)), "{case}: {applied:?}");
+                (_, tokens) = redeemed(pair, &mut maker, START);
+            } else {
+                assert!(matches!(applied, Ok(Outcome::Redeemed { .. })), "{case}: {applied:?}");
+                assert!(!is_active(&*pair.one, &maker, &lost.access, later), "{case}");
+            }
+            let (rotate, _) = maker.rotate(&tokens.refresh);
+            let applied = apply_for(reader, &*pair.one, rotate, START);
+            assert!(matches!(applied, Ok(Outcome::Rotated { .. })), "{case}: {applied:?}");
+            let (retry, salt) = maker.rotate(&tokens.refresh);
+            let applied = apply(&*pair.other, retry, later).expect("an outcome");
+            let second =
+                rotated(&tokens.refresh, salt, &applied).unwrap_or_else(|| panic!("{case}: {applied:?}"));
+            assert!(is_active(&*pair.one, &maker, &second.access, later), "{case}");
+            // That answer arrived: from now on it is judged.
+            let (reuse, _) = maker.rotate(&tokens.refresh);
+            let then = later.after(LIFETIMES.refresh_grace);
+            assert_eq!(apply(&*pair.one, reuse, then), Ok(Outcome::Reused), "{case}");
+        }
+    }
+}
+
+/// The store took so long that the client asked again, and both requests are applied together.
+fn a_retry_behind_a_client_that_has_gone_is_no_replay(pair: &Pair) {
+    let mut maker = Maker::new(pair.number);
+    for _ in 0..20 {
+        let code = maker.code();
+        assert_eq!(apply(&*pair.one, maker.grant(&code, None), START), Ok(Outcome::Granted));
+        let (first, _) = maker.redeem(&code);
+        let (retry, tokens) = maker.redeem(&code);
+        let withdrawal = first.withdrawal().expect("a redemption");
+        let first = submit_for(Reader::HasGone, &*pair.one, vec![(first, START)]);
+        if first.is_over() {
+            // A store that answers at once has no queue in which they could meet.
+            assert_eq!(apply(&*pair.one, withdrawal, START), Ok(Outcome::Withdrawn));
+        }
+        let applied = apply(&*pair.one, retry, START);
+        assert!(matches!(applied, Ok(Outcome::Redeemed { .. })), "{applied:?}");
+        assert!(matches!(first.wait()[..], [Ok(Outcome::Redeemed { .. })]));
+        assert!(is_active(&*pair.one, &maker, &tokens.access, START));
+        let (replay, _) = maker.redeem(&code);
+        assert_eq!(apply(&*pair.other, replay, START), Ok(Outcome::Replayed), "the second one was delivered");
+    }
 }
 
 fn what_is_revoked_is_over_for_everyone(pair: &Pair) {

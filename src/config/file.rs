@@ -13,6 +13,7 @@ use super::toml_reader::{Table, Text, Value};
 use super::{Config, ConfigError, Issuer, Lifetimes, Limits, LogFormat, store};
 use crate::oauth::Scope;
 use crate::oauth::client::{Client, GrantTypes, SecretDigest};
+use crate::oauth::grant::RefreshReuse;
 use crate::oauth::redirect::RedirectUri;
 
 pub use super::toml_reader::FileError;
@@ -151,7 +152,17 @@ fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes) -> Result<(), Fil
             *field = value.seconds()?;
         }
     }
-    table.end("code, form, access_token, refresh_token_idle, refresh_token and refresh_grace, each in seconds")
+    if let Some(value) = table.take("refresh_reuse") {
+        tokens.refresh_reuse = match value.string()? {
+            "ends_grant" => RefreshReuse::EndsGrant,
+            "until_successor_used" => RefreshReuse::UntilSuccessorUsed,
+            _ => return Err(value.error("give \"ends_grant\" or \"until_successor_used\"")),
+        };
+    }
+    table.end(
+        "code, form, access_token, refresh_token_idle, refresh_token and refresh_grace, each in seconds, and \
+         refresh_reuse",
+    )
 }
 
 fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
@@ -433,6 +444,18 @@ introspects_all = true
         let config = read("", 1).unwrap();
         assert_eq!((config.client_port, config.clients.len(), config.scopes.len()), (None, 0, 0));
         assert!(!config.explains_errors);
+    }
+
+    #[test]
+    fn a_refresh_token_that_comes_back_ends_its_grant_unless_the_file_says_otherwise() {
+        let check = |text: &str, reuse: RefreshReuse| {
+            assert_eq!(read(text, 1).unwrap().lifetimes.tokens.refresh_reuse, reuse, "{text}");
+        };
+        check("", RefreshReuse::EndsGrant);
+        check("[lifetimes]\nrefresh_reuse = \"ends_grant\"", RefreshReuse::EndsGrant);
+        check("[lifetimes]\nrefresh_reuse = \"until_successor_used\"", RefreshReuse::UntilSuccessorUsed);
+        let error = read("[lifetimes]\nrefresh_reuse = \"never\"", 1).map(drop).unwrap_err().to_string();
+        assert_eq!(error, "line 2: refresh_reuse: give \"ends_grant\" or \"until_successor_used\"");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::oauth::TokenLifetimes;
 use crate::oauth::client::Client;
+use crate::oauth::grant::RefreshReuse;
 
 mod file;
 mod issuer;
@@ -223,7 +224,9 @@ impl Default for Lifetimes {
                 access_token: DAY,
                 refresh_idle: 14 * DAY,
                 refresh: 90 * DAY,
-                refresh_grace: Duration::from_secs(10),
+                // Several tabs or machines of one client may be slow to share a new refresh token.
+                refresh_grace: Duration::from_secs(60),
+                refresh_reuse: RefreshReuse::EndsGrant,
             },
         }
     }

@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::engine::Turn;
 use super::socket::{Readiness, Socket};
+use super::turn::Turn;
 use crate::http::connection::{Buffers, Connection, Event, Want};
 use crate::routes::{Answer, Parked, Role};
-use crate::store::{Applied, StoreError, Ticket};
+use crate::store::{Applied, Mailbox, StoreError, Ticket};
 
 /// How often one connection may read in one turn of the loop before others have theirs.
 const READS_PER_TURN_MAX: usize = 4;
@@ -21,6 +21,9 @@ const REQUESTS_PER_TURN_MAX: usize = 128;
 /// new event (epoll(7)); asking again would only be told that there is nothing. Elsewhere mio wants to hear
 /// exactly that before it reports anything new.
 const SHORT_READ_IS_LAST: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// How long an answer that the store has given may take to be read.
+const LETTER_TIME: Duration = Duration::from_millis(10);
 
 /// A socket and the conversation over it.
 pub(super) struct Link<S> {
@@ -50,6 +53,8 @@ struct Waiting {
     parked: Parked,
     until: Instant,
     applied: Option<Applied>,
+    /// The store knows that the answer may reach no client.
+    is_abandoned: bool,
 }
 
 /// Buffers that no connection holds at the moment. Connections that have nothing in them hold none, so ten
@@ -108,10 +113,27 @@ impl<S: Socket> Link<S> {
         }
     }
 
-    pub(super) fn expire(&mut self, now: Instant) {
+    pub(super) fn expire(&mut self, now: Instant, slot: usize, mailbox: &dyn Mailbox) {
         self.conversation.expire(now);
-        if let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.until <= now) {
-            waiting.applied.get_or_insert(Err(StoreError::TimedOut));
+        let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.until <= now) else { return };
+        if waiting.applied.is_some() {
+            return;
+        }
+        match mailbox.abandon(Ticket { place: slot, serial: waiting.serial }) {
+            true => waiting.applied = Some(Err(StoreError::TimedOut)),
+            // The answer is there, and is read in the next turn.
+            false => waiting.until = now + LETTER_TIME,
+        }
+    }
+
+    /// Notes that the client will not read the answer to the request that waits for the store, if there is one, or
+    /// perhaps will not: a client that has closed its side may read on, and most do not.
+    pub(super) fn abandon(&mut self, slot: usize, mailbox: &dyn Mailbox) {
+        if let Some(waiting) =
+            self.waiting.as_mut().filter(|waiting| waiting.applied.is_none() && !waiting.is_abandoned)
+        {
+            waiting.is_abandoned = true;
+            mailbox.abandon(Ticket { place: slot, serial: waiting.serial });
         }
     }
 
@@ -225,12 +247,17 @@ impl<S: Socket> Link<S> {
             *answers_left -= 1;
             match answer {
                 Answer::Ready(response) => self.conversation.respond(&response, turn.date(), turn.now),
-                Answer::Parked(parked) => {
-                    let (serial, until) = (ticket.serial, turn.now + turn.store_time_max);
-                    self.waiting = Some(Box::new(Waiting { serial, parked, until, applied: None }));
-                    return;
-                }
+                Answer::Parked(parked) => return self.park(parked, ticket, turn),
             }
+        }
+    }
+
+    /// Lets a request wait for the store.
+    fn park(&mut self, parked: Parked, ticket: Ticket, turn: &Turn) {
+        let (serial, until) = (ticket.serial, turn.now + turn.store_time_max);
+        self.waiting = Some(Box::new(Waiting { serial, parked, until, applied: None, is_abandoned: false }));
+        if self.read_closed {
+            self.abandon(ticket.place, turn.mailbox());
         }
     }
 

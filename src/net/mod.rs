@@ -36,6 +36,7 @@ mod peers;
 mod refusals;
 mod signals;
 mod socket;
+mod turn;
 mod worker;
 
 use clock::Clock;
@@ -230,7 +231,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, Limits};
     use crate::log::Log;
     use crate::oauth::{Timestamp, Transition};
     use crate::store::{Applied, Caller, Mailbox, MemoryStore, Ticket};
@@ -263,7 +264,11 @@ mod tests {
 
     /// A server whose workers are driven by hand, and where its authorization server listens.
     fn server(workers: usize, store: Arc<dyn Store>) -> (Server, SocketAddr) {
-        let config = Config { client_port: None, auth_port: 0, workers, ..Config::default() };
+        server_with(Limits::default(), workers, store)
+    }
+
+    fn server_with(limits: Limits, workers: usize, store: Arc<dyn Store>) -> (Server, SocketAddr) {
+        let config = Config { client_port: None, auth_port: 0, workers, limits, ..Config::default() };
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
         let server = Server::bind(&config, store, Arc::new(RealSystem::default()), logs).unwrap();
         let address = server.addresses()[0].1;
@@ -272,7 +277,7 @@ mod tests {
 
     fn connect(address: SocketAddr) -> TcpStream {
         let socket = TcpStream::connect(address).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         socket
     }
 
@@ -361,5 +366,61 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer:?}");
         assert!(answer.contains("HTTP/1.1 200 OK\r\n"), "{answer:?}");
         assert_eq!(answer.matches("\r\nConnection: close\r\n").count(), 1, "the last one's: {answer:?}");
+    }
+
+    /// What a client does while its request waits for the store, and what the store must learn of it.
+    fn check_abandoned(
+        limits: Limits,
+        act: impl FnOnce(TcpStream) -> Option<TcpStream>,
+        expected: (bool, &str),
+    ) {
+        let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
+        let (mut server, address) = server_with(limits, 1, Arc::<Held>::clone(&store));
+        let mut client = connect(address);
+        let head = "GET /secure HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: ";
+        client.write_all(format!("{head}{}\r\n\r\n", "A".repeat(64)).as_bytes()).unwrap();
+        while store.waiting.lock().unwrap().is_empty() {
+            server.workers[0].turn().unwrap();
+        }
+        let client = act(client);
+        let (reaches, beginning) = expected;
+        let is_abandoned = || {
+            let waiting = store.waiting.lock().unwrap();
+            waiting.iter().all(|(_, mailbox, ticket)| mailbox.is_abandoned(*ticket))
+        };
+        while !reaches && !is_abandoned() {
+            server.workers[0].turn().unwrap();
+        }
+        assert_eq!(is_abandoned(), !reaches);
+        for (applied, mailbox, ticket) in store.waiting.lock().unwrap().drain(..) {
+            assert_eq!(mailbox.put(ticket, applied), reaches, "what the store is told");
+            assert!(!mailbox.is_abandoned(ticket), "nothing is kept of a request that is answered");
+            mailbox.wake();
+        }
+        server.handle().finish();
+        server.run().unwrap();
+        if let Some(client) = client {
+            let answer = read_all(client);
+            assert!(answer.starts_with(beginning), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_store_learns_whether_its_answer_can_still_reach_the_client() {
+        let answer = "HTTP/1.1 403 Forbidden\r\n";
+        check_abandoned(Limits::default(), Some, (true, answer));
+        let closes = |client: TcpStream| {
+            drop(client);
+            None
+        };
+        check_abandoned(Limits::default(), closes, (false, ""));
+        // It may read on, and most that close their side do not.
+        let half_closes = |client: TcpStream| {
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            Some(client)
+        };
+        check_abandoned(Limits::default(), half_closes, (false, answer));
+        let impatient = Limits { store_time_max: Duration::from_millis(1), ..Limits::default() };
+        check_abandoned(impatient, Some, (false, "HTTP/1.1 503 Service Unavailable\r\n"));
     }
 }

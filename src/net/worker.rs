@@ -4,6 +4,7 @@
 //! fewest. So no worker starves, whatever the kernel would have thought of them; and with one worker nothing
 //! is dealt at all.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -54,7 +55,7 @@ pub(super) struct Inbox {
     waker: Waker,
     newcomers: Mutex<Vec<Newcomer>>,
     /// What the store has said.
-    letters: Mutex<Vec<(Ticket, Applied)>>,
+    letters: Mutex<Letters>,
     /// The worker has been woken and has not looked yet.
     is_called: AtomicBool,
     /// The connections that were dealt to the worker, those in the inbox included, and have not closed.
@@ -63,6 +64,15 @@ pub(super) struct Inbox {
     asker: Mutex<Option<Arc<Inbox>>>,
     /// Another worker has closed one for this worker.
     has_room: AtomicBool,
+}
+
+/// What the store has said, and what it need not say any more.
+#[derive(Default)]
+struct Letters {
+    unread: Vec<(Ticket, Applied)>,
+    /// The serial numbers of requests whose answers reach no client. Each goes when the store answers it, which it
+    /// does once.
+    abandoned: HashSet<u64>,
 }
 
 struct Newcomer {
@@ -123,7 +133,7 @@ impl Inbox {
     fn take_letters(&self, read: &mut Vec<(Ticket, Applied)>) {
         // Whoever puts something from now on calls again; what was done before a call that was spared is seen.
         self.is_called.swap(false, Ordering::AcqRel);
-        std::mem::swap(&mut *lock(&self.letters), read);
+        std::mem::swap(&mut lock(&self.letters).unread, read);
     }
 }
 
@@ -133,8 +143,23 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Mailbox for Inbox {
-    fn put(&self, ticket: Ticket, applied: Applied) {
-        lock(&self.letters).push((ticket, applied));
+    fn put(&self, ticket: Ticket, applied: Applied) -> bool {
+        let mut letters = lock(&self.letters);
+        letters.unread.push((ticket, applied));
+        letters.abandoned.is_empty() || !letters.abandoned.remove(&ticket.serial)
+    }
+
+    fn abandon(&self, ticket: Ticket) -> bool {
+        let mut letters = lock(&self.letters);
+        let is_put = letters.unread.iter().any(|(unread, _)| *unread == ticket);
+        if !is_put {
+            letters.abandoned.insert(ticket.serial);
+        }
+        !is_put
+    }
+
+    fn is_abandoned(&self, ticket: Ticket) -> bool {
+        lock(&self.letters).abandoned.contains(&ticket.serial)
     }
 
     fn wake(&self) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::authorize::{Authorization, Binding};
 use super::client::AuthenticatedClient;
-use super::grant::{self, Grant, TokenLifetimes};
+use super::grant::{self, Answer, Belief, Grant, TokenLifetimes, Withdrawal, Writer};
 use super::pkce::Verified;
 use super::scope::Scope;
 use super::secret::{Credential, Digest, Family, GrantId, RefreshDigest, Salt};
@@ -31,6 +31,7 @@ enum Action {
     Rotate(Box<Rotation>),
     Look(Look),
     Revoke(Box<Presented>),
+    Withdraw(Box<Withdrawal>),
 }
 
 /// What changes nothing, whatever the record is.
@@ -71,6 +72,7 @@ pub(super) struct Redemption {
     pub(super) token: Digest,
     pub(super) refresh: Option<(Digest, Family)>,
     pub(super) lifetimes: TokenLifetimes,
+    pub(super) writer: Option<Box<Writer>>,
 }
 
 /// A refresh token, presented by a client that is known to be itself.
@@ -83,6 +85,7 @@ pub(super) struct Rotation {
     pub(super) successor: Digest,
     pub(super) token: Digest,
     pub(super) lifetimes: TokenLifetimes,
+    pub(super) writer: Option<Box<Writer>>,
 }
 
 /// A token of whichever kind, presented by a client about which something is asked.
@@ -155,6 +158,8 @@ pub enum Outcome {
     Described(Box<Description>),
     /// The token was good and is no longer.
     Revoked,
+    /// It is noted that the last answer with tokens did not reach the client.
+    Withdrawn,
 }
 
 /// How a code did not come with what it is bound to.
@@ -282,6 +287,7 @@ impl Transition {
             token: token.digest(),
             refresh: refresh.map(|(token, family)| (*token.refresh_digest().digest(), family)),
             lifetimes,
+            writer: None,
         };
         Transition { grant: code.grant(), action: Action::Redeem(Box::new(redemption)) }
     }
@@ -305,6 +311,7 @@ impl Transition {
             successor: *successor.refresh_digest().digest(),
             token: token.digest(),
             lifetimes,
+            writer: None,
         };
         Transition { grant: refresh.grant(), action: Action::Rotate(Box::new(rotation)) }
     }
@@ -325,6 +332,43 @@ impl Transition {
     pub fn revoke(client: AuthenticatedClient, token: &Credential) -> Transition {
         let client = Some(Arc::clone(&client.client().id));
         Transition { grant: token.grant(), action: Action::Revoke(Presented::new(token, client)) }
+    }
+
+    /// What undoes a redemption or rotation whose answer does not reach its client, and for a withdrawal the same
+    /// again; `None` for all others. It is to be applied before anything else that comes for the same grant.
+    pub fn withdrawal(&self) -> Option<Transition> {
+        let withdrawal = match &self.action {
+            Action::Redeem(asked) => Withdrawal {
+                answer: Answer::Redemption { code: asked.code, token: asked.token },
+                writer: asked.writer.as_deref().copied(),
+            },
+            Action::Rotate(asked) => Withdrawal {
+                answer: Answer::Rotation { presented: *asked.presented.digest() },
+                writer: asked.writer.as_deref().copied(),
+            },
+            Action::Withdraw(withdrawal) => **withdrawal,
+            _ => return None,
+        };
+        Some(Transition { grant: self.grant, action: Action::Withdraw(Box::new(withdrawal)) })
+    }
+
+    /// Whether it hands out tokens for a credential that may be presented again: a redemption or a rotation.
+    pub fn issues_tokens(&self) -> bool {
+        matches!(self.action, Action::Redeem(_) | Action::Rotate(_))
+    }
+
+    /// Whether it is a [`Transition::withdrawal`].
+    pub fn is_withdrawal(&self) -> bool {
+        matches!(self.action, Action::Withdraw(_))
+    }
+
+    /// Names the server that will know whether the answer reached the client, where several share a store.
+    pub fn set_writer(&mut self, writer: Writer) {
+        match &mut self.action {
+            Action::Redeem(asked) => asked.writer = Some(Box::new(writer)),
+            Action::Rotate(asked) => asked.writer = Some(Box::new(writer)),
+            _ => {}
+        }
     }
 
     /// The name of the one record that the transition concerns.
@@ -360,6 +404,24 @@ impl Transition {
     /// tell whoever asked. A store applies this atomically: no other transition of the same grant comes
     /// between reading the record and changing it.
     pub fn apply(&self, record: Option<&Grant>, now: Timestamp) -> (Change, Outcome) {
+        self.apply_believing(record, now, Belief::Sent)
+    }
+
+    /// The same, when the answer that the grant's writer gave last is known not to have reached the client.
+    pub fn apply_after_failure(&self, record: Option<&Grant>, now: Timestamp) -> (Change, Outcome) {
+        self.apply_believing(record, now, Belief::Failed)
+    }
+
+    /// Whom to ask before the transition is applied: the writer of the grant's last answer, where the transition
+    /// ends the grant if that answer reached the client, and does not if it failed.
+    pub fn doubt(&self, record: Option<&Grant>, now: Timestamp) -> Option<Writer> {
+        let writer = record?.writer()?;
+        let ends = |outcome: &Outcome| matches!(outcome, Outcome::Replayed | Outcome::Reused);
+        let is_in_doubt = ends(&self.apply(record, now).1) && !ends(&self.apply_after_failure(record, now).1);
+        is_in_doubt.then_some(writer)
+    }
+
+    fn apply_believing(&self, record: Option<&Grant>, now: Timestamp, belief: Belief) -> (Change, Outcome) {
         match &self.action {
             Action::Look(look) => (Change::Keep, look.at(record, now)),
             Action::Grant(_) | Action::Refuse { .. } | Action::Issue(_) if record.is_some() => {
@@ -376,8 +438,9 @@ impl Transition {
                 let grant = Grant::of_client(Arc::clone(client), scope.clone(), *token, now, expires);
                 (Change::Put(grant), Outcome::Granted)
             }
-            Action::Redeem(redemption) => grant::redeem(record, redemption, now),
-            Action::Rotate(rotation) => grant::rotate(record, rotation, now),
+            Action::Redeem(redemption) => grant::redeem(record, redemption, now, belief),
+            Action::Rotate(rotation) => grant::rotate(record, rotation, now, belief),
+            Action::Withdraw(withdrawal) => grant::withdraw(record, withdrawal),
             Action::Revoke(presented) => {
                 let Presented { access, refresh, client } = &**presented;
                 grant::revoke(record, (access, refresh), client.as_deref().unwrap_or_default(), now)

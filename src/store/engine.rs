@@ -3,7 +3,8 @@
 //! One key for each grant, so it does not matter where a cluster keeps it; its expiry is the engine's to see to.
 //! A change is a compare-and-swap of that key, so of two servers that are asked the same thing at the same time
 //! one is first, and the other finds what the first has made of it. A thread of its own does all the talking: it
-//! takes all transitions that have gathered, and asks for them in one round trip.
+//! takes all transitions that have gathered, and asks for them in one round trip. Before each next one it takes
+//! those that have come in the meantime, so that a grant that needs many does not hold up the others.
 //!
 //! What the engine keeps when it fails is its own affair, and depends on how it is configured: that is looked at
 //! when the server starts, and said in the log, with the name of the setting.
@@ -12,6 +13,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use redis::Value;
 
@@ -23,16 +25,20 @@ use crate::system::System;
 
 mod batch;
 mod fleet;
+mod group;
 mod node;
+mod pipeline;
+mod reports;
 mod slots;
 
 use batch::Batch;
-use fleet::{Fleet, Reply, Request, text};
+use fleet::{Fleet, text};
+use pipeline::{Reply, Request};
 use slots::Address;
 
-pub use fleet::Safety;
+pub use pipeline::Safety;
 
-/// How many transitions share a round trip at most.
+/// How many transitions join between two round trips at most.
 const BATCH_MAX: usize = 512;
 
 /// The oldest engine that knows everything that is asked of it (`SET` with `PXAT`).
@@ -91,8 +97,16 @@ impl EngineStore {
             EngineError("the engine does not keep the key that seals the dialog's forms".into())
         })?;
         fleet.has_returned = false;
-        let queue = Arc::new(Queue::new(bounds.queue_max));
-        let talker = Talker { fleet, bounds, sealing_key, system: Arc::clone(&system), log };
+        let mut server = [0; 8];
+        system
+            .fill(&mut server)
+            .map_err(|error| EngineError(format!("the system gives no random bytes: {error}")))?;
+        let server = u64::from_le_bytes(server);
+        let queue = Arc::new(Queue::new(bounds.queue_max, Some(server)));
+        let mut batch = Batch::of(server, bounds.time_max, fleet.waits_for_safety());
+        // If the node that has its report is away, it is told later.
+        batch.report(&mut fleet, &queue, system.monotonic());
+        let talker = Talker { fleet, bounds, batch, sealing_key, system: Arc::clone(&system), log };
         let shared_queue = Arc::clone(&queue);
         let thread = std::thread::Builder::new().name("store-engine".to_owned());
         let thread = thread.spawn(move || talker.run(&shared_queue));
@@ -126,6 +140,7 @@ impl Drop for EngineStore {
 struct Talker {
     fleet: Fleet,
     bounds: Bounds,
+    batch: Batch,
     sealing_key: [u8; 32],
     system: Arc<dyn System>,
     log: Log,
@@ -134,35 +149,41 @@ struct Talker {
 impl Talker {
     fn run(mut self, queue: &Queue) {
         let mut jobs: Vec<Job> = Vec::new();
-        let mut batch = Batch::default();
         loop {
-            // What waits for a node is tried again after a pause, and keeps nobody else waiting.
-            let patience = (batch.len() > 0).then_some(batch::PAUSE);
-            let room = self.bounds.queue_max.saturating_sub(batch.len());
-            match (room, patience) {
-                (0, _) => std::thread::sleep(batch::PAUSE),
-                _ => match queue.take(&mut jobs, BATCH_MAX.min(room), patience) {
-                    Taken::End if patience.is_none() => return,
-                    Taken::End => std::thread::sleep(batch::PAUSE),
+            let Talker { fleet, batch, bounds, system, log, .. } = &mut self;
+            // What can go on does so at once, with what has come in the meantime. What waits for a node is tried
+            // again after a pause, and keeps nobody else waiting.
+            let pause = if batch.is_ready(system.monotonic()) { Duration::ZERO } else { batch::PAUSE };
+            let is_idle = batch.len() == 0;
+            // When it becomes quiet, the report is brought up to date.
+            let patience = if is_idle { batch.report_delay(queue, system.monotonic()) } else { pause };
+            let room = bounds.queue_max.saturating_sub(batch.len());
+            match room {
+                0 => std::thread::sleep(pause),
+                _ => match queue.take(&mut jobs, BATCH_MAX.min(room), Some(patience)) {
+                    Taken::End if is_idle => {
+                        batch.report(fleet, queue, system.monotonic());
+                        return;
+                    }
+                    Taken::End => std::thread::sleep(pause),
+                    Taken::Nothing if is_idle => batch.report(fleet, queue, system.monotonic()),
                     Taken::Jobs | Taken::Nothing => {}
                 },
             }
-            let system = Arc::clone(&self.system);
-            let (fleet, time_max) = (&mut self.fleet, self.bounds.time_max);
-            // A fault of this program, should there be one, costs the batch that met it: its jobs are answered
-            // as they are dropped.
+            let now = system.monotonic();
+            // A fault of this program, should there be one, costs the batch that met it.
             let applied = catch_unwind(AssertUnwindSafe(|| {
-                batch.add(jobs.drain(..), fleet.waits_for_safety());
-                batch.advance(fleet, time_max, || system.monotonic());
+                batch.add(jobs.drain(..));
+                batch.advance(fleet, queue, now);
             }));
             if applied.is_err() {
-                self.log
-                    .line(format_args!("the store failed in applying a batch; this is a fault of the program"));
-                batch = Batch::default();
+                log.line(format_args!("the store failed in applying a batch; this is a fault of the program"));
+                batch.give_up(queue);
                 jobs.clear();
-                self.fleet.hang_up();
+                fleet.hang_up();
             }
             if std::mem::take(&mut self.fleet.has_returned) {
+                self.batch.forget_report();
                 self.keep_sealing_key();
             }
         }
@@ -215,9 +236,14 @@ fn check_version(fleet: &mut Fleet, address: &Address, safety: Safety) -> Result
     }
     fleet
         .ask(address, redis::cmd("EVAL").arg("return 1").arg(0))
-        .map_err(|reason| format!("{reason}; the server has to be allowed EVAL, GET and SET"))?;
+        .map_err(|reason| format!("{reason}; the server has to be allowed ECHO, EVAL, GET and SET"))?;
     if safety.append_only_file && setting(fleet, address, "appendonly").as_deref() == Some("no") {
         return Err(format!("the engine at {address} has no append-only file to wait for; set appendonly yes"));
+    }
+    if safety.append_only_file && setting(fleet, address, "appendfsync").as_deref() == Some("no") {
+        return Err(format!(
+            "the engine at {address} never syncs its append-only file; set appendfsync always or everysec"
+        ));
     }
     Ok(())
 }
@@ -234,19 +260,47 @@ fn what_is_at_risk(fleet: &mut Fleet, address: &Address, safety: Safety) -> Vec<
              included; set appendonly yes"
                 .to_owned(),
         );
-    } else if !safety.append_only_file
-        && let Some(sync) = setting(fleet, address, "appendfsync").filter(|sync| sync != "always")
-    {
-        risks.push(format!(
-            "appendfsync is {sync}: a machine that fails forgets the last second or more of answers; set \
-             appendfsync always, or wait_for_append_only_file in [store]"
-        ));
+    } else {
+        risks.extend(what_late_syncs_risk(fleet, address, safety));
     }
     if let Some(policy) = setting(fleet, address, "maxmemory-policy").filter(|policy| policy != "noeviction") {
         risks.push(format!(
             "maxmemory-policy is {policy}: short of memory it drops grants that are good; set maxmemory-policy \
              noeviction"
         ));
+    }
+    risks
+}
+
+/// What can be lost of an append-only file that is not synced before each answer.
+fn what_late_syncs_risk(fleet: &mut Fleet, address: &Address, safety: Safety) -> Vec<String> {
+    let mut risks = Vec::new();
+    match setting(fleet, address, "appendfsync").as_deref() {
+        // Some versions answer WAITAOF when the file is written and not yet synced.
+        Some("everysec") if safety.append_only_file => risks.push(
+            "appendfsync is everysec: depending on its version, the engine confirms up to 2 seconds of answers before \
+             they are on the disk, and a machine that fails forgets them; set appendfsync always"
+                .to_owned(),
+        ),
+        Some("everysec") => risks.push(
+            "appendfsync is everysec: an engine that is killed forgets up to 2 seconds of answers, and a machine that \
+             fails as many or more; set appendfsync always"
+                .to_owned(),
+        ),
+        Some("no") => risks.push(
+            "appendfsync is no: a machine that fails forgets what its system had not written to the disk, half a \
+             minute of answers or more; set appendfsync always"
+                .to_owned(),
+        ),
+        _ => {}
+    }
+    let syncs_late = setting(fleet, address, "no-appendfsync-on-rewrite").as_deref() == Some("yes");
+    if syncs_late && !safety.append_only_file {
+        risks.push(
+            "no-appendfsync-on-rewrite is yes: a machine that fails while the append-only file is rewritten forgets \
+             what was answered in that time; set no-appendfsync-on-rewrite no"
+                .to_owned(),
+        );
     }
     risks
 }

@@ -151,15 +151,18 @@ impl FileStore {
             Ok((database, sealing_key))
         }));
         let (database, sealing_key) = prepared.unwrap_or_else(|_| Err(DAMAGED.to_owned()))?;
+        let mut writer = [0; 8];
+        system.fill(&mut writer).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+        let writer = u64::from_le_bytes(writer);
         let disk = Disk::new(database, again, place, log);
         let (commits, changes) = (AtomicU64::new(0), AtomicU64::new(0));
         let common = Arc::new(Common { disk, system, bounds, commits, changes });
-        let reads = Arc::new(Queue::new(bounds.queue_max));
-        let writes = Arc::new(Queue::new(bounds.queue_max));
+        let reads = Arc::new(Queue::new(bounds.queue_max, None));
+        let writes = Arc::new(Queue::new(bounds.queue_max, Some(writer)));
         let mut store = FileStore { reads, writes, threads: Vec::new(), sealing_key, common };
         store.begin("store-reader", Arc::clone(&store.reads), Common::read_on)?;
-        let writer = move |common: &Common, queue: &Queue| common.write_on(queue, waiting);
-        store.begin("store-writer", Arc::clone(&store.writes), writer)?;
+        let write = move |common: &Common, queue: &Queue| common.write_on(queue, waiting);
+        store.begin("store-writer", Arc::clone(&store.writes), write)?;
         Ok(store)
     }
 
@@ -222,7 +225,7 @@ impl Common {
     fn read_on(&self, queue: &Queue) {
         let mut batch = Vec::new();
         while queue.take(&mut batch, BATCH_MAX, None) == Taken::Jobs {
-            self.answer_all(&mut batch, Access::Read, tables::look);
+            self.answer_all(queue, &mut batch, Access::Read, tables::look);
         }
     }
 
@@ -251,7 +254,7 @@ impl Common {
                         self.changes.fetch_add(changes as u64, Ordering::Relaxed);
                         Ok(applied)
                     };
-                    self.answer_all(&mut batch, Access::Write, apply);
+                    self.answer_all(queue, &mut batch, Access::Write, apply);
                     if waiting == Waiting::ForNothing {
                         unsafe_since.get_or_insert_with(|| self.system.monotonic());
                     }
@@ -268,18 +271,22 @@ impl Common {
         }
     }
 
+    fn is_late(&self, job: &Job, now: Instant) -> bool {
+        job.is_awaited() && now.saturating_duration_since(job.since) >= self.bounds.time_max
+    }
+
     /// Does `work` for the jobs whose time is not over, and answers them all.
     fn answer_all(
         &self,
+        queue: &Queue,
         batch: &mut Vec<Job>,
         access: Access,
         work: impl FnOnce(&Database, &[Job]) -> Result<Vec<Applied>, redb::Error>,
     ) {
-        let mut answered = Answered::default();
+        let mut answered = Answered::of(queue);
         let now = self.system.monotonic();
-        let has_time = |job: &mut Job| now.saturating_duration_since(job.since) < self.bounds.time_max;
-        // Whoever submitted it has been told that it took too long: then nothing is to come of it any more.
-        for late in batch.extract_if(.., |job| !has_time(job)) {
+        // Its client has been told that it took too long, so nothing may come of it any more.
+        for late in batch.extract_if(.., |job| self.is_late(job, now)) {
             late.answer(Err(StoreError::TimedOut), &mut answered);
         }
         if batch.is_empty() {
@@ -287,7 +294,12 @@ impl Common {
         }
         match self.disk.with(access, now, |database| work(database, batch)) {
             Ok(applied) => {
-                batch.drain(..).zip(applied).for_each(|(job, applied)| job.answer(applied, &mut answered));
+                // The disk may have taken longer than a client waits.
+                let now = self.system.monotonic();
+                for (job, applied) in batch.drain(..).zip(applied) {
+                    let applied = if self.is_late(&job, now) { Err(StoreError::TimedOut) } else { applied };
+                    job.answer(applied, &mut answered);
+                }
             }
             Err(error) => batch.drain(..).for_each(|job| job.answer(Err(error), &mut answered)),
         }

@@ -173,6 +173,7 @@ mod tests {
 
     use super::*;
     use crate::oauth::client::{Client, Clients, Credentials, GrantTypes};
+    use crate::oauth::grant::RefreshReuse;
     use crate::oauth::redirect::RedirectUri;
     use crate::oauth::secret::{CREDENTIAL_BYTES, SECRET_BYTES};
     use crate::oauth::{Credential, Outcome, Scope, TokenLifetimes, authorize};
@@ -221,6 +222,7 @@ mod tests {
             refresh_idle: MINUTE,
             refresh: MINUTE,
             refresh_grace: MINUTE,
+            refresh_reuse: RefreshReuse::EndsGrant,
         };
         Transition::redeem(client, &code, (None, None), &token, None, lifetimes)
     }

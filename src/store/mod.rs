@@ -21,6 +21,8 @@ pub mod memory;
 mod open;
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
 mod queue;
+#[cfg(any(feature = "file-store", feature = "redis-store"))]
+mod withdrawals;
 
 #[cfg(feature = "redis-store")]
 pub use engine::EngineStore;
@@ -69,7 +71,7 @@ pub struct Caller<'a> {
 }
 
 /// Names one transition to whoever submitted it, and means nothing to the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket {
     /// Where it is awaited.
     pub place: usize,
@@ -79,8 +81,16 @@ pub struct Ticket {
 
 /// Takes what a store has to say later, from whatever thread it says it.
 pub trait Mailbox: Send + Sync {
-    /// Keeps `applied` for whoever waits with `ticket`.
-    fn put(&self, ticket: Ticket, applied: Applied);
+    /// Keeps `applied` for whoever waits with `ticket`. Gives whether an answer can still reach the client: `false`
+    /// after [`Mailbox::abandon`], and then the store withdraws what it applied ([`Transition::withdrawal`]).
+    fn put(&self, ticket: Ticket, applied: Applied) -> bool;
+
+    /// Notes that no answer to `ticket` will reach its client, or that it is not known to. Gives `false` if it has
+    /// been put already; then it can be read at once, and counts as delivered.
+    fn abandon(&self, ticket: Ticket) -> bool;
+
+    /// Whether [`Mailbox::abandon`] was called for a ticket that nothing has been put for.
+    fn is_abandoned(&self, ticket: Ticket) -> bool;
 
     /// Has those who wait look: called once after many have been put.
     fn wake(&self);
@@ -88,7 +98,17 @@ pub trait Mailbox: Send + Sync {
 
 /// Nobody: for whoever has a store that answers at once.
 impl Mailbox for () {
-    fn put(&self, _: Ticket, _: Applied) {}
+    fn put(&self, _: Ticket, _: Applied) -> bool {
+        true
+    }
+
+    fn abandon(&self, _: Ticket) -> bool {
+        true
+    }
+
+    fn is_abandoned(&self, _: Ticket) -> bool {
+        false
+    }
 
     fn wake(&self) {}
 }
@@ -101,9 +121,9 @@ pub enum StoreError {
     /// More is asked of it than it can do. Nothing has changed.
     Busy,
     /// It cannot be reached, or cannot write. Nothing has changed, unless it went away between applying the
-    /// transition and saying so; a client that never gets its answer is in the same place.
+    /// transition and saying so. Then the transition is withdrawn as soon as the store is back.
     Unavailable,
-    /// It did not answer in time. The same holds.
+    /// It did not answer in time. The same holds: what it applied after all is withdrawn.
     TimedOut,
     /// The record is there, and cannot be read. Nothing has changed.
     Damaged,

@@ -7,14 +7,26 @@
 //!   loop ──submit──▶ └───────┘           └────────────────┘ ──put, put, put, wake──▶ the loops' mailboxes
 //! ```
 //!
+//! A redemption or rotation whose answer fails, or does not reach its client, is withdrawn. The withdrawal waits here
+//! until the store can apply it, and goes before everything else of its grant.
+//!
 //! While a batch is on its way the next one gathers, so under load a commit is shared by all who came during
 //! the one before it, and without load nobody waits for company.
 
+use std::cell::Cell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::withdrawals::{Withdrawal, Withdrawals};
 use super::{Applied, Caller, Mailbox, StoreError, Ticket};
-use crate::oauth::{Timestamp, Transition};
+use crate::oauth::grant::Writer;
+use crate::oauth::{Change, Grant, GrantId, Outcome, Timestamp, Transition};
+
+/// How many withdrawals of other grants go with a batch.
+const WITHDRAWALS_PER_BATCH: usize = 256;
+
+/// How soon withdrawals are tried again when there is nothing else to do.
+const WITHDRAWAL_RETRY_TIME: Duration = Duration::from_millis(500);
 
 /// A transition that waits for its store, and whoever waits for its outcome.
 pub(super) struct Job {
@@ -22,16 +34,67 @@ pub(super) struct Job {
     pub(super) now: Timestamp,
     /// When it was submitted.
     pub(super) since: Instant,
-    /// `None` once it has been answered.
+    /// Counts up from one; zero where no tokens are handed out. A withdrawal has the number of what it undoes.
+    pub(super) serial: u64,
+    /// That the answer reaches no client has been noted with what was applied.
+    is_withdrawn: Cell<bool>,
+    /// `None` for a withdrawal, and once it has been answered.
     waits: Option<(Arc<dyn Mailbox>, Ticket)>,
 }
 
 impl Job {
-    /// Tells whoever waits. They look when their mailbox is woken, which is left to [`Answered`].
+    fn of_withdrawal(withdrawal: Withdrawal) -> Job {
+        let Withdrawal { transition, now, since, serial } = withdrawal;
+        Job { transition, now, since, serial, is_withdrawn: Cell::new(false), waits: None }
+    }
+
+    /// What the transition makes of `record`, and what it comes to. Where it is known already that the answer may not
+    /// reach the client, the record notes it, so that the retry behind it is judged rightly.
+    pub(super) fn apply(&self, record: Option<&Grant>) -> (Change, Outcome) {
+        self.note_delivery(self.transition.apply(record, self.now))
+    }
+
+    /// The same, when the last answer of the grant is known to have failed.
+    #[cfg(feature = "redis-store")]
+    pub(super) fn apply_after_failure(&self, record: Option<&Grant>) -> (Change, Outcome) {
+        self.note_delivery(self.transition.apply_after_failure(record, self.now))
+    }
+
+    fn note_delivery(&self, (change, outcome): (Change, Outcome)) -> (Change, Outcome) {
+        self.is_withdrawn.set(false);
+        let is_abandoned = |(mailbox, ticket): &(Arc<dyn Mailbox>, Ticket)| mailbox.is_abandoned(*ticket);
+        let Change::Put(grant) = &change else { return (change, outcome) };
+        if !self.transition.issues_tokens() || !self.waits.as_ref().is_some_and(is_abandoned) {
+            return (change, outcome);
+        }
+        let withdrawn =
+            self.transition.withdrawal().map(|withdrawal| withdrawal.apply(Some(grant), self.now).0);
+        match withdrawn {
+            Some(Change::Put(noted)) => {
+                self.is_withdrawn.set(true);
+                (Change::Put(noted), outcome)
+            }
+            _ => (change, outcome),
+        }
+    }
+
+    /// Whether somebody waits for it. A withdrawal is never too late.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.waits.is_some()
+    }
+
+    /// Tells whoever waits. They look when their mailbox is woken, which is left to [`Answered`]. Where the answer is
+    /// an error, or reaches no client, the transition is withdrawn.
     pub(super) fn answer(mut self, applied: Applied, answered: &mut Answered) {
+        let mut is_delivered = applied.is_ok();
+        // A record that cannot be read is not going to be read by a retry.
+        let may_be_repeated = applied != Err(StoreError::Damaged);
         if let Some((mailbox, ticket)) = self.waits.take() {
-            mailbox.put(ticket, applied);
+            is_delivered &= mailbox.put(ticket, applied);
             answered.add(mailbox);
+        }
+        if !is_delivered && may_be_repeated && !self.is_withdrawn.get() {
+            answered.queue.withdraw(&self);
         }
     }
 }
@@ -47,37 +110,50 @@ impl Drop for Job {
 }
 
 /// The mailboxes that something was put into, each of which is woken once, when this is dropped.
-#[derive(Default)]
-pub(super) struct Answered(Vec<Arc<dyn Mailbox>>);
+pub(super) struct Answered<'q> {
+    mailboxes: Vec<Arc<dyn Mailbox>>,
+    queue: &'q Queue,
+}
 
-impl Answered {
+impl Answered<'_> {
+    /// For jobs of `queue`.
+    pub(super) fn of(queue: &Queue) -> Answered<'_> {
+        Answered { mailboxes: Vec::new(), queue }
+    }
+
     fn add(&mut self, mailbox: Arc<dyn Mailbox>) {
         // There are as many as workers: a few.
-        if !self.0.iter().any(|known| Arc::ptr_eq(known, &mailbox)) {
-            self.0.push(mailbox);
+        if !self.mailboxes.iter().any(|known| Arc::ptr_eq(known, &mailbox)) {
+            self.mailboxes.push(mailbox);
         }
     }
 }
 
-impl Drop for Answered {
+impl Drop for Answered<'_> {
     fn drop(&mut self) {
-        self.0.iter().for_each(|mailbox| mailbox.wake());
+        self.mailboxes.iter().for_each(|mailbox| mailbox.wake());
     }
 }
 
 /// The queue; see the module's page.
 pub(super) struct Queue {
     jobs_max: usize,
+    /// Who writes: random, and different for each process.
+    server: Option<u64>,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Default)]
 struct State {
     jobs: Vec<Job>,
+    withdrawals: Withdrawals,
+    /// The number of the last job.
+    serial: u64,
     /// The store's thread waits to be told of the next job.
     is_asleep: bool,
     is_closed: bool,
+    /// The last withdrawals have been tried.
+    is_over: bool,
 }
 
 /// What the store's thread got.
@@ -92,16 +168,24 @@ pub(super) enum Taken {
 }
 
 impl Queue {
-    /// A queue for at most `jobs_max` jobs.
-    pub(super) fn new(jobs_max: usize) -> Queue {
-        Queue { jobs_max, state: Mutex::default(), changed: Condvar::new() }
+    /// A queue for at most `jobs_max` jobs. What hands out tokens is written as by `server`, if that is given.
+    pub(super) fn new(jobs_max: usize, server: Option<u64>) -> Queue {
+        let state = State {
+            jobs: Vec::new(),
+            withdrawals: Withdrawals::new(jobs_max),
+            serial: 0,
+            is_asleep: false,
+            is_closed: false,
+            is_over: false,
+        };
+        Queue { jobs_max, server, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Puts a transition into the queue, of a moment `now` that was `since` by the other clock. It waits there,
     /// unless there is an answer to it at once: that there is no room.
     pub(super) fn submit(
         &self,
-        transition: Transition,
+        mut transition: Transition,
         (now, since): (Timestamp, Instant),
         caller: Caller,
     ) -> Option<Applied> {
@@ -113,7 +197,17 @@ impl Queue {
             return Some(Err(StoreError::Busy));
         }
         let waits = Some((Arc::clone(caller.mailbox), caller.ticket));
-        state.jobs.push(Job { transition, now, since, waits });
+        let serial = match transition.issues_tokens() {
+            false => 0,
+            true => {
+                state.serial += 1;
+                if let Some(server) = self.server {
+                    transition.set_writer(Writer { server, serial: state.serial });
+                }
+                state.serial
+            }
+        };
+        state.jobs.push(Job { transition, now, since, serial, is_withdrawn: Cell::new(false), waits });
         let is_asleep = std::mem::take(&mut state.is_asleep);
         drop(state);
         if is_asleep {
@@ -122,30 +216,78 @@ impl Queue {
         None
     }
 
-    /// Moves what has gathered, at most `count` jobs, the oldest first, to the end of `batch`; waits for it if
-    /// there is nothing, but no longer than `patience`.
+    /// Keeps what undoes `job`, if it handed out tokens, or `job` itself, if it is a withdrawal.
+    fn withdraw(&self, job: &Job) {
+        let Some(transition) = job.transition.withdrawal() else { return };
+        let mut state = self.lock();
+        // One that failed waits for the next jobs, or for its time.
+        state.withdrawals.is_fresh = !job.transition.is_withdrawal();
+        state.withdrawals.add(Withdrawal { transition, now: job.now, since: job.since, serial: job.serial });
+    }
+
+    /// Takes the withdrawal of `grant`, if there is one, since another job of it is about to be applied.
+    #[cfg(feature = "redis-store")]
+    pub(super) fn recall(&self, grant: GrantId) -> Option<Job> {
+        let mut state = self.lock();
+        state.withdrawals.take(std::iter::once(grant), 0).pop().map(Job::of_withdrawal)
+    }
+
+    /// Up to which number every answer with tokens has left, or is noted as failed, where `unsettled` is the first
+    /// number of those that were taken and are not answered.
+    #[cfg(feature = "redis-store")]
+    pub(super) fn settled(&self, unsettled: Option<u64>) -> u64 {
+        let state = self.lock();
+        let waiting = state.jobs.iter().map(|job| job.serial).find(|serial| *serial > 0);
+        let first = [unsettled, waiting, state.withdrawals.first_serial()].into_iter().flatten().min();
+        first.map_or(state.serial, |first| first - 1)
+    }
+
+    /// Moves what has gathered, at most `count` jobs, the oldest first, to the end of `batch`, behind the withdrawals
+    /// that must be applied before them; waits for it if there is nothing, but no longer than `patience`. Withdrawals
+    /// that failed are given again with the next jobs, and each [`WITHDRAWAL_RETRY_TIME`].
     pub(super) fn take(&self, batch: &mut Vec<Job>, count: usize, patience: Option<Duration>) -> Taken {
         let mut state = self.lock();
-        while state.jobs.is_empty() {
+        while state.jobs.is_empty() && !state.withdrawals.is_fresh {
             if state.is_closed {
-                return Taken::End;
+                // What is still to be withdrawn is tried once more.
+                state.withdrawals.is_fresh =
+                    !std::mem::replace(&mut state.is_over, true) && !state.withdrawals.is_empty();
+                match state.withdrawals.is_fresh {
+                    true => break,
+                    false => return Taken::End,
+                }
+            }
+            let retry = (!state.withdrawals.is_empty()).then_some(WITHDRAWAL_RETRY_TIME);
+            let time = [patience, retry].into_iter().flatten().min();
+            if time == Some(Duration::ZERO) {
+                return Taken::Nothing;
+            }
+            if patience == Some(Duration::ZERO) {
+                return Taken::Nothing;
             }
             state.is_asleep = true;
-            state = match patience {
+            state = match time {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(time) => {
                     let waited = self.changed.wait_timeout(state, time);
                     let (mut state, result) = waited.unwrap_or_else(PoisonError::into_inner);
                     if result.timed_out() && state.jobs.is_empty() && !state.is_closed {
                         state.is_asleep = false;
-                        return Taken::Nothing;
+                        match patience {
+                            Some(patience) if patience <= time => return Taken::Nothing,
+                            _ => state.withdrawals.is_fresh = !state.withdrawals.is_empty(),
+                        }
                     }
                     state
                 }
             };
         }
         let count = count.min(state.jobs.len());
-        batch.extend(state.jobs.drain(..count));
+        let State { jobs, withdrawals, .. } = &mut *state;
+        let names = jobs[..count].iter().map(|job| job.transition.grant_id());
+        let first = withdrawals.take(names, WITHDRAWALS_PER_BATCH);
+        batch.extend(first.into_iter().map(Job::of_withdrawal));
+        batch.extend(jobs.drain(..count));
         Taken::Jobs
     }
 
@@ -163,7 +305,7 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
     use crate::oauth::Credential;
@@ -174,11 +316,22 @@ mod tests {
     struct Counter {
         put: Mutex<Vec<(usize, Applied)>>,
         woken: AtomicUsize,
+        abandoned: AtomicBool,
     }
 
     impl Mailbox for Counter {
-        fn put(&self, ticket: Ticket, applied: Applied) {
+        fn put(&self, ticket: Ticket, applied: Applied) -> bool {
             self.put.lock().unwrap().push((ticket.place, applied));
+            !self.abandoned.load(Ordering::Relaxed)
+        }
+
+        fn abandon(&self, _: Ticket) -> bool {
+            self.abandoned.store(true, Ordering::Relaxed);
+            true
+        }
+
+        fn is_abandoned(&self, _: Ticket) -> bool {
+            self.abandoned.load(Ordering::Relaxed)
         }
 
         fn wake(&self) {
@@ -201,14 +354,14 @@ mod tests {
 
     #[test]
     fn what_has_gathered_is_taken_in_its_order_and_everyone_is_woken_once() {
-        let (queue, counter) = (Queue::new(10), Arc::<Counter>::default());
+        let (queue, counter) = (Queue::new(10, None), Arc::<Counter>::default());
         for place in 0..5 {
             assert!(submit(&queue, &counter, place).is_none());
         }
         let mut batch = Vec::new();
         assert_eq!(queue.take(&mut batch, 3, None), Taken::Jobs);
         assert_eq!(queue.take(&mut batch, 3, None), Taken::Jobs);
-        let mut answered = Answered::default();
+        let mut answered = Answered::of(&queue);
         batch.drain(..).for_each(|job| job.answer(Err(StoreError::Full), &mut answered));
         assert_eq!(counter.woken.load(Ordering::Relaxed), 0, "nobody looks before all is there");
         drop(answered);
@@ -219,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_says_so_and_so_does_one_that_is_closed() {
-        let (queue, counter) = (Queue::new(2), Arc::<Counter>::default());
+        let (queue, counter) = (Queue::new(2, None), Arc::<Counter>::default());
         assert!(submit(&queue, &counter, 0).is_none() && submit(&queue, &counter, 1).is_none());
         assert_eq!(submit(&queue, &counter, 2), Some(Err(StoreError::Busy)));
         queue.close();
@@ -231,7 +384,7 @@ mod tests {
 
     #[test]
     fn a_job_that_is_lost_is_answered_all_the_same() {
-        let (queue, counter) = (Queue::new(2), Arc::<Counter>::default());
+        let (queue, counter) = (Queue::new(2, None), Arc::<Counter>::default());
         assert!(submit(&queue, &counter, 7).is_none());
         drop(queue);
         assert_eq!(*counter.put.lock().unwrap(), [(7, Err(StoreError::Unavailable))]);
@@ -240,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_waits_is_told_of_the_next_job_and_of_the_end() {
-        let (queue, counter) = (Arc::new(Queue::new(100)), Arc::<Counter>::default());
+        let (queue, counter) = (Arc::new(Queue::new(100, None)), Arc::<Counter>::default());
         std::thread::scope(|scope| {
             let taken = scope.spawn(|| {
                 let (mut batch, mut count) = (Vec::new(), 0);

@@ -20,6 +20,8 @@ mod floor;
 mod footprint;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod grants;
+#[cfg(all(feature = "file-store", feature = "redis-store"))]
+mod hot;
 mod load;
 mod servers;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
@@ -43,6 +45,7 @@ What to measure; without a word, the works:
   instructions   for each GET /secure, in user space (needs valgrind)
   stores         whole flows on memory, file and engine, beside what disk and engine do alone
   grants         what a million grants take, in memory, in a file and on an engine (a minute)
+  hot            a flow on an engine beside 250 rotations of one grant, and of 250
   conformance    what this server, nginx and Node answer to the conformance table
   all            all of these but the instructions
 
@@ -129,6 +132,8 @@ fn measure(words: &[String]) -> io::Result<()> {
             "stores" => stores::stores()?,
             #[cfg(all(feature = "file-store", feature = "redis-store"))]
             "grants" => grants::grants()?,
+            #[cfg(all(feature = "file-store", feature = "redis-store"))]
+            "hot" => hot::hot()?,
             "mixed" => footprint::mixed(options.rounds)?,
             other => {
                 return Err(io::Error::other(format!(

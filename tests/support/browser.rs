@@ -15,7 +15,7 @@ use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
 /// How long a command, or what a test waits for, may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The key under which the protocol names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";

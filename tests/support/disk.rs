@@ -1,6 +1,8 @@
 //! A pretend disk for the file store: what was written and not yet made safe is lost in a crash, in part, out of
 //! order and torn, as with a real one; and it fails when it is told to.
 
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
 use std::io;
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +15,7 @@ enum Change {
     SetLength(u64),
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     /// What survives.
     safe: Vec<u8>,
@@ -26,6 +28,14 @@ struct State {
     /// Calls that failed.
     failures: u64,
     random: u64,
+    /// What happens at the next sync.
+    at_sync: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("State")
+    }
 }
 
 /// The disk. Clones are handles on the same one.
@@ -40,6 +50,11 @@ impl PretendDisk {
     /// After so many more calls every call fails, until [`PretendDisk::mend`].
     pub fn fail_after(&self, calls: u64) {
         self.0.lock().unwrap().calls_left = Some(calls);
+    }
+
+    /// Has `event` happen while the next sync takes its time.
+    pub fn at_next_sync(&self, event: impl FnOnce() + Send + 'static) {
+        self.0.lock().unwrap().at_sync = Some(Box::new(event));
     }
 
     pub fn mend(&self) {
@@ -137,6 +152,9 @@ impl StorageBackend for PretendDisk {
         state.call()?;
         state.safe = state.seen.clone();
         state.changes.clear();
+        if let Some(event) = state.at_sync.take() {
+            event();
+        }
         Ok(())
     }
 

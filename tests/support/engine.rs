@@ -8,12 +8,16 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::stores::Folder;
 
 /// Longer than any start or reconfiguration takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How often an engine is started on another port, because the one that was free has been taken meanwhile.
+const ATTEMPTS: usize = 20;
 
 /// Whether there is a `redis-server` for `test`.
 ///
@@ -24,16 +28,28 @@ pub fn is_installed(test: &str) -> bool {
     let is_installed = found.is_ok_and(|status| status.success());
     if !is_installed {
         assert!(std::env::var_os("ENGINE_REQUIRED").is_none(), "redis-server is not installed, and it must be");
-        // Past the test runner's capture, which only `print!` and its kind go through.
-        let _ = writeln!(std::io::stderr(), "{test}: skipped: redis-server is not installed");
+        say_skipped(test, "redis-server is not installed");
     }
     is_installed
 }
 
-/// A port that nobody listens on at the moment.
+/// Says that `test` has tested nothing: past the test runner's capture, which only `print!` and its kind go through.
+pub fn say_skipped(test: &str, reason: &str) {
+    let _ = writeln!(std::io::stderr(), "{test}: skipped: {reason}");
+}
+
+/// A port that nobody listens on at the moment. It is below those that the system gives out by itself, so that no
+/// connection takes it before it is used, or while its engine is being started again.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Processes that test at the same time begin at different places.
+        let place = std::process::id().wrapping_mul(7919).wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed));
+        let port = 10_000 + (place % 20_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// One `redis-server`.
@@ -47,10 +63,30 @@ pub struct Engine {
 impl Engine {
     /// One with these settings beside those that every test needs.
     pub fn start(settings: &[&str]) -> Engine {
-        let settings = settings.iter().map(|word| (*word).to_owned()).collect();
-        let mut engine = Engine { port: free_port(), folder: Folder::new(), settings, process: None };
-        engine.run();
-        engine
+        Engine::start_until(|| settings.iter().map(|word| (*word).to_owned()).collect())
+    }
+
+    /// One that listens on another port, too, which `option` sets.
+    pub fn start_with_port(option: &str, settings: &[&str]) -> Engine {
+        Engine::start_until(|| {
+            let port = [option.to_owned(), free_port().to_string()];
+            port.into_iter().chain(settings.iter().map(|word| (*word).to_owned())).collect()
+        })
+    }
+
+    fn start_until(settings: impl Fn() -> Vec<String>) -> Engine {
+        let start = |_| {
+            let mut engine =
+                Engine { port: free_port(), folder: Folder::new(), settings: settings(), process: None };
+            engine.try_run().then_some(engine)
+        };
+        (0..ATTEMPTS).find_map(start).expect("redis-server starts on a free port")
+    }
+
+    /// The value of a setting that it was started with.
+    pub fn setting(&self, name: &str) -> &str {
+        let at = self.settings.iter().position(|word| word == name).expect("it was started with this");
+        &self.settings[at + 1]
     }
 
     pub fn url(&self) -> String {
@@ -60,6 +96,7 @@ impl Engine {
     /// A replica of this one that keeps up with it. It says that its link is up, and has what was written before
     /// it came, up to a second before the engine goes on to send it what is written then: so there are two writes.
     pub fn replica(&self) -> Engine {
+        assert_eq!(self.command("CONFIG SET repl-diskless-sync-delay 0"), "+OK");
         let replica = Engine::start(&["--replicaof", &format!("127.0.0.1 {}", self.port)]);
         let has_write = || self.commands("SET probe 1\r\nWAIT 1 100") == ["+OK", ":1"];
         wait_until("the replica keeps up", || has_write() && has_write());
@@ -68,6 +105,12 @@ impl Engine {
 
     /// Starts it, with what its folder has.
     pub fn run(&mut self) {
+        // Another test that looks for a free port may hold it for a moment.
+        wait_until("redis-server starts again", || self.try_run());
+    }
+
+    /// Starts it; whether it is ready, or has ended before it was.
+    fn try_run(&mut self) -> bool {
         assert!(self.process.is_none(), "it runs already");
         let mut child = Command::new("redis-server")
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"])
@@ -79,11 +122,20 @@ impl Engine {
             .spawn()
             .expect("redis-server starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let is_ready = lines.any(|line| line.is_ok_and(|line| line.contains("Ready to accept connections")));
-        assert!(is_ready, "redis-server ended before it was ready: {:?}", child.wait());
+        let mut said = String::new();
+        let is_ready = lines.by_ref().map_while(Result::ok).any(|line| {
+            said.push_str(&(line.clone() + "\n"));
+            line.contains("Ready to accept connections")
+        });
+        if !is_ready {
+            // The test's output has it, if the test fails.
+            println!("redis-server ended before it was ready: {:?}\n{said}", child.wait());
+            return false;
+        }
         // Whoever writes into a full pipe waits; so somebody reads on.
         std::thread::spawn(move || lines.for_each(drop));
         self.process = Some(child);
+        true
     }
 
     /// SIGKILL: nothing is finished.
@@ -126,6 +178,14 @@ impl Engine {
         String::from_utf8_lossy(&content).into_owned()
     }
 
+    /// Whether it is of a version that can say what is on its disk.
+    pub fn knows_waitaof(&self) -> bool {
+        let info = self.command("INFO server");
+        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).expect("its version");
+        let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+        (numbers.next(), numbers.next()) >= (Some(7), Some(2))
+    }
+
     /// Sends two commands on one connection, and gives their answers, which must be a line each.
     fn commands(&self, lines: &str) -> [String; 2] {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
@@ -155,10 +215,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// One that knows nobody yet.
+    /// One that knows nobody yet. It is not taken for dead because the machine is busy.
     fn node() -> Engine {
-        let bus = free_port().to_string();
-        Engine::start(&["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", &bus])
+        let timeout = PATIENCE.as_millis().to_string();
+        let settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", &timeout];
+        Engine::start_with_port("--cluster-port", &settings)
     }
 
     /// Three nodes that know each other.
@@ -181,7 +242,15 @@ impl Cluster {
         cluster
     }
 
-    /// Gives every node a replica; gives back the replicas, in the same order.
+    /// Whether all nodes say the same of which node has which slots.
+    pub fn is_agreed(&self) -> bool {
+        let check = ["--cluster", "check", &format!("127.0.0.1:{}", self.nodes[0].port)];
+        let status = Command::new("redis-cli").args(check).stdout(Stdio::null()).status();
+        status.expect("redis-cli is there").success()
+    }
+
+    /// Gives every node a replica, which takes over when it has been away for two seconds; gives back the replicas,
+    /// in the same order.
     pub fn replicate(&self) -> Vec<Engine> {
         let replicas: Vec<Engine> = self.nodes.iter().map(|_| Cluster::node()).collect();
         for (node, replica) in self.nodes.iter().zip(&replicas) {
@@ -196,6 +265,9 @@ impl Cluster {
         let knows = |node: &Engine| node.command("CLUSTER NODES").matches("slave ").count() == 3;
         let everyone = || self.nodes.iter().chain(&replicas).all(knows);
         wait_until("everyone knows of the replicas", everyone);
+        for node in self.nodes.iter().chain(&replicas) {
+            assert_eq!(node.command("CONFIG SET cluster-node-timeout 2000"), "+OK");
+        }
         replicas
     }
 
@@ -208,8 +280,7 @@ impl Cluster {
 
 impl Engine {
     fn bus_port(&self) -> &str {
-        let at = self.settings.iter().position(|word| word == "--cluster-port").expect("a node of a cluster");
-        &self.settings[at + 1]
+        self.setting("--cluster-port")
     }
 
     /// The node's name in its cluster.
@@ -219,7 +290,7 @@ impl Engine {
 }
 
 /// Waits for a condition that another process brings about, and that can only be asked for.
-pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < end, "never: {what}");

@@ -20,7 +20,7 @@ use oauth_from_scratch::store::MemoryStore;
 use oauth_from_scratch::system::System;
 
 /// How long a test waits for bytes before it fails: far longer than any server needs.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A clock that stands still until it is moved, beginning at 2026-01-01 00:00:00, and dice that count.
 pub struct TestSystem {

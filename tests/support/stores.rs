@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use oauth_from_scratch::oauth::authorize::{self, Parameters};
 use oauth_from_scratch::oauth::client::{AuthenticatedClient, Client, Clients, Credentials, GrantTypes};
+use oauth_from_scratch::oauth::grant::RefreshReuse;
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
 use oauth_from_scratch::oauth::secret::{CREDENTIAL_BYTES, Family, SECRET_BYTES, Salt};
@@ -30,44 +31,90 @@ pub const LIFETIMES: TokenLifetimes = TokenLifetimes {
     refresh_idle: Duration::from_secs(1000),
     refresh: Duration::from_secs(5000),
     refresh_grace: Duration::from_secs(10),
+    refresh_reuse: RefreshReuse::EndsGrant,
 };
 
 /// Long enough for any machine, so that a test that hangs ends.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
-pub const BOUNDS: Bounds = Bounds { grants_max: 1_000_000, queue_max: 100_000, time_max: PATIENCE };
+pub const BOUNDS: Bounds = Bounds { grants_max: 1_000_000, queue_max: 100_000, time_max: MINUTE };
 
 /// 2100-01-01 00:00:00: an engine has a clock of its own, by which nothing here is to expire.
 pub const START: Timestamp = Timestamp::from_milliseconds(4_102_444_800_000);
 
+/// Whether the client that an answer is for still waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    Waits,
+    /// It goes while its transition is applied.
+    Goes,
+    /// It had gone before.
+    HasGone,
+}
+
 /// A mailbox that is a channel.
-struct Letters(Mutex<Sender<(Ticket, Applied)>>);
+struct Letters(Mutex<Sender<(Ticket, Applied)>>, Reader);
 
 impl Mailbox for Letters {
-    fn put(&self, ticket: Ticket, applied: Applied) {
+    fn put(&self, ticket: Ticket, applied: Applied) -> bool {
         // Who has stopped waiting has failed already.
-        let _ = self.0.lock().unwrap().send((ticket, applied));
+        let is_sent = self.0.lock().unwrap().send((ticket, applied)).is_ok();
+        is_sent && self.1 == Reader::Waits
+    }
+
+    fn abandon(&self, _: Ticket) -> bool {
+        unreachable!("it is the client that is said to have gone")
+    }
+
+    fn is_abandoned(&self, _: Ticket) -> bool {
+        self.1 == Reader::HasGone
     }
 
     fn wake(&self) {}
 }
 
+/// Transitions that a store was given, and what it has said of them.
+pub struct Submitted {
+    applied: Vec<Option<Applied>>,
+    letters: Receiver<(Ticket, Applied)>,
+}
+
+/// Gives `transitions` to the store, one right after the other.
+pub fn submit_all(store: &dyn Store, transitions: Vec<(Transition, Timestamp)>) -> Submitted {
+    submit_for(Reader::Waits, store, transitions)
+}
+
+/// The same, for such a client.
+pub fn submit_for(reader: Reader, store: &dyn Store, transitions: Vec<(Transition, Timestamp)>) -> Submitted {
+    let (sender, letters) = channel();
+    let mailbox: Arc<dyn Mailbox> = Arc::new(Letters(Mutex::new(sender), reader));
+    let submit = |(place, (transition, now))| {
+        store.submit(transition, now, Caller { mailbox: &mailbox, ticket: Ticket { place, serial: 0 } })
+    };
+    Submitted { applied: transitions.into_iter().enumerate().map(submit).collect(), letters }
+}
+
+impl Submitted {
+    /// Whether the store has answered at once.
+    pub fn is_over(&self) -> bool {
+        self.applied.iter().all(Option::is_some)
+    }
+
+    /// What each came to.
+    pub fn wait(mut self) -> Vec<Applied> {
+        while self.applied.iter().any(Option::is_none) {
+            let (ticket, outcome) = self.letters.recv_timeout(PATIENCE).expect("a store answers");
+            assert!(self.applied[ticket.place].is_none(), "a store answers once");
+            self.applied[ticket.place] = Some(outcome);
+        }
+        assert!(self.letters.try_recv().is_err(), "a store answers once");
+        self.applied.into_iter().flatten().collect()
+    }
+}
+
 /// Applies all of `transitions`, given to the store one right after the other, and gives what each came to.
 pub fn apply_all(store: &dyn Store, transitions: Vec<(Transition, Timestamp)>) -> Vec<Applied> {
-    let (sender, letters): (_, Receiver<(Ticket, Applied)>) = channel();
-    let mailbox: Arc<dyn Mailbox> = Arc::new(Letters(Mutex::new(sender)));
-    let mut applied: Vec<Option<Applied>> = Vec::new();
-    for (place, (transition, now)) in transitions.into_iter().enumerate() {
-        let caller = Caller { mailbox: &mailbox, ticket: Ticket { place, serial: 0 } };
-        applied.push(store.submit(transition, now, caller));
-    }
-    while applied.iter().any(Option::is_none) {
-        let (ticket, outcome) = letters.recv_timeout(PATIENCE).expect("a store answers");
-        assert!(applied[ticket.place].is_none(), "a store answers once");
-        applied[ticket.place] = Some(outcome);
-    }
-    assert!(letters.try_recv().is_err(), "a store answers once");
-    applied.into_iter().flatten().collect()
+    submit_all(store, transitions).wait()
 }
 
 /// Applies one.
@@ -75,15 +122,33 @@ pub fn apply(store: &dyn Store, transition: Transition, now: Timestamp) -> Appli
     apply_all(store, vec![(transition, now)]).pop().expect("one answer for one transition")
 }
 
+/// Applies one whose answer does not reach its client. A store that answers at once hears of it from the test.
+pub fn apply_for(reader: Reader, store: &dyn Store, transition: Transition, now: Timestamp) -> Applied {
+    let withdrawal = transition.withdrawal().expect("a redemption or rotation");
+    let submitted = submit_for(reader, store, vec![(transition, now)]);
+    let was_at_once = submitted.is_over();
+    let applied = submitted.wait().pop().expect("one answer for one transition");
+    if was_at_once && reader != Reader::Waits {
+        assert_eq!(apply(store, withdrawal, now), Ok(Outcome::Withdrawn));
+    }
+    applied
+}
+
 /// The clock of the machine, or one that stands still until it is moved; and dice that count.
 pub struct StoreSystem {
     start: Instant,
+    is_running: bool,
     moved: Mutex<Duration>,
 }
 
 impl StoreSystem {
     pub fn new() -> Arc<StoreSystem> {
-        Arc::new(StoreSystem { start: Instant::now(), moved: Mutex::default() })
+        Arc::new(StoreSystem { start: Instant::now(), is_running: false, moved: Mutex::default() })
+    }
+
+    /// With a clock that goes on by itself, too.
+    pub fn running() -> Arc<StoreSystem> {
+        Arc::new(StoreSystem { start: Instant::now(), is_running: true, moved: Mutex::default() })
     }
 
     pub fn wait(&self, time: Duration) {
@@ -93,15 +158,20 @@ impl StoreSystem {
 
 impl System for StoreSystem {
     fn monotonic(&self) -> Instant {
-        self.start + *self.moved.lock().unwrap()
+        let now = if self.is_running { Instant::now() } else { self.start };
+        now + *self.moved.lock().unwrap()
     }
 
     fn wall_clock(&self) -> SystemTime {
         UNIX_EPOCH
     }
 
-    fn fill(&self, _: &mut [u8]) -> io::Result<()> {
-        Err(io::Error::other("a store draws nothing"))
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        // A store draws no secret, but no two of them may draw the same.
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let drawn = COUNT.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+        bytes.iter_mut().zip(drawn.iter().cycle()).for_each(|(byte, drawn)| *byte = *drawn);
+        Ok(())
     }
 }
 

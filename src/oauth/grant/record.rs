@@ -5,13 +5,16 @@
 //! marks are byte strings; there is no secret in it.
 //!
 //! ```text
-//! grant    = [1, client, subject / null, scope, kept until, phase]
-//! phase    = [0, code, expires]  /  [1, code / null, refresh / null, [* token]]  /  [2]
-//! code     = [digest, redirect URI, whether the request named it, challenge / null]
+//! grant    = [2, client, subject / null, scope, kept until, phase]
+//! phase    = [0, code]  /  [1, code / null, refresh / null, [* token], delivery]  /  [2]
+//! code     = [digest, redirect URI, whether the request named it, challenge / null, expires]
+//! delivery = true / false  /  [server, serial]
 //! refresh  = [digest, issued, idle until, expires, family, previous / null]
 //! previous = [digest, rotated, salt, digest of the access token]
 //! token    = [digest, scope / null for the grant's, issued, expires]
 //! ```
+//!
+//! Format 1 has no delivery, and the time of a code in the phase in which it is unspent. It is read, too.
 //!
 //! What is read back may have been damaged, or written by somebody else: every length is checked, and nothing
 //! is taken on trust.
@@ -29,10 +32,14 @@ use super::super::pkce::Challenge;
 use super::super::scope::Scope;
 use super::super::secret::{Digest, Family, Salt};
 use super::super::timestamp::Timestamp;
+use super::delivery::{Delivery, Writer};
 use super::{ACCESS_TOKENS_MAX, AccessToken, Code, Grant, Live, Phase, Previous, Refresh};
 
 /// The number of this format. A change of it that old programs would misread gets the next.
-pub const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 2;
+
+/// The format before it, which is read and not written.
+const FORMAT_BEFORE: u64 = 1;
 
 const ISSUED: u64 = 0;
 const LIVE: u64 = 1;
@@ -85,9 +92,9 @@ impl Grant {
     pub fn decode(bytes: &[u8]) -> Result<Grant, RecordError> {
         let mut reader = Decoder::new(bytes);
         let length = reader.array()?;
-        match reader.u64()? {
-            FORMAT => {}
-            other => return Err(RecordError::Format(other)),
+        let format = reader.u64()?;
+        if format != FORMAT && format != FORMAT_BEFORE {
+            return Err(RecordError::Format(format));
         }
         if length != Some(6) {
             return Err(RecordError::Malformed);
@@ -96,7 +103,10 @@ impl Grant {
         let subject = optional(&mut reader, |reader| Ok(reader.str()?.into()))?;
         let scope = read_scope(&mut reader)?;
         let kept_until = moment(&mut reader)?;
-        let phase = read_phase(&mut reader, &scope)?;
+        let phase = match format {
+            FORMAT => read_phase(&mut reader, &scope)?,
+            _ => read_phase_before(&mut reader, &scope)?,
+        };
         match reader.position() == bytes.len() {
             true => Ok(Grant { client, subject, scope, phase, kept_until }),
             false => Err(RecordError::Malformed),
@@ -111,10 +121,7 @@ impl Grant {
         };
         writer.str(self.scope.as_str())?.u64(self.kept_until.as_milliseconds())?;
         match &self.phase {
-            Phase::Issued { code, code_expires } => {
-                write_code(writer.array(3)?.u64(ISSUED)?, code)?;
-                writer.u64(code_expires.as_milliseconds())?;
-            }
+            Phase::Issued { code } => write_code(writer.array(2)?.u64(ISSUED)?, code)?,
             Phase::Live(live) => write_live(writer, live, &self.scope)?,
             Phase::Over => {
                 writer.array(1)?.u64(OVER)?;
@@ -126,16 +133,17 @@ impl Grant {
 
 fn write_code(writer: &mut Encoder<Vec<u8>>, code: &Code) -> Written {
     let Binding { redirect_uri, names_redirect, challenge } = &code.binding;
-    writer.array(4)?.bytes(code.digest.as_bytes())?.str(redirect_uri)?.bool(*names_redirect)?;
+    writer.array(5)?.bytes(code.digest.as_bytes())?.str(redirect_uri)?.bool(*names_redirect)?;
     match challenge {
         Some(challenge) => writer.str(challenge.as_str())?,
         None => writer.null()?,
     };
+    writer.u64(code.expires.as_milliseconds())?;
     Ok(())
 }
 
 fn write_live(writer: &mut Encoder<Vec<u8>>, live: &Live, whole: &Scope) -> Written {
-    writer.array(4)?.u64(LIVE)?;
+    writer.array(5)?.u64(LIVE)?;
     match &live.code {
         Some(code) => write_code(writer, code)?,
         None => {
@@ -157,6 +165,11 @@ fn write_live(writer: &mut Encoder<Vec<u8>>, live: &Live, whole: &Scope) -> Writ
         };
         writer.u64(issued.as_milliseconds())?.u64(expires.as_milliseconds())?;
     }
+    match &live.delivery {
+        Delivery::Sent => writer.bool(true)?,
+        Delivery::Failed => writer.bool(false)?,
+        Delivery::ReportedBy(by) => writer.array(2)?.u64(by.server)?.u64(by.serial)?,
+    };
     Ok(())
 }
 
@@ -181,30 +194,74 @@ fn write_refresh(writer: &mut Encoder<Vec<u8>>, refresh: &Refresh) -> Written {
 
 fn read_phase(reader: &mut Decoder, whole: &Scope) -> Result<Phase, RecordError> {
     match (reader.array()?, reader.u64()?) {
-        (Some(3), ISSUED) => {
-            let code = Arc::new(read_code(reader)?);
-            Ok(Phase::Issued { code, code_expires: moment(reader)? })
+        (Some(2), ISSUED) => {
+            expect(reader, 5)?;
+            Ok(Phase::Issued { code: Arc::new(read_code(reader, moment)?) })
         }
-        (Some(4), LIVE) => {
-            let code = optional(reader, |reader| Ok(Arc::new(read_code(reader)?)))?;
-            let refresh = optional(reader, read_refresh)?.map(Box::new);
-            let count = reader.array()?.and_then(|count| usize::try_from(count).ok());
-            let count = count.filter(|count| *count <= ACCESS_TOKENS_MAX).ok_or(RecordError::Malformed)?;
-            let tokens = (0..count).map(|_| read_token(reader, whole)).collect::<Result<_, _>>()?;
-            Ok(Phase::Live(Box::new(Live { code, refresh, tokens })))
+        (Some(5), LIVE) => {
+            let code = optional(reader, |reader| {
+                expect(reader, 5)?;
+                Ok(Arc::new(read_code(reader, moment)?))
+            })?;
+            let (refresh, tokens) = read_tokens(reader, whole)?;
+            Ok(Phase::Live(Box::new(Live { code, refresh, tokens, delivery: read_delivery(reader)? })))
         }
         (Some(1), OVER) => Ok(Phase::Over),
         _ => Err(RecordError::Malformed),
     }
 }
 
-fn read_code(reader: &mut Decoder) -> Result<Code, RecordError> {
-    expect(reader, 4)?;
+/// The same in the format before.
+fn read_phase_before(reader: &mut Decoder, whole: &Scope) -> Result<Phase, RecordError> {
+    match (reader.array()?, reader.u64()?) {
+        (Some(3), ISSUED) => {
+            expect(reader, 4)?;
+            let mut code = read_code(reader, long_ago)?;
+            code.expires = moment(reader)?;
+            Ok(Phase::Issued { code: Arc::new(code) })
+        }
+        (Some(4), LIVE) => {
+            let code = optional(reader, |reader| {
+                expect(reader, 4)?;
+                Ok(Arc::new(read_code(reader, long_ago)?))
+            })?;
+            let (refresh, tokens) = read_tokens(reader, whole)?;
+            Ok(Phase::Live(Box::new(Live { code, refresh, tokens, delivery: Delivery::Sent })))
+        }
+        (Some(1), OVER) => Ok(Phase::Over),
+        _ => Err(RecordError::Malformed),
+    }
+}
+
+type Tokens = (Option<Box<Refresh>>, Vec<AccessToken>);
+
+fn read_tokens(reader: &mut Decoder, whole: &Scope) -> Result<Tokens, RecordError> {
+    let refresh = optional(reader, read_refresh)?.map(Box::new);
+    let count = reader.array()?.and_then(|count| usize::try_from(count).ok());
+    let count = count.filter(|count| *count <= ACCESS_TOKENS_MAX).ok_or(RecordError::Malformed)?;
+    let tokens = (0..count).map(|_| read_token(reader, whole)).collect::<Result<_, _>>()?;
+    Ok((refresh, tokens))
+}
+
+fn read_delivery(reader: &mut Decoder) -> Result<Delivery, RecordError> {
+    if reader.datatype()? == Type::Bool {
+        return Ok(if reader.bool()? { Delivery::Sent } else { Delivery::Failed });
+    }
+    expect(reader, 2)?;
+    Ok(Delivery::ReportedBy(Box::new(Writer { server: reader.u64()?, serial: reader.u64()? })))
+}
+
+/// A code, of which `expires` reads the end.
+fn read_code(
+    reader: &mut Decoder,
+    expires: impl Fn(&mut Decoder) -> Result<Timestamp, RecordError>,
+) -> Result<Code, RecordError> {
     let digest = digest(reader)?;
     let (redirect_uri, names_redirect) = (reader.str()?.into(), reader.bool()?);
     let challenge =
         optional(reader, |reader| Challenge::of_record(reader.str()?).ok_or(RecordError::Malformed))?;
-    Ok(Code { digest, binding: Binding { redirect_uri, names_redirect, challenge } })
+    let binding = Binding { redirect_uri, names_redirect, challenge };
+    Ok(Code { digest, binding, expires: expires(reader)? })
 }
 
 fn read_refresh(reader: &mut Decoder) -> Result<Refresh, RecordError> {
@@ -259,6 +316,11 @@ fn read_scope(reader: &mut Decoder) -> Result<Scope, RecordError> {
 
 fn moment(reader: &mut Decoder) -> Result<Timestamp, RecordError> {
     Ok(Timestamp::from_milliseconds(reader.u64()?))
+}
+
+/// For a code whose end is not written where it is read.
+fn long_ago(_: &mut Decoder) -> Result<Timestamp, RecordError> {
+    Ok(Timestamp::from_milliseconds(0))
 }
 
 fn digest(reader: &mut Decoder) -> Result<Digest, RecordError> {

@@ -7,301 +7,139 @@
 //! ```
 //!
 //! A new grant takes one round trip, a look takes one, a change takes two; and a round trip is shared by all
-//! that has gathered. Where a connection is lost on the way it is not known whether a swap was made. So what was
-//! to be written is remembered: if it stands there afterwards, it was made, for its digests are of secrets that
-//! no other transition has. And it may be made later still, by bytes that the network has held back. So nothing
-//! is ever removed: a grant that has ended leaves a mark, which such a write finds, and the engine forgets it.
+//! that has gathered. Transitions of one grant are applied in memory, one after the other, and the result of all
+//! is written in one swap: a grant that many ask for costs as many round trips as one that is asked for once. Each
+//! is answered when the swap is confirmed; if another server was faster, all of them are applied again to what it
+//! wrote. Between two exchanges new transitions join.
+//!
+//! A transition that would end a grant for a replay may depend on whether the answer of another server reached its
+//! client. Then that server's report is read first (`reports.rs`).
+//!
+//! Where a connection is lost on the way it is not known whether a swap was made. So what was to be written is
+//! remembered: if it stands there afterwards, it was made, for its digests are of secrets that no other transition
+//! has. And it may be made later still, by bytes that the network has held back. So nothing is ever removed: a
+//! grant that has ended leaves a mark, which such a write finds, and the engine forgets it.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, ServerError, Value};
+use super::super::StoreError;
+use super::super::queue::{Answered, Job, Queue};
+use super::fleet::Fleet;
+use super::group::{Group, Rules};
+use super::pipeline::Request;
+use super::reports::Reports;
+use crate::oauth::GrantId;
 
-use super::super::queue::{Answered, Job};
-use super::super::{Applied, StoreError};
-use super::fleet::{Fleet, Reply, Request};
-use super::slots::Address;
-use crate::oauth::{Change, Grant, GrantId, Outcome};
+pub(super) use super::group::PAUSE;
 
-/// Puts a value in the place of another, if that still stands there.
-const SWAP: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end \
-    redis.call('SET',KEYS[1],ARGV[2],'PXAT',ARGV[3]) return 1";
-
-/// How much longer than it is good a grant is kept: the engine's clock may be ahead of ours.
-const KEPT_LONGER: Duration = Duration::from_secs(60);
-
-/// How often a transition may lose its connection before it is given up.
-const LOSSES_MAX: u32 = 2;
-
-/// How long to wait where no node has the key at the moment, and until when to go on trying.
-pub(super) const PAUSE: Duration = Duration::from_millis(10);
-const PAUSES_MAX: u32 = 50;
-
-/// How long a grant that has ended leaves a mark, at least: longer than any code is good. A write that was late
-/// on its way may still arrive, and must not find the place free.
-const MARK_KEPT: Duration = Duration::from_secs(600);
-
-/// The key of a grant.
-fn key(id: GrantId) -> Arc<[u8]> {
-    [b"oauth:grant:", id.as_bytes()].concat().into()
-}
+/// How many times the time of a transition a server counts as alive after it has said so.
+const ALIVE_TIMES: u32 = 2;
 
 /// The transitions that are on their way.
-#[derive(Default)]
 pub(super) struct Batch {
     groups: Vec<Group>,
-}
-
-/// Those of them that are about one grant, in their order.
-struct Group {
-    id: GrantId,
-    key: Arc<[u8]>,
-    jobs: VecDeque<Job>,
-    step: Step,
-    /// What was sent to be written, when it is not known whether it was; and the outcome, if it was.
-    tried: Vec<(Record, Outcome)>,
+    reports: Reports,
+    /// How long a transition may take from when it was submitted.
+    time_max: Duration,
     /// Whether more must have a write than the node's memory, before anything is said of it.
     waits_for_safety: bool,
-    ask: Option<Address>,
-    losses: u32,
-    /// How often in a row no node had the key, and when it is tried again.
-    pauses: u32,
-    again: Option<Instant>,
-}
-
-/// What to send next.
-enum Step {
-    Read,
-    Write(Write),
-}
-
-struct Write {
-    /// What must stand there; `None` for nothing.
-    old: Option<Vec<u8>>,
-    /// What is to stand there.
-    new: Record,
-    outcome: Outcome,
-}
-
-/// A grant as bytes, and until when the engine is to keep it.
-struct Record {
-    bytes: Vec<u8>,
-    expires: u64,
 }
 
 impl Batch {
+    /// Without transitions, on behalf of `server`.
+    pub(super) fn of(server: u64, time_max: Duration, waits_for_safety: bool) -> Batch {
+        let reports = Reports::of(server, ALIVE_TIMES * time_max);
+        Batch { groups: Vec::new(), reports, time_max, waits_for_safety }
+    }
+
     /// How many transitions there are.
     pub(super) fn len(&self) -> usize {
-        self.groups.iter().map(|group| group.jobs.len()).sum()
+        self.groups.iter().map(|group| group.jobs.len() + usize::from(group.withdrawal.is_some())).sum()
+    }
+
+    /// The number up to which all is known.
+    fn settled(&self, queue: &Queue) -> u64 {
+        let jobs = self.groups.iter().flat_map(|group| group.jobs.iter().chain(&group.withdrawal));
+        queue.settled(jobs.map(|job| job.serial).filter(|serial| *serial > 0).min())
+    }
+
+    /// How long from `now` the engine is to be told of this server's answers, and that it is alive.
+    pub(super) fn report_delay(&self, queue: &Queue, now: Instant) -> Duration {
+        self.reports.delay(self.settled(queue), now)
+    }
+
+    /// Tells the engine how far this server has come, if it is time.
+    pub(super) fn report(&mut self, fleet: &mut Fleet, queue: &Queue, now: Instant) {
+        let settled = self.settled(queue);
+        if self.reports.is_due(settled, now) {
+            let replies = fleet.exchange(&self.reports.requests(settled));
+            self.reports.take(settled, &replies, now);
+        }
+    }
+
+    /// The engine may have lost the report.
+    pub(super) fn forget_report(&mut self) {
+        self.reports.forget();
+    }
+
+    /// Answers all transitions that the store is not there, and begins anew.
+    pub(super) fn give_up(&mut self, queue: &Queue) {
+        let mut answered = Answered::of(queue);
+        for mut group in self.groups.drain(..) {
+            group.answer_all(StoreError::Unavailable, &mut answered);
+        }
     }
 
     /// Takes more transitions, each behind those that are about the same grant.
-    pub(super) fn add(&mut self, jobs: impl Iterator<Item = Job>, waits_for_safety: bool) {
+    pub(super) fn add(&mut self, jobs: impl Iterator<Item = Job>) {
         let places = self.groups.iter().enumerate().map(|(place, group)| (group.id, place));
-        let mut places: HashMap<GrantId, usize> = places.collect();
+        // Ordered, not hashed: the names come from requests, and a stranger can choose names that collide.
+        let mut places: BTreeMap<GrantId, usize> = places.collect();
         for job in jobs {
             let id = job.transition.grant_id();
             let place = *places.entry(id).or_insert(self.groups.len());
             match self.groups.get_mut(place) {
-                Some(group) => group.jobs.push_back(job),
-                None => self.groups.push(Group::of(id, job, waits_for_safety)),
+                Some(group) => group.add(job),
+                None => self.groups.push(Group::of(id, job)),
             }
         }
     }
 
-    /// Goes on with all transitions, until each has been answered or waits for a node that has its key. None
-    /// takes longer than `time_max` from when it was submitted, give or take one round trip.
-    pub(super) fn advance(&mut self, fleet: &mut Fleet, time_max: Duration, now: impl Fn() -> Instant) {
-        loop {
-            let mut answered = Answered::default();
-            let moment = now();
-            self.groups.retain_mut(|group| group.drop_late(moment, time_max, &mut answered));
-            let ready = |group: &&mut Group| group.again.is_none_or(|again| again <= moment);
-            let mut ready: Vec<&mut Group> = self.groups.iter_mut().filter(ready).collect();
-            if ready.is_empty() {
-                return;
-            }
-            let requests: Vec<Request> = ready.iter().map(|group| group.request()).collect();
-            let replies = fleet.exchange(&requests);
-            for (group, reply) in ready.iter_mut().zip(replies) {
-                group.take(reply, moment, &mut answered);
-            }
-            self.groups.retain(|group| !group.jobs.is_empty());
-            // Those who have their answers need not wait for the others.
-            drop(answered);
-        }
+    /// Whether some of them can go on at the moment `now`; the others wait for a node that has their key.
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
+        self.groups.iter().any(|group| group.is_ready(now))
     }
-}
 
-impl Group {
-    fn of(id: GrantId, job: Job, waits_for_safety: bool) -> Group {
-        let mut group = Group {
-            id,
-            key: key(id),
-            jobs: VecDeque::from([job]),
-            step: Step::Read,
-            tried: Vec::new(),
-            waits_for_safety,
-            ask: None,
-            losses: 0,
-            pauses: 0,
-            again: None,
+    /// Goes on with all transitions of `queue` that can, by one exchange. None takes longer than its time from when
+    /// it was submitted, give or take one round trip.
+    pub(super) fn advance(&mut self, fleet: &mut Fleet, queue: &Queue, now: Instant) {
+        // The callers are woken when this is dropped.
+        let mut answered = Answered::of(queue);
+        let time_max = self.time_max;
+        self.groups.retain_mut(|group| group.drop_late(now, time_max, &mut answered));
+        let news = Some(self.settled(queue)).filter(|settled| self.reports.is_due(*settled, now));
+        let mut ready: Vec<&mut Group> = self.groups.iter_mut().filter(|group| group.is_ready(now)).collect();
+        let mut requests: Vec<Request> = ready.iter().map(|group| group.request()).collect();
+        if requests.is_empty() {
+            return;
+        }
+        requests.extend(news.into_iter().flat_map(|settled| self.reports.requests(settled)));
+        let mut replies = fleet.exchange(&requests);
+        if let Some(settled) = news {
+            self.reports.take(settled, &replies.split_off(ready.len()), now);
+        }
+        let is_calm = fleet.has_been_calm_for(self.reports.alive_time(), now);
+        let rules = Rules {
+            queue,
+            server: self.reports.server(),
+            waits_for_safety: self.waits_for_safety,
+            is_calm,
+            now,
         };
-        group.begin();
-        group
-    }
-
-    /// A name that is new is most likely free: then there is nothing to read.
-    fn begin(&mut self) {
-        let Some(job) = self.jobs.front().filter(|job| job.transition.is_new()) else { return };
-        if let (Change::Put(grant), outcome) = job.transition.apply(None, job.now) {
-            self.step = Step::Write(Write { old: None, new: Record::of(&grant), outcome });
+        for (group, reply) in ready.iter_mut().zip(replies) {
+            group.take(reply, &rules, &mut answered);
         }
-    }
-
-    fn request(&self) -> Request {
-        let (command, is_write) = match &self.step {
-            Step::Read => (redis::cmd("GET").arg(&*self.key).to_owned(), false),
-            Step::Write(write) => (write.command(&self.key), true),
-        };
-        Request { key: Arc::clone(&self.key), command, is_write, ask: self.ask.clone() }
-    }
-
-    /// Answers those whose time is over; whether any are left.
-    fn drop_late(&mut self, now: Instant, time_max: Duration, answered: &mut Answered) -> bool {
-        let is_late = |job: &Job| now.saturating_duration_since(job.since) >= time_max;
-        while self.jobs.front().is_some_and(is_late) {
-            self.answer(Err(StoreError::TimedOut), answered);
-            // Whatever was sent for it, the next one begins with a look.
-            self.step = Step::Read;
-        }
-        !self.jobs.is_empty()
-    }
-
-    fn answer(&mut self, applied: Applied, answered: &mut Answered) {
-        // What was tried and lost was tried for this one.
-        self.tried.clear();
-        self.losses = 0;
-        if let Some(job) = self.jobs.pop_front() {
-            job.answer(applied, answered);
-        }
-    }
-
-    fn answer_all(&mut self, error: StoreError, answered: &mut Answered) {
-        self.jobs.drain(..).for_each(|job| job.answer(Err(error), answered));
-    }
-
-    fn take(&mut self, reply: Reply, now: Instant, answered: &mut Answered) {
-        self.ask = None;
-        self.again = None;
-        let pauses = std::mem::take(&mut self.pauses);
-        match reply {
-            Reply::Answered(value) => self.take_answer(value, answered),
-            // It is there, and may be lost again: nobody is told that it is safe.
-            Reply::Unsafe => {
-                self.answer(Err(StoreError::Unavailable), answered);
-                self.step = Step::Read;
-            }
-            Reply::Refused(error) => self.answer_all(what_refused(&error), answered),
-            Reply::Elsewhere(Some(address)) => self.ask = Some(address),
-            // Slots that move, and a fail-over, are over in a moment, or not at all soon.
-            Reply::Elsewhere(None) if pauses < PAUSES_MAX => {
-                self.pauses = pauses + 1;
-                self.again = Some(now + PAUSE);
-            }
-            Reply::Elsewhere(None) => self.answer_all(StoreError::Unavailable, answered),
-            Reply::Lost => self.take_loss(answered),
-            Reply::Away => self.answer_all(StoreError::Unavailable, answered),
-        }
-    }
-
-    fn take_answer(&mut self, value: Value, answered: &mut Answered) {
-        match (std::mem::replace(&mut self.step, Step::Read), value) {
-            (Step::Read, Value::Nil) => self.proceed(None, answered),
-            (Step::Read, Value::BulkString(bytes)) => self.proceed(Some(bytes), answered),
-            (Step::Write(write), Value::Okay | Value::Int(1)) => {
-                self.answer(Ok(write.outcome), answered);
-                self.proceed(Some(write.new.bytes), answered);
-            }
-            // Somebody else was faster: look again.
-            (Step::Write(_), Value::Nil | Value::Int(0)) => {}
-            _ => self.answer_all(StoreError::Damaged, answered),
-        }
-    }
-
-    fn take_loss(&mut self, answered: &mut Answered) {
-        self.losses += 1;
-        if let Step::Write(Write { new, outcome, .. }) = std::mem::replace(&mut self.step, Step::Read) {
-            self.tried.push((new, outcome));
-        }
-        if self.losses >= LOSSES_MAX {
-            self.answer_all(StoreError::Unavailable, answered);
-        }
-    }
-
-    /// Goes on with `current` standing there, as far as nothing has to be written.
-    fn proceed(&mut self, current: Option<Vec<u8>>, answered: &mut Answered) {
-        let is_there = |(new, _): &(Record, _)| Some(&new.bytes) == current.as_ref();
-        if let Some(at) = self.tried.iter().position(is_there) {
-            let (new, outcome) = self.tried.swap_remove(at);
-            if self.waits_for_safety {
-                // It is there, and nobody has said how safe. Written once more, it is as safe as must be.
-                self.step = Step::Write(Write { old: current, new, outcome });
-                return;
-            }
-            self.answer(Ok(outcome), answered);
-        }
-        let Ok(record) = current.as_deref().map(Grant::decode).transpose() else {
-            return self.answer_all(StoreError::Damaged, answered);
-        };
-        while let Some(job) = self.jobs.front() {
-            let (change, outcome) = job.transition.apply(record.as_ref(), job.now);
-            // What is said again may have been written by another server, and not be safe yet; and what is to be
-            // revoked and is not there may have been revoked a moment ago, and not be safe either.
-            let is_said_again = matches!(outcome, Outcome::Repeated { .. }) || job.transition.is_revocation();
-            let new = match (change, &record) {
-                (Change::Keep, Some(grant)) if self.waits_for_safety && is_said_again => {
-                    Some(Record::of(grant))
-                }
-                (Change::Keep, _) | (Change::Forget, None) => None,
-                (Change::Put(mark), Some(grant)) if mark.is_over() => {
-                    Some(Record::of(&grant.mark(mark.expires().max(job.now.after(MARK_KEPT)))))
-                }
-                (Change::Put(grant), _) => Some(Record::of(&grant)),
-                (Change::Forget, Some(grant)) => Some(Record::of(&grant.mark(job.now.after(MARK_KEPT)))),
-            };
-            match new {
-                None => self.answer(Ok(outcome), answered),
-                Some(new) => {
-                    self.step = Step::Write(Write { old: current, new, outcome });
-                    return;
-                }
-            }
-        }
-    }
-}
-
-impl Write {
-    fn command(&self, key: &[u8]) -> Cmd {
-        let Record { bytes: new, expires } = &self.new;
-        match &self.old {
-            None => redis::cmd("SET").arg(key).arg(new).arg("NX").arg("PXAT").arg(expires).to_owned(),
-            Some(old) => redis::cmd("EVAL").arg(SWAP).arg(1).arg(key).arg(old).arg(new).arg(expires).to_owned(),
-        }
-    }
-}
-
-impl Record {
-    fn of(grant: &Grant) -> Record {
-        let expires = grant.expires().after(KEPT_LONGER).as_milliseconds();
-        Record { bytes: grant.encode(), expires }
-    }
-}
-
-fn what_refused(error: &ServerError) -> StoreError {
-    match error.code() {
-        "OOM" => StoreError::Full,
-        _ => StoreError::Unavailable,
+        self.groups.retain(Group::is_busy);
     }
 }

@@ -13,45 +13,11 @@ use redis::{
     Value,
 };
 
-use super::node::{Node, explain, not_connected};
+use super::node::{Node, explain, lost_step, not_connected};
+use super::pipeline::{Answers, Pipeline, Reply, Request, Safety};
 use super::slots::{Address, SlotMap, redirect};
 use crate::log::Log;
 use crate::system::System;
-
-/// What must have a write before its answer leaves, beside the node's memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Safety {
-    /// So many replicas (`WAIT`).
-    pub replicas_min: u32,
-    /// The node's own append-only file, on its disk (`WAITAOF`).
-    pub append_only_file: bool,
-}
-
-/// One command, about one key.
-pub(super) struct Request {
-    pub(super) key: Arc<[u8]>,
-    pub(super) command: Cmd,
-    pub(super) is_write: bool,
-    /// A node that was said to have the key for the moment, while its slot moves.
-    pub(super) ask: Option<Address>,
-}
-
-/// What came of a [`Request`].
-#[derive(Debug)]
-pub(super) enum Reply {
-    /// The answer.
-    Answered(Value),
-    /// It was done, and is not as safe as it must be.
-    Unsafe,
-    /// The node refused: what it said.
-    Refused(ServerError),
-    /// It was not done. Another node has the key, or will have, or none has at the moment: try again.
-    Elsewhere(Option<Address>),
-    /// Whether it was done is not known: the node went away.
-    Lost,
-    /// It was not sent: the node is away.
-    Away,
-}
 
 /// The nodes; see the module's page.
 pub(super) struct Fleet {
@@ -68,10 +34,14 @@ pub(super) struct Fleet {
     patience: Duration,
     system: Arc<dyn System>,
     log: Log,
+    /// What the next pipeline ends with. The first one is random, for other servers talk to the same nodes.
+    next_marker: u64,
     /// The last thing that a node refused to do, so that it is said once.
     last_refusal: Option<String>,
     /// A node has come back, and may have forgotten what it had.
     pub(super) has_returned: bool,
+    /// When a node was last found to be away, or came back.
+    trouble: Instant,
 }
 
 impl Fleet {
@@ -96,6 +66,9 @@ impl Fleet {
             let redis = seed.redis_settings().clone().set_skip_set_lib_name();
             seed.set_redis_settings(redis).set_tcp_settings(TcpSettings::default().set_nodelay(true))
         });
+        let mut first_marker = [0; 8];
+        system.fill(&mut first_marker).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+        let trouble = system.monotonic();
         let mut fleet = Fleet {
             seeds: seeds.collect(),
             nodes: HashMap::new(),
@@ -106,8 +79,10 @@ impl Fleet {
             patience,
             system,
             log,
+            next_marker: u64::from_le_bytes(first_marker),
             last_refusal: None,
             has_returned: false,
+            trouble,
         };
         let seed = fleet.first_that_answers()?;
         let cluster = fleet.ask(&seed, redis::cmd("INFO").arg("cluster"))?;
@@ -150,6 +125,11 @@ impl Fleet {
         }
     }
 
+    /// Whether no node was away in the last `time` before `now`.
+    pub(super) fn has_been_calm_for(&self, time: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.trouble) >= time
+    }
+
     /// Whether more must have a write than the node's memory.
     pub(super) fn waits_for_safety(&self) -> bool {
         self.safety != Safety::default()
@@ -163,10 +143,10 @@ impl Fleet {
         let named = |reason: String| format!("{address}: {reason}");
         let now = self.system.monotonic();
         self.make_ready(address, now).map_err(named)?;
-        let answer = self.send(address, &command.get_packed_command()).and_then(|()| self.receive(address));
-        match answer {
-            Ok(Value::ServerError(error)) => Err(named(error.to_string())),
-            Ok(value) => Ok(value),
+        let sent = self.send(address, command.get_packed_command());
+        match sent.and_then(|()| self.receive(address, 1)).map(|mut answers| answers.pop()) {
+            Ok(Some(Value::ServerError(error))) => Err(named(error.to_string())),
+            Ok(value) => Ok(value.unwrap_or(Value::Nil)),
             Err(error) => {
                 self.leave(address, now, &explain(&error));
                 Err(named(explain(&error)))
@@ -226,8 +206,8 @@ impl Fleet {
                 self.is_stale = true;
                 continue;
             }
-            let pipeline = self.pipeline(requests, &indices);
-            match self.send(&address, &pipeline) {
+            let pipeline = Pipeline { requests, indices: &indices, safety: self.safety };
+            match self.send(&address, pipeline.encode(self.patience)) {
                 Ok(()) => sent.push((address, indices)),
                 Err(error) => {
                     // Some of it may have been sent.
@@ -238,7 +218,8 @@ impl Fleet {
         }
         for (address, indices) in sent {
             indices.iter().for_each(|index| replies[*index] = Reply::Lost);
-            if let Err(error) = self.receive_all(&address, requests, &indices, &mut replies) {
+            let pipeline = Pipeline { requests, indices: &indices, safety: self.safety };
+            if let Err(error) = self.receive_all(&address, pipeline, &mut replies) {
                 self.leave(&address, now, &explain(&error));
             }
         }
@@ -267,53 +248,25 @@ impl Fleet {
         by_node
     }
 
-    fn pipeline(&self, requests: &[Request], indices: &[usize]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for index in indices {
-            let request = &requests[*index];
-            if request.ask.is_some() {
-                redis::cmd("ASKING").write_packed_command(&mut bytes);
-            }
-            request.command.write_packed_command(&mut bytes);
-        }
-        if has_write(requests, indices) {
-            // A quarter each of the time that the node has to answer, so that it can say how far it came.
-            let millis = self.patience.as_millis() as u64 / 4;
-            let Safety { replicas_min, append_only_file } = self.safety;
-            if append_only_file {
-                redis::cmd("WAITAOF").arg(1).arg(0).arg(millis).write_packed_command(&mut bytes);
-            }
-            if replicas_min > 0 {
-                redis::cmd("WAIT").arg(replicas_min).arg(millis).write_packed_command(&mut bytes);
-            }
-        }
-        bytes
-    }
-
+    /// Reads the answers of one node. Until all of them have been read, and are of their kind, none is believed.
     fn receive_all(
         &mut self,
         address: &Address,
-        requests: &[Request],
-        indices: &[usize],
+        pipeline: Pipeline,
         replies: &mut [Reply],
     ) -> Result<(), RedisError> {
-        let mut answers = Vec::with_capacity(indices.len());
-        for index in indices {
-            if requests[*index].ask.is_some() {
-                self.receive(address)?;
-            }
-            answers.push(self.receive(address)?);
-        }
-        let is_safe = !has_write(requests, indices) || self.receive_safety(address)?;
+        let answers = self.receive(address, pipeline.len())?;
+        let Answers { values, is_safe } = pipeline.read(answers).ok_or_else(lost_step)?;
+        let Pipeline { requests, indices, .. } = pipeline;
         let is_taken = |(index, answer): (&usize, &Value)| {
             requests[*index].is_write && !matches!(answer, Value::ServerError(_))
         };
-        if indices.iter().zip(&answers).any(is_taken)
+        if indices.iter().zip(&values).any(is_taken)
             && let Some(node) = self.nodes.get_mut(address)
         {
             node.note_write();
         }
-        for (index, answer) in indices.iter().zip(answers) {
+        for (index, answer) in indices.iter().zip(values) {
             replies[*index] = match answer {
                 Value::ServerError(error) => self.redirected(address, error),
                 _ if requests[*index].is_write && !is_safe => Reply::Unsafe,
@@ -321,21 +274,6 @@ impl Fleet {
             };
         }
         Ok(())
-    }
-
-    /// Whether what was written is as safe as it must be.
-    fn receive_safety(&mut self, address: &Address) -> Result<bool, RedisError> {
-        let Safety { replicas_min, append_only_file } = self.safety;
-        let mut is_safe = true;
-        if append_only_file {
-            let answer = self.receive(address)?;
-            is_safe &= matches!(&answer, Value::Array(counts) if matches!(counts[..], [Value::Int(1..), ..]));
-        }
-        if replicas_min > 0 {
-            let answer = self.receive(address)?;
-            is_safe &= matches!(answer, Value::Int(count) if count >= i64::from(replicas_min));
-        }
-        Ok(is_safe)
     }
 
     fn redirected(&mut self, address: &Address, error: ServerError) -> Reply {
@@ -380,6 +318,7 @@ impl Fleet {
             return Ok(());
         }
         let connected = node.connect(now, self.patience);
+        self.trouble = now;
         match &connected {
             Ok(()) => self.has_returned = true,
             Err(_) => self.is_stale = true,
@@ -404,6 +343,7 @@ impl Fleet {
     /// Leaves a node that failed; its share of the keys may be another's by now.
     fn leave(&mut self, address: &Address, now: Instant, reason: &str) {
         self.is_stale = true;
+        self.trouble = now;
         if let Some(node) = self.nodes.get_mut(address) {
             node.leave(now, reason);
         }
@@ -423,17 +363,15 @@ impl Fleet {
         self.nodes.values_mut().for_each(Node::hang_up);
     }
 
-    fn send(&mut self, address: &Address, bytes: &[u8]) -> Result<(), RedisError> {
-        self.nodes.get_mut(address).ok_or_else(not_connected)?.send(bytes)
+    fn send(&mut self, address: &Address, commands: Vec<u8>) -> Result<(), RedisError> {
+        let marker = self.next_marker;
+        self.next_marker = marker.wrapping_add(1);
+        self.nodes.get_mut(address).ok_or_else(not_connected)?.send(commands, marker)
     }
 
-    fn receive(&mut self, address: &Address) -> Result<Value, RedisError> {
-        self.nodes.get_mut(address).ok_or_else(not_connected)?.receive()
+    fn receive(&mut self, address: &Address, count: usize) -> Result<Vec<Value>, RedisError> {
+        self.nodes.get_mut(address).ok_or_else(not_connected)?.receive(count)
     }
-}
-
-fn has_write(requests: &[Request], indices: &[usize]) -> bool {
-    indices.iter().any(|index| requests[*index].is_write)
 }
 
 /// What a node refused, in its words where they are known to repeat nothing of what was sent to it.

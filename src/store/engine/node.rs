@@ -1,6 +1,11 @@
 //! One node of an engine: its connection, and what becomes of it when it fails.
 //!
 //! A node that fails is left, and asked again after a pause that grows with each failure in a row.
+//!
+//! Answers carry no name: the third answer belongs to the third command. If one is lost or added on the way, every
+//! later answer would be taken for that to another command. So each pipeline ends with an `ECHO` of a marker that
+//! is used once. No answer is believed before the marker has been read behind it; a connection that gives
+//! something else in its place has lost step, and is dropped.
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +23,8 @@ pub(super) struct Node {
     address: Address,
     client: Client,
     connection: Option<Connection>,
+    /// What the pipeline that was sent last ends with.
+    marker: u64,
     failures: u32,
     /// How often in a row it took no write for being a replica.
     demotions: u32,
@@ -28,7 +35,7 @@ pub(super) struct Node {
 impl Node {
     /// The node at `address`, to which `client` leads. What becomes of it is said in `log`.
     pub(super) fn new(address: Address, client: Client, log: Log) -> Node {
-        Node { address, client, connection: None, failures: 0, demotions: 0, not_before: None, log }
+        Node { address, client, connection: None, marker: 0, failures: 0, demotions: 0, not_before: None, log }
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -117,12 +124,32 @@ impl Node {
         self.connection = None;
     }
 
-    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), RedisError> {
-        self.connection()?.send_packed_command(bytes)
+    /// Sends `commands`, and `marker` behind them, which must differ from every other.
+    pub(super) fn send(&mut self, mut commands: Vec<u8>, marker: u64) -> Result<(), RedisError> {
+        self.marker = marker;
+        redis::cmd("ECHO").arg(marker).write_packed_command(&mut commands);
+        self.connection()?.send_packed_command(&commands)
     }
 
-    pub(super) fn receive(&mut self) -> Result<Value, RedisError> {
-        self.connection()?.recv_response()
+    /// Reads the answers to the `count` commands that were sent last, and the marker.
+    ///
+    /// # Errors
+    /// When the connection fails or has lost step; it must be dropped then.
+    pub(super) fn receive(&mut self, count: usize) -> Result<Vec<Value>, RedisError> {
+        let marker = self.marker.to_string();
+        let connection = self.connection()?;
+        let answers = (0..count).map(|_| connection.recv_response()).collect::<Result<Vec<Value>, _>>()?;
+        match connection.recv_response()? {
+            Value::BulkString(bytes) if bytes == marker.as_bytes() => Ok(answers),
+            // An engine that loads its file refuses all commands alike. Then it does not matter which is whose.
+            Value::ServerError(_) if answers.iter().all(|answer| matches!(answer, Value::ServerError(_))) => {
+                Ok(answers)
+            }
+            Value::ServerError(error) => {
+                Err(failure(format!("it refuses ECHO, which the server must be allowed: {}", error.code())))
+            }
+            _ => Err(lost_step()),
+        }
     }
 
     fn connection(&mut self) -> Result<&mut Connection, RedisError> {
@@ -138,6 +165,15 @@ fn pause(failures: u32) -> Duration {
 /// There is no connection.
 pub(super) fn not_connected() -> RedisError {
     RedisError::from(std::io::Error::from(std::io::ErrorKind::NotConnected))
+}
+
+/// What was read is no answer to what was sent.
+pub(super) fn lost_step() -> RedisError {
+    failure("its answers do not match the commands; the connection is dropped".to_owned())
+}
+
+fn failure(reason: String) -> RedisError {
+    RedisError::from(std::io::Error::other(reason))
 }
 
 /// An error in words, without what it might say of passwords.

@@ -33,7 +33,8 @@ pub(super) struct SlotMap(Vec<(u16, u16, Address)>);
 impl SlotMap {
     /// Reads the answer to `CLUSTER SLOTS` that the node at `asked` gave; `None` where it is none, or no slot is
     /// in it. A node that does not know its own name calls itself nothing, and is meant by the name that it was
-    /// asked under.
+    /// asked under. A port of 0 means that the address of a node is lost, because another node answers there now:
+    /// nobody has its slots then.
     pub(super) fn parse(answer: &Value, asked: &Address) -> Option<SlotMap> {
         let Value::Array(ranges) = answer else { return None };
         let read = |range: &Value| {
@@ -48,7 +49,8 @@ impl SlotMap {
             let address = Address { host, port: u16::try_from(*port).ok()? };
             Some((u16::try_from(*first).ok()?, u16::try_from(*last).ok()?, address))
         };
-        let ranges = ranges.iter().map(read).collect::<Option<Vec<_>>>()?;
+        let mut ranges = ranges.iter().map(read).collect::<Option<Vec<_>>>()?;
+        ranges.retain(|(_, _, address)| address.port != 0);
         (!ranges.is_empty()).then_some(SlotMap(ranges))
     }
 
@@ -132,9 +134,16 @@ mod tests {
         assert!(map.is_whole());
         let part = SlotMap::parse(&Value::Array(vec![range(0, 99, node(text("a"), 7000))]), &asked).unwrap();
         assert_eq!((part.len(), part.is_whole(), part.owner(b"foo")), (100, false, None));
+        // The last node's address is lost.
+        let lost =
+            Value::Array(vec![range(0, 99, node(text("a"), 7000)), range(100, 16_383, node(text(""), 0))]);
+        let lost = SlotMap::parse(&lost, &asked).unwrap();
+        assert_eq!((lost.len(), lost.is_whole(), lost.owner(b"foo")), (100, false, None));
+        assert_eq!(lost.owners(), [address("a", 7000)]);
         for wrong in [
             Value::Nil,
             Value::Array(vec![]),
+            Value::Array(vec![range(0, 16_383, node(text(""), 0))]),
             Value::Array(vec![Value::Nil]),
             Value::Array(vec![range(0, -1, node(text("a"), 1))]),
         ] {

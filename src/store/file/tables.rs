@@ -16,7 +16,7 @@ use redb::{
 
 use super::super::queue::Job;
 use super::super::{Applied, StoreError};
-use crate::oauth::{Change, Grant, GrantId, Timestamp, Transition};
+use crate::oauth::{Change, Grant, GrantId, Timestamp};
 
 type Name = [u8; 20];
 
@@ -95,7 +95,7 @@ pub(super) fn look(database: &Database, jobs: &[Job]) -> Result<Vec<Applied>, re
         let Some(name) = name(job.transition.grant_id()) else { return Ok(Err(StoreError::Damaged)) };
         let record = grants.get(&name)?.map(|bytes| Grant::decode(bytes.value())).transpose();
         Ok(match record {
-            Ok(record) => Ok(job.transition.apply(record.as_ref(), job.now).1),
+            Ok(record) => Ok(job.apply(record.as_ref()).1),
             Err(_) => Err(StoreError::Damaged),
         })
     };
@@ -124,7 +124,7 @@ pub(super) fn apply(
         }
         let mut applied = Vec::with_capacity(jobs.len());
         for job in jobs {
-            applied.push(batch.apply(&job.transition, job.now)?);
+            applied.push(batch.apply(job)?);
         }
         (applied, batch.changes)
     };
@@ -162,11 +162,11 @@ impl<'t> Batch<'t> {
         Ok(Batch { grants, expiries, grants_max, changes: 0 })
     }
 
-    fn apply(&mut self, transition: &Transition, now: Timestamp) -> Result<Applied, redb::Error> {
-        let Some(name) = name(transition.grant_id()) else { return Ok(Err(StoreError::Damaged)) };
+    fn apply(&mut self, job: &Job) -> Result<Applied, redb::Error> {
+        let Some(name) = name(job.transition.grant_id()) else { return Ok(Err(StoreError::Damaged)) };
         let record = self.grants.get(&name)?.map(|bytes| Grant::decode(bytes.value())).transpose();
         let Ok(record) = record else { return Ok(Err(StoreError::Damaged)) };
-        let (change, outcome) = transition.apply(record.as_ref(), now);
+        let (change, outcome) = job.apply(record.as_ref());
         match change {
             Change::Keep => return Ok(Ok(outcome)),
             Change::Forget => {

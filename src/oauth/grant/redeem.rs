@@ -1,0 +1,107 @@
+//! A code for tokens (RFC 6749, 4.1.3): the proof that it takes, and what a second use does.
+
+use std::sync::Arc;
+
+use super::super::pkce::Verified;
+use super::super::timestamp::Timestamp;
+use super::super::transition::{Change, Mismatch, Outcome, Redemption};
+use super::delivery::{Belief, Delivery};
+use super::{AccessToken, Code, Grant, Live, Phase, Refresh};
+
+/// Proof that whoever presents a code has what the code is bound to. Only [`Code::prove`] makes one, and no
+/// token is made of a code without it.
+struct CodeProven(());
+
+impl Code {
+    /// Redirect URI and verifier (RFC 6749, 4.1.3; RFC 7636, 4.6).
+    fn prove(&self, redirect_uri: Option<&str>, verified: Option<&Verified>) -> Result<CodeProven, Mismatch> {
+        let binding = &self.binding;
+        match (redirect_uri, &binding.challenge) {
+            (Some(uri), _) if *uri != *binding.redirect_uri => return Err(Mismatch::RedirectUri),
+            // OAuth 2.1 (10.2) lets it be left out: the verifier binds the code, and better.
+            (None, None) if binding.names_redirect => return Err(Mismatch::RedirectUriMissing),
+            _ => {}
+        }
+        match (&binding.challenge, verified) {
+            (None, None) => Ok(CodeProven(())),
+            // A verifier for a code without a challenge: somebody took the challenge out (RFC 9700, 2.1.1).
+            (None, Some(_)) => Err(Mismatch::VerifierUnasked),
+            (Some(_), None) => Err(Mismatch::VerifierMissing),
+            (Some(challenge), Some(verified)) if challenge.matches(verified) => Ok(CodeProven(())),
+            (Some(_), Some(_)) => Err(Mismatch::Verifier),
+        }
+    }
+}
+
+/// A code for tokens (RFC 6749, 4.1.3).
+pub(in super::super) fn redeem(
+    record: Option<&Grant>,
+    asked: &Redemption,
+    now: Timestamp,
+    belief: Belief,
+) -> (Change, Outcome) {
+    let code = record.and_then(|grant| match &grant.phase {
+        Phase::Issued { code } => Some(code),
+        Phase::Live(live) => live.code.as_ref(),
+        Phase::Over => None,
+    });
+    // Whoever knows a grant's name without its code may change nothing, least of all revoke it.
+    let (Some(grant), Some(code)) = (record, code.filter(|code| code.digest.matches(&asked.code))) else {
+        return (Change::Keep, Outcome::Unknown);
+    };
+    if grant.client != asked.client {
+        return (Change::Keep, Outcome::OtherClient);
+    }
+    let proven = code.prove(asked.redirect_uri.as_deref(), asked.verified.as_ref());
+    match (standing(grant, belief), proven) {
+        (Standing::Unspent, _) if now >= code.expires => (grant.end(now), Outcome::Expired),
+        // The client asks again for tokens that it never got.
+        (Standing::Undelivered, _) if now >= code.expires => (Change::Keep, Outcome::Expired),
+        (Standing::Unspent | Standing::Undelivered, Ok(proven)) => {
+            let phase = Phase::Live(Box::new(first_tokens(proven, grant, code, asked, now)));
+            (Change::Put(Grant { phase, ..grant.clone() }), Outcome::Redeemed { scope: grant.scope.clone() })
+        }
+        // One guess, and no more.
+        (Standing::Unspent | Standing::Undelivered, Err(mismatch)) => {
+            (grant.end(now), Outcome::Burnt(mismatch))
+        }
+        // It was used before: by a thief, or by the client from whom it was stolen (RFC 6749, 4.1.2).
+        (Standing::Spent, Ok(_)) if now < grant.expires() => (grant.end(now), Outcome::Replayed),
+        (Standing::Spent, Ok(_)) => (Change::Forget, Outcome::Expired),
+        // Somebody has the code and nothing else. To end the grant for that would help them (OAuth 2.1, 7.5.2).
+        (Standing::Spent, Err(mismatch)) => (Change::Keep, Outcome::Mismatch(mismatch)),
+    }
+}
+
+/// What a right code is to its grant.
+enum Standing {
+    Unspent,
+    /// It was exchanged for tokens that never reached the client.
+    Undelivered,
+    Spent,
+}
+
+fn standing(grant: &Grant, belief: Belief) -> Standing {
+    match &grant.phase {
+        Phase::Issued { .. } => Standing::Unspent,
+        // A rotation shows that the client got the tokens of its code.
+        Phase::Live(live) if !live.has_rotated() && live.delivery.has_failed(belief) => Standing::Undelivered,
+        Phase::Live(_) | Phase::Over => Standing::Spent,
+    }
+}
+
+fn first_tokens(_: CodeProven, grant: &Grant, code: &Arc<Code>, asked: &Redemption, now: Timestamp) -> Live {
+    let expires = now.after(asked.lifetimes.access_token);
+    let token = AccessToken { digest: asked.token, scope: grant.scope.clone(), issued: now, expires };
+    let refresh = asked.refresh.map(|(current, family)| Refresh {
+        current,
+        issued: now,
+        idle_until: now.after(asked.lifetimes.refresh_idle),
+        expires: now.after(asked.lifetimes.refresh),
+        family,
+        previous: None,
+    });
+    let refresh = refresh.map(Box::new);
+    let delivery = Delivery::reported_by(asked.writer.as_deref());
+    Live { code: Some(Arc::clone(code)), refresh, tokens: vec![token], delivery }
+}

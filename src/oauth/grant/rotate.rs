@@ -1,0 +1,167 @@
+//! A refresh token for its successor: rotation, retries, and reuse (RFC 6749, 6; RFC 9700, 4.14).
+
+use super::super::scope::{Scope, excerpt};
+use super::super::timestamp::Timestamp;
+use super::super::transition::{Change, Outcome, Rotation};
+use super::delivery::{Belief, Delivery};
+use super::{AccessToken, Grant, Live, Phase, Previous, Refresh, RefreshReuse, Standing};
+
+/// A refresh token for its successor and a new access token (RFC 6749, 6; RFC 9700, 4.14).
+pub(in super::super) fn rotate(
+    record: Option<&Grant>,
+    asked: &Rotation,
+    now: Timestamp,
+    belief: Belief,
+) -> (Change, Outcome) {
+    let Some((grant, live, refresh)) = with_refresh(record) else { return (Change::Keep, Outcome::Unknown) };
+    let standing = refresh.standing(&asked.presented);
+    if matches!(standing, Standing::Foreign) {
+        return (Change::Keep, Outcome::Unknown);
+    }
+    if grant.client != asked.client {
+        return (Change::Keep, Outcome::OtherClient);
+    }
+    if now >= refresh.ends() {
+        return (Change::Keep, Outcome::Expired);
+    }
+    let previous = refresh.previous.as_deref().filter(|_| matches!(standing, Standing::Previous));
+    let right = match previous {
+        None if matches!(standing, Standing::Current) => Right::Successor,
+        Some(previous) => match previous.right(live, asked, now, belief) {
+            Some(right) => right,
+            None => return (grant.end(now), Outcome::Reused),
+        },
+        None => return (grant.end(now), Outcome::Reused),
+    };
+    let scope = asked.scope.as_ref().unwrap_or(&grant.scope);
+    if let Some(name) = scope.first_beyond(&grant.scope) {
+        return (Change::Keep, Outcome::TooWide { name: excerpt(name).into() });
+    }
+    match right {
+        Right::Successor => succeed(grant, live, refresh, asked, scope, now),
+        Right::SameAnswer(previous) => repeat(grant, live, (refresh, previous), asked, scope, now),
+        Right::LostAnswer(previous) => complete(grant, live, (refresh, previous), asked, scope, now),
+    }
+}
+
+/// What a refresh token that was presented has a right to.
+enum Right<'a> {
+    /// A successor of its own: it is the current one, or takes the place of a successor that is unused.
+    Successor,
+    /// What it got a moment ago, once more.
+    SameAnswer(&'a Previous),
+    /// What it would have got if the answer had reached the client.
+    LostAnswer(&'a Previous),
+}
+
+impl Previous {
+    /// What the previous token has a right to; `None` where its use is a reuse.
+    fn right(&self, live: &Live, asked: &Rotation, now: Timestamp, belief: Belief) -> Option<Right<'_>> {
+        if live.delivery.has_failed(belief) {
+            return Some(Right::LostAnswer(self));
+        }
+        if now < self.rotated.after(asked.lifetimes.refresh_grace) {
+            return Some(Right::SameAnswer(self));
+        }
+        match asked.lifetimes.refresh_reuse {
+            RefreshReuse::EndsGrant => None,
+            // It is unused, or this one would not be the previous one.
+            RefreshReuse::UntilSuccessorUsed => Some(Right::Successor),
+        }
+    }
+}
+
+fn with_refresh(record: Option<&Grant>) -> Option<(&Grant, &Live, &Refresh)> {
+    let grant = record?;
+    let Phase::Live(live) = &grant.phase else { return None };
+    live.refresh.as_deref().map(|refresh| (grant, &**live, refresh))
+}
+
+/// The token that was presented becomes the previous one, and its successor the current one.
+fn succeed(
+    grant: &Grant,
+    live: &Live,
+    refresh: &Refresh,
+    asked: &Rotation,
+    scope: &Scope,
+    now: Timestamp,
+) -> (Change, Outcome) {
+    let previous =
+        Previous { digest: *asked.presented.digest(), rotated: now, salt: asked.salt, token: asked.token };
+    let refresh = Refresh {
+        current: asked.successor,
+        issued: now,
+        idle_until: now.after(asked.lifetimes.refresh_idle),
+        previous: Some(Box::new(previous)),
+        ..refresh.clone()
+    };
+    let family = refresh.family;
+    let delivery = Delivery::reported_by(asked.writer.as_deref());
+    let live = Live { refresh: Some(Box::new(refresh)), delivery, ..live.clone() };
+    let change = add_token(grant, live, asked, scope, now);
+    (change, Outcome::Rotated { family, scope: scope.clone() })
+}
+
+/// The one before it, again: the answer may have been lost on its way, so it is given once more. No second
+/// refresh token comes of it, however often.
+fn repeat(
+    grant: &Grant,
+    live: &Live,
+    (refresh, previous): (&Refresh, &Previous),
+    asked: &Rotation,
+    scope: &Scope,
+    now: Timestamp,
+) -> (Change, Outcome) {
+    let (family, salt) = (refresh.family, previous.salt);
+    match live.find(&previous.token, now).filter(|token| token.scope == *scope) {
+        Some(token) => {
+            let expires_in = token.expires.since(now);
+            // Its writer may withdraw the first answer later. It must not withdraw this one.
+            let change = match (&live.delivery, asked.writer.as_deref()) {
+                (Delivery::ReportedBy(_), Some(writer)) => {
+                    let live = Live { delivery: Delivery::reported_by(Some(writer)), ..live.clone() };
+                    Change::Put(Grant { phase: Phase::Live(Box::new(live)), ..grant.clone() })
+                }
+                _ => Change::Keep,
+            };
+            (change, Outcome::Repeated { family, salt, scope: scope.clone(), expires_in: Some(expires_in) })
+        }
+        // The retry asks for another scope, or the token was revoked by itself: it gets a token of its own.
+        None => {
+            let change = add_token(grant, live.clone(), asked, scope, now);
+            (change, Outcome::Repeated { family, salt, scope: scope.clone(), expires_in: None })
+        }
+    }
+}
+
+/// The previous token again, whose answer never reached the client: it gets that answer now, and from now on its
+/// time runs.
+fn complete(
+    grant: &Grant,
+    live: &Live,
+    (refresh, previous): (&Refresh, &Previous),
+    asked: &Rotation,
+    scope: &Scope,
+    now: Timestamp,
+) -> (Change, Outcome) {
+    let refresh = Refresh {
+        issued: now,
+        idle_until: now.after(asked.lifetimes.refresh_idle),
+        previous: Some(Box::new(Previous { rotated: now, ..previous.clone() })),
+        ..refresh.clone()
+    };
+    let delivery = Delivery::reported_by(asked.writer.as_deref());
+    let live = Live { refresh: Some(Box::new(refresh.clone())), delivery, ..live.clone() };
+    match repeat(grant, &live, (&refresh, previous), asked, scope, now) {
+        (Change::Keep, outcome) => {
+            (Change::Put(Grant { phase: Phase::Live(Box::new(live)), ..grant.clone() }), outcome)
+        }
+        changed => changed,
+    }
+}
+
+fn add_token(grant: &Grant, mut live: Live, asked: &Rotation, scope: &Scope, now: Timestamp) -> Change {
+    let expires = now.after(asked.lifetimes.access_token);
+    live.add(AccessToken { digest: asked.token, scope: scope.clone(), issued: now, expires }, now);
+    Change::Put(Grant { phase: Phase::Live(Box::new(live)), ..grant.clone() })
+}

@@ -1,0 +1,425 @@
+//! The transitions of one grant on an engine: what is sent for them, and what is made of the answers.
+//!
+//! [`Batch`](super::batch::Batch) says how they are taken together.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, ServerError, Value};
+
+use super::super::queue::{Answered, Job, Queue};
+use super::super::{Applied, StoreError};
+use super::pipeline::{Reply, Request};
+use super::reports;
+use super::slots::Address;
+use crate::oauth::grant::Writer;
+use crate::oauth::{Change, Grant, GrantId, Outcome};
+
+/// Puts a value in the place of another, if that still stands there.
+const SWAP: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end \
+    redis.call('SET',KEYS[1],ARGV[2],'PXAT',ARGV[3]) return 1";
+
+/// How much longer than it is good a grant is kept: the engine's clock may be ahead of ours.
+const KEPT_LONGER: Duration = Duration::from_secs(60);
+
+/// How often a transition may lose its connection before it is given up.
+const LOSSES_MAX: u32 = 2;
+
+/// How long to wait where no node has the key at the moment, and until when to go on trying.
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
+const PAUSES_MAX: u32 = 50;
+
+/// How long a grant that has ended leaves a mark, at least: longer than any code is good. A write that was late
+/// on its way may still arrive, and must not find the place free.
+const MARK_KEPT: Duration = Duration::from_secs(600);
+
+/// The key of a grant.
+fn key(id: GrantId) -> Arc<[u8]> {
+    [b"oauth:grant:", id.as_bytes()].concat().into()
+}
+
+/// Transitions that are about one grant, in their order. They are answered from the front.
+pub(super) struct Group {
+    pub(super) id: GrantId,
+    key: Arc<[u8]>,
+    pub(super) jobs: VecDeque<Job>,
+    /// Goes before the jobs: the last answer of the grant failed.
+    pub(super) withdrawal: Option<Job>,
+    step: Step,
+    /// What was sent to be written, when it is not known whether it was; and the outcomes of the first jobs, if it
+    /// was.
+    tried: Vec<Write>,
+    ask: Option<Address>,
+    losses: u32,
+    /// How often in a row no node had the key, and when it is tried again.
+    pauses: u32,
+    again: Option<Instant>,
+    /// Whose report decides about the first job.
+    doubt: Option<Writer>,
+    /// What is believed of the answers of writers.
+    believed: Vec<(Writer, Belief)>,
+}
+
+/// What is believed of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Belief {
+    Sent,
+    Failed,
+}
+
+/// What to send next.
+enum Step {
+    Read,
+    /// The report of the writer in doubt, or whether it is alive.
+    Ask {
+        server: u64,
+        is_alive: bool,
+    },
+    Write(Write),
+}
+
+#[derive(Clone)]
+struct Write {
+    /// What must stand there; `None` for nothing.
+    old: Option<Vec<u8>>,
+    /// What is to stand there.
+    new: Record,
+    /// What the first jobs come to when it does.
+    outcomes: Outcomes,
+    /// Whether it notes what is withdrawn.
+    has_withdrawal: bool,
+}
+
+/// The outcomes of the first jobs of a group, in their order. A write that covers several has one for each.
+type Outcomes = VecDeque<Outcome>;
+
+/// A grant as bytes, and until when the engine is to keep it.
+#[derive(Clone)]
+struct Record {
+    bytes: Vec<u8>,
+    expires: u64,
+}
+
+/// What every group is told when its answer has come.
+pub(super) struct Rules<'a> {
+    pub(super) queue: &'a Queue,
+    /// This server.
+    pub(super) server: u64,
+    pub(super) waits_for_safety: bool,
+    /// No node was away for so long that a server that is alive has had time to say so.
+    pub(super) is_calm: bool,
+    pub(super) now: Instant,
+}
+
+impl Group {
+    pub(super) fn of(id: GrantId, job: Job) -> Group {
+        let mut group = Group {
+            id,
+            key: key(id),
+            jobs: VecDeque::new(),
+            withdrawal: None,
+            step: Step::Read,
+            tried: Vec::new(),
+            ask: None,
+            losses: 0,
+            pauses: 0,
+            again: None,
+            doubt: None,
+            believed: Vec::new(),
+        };
+        group.add(job);
+        group.begin();
+        group
+    }
+
+    pub(super) fn add(&mut self, job: Job) {
+        match job.transition.is_withdrawal() {
+            true => self.withdrawal = Some(job),
+            false => self.jobs.push_back(job),
+        }
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        !self.jobs.is_empty() || self.withdrawal.is_some()
+    }
+
+    /// A name that is new is most likely free: then there is nothing to read.
+    fn begin(&mut self) {
+        let Some(job) = self.jobs.front().filter(|job| job.transition.is_new()) else { return };
+        if let (Change::Put(grant), outcome) = job.transition.apply(None, job.now) {
+            let outcomes = Outcomes::from([outcome]);
+            let has_withdrawal = false;
+            self.step = Step::Write(Write { old: None, new: Record::of(&grant), outcomes, has_withdrawal });
+        }
+    }
+
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
+        self.again.is_none_or(|again| again <= now)
+    }
+
+    pub(super) fn request(&self) -> Request {
+        let (command, is_write) = match &self.step {
+            Step::Ask { server, is_alive } => return reports::read(*server, *is_alive),
+            Step::Read => (redis::cmd("GET").arg(&*self.key).to_owned(), false),
+            Step::Write(write) => (write.command(&self.key), true),
+        };
+        Request { key: Arc::clone(&self.key), command, is_write, ask: self.ask.clone() }
+    }
+
+    /// Answers those whose time is over; whether any are left.
+    pub(super) fn drop_late(&mut self, now: Instant, time_max: Duration, answered: &mut Answered) -> bool {
+        let is_late = |job: &Job| now.saturating_duration_since(job.since) >= time_max;
+        while self.jobs.front().is_some_and(is_late) {
+            self.answer(Err(StoreError::TimedOut), answered);
+            // What was to be written was to be written for it, too: the next one begins with a look.
+            self.step = Step::Read;
+            self.doubt = None;
+        }
+        self.is_busy()
+    }
+
+    /// Answers the first one.
+    fn answer(&mut self, applied: Applied, answered: &mut Answered) {
+        self.losses = 0;
+        // What was tried and lost may have been tried for those behind it, too.
+        self.tried.retain_mut(|tried| {
+            tried.outcomes.pop_front();
+            !tried.outcomes.is_empty() || tried.has_withdrawal
+        });
+        if let Some(job) = self.jobs.pop_front() {
+            job.answer(applied, answered);
+        }
+    }
+
+    pub(super) fn answer_all(&mut self, error: StoreError, answered: &mut Answered) {
+        let withdrawal = self.withdrawal.take();
+        withdrawal.into_iter().chain(self.jobs.drain(..)).for_each(|job| job.answer(Err(error), answered));
+    }
+
+    pub(super) fn take(&mut self, reply: Reply, rules: &Rules, answered: &mut Answered) {
+        self.ask = None;
+        self.again = None;
+        let pauses = std::mem::take(&mut self.pauses);
+        match reply {
+            Reply::Answered(value) => self.take_answer(value, rules, answered),
+            // It is there, and may be lost again: nobody is told that it is safe.
+            Reply::Unsafe => {
+                if let Step::Write(write) = std::mem::replace(&mut self.step, Step::Read) {
+                    write.outcomes.iter().for_each(|_| self.answer(Err(StoreError::Unavailable), answered));
+                    // What is withdrawn is tried again after a while, as it is not safe either.
+                    let withdrawal = self.withdrawal.take_if(|_| write.has_withdrawal);
+                    withdrawal.into_iter().for_each(|job| job.answer(Err(StoreError::Unavailable), answered));
+                }
+            }
+            Reply::Refused(error) => self.answer_all(what_refused(&error), answered),
+            Reply::Elsewhere(Some(address)) => self.ask = Some(address),
+            // Slots that move, and a fail-over, are over in a moment, or not at all soon.
+            Reply::Elsewhere(None) if pauses < PAUSES_MAX => {
+                self.pauses = pauses + 1;
+                self.again = Some(rules.now + PAUSE);
+            }
+            Reply::Elsewhere(None) => self.answer_all(StoreError::Unavailable, answered),
+            Reply::Lost => self.take_loss(answered),
+            Reply::Away => self.answer_all(StoreError::Unavailable, answered),
+        }
+    }
+
+    fn take_answer(&mut self, value: Value, rules: &Rules, answered: &mut Answered) {
+        match (std::mem::replace(&mut self.step, Step::Read), value) {
+            (Step::Ask { is_alive, .. }, value) => self.take_report(is_alive, &value, rules),
+            (Step::Read, Value::Nil) => self.proceed(None, rules, answered),
+            (Step::Read, Value::BulkString(bytes)) => self.proceed(Some(bytes), rules, answered),
+            (Step::Write(write), Value::Okay | Value::Int(1)) => {
+                let new = self.confirm(write, answered);
+                self.proceed(Some(new.bytes), rules, answered);
+            }
+            // Somebody else was faster: look again.
+            (Step::Write(_), Value::Nil | Value::Int(0)) => {}
+            _ => self.answer_all(StoreError::Damaged, answered),
+        }
+    }
+
+    fn take_loss(&mut self, answered: &mut Answered) {
+        self.losses += 1;
+        if let Step::Write(write) = std::mem::replace(&mut self.step, Step::Read) {
+            self.tried.push(write);
+        }
+        if self.losses >= LOSSES_MAX {
+            self.answer_all(StoreError::Unavailable, answered);
+        }
+    }
+
+    /// Answers what a write covers, now that it is made; gives what stands there.
+    fn confirm(&mut self, write: Write, answered: &mut Answered) -> Record {
+        write.outcomes.into_iter().for_each(|outcome| self.answer(Ok(outcome), answered));
+        if write.has_withdrawal {
+            self.withdrawal = None;
+        }
+        write.new
+    }
+
+    /// Takes what the writer in doubt reports. If its report does not cover the answer and it is alive, it is about
+    /// to report, and is asked again after a pause; the first job waits for that as long as it waits for anything.
+    fn take_report(&mut self, is_alive: bool, value: &Value, rules: &Rules) {
+        let Some(writer) = self.doubt else { return };
+        let belief = match is_alive {
+            false if reports::covers(value, writer.serial) => Belief::Sent,
+            false => {
+                self.step = Step::Ask { server: writer.server, is_alive: true };
+                return;
+            }
+            true if *value == Value::Nil && rules.is_calm => Belief::Failed,
+            true => {
+                self.step = Step::Ask { server: writer.server, is_alive: false };
+                self.again = Some(rules.now + PAUSE);
+                return;
+            }
+        };
+        self.doubt = None;
+        self.believed.push((writer, belief));
+    }
+
+    /// Goes on with `current` standing there, as far as nothing has to be written.
+    fn proceed(&mut self, current: Option<Vec<u8>>, rules: &Rules, answered: &mut Answered) {
+        let is_there = |tried: &Write| Some(&tried.new.bytes) == current.as_ref();
+        if let Some(at) = self.tried.iter().position(is_there) {
+            let write = self.tried[at].clone();
+            if rules.waits_for_safety {
+                // It is there, and nobody has said how safe. Written once more, it is as safe as must be.
+                self.step = Step::Write(Write { old: current, ..write });
+                return;
+            }
+            self.confirm(write, answered);
+        }
+        let Ok(record) = current.as_deref().map(Grant::decode).transpose() else {
+            return self.answer_all(StoreError::Damaged, answered);
+        };
+        if let Some(withdrawal) = rules.queue.recall(self.id) {
+            self.withdrawal = Some(withdrawal);
+        }
+        let mut run = Run::on(record);
+        let has_withdrawal = self.withdrawal.as_ref().is_some_and(|withdrawal| run.begin(withdrawal));
+        if !has_withdrawal {
+            // There is nothing to note any more.
+            self.withdrawal = None;
+        }
+        for job in &self.jobs {
+            if let Some(writer) = run.doubt(job, rules.server, &self.believed) {
+                self.doubt = Some(writer);
+                break;
+            }
+            run.apply(job, rules.waits_for_safety);
+        }
+        let Run { record, outcomes, unchanged, .. } = run;
+        let mut outcomes = Outcomes::from(outcomes);
+        // Those before the first change only looked.
+        outcomes.drain(..unchanged).for_each(|outcome| self.answer(Ok(outcome), answered));
+        let is_changed = has_withdrawal || !outcomes.is_empty();
+        self.step = match (record.filter(|_| is_changed), self.doubt) {
+            // What comes before the doubt is written first.
+            (Some(record), _) => {
+                self.doubt = None;
+                Step::Write(Write { old: current, new: Record::of(&record), outcomes, has_withdrawal })
+            }
+            (None, Some(writer)) => Step::Ask { server: writer.server, is_alive: false },
+            (None, None) => Step::Read,
+        };
+    }
+}
+
+/// Transitions of one grant, applied in memory one after the other.
+struct Run {
+    /// The grant, as they have left it.
+    record: Option<Grant>,
+    outcomes: Vec<Outcome>,
+    /// How many at the beginning need no write.
+    unchanged: usize,
+    is_changed: bool,
+    belief: Belief,
+}
+
+impl Run {
+    fn on(record: Option<Grant>) -> Run {
+        Run { record, outcomes: Vec::new(), unchanged: 0, is_changed: false, belief: Belief::Sent }
+    }
+
+    /// Notes what is withdrawn; whether that changes anything.
+    fn begin(&mut self, withdrawal: &Job) -> bool {
+        if let (Change::Put(grant), _) = withdrawal.apply(self.record.as_ref()) {
+            self.record = Some(grant);
+            self.is_changed = true;
+        }
+        self.is_changed
+    }
+
+    /// The writer whose report decides about `job`, unless it is known what to believe.
+    fn doubt(&mut self, job: &Job, server: u64, believed: &[(Writer, Belief)]) -> Option<Writer> {
+        self.belief = Belief::Sent;
+        let writer = job.transition.doubt(self.record.as_ref(), job.now)?;
+        // Of its own answers this server has noted those that failed.
+        if writer.server == server {
+            return None;
+        }
+        match believed.iter().rev().find(|(known, _)| *known == writer) {
+            Some((_, belief)) => {
+                self.belief = *belief;
+                None
+            }
+            None => Some(writer),
+        }
+    }
+
+    fn apply(&mut self, job: &Job, waits_for_safety: bool) {
+        let (change, outcome) = match self.belief {
+            Belief::Sent => job.apply(self.record.as_ref()),
+            Belief::Failed => job.apply_after_failure(self.record.as_ref()),
+        };
+        let marked_until = job.now.after(MARK_KEPT);
+        let (record, is_write) = match (change, self.record.take()) {
+            // What is said again may have been written by another server, and not be safe yet; and what is to be
+            // revoked and is not there may have been revoked a moment ago, and not be safe either.
+            (Change::Keep, Some(grant)) => {
+                let is_said_again =
+                    matches!(outcome, Outcome::Repeated { .. }) || job.transition.is_revocation();
+                (Some(grant), waits_for_safety && is_said_again)
+            }
+            (Change::Keep | Change::Forget, None) => (None, false),
+            (Change::Put(mark), Some(grant)) if mark.is_over() => {
+                (Some(grant.mark(mark.expires().max(marked_until))), true)
+            }
+            (Change::Put(grant), _) => (Some(grant), true),
+            (Change::Forget, Some(grant)) => (Some(grant.mark(marked_until)), true),
+        };
+        self.record = record;
+        self.is_changed |= is_write;
+        if !self.is_changed {
+            self.unchanged += 1;
+        }
+        self.outcomes.push(outcome);
+    }
+}
+
+impl Write {
+    fn command(&self, key: &[u8]) -> Cmd {
+        let Record { bytes: new, expires } = &self.new;
+        match &self.old {
+            None => redis::cmd("SET").arg(key).arg(new).arg("NX").arg("PXAT").arg(expires).to_owned(),
+            Some(old) => redis::cmd("EVAL").arg(SWAP).arg(1).arg(key).arg(old).arg(new).arg(expires).to_owned(),
+        }
+    }
+}
+
+impl Record {
+    fn of(grant: &Grant) -> Record {
+        let expires = grant.expires().after(KEPT_LONGER).as_milliseconds();
+        Record { bytes: grant.encode(), expires }
+    }
+}
+
+fn what_refused(error: &ServerError) -> StoreError {
+    match error.code() {
+        "OOM" => StoreError::Full,
+        _ => StoreError::Unavailable,
+    }
+}

@@ -1,0 +1,221 @@
+//! What is sent to one node at a time, and how its answers are read: no connection is in here.
+//!
+//! ```text
+//!   [ASKING] command   for each request
+//!   WAITAOF, WAIT      once for all writes, where answers wait for a disk or for replicas
+//! ```
+//!
+//! Every command has its kinds of answer. An answer of another kind belongs to another command.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Cmd, ServerError, Value};
+
+use super::slots::Address;
+
+/// What must have a write before its answer leaves, beside the node's memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Safety {
+    /// So many replicas (`WAIT`).
+    pub replicas_min: u32,
+    /// The node's own append-only file, on its disk (`WAITAOF`).
+    pub append_only_file: bool,
+}
+
+/// One command, about one key.
+pub(super) struct Request {
+    pub(super) key: Arc<[u8]>,
+    pub(super) command: Cmd,
+    pub(super) is_write: bool,
+    /// A node that was said to have the key for the moment, while its slot moves.
+    pub(super) ask: Option<Address>,
+}
+
+/// What came of a [`Request`].
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// The answer.
+    Answered(Value),
+    /// It was done, and is not as safe as it must be.
+    Unsafe,
+    /// The node refused: what it said.
+    Refused(ServerError),
+    /// It was not done. Another node has the key, or will have, or none has at the moment: try again.
+    Elsewhere(Option<Address>),
+    /// Whether it was done is not known: the node went away.
+    Lost,
+    /// It was not sent: the node is away.
+    Away,
+}
+
+/// Some requests for one node, and what must have their writes.
+#[derive(Clone, Copy)]
+pub(super) struct Pipeline<'a> {
+    pub(super) requests: &'a [Request],
+    /// Those of the requests that are meant.
+    pub(super) indices: &'a [usize],
+    pub(super) safety: Safety,
+}
+
+/// The answers to a [`Pipeline`].
+pub(super) struct Answers {
+    /// One to each request.
+    pub(super) values: Vec<Value>,
+    /// Whether the writes among them are as safe as they must be.
+    pub(super) is_safe: bool,
+}
+
+impl Pipeline<'_> {
+    /// The commands, as they are sent to a node that has `patience` to answer.
+    pub(super) fn encode(self, patience: Duration) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for request in self.requests() {
+            if request.ask.is_some() {
+                redis::cmd("ASKING").write_packed_command(&mut bytes);
+            }
+            request.command.write_packed_command(&mut bytes);
+        }
+        // Three quarters together of the time that the node has to answer, so that it can say how far it came. A file
+        // that is synced once a second needs more than a second.
+        let quarter = patience.as_millis() as u64 / 4;
+        if self.waits_for_file() {
+            redis::cmd("WAITAOF").arg(1).arg(0).arg(2 * quarter).write_packed_command(&mut bytes);
+        }
+        if self.waits_for_replicas() {
+            redis::cmd("WAIT").arg(self.safety.replicas_min).arg(quarter).write_packed_command(&mut bytes);
+        }
+        bytes
+    }
+
+    /// The number of commands, each of which is answered once.
+    pub(super) fn len(self) -> usize {
+        let asking = self.requests().filter(|request| request.ask.is_some()).count();
+        let waits = usize::from(self.waits_for_file()) + usize::from(self.waits_for_replicas());
+        self.indices.len() + asking + waits
+    }
+
+    /// Sorts the answers; `None` if one of them is of no kind that its command has.
+    pub(super) fn read(self, answers: Vec<Value>) -> Option<Answers> {
+        let mut answers = answers.into_iter();
+        let mut next = |is_kind: fn(&Value) -> bool| {
+            answers.next().filter(|answer| is_kind(answer) || matches!(answer, Value::ServerError(_)))
+        };
+        let mut values = Vec::with_capacity(self.indices.len());
+        for request in self.requests() {
+            if request.ask.is_some() {
+                next(|answer| matches!(answer, Value::Okay))?;
+            }
+            values.push(next(if request.is_write { is_written } else { is_read })?);
+        }
+        let mut is_safe = true;
+        if self.waits_for_file() {
+            let answer = next(is_pair)?;
+            is_safe &= matches!(&answer, Value::Array(counts) if matches!(counts[..], [Value::Int(1..), ..]));
+        }
+        if self.waits_for_replicas() {
+            let answer = next(|answer| matches!(answer, Value::Int(0..)))?;
+            is_safe &= matches!(answer, Value::Int(count) if count >= i64::from(self.safety.replicas_min));
+        }
+        answers.next().is_none().then_some(Answers { values, is_safe })
+    }
+
+    fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.indices.iter().map(|index| &self.requests[*index])
+    }
+
+    fn has_write(&self) -> bool {
+        self.requests().any(|request| request.is_write)
+    }
+
+    fn waits_for_file(&self) -> bool {
+        self.safety.append_only_file && self.has_write()
+    }
+
+    fn waits_for_replicas(&self) -> bool {
+        self.safety.replicas_min > 0 && self.has_write()
+    }
+}
+
+/// An answer to `GET`.
+fn is_read(answer: &Value) -> bool {
+    matches!(answer, Value::BulkString(_) | Value::Nil)
+}
+
+/// An answer to `SET`, or to the swap.
+fn is_written(answer: &Value) -> bool {
+    matches!(answer, Value::Okay | Value::Nil | Value::Int(0 | 1))
+}
+
+/// An answer to `WAITAOF`.
+fn is_pair(answer: &Value) -> bool {
+    matches!(answer, Value::Array(counts) if matches!(counts[..], [Value::Int(0..), Value::Int(0..)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A read, a write at a node that was said to have the key for the moment, and another read.
+    fn requests() -> Vec<Request> {
+        let request = |is_write, ask| Request {
+            key: Arc::from(&b"k"[..]),
+            command: redis::cmd(if is_write { "SET" } else { "GET" }),
+            is_write,
+            ask,
+        };
+        let node = Address { host: "a".to_owned(), port: 1 };
+        vec![request(false, None), request(true, Some(node)), request(false, None)]
+    }
+
+    fn answers() -> Vec<Value> {
+        let pair = Value::Array(vec![Value::Int(1), Value::Int(0)]);
+        vec![Value::Nil, Value::Okay, Value::Int(1), Value::BulkString(b"v".to_vec()), pair, Value::Int(2)]
+    }
+
+    fn check(answers: Vec<Value>, safe: Option<bool>) {
+        let safety = Safety { replicas_min: 2, append_only_file: true };
+        let pipeline = Pipeline { requests: &requests(), indices: &[0, 1, 2], safety };
+        assert_eq!(pipeline.len(), 6);
+        let said = format!("{answers:?}");
+        let read = pipeline.read(answers);
+        assert_eq!(read.as_ref().map(|read| read.is_safe), safe, "{said}");
+        assert!(read.is_none_or(|read| read.values.len() == 3), "{said}");
+    }
+
+    #[test]
+    fn answers_of_their_kind_are_read_and_those_of_another_are_not() {
+        check(answers(), Some(true));
+        let with = |at: usize, value: Value| {
+            let mut answers = answers();
+            answers[at] = value;
+            answers
+        };
+        check(with(4, Value::Array(vec![Value::Int(0), Value::Int(0)])), Some(false));
+        check(with(5, Value::Int(1)), Some(false));
+        let ints = |text: &[i64]| Value::Array(text.iter().map(|count| Value::Int(*count)).collect());
+        let wrong = [
+            (0, vec![Value::Okay, Value::Int(1), ints(&[1, 0])]),
+            (1, vec![Value::Nil, Value::Int(1), Value::BulkString(b"v".to_vec())]),
+            (2, vec![Value::Int(2), Value::BulkString(b"v".to_vec()), ints(&[1, 0])]),
+            (3, vec![Value::Okay, Value::Int(0), ints(&[])]),
+            (4, vec![Value::Nil, Value::Int(1), ints(&[1]), ints(&[1, 0, 0]), ints(&[-1, 0])]),
+            (5, vec![Value::Nil, Value::Okay, Value::Int(-1), ints(&[1, 0])]),
+        ];
+        for (at, values) in wrong {
+            values.into_iter().for_each(|value| check(with(at, value), None));
+        }
+    }
+
+    #[test]
+    fn one_answer_more_or_less_is_noticed() {
+        for at in 0..6 {
+            let mut fewer = answers();
+            fewer.remove(at);
+            check(fewer, None);
+            let mut more = answers();
+            more.insert(at, Value::Nil);
+            check(more, None);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Withdrawals that wait for their store: what is to be noted of answers that did not reach their clients.
+//!
+//! A withdrawal waits while the store is away, which may be ten minutes. It must be applied before anything that
+//! comes later for the same grant, or the retry that it is for would be judged without it. There is one for a
+//! grant at most, however often its client retries, and a bound for all of them.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::oauth::{GrantId, Timestamp, Transition};
+
+/// The withdrawals of a store; see the module's page.
+///
+/// Ordered by name, not hashed: the names come from requests, and a stranger can choose names that collide.
+pub(super) struct Withdrawals {
+    by_grant: BTreeMap<GrantId, Withdrawal>,
+    count_max: usize,
+    /// Whether one was added that has not been tried yet.
+    pub(super) is_fresh: bool,
+}
+
+pub(super) struct Withdrawal {
+    pub(super) transition: Transition,
+    pub(super) now: Timestamp,
+    pub(super) since: Instant,
+    /// The number of the job whose answer failed, or of the first one of several.
+    pub(super) serial: u64,
+}
+
+impl Withdrawals {
+    /// Room for `count_max`.
+    pub(super) fn new(count_max: usize) -> Withdrawals {
+        Withdrawals { by_grant: BTreeMap::new(), count_max, is_fresh: false }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_grant.is_empty()
+    }
+
+    /// Keeps one more; the last one of a grant counts. Past the bound it is dropped: then the retry is judged as
+    /// though the answer had arrived.
+    pub(super) fn add(&mut self, withdrawal: Withdrawal) {
+        let id = withdrawal.transition.grant_id();
+        let earlier = self.by_grant.get(&id).map(|earlier| earlier.serial);
+        if earlier.is_none() && self.by_grant.len() >= self.count_max {
+            return;
+        }
+        let serial = earlier.map_or(withdrawal.serial, |earlier| earlier.min(withdrawal.serial));
+        self.by_grant.insert(id, Withdrawal { serial, ..withdrawal });
+    }
+
+    /// Takes those of `grants`, and at most `others_max` of other grants.
+    pub(super) fn take(&mut self, grants: impl Iterator<Item = GrantId>, others_max: usize) -> Vec<Withdrawal> {
+        if self.by_grant.is_empty() {
+            return Vec::new();
+        }
+        let mut taken: Vec<Withdrawal> = grants.filter_map(|id| self.by_grant.remove(&id)).collect();
+        let others = std::iter::from_fn(|| self.by_grant.pop_first().map(|(_, withdrawal)| withdrawal));
+        taken.extend(others.take(others_max));
+        // What fails is added again; it is tried with the next jobs.
+        self.is_fresh &= !self.by_grant.is_empty();
+        taken
+    }
+
+    /// The smallest number of any of them.
+    #[cfg(feature = "redis-store")]
+    pub(super) fn first_serial(&self) -> Option<u64> {
+        self.by_grant.values().map(|withdrawal| withdrawal.serial).filter(|serial| *serial > 0).min()
+    }
+}
