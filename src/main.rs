@@ -6,11 +6,12 @@ use std::fmt;
 use std::io::{self, BufRead as _, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use oauth_from_scratch::cli::{self, Command};
 use oauth_from_scratch::config::{Config, Issuer};
 use oauth_from_scratch::log::{Log, Logs};
-use oauth_from_scratch::net::Server;
+use oauth_from_scratch::net::{self, Descriptors, Server};
 use oauth_from_scratch::oauth::Credential;
 use oauth_from_scratch::oauth::client::{GrantTypes, SecretDigest};
 use oauth_from_scratch::oauth::secret::CREDENTIAL_BYTES;
@@ -20,6 +21,9 @@ use oauth_from_scratch::system::{RealSystem, System};
 
 /// The exit status of a command line that cannot be followed.
 const USAGE: u8 = 2;
+
+/// How long the end of the program waits for an output that may never be read.
+const FLUSH_TIME_MAX: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
@@ -45,12 +49,16 @@ fn run(config: &Config) -> Result<(), String> {
         })?;
     }
     let lines_max = config.limits.log_lines_max;
-    let errors = Log::to_stderr(lines_max);
+    let clock = RealSystem::default();
+    let errors = Log::to_stderr(lines_max).with_rate(move || clock.monotonic());
     let access = match config.access_log {
         Some(_) => Log::to_stdout(lines_max),
         None => errors.clone(),
     };
     let logs = Logs { errors, access };
+    // Before the store opens its file.
+    net::survive_file_size_limit().map_err(|error| format!("cannot install a signal handler: {error}"))?;
+    let config = &within_descriptors(config, &logs.errors);
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
     let store = store::open(config, &system, &logs.errors)?;
     let mut server = Server::bind(config, store, system, logs.clone()).map_err(|error| error.to_string())?;
@@ -70,9 +78,31 @@ fn run(config: &Config) -> Result<(), String> {
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
     // The store ends here, and may have something to say.
     drop(server);
-    logs.errors.flush();
-    logs.access.flush();
+    logs.errors.flush(FLUSH_TIME_MAX);
+    logs.access.flush(FLUSH_TIME_MAX);
     Ok(())
+}
+
+/// `config` with no more connections than the process has descriptors for.
+fn within_descriptors(config: &Config, log: &Log) -> Config {
+    let mut config = config.clone();
+    let wanted = config.limits.connections_max;
+    match net::raise_descriptor_limit(wanted, config.workers) {
+        Ok(Descriptors { connections_max, limit }) => {
+            config.limits.connections_max = connections_max;
+
+            if connections_max < wanted {
+                log.line(format_args!(
+                    "at most {connections_max} connections are served at once, not {wanted} (connections_max): the \
+                     process may have {limit} open files; raise that (ulimit -Hn, or LimitNOFILE= of a systemd unit)"
+                ));
+            }
+        }
+        Err(error) => log.line(format_args!(
+            "the limit of open files is unknown: {error}; where it is reached, idle connections are closed"
+        )),
+    }
+    config
 }
 
 /// A new secret for a client, and its digest for the configuration file: 256 bits and more, so that a quick
@@ -153,6 +183,9 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(message: &dyn fmt::Display, status: ExitCode) -> ExitCode {
-    let _ = writeln!(io::stderr(), "oauth-from-scratch: {message}");
+    // By way of a log, for standard error may be a pipe that is full and never read.
+    let log = Log::to_stderr(1);
+    log.line(format_args!("oauth-from-scratch: {message}"));
+    log.flush(FLUSH_TIME_MAX);
     status
 }

@@ -274,12 +274,20 @@ struct Simulation {
     /// Clients whose wires may have news for the server.
     touched: Vec<usize>,
     now: Duration,
+    /// The most memory that the buffers of all connections may take.
+    buffered_max: usize,
+    /// The most requests that were answered in one turn, and in one in which no client did anything.
+    answers_at_once: (u64, u64),
 }
 
 impl Simulation {
     fn new(seed: u64, connections_max: usize, pace: Pace) -> Simulation {
         let mut config = Config::default();
         config.limits.connections_max = connections_max;
+        Simulation::with(seed, config, pace)
+    }
+
+    fn with(seed: u64, config: Config, pace: Pace) -> Simulation {
         let start = Instant::now();
         let system = Arc::new(PretendSystem { start, passed: Mutex::default(), drawn: AtomicU64::new(seed) });
         let grants = MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max());
@@ -307,6 +315,8 @@ impl Simulation {
             planned: 0,
             touched: Vec::new(),
             now: Duration::ZERO,
+            buffered_max: config.limits.buffered_bytes_max,
+            answers_at_once: (0, 0),
         }
     }
 
@@ -332,8 +342,12 @@ impl Simulation {
             true => 1,
             false => random.pick(&[200, 3000, 200_000]) as usize,
         };
+        self.add(manner, is_pipelining, asks, room);
+    }
+
+    fn add(&mut self, manner: Manner, is_pipelining: bool, asks: Vec<Ask>, room: usize) {
         let wire = Wire { room, ..Wire::default() };
-        let at = Duration::from_millis(random.below(20_000));
+        let at = Duration::from_millis(self.random.below(20_000));
         self.clients.push(Client {
             manner,
             is_pipelining,
@@ -429,15 +443,22 @@ impl Simulation {
             self.now = self.now.max(next);
             assert!(self.now < Duration::from_secs(3600), "the end comes");
             *self.system.passed.lock().unwrap() = self.now;
+            let before = self.engine.counts().requests;
             self.engine.begin_turn();
             while self.plan.peek().is_some_and(|Reverse((at, ..))| *at <= self.now) {
                 let Some(Reverse((_, _, client, action))) = self.plan.pop() else { break };
                 self.act(client, action);
             }
+            let is_quiet = self.touched.is_empty();
             self.tell_the_news();
             self.engine.end_turn();
+            assert!(self.engine.buffered() <= self.buffered_max, "{} bytes are held", self.engine.buffered());
+            let answers = self.engine.counts().requests - before;
+            let (most, most_quiet) = self.answers_at_once;
+            self.answers_at_once = (most.max(answers), most_quiet.max(if is_quiet { answers } else { 0 }));
             self.hand_to_the_store();
         }
+        assert_eq!(self.engine.buffered(), 0, "what is closed holds nothing");
         assert!(self.engine.is_empty(), "{} connections are left", self.engine.len());
     }
 
@@ -667,6 +688,58 @@ fn a_store_that_fails_or_falls_silent_leaves_nobody_waiting() {
         let answers = simulate(*seed, 10 * CLIENTS, Pace::Failing);
         assert!(answers > CLIENTS, "{answers} answers");
     }
+}
+
+/// Each of the deaf would hold what one connection may, which is ten times as much as there is for all.
+#[test]
+fn clients_that_do_not_read_cannot_take_all_memory_and_cost_nobody_else_an_answer() {
+    let mut config = Config::default();
+    config.limits.buffered_bytes_max = 4 << 20;
+    let mut simulation = Simulation::with(7, config, Pace::AtOnce);
+    for _ in 0..200 {
+        simulation.add(Manner::Deaf, true, vec![Ask::Page; 200], 200);
+        simulation.add(Manner::Regular, true, vec![Ask::Page; 3], 3000);
+        simulation.add(Manner::Regular, false, FLOW.to_vec(), 3000);
+    }
+    simulation.run();
+    simulation.check(true, 7);
+    let evicted = simulation.engine.counts().evicted;
+    assert!((100..200).contains(&evicted), "{evicted} of 200 were closed to make room");
+}
+
+#[test]
+fn a_client_that_pipelines_without_end_has_its_share_of_a_turn_and_gets_every_answer() {
+    let mut simulation = Simulation::with(3, Config::default(), Pace::AtOnce);
+    simulation.add(Manner::Regular, true, vec![Ask::Nothing; 5_000], 10_000_000);
+    simulation.run();
+    simulation.check(true, 3);
+    assert_eq!(simulation.answers_at_once.0, 128);
+}
+
+/// They all come at once, with so much that they need many turns; the last to come waits for none of them to end.
+#[test]
+fn many_clients_that_pipeline_without_end_take_turns() {
+    let mut simulation = Simulation::with(4, Config::default(), Pace::AtOnce);
+    for _ in 0..300 {
+        simulation.add(Manner::Regular, true, vec![Ask::Nothing; 300], 10_000_000);
+    }
+    // Everything has arrived when they connect, which all do at the same moment.
+    for index in 0..simulation.clients.len() {
+        let request = simulation.request(index, Ask::Nothing);
+        let client = &mut simulation.clients[index];
+        client.asked = client.asks.len();
+        let mut wire = client.wire.borrow_mut();
+        (0..client.asked).for_each(|_| wire.to_server.extend(&request));
+        wire.news.readable = true;
+    }
+    let connects = std::mem::take(&mut simulation.plan);
+    for Reverse((_, planned, client, action)) in connects {
+        simulation.plan.push(Reverse((Duration::ZERO, planned, client, action)));
+    }
+    simulation.run();
+    simulation.check(true, 4);
+    // Each once for what came; then 256 of those who wait.
+    assert_eq!(simulation.answers_at_once, (300 * 128, 256 * 128));
 }
 
 #[test]

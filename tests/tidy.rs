@@ -175,6 +175,23 @@ fn no_file_holds_more_than_one_idea() {
 }
 
 #[test]
+fn every_log_line_that_can_repeat_has_a_rate() {
+    // The places that may log at no rate, each with its own bound: the access log was asked for, and the refusals
+    // count what is past their bound.
+    let bounded = ["src/log.rs", "src/net/access.rs", "src/net/refusals.rs"];
+    for (path, text) in files("src", &[".rs"]) {
+        for (number, line) in code_lines(&text) {
+            let is_bounded = !names(line, "unlimited_line") || bounded.contains(&&*path);
+            assert!(is_bounded, "{path}:{number}: this line has no rate; log it with Log::line: {line}");
+            // A log that is made here and outlives its line.
+            let is_rated = !line.contains("= Log::to_stderr(") || path != "src/main.rs";
+            let is_rated = is_rated || line.contains(".with_rate(") || line.contains("Log::to_stderr(1)");
+            assert!(is_rated, "{path}:{number}: this log has no rate; make it with Log::with_rate: {line}");
+        }
+    }
+}
+
+#[test]
 fn secrets_have_no_derived_debug_and_nothing_is_unsafe_or_left_to_do() {
     for (path, text) in files("src", &[".rs"]) {
         let mut derives = "";

@@ -166,12 +166,13 @@ fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes) -> Result<(), Fil
 }
 
 fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
-    let counts: [(&str, &mut usize); 10] = [
+    let counts: [(&str, &mut usize); 11] = [
         ("request_line_bytes_max", &mut limits.request_line_bytes_max),
         ("head_bytes_max", &mut limits.head_bytes_max),
         ("fields_max", &mut limits.fields_max),
         ("body_bytes_max", &mut limits.body_bytes_max),
         ("output_bytes_max", &mut limits.output_bytes_max),
+        ("buffered_bytes_max", &mut limits.buffered_bytes_max),
         ("connections_max", &mut limits.connections_max),
         ("grants_max", &mut limits.grants_max),
         ("store_queue_max", &mut limits.store_queue_max),

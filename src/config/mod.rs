@@ -113,6 +113,9 @@ pub struct Limits {
     pub chunk_extra_bytes_max: usize,
     /// Answers waiting for a client that does not read, in bytes, before no further request of it is read.
     pub output_bytes_max: usize,
+    /// Requests and answers that wait in memory, of all connections together, in bytes; past it, the connection that
+    /// holds most is closed. Each worker has its share, which is never less than one connection may need.
+    pub buffered_bytes_max: usize,
     /// Connections open at once; past it, the one that has been idle for longest is closed for a new one, and
     /// where none is idle, the new one is answered 503.
     pub connections_max: usize,
@@ -170,6 +173,7 @@ impl Default for Limits {
             body_bytes_max: 64 * 1024,
             chunk_extra_bytes_max: 4 * 1024,
             output_bytes_max: 256 * 1024,
+            buffered_bytes_max: 256 * 1024 * 1024,
             connections_max: 16_000,
             peer_connections_max: None,
             connection_requests_max: 100_000,
@@ -191,6 +195,15 @@ impl Default for Limits {
             log_lines_max: 1024,
             page_bytes_max: 1024 * 1024,
         }
+    }
+}
+
+impl Limits {
+    /// What one connection's buffers may take, in bytes. They grow by doubling.
+    pub fn connection_bytes_max(&self) -> usize {
+        let bytes =
+            self.head_bytes_max.saturating_add(self.body_bytes_max).saturating_add(self.output_bytes_max);
+        bytes.saturating_mul(2)
     }
 }
 

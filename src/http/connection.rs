@@ -201,6 +201,12 @@ impl Connection {
         Some(buffers)
     }
 
+    /// How much memory the connection's buffers take, in bytes.
+    pub fn buffered(&self) -> usize {
+        let size = |buffers: &Buffers| buffers.input.capacity() + buffers.output.capacity();
+        self.buffers.as_ref().map_or(0, |buffers| size_of::<Buffers>() + size(buffers))
+    }
+
     /// Takes bytes that arrived `now`.
     pub fn receive(&mut self, bytes: &[u8], now: Instant) {
         match &mut self.phase {

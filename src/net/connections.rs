@@ -4,13 +4,18 @@ use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::engine::{Readiness, Socket, Turn};
+use super::socket::{Readiness, Socket};
+use super::turn::Turn;
 use crate::http::connection::{Buffers, Connection, Event, Want};
 use crate::routes::{Answer, Parked, Role};
 use crate::store::{Applied, Mailbox, StoreError, Ticket};
 
 /// How often one connection may read in one turn of the loop before others have theirs.
 const READS_PER_TURN_MAX: usize = 4;
+
+/// How many requests of one connection are answered in one turn of the loop before others have theirs. 64 KiB of
+/// requests are two thousand.
+const REQUESTS_PER_TURN_MAX: usize = 128;
 
 /// On Linux a read that fills less than its buffer has taken all there was, and whatever comes later makes a
 /// new event (epoll(7)); asking again would only be told that there is nothing. Elsewhere mio wants to hear
@@ -33,6 +38,10 @@ pub(super) struct Link<S> {
     read_closed: bool,
     /// The server ends.
     is_finishing: bool,
+    /// How much memory the buffers took when they were last counted.
+    counted: usize,
+    /// It waits for its share of a turn.
+    is_queued: bool,
     /// The request whose transition is with the store, if there is one.
     waiting: Option<Box<Waiting>>,
 }
@@ -90,6 +99,8 @@ impl<S: Socket> Link<S> {
             writable: true,
             read_closed: false,
             is_finishing: false,
+            counted: 0,
+            is_queued: false,
             waiting: None,
         }
     }
@@ -141,6 +152,26 @@ impl<S: Socket> Link<S> {
         self.conversation.idle_since()
     }
 
+    /// How much memory the buffers took when they were last counted, in bytes.
+    pub(super) fn counted(&self) -> usize {
+        self.counted
+    }
+
+    /// Counts the buffers' memory again.
+    pub(super) fn count(&mut self) -> usize {
+        self.counted = self.conversation.buffered();
+        self.counted
+    }
+
+    /// Whether it waits for its share of a turn.
+    pub(super) fn is_queued(&self) -> bool {
+        self.is_queued
+    }
+
+    pub(super) fn set_queued(&mut self, is_queued: bool) {
+        self.is_queued = is_queued;
+    }
+
     /// Takes note of an event. An error is learnt from the call that it makes fail.
     pub(super) fn note(&mut self, readiness: Readiness) {
         self.read_closed |= readiness.read_closed;
@@ -170,10 +201,14 @@ impl<S: Socket> Link<S> {
     }
 
     fn go_on(&mut self, slot: usize, turn: &mut Turn) -> Driven {
-        let mut reads = 0;
+        let (mut reads, mut answers_left) = (0, REQUESTS_PER_TURN_MAX);
         loop {
-            self.answer_all(slot, turn);
+            self.answer_all(slot, turn, &mut answers_left);
             let result = match self.conversation.wants() {
+                // There may be more requests in its buffer, and nothing would say so.
+                Want::Read | Want::Answer if answers_left == 0 && self.waiting.is_none() => {
+                    return Driven::Unfinished;
+                }
                 Want::Read if self.readable && reads == READS_PER_TURN_MAX => return Driven::Unfinished,
                 Want::Read if self.readable => {
                     reads += 1;
@@ -196,11 +231,11 @@ impl<S: Socket> Link<S> {
         }
     }
 
-    fn answer_all(&mut self, slot: usize, turn: &mut Turn) {
+    fn answer_all(&mut self, slot: usize, turn: &mut Turn, answers_left: &mut usize) {
         if self.waiting.is_some() && !self.answer_waiting(turn) {
             return;
         }
-        loop {
+        while *answers_left > 0 {
             let ticket = Ticket { place: slot, serial: turn.next_serial() };
             let answer = match self.conversation.step(turn.now) {
                 Event::Nothing => return,
@@ -209,6 +244,7 @@ impl<S: Socket> Link<S> {
                     Answer::Ready(turn.refuse(self.role, self.address, refusal, request.as_ref()))
                 }
             };
+            *answers_left -= 1;
             match answer {
                 Answer::Ready(response) => self.conversation.respond(&response, turn.date(), turn.now),
                 Answer::Parked(parked) => return self.park(parked, ticket, turn),
@@ -317,6 +353,13 @@ impl<S: Socket> Connections<S> {
     pub(super) fn all_idle(&self) -> Vec<(usize, Instant)> {
         let slots = self.slots.iter().enumerate();
         slots.filter_map(|(slot, link)| Some((slot, link.as_ref()?.idle_since()?))).collect()
+    }
+
+    /// Every connection that holds buffers, and how much memory they take.
+    pub(super) fn all_buffered(&self) -> Vec<(usize, usize)> {
+        let slots = self.slots.iter().enumerate();
+        let counted = slots.filter_map(|(slot, link)| Some((slot, link.as_ref()?.counted)));
+        counted.filter(|(_, bytes)| *bytes > 0).collect()
     }
 
     /// The slot that the next connection will have.

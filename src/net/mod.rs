@@ -7,8 +7,9 @@
 //! time.
 //!
 //! Readiness is a hint and comes once (mio's and epoll's edge-triggered contract): after an event, a socket
-//! is used until it says `WouldBlock`. When the process runs out of descriptors, accepting pauses until a
-//! connection closes or a short time has gone by; it neither spins nor dies.
+//! is used until it says `WouldBlock`. When the process runs out of descriptors, the connection that has been idle for
+//! longest is closed for the next one; where none is idle, accepting pauses until a connection closes or a short time
+//! has gone by.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,21 +23,30 @@ use crate::store::{Mailbox as _, Store};
 use crate::system::System;
 
 mod access;
+mod clock;
 mod connections;
 mod crowd;
 mod deadlines;
+mod descriptors;
 mod engine;
+mod eviction;
 mod listeners;
 mod moment;
 mod peers;
 mod refusals;
 mod signals;
+mod socket;
+mod turn;
 mod worker;
 
+use clock::Clock;
 use worker::{Control, Inbox, Worker};
 
-pub use engine::{Counts, Engine, Readiness, Socket};
+pub use descriptors::{Descriptors, raise_descriptor_limit};
+pub use engine::{Counts, Engine};
 pub use listeners::BindError;
+pub use signals::survive_file_size_limit;
+pub use socket::{Readiness, Socket};
 
 /// Why a server could not start.
 #[derive(Debug)]
@@ -114,6 +124,7 @@ impl Server {
         system: Arc<dyn System>,
         logs: Logs,
     ) -> Result<Server, StartError> {
+        let system: Arc<dyn System> = Arc::new(Clock::new(system, logs.errors.clone()));
         let (listeners, client_port, auth_port) = listeners::bind(config).map_err(StartError::Bind)?;
         let mut addresses = Vec::new();
         for listener in &listeners {
@@ -315,6 +326,23 @@ mod tests {
         let answer = read_all(clients.remove(1));
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
         assert!(answer.contains("\r\nConnection: close\r\n"), "{answer:?}");
+    }
+
+    #[test]
+    fn a_worker_closes_an_idle_connection_for_another_one_that_has_run_out_of_descriptors() {
+        let (mut server, address) = server(2, Arc::new(MemoryStore::new(10)));
+        let mut clients: Vec<TcpStream> = (0..2).map(|_| connect(address)).collect();
+        // The first is kept, the second is dealt.
+        while server.workers[0].inbox().load() + server.workers[1].inbox().load() < 2 {
+            server.workers[0].turn().unwrap();
+        }
+        server.workers[1].turn().unwrap();
+        let inboxes: Vec<_> = server.workers.iter().map(|worker| Arc::clone(worker.inbox())).collect();
+        inboxes[1].ask_for_room(&inboxes[0]);
+        server.workers[1].turn().unwrap();
+        assert_eq!((inboxes[0].load(), inboxes[1].load()), (1, 0));
+        assert!(inboxes[0].take_room(), "the other one is told");
+        assert_eq!(read_all(clients.remove(1)), "", "the idle connection is closed");
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Refusals {
         let (method, path) = request.map_or(("-", "-"), |request| (request.method().token(), request.path()));
         let path = path.get(..PATH_CHARS_MAX).unwrap_or(path);
         let (code, reason) = (response.status.code(), response.reason().unwrap_or("-"));
-        self.log.line(format_args!("{server}: {method} {path} {code}: {reason}"));
+        self.log.unlimited_line(format_args!("{server}: {method} {path} {code}: {reason}"));
     }
 
     /// Ends the second that is over by `now`, if one has begun.
@@ -56,7 +56,8 @@ impl Refusals {
             return;
         }
         if self.unwritten > 0 {
-            self.log.line(format_args!("{} more requests were refused within a second", self.unwritten));
+            self.log
+                .unlimited_line(format_args!("{} more requests were refused within a second", self.unwritten));
         }
         (self.second_began, self.lines, self.unwritten) = (None, 0, 0);
     }

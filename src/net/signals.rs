@@ -2,6 +2,8 @@
 //! reads like anything else. A second signal ends the program in the signal's own handler, whatever the loop
 //! is doing.
 //!
+//! SIGXFSZ is caught and ignored: a write past the limit of file sizes (`ulimit -f`) then fails like one to a full disk.
+//!
 //! Elsewhere than on Unix there is nothing to read, and Ctrl-C ends the program at once.
 
 use std::io;
@@ -42,4 +44,27 @@ pub(super) fn listen() -> io::Result<Option<Signals>> {
 #[cfg(not(unix))]
 pub(super) fn listen() -> io::Result<Option<Signals>> {
     Ok(None)
+}
+
+/// From now on a write that would make a file larger than the process may (`ulimit -f`) fails, and does not end the
+/// program.
+///
+/// # Errors
+/// When the system does not install the handler.
+#[cfg(unix)]
+pub fn survive_file_size_limit() -> io::Result<()> {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    // The flag is never read: that there is a handler is enough.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
+}
+
+/// There is no such signal.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub fn survive_file_size_limit() -> io::Result<()> {
+    Ok(())
 }

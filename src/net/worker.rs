@@ -15,9 +15,11 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::crowd::Crowd;
-use super::engine::{Engine, Readiness, Socket};
+use super::engine::Engine;
+use super::eviction::Room;
 use super::listeners::Listener;
 use super::signals::Signals;
+use super::socket::{Readiness, Socket};
 use crate::config::Limits;
 use crate::log::Log;
 use crate::routes::Role;
@@ -58,6 +60,10 @@ pub(super) struct Inbox {
     is_called: AtomicBool,
     /// The connections that were dealt to the worker, those in the inbox included, and have not closed.
     load: AtomicUsize,
+    /// The worker that has run out of descriptors and asks this one to close an idle connection.
+    asker: Mutex<Option<Arc<Inbox>>>,
+    /// Another worker has closed one for this worker.
+    has_room: AtomicBool,
 }
 
 /// What the store has said, and what it need not say any more.
@@ -84,12 +90,34 @@ impl Inbox {
             letters: Mutex::default(),
             is_called: AtomicBool::new(false),
             load: AtomicUsize::new(0),
+            asker: Mutex::default(),
+            has_room: AtomicBool::new(false),
         })
     }
 
     /// How many connections the worker has, or is about to have.
     pub(super) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
+    }
+
+    /// Whether another worker has closed a connection for this one since the last call.
+    pub(super) fn take_room(&self) -> bool {
+        self.has_room.swap(false, Ordering::AcqRel)
+    }
+
+    /// Asks this inbox's worker to close an idle connection for `asker`'s.
+    pub(super) fn ask_for_room(&self, asker: &Arc<Inbox>) {
+        *lock(&self.asker) = Some(Arc::clone(asker));
+        self.wake();
+    }
+
+    /// Closes an idle connection of `engine` if another worker has asked for that, and says so to that worker.
+    fn give_room(&self, engine: &mut Engine<TcpStream>) {
+        let Some(asker) = lock(&self.asker).take() else { return };
+        if engine.make_room() == Room::Made {
+            asker.has_room.store(true, Ordering::Release);
+            asker.wake();
+        }
     }
 
     fn welcome(&self, newcomer: Newcomer) {
@@ -257,6 +285,7 @@ impl Worker {
                         self.crowd.hear_of_store();
                     }
                     before += open_all(self.inbox.take_newcomers(), &mut self.engine, &self.poll);
+                    self.inbox.give_room(&mut self.engine);
                 }
                 // What stands in the pipe is not read; a second signal ends the program without it.
                 SIGNALS => self.control.finish.store(true, Ordering::Release),
@@ -300,14 +329,17 @@ impl Worker {
             self.inbox.load.fetch_sub(closed, Ordering::Relaxed);
         }
         let Some(door) = &mut self.door else { return };
-        if closed > 0 {
+        if closed > 0 || self.inbox.take_room() {
             // A descriptor is free now.
             door.accept_again = None;
         }
-        let opened = door.accept(&mut self.engine, &self.poll);
-        if opened > 0 {
-            self.inbox.load.fetch_add(opened, Ordering::Relaxed);
-        }
+        let before = self.engine.len();
+        door.accept(&mut self.engine, &self.poll);
+        // Fewer than before where idle connections were closed for those that others were given.
+        match self.engine.len() {
+            after if after > before => self.inbox.load.fetch_add(after - before, Ordering::Relaxed),
+            after => self.inbox.load.fetch_sub(before - after, Ordering::Relaxed),
+        };
     }
 
     /// Nobody is let in any more, and those who are in get what they asked for.
@@ -369,17 +401,15 @@ impl Door {
         }
     }
 
-    /// Accepts whoever waits; returns by how many connections this worker has more.
-    fn accept(&mut self, engine: &mut Engine<TcpStream>, poll: &Poll) -> usize {
+    /// Accepts all connections that wait.
+    fn accept(&mut self, engine: &mut Engine<TcpStream>, poll: &Poll) {
         if !self.is_knocked_at {
-            return 0;
+            return;
         }
-        let before = engine.len();
         if self.accept_again.is_none_or(|again| again <= engine.now()) {
             self.accept_again = None;
             self.accept_all(engine, poll);
         }
-        engine.len().saturating_sub(before)
     }
 
     /// Not a part of the turn, most of which have nobody to let in.
@@ -396,7 +426,13 @@ impl Door {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
                     // A client that gave up while it waited, or a signal.
                     Err(error) if is_of_one_client(&error) => {}
-                    Err(error) => return self.pause_accepting(&error, engine),
+                    Err(error) => match engine.make_room() {
+                        // Each time closes a connection that was there before this turn, so this ends. (The kernel
+                        // says that it has no descriptor before it looks whether anyone waits. So one stays free.)
+                        Room::Made => self.tell_of_eviction(&error, engine),
+                        Room::NextTurn => return self.accept_again = Some(engine.now() + NEXT_TURN),
+                        Room::None => return self.pause_accepting(&error, engine),
+                    },
                 }
             }
         }
@@ -417,11 +453,32 @@ impl Door {
         }
     }
 
+    fn tell_of_eviction(&self, error: &io::Error, engine: &Engine<TcpStream>) {
+        self.log.line(format_args!(
+            "accepting failed: {error}; the longest idle connection was closed for a new one, and {} are open in this \
+             worker; {MORE_DESCRIPTORS}",
+            engine.len()
+        ));
+    }
+
+    /// Another worker may have an idle connection.
     fn pause_accepting(&mut self, error: &io::Error, engine: &Engine<TcpStream>) {
-        self.log.line(format_args!("accepting pauses with {} connections open: {error}", engine.len()));
+        if let Some((own, others)) = self.inboxes.split_first() {
+            others.iter().for_each(|inbox| inbox.ask_for_room(own));
+        }
+        self.log.line(format_args!(
+            "accepting pauses: {error}; {} connections are open in this worker, and none is idle; {MORE_DESCRIPTORS}",
+            engine.len()
+        ));
         self.accept_again = Some(engine.now() + self.accept_retry_time);
     }
 }
+
+/// Until the next turn, which looks at what has arrived on the newest connections.
+const NEXT_TURN: Duration = Duration::from_millis(1);
+
+/// What an operator may do about it.
+const MORE_DESCRIPTORS: &str = "raise the limit of open files (ulimit -n, or LimitNOFILE= of a systemd unit)";
 
 /// Whether accepting failed because of the one client that was to be accepted (accept(2)).
 fn is_of_one_client(error: &io::Error) -> bool {

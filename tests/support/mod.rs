@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct TestSystem {
     start: Instant,
     moved: Mutex<Duration>,
+    /// How far the time of day is ahead of that.
+    ahead: Mutex<Duration>,
     drawn: AtomicU64,
     dice: Dice,
 }
@@ -44,7 +46,10 @@ impl System for TestSystem {
     }
 
     fn wall_clock(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_767_225_600) + *self.moved.lock().unwrap()
+        UNIX_EPOCH
+            + Duration::from_secs(1_767_225_600)
+            + *self.moved.lock().unwrap()
+            + *self.ahead.lock().unwrap()
     }
 
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
@@ -118,6 +123,7 @@ impl TestServer {
         let system = Arc::new(TestSystem {
             start: Instant::now(),
             moved: Mutex::default(),
+            ahead: Mutex::default(),
             drawn: AtomicU64::default(),
             dice,
         });
@@ -145,6 +151,13 @@ impl TestServer {
     pub fn wait(&self, time: Duration) {
         *self.system.moved.lock().unwrap() += time;
         self.handle.wake();
+    }
+
+    /// Sets the time of day ahead of the time that has passed, or back to it; and lets a moment go by, in which every
+    /// worker reads it.
+    pub fn set_clock_ahead(&self, time: Duration) {
+        *self.system.ahead.lock().unwrap() = time;
+        self.wait(Duration::from_millis(2));
     }
 
     /// A connection to the authorization server.
