@@ -26,6 +26,7 @@ pub mod http;
 pub mod log;
 pub mod net;
 pub mod oauth;
+pub mod peer;
 pub mod routes;
 pub mod store;
 pub mod system;

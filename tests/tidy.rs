@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("src/system.rs", &["crate::", "mio", "std::net"]),
+    ("src/peer.rs", &["crate::", "mio", "::now()", "getrandom"]),
     ("src/log.rs", &["crate::", "mio", "std::net", "::now()", "getrandom"]),
     (
         "src/http/",
