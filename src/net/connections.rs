@@ -4,7 +4,8 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::engine::{Readiness, Socket, Turn};
+use super::engine::{Readiness, Socket};
+use super::turn::Turn;
 use crate::http::connection::{Buffers, Connection, Event, Want};
 use crate::routes::{Answer, Parked, Role};
 use crate::store::{Applied, StoreError, Ticket};

@@ -6,7 +6,6 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,16 +15,16 @@ use super::deadlines::Deadlines;
 use super::moment::Moment;
 use super::peers::Peers;
 use super::refusals::Refusals;
+use super::turn::Turn;
 use crate::config::{Config, Limits};
 use crate::http::Refusal;
 use crate::http::connection::Connection;
-use crate::http::date::Date;
-use crate::http::message::{Request, Response, Status};
+use crate::http::message::Status;
 use crate::log::Logs;
 use crate::oauth::Timestamp;
 use crate::peer::Peer;
-use crate::routes::{Answer, Parked, Role, Routes};
-use crate::store::{Applied, Caller, Mailbox, Ticket};
+use crate::routes::{Role, Routes};
+use crate::store::{Applied, Mailbox, Ticket};
 use crate::system::System;
 
 /// The bytes of one read.
@@ -383,91 +382,3 @@ impl<S: Socket> Engine<S> {
 
 /// Every connection is busy.
 const NO_ROOM: Refusal = Refusal::new(Status::ServiceUnavailable, "there are too many connections");
-
-/// A handler panicked, which is a fault of this program and not of the request.
-const PANICKED: Refusal =
-    Refusal::new(Status::InternalServerError, "the server failed in answering this request");
-
-/// What a connection is given for one turn.
-pub(super) struct Turn<'a> {
-    pub(super) now: Instant,
-    pub(super) store_time_max: Duration,
-    moment: &'a Moment,
-    routes: &'a Routes,
-    mailbox: &'a Arc<dyn Mailbox>,
-    serial: &'a mut u64,
-    refusals: &'a mut Refusals,
-    access: &'a AccessLog,
-    pub(super) counts: &'a mut Counts,
-    pub(super) spare: &'a mut Spare,
-    pub(super) scratch: &'a mut [u8],
-}
-
-impl<'a> Turn<'a> {
-    pub(super) fn date(&self) -> &'a Date {
-        &self.moment.date
-    }
-
-    /// A number for the next request, which no other of this worker's has.
-    pub(super) fn next_serial(&mut self) -> u64 {
-        *self.serial += 1;
-        *self.serial
-    }
-
-    /// The answer to `request`, unless the store takes its time; it then names `ticket`.
-    pub(super) fn answer(&mut self, role: Role, peer: IpAddr, request: &Request, ticket: Ticket) -> Answer {
-        self.counts.requests += 1;
-        let (routes, timestamp) = (self.routes, self.moment.timestamp);
-        let caller = Caller { mailbox: self.mailbox, ticket };
-        // Nothing that a handler leaves half done is seen again: it borrows the request and the routes, and
-        // what those share (the store, the dice) holds its locks over whole changes only.
-        let answered = catch_unwind(AssertUnwindSafe(|| routes.answer(role, request, timestamp, caller)));
-        let answer = answered.unwrap_or_else(|_| Answer::Ready(self.panicked(role, request)));
-        if let Answer::Ready(response) = &answer {
-            self.note(role, peer, request, response);
-        }
-        answer
-    }
-
-    /// The answer to a request that was parked.
-    pub(super) fn finish(
-        &mut self,
-        role: Role,
-        peer: IpAddr,
-        parked: Parked,
-        applied: Applied,
-        request: &Request,
-    ) -> Response {
-        let routes = self.routes;
-        let answered = catch_unwind(AssertUnwindSafe(|| routes.finish(parked, applied)));
-        let response = answered.unwrap_or_else(|_| self.panicked(role, request));
-        self.note(role, peer, request, &response);
-        response
-    }
-
-    fn panicked(&mut self, role: Role, request: &Request) -> Response {
-        self.counts.panics += 1;
-        self.routes.refuse(role, PANICKED, Some(request))
-    }
-
-    fn note(&mut self, role: Role, peer: IpAddr, request: &Request, response: &Response) {
-        if response.reason().is_some() {
-            self.refusals.note(self.now, role, Some(request), response);
-        }
-        self.access.note(role, peer, self.date().value(), Some(request), response);
-    }
-
-    pub(super) fn refuse(
-        &mut self,
-        role: Role,
-        peer: IpAddr,
-        refusal: Refusal,
-        request: Option<&Request>,
-    ) -> Response {
-        self.counts.requests += 1;
-        let response = self.routes.refuse(role, refusal, request);
-        self.refusals.note(self.now, role, request, &response);
-        self.access.note(role, peer, self.date().value(), request, &response);
-        response
-    }
-}

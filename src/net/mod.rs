@@ -31,6 +31,7 @@ mod moment;
 mod peers;
 mod refusals;
 mod signals;
+mod turn;
 mod worker;
 
 use worker::{Control, Inbox, Worker};
