@@ -681,6 +681,52 @@ fn the_same_seed_is_the_same_run() {
     assert_eq!(run(), run());
 }
 
+/// A new connection, its slot and its wire, over which so many requests have arrived; half-closed, if `ended`.
+fn pipelining(simulation: &mut Simulation, requests: usize, ended: bool) -> (usize, Rc<RefCell<Wire>>) {
+    let bytes = "GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n".repeat(requests);
+    let wire =
+        Wire { room: 1 << 20, to_server: bytes.into_bytes().into(), client_ended: ended, ..Wire::default() };
+    let wire = Rc::new(RefCell::new(wire));
+    let mut slot = None;
+    let socket = PretendSocket(Rc::clone(&wire));
+    simulation.engine.open(Role::AuthorizationServer, [127, 0, 0, 1].into(), socket, |_, given| {
+        slot = Some(given);
+        Ok(())
+    });
+    (slot.expect("it is let in"), wire)
+}
+
+#[test]
+fn pipelined_requests_take_turns_with_everybody_elses() {
+    let mut simulation = Simulation::new(1, 10, Pace::AtOnce);
+    let first = pipelining(&mut simulation, 40, true);
+    let second = pipelining(&mut simulation, 100, false);
+    let third = pipelining(&mut simulation, 16, false);
+    let wires = [&first.1, &second.1, &third.1];
+    let mut turn = |slots: &[usize], expected: [usize; 3]| {
+        let engine = &mut simulation.engine;
+        engine.begin_turn();
+        let readable = Readiness { readable: true, ..Readiness::default() };
+        slots.iter().for_each(|slot| engine.ready(*slot, readable));
+        engine.end_turn();
+        let answered = wires.map(|wire| {
+            let bytes: Vec<u8> = wire.borrow().to_client.iter().copied().collect();
+            String::from_utf8(bytes).expect("text").matches("HTTP/1.1 404").count()
+        });
+        assert_eq!(answered, expected);
+        engine.time_to_next_task()
+    };
+    assert_eq!(turn(&[first.0, second.0, third.0], [16, 16, 16]), Some(Duration::ZERO));
+    // Whatever is said of a socket meanwhile, its connection has one share of a turn.
+    assert_eq!(turn(&[first.0, first.0], [32, 32, 16]), Some(Duration::ZERO));
+    assert_eq!(turn(&[second.0], [40, 48, 16]), Some(Duration::ZERO));
+    for answered in [64, 80, 96] {
+        assert_eq!(turn(&[second.0, second.0], [40, answered, 16]), Some(Duration::ZERO));
+    }
+    assert_ne!(turn(&[], [40, 100, 16]), Some(Duration::ZERO), "nothing is left to do at once");
+    assert!(first.1.borrow().server_gone, "who has ended is closed when all is answered");
+}
+
 /// For hours of it: SIMULATION_SEEDS says how many seeds.
 #[test]
 fn further_seeds_hold_as_well() {

@@ -13,6 +13,9 @@ use crate::store::{Applied, StoreError, Ticket};
 /// How often one connection may read in one turn of the loop before others have theirs.
 const READS_PER_TURN_MAX: usize = 4;
 
+/// How many pipelined requests of one connection are answered in one turn of the loop.
+const REQUESTS_PER_TURN_MAX: usize = 16;
+
 /// On Linux a read that fills less than its buffer has taken all there was, and whatever comes later makes a
 /// new event (epoll(7)); asking again would only be told that there is nothing. Elsewhere mio wants to hear
 /// exactly that before it reports anything new.
@@ -31,6 +34,8 @@ pub(super) struct Link<S> {
     read_closed: bool,
     /// The server ends.
     is_finishing: bool,
+    /// It has had its share of a turn, and its next share is planned.
+    pub(super) is_queued: bool,
     /// The request whose transition is with the store, if there is one.
     waiting: Option<Box<Waiting>>,
 }
@@ -86,6 +91,7 @@ impl<S: Socket> Link<S> {
             writable: true,
             read_closed: false,
             is_finishing: false,
+            is_queued: false,
             waiting: None,
         }
     }
@@ -135,8 +141,9 @@ impl<S: Socket> Link<S> {
         self.readable = true;
     }
 
-    /// Goes on, as the connection in `slot`, until it waits for something: every request that is there is answered before the
-    /// answers are written, and every answer is written before more is read.
+    /// Goes on, as the connection in `slot`, until it waits for something or has had its share of the turn: the
+    /// requests of the share are answered before the answers are written, and every answer is written before more
+    /// is read.
     pub(super) fn drive(&mut self, slot: usize, turn: &mut Turn) -> Driven {
         if self.conversation.wants_buffers() {
             self.conversation.lend(turn.spare.take());
@@ -149,10 +156,14 @@ impl<S: Socket> Link<S> {
     }
 
     fn go_on(&mut self, slot: usize, turn: &mut Turn) -> Driven {
-        let mut reads = 0;
+        let (mut reads, mut requests_left) = (0, REQUESTS_PER_TURN_MAX);
         loop {
-            self.answer_all(slot, turn);
+            self.answer_all(slot, turn, &mut requests_left);
             let result = match self.conversation.wants() {
+                // It would close where the client's end has arrived, but not before what came before that.
+                Want::Read | Want::Close if requests_left == 0 && self.conversation.has_input() => {
+                    return Driven::Unfinished;
+                }
                 Want::Read if self.readable && reads == READS_PER_TURN_MAX => return Driven::Unfinished,
                 Want::Read if self.readable => {
                     reads += 1;
@@ -175,11 +186,11 @@ impl<S: Socket> Link<S> {
         }
     }
 
-    fn answer_all(&mut self, slot: usize, turn: &mut Turn) {
+    fn answer_all(&mut self, slot: usize, turn: &mut Turn, requests_left: &mut usize) {
         if self.waiting.is_some() && !self.answer_waiting(turn) {
             return;
         }
-        loop {
+        while *requests_left > 0 {
             let ticket = Ticket { place: slot, serial: turn.next_serial() };
             let answer = match self.conversation.step(turn.now) {
                 Event::Nothing => return,
@@ -188,6 +199,7 @@ impl<S: Socket> Link<S> {
                     Answer::Ready(turn.refuse(self.role, self.address, refusal, request.as_ref()))
                 }
             };
+            *requests_left -= 1;
             match answer {
                 Answer::Ready(response) => self.conversation.respond(&response, turn.date(), turn.now),
                 Answer::Parked(parked) => {

@@ -107,8 +107,10 @@ pub struct Engine<S> {
     peers: Peers,
     spare: Spare,
     deadlines: Deadlines,
-    /// Slots that had their share of a turn and could go on.
+    /// Slots that had their share of a turn and could go on, each once.
     unfinished: Vec<usize>,
+    /// The same of the last turn, while this one goes on: they are driven when everybody else has been.
+    left_over: Vec<usize>,
     /// Idle connections that one look has found, the oldest last; some may be busy or gone by now.
     idle: Vec<(usize, Instant)>,
     /// The turn in which a look found none.
@@ -152,6 +154,7 @@ impl<S: Socket> Engine<S> {
             spare: Spare::default(),
             deadlines: Deadlines::default(),
             unfinished: Vec::new(),
+            left_over: Vec::new(),
             idle: Vec::new(),
             none_idle_in: 0,
             turns: 0,
@@ -196,7 +199,7 @@ impl<S: Socket> Engine<S> {
 
     /// How long nothing is to be done if nothing happens; `None` is for ever.
     pub fn time_to_next_task(&self) -> Option<Duration> {
-        if !self.unfinished.is_empty() {
+        if !(self.unfinished.is_empty() && self.left_over.is_empty()) {
             return Some(Duration::ZERO);
         }
         let sooner = |one: Option<Instant>, other: Option<Instant>| match (one, other) {
@@ -212,14 +215,18 @@ impl<S: Socket> Engine<S> {
     /// Begins a turn: looks at the clock.
     pub fn begin_turn(&mut self) {
         self.turns += 1;
+        self.left_over.append(&mut self.unfinished);
         self.moment.update(self.system.as_ref());
         self.refusals.settle(self.moment.now);
     }
 
     /// Ends a turn: goes on with what was left of it, and with what has taken too long.
     pub fn end_turn(&mut self) {
-        for slot in std::mem::take(&mut self.unfinished) {
-            self.drive(slot);
+        for slot in std::mem::take(&mut self.left_over) {
+            if let Some(link) = self.connections.at(slot) {
+                link.is_queued = false;
+                self.drive(slot);
+            }
         }
         let now = self.moment.now;
         while let Some(slot) = self.deadlines.pop_due(now) {
@@ -238,7 +245,10 @@ impl<S: Socket> Engine<S> {
         // A connection may have been closed by an earlier event of the same turn.
         if let Some(link) = self.connections.at(slot) {
             link.note(readiness);
-            self.drive(slot);
+            // One that is queued has had its share of the last turn, and has this turn's when the others have theirs.
+            if !link.is_queued {
+                self.drive(slot);
+            }
         }
     }
 
@@ -367,8 +377,17 @@ impl<S: Socket> Engine<S> {
         };
         match link.drive(slot, &mut turn) {
             Driven::Waiting => self.deadlines.set(slot, link.deadline()),
-            Driven::Unfinished => self.unfinished.push(slot),
+            Driven::Unfinished => self.queue(slot),
             Driven::Closed => self.close(slot),
+        }
+    }
+
+    /// Plans a connection's share of the next turn.
+    fn queue(&mut self, slot: usize) {
+        if let Some(link) = self.connections.at(slot)
+            && !std::mem::replace(&mut link.is_queued, true)
+        {
+            self.unfinished.push(slot);
         }
     }
 

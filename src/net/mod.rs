@@ -336,4 +336,23 @@ mod tests {
         assert!(answer.contains("HTTP/1.1 200 OK\r\n"), "{answer:?}");
         assert_eq!(answer.matches("\r\nConnection: close\r\n").count(), 1, "the last one's: {answer:?}");
     }
+
+    #[test]
+    fn more_requests_than_a_turn_answers_are_answered_though_the_client_has_ended() {
+        let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
+        let (mut server, address) = server(1, Arc::<Held>::clone(&store));
+        let mut client = connect(address);
+        let token = "A".repeat(64);
+        let secure = format!("GET /secure HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\n\r\n");
+        client.write_all(format!("{secure}{}", GET.repeat(40)).as_bytes()).unwrap();
+        while store.waiting.lock().unwrap().is_empty() {
+            server.workers[0].turn().unwrap();
+        }
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        server.handle().finish();
+        server.workers[0].turn().unwrap();
+        store.release();
+        server.run().unwrap();
+        assert_eq!(read_all(client).matches("HTTP/1.1 200 OK\r\n").count(), 40);
+    }
 }
