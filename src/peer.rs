@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// Whom something is counted for: an IPv4 address, or the first 64 bits of an IPv6 address, which is what
 /// one customer of a network is given and can choose addresses from at will.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer(u64);
 
 impl Peer {

@@ -22,7 +22,8 @@ use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{Engine, Readiness, Socket};
 use oauth_from_scratch::oauth::{Timestamp, Transition};
-use oauth_from_scratch::routes::{Role, Routes, Site};
+use oauth_from_scratch::pool::Pool;
+use oauth_from_scratch::routes::{Letter, Role, Routes, Site};
 use oauth_from_scratch::store::{Applied, Caller, Mailbox, MemoryStore, Store, StoreError, Ticket};
 use oauth_from_scratch::system::System;
 
@@ -288,7 +289,8 @@ impl Simulation {
         let site = Site::new(None, config.client_port, config.auth_port, None);
         let shared_system: Arc<dyn System> = Arc::<PretendSystem>::clone(&system);
         let routes =
-            Routes::new(&config, site, shared_store, Arc::clone(&shared_system)).expect("random bytes");
+            Routes::new(&config, site, shared_store, Arc::new(Pool::new(1)), Arc::clone(&shared_system))
+                .expect("random bytes");
         let routes = Arc::new(routes);
         let mailbox: Arc<dyn Mailbox> = Arc::new(());
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
@@ -460,7 +462,7 @@ impl Simulation {
             true => Err(StoreError::Unavailable),
             false => self.store.grants.apply(&transition, now),
         };
-        self.engine.deliver(ticket, applied);
+        self.engine.deliver(ticket, Letter::Applied(applied));
     }
 
     fn act(&mut self, index: usize, action: Action) {

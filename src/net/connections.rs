@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::engine::{Readiness, Socket};
 use super::turn::Turn;
 use crate::http::connection::{Buffers, Connection, Event, Want};
-use crate::routes::{Answer, Parked, Role};
-use crate::store::{Applied, StoreError, Ticket};
+use crate::routes::{Answer, Letter, Parked, Role};
+use crate::store::Ticket;
 
 /// How often one connection may read in one turn of the loop before others have theirs.
 const READS_PER_TURN_MAX: usize = 4;
@@ -36,17 +36,17 @@ pub(super) struct Link<S> {
     is_finishing: bool,
     /// It has had its share of a turn, and its next share is planned.
     pub(super) is_queued: bool,
-    /// The request whose transition is with the store, if there is one.
+    /// The request that is with the store or the pool, if there is one.
     waiting: Option<Box<Waiting>>,
 }
 
-/// A request that is answered when the store has said what came of its transition, and nothing else on its
+/// A request that goes on when there is a letter for it from the store or the pool, and nothing else on its
 /// connection before that.
 struct Waiting {
     serial: u64,
     parked: Parked,
     until: Instant,
-    applied: Option<Applied>,
+    letter: Option<Letter>,
 }
 
 /// Buffers that no connection holds at the moment. Connections that have nothing in them hold none, so ten
@@ -107,17 +107,17 @@ impl<S: Socket> Link<S> {
     pub(super) fn expire(&mut self, now: Instant) {
         self.conversation.expire(now);
         if let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.until <= now) {
-            waiting.applied.get_or_insert(Err(StoreError::TimedOut));
+            waiting.letter.get_or_insert(Letter::TimedOut);
         }
     }
 
-    /// Takes what the store says about `serial`; whether anyone here has waited for it. Who has given up, or is
-    /// gone, does not hear of it.
-    pub(super) fn deliver(&mut self, serial: u64, applied: Applied) -> bool {
+    /// Takes the letter for `serial`; whether anyone here has waited for it. Who has given up, or is gone, does not
+    /// hear of it.
+    pub(super) fn deliver(&mut self, serial: u64, letter: Letter) -> bool {
         let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.serial == serial) else {
             return false;
         };
-        waiting.applied.get_or_insert(applied);
+        waiting.letter.get_or_insert(letter);
         true
     }
 
@@ -187,7 +187,7 @@ impl<S: Socket> Link<S> {
     }
 
     fn answer_all(&mut self, slot: usize, turn: &mut Turn, requests_left: &mut usize) {
-        if self.waiting.is_some() && !self.answer_waiting(turn) {
+        if self.waiting.is_some() && !self.answer_waiting(slot, turn) {
             return;
         }
         while *requests_left > 0 {
@@ -200,32 +200,42 @@ impl<S: Socket> Link<S> {
                 }
             };
             *requests_left -= 1;
-            match answer {
-                Answer::Ready(response) => self.conversation.respond(&response, turn.date(), turn.now),
-                Answer::Parked(parked) => {
-                    let (serial, until) = (ticket.serial, turn.now + turn.store_time_max);
-                    self.waiting = Some(Box::new(Waiting { serial, parked, until, applied: None }));
-                    return;
-                }
+            if !self.take_answer(answer, ticket, turn) {
+                return;
             }
         }
     }
 
-    /// Answers the request that has waited for the store, if the store has spoken, or its time is over.
-    fn answer_waiting(&mut self, turn: &mut Turn) -> bool {
-        let Some(waiting) = self.waiting.take_if(|waiting| waiting.applied.is_some()) else { return false };
+    /// Sends the answer, if this is one; else the request waits, and nothing else is answered before it.
+    fn take_answer(&mut self, answer: Answer, ticket: Ticket, turn: &Turn) -> bool {
+        match answer {
+            Answer::Ready(response) => {
+                self.conversation.respond(&response, turn.date(), turn.now);
+                true
+            }
+            Answer::Parked(parked) => {
+                let (serial, until) = (ticket.serial, turn.now + parked.time_max(turn.limits));
+                self.waiting = Some(Box::new(Waiting { serial, parked, until, letter: None }));
+                false
+            }
+        }
+    }
+
+    /// Answers the request that has waited, if there is a letter for it, or its time is over.
+    fn answer_waiting(&mut self, slot: usize, turn: &mut Turn) -> bool {
+        let Some(waiting) = self.waiting.take_if(|waiting| waiting.letter.is_some()) else { return false };
         if self.is_finishing && self.readable {
             // What was sent behind it was asked for, too, and has not been read meanwhile. (A socket that fails
             // here fails again when the answer is written.)
             let _ = self.read(turn);
         }
-        let Waiting { parked, applied, .. } = *waiting;
-        let applied = applied.unwrap_or(Err(StoreError::TimedOut));
+        let Waiting { parked, letter, .. } = *waiting;
+        let letter = letter.unwrap_or(Letter::TimedOut);
         // The client may have been given up in the same moment: then there is nobody to answer.
         let Some(request) = self.conversation.unanswered() else { return true };
-        let response = turn.finish(self.role, self.address, parked, applied, &request);
-        self.conversation.respond(&response, turn.date(), turn.now);
-        true
+        let ticket = Ticket { place: slot, serial: turn.next_serial() };
+        let answer = turn.resume(self.role, self.address, (parked, letter), &request, ticket);
+        self.take_answer(answer, ticket, turn)
     }
 
     fn read(&mut self, turn: &mut Turn) -> io::Result<()> {

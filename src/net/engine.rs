@@ -23,8 +23,8 @@ use crate::http::message::Status;
 use crate::log::Logs;
 use crate::oauth::Timestamp;
 use crate::peer::Peer;
-use crate::routes::{Role, Routes};
-use crate::store::{Applied, Mailbox, Ticket};
+use crate::routes::{Letter, Role, Routes};
+use crate::store::{Mailbox, Ticket};
 use crate::system::System;
 
 /// The bytes of one read.
@@ -119,7 +119,7 @@ pub struct Engine<S> {
     /// When everything ends, once the end has begun.
     finish_by: Option<Instant>,
     routes: Arc<Routes>,
-    /// Where a store that takes its time puts its answers.
+    /// Where the pool, and a store that takes its time, put their answers.
     mailbox: Arc<dyn Mailbox>,
     /// Counts requests, so that an answer that comes too late is not taken for another's.
     serial: u64,
@@ -133,8 +133,8 @@ pub struct Engine<S> {
 }
 
 impl<S: Socket> Engine<S> {
-    /// An engine with its share of what `config` allows. What a store puts into `mailbox` is to be handed to
-    /// [`Engine::deliver`].
+    /// An engine with its share of what `config` allows. What a store or the pool puts into `mailbox` is to be handed
+    /// to [`Engine::deliver`].
     pub fn new(
         config: &Config,
         routes: Arc<Routes>,
@@ -252,10 +252,10 @@ impl<S: Socket> Engine<S> {
         }
     }
 
-    /// The store says what came of a transition. Who waited for it goes on; if nobody does any more, nothing
-    /// happens.
-    pub fn deliver(&mut self, ticket: Ticket, applied: Applied) {
-        if self.connections.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, applied)) {
+    /// The store says what came of a transition, or the pool that work is done. Who waited for it goes on; if nobody
+    /// does any more, nothing happens.
+    pub fn deliver(&mut self, ticket: Ticket, letter: Letter) {
+        if self.connections.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, letter)) {
             self.drive(ticket.place);
         }
     }
@@ -364,7 +364,7 @@ impl<S: Socket> Engine<S> {
         let Some(link) = self.connections.at(slot) else { return };
         let mut turn = Turn {
             now: self.moment.now,
-            store_time_max: self.limits.store_time_max,
+            limits: &self.limits,
             moment: &self.moment,
             routes: &self.routes,
             mailbox: &self.mailbox,

@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 
 use crate::config::Config;
 use crate::log::Logs;
+use crate::pool::Pool;
 use crate::routes::{Role, Routes, Site};
 use crate::store::{Mailbox as _, Store};
 use crate::system::System;
@@ -115,13 +116,29 @@ impl Server {
         system: Arc<dyn System>,
         logs: Logs,
     ) -> Result<Server, StartError> {
+        let pool = Arc::new(Pool::new(config.pool_threads_max()));
+        Server::bind_with_pool(config, store, pool, system, logs)
+    }
+
+    /// The same with a pool for slow work that others may use, too.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn bind_with_pool(
+        config: &Config,
+        store: Arc<dyn Store>,
+        pool: Arc<Pool>,
+        system: Arc<dyn System>,
+        logs: Logs,
+    ) -> Result<Server, StartError> {
         let (listeners, client_port, auth_port) = listeners::bind(config).map_err(StartError::Bind)?;
         let mut addresses = Vec::new();
         for listener in &listeners {
             addresses.push((listener.role, listener.socket.local_addr()?));
         }
         let site = Site::new(config.bind, client_port, auth_port, config.issuer.clone());
-        let routes = Routes::new(config, site, store, Arc::clone(&system)).map_err(StartError::Randomness)?;
+        let routes =
+            Routes::new(config, site, store, pool, Arc::clone(&system)).map_err(StartError::Randomness)?;
         let routes = Arc::new(routes);
         let control = Arc::<Control>::default();
         let mut workers = Vec::new();

@@ -19,7 +19,7 @@ use super::listeners::Listener;
 use super::signals::Signals;
 use crate::config::Limits;
 use crate::log::Log;
-use crate::routes::Role;
+use crate::routes::{Letter, Role};
 use crate::store::{Applied, Mailbox, Ticket};
 
 /// The waker's token; listeners have those from 1, connections those from [`FIRST_CONNECTION`].
@@ -51,8 +51,8 @@ pub(super) struct Control {
 pub(super) struct Inbox {
     waker: Waker,
     newcomers: Mutex<Vec<Newcomer>>,
-    /// What the store has said.
-    letters: Mutex<Vec<(Ticket, Applied)>>,
+    /// What the store and the pool have said.
+    letters: Mutex<Vec<(Ticket, Letter)>>,
     /// The worker has been woken and has not looked yet.
     is_called: AtomicBool,
     /// The connections that were dealt to the worker, those in the inbox included, and have not closed.
@@ -91,8 +91,8 @@ impl Inbox {
         std::mem::take(&mut *lock(&self.newcomers))
     }
 
-    /// Exchanges what the store has said for `read`, which is empty.
-    fn take_letters(&self, read: &mut Vec<(Ticket, Applied)>) {
+    /// Exchanges the letters for `read`, which is empty.
+    fn take_letters(&self, read: &mut Vec<(Ticket, Letter)>) {
         // Whoever puts something from now on calls again; what was done before a call that was spared is seen.
         self.is_called.swap(false, Ordering::AcqRel);
         std::mem::swap(&mut *lock(&self.letters), read);
@@ -106,7 +106,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Mailbox for Inbox {
     fn put(&self, ticket: Ticket, applied: Applied) {
-        lock(&self.letters).push((ticket, applied));
+        lock(&self.letters).push((ticket, Letter::Applied(applied)));
+    }
+
+    fn put_done(&self, ticket: Ticket) {
+        lock(&self.letters).push((ticket, Letter::Done));
     }
 
     fn wake(&self) {
@@ -136,7 +140,7 @@ pub(super) struct Worker {
     engine: Engine<TcpStream>,
     inbox: Arc<Inbox>,
     /// Letters that are being read; empty between turns, and kept for its room.
-    letters: Vec<(Ticket, Applied)>,
+    letters: Vec<(Ticket, Letter)>,
     door: Option<Door>,
     signals: Option<Signals>,
     crowd: Crowd,
@@ -299,11 +303,11 @@ impl Worker {
     }
 }
 
-/// Hands on what the store has said; returns of how many requests.
-fn deliver_all(inbox: &Inbox, letters: &mut Vec<(Ticket, Applied)>, engine: &mut Engine<TcpStream>) -> usize {
+/// Hands on the letters; returns how many those were.
+fn deliver_all(inbox: &Inbox, letters: &mut Vec<(Ticket, Letter)>, engine: &mut Engine<TcpStream>) -> usize {
     inbox.take_letters(letters);
     let count = letters.len();
-    letters.drain(..).for_each(|(ticket, applied)| engine.deliver(ticket, applied));
+    letters.drain(..).for_each(|(ticket, letter)| engine.deliver(ticket, letter));
     count
 }
 

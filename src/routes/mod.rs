@@ -1,20 +1,23 @@
 //! From a request to its answer: which endpoint it is for, and what that endpoint makes of it.
 //!
-//! Each endpoint is a file. It reads its request, asks the store for at most one transition, and answers from
-//! the outcome; between the two stands a [`Reply`], plain data, so that a store may take its time without
-//! anyone waiting for it. [`TABLE`] is the whole map: what is not in it is 404, and a method that a path does
+//! Each endpoint is a file. It reads its request, has slow work done where there is some, asks the store for at most
+//! one transition, and answers from the outcome. Between these steps the request is a [`Reply`], so that neither the
+//! pool nor the store keeps the loop waiting. [`TABLE`] is the whole map: what is not in it is 404, and a method that a path does
 //! not have is 405 with an `Allow`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::config::{Config, Lifetimes};
+use crate::config::{Config, Lifetimes, Limits};
 use crate::http::Refusal;
 use crate::http::message::{FieldLines, FieldValue, Method, Request, Response, Status};
 use crate::oauth::client::{Client, Clients, GrantTypes};
 use crate::oauth::question::SealingKey;
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::{Scope, Timestamp, Transition};
-use crate::store::{Applied, Caller, Store};
+use crate::pool::{Bounds, Kind, Pool, PoolError};
+use crate::store::{Applied, Caller, Store, StoreError};
 use crate::system::System;
 
 mod authorization_request;
@@ -22,6 +25,7 @@ mod client_authentication;
 mod code;
 mod cors;
 mod dialog;
+mod guesses;
 mod introspect;
 mod json;
 mod metadata;
@@ -35,13 +39,16 @@ mod session;
 mod site;
 mod template;
 mod token;
+mod work;
 
 pub use pages::{PageMissing, check_folder};
 pub use site::Site;
 
+use guesses::Guesses;
 use pages::{File, Notice, Pages};
 use question_page::Dialog;
 use secure::SecureScope;
+use work::{Then, Work};
 
 /// Which of the two servers a connection came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +142,8 @@ enum Reply {
     Now(Response),
     /// The answer depends on what this transition comes to.
     After(Transition, Continuation),
+    /// The request goes on when this work is done.
+    Work(Work),
 }
 
 /// What is left to say once the store has answered. What is large is boxed, for this is passed on a few times.
@@ -150,14 +159,39 @@ enum Continuation {
 pub enum Answer {
     /// This is it.
     Ready(Response),
-    /// The store takes its time; [`Routes::finish`] has the answer once it has said what came of it.
+    /// The store or the pool takes its time; [`Routes::resume`] goes on when there is a letter from it.
     Parked(Parked),
 }
 
-/// A request whose transition is with the store.
+/// A request whose transition is with the store, or whose work is with the pool.
 pub struct Parked {
-    continuation: Continuation,
+    wait: Wait,
     cors: Option<&'static cors::Policy>,
+}
+
+enum Wait {
+    Store(Continuation),
+    Pool(Then),
+}
+
+/// What a request has waited for.
+pub enum Letter {
+    /// The store has applied the transition, or not.
+    Applied(Applied),
+    /// The pool has ended the work.
+    Done,
+    /// There was no letter in time.
+    TimedOut,
+}
+
+impl Parked {
+    /// How long the request may wait.
+    pub fn time_max(&self, limits: &Limits) -> Duration {
+        match self.wait {
+            Wait::Store(_) => limits.store_time_max,
+            Wait::Pool(_) => limits.pool_time_max,
+        }
+    }
 }
 
 /// The endpoints of both servers, and what they need.
@@ -174,11 +208,16 @@ pub struct Routes {
     sealing_key: SealingKey,
     lifetimes: Lifetimes,
     store: Arc<dyn Store>,
+    pool: Arc<Pool>,
+    /// The pool's jobs that compare a secret with a slow digest.
+    secret_checks: Kind,
+    guesses: Arc<Guesses>,
     system: Arc<dyn System>,
 }
 
 impl Routes {
-    /// The endpoints of `site`, keeping grants in `store` and taking secrets from `system`.
+    /// The endpoints of `site`, keeping grants in `store`, having slow work done by `pool`, and taking secrets from
+    /// `system`.
     ///
     /// # Errors
     /// When `system` gives no random bytes for the key of the dialog's forms.
@@ -186,6 +225,7 @@ impl Routes {
         config: &Config,
         site: Site,
         store: Arc<dyn Store>,
+        pool: Arc<Pool>,
         system: Arc<dyn System>,
     ) -> std::io::Result<Routes> {
         let key = match store.sealing_key() {
@@ -219,6 +259,9 @@ impl Routes {
             sealing_key: SealingKey::new(key),
             lifetimes: config.lifetimes.clone(),
             store,
+            secret_checks: pool.add_kind(secret_check_bounds(&config.limits)),
+            pool,
+            guesses: Arc::new(Guesses::new(&config.limits)),
             system,
         })
     }
@@ -228,36 +271,84 @@ impl Routes {
         &self.site
     }
 
-    /// Answers a request that came to `role` at the moment `now`; where the store takes its time, `caller` is
-    /// told.
-    pub fn answer(&self, role: Role, request: &Request, now: Timestamp, caller: Caller) -> Answer {
+    /// Answers a request that came to `role` from `peer` at the moment `now`; where the store or the pool takes its
+    /// time, `caller` is told.
+    pub fn answer(
+        &self,
+        role: Role,
+        peer: IpAddr,
+        request: &Request,
+        now: Timestamp,
+        caller: Caller,
+    ) -> Answer {
         let Some(route) = self.find(role, request.path_bytes()) else {
             return Answer::Ready(self.answer_outside_the_table(role, request));
         };
-        let (transition, continuation) = match self.dispatch(route, request, now) {
-            Reply::Now(response) => return Answer::Ready(cors::allow(response, route.cors)),
-            Reply::After(transition, continuation) => (transition, continuation),
-        };
-        let parked = Parked { continuation, cors: route.cors };
-        match self.store.submit(transition, now, caller) {
-            Some(applied) => Answer::Ready(self.finish(parked, applied)),
-            None => Answer::Parked(parked),
-        }
+        let reply = self.dispatch(route, peer, request, now);
+        self.advance(reply, route.cors, now, caller)
     }
 
-    /// The answer to the request that was `parked`, now that the store has `applied` its transition, or not.
-    pub fn finish(&self, parked: Parked, applied: Applied) -> Response {
-        let response = match parked.continuation {
+    /// Goes on with the `request` that was `parked`, now that there is a letter for it. It may have to be parked again.
+    pub fn resume(
+        &self,
+        parked: Parked,
+        letter: Letter,
+        request: &Request,
+        now: Timestamp,
+        caller: Caller,
+    ) -> Answer {
+        let Parked { wait, cors } = parked;
+        let reply = match (wait, letter) {
+            (Wait::Store(continuation), Letter::Applied(applied)) => {
+                Reply::Now(self.conclude(continuation, applied))
+            }
+            (Wait::Store(continuation), Letter::TimedOut | Letter::Done) => {
+                Reply::Now(self.conclude(continuation, Err(StoreError::TimedOut)))
+            }
+            (Wait::Pool(then), Letter::Done) => then(self, request),
+            (Wait::Pool(_), Letter::TimedOut | Letter::Applied(_)) => {
+                Reply::Now(work_unavailable("slow work for the request was not done in time"))
+            }
+        };
+        self.advance(reply, cors, now, caller)
+    }
+
+    /// Does what a reply asks for, as far as this needs no waiting.
+    fn advance(
+        &self,
+        reply: Reply,
+        cors: Option<&'static cors::Policy>,
+        now: Timestamp,
+        caller: Caller,
+    ) -> Answer {
+        let response = match reply {
+            Reply::Now(response) => response,
+            Reply::After(transition, continuation) => match self.store.submit(transition, now, caller) {
+                Some(applied) => self.conclude(continuation, applied),
+                None => return Answer::Parked(Parked { wait: Wait::Store(continuation), cors }),
+            },
+            Reply::Work(Work { kind, owner, work, then }) => {
+                match self.pool.submit(kind, owner, work, caller).map_err(PoolError::as_str) {
+                    Ok(()) => return Answer::Parked(Parked { wait: Wait::Pool(then), cors }),
+                    Err(reason) => work_unavailable(reason),
+                }
+            }
+        };
+        Answer::Ready(cors::allow(response, cors))
+    }
+
+    /// The answer to a request whose transition the store has `applied`, or not.
+    fn conclude(&self, continuation: Continuation, applied: Applied) -> Response {
+        match continuation {
             Continuation::Code(pending) => code::answer(self, &pending, applied),
             Continuation::Token(pending) => token::answer(self, *pending, applied),
             Continuation::Secure(scheme) => secure::answer(self, scheme, applied),
             Continuation::Revoke => revoke::answer(applied),
             Continuation::Introspect => introspect::answer(self, applied),
-        };
-        cors::allow(response, parked.cors)
+        }
     }
 
-    fn dispatch(&self, route: &Route, request: &Request, now: Timestamp) -> Reply {
+    fn dispatch(&self, route: &Route, peer: IpAddr, request: &Request, now: Timestamp) -> Reply {
         let method = request.method();
         if !route.methods.contains(&method) {
             return Reply::Now(self.refuse_method(route));
@@ -267,10 +358,10 @@ impl Routes {
             (Endpoint::Page(file), _) => Reply::Now(self.pages.serve(file, request)),
             (Endpoint::Dialog, _) => Reply::Now(dialog::show(self, request, now)),
             (Endpoint::Code, _) => code::issue(self, request, now),
-            (Endpoint::Token, _) => token::exchange(self, request),
+            (Endpoint::Token, _) => token::exchange(self, request, peer),
             (Endpoint::Secure, _) => secure::check(self, request),
-            (Endpoint::Revoke, _) => revoke::revoke(self, request),
-            (Endpoint::Introspect, _) => introspect::inspect(self, request),
+            (Endpoint::Revoke, _) => revoke::revoke(self, request, peer),
+            (Endpoint::Introspect, _) => introspect::inspect(self, request, peer),
             (Endpoint::Metadata, _) => Reply::Now(metadata::answer(&self.metadata)),
         }
     }
@@ -364,6 +455,25 @@ fn clients(config: &Config, site: &Site) -> Clients {
     });
     let demo_id = demo.as_ref().map(|demo| Arc::clone(&demo.id));
     Clients::new(config.clients.iter().cloned().chain(demo), demo_id)
+}
+
+fn secret_check_bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        running_max: limits.secret_checks_running_max,
+        waiting_max: limits.secret_checks_waiting_max,
+        subject_waiting_max: limits.client_secret_checks_waiting_max,
+        peer_waiting_max: limits.peer_secret_checks_waiting_max,
+    }
+}
+
+/// The answer where the pool has no room for a request's work, or has not done it in time.
+fn work_unavailable(reason: &'static str) -> Response {
+    let refusal = json::Refusal {
+        status: Status::ServiceUnavailable,
+        description: Some("the server is too busy to authenticate the client; try again"),
+        ..json::Refusal::new("temporarily_unavailable", reason)
+    };
+    refusal.into_answer()
 }
 
 /// Why there is a 503, and after how many seconds trying again makes sense (RFC 9110, 10.2.3).

@@ -77,10 +77,13 @@ pub struct Ticket {
     pub serial: u64,
 }
 
-/// Takes what a store has to say later, from whatever thread it says it.
+/// Takes what a store, or the pool for slow work, has to say later, from whatever thread it says it.
 pub trait Mailbox: Send + Sync {
     /// Keeps `applied` for whoever waits with `ticket`.
     fn put(&self, ticket: Ticket, applied: Applied);
+
+    /// Keeps for whoever waits with `ticket` that a job of the pool has ended.
+    fn put_done(&self, ticket: Ticket);
 
     /// Has those who wait look: called once after many have been put.
     fn wake(&self);
@@ -89,6 +92,8 @@ pub trait Mailbox: Send + Sync {
 /// Nobody: for whoever has a store that answers at once.
 impl Mailbox for () {
     fn put(&self, _: Ticket, _: Applied) {}
+
+    fn put_done(&self, _: Ticket) {}
 
     fn wake(&self) {}
 }

@@ -181,6 +181,8 @@ mod tests {
             self.put.lock().unwrap().push((ticket.place, applied));
         }
 
+        fn put_done(&self, _: Ticket) {}
+
         fn wake(&self) {
             self.woken.fetch_add(1, Ordering::Relaxed);
         }

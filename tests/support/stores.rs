@@ -49,6 +49,8 @@ impl Mailbox for Letters {
         let _ = self.0.lock().unwrap().send((ticket, applied));
     }
 
+    fn put_done(&self, _: Ticket) {}
+
     fn wake(&self) {}
 }
 
