@@ -268,7 +268,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::store::Applied;
@@ -406,10 +406,16 @@ mod tests {
         let release = harness.block(kind, 0);
         harness.say(kind, ("a", 1), 1).expect("room for it");
         let Harness { pool, ended, said, .. } = harness;
+        let shared = Arc::downgrade(&pool.shared);
         drop(pool);
         assert_eq!(ended.recv_timeout(PATIENCE), Ok(1), "what waited is answered, without having run");
         drop(release);
         assert_eq!(ended.recv_timeout(PATIENCE), Ok(0), "what ran ends later");
         assert_eq!(said.1.try_iter().count(), 0);
+        let end = Instant::now() + PATIENCE;
+        while shared.strong_count() > 0 {
+            assert!(Instant::now() < end, "its thread ends");
+            std::thread::yield_now();
+        }
     }
 }
