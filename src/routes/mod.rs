@@ -1,9 +1,9 @@
 //! From a request to its answer: which endpoint it is for, and what that endpoint makes of it.
 //!
-//! Each endpoint is a file. It reads its request, has slow work done where there is some, asks the store for at most
-//! one transition, and answers from the outcome. Between these steps the request is a [`Reply`], so that neither the
-//! pool nor the store keeps the loop waiting. [`TABLE`] is the whole map: what is not in it is 404, and a method that a path does
-//! not have is 405 with an `Allow`.
+//! Each endpoint is a file. It reads its request, has slow work done where there is some, asks the store for at
+//! most one transition, and answers from the outcome. Between these steps the request is a [`Reply`], so that
+//! neither the pool nor the store keeps the loop waiting. [`TABLE`] is the whole map: what is not in it is 404, and
+//! a method that a path does not have is 405 with an `Allow`.
 
 use std::net::IpAddr;
 use std::sync::Arc;

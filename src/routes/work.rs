@@ -18,8 +18,8 @@ pub(super) struct Work {
 pub(super) type Then = Box<dyn FnOnce(&Routes, &Request) -> Reply + Send>;
 
 impl Work {
-    /// `then` is given what `job` came to, or `None` where it has no result because it panicked. A job whose request has
-    /// been given up before its turn is left out.
+    /// `then` is given what `job` came to, or `None` where it has no result because it panicked. A job whose request
+    /// has been given up before its turn is left out.
     pub(super) fn new<T: Send + 'static>(
         kind: Kind,
         owner: Owner,
