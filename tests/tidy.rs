@@ -26,6 +26,20 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("src/system.rs", &["crate::", "mio", "std::net"]),
+    ("src/peer.rs", &["crate::", "mio", "::now()", "getrandom"]),
+    (
+        "src/pool.rs",
+        &[
+            "crate::http",
+            "crate::oauth",
+            "crate::routes",
+            "crate::net",
+            "crate::config",
+            "crate::cli",
+            "mio",
+            "::now()",
+        ],
+    ),
     ("src/log.rs", &["crate::", "mio", "std::net", "::now()", "getrandom"]),
     (
         "src/http/",

@@ -155,6 +155,25 @@ pub struct Limits {
     pub store_time_max: Duration,
     /// Transitions that wait for a store that takes its time, together; past it the answer is 503.
     pub store_queue_max: usize,
+    /// Threads for slow work; `None` is for half of the cores, at least one.
+    pub pool_threads_max: Option<usize>,
+    /// How long a request waits for slow work; past it the answer is 503.
+    pub pool_time_max: Duration,
+    /// Secrets that are compared with slow digests at once: each takes a thread and the memory that its digest says,
+    /// at most 256 MiB.
+    pub secret_checks_running_max: usize,
+    /// Secrets that wait to be compared so; past it the answer is 503.
+    pub secret_checks_waiting_max: usize,
+    /// The same of one client, so that guesses at one client's secret keep no other client out.
+    pub client_secret_checks_waiting_max: usize,
+    /// The same of one peer.
+    pub peer_secret_checks_waiting_max: usize,
+    /// Wrong secrets of one peer in a row, where a person chose the secret; past it the answer is 429.
+    pub wrong_secrets_max: u32,
+    /// How long it takes until one of them is forgiven.
+    pub wrong_secret_time: Duration,
+    /// Peers whose wrong secrets are remembered; past it the one that would be forgiven soonest is forgotten.
+    pub wrong_secret_peers_max: usize,
     /// Log lines about refused requests in one second; past it, they are counted instead of written. Whoever
     /// sends nonsense fills no disk with it.
     pub refusal_lines_per_second_max: usize,
@@ -191,6 +210,15 @@ impl Default for Limits {
             pair_grants_max: None,
             store_time_max: Duration::from_secs(5),
             store_queue_max: 16_384,
+            pool_threads_max: None,
+            pool_time_max: Duration::from_secs(5),
+            secret_checks_running_max: 2,
+            secret_checks_waiting_max: 256,
+            client_secret_checks_waiting_max: 128,
+            peer_secret_checks_waiting_max: 64,
+            wrong_secrets_max: 10,
+            wrong_secret_time: Duration::from_secs(6),
+            wrong_secret_peers_max: 10_000,
             refusal_lines_per_second_max: 50,
             log_lines_max: 1024,
             page_bytes_max: 1024 * 1024,
@@ -296,6 +324,12 @@ impl Config {
         self.limits.pair_grants_max.unwrap_or(default)
     }
 
+    /// How many threads there are for slow work.
+    pub fn pool_threads_max(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.limits.pool_threads_max.unwrap_or_else(|| (cores() / 2).max(1))
+    }
+
     /// Whether the parts fit together. Every other module relies on this having been asked.
     ///
     /// # Errors
@@ -337,6 +371,15 @@ impl Config {
             ),
             (!limits.store_time_max.is_zero(), "store_time_max", MORE_THAN_NOTHING),
             (limits.store_queue_max > 0, "store_queue_max", "at least 1"),
+            (limits.pool_threads_max != Some(0), "pool_threads_max", "at least 1"),
+            (!limits.pool_time_max.is_zero(), "pool_time_max", MORE_THAN_NOTHING),
+            (limits.secret_checks_running_max > 0, "secret_checks_running_max", "at least 1"),
+            (limits.secret_checks_waiting_max > 0, "secret_checks_waiting_max", "at least 1"),
+            (limits.client_secret_checks_waiting_max > 0, "client_secret_checks_waiting_max", "at least 1"),
+            (limits.peer_secret_checks_waiting_max > 0, "peer_secret_checks_waiting_max", "at least 1"),
+            (limits.wrong_secrets_max > 0, "wrong_secrets_max", "at least 1"),
+            (!limits.wrong_secret_time.is_zero(), "wrong_secret_time", MORE_THAN_NOTHING),
+            (limits.wrong_secret_peers_max > 0, "wrong_secret_peers_max", "at least 1"),
             (limits.output_bytes_max > 0, "output_bytes_max", "at least 1 byte"),
             (!limits.accept_retry_time.is_zero(), "accept_retry_time", MORE_THAN_NOTHING),
             (!limits.head_time_max.is_zero(), "head_time_max", MORE_THAN_NOTHING),
@@ -388,6 +431,7 @@ mod tests {
         check(|c| c.limits.fields_max = 65, "the limit fields_max must be 1 to 64");
         check(|c| c.limits.connections_max = 0, "the limit connections_max must be at least 1");
         check(|c| c.limits.grants_max = 0, "the limit grants_max must be at least 1");
+        check(|c| c.limits.wrong_secrets_max = 0, "the limit wrong_secrets_max must be at least 1");
         check(|c| c.limits.pair_grants_max = Some(0), "the limit pair_grants_max must be at least 1");
         check(
             |c| c.limits.pair_grants_max = Some(250_001),

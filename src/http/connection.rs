@@ -316,6 +316,11 @@ impl Connection {
         Some(Request { head, bytes, body })
     }
 
+    /// Whether bytes of a request, or of a part of one, wait for [`Connection::step`].
+    pub fn has_input(&self) -> bool {
+        matches!(self.phase, Phase::Head | Phase::Body(_)) && !self.is_idle()
+    }
+
     /// The request that was given out and has no answer yet.
     pub fn unanswered(&self) -> Option<Request<'_>> {
         match self.phase {

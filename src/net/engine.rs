@@ -15,7 +15,7 @@ use super::connections::{Connections, Driven, Link, Spare};
 use super::deadlines::Deadlines;
 use super::eviction::{Eviction, Room};
 use super::moment::Moment;
-use super::peers::{Peer, Peers};
+use super::peers::Peers;
 use super::refusals::Refusals;
 use super::socket::{Readiness, Socket};
 use super::turn::Turn;
@@ -25,8 +25,9 @@ use crate::http::connection::Connection;
 use crate::http::message::Status;
 use crate::log::{Log, Logs};
 use crate::oauth::Timestamp;
-use crate::routes::{Role, Routes};
-use crate::store::{Applied, Mailbox, Ticket};
+use crate::peer::Peer;
+use crate::routes::{Letter, Role, Routes};
+use crate::store::{Mailbox, Ticket};
 use crate::system::System;
 
 /// The bytes of one read.
@@ -100,7 +101,7 @@ pub struct Engine<S> {
     /// When everything ends, once the end has begun.
     finish_by: Option<Instant>,
     routes: Arc<Routes>,
-    /// Where a store that takes its time puts its answers.
+    /// Where the pool, and a store that takes its time, put their answers.
     mailbox: Arc<dyn Mailbox>,
     /// Counts requests, so that an answer that comes too late is not taken for another's.
     serial: u64,
@@ -115,8 +116,8 @@ pub struct Engine<S> {
 }
 
 impl<S: Socket> Engine<S> {
-    /// An engine with its share of what `config` allows. What a store puts into `mailbox` is to be handed to
-    /// [`Engine::deliver`].
+    /// An engine with its share of what `config` allows. What a store or the pool puts into `mailbox` is to be handed
+    /// to [`Engine::deliver`].
     pub fn new(
         config: &Config,
         routes: Arc<Routes>,
@@ -239,16 +240,16 @@ impl<S: Socket> Engine<S> {
         if readiness.read_closed {
             link.abandon(slot, &*self.mailbox);
         }
-        // One that waits for its share of a turn has it when it is its turn.
+        // One that is queued has had its share of the last turn, and has this turn's when the others have theirs.
         if !link.is_queued() {
             self.drive(slot);
         }
     }
 
-    /// The store says what came of a transition. Who waited for it goes on; if nobody does any more, nothing
-    /// happens.
-    pub fn deliver(&mut self, ticket: Ticket, applied: Applied) {
-        if self.connections.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, applied)) {
+    /// The store says what came of a transition, or the pool that work is done. Who waited for it goes on; if nobody
+    /// does any more, nothing happens.
+    pub fn deliver(&mut self, ticket: Ticket, letter: Letter) {
+        if self.connections.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, letter)) {
             self.drive(ticket.place);
         }
     }
@@ -348,7 +349,7 @@ impl<S: Socket> Engine<S> {
         let Some(link) = self.connections.at(slot) else { return };
         let mut turn = Turn {
             now: self.moment.now,
-            store_time_max: self.limits.store_time_max,
+            limits: &self.limits,
             moment: &self.moment,
             routes: &self.routes,
             mailbox: &self.mailbox,

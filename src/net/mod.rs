@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 
 use crate::config::Config;
 use crate::log::Logs;
+use crate::pool::Pool;
 use crate::routes::{Role, Routes, Site};
 use crate::store::{Mailbox as _, Store};
 use crate::system::System;
@@ -30,6 +31,7 @@ mod deadlines;
 mod descriptors;
 mod engine;
 mod eviction;
+mod inbox;
 mod listeners;
 mod moment;
 mod peers;
@@ -40,7 +42,8 @@ mod turn;
 mod worker;
 
 use clock::Clock;
-use worker::{Control, Inbox, Worker};
+use inbox::Inbox;
+use worker::{Control, Worker};
 
 pub use descriptors::{Descriptors, raise_descriptor_limit};
 pub use engine::{Counts, Engine};
@@ -124,6 +127,21 @@ impl Server {
         system: Arc<dyn System>,
         logs: Logs,
     ) -> Result<Server, StartError> {
+        let pool = Arc::new(Pool::new(config.pool_threads_max()));
+        Server::bind_with_pool(config, store, pool, system, logs)
+    }
+
+    /// The same with a pool for slow work that others may use, too.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn bind_with_pool(
+        config: &Config,
+        store: Arc<dyn Store>,
+        pool: Arc<Pool>,
+        system: Arc<dyn System>,
+        logs: Logs,
+    ) -> Result<Server, StartError> {
         let system: Arc<dyn System> = Arc::new(Clock::new(system, logs.errors.clone()));
         let (listeners, client_port, auth_port) = listeners::bind(config).map_err(StartError::Bind)?;
         let mut addresses = Vec::new();
@@ -131,7 +149,8 @@ impl Server {
             addresses.push((listener.role, listener.socket.local_addr()?));
         }
         let site = Site::new(config.bind, client_port, auth_port, config.issuer.clone());
-        let routes = Routes::new(config, site, store, Arc::clone(&system)).map_err(StartError::Randomness)?;
+        let routes =
+            Routes::new(config, site, store, pool, Arc::clone(&system)).map_err(StartError::Randomness)?;
         let routes = Arc::new(routes);
         let control = Arc::<Control>::default();
         let mut workers = Vec::new();
@@ -234,6 +253,8 @@ mod tests {
     use crate::config::{Config, Limits};
     use crate::log::Log;
     use crate::oauth::{Timestamp, Transition};
+    use crate::peer::Peer;
+    use crate::pool::{Bounds, Owner};
     use crate::store::{Applied, Caller, Mailbox, MemoryStore, Ticket};
     use crate::system::RealSystem;
 
@@ -422,5 +443,119 @@ mod tests {
         check_abandoned(Limits::default(), half_closes, (false, answer));
         let impatient = Limits { store_time_max: Duration::from_millis(1), ..Limits::default() };
         check_abandoned(impatient, Some, (false, "HTTP/1.1 503 Service Unavailable\r\n"));
+    }
+
+    /// A client whose secret a person chose, with a digest of "secret" that is as quick as such a digest may be.
+    const CHOSEN: &str = r#"
+        issuer = "http://localhost:3001"
+        [scopes]
+        other = "Do something else."
+        [[clients]]
+        id = "robot"
+        name = "The Robot"
+        scopes = ["other"]
+        grant_types = ["client_credentials"]
+        secret_digest = "DIGEST"
+    "#;
+
+    fn chosen_digest() -> String {
+        use argon2::password_hash::PasswordHasher;
+        let params = argon2::Params::new(argon2::Params::MIN_M_COST, 1, 1, None).unwrap();
+        argon2::Argon2::from(params).hash_password_with_salt(b"secret", &[7; 16]).unwrap().to_string()
+    }
+
+    /// Keeps the only thread of `pool` busy, until what comes back is dropped.
+    fn block(pool: &Pool) -> std::sync::mpsc::Sender<()> {
+        let bounds = Bounds { running_max: 1, waiting_max: 1, subject_waiting_max: 1, peer_waiting_max: 1 };
+        let nobody: Arc<dyn Mailbox> = Arc::new(());
+        let ((release, released), (begin, begun)) =
+            (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
+        let work = move || {
+            let _ = begin.send(());
+            let _ = released.recv();
+        };
+        let owner = Owner { subject: "the test".into(), peer: Peer::of([192, 0, 2, 1].into()) };
+        let caller = Caller { mailbox: &nobody, ticket: Ticket { place: 0, serial: 0 } };
+        pool.submit(pool.add_kind(bounds), owner, Box::new(work), caller).unwrap();
+        begun.recv().unwrap();
+        release
+    }
+
+    /// What a client does while its request waits for the pool, and what the store must learn of it when the request
+    /// goes on to the store.
+    fn check_abandoned_in_the_pool(act: impl FnOnce(TcpStream) -> Option<TcpStream>, is_abandoned: bool) {
+        let mut config = crate::config::read(&CHOSEN.replace("DIGEST", &chosen_digest()), 1).unwrap();
+        (config.client_port, config.auth_port) = (None, 0);
+        let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
+        let pool = Arc::new(Pool::new(1));
+        let logs = Logs { errors: Log::kept(), access: Log::kept() };
+        let (shared, system) = (Arc::<Held>::clone(&store), Arc::new(RealSystem::default()));
+        let mut server = Server::bind_with_pool(&config, shared, Arc::clone(&pool), system, logs).unwrap();
+        let release = block(&pool);
+        let mut client = connect(server.addresses()[0].1);
+        let form = "grant_type=client_credentials&client_id=robot&client_secret=secret";
+        let head = "POST /token HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                    Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ";
+        client.write_all(format!("{head}{}\r\n\r\n{form}", form.len()).as_bytes()).unwrap();
+        while server.workers[0].engine().counts().requests == 0 {
+            server.workers[0].turn().unwrap();
+        }
+        // Nothing else happens meanwhile: the one turn is that of what the client does.
+        let client = act(client);
+        if is_abandoned {
+            server.workers[0].turn().unwrap();
+        }
+        let inbox = Arc::clone(server.workers[0].inbox());
+        assert_eq!(inbox.abandoned(), 0, "what waits for the pool is not abandoned");
+        drop(release);
+        while store.waiting.lock().unwrap().is_empty() {
+            server.workers[0].turn().unwrap();
+        }
+        assert_eq!(inbox.abandoned(), usize::from(is_abandoned));
+        for (applied, mailbox, ticket) in store.waiting.lock().unwrap().drain(..) {
+            assert_eq!(mailbox.put(ticket, applied), !is_abandoned, "what the store is told");
+            mailbox.wake();
+        }
+        assert_eq!(inbox.abandoned(), 0, "nothing is kept of a request that is answered");
+        server.handle().finish();
+        server.run().unwrap();
+        if let Some(client) = client {
+            let answer = read_all(client);
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_whose_client_goes_while_it_waits_for_the_pool_is_abandoned_when_it_is_with_the_store() {
+        check_abandoned_in_the_pool(Some, false);
+        let closes = |client: TcpStream| {
+            drop(client);
+            None
+        };
+        check_abandoned_in_the_pool(closes, true);
+        let half_closes = |client: TcpStream| {
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            Some(client)
+        };
+        check_abandoned_in_the_pool(half_closes, true);
+    }
+
+    #[test]
+    fn more_requests_than_a_turn_answers_are_answered_though_the_client_has_ended() {
+        let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
+        let (mut server, address) = server(1, Arc::<Held>::clone(&store));
+        let mut client = connect(address);
+        let token = "A".repeat(64);
+        let secure = format!("GET /secure HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\n\r\n");
+        client.write_all(format!("{secure}{}", GET.repeat(40)).as_bytes()).unwrap();
+        while store.waiting.lock().unwrap().is_empty() {
+            server.workers[0].turn().unwrap();
+        }
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        server.handle().finish();
+        server.workers[0].turn().unwrap();
+        store.release();
+        server.run().unwrap();
+        assert_eq!(read_all(client).matches("HTTP/1.1 200 OK\r\n").count(), 40);
     }
 }

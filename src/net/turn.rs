@@ -1,20 +1,21 @@
-//! What a connection is given for one turn: the moment, the routes, and where to note what it did.
+//! What one connection is given for one turn of the loop: the moment, the routes, the logs, and buffers.
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::access::AccessLog;
 use super::connections::Spare;
 use super::engine::Counts;
 use super::moment::Moment;
 use super::refusals::Refusals;
+use crate::config::Limits;
 use crate::http::Refusal;
 use crate::http::date::Date;
 use crate::http::message::{Request, Response, Status};
-use crate::routes::{Answer, Parked, Role, Routes};
-use crate::store::{Applied, Caller, Mailbox, Ticket};
+use crate::routes::{Answer, Letter, Parked, Role, Routes};
+use crate::store::{Caller, Mailbox, Ticket};
 
 /// A handler panicked, which is a fault of this program and not of the request.
 const PANICKED: Refusal =
@@ -23,7 +24,7 @@ const PANICKED: Refusal =
 /// What a connection is given for one turn.
 pub(super) struct Turn<'a> {
     pub(super) now: Instant,
-    pub(super) store_time_max: Duration,
+    pub(super) limits: &'a Limits,
     pub(super) moment: &'a Moment,
     pub(super) routes: &'a Routes,
     pub(super) mailbox: &'a Arc<dyn Mailbox>,
@@ -50,35 +51,46 @@ impl<'a> Turn<'a> {
         *self.serial
     }
 
-    /// The answer to `request`, unless the store takes its time; it then names `ticket`.
+    /// The answer to `request`, unless the store or the pool takes its time; it then names `ticket`.
     pub(super) fn answer(&mut self, role: Role, peer: IpAddr, request: &Request, ticket: Ticket) -> Answer {
         self.counts.requests += 1;
         let (routes, timestamp) = (self.routes, self.moment.timestamp);
         let caller = Caller { mailbox: self.mailbox, ticket };
         // Nothing that a handler leaves half done is seen again: it borrows the request and the routes, and
         // what those share (the store, the dice) holds its locks over whole changes only.
-        let answered = catch_unwind(AssertUnwindSafe(|| routes.answer(role, request, timestamp, caller)));
+        let answered = catch_unwind(AssertUnwindSafe(|| routes.answer(role, peer, request, timestamp, caller)));
+        self.conclude(role, peer, request, answered)
+    }
+
+    /// The answer to a request that was parked, unless it is parked again, now with `ticket`.
+    pub(super) fn resume(
+        &mut self,
+        role: Role,
+        peer: IpAddr,
+        (parked, letter): (Parked, Letter),
+        request: &Request,
+        ticket: Ticket,
+    ) -> Answer {
+        let (routes, timestamp) = (self.routes, self.moment.timestamp);
+        let caller = Caller { mailbox: self.mailbox, ticket };
+        let resumed =
+            catch_unwind(AssertUnwindSafe(|| routes.resume(parked, letter, request, timestamp, caller)));
+        self.conclude(role, peer, request, resumed)
+    }
+
+    /// What a handler came to, or the answer to its panic; with a line in the logs, if it is the answer.
+    fn conclude(
+        &mut self,
+        role: Role,
+        peer: IpAddr,
+        request: &Request,
+        answered: std::thread::Result<Answer>,
+    ) -> Answer {
         let answer = answered.unwrap_or_else(|_| Answer::Ready(self.panicked(role, request)));
         if let Answer::Ready(response) = &answer {
             self.note(role, peer, request, response);
         }
         answer
-    }
-
-    /// The answer to a request that was parked.
-    pub(super) fn finish(
-        &mut self,
-        role: Role,
-        peer: IpAddr,
-        parked: Parked,
-        applied: Applied,
-        request: &Request,
-    ) -> Response {
-        let routes = self.routes;
-        let answered = catch_unwind(AssertUnwindSafe(|| routes.finish(parked, applied)));
-        let response = answered.unwrap_or_else(|_| self.panicked(role, request));
-        self.note(role, peer, request, &response);
-        response
     }
 
     fn panicked(&mut self, role: Role, request: &Request) -> Response {

@@ -4,26 +4,25 @@
 //! fewest. So no worker starves, whatever the kernel would have thought of them; and with one worker nothing
 //! is dealt at all.
 
-use std::collections::HashSet;
 use std::io;
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 
 use super::crowd::Crowd;
 use super::engine::Engine;
 use super::eviction::Room;
+use super::inbox::{Inbox, Newcomer};
 use super::listeners::Listener;
 use super::signals::Signals;
 use super::socket::{Readiness, Socket};
 use crate::config::Limits;
 use crate::log::Log;
-use crate::routes::Role;
-use crate::store::{Applied, Mailbox, Ticket};
+use crate::routes::Letter;
+use crate::store::{Mailbox, Ticket};
 
 /// The waker's token; listeners have those from 1, connections those from [`FIRST_CONNECTION`].
 const WAKER: Token = Token(0);
@@ -50,126 +49,6 @@ pub(super) struct Control {
     is_shut: AtomicBool,
 }
 
-/// Where a worker is given connections, and woken.
-pub(super) struct Inbox {
-    waker: Waker,
-    newcomers: Mutex<Vec<Newcomer>>,
-    /// What the store has said.
-    letters: Mutex<Letters>,
-    /// The worker has been woken and has not looked yet.
-    is_called: AtomicBool,
-    /// The connections that were dealt to the worker, those in the inbox included, and have not closed.
-    load: AtomicUsize,
-    /// The worker that has run out of descriptors and asks this one to close an idle connection.
-    asker: Mutex<Option<Arc<Inbox>>>,
-    /// Another worker has closed one for this worker.
-    has_room: AtomicBool,
-}
-
-/// What the store has said, and what it need not say any more.
-#[derive(Default)]
-struct Letters {
-    unread: Vec<(Ticket, Applied)>,
-    /// The serial numbers of requests whose answers reach no client. Each goes when the store answers it, which it
-    /// does once.
-    abandoned: HashSet<u64>,
-}
-
-struct Newcomer {
-    role: Role,
-    address: IpAddr,
-    socket: TcpStream,
-}
-
-impl Inbox {
-    /// An inbox whose owner is woken through the event queue of `poll`.
-    pub(super) fn new(poll: &Poll) -> io::Result<Inbox> {
-        Ok(Inbox {
-            waker: Waker::new(poll.registry(), WAKER)?,
-            newcomers: Mutex::default(),
-            letters: Mutex::default(),
-            is_called: AtomicBool::new(false),
-            load: AtomicUsize::new(0),
-            asker: Mutex::default(),
-            has_room: AtomicBool::new(false),
-        })
-    }
-
-    /// How many connections the worker has, or is about to have.
-    pub(super) fn load(&self) -> usize {
-        self.load.load(Ordering::Relaxed)
-    }
-
-    /// Whether another worker has closed a connection for this one since the last call.
-    pub(super) fn take_room(&self) -> bool {
-        self.has_room.swap(false, Ordering::AcqRel)
-    }
-
-    /// Asks this inbox's worker to close an idle connection for `asker`'s.
-    pub(super) fn ask_for_room(&self, asker: &Arc<Inbox>) {
-        *lock(&self.asker) = Some(Arc::clone(asker));
-        self.wake();
-    }
-
-    /// Closes an idle connection of `engine` if another worker has asked for that, and says so to that worker.
-    fn give_room(&self, engine: &mut Engine<TcpStream>) {
-        let Some(asker) = lock(&self.asker).take() else { return };
-        if engine.make_room() == Room::Made {
-            asker.has_room.store(true, Ordering::Release);
-            asker.wake();
-        }
-    }
-
-    fn welcome(&self, newcomer: Newcomer) {
-        lock(&self.newcomers).push(newcomer);
-        self.wake();
-    }
-
-    fn take_newcomers(&self) -> Vec<Newcomer> {
-        std::mem::take(&mut *lock(&self.newcomers))
-    }
-
-    /// Exchanges what the store has said for `read`, which is empty.
-    fn take_letters(&self, read: &mut Vec<(Ticket, Applied)>) {
-        // Whoever puts something from now on calls again; what was done before a call that was spared is seen.
-        self.is_called.swap(false, Ordering::AcqRel);
-        std::mem::swap(&mut lock(&self.letters).unread, read);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Each change is one call that does not panic halfway.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Mailbox for Inbox {
-    fn put(&self, ticket: Ticket, applied: Applied) -> bool {
-        let mut letters = lock(&self.letters);
-        letters.unread.push((ticket, applied));
-        letters.abandoned.is_empty() || !letters.abandoned.remove(&ticket.serial)
-    }
-
-    fn abandon(&self, ticket: Ticket) -> bool {
-        let mut letters = lock(&self.letters);
-        let is_put = letters.unread.iter().any(|(unread, _)| *unread == ticket);
-        if !is_put {
-            letters.abandoned.insert(ticket.serial);
-        }
-        !is_put
-    }
-
-    fn is_abandoned(&self, ticket: Ticket) -> bool {
-        lock(&self.letters).abandoned.contains(&ticket.serial)
-    }
-
-    fn wake(&self) {
-        // One call is enough until it is heard. (It fails only when the queue is gone; then nobody sleeps.)
-        if !self.is_called.swap(true, Ordering::AcqRel) {
-            let _ = self.waker.wake();
-        }
-    }
-}
-
 /// The listening sockets, and all workers' inboxes, the own one first.
 struct Door {
     listeners: Vec<Listener>,
@@ -189,7 +68,7 @@ pub(super) struct Worker {
     engine: Engine<TcpStream>,
     inbox: Arc<Inbox>,
     /// Letters that are being read; empty between turns, and kept for its room.
-    letters: Vec<(Ticket, Applied)>,
+    letters: Vec<(Ticket, Letter)>,
     door: Option<Door>,
     signals: Option<Signals>,
     crowd: Crowd,
@@ -204,7 +83,7 @@ impl Worker {
         control: Arc<Control>,
     ) -> io::Result<Worker> {
         let poll = Poll::new()?;
-        let inbox = Arc::new(Inbox::new(&poll)?);
+        let inbox = Arc::new(Inbox::new(&poll, WAKER)?);
         let engine = make(Arc::<Inbox>::clone(&inbox));
         Ok(Worker {
             poll,
@@ -326,7 +205,7 @@ impl Worker {
     fn accept(&mut self, before: usize) {
         let closed = before.saturating_sub(self.engine.len());
         if closed > 0 {
-            self.inbox.load.fetch_sub(closed, Ordering::Relaxed);
+            self.inbox.subtract_load(closed);
         }
         let Some(door) = &mut self.door else { return };
         if closed > 0 || self.inbox.take_room() {
@@ -337,8 +216,8 @@ impl Worker {
         door.accept(&mut self.engine, &self.poll);
         // Fewer than before where idle connections were closed for those that others were given.
         match self.engine.len() {
-            after if after > before => self.inbox.load.fetch_add(after - before, Ordering::Relaxed),
-            after => self.inbox.load.fetch_sub(before - after, Ordering::Relaxed),
+            after if after > before => self.inbox.add_load(after - before),
+            after => self.inbox.subtract_load(before - after),
         };
     }
 
@@ -356,11 +235,11 @@ impl Worker {
     }
 }
 
-/// Hands on what the store has said; returns of how many requests.
-fn deliver_all(inbox: &Inbox, letters: &mut Vec<(Ticket, Applied)>, engine: &mut Engine<TcpStream>) -> usize {
+/// Hands on the letters; returns how many those were.
+fn deliver_all(inbox: &Inbox, letters: &mut Vec<(Ticket, Letter)>, engine: &mut Engine<TcpStream>) -> usize {
     inbox.take_letters(letters);
     let count = letters.len();
-    letters.drain(..).for_each(|(ticket, applied)| engine.deliver(ticket, applied));
+    letters.drain(..).for_each(|(ticket, letter)| engine.deliver(ticket, letter));
     count
 }
 
@@ -446,7 +325,7 @@ impl Door {
         let others = self.inboxes.iter().skip(1).min_by_key(|inbox| inbox.load());
         match others.filter(|inbox| inbox.load() < engine.len()) {
             Some(inbox) => {
-                inbox.load.fetch_add(1, Ordering::Relaxed);
+                inbox.add_load(1);
                 inbox.welcome(newcomer);
             }
             None => open(newcomer, engine, poll),
@@ -486,4 +365,11 @@ fn is_of_one_client(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
     )
+}
+
+#[cfg(test)]
+impl Worker {
+    pub(super) fn engine(&self) -> &Engine<TcpStream> {
+        &self.engine
+    }
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{Handle, Server};
+use oauth_from_scratch::pool::Pool;
 use oauth_from_scratch::routes::Role;
 use oauth_from_scratch::store::MemoryStore;
 use oauth_from_scratch::system::System;
@@ -78,6 +79,8 @@ pub struct TestServer {
     pub access: Log,
     /// Every address that is listened on.
     pub addresses: Vec<(Role, SocketAddr)>,
+    /// The server's pool for slow work, which a test may keep busy.
+    pub pool: Arc<Pool>,
     system: Arc<TestSystem>,
     handle: Handle,
     thread: Option<JoinHandle<io::Result<()>>>,
@@ -131,7 +134,9 @@ impl TestServer {
         let logs = Logs { errors: log.clone(), access: access.clone() };
         let store = Arc::new(MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max()));
         let shared_system: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
-        let mut server = Server::bind(&config, store, shared_system, logs).expect("free ports");
+        let pool = Arc::new(Pool::new(config.pool_threads_max()));
+        let mut server =
+            Server::bind_with_pool(&config, store, Arc::clone(&pool), shared_system, logs).expect("free ports");
         let addresses = server.addresses().to_vec();
         let first =
             |role| addresses.iter().find(|(of, _)| *of == role).or(addresses.first()).expect("an address").1;
@@ -141,6 +146,7 @@ impl TestServer {
             log,
             access,
             addresses: addresses.clone(),
+            pool,
             system,
             handle: server.handle(),
             thread: Some(std::thread::spawn(move || server.run())),
