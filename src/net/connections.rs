@@ -2,11 +2,12 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::engine::{Readiness, Socket, Turn};
 use crate::http::connection::{Buffers, Connection, Event, Want};
-use crate::routes::{Answer, Parked, Role};
+use crate::routes::{Answer, Parked, Role, Routes};
 use crate::store::{Applied, StoreError, Ticket};
 
 /// How often one connection may read in one turn of the loop before others have theirs.
@@ -38,6 +39,8 @@ pub(super) struct Link<S> {
 /// connection before that.
 struct Waiting {
     serial: u64,
+    /// What the request began with: the configuration may be another one by the time it is finished.
+    routes: Arc<Routes>,
     parked: Parked,
     until: Instant,
     applied: Option<Applied>,
@@ -191,7 +194,8 @@ impl<S: Socket> Link<S> {
                 Answer::Ready(response) => self.conversation.respond(&response, turn.date(), turn.now),
                 Answer::Parked(parked) => {
                     let (serial, until) = (ticket.serial, turn.now + turn.store_time_max);
-                    self.waiting = Some(Box::new(Waiting { serial, parked, until, applied: None }));
+                    let routes = Arc::clone(turn.routes());
+                    self.waiting = Some(Box::new(Waiting { serial, routes, parked, until, applied: None }));
                     return;
                 }
             }
@@ -206,11 +210,11 @@ impl<S: Socket> Link<S> {
             // here fails again when the answer is written.)
             let _ = self.read(turn);
         }
-        let Waiting { parked, applied, .. } = *waiting;
+        let Waiting { routes, parked, applied, .. } = *waiting;
         let applied = applied.unwrap_or(Err(StoreError::TimedOut));
         // The client may have been given up in the same moment: then there is nobody to answer.
         let Some(request) = self.conversation.unanswered() else { return true };
-        let response = turn.finish(self.role, self.address, parked, applied, &request);
+        let response = turn.finish(self.role, self.address, (&routes, parked), applied, &request);
         self.conversation.respond(&response, turn.date(), turn.now);
         true
     }

@@ -10,6 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod reconfigure;
+
 use super::access::AccessLog;
 use super::connections::{Connections, Driven, Link, Spare};
 use super::deadlines::Deadlines;
@@ -141,14 +143,11 @@ impl<S: Socket> Engine<S> {
         logs: &Logs,
     ) -> Engine<S> {
         let limits = Arc::new(config.limits.clone());
-        let share = |max: usize| max.div_ceil(config.workers);
+        let (connections_max, peer_max) = reconfigure::shares(config);
         Engine {
             connections: Connections::new(),
-            connections_max: share(limits.connections_max),
-            peers: Peers::new(match config.peer_connections_max() {
-                usize::MAX => usize::MAX,
-                max => share(max),
-            }),
+            connections_max,
+            peers: Peers::new(peer_max),
             spare: Spare::default(),
             deadlines: Deadlines::default(),
             unfinished: Vec::new(),
@@ -392,7 +391,7 @@ pub(super) struct Turn<'a> {
     pub(super) now: Instant,
     pub(super) store_time_max: Duration,
     moment: &'a Moment,
-    routes: &'a Routes,
+    routes: &'a Arc<Routes>,
     mailbox: &'a Arc<dyn Mailbox>,
     serial: &'a mut u64,
     refusals: &'a mut Refusals,
@@ -405,6 +404,11 @@ pub(super) struct Turn<'a> {
 impl<'a> Turn<'a> {
     pub(super) fn date(&self) -> &'a Date {
         &self.moment.date
+    }
+
+    /// What answers the requests of this turn.
+    pub(super) fn routes(&self) -> &'a Arc<Routes> {
+        self.routes
     }
 
     /// A number for the next request, which no other of this worker's has.
@@ -428,16 +432,15 @@ impl<'a> Turn<'a> {
         answer
     }
 
-    /// The answer to a request that was parked.
+    /// The answer to a request that was parked, from the `routes` that it began with.
     pub(super) fn finish(
         &mut self,
         role: Role,
         peer: IpAddr,
-        parked: Parked,
+        (routes, parked): (&Routes, Parked),
         applied: Applied,
         request: &Request,
     ) -> Response {
-        let routes = self.routes;
         let answered = catch_unwind(AssertUnwindSafe(|| routes.finish(parked, applied)));
         let response = answered.unwrap_or_else(|_| self.panicked(role, request));
         self.note(role, peer, request, &response);

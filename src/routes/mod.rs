@@ -171,7 +171,7 @@ pub struct Routes {
     resource_owner: Arc<str>,
     explains_errors: bool,
     metadata: Arc<[u8]>,
-    sealing_key: SealingKey,
+    sealing_key: Arc<SealingKey>,
     lifetimes: Lifetimes,
     store: Arc<dyn Store>,
     system: Arc<dyn System>,
@@ -196,6 +196,21 @@ impl Routes {
                 key
             }
         };
+        Ok(Routes::of(config, site, Arc::new(SealingKey::new(key)), (store, system)))
+    }
+
+    /// The same endpoints with the clients, scopes, lifetimes and texts of `config`. Site, store and keys stay.
+    pub fn reconfigured(&self, config: &Config) -> Routes {
+        let (store, system) = (Arc::clone(&self.store), Arc::clone(&self.system));
+        Routes::of(config, self.site.clone(), Arc::clone(&self.sealing_key), (store, system))
+    }
+
+    fn of(
+        config: &Config,
+        site: Site,
+        sealing_key: Arc<SealingKey>,
+        (store, system): (Arc<dyn Store>, Arc<dyn System>),
+    ) -> Routes {
         let scopes = config.scopes.clone();
         let clients = clients(config, &site);
         let sentences: Vec<(&str, &str)> =
@@ -207,7 +222,7 @@ impl Routes {
             request: "",
         });
         let pages = Pages::new(&site, article.as_ref(), config.www.clone(), config.limits.page_bytes_max);
-        Ok(Routes {
+        Routes {
             metadata: metadata::document(&site, scopes.iter().map(|(name, _)| &**name)),
             site,
             pages,
@@ -216,11 +231,11 @@ impl Routes {
             secure_scope: config.secure_scope.as_ref().map(SecureScope::new),
             resource_owner: Arc::clone(&config.resource_owner),
             explains_errors: config.explains_errors,
-            sealing_key: SealingKey::new(key),
+            sealing_key,
             lifetimes: config.lifetimes.clone(),
             store,
             system,
-        })
+        }
     }
 
     /// What both servers know about themselves.
