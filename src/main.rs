@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, BufRead as _, Write};
 use std::process::ExitCode;
@@ -22,7 +23,8 @@ use oauth_from_scratch::system::{RealSystem, System};
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    match cli::parse(std::env::args_os().skip(1)) {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match cli::parse(words.iter().cloned()) {
         Ok(Command::Help) => print(cli::HELP),
         Ok(Command::Version) => print(concat!("oauth-from-scratch ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::ClientSecret { is_chosen }) => match client_secret(is_chosen) {
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
             Err(message) => fail(&message, ExitCode::FAILURE),
         },
         Ok(Command::CheckConfig(config)) => print(&describe(&config)),
-        Ok(Command::Run(config)) => match run(&config) {
+        Ok(Command::Run(config)) => match run(&config, words) {
             Ok(()) => ExitCode::SUCCESS,
             Err(message) => fail(&message, ExitCode::FAILURE),
         },
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &Config) -> Result<(), String> {
+fn run(config: &Config, words: Vec<OsString>) -> Result<(), String> {
     if let Some(folder) = &config.www {
         routes::check_folder(folder).map_err(|error| {
             format!("--www {}: {error}; give a folder like the project's own www", folder.display())
@@ -54,6 +56,12 @@ fn run(config: &Config) -> Result<(), String> {
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
     let store = store::open(config, &system, &logs.errors)?;
     let mut server = Server::bind(config, store, system, logs.clone()).map_err(|error| error.to_string())?;
+    if let Some(file) = config.file.clone() {
+        let read = move || cli::parse_again(&words, &file).map_err(|error| error.to_string());
+        server.reload_with(config.clone(), read);
+    }
+    // Before the first line: a program that has read it may send a signal.
+    server.finish_on_signals().map_err(|error| format!("cannot install signal handlers: {error}"))?;
     print(&match server.site().client_app() {
         Some(client_app) => format!(
             "client app            {client_app}\n\
@@ -66,7 +74,6 @@ fn run(config: &Config) -> Result<(), String> {
             format!("authorization server  {} (on port {port})\n", server.site().issuer())
         }
     });
-    server.finish_on_signals().map_err(|error| format!("signals cannot be heard: {error}"))?;
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
     // The store ends here, and may have something to say.
     drop(server);
