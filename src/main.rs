@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, BufRead as _, Write};
 use std::process::ExitCode;
@@ -26,7 +27,8 @@ const USAGE: u8 = 2;
 const FLUSH_TIME_MAX: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    match cli::parse(std::env::args_os().skip(1)) {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match cli::parse(words.iter().cloned()) {
         Ok(Command::Help) => print(cli::HELP),
         Ok(Command::Version) => print(concat!("oauth-from-scratch ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::ClientSecret { is_chosen }) => match client_secret(is_chosen) {
@@ -34,7 +36,7 @@ fn main() -> ExitCode {
             Err(message) => fail(&message, ExitCode::FAILURE),
         },
         Ok(Command::CheckConfig(config)) => print(&describe(&config)),
-        Ok(Command::Run(config)) => match run(&config) {
+        Ok(Command::Run(config)) => match run(&config, words) {
             Ok(()) => ExitCode::SUCCESS,
             Err(message) => fail(&message, ExitCode::FAILURE),
         },
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &Config) -> Result<(), String> {
+fn run(config: &Config, words: Vec<OsString>) -> Result<(), String> {
     if let Some(folder) = &config.www {
         routes::check_folder(folder).map_err(|error| {
             format!("--www {}: {error}; give a folder like the project's own www", folder.display())
@@ -58,10 +60,20 @@ fn run(config: &Config) -> Result<(), String> {
     let logs = Logs { errors, access };
     // Before the store opens its file.
     net::survive_file_size_limit().map_err(|error| format!("cannot install a signal handler: {error}"))?;
-    let config = &within_descriptors(config, &logs.errors);
+    let config = &within_descriptors(config, &logs.errors, "");
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
     let store = store::open(config, &system, &logs.errors)?;
     let mut server = Server::bind(config, store, system, logs.clone()).map_err(|error| error.to_string())?;
+    if let Some(file) = config.file.clone() {
+        let errors = logs.errors.clone();
+        let read = move || match cli::parse_again(&words, &file) {
+            Ok(config) => Ok(within_descriptors(&config, &errors, "reload: ")),
+            Err(error) => Err(error.to_string()),
+        };
+        server.reload_with(config.clone(), read);
+    }
+    // Before the first line: a program that has read it may send a signal.
+    server.finish_on_signals().map_err(|error| format!("cannot install signal handlers: {error}"))?;
     print(&match server.site().client_app() {
         Some(client_app) => format!(
             "client app            {client_app}\n\
@@ -74,7 +86,6 @@ fn run(config: &Config) -> Result<(), String> {
             format!("authorization server  {} (on port {port})\n", server.site().issuer())
         }
     });
-    server.finish_on_signals().map_err(|error| format!("signals cannot be heard: {error}"))?;
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
     // The store ends here, and may have something to say.
     drop(server);
@@ -83,23 +94,22 @@ fn run(config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-/// `config` with no more connections than the process has descriptors for.
-fn within_descriptors(config: &Config, log: &Log) -> Config {
+/// `config` with no more connections than the process has descriptors for. Log lines about it begin with `of`.
+fn within_descriptors(config: &Config, log: &Log, of: &str) -> Config {
     let mut config = config.clone();
     let wanted = config.limits.connections_max;
     match net::raise_descriptor_limit(wanted, config.workers) {
         Ok(Descriptors { connections_max, limit }) => {
             config.limits.connections_max = connections_max;
-
             if connections_max < wanted {
                 log.line(format_args!(
-                    "at most {connections_max} connections are served at once, not {wanted} (connections_max): the \
+                    "{of}at most {connections_max} connections are served at once, not {wanted} (connections_max): the \
                      process may have {limit} open files; raise that (ulimit -Hn, or LimitNOFILE= of a systemd unit)"
                 ));
             }
         }
         Err(error) => log.line(format_args!(
-            "the limit of open files is unknown: {error}; where it is reached, idle connections are closed"
+            "{of}the limit of open files is unknown: {error}; where it is reached, idle connections are closed"
         )),
     }
     config

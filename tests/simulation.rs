@@ -267,6 +267,10 @@ struct Simulation {
     random: Random,
     system: Arc<PretendSystem>,
     engine: Engine<PretendSocket>,
+    /// Configurations that take turns, each with its routes, and how many turns of the loop one lasts; 0 for ever.
+    settings: VecDeque<(Config, Arc<Routes>)>,
+    turns_each: u64,
+    turns: u64,
     host: String,
     clients: Vec<Client>,
     /// Actions by moment, then by the order in which they were planned.
@@ -302,7 +306,7 @@ impl Simulation {
         let routes = Arc::new(routes);
         let mailbox: Arc<dyn Mailbox> = Arc::new(());
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
-        let engine = Engine::new(&config, routes, mailbox, shared_system, &logs);
+        let engine = Engine::new(&config, Arc::clone(&routes), mailbox, shared_system, &logs);
         let host = format!("localhost:{}", config.auth_port);
         let (random, clients, plan) = (Random(seed), Vec::new(), BinaryHeap::new());
         Simulation {
@@ -311,13 +315,16 @@ impl Simulation {
             random,
             system,
             engine,
+            buffered_max: config.limits.buffered_bytes_max,
+            settings: VecDeque::from([(config, routes)]),
+            turns_each: 0,
+            turns: 0,
             host,
             clients,
             plan,
             planned: 0,
             touched: Vec::new(),
             now: Duration::ZERO,
-            buffered_max: config.limits.buffered_bytes_max,
             answers_at_once: (0, 0),
         }
     }
@@ -447,6 +454,7 @@ impl Simulation {
             *self.system.passed.lock().unwrap() = self.now;
             let before = self.engine.counts().requests;
             self.engine.begin_turn();
+            self.reconfigure();
             while self.plan.peek().is_some_and(|Reverse((at, ..))| *at <= self.now) {
                 let Some(Reverse((_, _, client, action))) = self.plan.pop() else { break };
                 self.act(client, action);
@@ -462,6 +470,16 @@ impl Simulation {
         }
         assert_eq!(self.engine.buffered(), 0, "what is closed holds nothing");
         assert!(self.engine.is_empty(), "{} connections are left", self.engine.len());
+    }
+
+    /// Has the configurations take turns.
+    fn reconfigure(&mut self) {
+        self.turns += 1;
+        if self.turns_each > 0 && self.turns.is_multiple_of(self.turns_each) {
+            self.settings.rotate_left(1);
+            let (config, routes) = &self.settings[0];
+            self.engine.reconfigure(config, Arc::clone(routes));
+        }
     }
 
     /// Plans when the store comes to what it was given: each at a moment of its own, so in any order.
@@ -681,6 +699,30 @@ fn a_store_that_takes_its_time_changes_no_answer() {
         assert!(answers > CLIENTS, "{answers} answers");
         let answers = simulate(*seed, 20, Pace::Later);
         assert!(answers > CLIENTS / 2, "{answers} answers");
+    }
+}
+
+#[test]
+fn a_configuration_that_changes_all_the_time_changes_no_answer() {
+    for (seed, pace) in SEEDS[..6].iter().zip([Pace::AtOnce, Pace::Later, Pace::Failing].iter().cycle()) {
+        let mut simulation = Simulation::new(*seed, 10 * CLIENTS, *pace);
+        let (config, routes) = simulation.settings[0].clone();
+        for number in 1..4 {
+            let mut config = config.clone();
+            // Peers are counted, or not; answers wait in more room, or less; what is issued lives longer, or not.
+            config.limits.peer_connections_max = (number % 2 == 1).then_some(10 * CLIENTS);
+            config.limits.output_bytes_max /= number;
+            config.lifetimes.tokens.access_token /= number as u32;
+            let routes = Arc::new(routes.reconfigured(&config));
+            simulation.settings.push_back((config, routes));
+        }
+        simulation.turns_each = 1 + seed % 5;
+        for _ in 0..CLIENTS {
+            simulation.add_client();
+        }
+        simulation.run();
+        let answers = simulation.check(true, *seed);
+        assert!(answers > CLIENTS, "{answers} answers");
     }
 }
 

@@ -226,6 +226,29 @@ fn who_is_wrong_too_often_is_refused_before_it_costs_anything_and_nobody_else_is
     assert!(!server.log.lines().join("\n").contains(SECRET));
 }
 
+#[test]
+fn a_request_whose_secret_waits_is_answered_by_the_configuration_that_it_began_with() {
+    let server = start_with(|_| {});
+    let release = block(&server.pool);
+    let mut early = server.connect();
+    early.send(token_request("robot", SECRET));
+    assert_eq!(server.answer_to(SECURE).status, 401, "the loop has seen it");
+    server.reload(|config| config.clients.retain(|client| &*client.id != "robot"));
+    drop(release);
+    assert_eq!(early.answer(false).status, 200);
+    assert_eq!(early.answer_to(&token_request("robot", SECRET)).status, 401);
+}
+
+#[test]
+fn a_reload_forgives_no_guess() {
+    let server = start_with(|config| config.limits.wrong_secrets_max = 3);
+    for _ in 0..3 {
+        assert_eq!(server.answer_to(&token_request("robot", "guess")).status, 401);
+    }
+    server.reload(|config| config.lifetimes.code = Duration::from_secs(30));
+    assert_eq!(server.answer_to(&token_request("robot", SECRET)).status, 429);
+}
+
 /// The routes without sockets, so that requests may come from any address.
 struct Harness {
     routes: Routes,

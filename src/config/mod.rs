@@ -15,11 +15,13 @@ use crate::oauth::grant::RefreshReuse;
 
 mod file;
 mod issuer;
+mod reload;
 mod store;
 mod toml_reader;
 
 pub use file::{FileError, locate, read};
 pub use issuer::{Issuer, IssuerError};
+pub use reload::Reload;
 pub(crate) use store::LOCATIONS;
 pub use store::{EngineUrls, Location, LocationError, StoreConfig};
 
@@ -30,6 +32,8 @@ pub const FIELDS_CAPACITY: usize = 64;
 /// What to serve, where, and within which bounds.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The file that it was read from; `None` where flags alone say it.
+    pub file: Option<PathBuf>,
     /// The address to listen on; `None` means both loopback addresses, 127.0.0.1 and ::1.
     pub bind: Option<IpAddr>,
     /// The port of the client app, and with it the demo client; 0 lets the system pick a free one. `None` is
@@ -76,6 +80,7 @@ pub enum LogFormat {
 impl Default for Config {
     fn default() -> Config {
         Config {
+            file: None,
             bind: None,
             client_port: Some(3000),
             auth_port: 3001,

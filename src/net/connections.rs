@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::socket::{Readiness, Socket};
 use super::turn::Turn;
 use crate::http::connection::{Buffers, Connection, Event, Want};
-use crate::routes::{Answer, Letter, Parked, Role};
+use crate::routes::{Answer, Letter, Parked, Role, Routes};
 use crate::store::{Mailbox, Ticket};
 
 /// How often one connection may read in one turn of the loop before others have theirs.
@@ -50,6 +51,8 @@ pub(super) struct Link<S> {
 /// connection before that.
 struct Waiting {
     serial: u64,
+    /// What the request began with: the configuration may be another one by the time it is finished.
+    routes: Arc<Routes>,
     parked: Parked,
     until: Instant,
     letter: Option<Letter>,
@@ -248,30 +251,32 @@ impl<S: Socket> Link<S> {
                 }
             };
             *requests_left -= 1;
-            if !self.take_answer(answer, ticket, turn) {
+            let routes = turn.routes();
+            if !self.take_answer(answer, routes, ticket, turn) {
                 return;
             }
         }
     }
 
     /// Sends the answer, if this is one; else the request waits, and nothing else is answered before it.
-    fn take_answer(&mut self, answer: Answer, ticket: Ticket, turn: &Turn) -> bool {
+    fn take_answer(&mut self, answer: Answer, routes: &Arc<Routes>, ticket: Ticket, turn: &Turn) -> bool {
         match answer {
             Answer::Ready(response) => {
                 self.conversation.respond(&response, turn.date(), turn.now);
                 true
             }
             Answer::Parked(parked) => {
-                self.park(parked, ticket, turn);
+                self.park(parked, Arc::clone(routes), ticket, turn);
                 false
             }
         }
     }
 
-    /// Lets a request wait for the store or the pool.
-    fn park(&mut self, parked: Parked, ticket: Ticket, turn: &Turn) {
+    /// Lets a request that began with `routes` wait for the store or the pool.
+    fn park(&mut self, parked: Parked, routes: Arc<Routes>, ticket: Ticket, turn: &Turn) {
         let (serial, until) = (ticket.serial, turn.now + parked.time_max(turn.limits));
-        self.waiting = Some(Box::new(Waiting { serial, parked, until, letter: None, is_abandoned: false }));
+        self.waiting =
+            Some(Box::new(Waiting { serial, routes, parked, until, letter: None, is_abandoned: false }));
         if self.read_closed {
             self.abandon(ticket.place, turn.mailbox());
         }
@@ -285,13 +290,13 @@ impl<S: Socket> Link<S> {
             // here fails again when the answer is written.)
             let _ = self.read(turn);
         }
-        let Waiting { parked, letter, .. } = *waiting;
+        let Waiting { routes, parked, letter, .. } = *waiting;
         let letter = letter.unwrap_or(Letter::TimedOut);
         // The client may have been given up in the same moment: then there is nobody to answer.
         let Some(request) = self.conversation.unanswered() else { return true };
         let ticket = Ticket { place: slot, serial: turn.next_serial() };
-        let answer = turn.resume(self.role, self.address, (parked, letter), &request, ticket);
-        self.take_answer(answer, ticket, turn)
+        let answer = turn.resume(self.role, self.address, (&routes, parked, letter), &request, ticket);
+        self.take_answer(answer, &routes, ticket, turn)
     }
 
     fn read(&mut self, turn: &mut Turn) -> io::Result<()> {

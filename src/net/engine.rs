@@ -10,6 +10,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod reconfigure;
+
 use super::access::AccessLog;
 use super::connections::{Connections, Driven, Link, Spare};
 use super::deadlines::Deadlines;
@@ -29,6 +31,8 @@ use crate::peer::Peer;
 use crate::routes::{Letter, Role, Routes};
 use crate::store::{Mailbox, Ticket};
 use crate::system::System;
+
+use reconfigure::Shares;
 
 /// The bytes of one read.
 const READ_BYTES_MAX: usize = 16 * 1024;
@@ -126,21 +130,18 @@ impl<S: Socket> Engine<S> {
         logs: &Logs,
     ) -> Engine<S> {
         let limits = Arc::new(config.limits.clone());
-        let share = |max: usize| max.div_ceil(config.workers);
+        let Shares { connections_max, peer_max, buffered_max } = Shares::of(config);
         Engine {
             connections: Connections::new(),
-            connections_max: share(limits.connections_max),
-            peers: Peers::new(match config.peer_connections_max() {
-                usize::MAX => usize::MAX,
-                max => share(max),
-            }),
+            connections_max,
+            peers: Peers::new(peer_max),
             spare: Spare::default(),
             deadlines: Deadlines::default(),
             unfinished: VecDeque::new(),
             unfinished_due: 0,
             eviction: Eviction::default(),
             buffered: 0,
-            buffered_max: share(limits.buffered_bytes_max).max(limits.connection_bytes_max()),
+            buffered_max,
             turns: 0,
             finish_by: None,
             routes,

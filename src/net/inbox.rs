@@ -75,6 +75,12 @@ impl Inbox {
         self.load.fetch_sub(connections, Ordering::Relaxed);
     }
 
+    /// Makes the worker begin one more turn. [`Mailbox::wake`] spares the call while an earlier one is pending, and the
+    /// worker may be past the checks at the beginning of a turn by then.
+    pub(super) fn begin_turn(&self) {
+        let _ = self.waker.wake();
+    }
+
     /// Whether another worker has closed a connection for this one since the last call.
     pub(super) fn take_room(&self) -> bool {
         self.has_room.swap(false, Ordering::AcqRel)

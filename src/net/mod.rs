@@ -36,6 +36,7 @@ mod listeners;
 mod moment;
 mod peers;
 mod refusals;
+mod reload;
 mod signals;
 mod socket;
 mod turn;
@@ -43,6 +44,8 @@ mod worker;
 
 use clock::Clock;
 use inbox::Inbox;
+use reload::{Reload, Settings};
+use signals::HangUp;
 use worker::{Control, Worker};
 
 pub use descriptors::{Descriptors, raise_descriptor_limit};
@@ -85,6 +88,7 @@ pub struct Server {
     workers: Vec<Worker>,
     control: Arc<Control>,
     routes: Arc<Routes>,
+    reload: Option<Arc<Reload>>,
     addresses: Vec<(Role, SocketAddr)>,
     logs: Logs,
 }
@@ -94,6 +98,7 @@ pub struct Server {
 pub struct Handle {
     control: Arc<Control>,
     inboxes: Vec<Arc<Inbox>>,
+    reload: Option<Arc<Reload>>,
 }
 
 impl Handle {
@@ -108,6 +113,12 @@ impl Handle {
     pub fn finish(&self) {
         self.control.finish.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// Reads the configuration again, as [`Server::reload_with`] says how; without that, does nothing. Returns at
+    /// once.
+    pub fn reload(&self) {
+        self.reload.iter().for_each(Reload::request);
     }
 
     /// Makes the server look at its clock: whoever moves a test's clock calls this.
@@ -163,7 +174,7 @@ impl Server {
         if let Some(first) = workers.first_mut() {
             first.keep_door(listeners, inboxes, &config.limits, logs.errors.clone())?;
         }
-        Ok(Server { workers, control, routes, addresses, logs })
+        Ok(Server { workers, control, routes, reload: None, addresses, logs })
     }
 
     /// Where each server listens.
@@ -178,16 +189,43 @@ impl Server {
 
     /// A handle by which to end the server.
     pub fn handle(&self) -> Handle {
-        let inboxes = self.workers.iter().map(|worker| Arc::clone(worker.inbox())).collect();
-        Handle { control: Arc::clone(&self.control), inboxes }
+        Handle { control: Arc::clone(&self.control), inboxes: self.inboxes(), reload: self.reload.clone() }
     }
 
-    /// On SIGINT, SIGTERM or SIGHUP, does what [`Handle::finish`] does; on a second one, ends the program at once.
+    fn inboxes(&self) -> Vec<Arc<Inbox>> {
+        self.workers.iter().map(|worker| Arc::clone(worker.inbox())).collect()
+    }
+
+    /// Lets the configuration be read again while the server runs. `config` is the one that it was bound with.
+    /// `read` is called in a thread of its own, so it may block; it checks what it reads, and says in words what is
+    /// wrong with it. [`Config::reload`] decides what takes effect.
+    pub fn reload_with(
+        &mut self,
+        config: Config,
+        read: impl Fn() -> Result<Config, String> + Send + Sync + 'static,
+    ) {
+        let settings = Settings { config, routes: Arc::clone(&self.routes) };
+        let (control, log) = (Arc::clone(&self.control), self.logs.errors.clone());
+        let reload = Arc::new(Reload::new(settings, Box::new(read), control, self.inboxes(), log));
+        self.workers.iter_mut().for_each(|worker| worker.follow(Arc::clone(&reload)));
+        self.reload = Some(reload);
+    }
+
+    /// On SIGINT or SIGTERM, does what [`Handle::finish`] does; on a second one, ends the program at once. On SIGHUP,
+    /// does what [`Handle::reload`] does, if [`Server::reload_with`] was called before; without that, SIGHUP is like
+    /// the other two.
     ///
     /// # Errors
-    /// When the system does not let signals be heard.
+    /// When the system does not let handlers be installed.
     pub fn finish_on_signals(&mut self) -> io::Result<()> {
-        let signals = signals::listen()?;
+        let hang_up = if self.reload.is_some() { HangUp::Reloads } else { HangUp::Ends };
+        let signals = signals::listen(hang_up)?;
+        if signals.is_hang_up_ignored && hang_up == HangUp::Reloads {
+            self.logs.errors.line(format_args!(
+                "SIGHUP was ignored when the server started, as under nohup, and stays ignored: it does not reload \
+                 the configuration"
+            ));
+        }
         match self.workers.first_mut() {
             Some(first) => first.listen_to(signals),
             None => Ok(()),

@@ -15,6 +15,11 @@ impl Peers {
         Peers { each_max, slots: HashMap::new() }
     }
 
+    /// The bound on each peer's connections; `usize::MAX` means none.
+    pub(super) fn each_max(&self) -> usize {
+        self.each_max
+    }
+
     /// The peer's slots, if they are as many as it may have.
     pub(super) fn all_taken(&self, peer: Peer) -> Option<&[u32]> {
         self.slots.get(&peer).filter(|slots| slots.len() >= self.each_max).map(Vec::as_slice)

@@ -26,7 +26,7 @@ pub(super) struct Turn<'a> {
     pub(super) now: Instant,
     pub(super) limits: &'a Limits,
     pub(super) moment: &'a Moment,
-    pub(super) routes: &'a Routes,
+    pub(super) routes: &'a Arc<Routes>,
     pub(super) mailbox: &'a Arc<dyn Mailbox>,
     pub(super) serial: &'a mut u64,
     pub(super) refusals: &'a mut Refusals,
@@ -39,6 +39,11 @@ pub(super) struct Turn<'a> {
 impl<'a> Turn<'a> {
     pub(super) fn date(&self) -> &'a Date {
         &self.moment.date
+    }
+
+    /// What answers the requests of this turn.
+    pub(super) fn routes(&self) -> &'a Arc<Routes> {
+        self.routes
     }
 
     pub(super) fn mailbox(&self) -> &'a dyn Mailbox {
@@ -62,16 +67,17 @@ impl<'a> Turn<'a> {
         self.conclude(role, peer, request, answered)
     }
 
-    /// The answer to a request that was parked, unless it is parked again, now with `ticket`.
+    /// The answer of the `routes` that it began with to a request that was parked, unless it is parked again, now with
+    /// `ticket`.
     pub(super) fn resume(
         &mut self,
         role: Role,
         peer: IpAddr,
-        (parked, letter): (Parked, Letter),
+        (routes, parked, letter): (&Routes, Parked, Letter),
         request: &Request,
         ticket: Ticket,
     ) -> Answer {
-        let (routes, timestamp) = (self.routes, self.moment.timestamp);
+        let timestamp = self.moment.timestamp;
         let caller = Caller { mailbox: self.mailbox, ticket };
         let resumed =
             catch_unwind(AssertUnwindSafe(|| routes.resume(parked, letter, request, timestamp, caller)));

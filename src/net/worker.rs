@@ -17,6 +17,7 @@ use super::engine::Engine;
 use super::eviction::Room;
 use super::inbox::{Inbox, Newcomer};
 use super::listeners::Listener;
+use super::reload::Reload;
 use super::signals::Signals;
 use super::socket::{Readiness, Socket};
 use crate::config::Limits;
@@ -27,6 +28,7 @@ use crate::store::{Mailbox, Ticket};
 /// The waker's token; listeners have those from 1, connections those from [`FIRST_CONNECTION`].
 const WAKER: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
+const HANG_UP: Token = Token(14);
 const SIGNALS: Token = Token(15);
 const FIRST_CONNECTION: usize = 16;
 
@@ -47,6 +49,13 @@ pub(super) struct Control {
     pub(super) finish: AtomicBool,
     /// The door is shut: nobody is given a connection any more, and a worker that has none may end.
     is_shut: AtomicBool,
+}
+
+impl Control {
+    /// The server is about to end.
+    pub(super) fn is_finishing(&self) -> bool {
+        self.finish.load(Ordering::Acquire) || self.stop.load(Ordering::Acquire)
+    }
 }
 
 /// The listening sockets, and all workers' inboxes, the own one first.
@@ -70,7 +79,10 @@ pub(super) struct Worker {
     /// Letters that are being read; empty between turns, and kept for its room.
     letters: Vec<(Ticket, Letter)>,
     door: Option<Door>,
-    signals: Option<Signals>,
+    signals: Signals,
+    /// Where reloaded configurations are published, and the generation that this worker uses.
+    reload: Option<Arc<Reload>>,
+    generation: u64,
     crowd: Crowd,
     control: Arc<Control>,
     is_finishing: bool,
@@ -92,7 +104,9 @@ impl Worker {
             inbox,
             letters: Vec::new(),
             door: None,
-            signals: None,
+            signals: Signals::default(),
+            reload: None,
+            generation: 0,
             crowd: Crowd::default(),
             control,
             is_finishing: false,
@@ -121,10 +135,18 @@ impl Worker {
         Ok(())
     }
 
-    /// Makes this worker begin the end when there is a signal.
-    pub(super) fn listen_to(&mut self, mut signals: Option<Signals>) -> io::Result<()> {
-        if let Some(signals) = &mut signals {
-            self.poll.registry().register(signals, SIGNALS, Interest::READABLE)?;
+    /// Makes this worker use what `reload` publishes.
+    pub(super) fn follow(&mut self, reload: Arc<Reload>) {
+        self.generation = reload.generation();
+        self.reload = Some(reload);
+    }
+
+    /// Makes this worker begin the end, or a reload, when there is a signal.
+    pub(super) fn listen_to(&mut self, mut signals: Signals) -> io::Result<()> {
+        for (pipe, token) in [(&mut signals.end, SIGNALS), (&mut signals.reload, HANG_UP)] {
+            if let Some(pipe) = pipe {
+                self.poll.registry().register(pipe, token, Interest::READABLE)?;
+            }
         }
         self.signals = signals;
         Ok(())
@@ -156,6 +178,7 @@ impl Worker {
         if self.control.finish.load(Ordering::Acquire) {
             self.engine.finish();
         }
+        take_settings(self.reload.as_ref(), &mut self.generation, &mut self.engine);
         self.crowd.begin_turn(self.engine.timestamp());
         for event in &self.events {
             match event.token() {
@@ -168,6 +191,10 @@ impl Worker {
                 }
                 // What stands in the pipe is not read; a second signal ends the program without it.
                 SIGNALS => self.control.finish.store(true, Ordering::Release),
+                HANG_UP => {
+                    self.signals.drain_reload();
+                    self.reload.iter().for_each(Reload::request);
+                }
                 Token(token) if token < FIRST_CONNECTION => {
                     self.door.iter_mut().for_each(|door| door.note(token - FIRST_LISTENER));
                 }
@@ -241,6 +268,15 @@ fn deliver_all(inbox: &Inbox, letters: &mut Vec<(Ticket, Letter)>, engine: &mut 
     let count = letters.len();
     letters.drain(..).for_each(|(ticket, letter)| engine.deliver(ticket, letter));
     count
+}
+
+/// Takes the configuration that was published last, unless the engine uses it already.
+fn take_settings(reload: Option<&Arc<Reload>>, generation: &mut u64, engine: &mut Engine<TcpStream>) {
+    let Some(reload) = reload.filter(|reload| reload.generation() != *generation) else { return };
+    let (taken, settings) = reload.take();
+    *generation = taken;
+    engine.reconfigure(&settings.config, Arc::clone(&settings.routes));
+    reload.confirm();
 }
 
 /// Opens what was dealt to this worker; returns how many those were.

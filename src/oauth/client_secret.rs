@@ -150,6 +150,13 @@ impl fmt::Display for SecretDigest {
     }
 }
 
+impl PartialEq for SecretDigest {
+    /// Whether both are the same digest. For configurations: nothing that a request says is compared here.
+    fn eq(&self, other: &SecretDigest) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
 impl fmt::Debug for SecretDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretDigest(…)")
@@ -159,6 +166,16 @@ impl fmt::Debug for SecretDigest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl SecretDigest {
+        /// Whether both remember together which secret was right.
+        pub(crate) fn shares_memory(one: &SecretDigest, other: &SecretDigest) -> bool {
+            match (&one.0, &other.0) {
+                (Kind::Slow(one), Kind::Slow(other)) => Arc::ptr_eq(one, other),
+                _ => false,
+            }
+        }
+    }
 
     #[test]
     fn a_secret_is_kept_as_a_digest_that_reads_back() {

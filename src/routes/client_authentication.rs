@@ -43,7 +43,7 @@ impl Stop {
             Stop::Unchecked(check, id) => (check, id),
         };
         let peer = Peer::of(address);
-        let (guesses, system) = (Arc::clone(&routes.guesses), Arc::clone(&routes.system));
+        let (guesses, system) = (Arc::clone(&routes.lasting.guesses), Arc::clone(&routes.lasting.system));
         let job = move || {
             // The peer may have been wrong too often while this waited.
             guesses.check(peer, system.monotonic())?;
@@ -65,7 +65,7 @@ impl Stop {
             };
             Reply::Now(refusal.into_answer())
         };
-        Reply::Work(Work::new(routes.secret_checks, Owner { subject, peer }, job, then))
+        Reply::Work(Work::new(routes.lasting.secret_checks, Owner { subject, peer }, job, then))
     }
 }
 
@@ -106,8 +106,8 @@ pub(super) fn authenticate<'a>(
 /// that was right once, at the price of one SHA-256. Peers on loopback are looked at all the same: they may be a proxy,
 /// behind which somebody's wrong guesses must not lock out a client that is right.
 fn judge<'a>(routes: &'a Routes, guess: &Guess<'a>, address: IpAddr) -> Result<AuthenticatedClient<'a>, Stop> {
-    let (peer, now) = (Peer::of(address), routes.system.monotonic());
-    let allowed = routes.guesses.check(peer, now).map_err(too_many_guesses);
+    let (peer, now) = (Peer::of(address), routes.lasting.system.monotonic());
+    let allowed = routes.lasting.guesses.check(peer, now).map_err(too_many_guesses);
     if !address.to_canonical().is_loopback() {
         allowed?;
         return recall(routes, guess, peer);
@@ -123,7 +123,7 @@ fn recall<'a>(routes: &'a Routes, guess: &Guess<'a>, peer: Peer) -> Result<Authe
     match guess.recall() {
         Some(Ok(client)) => Ok(client),
         Some(Err(reason)) => {
-            routes.guesses.note(peer, routes.system.monotonic()).map_err(too_many_guesses)?;
+            routes.lasting.guesses.note(peer, routes.lasting.system.monotonic()).map_err(too_many_guesses)?;
             Err(invalid_client(routes, reason).into())
         }
         None => Err(Stop::Unchecked(guess.check().clone(), Arc::clone(guess.client_id()))),

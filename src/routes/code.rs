@@ -82,7 +82,7 @@ fn answer_question(
         Some(question) => new.moved_to(question.grant),
         None => new,
     };
-    let kept_until = question.map(|question| question.kept_until(routes.lifetimes.form));
+    let kept_until = question.map(|question| question.kept_until());
     let to = authorization.redirect().clone();
     let is_article = question.is_none();
     match decision {
@@ -164,7 +164,7 @@ fn read(routes: &Routes, request: &Request, now: Timestamp) -> Result<(Option<Qu
     let Some(session) = session::of_request(request, routes.site.is_https()) else {
         return Err((Status::Forbidden, Notice::NoSession, "the browser sent no session cookie with the form"));
     };
-    match Question::open(sealed, &routes.sealing_key, session, now, routes.lifetimes.form) {
+    match Question::open(sealed, &routes.lasting.sealing_key, session, now) {
         Ok(question) => Ok((Some(question), decision)),
         Err(Unopened::Forged) => Err((
             Status::Forbidden,

@@ -47,14 +47,18 @@ fn ask(
             (session, Some(cookie))
         }
     };
-    let question = Question { grant: GrantId::new(grant), asked: now, query: query.to_owned() };
+    let question = Question {
+        grant: GrantId::new(grant),
+        expires: now.after(routes.lifetimes.form),
+        query: query.to_owned(),
+    };
     let scopes: Vec<(&str, &str)> =
         authorization.scope().names().map(|name| (name, routes.scope_sentence(name))).collect();
     let page = routes.pages.dialog(&Dialog {
         client: &authorization.client().name,
         redirect_uri: authorization.redirect().as_str(),
         scopes: &scopes,
-        request: &question.seal(&routes.sealing_key, &session),
+        request: &question.seal(&routes.lasting.sealing_key, &session),
     });
     match cookie {
         Some(cookie) => page.with("Set-Cookie", cookie),

@@ -159,8 +159,14 @@ pub struct Routes {
     resource_owner: Arc<str>,
     explains_errors: bool,
     metadata: Arc<[u8]>,
-    sealing_key: SealingKey,
     lifetimes: Lifetimes,
+    lasting: Lasting,
+}
+
+/// What stays when the configuration changes.
+#[derive(Clone)]
+struct Lasting {
+    sealing_key: Arc<SealingKey>,
     store: Arc<dyn Store>,
     pool: Arc<Pool>,
     /// The pool's jobs that compare a secret with a slow digest.
@@ -190,6 +196,24 @@ impl Routes {
                 key
             }
         };
+        let lasting = Lasting {
+            sealing_key: Arc::new(SealingKey::new(key)),
+            store,
+            secret_checks: pool.add_kind(client_authentication::bounds(&config.limits)),
+            pool,
+            guesses: Arc::new(Guesses::new(&config.limits)),
+            system,
+        };
+        Ok(Routes::of(config, site, lasting))
+    }
+
+    /// The same endpoints with the clients, scopes, lifetimes and texts of `config`. Site, store, pool and keys stay,
+    /// and so does what is known of wrong secrets.
+    pub fn reconfigured(&self, config: &Config) -> Routes {
+        Routes::of(config, self.site.clone(), self.lasting.clone())
+    }
+
+    fn of(config: &Config, site: Site, lasting: Lasting) -> Routes {
         let scopes = config.scopes.clone();
         let clients = clients(config, &site);
         let sentences: Vec<(&str, &str)> =
@@ -201,7 +225,7 @@ impl Routes {
             request: "",
         });
         let pages = Pages::new(&site, article.as_ref(), config.www.clone(), config.limits.page_bytes_max);
-        Ok(Routes {
+        Routes {
             metadata: metadata::document(&site, scopes.iter().map(|(name, _)| &**name)),
             site,
             pages,
@@ -210,14 +234,9 @@ impl Routes {
             secure_scope: config.secure_scope.as_ref().map(SecureScope::new),
             resource_owner: Arc::clone(&config.resource_owner),
             explains_errors: config.explains_errors,
-            sealing_key: SealingKey::new(key),
             lifetimes: config.lifetimes.clone(),
-            store,
-            secret_checks: pool.add_kind(client_authentication::bounds(&config.limits)),
-            pool,
-            guesses: Arc::new(Guesses::new(&config.limits)),
-            system,
-        })
+            lasting,
+        }
     }
 
     /// What both servers know about themselves.
@@ -308,7 +327,7 @@ impl Routes {
     /// Random bytes, if there are any.
     fn random<const N: usize>(&self) -> Option<[u8; N]> {
         let mut bytes = [0; N];
-        self.system.fill(&mut bytes).ok()?;
+        self.lasting.system.fill(&mut bytes).ok()?;
         Some(bytes)
     }
 

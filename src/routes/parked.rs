@@ -99,12 +99,14 @@ impl Routes {
     ) -> Answer {
         let response = match reply {
             Reply::Now(response) => response,
-            Reply::After(transition, continuation) => match self.store.submit(transition, now, caller) {
-                Some(applied) => self.conclude(continuation, applied),
-                None => return Answer::Parked(Parked { wait: Wait::Store(continuation), cors }),
-            },
+            Reply::After(transition, continuation) => {
+                match self.lasting.store.submit(transition, now, caller) {
+                    Some(applied) => self.conclude(continuation, applied),
+                    None => return Answer::Parked(Parked { wait: Wait::Store(continuation), cors }),
+                }
+            }
             Reply::Work(Work { kind, owner, work, then }) => {
-                match self.pool.submit(kind, owner, work, caller).map_err(PoolError::as_str) {
+                match self.lasting.pool.submit(kind, owner, work, caller).map_err(PoolError::as_str) {
                     Ok(()) => return Answer::Parked(Parked { wait: Wait::Pool(then), cors }),
                     Err(reason) => work_unavailable(reason),
                 }

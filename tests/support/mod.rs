@@ -83,6 +83,8 @@ pub struct TestServer {
     pub pool: Arc<Pool>,
     system: Arc<TestSystem>,
     handle: Handle,
+    /// What a reload reads.
+    file: Arc<Mutex<Config>>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -105,6 +107,18 @@ impl TestServer {
     /// Servers whose random number generator panics, as a fault in a handler would.
     pub fn start_with_panicking_dice() -> TestServer {
         TestServer::start_on(|_| {}, Dice::Panicking)
+    }
+
+    /// Reloads the configuration, changed by `change`, and waits until every worker uses it.
+    pub fn reload(&self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.file.lock().unwrap());
+        let done = || self.log.lines().iter().filter(|line| line.starts_with("reload: done")).count();
+        let (before, begin) = (done(), Instant::now());
+        self.handle.reload();
+        while done() == before {
+            assert!(begin.elapsed() < PATIENCE, "the reload ends");
+            std::thread::yield_now();
+        }
     }
 
     /// Begins an orderly end.
@@ -137,6 +151,9 @@ impl TestServer {
         let pool = Arc::new(Pool::new(config.pool_threads_max()));
         let mut server =
             Server::bind_with_pool(&config, store, Arc::clone(&pool), shared_system, logs).expect("free ports");
+        let file = Arc::new(Mutex::new(config.clone()));
+        let read = Arc::clone(&file);
+        server.reload_with(config, move || Ok(read.lock().unwrap().clone()));
         let addresses = server.addresses().to_vec();
         let first =
             |role| addresses.iter().find(|(of, _)| *of == role).or(addresses.first()).expect("an address").1;
@@ -149,6 +166,7 @@ impl TestServer {
             pool,
             system,
             handle: server.handle(),
+            file,
             thread: Some(std::thread::spawn(move || server.run())),
         }
     }
