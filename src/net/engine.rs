@@ -470,3 +470,100 @@ impl<'a> Turn<'a> {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::Ipv4Addr;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::log::Log;
+    use crate::oauth::{Outcome, Scope, Transition};
+    use crate::routes::Site;
+    use crate::store::{Store, StoreError};
+    use crate::system::RealSystem;
+
+    /// A store that takes every transition and says nothing.
+    struct Silent;
+
+    impl Store for Silent {
+        fn submit(&self, _: Transition, _: Timestamp, _: Caller) -> Option<Applied> {
+            None
+        }
+    }
+
+    /// A socket with one request for tokens on it; what is written to it goes to the test.
+    struct OneRequest {
+        request: Option<Vec<u8>>,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Read for OneRequest {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            let request = self.request.take().ok_or(io::ErrorKind::WouldBlock)?;
+            (&request[..]).read(bytes)
+        }
+    }
+
+    impl Write for OneRequest {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.written.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Socket for OneRequest {
+        fn shut(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The status that a request is answered with to which `happen` happens while it waits for the store; it is
+    /// given the connection, the serial of its ticket and the moment at which its time is over.
+    fn status_after(happen: impl FnOnce(&mut Link<OneRequest>, u64, Instant)) -> String {
+        let config = Config::default();
+        let system: Arc<dyn System> = Arc::new(RealSystem::default());
+        let site = Site::new(None, config.client_port, config.auth_port, None);
+        let routes = Routes::new(&config, site, Arc::new(Silent), Arc::clone(&system)).unwrap();
+        let logs = Logs { errors: Log::kept(), access: Log::kept() };
+        let mut engine = Engine::new(&config, Arc::new(routes), Arc::new(()), system, &logs);
+        let content = format!(r#"{{"code":"{}"}}"#, "A".repeat(64));
+        let head = "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: ";
+        let request = Some(format!("{head}{}\r\n\r\n{content}", content.len()).into_bytes());
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let socket = OneRequest { request, written: Arc::clone(&written) };
+        engine.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, _| Ok(()));
+        engine.ready(0, Readiness { readable: true, ..Readiness::default() });
+        let (serial, over) = (engine.serial, engine.now() + config.limits.store_time_max);
+        happen(engine.connections.at(0).unwrap(), serial, over);
+        engine.drive(0);
+        String::from_utf8(written.lock().unwrap()["HTTP/1.1 ".len()..][..3].to_vec()).unwrap()
+    }
+
+    fn good() -> Applied {
+        Ok(Outcome::Redeemed { scope: Scope::default() })
+    }
+
+    #[test]
+    fn of_an_answer_and_a_time_out_the_first_counts() {
+        let status = status_after(|link, serial, over| {
+            assert!(link.deliver(serial, good()));
+            link.expire(over);
+        });
+        assert_eq!(status, "200", "the answer came, though the time is over now");
+        let status = status_after(|link, serial, over| {
+            link.expire(over);
+            link.deliver(serial, good());
+        });
+        assert_eq!(status, "503", "the time was over when the answer came");
+        let status = status_after(|link, serial, _| {
+            assert!(link.deliver(serial, Err(StoreError::Unavailable)));
+            link.deliver(serial, good());
+        });
+        assert_eq!(status, "503", "a store answers once");
+    }
+}
