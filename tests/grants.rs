@@ -290,6 +290,35 @@ fn a_code_that_does_not_come_with_what_it_is_bound_to_is_burnt() {
     assert!(world.redeem(Presentation { redirect_uri: None, ..RIGHT }).is_ok(), "OAuth 2.1, 10.2");
 }
 
+/// Only the article's request has no challenge; it may name its redirect URI all the same.
+#[test]
+fn a_code_without_a_challenge_is_bound_to_the_redirect_uri_that_the_request_named() {
+    let check = |named: Option<&str>, presented: Option<&'static str>, verifier, expected: Option<Mismatch>| {
+        let mut world = World::empty();
+        world.clients = Clients::new(clients().iter().cloned(), Some("app".into()));
+        let parameters = Parameters { redirect_uri: named, ..Parameters::default() };
+        let authorization = authorize::check(&world.clients, &parameters).expect("the article's request");
+        let transition = Transition::grant(&authorization, "owner".into(), &world.code, CODE_LIFETIME, None);
+        assert_eq!(world.apply(&transition), Outcome::Granted);
+        let presentation = Presentation { client: "app", redirect_uri: presented, verifier };
+        let code = world.code.clone();
+        let (transition, _) = world.transition_to_redeem(&code, presentation);
+        match (world.apply(&transition), expected) {
+            (Outcome::Redeemed { .. }, None) => {}
+            (Outcome::Burnt(found), Some(expected)) if found == expected => {}
+            (outcome, _) => panic!("named {named:?}, presented {presented:?}, {verifier:?}: {outcome:?}"),
+        }
+    };
+    check(Some(CALLBACK), Some(CALLBACK), None, None);
+    check(Some(CALLBACK), None, None, Some(Mismatch::RedirectUriMissing));
+    check(Some(CALLBACK), Some("https://app.example/cb/"), None, Some(Mismatch::RedirectUri));
+    check(None, None, None, None);
+    check(None, Some(CALLBACK), None, None);
+    check(None, Some("https://app.example/cb/"), None, Some(Mismatch::RedirectUri));
+    // A verifier does not stand in for it: no challenge binds the code.
+    check(Some(CALLBACK), None, Some(VERIFIER), Some(Mismatch::RedirectUriMissing));
+}
+
 #[test]
 fn another_client_changes_nothing() {
     let mut world = World::new();
