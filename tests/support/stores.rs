@@ -52,22 +52,40 @@ impl Mailbox for Letters {
     fn wake(&self) {}
 }
 
-/// Applies all of `transitions`, given to the store one right after the other, and gives what each came to.
-pub fn apply_all(store: &dyn Store, transitions: Vec<(Transition, Timestamp)>) -> Vec<Applied> {
-    let (sender, letters): (_, Receiver<(Ticket, Applied)>) = channel();
+/// Transitions that a store was given, and what it has said of them so far.
+pub struct Submitted {
+    applied: Vec<Option<Applied>>,
+    letters: Receiver<(Ticket, Applied)>,
+}
+
+/// Gives `transitions` to the store, one right after the other.
+pub fn submit_all(store: &dyn Store, transitions: Vec<(Transition, Timestamp)>) -> Submitted {
+    let (sender, letters) = channel();
     let mailbox: Arc<dyn Mailbox> = Arc::new(Letters(Mutex::new(sender)));
     let mut applied: Vec<Option<Applied>> = Vec::new();
     for (place, (transition, now)) in transitions.into_iter().enumerate() {
         let caller = Caller { mailbox: &mailbox, ticket: Ticket { place, serial: 0 } };
         applied.push(store.submit(transition, now, caller));
     }
-    while applied.iter().any(Option::is_none) {
-        let (ticket, outcome) = letters.recv_timeout(PATIENCE).expect("a store answers");
-        assert!(applied[ticket.place].is_none(), "a store answers once");
-        applied[ticket.place] = Some(outcome);
+    Submitted { applied, letters }
+}
+
+impl Submitted {
+    /// Waits for what each of them came to.
+    pub fn wait(mut self) -> Vec<Applied> {
+        while self.applied.iter().any(Option::is_none) {
+            let (ticket, outcome) = self.letters.recv_timeout(PATIENCE).expect("a store answers");
+            assert!(self.applied[ticket.place].is_none(), "a store answers once");
+            self.applied[ticket.place] = Some(outcome);
+        }
+        assert!(self.letters.try_recv().is_err(), "a store answers once");
+        self.applied.into_iter().flatten().collect()
     }
-    assert!(letters.try_recv().is_err(), "a store answers once");
-    applied.into_iter().flatten().collect()
+}
+
+/// Applies all of `transitions`, given to the store one right after the other, and gives what each came to.
+pub fn apply_all(store: &dyn Store, transitions: Vec<(Transition, Timestamp)>) -> Vec<Applied> {
+    submit_all(store, transitions).wait()
 }
 
 /// Applies one.
@@ -192,14 +210,23 @@ impl Maker {
     }
 
     pub fn redeem(&mut self, code: &Credential) -> (Transition, Tokens) {
+        self.redeem_with(code, Some(VERIFIER))
+    }
+
+    /// A redemption that does not come with what the code is bound to.
+    pub fn redeem_without_verifier(&mut self, code: &Credential) -> (Transition, Tokens) {
+        self.redeem_with(code, None)
+    }
+
+    fn redeem_with(&mut self, code: &Credential, verifier: Option<&str>) -> (Transition, Tokens) {
         let family = Family(self.draw());
         let access = Credential::of_grant(code.grant(), self.draw::<SECRET_BYTES>());
         let refresh = Credential::refresh_token(code.grant(), self.draw::<SECRET_BYTES>(), &family);
-        let verified = Verified::new(VERIFIER).unwrap();
+        let verified = verifier.map(|verifier| Verified::new(verifier).unwrap());
         let transition = Transition::redeem(
             self.client(),
             code,
-            (Some(CALLBACK), Some(verified)),
+            (Some(CALLBACK), verified),
             &access,
             Some((&refresh, family)),
             LIFETIMES,

@@ -1,0 +1,284 @@
+//! What the engine store makes of an engine that loses answers, says too much, or comes back empty.
+//!
+//! The engine is a pretend one, so each fault comes at the same command in every run.
+
+#[path = "support/pretend_engine.rs"]
+mod pretend_engine;
+#[path = "support/stores.rs"]
+mod stores;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant, SystemTime};
+
+use oauth_from_scratch::config::Location;
+use oauth_from_scratch::log::Log;
+use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
+use oauth_from_scratch::store::engine::Safety;
+use oauth_from_scratch::store::{EngineStore, Store, StoreError};
+use oauth_from_scratch::system::{RealSystem, System};
+use pretend_engine::{Fault, PretendEngine, Words};
+use stores::{BOUNDS, CODE_LIFETIME, Maker, START, StoreSystem, apply, submit_all};
+
+const SEALING_KEY: &[u8] = b"oauth:sealing-key";
+
+/// How long a grant that has ended leaves a mark, and how much longer than that the engine keeps it.
+const MARK_KEPT: Duration = Duration::from_secs(600);
+const KEPT_LONGER: Duration = Duration::from_secs(60);
+
+fn connect(engine: &PretendEngine, system: Arc<dyn System>, log: &Log) -> EngineStore {
+    let Ok(Location::Engine(urls)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
+    EngineStore::connect(urls.as_slice(), Safety::default(), BOUNDS, [7; 32], system, log.clone())
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A pretend engine, and a store on it whose clock stands still.
+fn start() -> (PretendEngine, EngineStore) {
+    let engine = PretendEngine::start();
+    let store = connect(&engine, StoreSystem::new(), &Log::kept());
+    (engine, store)
+}
+
+/// A code that has been made.
+fn granted(store: &dyn Store, maker: &mut Maker) -> Credential {
+    let code = maker.code();
+    assert_eq!(apply(store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    code
+}
+
+fn key(code: &Credential) -> Vec<u8> {
+    [b"oauth:grant:", code.grant().as_bytes()].concat()
+}
+
+fn is_about_a_grant(words: &Words) -> bool {
+    words.iter().any(|word| word.starts_with(b"oauth:grant:"))
+}
+
+/// Of the commands about grants, the first `count` meet `fault`.
+fn first(count: usize, fault: Fault) -> impl FnMut(&Words) -> Fault {
+    let mut left = count;
+    move |words| match is_about_a_grant(words) && left > 0 {
+        true => {
+            left -= 1;
+            fault.clone()
+        }
+        false => Fault::None,
+    }
+}
+
+#[test]
+fn a_connection_that_is_lost_once_costs_nothing_and_one_that_is_lost_twice_is_503() {
+    for fault in [Fault::Lost, Fault::Dropped] {
+        let (engine, store) = start();
+        let mut maker = Maker::new(1);
+        let code = granted(&store, &mut maker);
+        engine.go_wrong(first(1, fault.clone()));
+        assert_eq!(apply(&store, maker.check(&code), START), Ok(Outcome::Inactive), "{fault:?}, once");
+        let before = engine.count("GET oauth:grant:");
+        engine.go_wrong(first(10, fault.clone()));
+        assert_eq!(apply(&store, maker.check(&code), START), Err(StoreError::Unavailable), "{fault:?}, twice");
+        assert_eq!(engine.count("GET oauth:grant:") - before, 2, "it is asked twice, and not again and again");
+        engine.mend();
+        let (redeem, _) = maker.redeem(&code);
+        assert!(
+            matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })),
+            "and then it works again"
+        );
+    }
+}
+
+#[test]
+fn a_write_whose_answer_is_lost_is_found_to_have_been_made() {
+    for fault in [Fault::Lost, Fault::Dropped] {
+        let (engine, store) = start();
+        let mut maker = Maker::new(1);
+        engine.go_wrong(first(1, fault.clone()));
+        let code = granted(&store, &mut maker);
+        let mut is_lost = false;
+        let lost = fault.clone();
+        engine.go_wrong(move |words| match words[0] == b"EVAL" && !std::mem::replace(&mut is_lost, true) {
+            true => lost.clone(),
+            false => Fault::None,
+        });
+        let (redeem, _) = maker.redeem(&code);
+        let outcome = apply(&store, redeem, START);
+        assert!(matches!(outcome, Ok(Outcome::Redeemed { .. })), "{fault:?}: {outcome:?}");
+        let (again, _) = maker.redeem(&code);
+        assert_eq!(apply(&store, again, START), Ok(Outcome::Replayed), "{fault:?}");
+    }
+}
+
+/// Two requests with one code wait in one batch: what was lost on behalf of the first is not taken for the second's.
+#[test]
+fn what_was_tried_for_one_request_is_no_answer_to_the_next() {
+    for fault in [Fault::Lost, Fault::Dropped] {
+        let (engine, store) = start();
+        let mut maker = Maker::new(1);
+        let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
+        // The store's thread is held in a look at another grant until both requests are in its queue.
+        let (is_held, held) = channel();
+        let (go_on, may_go_on) = channel::<()>();
+        let (lost, mut is_lost, other_key) = (fault.clone(), false, key(&other));
+        engine.go_wrong(move |words| match &*words[0] {
+            b"GET" if words[1] == other_key => {
+                is_held.send(()).expect("the test waits");
+                may_go_on.recv().expect("the test lets it go on");
+                Fault::None
+            }
+            b"EVAL" if !std::mem::replace(&mut is_lost, true) => lost.clone(),
+            _ => Fault::None,
+        });
+        let look = submit_all(&store, vec![(maker.check(&other), START)]);
+        held.recv().expect("the store asks");
+        let transitions = [maker.redeem(&code), maker.redeem(&code)].map(|(redeem, _)| (redeem, START));
+        let both = submit_all(&store, transitions.into());
+        go_on.send(()).expect("the store waits");
+        assert_eq!(look.wait(), [Ok(Outcome::Inactive)]);
+        let outcomes = both.wait();
+        assert!(matches!(outcomes[0], Ok(Outcome::Redeemed { .. })), "{fault:?}: {outcomes:?}");
+        assert_eq!(outcomes[1], Ok(Outcome::Replayed), "{fault:?}");
+    }
+}
+
+/// A write that the network has held back finds the mark, however soon the grant itself would have expired.
+#[test]
+fn a_grant_that_has_ended_leaves_a_mark_for_ten_minutes_at_least() {
+    let check = |kept_until: Option<Timestamp>, expected: Timestamp| {
+        let (engine, store) = start();
+        let mut maker = Maker::new(1);
+        let code = maker.code();
+        assert_eq!(apply(&store, maker.grant(&code, kept_until), START), Ok(Outcome::Granted));
+        let entry = engine.entry(&key(&code)).expect("the grant");
+        // Burnt: it comes without its verifier.
+        let (redeem, _) = maker.redeem_without_verifier(&code);
+        assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Burnt(_))));
+        let mark = engine.entry(&key(&code)).expect("the mark");
+        assert_ne!(mark.value, entry.value);
+        let expected = expected.after(KEPT_LONGER).as_milliseconds();
+        assert_eq!(mark.expires, Some(expected), "kept until {kept_until:?}");
+    };
+    let after = |time: Duration| START.after(time);
+    // The rules would have it forgotten.
+    check(None, after(MARK_KEPT));
+    // They would have a mark kept: for less long, and for longer.
+    check(Some(after(CODE_LIFETIME * 2)), after(MARK_KEPT));
+    check(Some(after(MARK_KEPT * 2)), after(MARK_KEPT * 2));
+}
+
+/// A grant that lives longer than a mark is kept: its mark lives as long as it would have.
+#[test]
+fn a_mark_lives_as_long_as_its_grant_would_have() {
+    let (engine, store) = start();
+    let mut maker = Maker::new(1);
+    let code = granted(&store, &mut maker);
+    let (redeem, tokens) = maker.redeem(&code);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    let live = engine.entry(&key(&code)).expect("the grant").expires;
+    assert!(
+        live > Some(START.after(MARK_KEPT + KEPT_LONGER).as_milliseconds()),
+        "it lives longer than ten minutes"
+    );
+    assert_eq!(apply(&store, maker.revoke(&tokens.refresh), START), Ok(Outcome::Revoked));
+    assert_eq!(engine.entry(&key(&code)).expect("the mark").expires, live);
+}
+
+/// A clock that panics once in the store's own thread, when it is told to.
+#[derive(Default)]
+struct PanickingClock {
+    real: RealSystem,
+    is_to_panic: Arc<AtomicBool>,
+}
+
+impl System for PanickingClock {
+    fn monotonic(&self) -> Instant {
+        let is_store = std::thread::current().name() == Some("store-engine");
+        if is_store && self.is_to_panic.swap(false, Ordering::SeqCst) {
+            panic!("this clock panics, as the test wants");
+        }
+        self.real.monotonic()
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        self.real.wall_clock()
+    }
+
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        self.real.fill(bytes)
+    }
+}
+
+/// What is still to be read on a connection would be taken for the answer to the next question.
+#[test]
+fn after_a_panic_no_connection_is_used_again() {
+    let engine = PretendEngine::start();
+    let clock = Arc::new(PanickingClock::default());
+    let is_to_panic = Arc::clone(&clock.is_to_panic);
+    let store = connect(&engine, clock, &Log::kept());
+    let mut maker = Maker::new(1);
+    let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
+    let (redeem, tokens) = maker.redeem(&code);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    let before = engine.connections();
+    // The look at the code is answered, there is one more answer, and the thread panics when it goes on.
+    let mut is_done = false;
+    engine.go_wrong(move |words| {
+        if !is_about_a_grant(words) || std::mem::replace(&mut is_done, true) {
+            return Fault::None;
+        }
+        is_to_panic.store(true, Ordering::SeqCst);
+        Fault::Extra(b"$-1\r\n")
+    });
+    let (redeem, _) = maker.redeem(&other);
+    assert_eq!(apply(&store, redeem, START), Err(StoreError::Unavailable));
+    assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active));
+    assert_eq!(engine.connections(), before + 1, "the connection is another one");
+    let (redeem, _) = maker.redeem(&other);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })), "the panic changed nothing");
+}
+
+/// A server that starts later is to have the same key as those that run.
+#[test]
+fn an_engine_that_came_back_empty_is_offered_the_sealing_key_until_it_keeps_it() {
+    let (engine, store) = start();
+    let mut maker = Maker::new(1);
+    assert_eq!(engine.entry(SEALING_KEY).expect("the key").value, [7; 32]);
+    let mut refusals_left = 2;
+    engine.go_wrong(move |words| match words[0] == b"SET" && words[1] == SEALING_KEY && refusals_left > 0 {
+        true => {
+            refusals_left -= 1;
+            Fault::Instead(b"-LOADING the pretend engine reads its file\r\n")
+        }
+        false => Fault::None,
+    });
+    engine.forget();
+    engine.hang_up();
+    // The key is offered after a batch, so what came of one batch is known when the next but one is answered.
+    for _ in 0..4 {
+        granted(&store, &mut maker);
+    }
+    assert_eq!(engine.entry(SEALING_KEY).map(|entry| entry.value), Some(vec![7; 32]), "it is asked again");
+    let offered = engine.count("SET oauth:sealing-key");
+    granted(&store, &mut maker);
+    granted(&store, &mut maker);
+    assert_eq!(engine.count("SET oauth:sealing-key"), offered, "and not again when it has it");
+}
+
+/// Its forms are good at no other server then, and theirs not here.
+#[test]
+fn a_sealing_key_that_is_not_this_servers_is_named_in_the_log() {
+    let (engine, log) = (PretendEngine::start(), Log::kept());
+    let store = connect(&engine, StoreSystem::new(), &log);
+    let mut maker = Maker::new(1);
+    engine.put(SEALING_KEY, &[8; 32]);
+    engine.hang_up();
+    for _ in 0..3 {
+        granted(&store, &mut maker);
+    }
+    let lines = log.lines();
+    let said =
+        lines.iter().filter(|line| line.contains("has another key for the dialog's forms than this server"));
+    assert_eq!(said.count(), 1, "{lines:?}");
+    assert_eq!(store.sealing_key(), Some([7; 32]), "the forms that were shown stay good");
+}
