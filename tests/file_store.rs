@@ -17,7 +17,7 @@ use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
 use oauth_from_scratch::store::file::{OpenError, Waiting};
 use oauth_from_scratch::store::{FileStore, Store, StoreError};
 use redb::{Database, TableDefinition};
-use stores::{BOUNDS, Folder, Maker, START, StoreSystem, Tokens, apply, apply_all};
+use stores::{BOUNDS, Folder, Maker, START, StoreSystem, Tokens, apply, apply_all, submit_all};
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -275,6 +275,38 @@ fn a_disk_that_fails_for_a_while_is_503_and_then_everything_is_there() {
         assert!(told.codes.len() >= 8, "seed {seed}: the store works again");
         assert!(log.lines().iter().any(|line| line.contains("the store's file")), "{:?}", log.lines());
     }
+}
+
+/// Whoever sent it has been told 503; if it were applied afterwards, a code would be spent for nobody.
+#[test]
+fn what_has_waited_too_long_is_answered_so_and_never_applied() {
+    let (disk, system) = (PretendDisk::new(1), StoreSystem::new());
+    let handle = disk.clone();
+    let (waiting, clock) = (Waiting::ForTheDisk, system.clone());
+    let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, clock, Log::kept()).unwrap();
+    let mut maker = Maker::new(1);
+    let (code, other) = (granted(&store, &mut maker), maker.code());
+    let check = |time: Duration, maker: &mut Maker, code: &Credential, is_late: bool| {
+        let hold = disk.hold();
+        let new = maker.code();
+        let first = submit_all(&store, vec![(maker.grant(&new, None), START)]);
+        hold.wait();
+        // The disk is busy with the first one; this one waits in the queue meanwhile.
+        let second = submit_all(&store, vec![(maker.redeem(code).0, START)]);
+        system.wait(time);
+        hold.release();
+        assert_eq!(first.wait(), [Ok(Outcome::Granted)], "what had begun is done, and said");
+        match &second.wait()[..] {
+            [Err(StoreError::TimedOut)] => assert!(is_late, "after {time:?}"),
+            [Ok(Outcome::Redeemed { .. })] => assert!(!is_late, "after {time:?}"),
+            applied => panic!("after {time:?}: {applied:?}"),
+        }
+    };
+    check(BOUNDS.time_max, &mut maker, &code, true);
+    let (redeem, _) = maker.redeem(&code);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })), "the code is still good");
+    assert_eq!(apply(&store, maker.grant(&other, None), START), Ok(Outcome::Granted));
+    check(BOUNDS.time_max - Duration::from_millis(1), &mut maker, &other, false);
 }
 
 /// Steady traffic for an hour, by a clock of its own: what expires leaves the file, and the file stays as it is.

@@ -1,7 +1,8 @@
 //! A pretend disk for the file store: what was written and not yet made safe is lost in a crash, in part, out of
-//! order and torn, as with a real one; and it fails when it is told to.
+//! order and torn, as with a real one; and it fails, or keeps the store waiting, when it is told to.
 
 use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use redb::StorageBackend;
@@ -26,6 +27,26 @@ struct State {
     /// Calls that failed.
     failures: u64,
     random: u64,
+    /// What the next call to make something safe says that it has come, and what it then waits for.
+    hold: Option<(Sender<()>, Receiver<()>)>,
+}
+
+/// The test's side of a disk that is held: see [`PretendDisk::hold`].
+pub struct Hold {
+    has_come: Receiver<()>,
+    go_on: Sender<()>,
+}
+
+impl Hold {
+    /// Waits until the store waits for the disk.
+    pub fn wait(&self) {
+        self.has_come.recv().expect("the store comes to the disk");
+    }
+
+    /// Lets the store go on.
+    pub fn release(self) {
+        self.go_on.send(()).expect("the store waits for the disk");
+    }
 }
 
 /// The disk. Clones are handles on the same one.
@@ -44,6 +65,13 @@ impl PretendDisk {
 
     pub fn mend(&self) {
         self.0.lock().unwrap().calls_left = None;
+    }
+
+    /// The next call to make something safe waits until the test lets it go on.
+    pub fn hold(&self) -> Hold {
+        let ((here, has_come), (go_on, may_go_on)) = (channel(), channel());
+        self.0.lock().unwrap().hold = Some((here, may_go_on));
+        Hold { has_come, go_on }
     }
 
     pub fn failures(&self) -> u64 {
@@ -133,6 +161,11 @@ impl StorageBackend for PretendDisk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        let hold = self.0.lock().unwrap().hold.take();
+        if let Some((has_come, may_go_on)) = hold {
+            has_come.send(()).expect("the test waits");
+            may_go_on.recv().expect("the test lets it go on");
+        }
         let mut state = self.0.lock().unwrap();
         state.call()?;
         state.safe = state.seen.clone();
