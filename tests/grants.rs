@@ -346,6 +346,20 @@ fn a_second_valid_use_of_a_code_revokes_everything_that_came_of_it() {
     assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Unknown));
 }
 
+/// A store may keep a record longer than it is good for anything.
+#[test]
+fn a_code_that_comes_again_when_its_tokens_are_over_is_expired_and_the_record_goes() {
+    let mut world = World::new();
+    world.redeem(RIGHT).unwrap();
+    let expires = world.record.as_ref().expect("a record").expires();
+    world.now = Timestamp::from_milliseconds(expires.as_milliseconds() - 1);
+    let (before, record) = (world.now, world.record.clone());
+    assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Replayed));
+    (world.now, world.record) = (before.after(Duration::from_millis(1)), record);
+    assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Expired));
+    assert!(world.record.is_none());
+}
+
 #[test]
 fn a_second_invalid_use_of_a_code_ends_nothing() {
     let mut world = World::new();
@@ -482,6 +496,26 @@ fn a_token_ends_with_its_lifetime() {
     world.wait(Duration::from_millis(1));
     assert!(!world.is_active(&tokens.access));
     assert_eq!(world.inspect_as("server", &tokens.access), Outcome::Inactive);
+    world.wait(LIFETIMES.refresh_idle - LIFETIMES.access_token - Duration::from_millis(1));
+    assert!(
+        matches!(world.inspect_as("server", &tokens.refresh), Outcome::Described(_)),
+        "its last millisecond"
+    );
+    world.wait(Duration::from_millis(1));
+    assert_eq!(world.inspect_as("server", &tokens.refresh), Outcome::Inactive);
+}
+
+#[test]
+fn an_access_token_that_has_expired_takes_no_room_in_the_record() {
+    let mut world = World::new();
+    let mut tokens = world.redeem(RIGHT).unwrap();
+    let mut bytes = Vec::new();
+    for _ in 0..4 {
+        world.wait(LIFETIMES.access_token);
+        tokens = world.rotate(&tokens.refresh).unwrap();
+        bytes.push(world.record.as_ref().expect("a record").encode().len());
+    }
+    assert!(bytes.iter().all(|count| *count == bytes[0]), "{bytes:?}");
 }
 
 #[test]
@@ -768,6 +802,57 @@ fn a_record_is_read_whole_or_not_at_all() {
         newer[1] = 9;
         let error = Grant::decode(&newer).unwrap_err();
         assert_eq!(error.to_string(), "the record is of format 9, and this program reads 1");
+    }
+}
+
+/// Whoever writes to the store, or a disk that fails, may have put anything there.
+#[test]
+fn a_record_that_no_rule_could_have_made_is_not_read() {
+    let is_read = |bytes: &[u8]| Grant::decode(bytes).is_ok();
+    let mut world = World::new();
+    let bytes = world.record.as_ref().expect("a record").encode();
+    let at =
+        bytes.windows(CHALLENGE.len()).position(|part| part == CHALLENGE.as_bytes()).expect("its challenge");
+    let mut changed = bytes.clone();
+    changed[at] = b'=';
+    assert!(is_read(&bytes) && !is_read(&changed), "a challenge has a syntax");
+
+    let mut tokens = world.redeem(RIGHT).unwrap();
+    let mut lengths = Vec::new();
+    for _ in 1..oauth_from_scratch::oauth::grant::ACCESS_TOKENS_MAX {
+        tokens = world.rotate(&tokens.refresh).unwrap();
+        lengths.push(world.record.as_ref().expect("a record").encode().len());
+    }
+    let full = world.record.as_ref().expect("a record").encode();
+    // The tokens stand at the end, behind their number, and are equally long.
+    let token = lengths[lengths.len() - 1] - lengths[lengths.len() - 2];
+    let number = full.len() - token * oauth_from_scratch::oauth::grant::ACCESS_TOKENS_MAX - 1;
+    assert_eq!(full[number], 0x90, "an array of sixteen");
+    let mut one_more = [&full[..], &full[full.len() - token..]].concat();
+    one_more[number] += 1;
+    assert!(is_read(&full) && !is_read(&one_more), "there are sixteen tokens and no more");
+}
+
+#[test]
+fn a_record_holds_no_secret_that_was_handed_out() {
+    let mut world = World::new();
+    let mut handed_out = vec![world.code.clone()];
+    let check = |world: &World, handed_out: &[Credential]| {
+        let bytes = world.record.as_ref().expect("a record").encode();
+        for credential in handed_out {
+            let text = credential.encode();
+            // Behind the grant's name, which is no secret.
+            for part in text.as_bytes()[20..].chunks(8) {
+                assert!(!bytes.windows(part.len()).any(|window| window == part), "{text}");
+            }
+        }
+    };
+    check(&world, &handed_out);
+    let mut tokens = world.redeem(RIGHT).unwrap();
+    for _ in 0..3 {
+        handed_out.extend([tokens.access.clone(), tokens.refresh.clone()]);
+        check(&world, &handed_out);
+        tokens = world.rotate(&tokens.refresh).unwrap();
     }
 }
 

@@ -159,6 +159,17 @@ mod tests {
         }
     }
 
+    /// Session and question stand side by side under one code.
+    #[test]
+    fn no_end_of_a_session_is_the_beginning_of_a_question() {
+        let bytes = Base64UrlUnpadded::decode_vec(&question().seal(&key(), "session")).unwrap();
+        let (code, content) = bytes.split_at(CODE_BYTES);
+        let shifted = Base64UrlUnpadded::encode_string(&[code, &content[1..]].concat());
+        let session = format!("session{}", char::from(content[0]));
+        let opened = Question::open(&shifted, &key(), &session, Timestamp::from_milliseconds(1000), LIFETIME);
+        assert_eq!(opened, Err(Unopened::Forged));
+    }
+
     #[test]
     fn the_mark_of_an_answered_question_outlives_it_by_more_than_clocks_differ() {
         let unlike = Duration::from_millis(500);
