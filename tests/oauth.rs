@@ -721,6 +721,8 @@ fn revocation_answers_200_with_an_empty_object_whatever_the_token_was() {
     done(&revoke(&basic("shop", SECRET), &[("token", &token)]));
     done(&revoke(&basic("shop", SECRET), &[("token", &access)]));
     assert_eq!(get_secure(&server, &access).status, 200, "nothing happens to another client's token");
+    let named = server.log.lines().iter().filter(|line| line.contains("the token is another client's")).count();
+    assert_eq!(named, 2, "the log says what the client is not told");
     assert_refused(
         &revoke("", &[("client_id", "shop"), ("token", &token)]),
         401,
