@@ -277,6 +277,25 @@ fn a_disk_that_fails_for_a_while_is_503_and_then_everything_is_there() {
     }
 }
 
+/// Else a stranger with codes of their own making would have the disk to themselves.
+#[test]
+fn what_changes_nothing_does_not_wait_for_the_disk() {
+    let disk = PretendDisk::new(1);
+    let store = on(&disk).unwrap();
+    let mut maker = Maker::new(1);
+    let (code, _) = redeemed(&store, &mut maker);
+    let before = disk.syncs();
+    let unknown = maker.code();
+    let (redeem, _) = maker.redeem(&unknown);
+    assert_eq!(apply(&store, redeem, START), Ok(Outcome::Unknown));
+    let (redeem, _) = maker.redeem_without_verifier(&code);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Mismatch(_))));
+    assert_eq!(apply(&store, maker.revoke(&unknown), START), Ok(Outcome::Unknown));
+    assert_eq!(disk.syncs(), before);
+    granted(&store, &mut maker);
+    assert!(disk.syncs() > before, "what changes something does");
+}
+
 /// Whoever sent it has been told 503; if it were applied afterwards, a code would be spent for nobody.
 #[test]
 fn what_has_waited_too_long_is_answered_so_and_never_applied() {
@@ -307,6 +326,41 @@ fn what_has_waited_too_long_is_answered_so_and_never_applied() {
     assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })), "the code is still good");
     assert_eq!(apply(&store, maker.grant(&other, None), START), Ok(Outcome::Granted));
     check(BOUNDS.time_max - Duration::from_millis(1), &mut maker, &other, false);
+}
+
+/// A disk that is full for a night is not written to by every request of that night.
+#[test]
+fn a_disk_that_fails_again_and_again_is_left_alone_for_longer_and_longer() {
+    let (disk, system) = (PretendDisk::new(1), StoreSystem::new());
+    let handle = disk.clone();
+    let (waiting, clock) = (Waiting::ForTheDisk, system.clone());
+    let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, clock, Log::kept()).unwrap();
+    let mut maker = Maker::new(1);
+    let millisecond = Duration::from_millis(1);
+    // Whether the disk is asked when somebody wants a code, and refuses.
+    let mut is_asked = || {
+        let (before, code) = (disk.failures(), maker.code());
+        assert_eq!(apply(&store, maker.grant(&code, None), START), Err(StoreError::Unavailable));
+        disk.failures() > before
+    };
+    disk.fail_after(0);
+    for pause in [100, 200, 400, 800, 1600, 3200, 5000, 5000].map(Duration::from_millis) {
+        assert!(is_asked(), "it is tried again before it is left alone for {pause:?}");
+        assert!(!is_asked(), "at once");
+        system.wait(pause - millisecond);
+        assert!(!is_asked(), "a millisecond before {pause:?} are over");
+        system.wait(millisecond);
+    }
+    // Half a minute without a failure, and the next one is the first again.
+    system.wait(Duration::from_secs(31));
+    disk.mend();
+    granted(&store, &mut Maker::new(2));
+    disk.fail_after(0);
+    assert!(is_asked());
+    system.wait(Duration::from_millis(99));
+    assert!(!is_asked());
+    system.wait(millisecond);
+    assert!(is_asked());
 }
 
 /// Steady traffic for an hour, by a clock of its own: what expires leaves the file, and the file stays as it is.

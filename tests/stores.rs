@@ -72,6 +72,27 @@ fn a_file_keeps_the_contract() {
     }
 }
 
+/// A form that is sent again and again would fill the store otherwise, and lock everybody else out.
+#[test]
+fn what_makes_no_grant_takes_no_room() {
+    let folder = Folder::new();
+    let bounds = Bounds { grants_max: 2, ..BOUNDS };
+    let path = folder.join("grants");
+    let file = FileStore::open(&path, Waiting::ForNothing, bounds, [7; 32], StoreSystem::new(), Log::kept());
+    let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::new(2)), Arc::new(file.expect("a new file"))];
+    for store in stores {
+        let mut maker = Maker::new(1);
+        let codes = [maker.code(), maker.code(), maker.code()];
+        let grant = |code: &Credential| apply(&*store, maker.grant(code, None), START);
+        assert_eq!(grant(&codes[0]), Ok(Outcome::Granted));
+        for _ in 0..5 {
+            assert_eq!(grant(&codes[0]), Ok(Outcome::Taken));
+        }
+        assert_eq!(grant(&codes[1]), Ok(Outcome::Granted), "there is room for two");
+        assert_eq!(grant(&codes[2]), Err(StoreError::Full), "and for no more");
+    }
+}
+
 /// A handle of its own on the engine, as another server has it.
 fn connect(url: &str, safety: Safety) -> Arc<dyn Store> {
     let Ok(Location::Engine(urls)) = Location::parse(url) else { panic!("{url}") };

@@ -26,6 +26,8 @@ struct State {
     calls_left: Option<u64>,
     /// Calls that failed.
     failures: u64,
+    /// How often something was made safe.
+    syncs: u64,
     random: u64,
     /// What the next call to make something safe says that it has come, and what it then waits for.
     hold: Option<(Sender<()>, Receiver<()>)>,
@@ -72,6 +74,10 @@ impl PretendDisk {
         let ((here, has_come), (go_on, may_go_on)) = (channel(), channel());
         self.0.lock().unwrap().hold = Some((here, may_go_on));
         Hold { has_come, go_on }
+    }
+
+    pub fn syncs(&self) -> u64 {
+        self.0.lock().unwrap().syncs
     }
 
     pub fn failures(&self) -> u64 {
@@ -168,6 +174,7 @@ impl StorageBackend for PretendDisk {
         }
         let mut state = self.0.lock().unwrap();
         state.call()?;
+        state.syncs += 1;
         state.safe = state.seen.clone();
         state.changes.clear();
         Ok(())
