@@ -335,6 +335,22 @@ mod tests {
     }
 
     #[test]
+    fn every_random_bit_makes_another_credential() {
+        /// How many credentials `make` makes of random bytes that are all zeros, or but for one bit.
+        fn made<const N: usize>(make: impl Fn([u8; N]) -> Credential) -> usize {
+            let flipped = |bit: usize| std::array::from_fn(|at| if at == bit / 8 { 1 << (bit % 8) } else { 0 });
+            let all = (0..N * 8).map(flipped).chain([[0; N]]);
+            all.map(|random| make(random).encode()).collect::<std::collections::HashSet<_>>().len()
+        }
+        let grant = credential(1).grant();
+        assert_eq!(made(Credential::of_new_grant), 120 + 264 + 1, "a name and a secret");
+        assert_eq!(made(|random| Credential::of_grant(grant, random)), 264 + 1);
+        // The mark takes the place of the last 72 bits.
+        assert_eq!(made(|random| Credential::refresh_token(grant, random, &Family([5; 16]))), 192 + 1);
+        assert_eq!(made(|random| Credential::of_grant(GrantId::new(random), [1; SECRET_BYTES])), 120 + 1);
+    }
+
+    #[test]
     fn what_is_no_credential_is_not_read_as_one() {
         let good = credential(7).encode();
         let longer = format!("{good}A");
