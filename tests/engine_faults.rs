@@ -10,13 +10,13 @@ mod stores;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
-use oauth_from_scratch::store::engine::Safety;
+use oauth_from_scratch::store::engine::{EngineError, Safety};
 use oauth_from_scratch::store::{EngineStore, Store, StoreError};
 use oauth_from_scratch::system::{RealSystem, System};
 use pretend_engine::{Fault, PretendEngine, Words};
@@ -28,10 +28,18 @@ const SEALING_KEY: &[u8] = b"oauth:sealing-key";
 const MARK_KEPT: Duration = Duration::from_secs(600);
 const KEPT_LONGER: Duration = Duration::from_secs(60);
 
-fn connect(engine: &PretendEngine, system: Arc<dyn System>, log: &Log) -> EngineStore {
+fn connect_with(
+    engine: &PretendEngine,
+    safety: Safety,
+    system: Arc<dyn System>,
+    log: &Log,
+) -> Result<EngineStore, EngineError> {
     let Ok(Location::Engine(urls)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
-    EngineStore::connect(urls.as_slice(), Safety::default(), BOUNDS, [7; 32], system, log.clone())
-        .unwrap_or_else(|error| panic!("{error}"))
+    EngineStore::connect(urls.as_slice(), safety, BOUNDS, [7; 32], system, log.clone())
+}
+
+fn connect(engine: &PretendEngine, system: Arc<dyn System>, log: &Log) -> EngineStore {
+    connect_with(engine, Safety::default(), system, log).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A pretend engine, and a store on it whose clock stands still.
@@ -68,6 +76,54 @@ fn first(count: usize, fault: Fault) -> impl FnMut(&Words) -> Fault {
     }
 }
 
+/// The first compare-and-swap meets `fault`.
+fn first_swap(fault: Fault) -> impl FnMut(&Words) -> Fault {
+    let mut is_over = false;
+    move |words| match words[0] == b"EVAL" && !std::mem::replace(&mut is_over, true) {
+        true => fault.clone(),
+        false => Fault::None,
+    }
+}
+
+#[test]
+fn an_engine_that_cannot_do_what_is_needed_is_refused_at_the_start() {
+    // What the engine answers to one command, and what is said of it; `None` where it will do.
+    let check = |safety: Safety, command: &[&str], answer: &'static [u8], expected: Option<&str>| {
+        let engine = PretendEngine::start();
+        let command: Vec<Vec<u8>> = command.iter().map(|word| word.as_bytes().to_vec()).collect();
+        engine.go_wrong(move |words| match words.starts_with(&command) {
+            true => Fault::Instead(answer),
+            false => Fault::None,
+        });
+        let connected = connect_with(&engine, safety, StoreSystem::new(), &Log::kept());
+        match (connected.map(drop), expected) {
+            (Ok(()), None) => {}
+            (Err(error), Some(words)) if error.to_string().contains(words) => {}
+            (connected, _) => panic!("{}: {connected:?}", answer.escape_ascii()),
+        }
+    };
+    let (any, file) = (Safety::default(), Safety { append_only_file: true, ..Safety::default() });
+    let version: &[&str] = &["INFO", "server"];
+    check(any, version, b"$22\r\nredis_version:6.2.14\r\n\r\n", None);
+    check(any, version, b"$22\r\nredis_version:10.0.0\r\n\r\n", None);
+    let old = "is version \"6.1.99\"; 6.2 or later is needed";
+    check(any, version, b"$22\r\nredis_version:6.1.99\r\n\r\n", Some(old));
+    check(any, version, b"$0\r\n\r\n", Some("is version \"\"; 6.2 or later is needed"));
+    let old = "7.2 or later is needed for wait_for_append_only_file";
+    check(file, version, b"$22\r\nredis_version:7.1.99\r\n\r\n", Some(old));
+    check(any, version, b"$22\r\nredis_version:7.1.99\r\n\r\n", None);
+    let no = b"*2\r\n$10\r\nappendonly\r\n$2\r\nno\r\n";
+    check(file, &["CONFIG", "GET", "appendonly"], no, Some("set appendonly yes"));
+    check(any, &["CONFIG", "GET", "appendonly"], no, None);
+    let refused = b"-NOPERM this user has no permissions to run the command\r\n";
+    check(any, &["EVAL"], refused, Some("the server has to be allowed EVAL, GET and SET"));
+    check(any, &["CONFIG"], refused, None);
+    let unkept = "the engine does not keep the key that seals the dialog's forms";
+    check(any, &["SET"], refused, Some(unkept));
+    check(any, &["GET"], refused, Some(unkept));
+    check(any, &["GET"], b"$5\r\nshort\r\n", Some(unkept));
+}
+
 #[test]
 fn a_connection_that_is_lost_once_costs_nothing_and_one_that_is_lost_twice_is_503() {
     for fault in [Fault::Lost, Fault::Dropped] {
@@ -96,17 +152,61 @@ fn a_write_whose_answer_is_lost_is_found_to_have_been_made() {
         let mut maker = Maker::new(1);
         engine.go_wrong(first(1, fault.clone()));
         let code = granted(&store, &mut maker);
-        let mut is_lost = false;
-        let lost = fault.clone();
-        engine.go_wrong(move |words| match words[0] == b"EVAL" && !std::mem::replace(&mut is_lost, true) {
-            true => lost.clone(),
-            false => Fault::None,
-        });
+        engine.go_wrong(first_swap(fault.clone()));
         let (redeem, _) = maker.redeem(&code);
         let outcome = apply(&store, redeem, START);
         assert!(matches!(outcome, Ok(Outcome::Redeemed { .. })), "{fault:?}: {outcome:?}");
         let (again, _) = maker.redeem(&code);
         assert_eq!(apply(&store, again, START), Ok(Outcome::Replayed), "{fault:?}");
+    }
+}
+
+/// Holds the store's thread in a look at the grant of `other`; gives what hears of it, and what lets it go on. Of all
+/// other commands `script` says what goes wrong.
+fn hold(
+    engine: &PretendEngine,
+    other: &Credential,
+    mut script: impl FnMut(&Words) -> Fault + Send + 'static,
+) -> (Receiver<()>, Sender<()>) {
+    let ((is_held, held), (go_on, may_go_on)) = (channel(), channel::<()>());
+    let key = key(other);
+    engine.go_wrong(move |words| {
+        if words[0] == b"GET" && words[1] == key {
+            is_held.send(()).expect("the test waits");
+            may_go_on.recv().expect("the test lets it go on");
+        }
+        script(words)
+    });
+    (held, go_on)
+}
+
+/// Whoever sent it has been told 503; if it were applied afterwards, a code would be spent for nobody.
+#[test]
+fn what_has_waited_too_long_is_answered_so_and_never_applied() {
+    for (time, is_late) in [(BOUNDS.time_max, true), (BOUNDS.time_max - Duration::from_millis(1), false)] {
+        let (engine, system) = (PretendEngine::start(), StoreSystem::new());
+        let store = connect(&engine, system.clone(), &Log::kept());
+        let mut maker = Maker::new(1);
+        let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
+        let (held, go_on) = hold(&engine, &other, |_| Fault::None);
+        let look = submit_all(&store, vec![(maker.check(&other), START)]);
+        held.recv().expect("the store asks");
+        // The store's thread is busy with the look; this one waits in the queue meanwhile.
+        let waits = submit_all(&store, vec![(maker.redeem(&code).0, START)]);
+        system.wait(time);
+        go_on.send(()).expect("the store waits");
+        assert_eq!(look.wait(), [Ok(Outcome::Inactive)], "what had begun is done, and said");
+        let (applied, again) = (waits.wait(), apply(&store, maker.redeem(&code).0, START));
+        match is_late {
+            true => {
+                assert_eq!(applied, [Err(StoreError::TimedOut)], "after {time:?}");
+                assert!(matches!(again, Ok(Outcome::Redeemed { .. })), "the code is still good: {again:?}");
+            }
+            false => {
+                assert!(matches!(applied[..], [Ok(Outcome::Redeemed { .. })]), "after {time:?}: {applied:?}");
+                assert_eq!(again, Ok(Outcome::Replayed));
+            }
+        }
     }
 }
 
@@ -117,19 +217,8 @@ fn what_was_tried_for_one_request_is_no_answer_to_the_next() {
         let (engine, store) = start();
         let mut maker = Maker::new(1);
         let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
-        // The store's thread is held in a look at another grant until both requests are in its queue.
-        let (is_held, held) = channel();
-        let (go_on, may_go_on) = channel::<()>();
-        let (lost, mut is_lost, other_key) = (fault.clone(), false, key(&other));
-        engine.go_wrong(move |words| match &*words[0] {
-            b"GET" if words[1] == other_key => {
-                is_held.send(()).expect("the test waits");
-                may_go_on.recv().expect("the test lets it go on");
-                Fault::None
-            }
-            b"EVAL" if !std::mem::replace(&mut is_lost, true) => lost.clone(),
-            _ => Fault::None,
-        });
+        // The store's thread is busy with a look at another grant until both requests are in its queue.
+        let (held, go_on) = hold(&engine, &other, first_swap(fault.clone()));
         let look = submit_all(&store, vec![(maker.check(&other), START)]);
         held.recv().expect("the store asks");
         let transitions = [maker.redeem(&code), maker.redeem(&code)].map(|(redeem, _)| (redeem, START));
