@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{Engine, Readiness, Socket};
+use oauth_from_scratch::oauth::client as registered;
 use oauth_from_scratch::oauth::{Outcome, Scope, Timestamp, Transition};
 use oauth_from_scratch::routes::{Role, Routes, Site};
 use oauth_from_scratch::store::{Applied, Caller, Mailbox, Store, Ticket};
@@ -87,12 +88,30 @@ struct Client {
 }
 
 impl Client {
+    /// What has come since the last look.
+    fn take(&self) -> String {
+        let bytes = std::mem::take(&mut self.wire.0.lock().unwrap().1);
+        String::from_utf8(bytes).expect("text")
+    }
+
     /// The status of the one answer that has come since the last look, if one has.
     fn status(&self) -> Option<u16> {
-        let bytes = std::mem::take(&mut self.wire.0.lock().unwrap().1);
-        let text = String::from_utf8(bytes).expect("text");
+        let text = self.take();
         assert!(text.matches("HTTP/1.1 ").count() <= 1, "one answer for one request: {text}");
         text.strip_prefix("HTTP/1.1 ").map(|rest| rest[..3].parse().expect("a status"))
+    }
+}
+
+/// A client with a secret, which may do everything that takes one.
+fn gate() -> registered::Client {
+    registered::Client {
+        id: "gate".into(),
+        name: "The Gate".to_owned(),
+        redirect_uris: Vec::new(),
+        secret: Some(registered::SecretDigest::of("secret")),
+        grant_types: registered::GrantTypes { client_credentials: true, ..registered::GrantTypes::default() },
+        scope: Scope::default(),
+        inspects_all: true,
     }
 }
 
@@ -105,7 +124,7 @@ struct World {
 
 impl World {
     fn new(idle_time_max: Duration) -> World {
-        let mut config = Config::default();
+        let mut config = Config { clients: vec![gate()], ..Config::default() };
         config.limits.store_time_max = STORE_TIME_MAX;
         config.limits.idle_time_max = idle_time_max;
         let system = Arc::new(TestSystem { start: Instant::now(), passed: Mutex::default() });
@@ -148,14 +167,18 @@ impl World {
             "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nConnection: {connection}\r\n\
              Content-Length: {length}\r\n\r\n{content}"
         );
-        client.wire.0.lock().unwrap().0.extend(request.as_bytes());
-        let news = Readiness { readable: true, ..Readiness::default() };
-        self.turn(Duration::ZERO, |engine| engine.ready(client.slot, news));
+        self.send(client, &request);
         let tickets = std::mem::take(&mut *self.store.0.lock().unwrap());
         let [ticket] = tickets[..] else { panic!("one transition for one request: {tickets:?}") };
         assert_eq!(ticket.place, client.slot);
         assert_eq!(client.status(), None, "the request waits");
         ticket
+    }
+
+    fn send(&mut self, client: &Client, request: &str) {
+        client.wire.0.lock().unwrap().0.extend(request.as_bytes());
+        let news = Readiness { readable: true, ..Readiness::default() };
+        self.turn(Duration::ZERO, |engine| engine.ready(client.slot, news));
     }
 
     fn deliver(&mut self, ticket: Ticket, outcome: Outcome) {
@@ -166,6 +189,47 @@ impl World {
 /// What a good code comes to: the answer that nobody may get for another request.
 fn redeemed() -> Outcome {
     Outcome::Redeemed { scope: Scope::parse("answer").expect("a scope") }
+}
+
+/// Until when whoever is answered 503 is to wait, at least.
+const RETRY_AFTER: &str = "\r\nRetry-After: 5\r\n";
+
+#[test]
+fn every_endpoint_says_when_to_try_again_where_the_store_says_nothing() {
+    let mut world = World::new(IDLE);
+    let form = |path: &str, fields: &str, content: &str| {
+        let length = content.len();
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost:3001\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             {fields}Content-Length: {length}\r\n\r\n{content}"
+        )
+    };
+    let unknown = "A".repeat(64);
+    let redeem = format!("grant_type=authorization_code&client_id=oauth-test-app&code={unknown}");
+    let rotate = format!("grant_type=refresh_token&client_id=oauth-test-app&refresh_token={unknown}");
+    let revoke = format!("client_id=oauth-test-app&token={unknown}");
+    // The secret of `gate` is `secret`.
+    let basic = "Authorization: Basic Z2F0ZTpzZWNyZXQ=\r\n";
+    let secure =
+        |scheme| format!("GET /secure HTTP/1.1\r\nHost: h\r\nAuthorization: {scheme}{unknown}\r\n\r\n");
+    let json = "\"error\":\"temporarily_unavailable\"";
+    for (request, words) in [
+        (form("/token", "", &redeem), json),
+        (form("/token", "", &rotate), json),
+        (form("/token", basic, "grant_type=client_credentials"), json),
+        (form("/revoke", "", &revoke), json),
+        (form("/introspect", basic, &format!("token={unknown}")), json),
+        (secure("Bearer "), json),
+        (secure(""), json),
+        (form("/code", "", ""), "<title>Not just now"),
+    ] {
+        let client = world.connect();
+        world.send(&client, &request);
+        world.turn(STORE_TIME_MAX, |_| {});
+        let answer = client.take();
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{request}{answer}");
+        assert!(answer.contains(RETRY_AFTER) && answer.contains(words), "{request}{answer}");
+    }
 }
 
 const IDLE: Duration = Duration::from_secs(60);
