@@ -210,6 +210,35 @@ fn what_has_waited_too_long_is_answered_so_and_never_applied() {
     }
 }
 
+/// Nor is what was about to be written for one request, whose time was over before that, written for the next.
+#[test]
+fn what_was_to_be_done_for_a_request_that_took_too_long_is_not_done_for_the_next() {
+    let (engine, system) = (PretendEngine::start(), StoreSystem::new());
+    let store = connect(&engine, system.clone(), &Log::kept());
+    let mut maker = Maker::new(1);
+    let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
+    let (clock, code_key, mut is_over) = (system.clone(), key(&code), false);
+    // When the first one has been looked up, its time is over, and that of the second is not.
+    let (held, go_on) = hold(&engine, &other, move |words| {
+        if words[0] == b"GET" && words[1] == code_key && !std::mem::replace(&mut is_over, true) {
+            clock.wait(BOUNDS.time_max - Duration::from_millis(500));
+        }
+        Fault::None
+    });
+    let look = submit_all(&store, vec![(maker.check(&other), START)]);
+    held.recv().expect("the store asks");
+    let [(first, _), (second, tokens)] = [maker.redeem(&code), maker.redeem(&code)];
+    let first = submit_all(&store, vec![(first, START)]);
+    system.wait(Duration::from_secs(1));
+    let second = submit_all(&store, vec![(second, START)]);
+    go_on.send(()).expect("the store waits");
+    assert_eq!(look.wait(), [Ok(Outcome::Inactive)]);
+    assert_eq!(first.wait(), [Err(StoreError::TimedOut)]);
+    let applied = second.wait();
+    assert!(matches!(applied[..], [Ok(Outcome::Redeemed { .. })]), "{applied:?}");
+    assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active), "its own tokens work");
+}
+
 /// Two requests with one code wait in one batch: what was lost on behalf of the first is not taken for the second's.
 #[test]
 fn what_was_tried_for_one_request_is_no_answer_to_the_next() {

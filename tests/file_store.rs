@@ -280,8 +280,10 @@ fn a_disk_that_fails_for_a_while_is_503_and_then_everything_is_there() {
 /// Else a stranger with codes of their own making would have the disk to themselves.
 #[test]
 fn what_changes_nothing_does_not_wait_for_the_disk() {
-    let disk = PretendDisk::new(1);
-    let store = on(&disk).unwrap();
+    let (disk, log) = (PretendDisk::new(1), Log::kept());
+    let (handle, system) = (disk.clone(), StoreSystem::new());
+    let waiting = Waiting::ForTheDisk;
+    let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, system, log.clone()).unwrap();
     let mut maker = Maker::new(1);
     let (code, _) = redeemed(&store, &mut maker);
     let before = disk.syncs();
@@ -294,6 +296,8 @@ fn what_changes_nothing_does_not_wait_for_the_disk() {
     assert_eq!(disk.syncs(), before);
     granted(&store, &mut maker);
     assert!(disk.syncs() > before, "what changes something does");
+    drop(store);
+    assert_eq!(log.lines(), ["the store's file is closed after 3 changes in 3 commits"]);
 }
 
 /// Whoever sent it has been told 503; if it were applied afterwards, a code would be spent for nobody.
