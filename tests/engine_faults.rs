@@ -22,7 +22,8 @@ use oauth_from_scratch::system::{RealSystem, System};
 use pretend_engine::{Fault, PretendEngine, Words};
 use stores::{BOUNDS, CODE_LIFETIME, Maker, START, StoreSystem, apply, submit_all};
 
-const SEALING_KEY: &[u8] = b"oauth:sealing-key";
+/// How the key of the key that seals the dialog's forms ends.
+const SEALING_KEY: &[u8] = b":sealing-key";
 
 /// How long a grant that has ended leaves a mark, and how much longer than that the engine keeps it.
 const MARK_KEPT: Duration = Duration::from_secs(600);
@@ -56,12 +57,23 @@ fn granted(store: &dyn Store, maker: &mut Maker) -> Credential {
     code
 }
 
+/// How the key of a grant ends.
 fn key(code: &Credential) -> Vec<u8> {
-    [b"oauth:grant:", code.grant().as_bytes()].concat()
+    [b":", code.grant().as_bytes()].concat()
 }
 
+/// A look at a grant, or a change of one; not the server's own key.
 fn is_about_a_grant(words: &Words) -> bool {
-    words.iter().any(|word| word.starts_with(b"oauth:grant:"))
+    let has_key = matches!(&*words[0], b"GET" | b"SET") || (words[0] == b"EVAL" && words.len() > 3);
+    has_key && !words[1].ends_with(SEALING_KEY)
+}
+
+fn is_look_at(end: &[u8], words: &Words) -> bool {
+    words[0] == b"GET" && words[1].ends_with(end)
+}
+
+fn is_offer_of_the_sealing_key(words: &Words) -> bool {
+    words[0] == b"SET" && words[1].ends_with(SEALING_KEY)
 }
 
 /// Of the commands about grants, the first `count` meet `fault`.
@@ -132,10 +144,10 @@ fn a_connection_that_is_lost_once_costs_nothing_and_one_that_is_lost_twice_is_50
         let code = granted(&store, &mut maker);
         engine.go_wrong(first(1, fault.clone()));
         assert_eq!(apply(&store, maker.check(&code), START), Ok(Outcome::Inactive), "{fault:?}, once");
-        let before = engine.count("GET oauth:grant:");
+        let before = engine.count(is_about_a_grant);
         engine.go_wrong(first(10, fault.clone()));
         assert_eq!(apply(&store, maker.check(&code), START), Err(StoreError::Unavailable), "{fault:?}, twice");
-        assert_eq!(engine.count("GET oauth:grant:") - before, 2, "it is asked twice, and not again and again");
+        assert_eq!(engine.count(is_about_a_grant) - before, 2, "it is asked twice, and not again and again");
         engine.mend();
         let (redeem, _) = maker.redeem(&code);
         assert!(
@@ -171,7 +183,7 @@ fn hold(
     let ((is_held, held), (go_on, may_go_on)) = (channel(), channel::<()>());
     let key = key(other);
     engine.go_wrong(move |words| {
-        if words[0] == b"GET" && words[1] == key {
+        if is_look_at(&key, words) {
             is_held.send(()).expect("the test waits");
             may_go_on.recv().expect("the test lets it go on");
         }
@@ -220,7 +232,7 @@ fn what_was_to_be_done_for_a_request_that_took_too_long_is_not_done_for_the_next
     let (clock, code_key, mut is_over) = (system.clone(), key(&code), false);
     // When the first one has been looked up, its time is over, and that of the second is not.
     let (held, go_on) = hold(&engine, &other, move |words| {
-        if words[0] == b"GET" && words[1] == code_key && !std::mem::replace(&mut is_over, true) {
+        if is_look_at(&code_key, words) && !std::mem::replace(&mut is_over, true) {
             clock.wait(BOUNDS.time_max - Duration::from_millis(500));
         }
         Fault::None
@@ -363,7 +375,7 @@ fn an_engine_that_came_back_empty_is_offered_the_sealing_key_until_it_keeps_it()
     let mut maker = Maker::new(1);
     assert_eq!(engine.entry(SEALING_KEY).expect("the key").value, [7; 32]);
     let mut refusals_left = 2;
-    engine.go_wrong(move |words| match words[0] == b"SET" && words[1] == SEALING_KEY && refusals_left > 0 {
+    engine.go_wrong(move |words| match is_offer_of_the_sealing_key(words) && refusals_left > 0 {
         true => {
             refusals_left -= 1;
             Fault::Instead(b"-LOADING the pretend engine reads its file\r\n")
@@ -377,10 +389,10 @@ fn an_engine_that_came_back_empty_is_offered_the_sealing_key_until_it_keeps_it()
         granted(&store, &mut maker);
     }
     assert_eq!(engine.entry(SEALING_KEY).map(|entry| entry.value), Some(vec![7; 32]), "it is asked again");
-    let offered = engine.count("SET oauth:sealing-key");
+    let offered = engine.count(is_offer_of_the_sealing_key);
     granted(&store, &mut maker);
     granted(&store, &mut maker);
-    assert_eq!(engine.count("SET oauth:sealing-key"), offered, "and not again when it has it");
+    assert_eq!(engine.count(is_offer_of_the_sealing_key), offered, "and not again when it has it");
 }
 
 /// Its forms are good at no other server then, and theirs not here.
@@ -389,7 +401,7 @@ fn a_sealing_key_that_is_not_this_servers_is_named_in_the_log() {
     let (engine, log) = (PretendEngine::start(), Log::kept());
     let store = connect(&engine, StoreSystem::new(), &log);
     let mut maker = Maker::new(1);
-    engine.put(SEALING_KEY, &[8; 32]);
+    engine.replace(SEALING_KEY, &[8; 32]);
     engine.hang_up();
     for _ in 0..3 {
         granted(&store, &mut maker);

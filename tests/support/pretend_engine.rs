@@ -45,8 +45,8 @@ struct State {
     entries: HashMap<Vec<u8>, Entry>,
     script: Option<Script>,
     connections: Vec<TcpStream>,
-    /// Every command so far, as text.
-    commands: Vec<String>,
+    /// Every command so far.
+    commands: Vec<Vec<Vec<u8>>>,
 }
 
 /// The engine; it ends with the test's process.
@@ -86,15 +86,21 @@ impl PretendEngine {
         self.state.lock().unwrap().script = None;
     }
 
-    /// What stands under `key`.
-    pub fn entry(&self, key: &[u8]) -> Option<Entry> {
-        self.state.lock().unwrap().entries.get(key).cloned()
+    /// What stands under the one key that ends so.
+    pub fn entry(&self, end: &[u8]) -> Option<Entry> {
+        let state = self.state.lock().unwrap();
+        let mut found =
+            state.entries.iter().filter(|(key, _)| key.ends_with(end)).map(|(_, entry)| entry.clone());
+        let entry = found.next();
+        assert_eq!(found.next(), None, "one key ends in {}", end.escape_ascii());
+        entry
     }
 
-    /// Puts `value` under `key`, as another server does.
-    pub fn put(&self, key: &[u8], value: &[u8]) {
-        let entry = Entry { value: value.to_vec(), expires: None };
-        self.state.lock().unwrap().entries.insert(key.to_vec(), entry);
+    /// Puts `value` under the key that ends so, in the place of what another server or this one has put there.
+    pub fn replace(&self, end: &[u8], value: &[u8]) {
+        let mut state = self.state.lock().unwrap();
+        let entry = state.entries.iter_mut().find(|(key, _)| key.ends_with(end)).expect("the key is there").1;
+        entry.value = value.to_vec();
     }
 
     /// Forgets everything, as an engine does that is started again without a file.
@@ -114,9 +120,9 @@ impl PretendEngine {
         }
     }
 
-    /// How many commands so far begin with these words.
-    pub fn count(&self, words: &str) -> usize {
-        self.state.lock().unwrap().commands.iter().filter(|command| command.starts_with(words)).count()
+    /// How many commands so far are of this kind.
+    pub fn count(&self, is_of_kind: impl Fn(&Words) -> bool) -> usize {
+        self.state.lock().unwrap().commands.iter().filter(|words| is_of_kind(words)).count()
     }
 
     fn serve(&self, socket: TcpStream) {
@@ -134,8 +140,7 @@ impl PretendEngine {
     /// The bytes that go back; `None` where the connection ends.
     fn answer(&self, words: &Words) -> Option<Vec<u8>> {
         let mut state = self.state.lock().unwrap();
-        let texts: Vec<_> = words.iter().map(|word| String::from_utf8_lossy(word)).collect();
-        state.commands.push(texts.join(" "));
+        state.commands.push(words.to_vec());
         let fault = state.script.as_mut().map_or(Fault::None, |script| script(words));
         match fault {
             Fault::Dropped => return None,
