@@ -522,26 +522,47 @@ mod tests {
         }
     }
 
-    /// The status that a request is answered with to which `happen` happens while it waits for the store; it is
-    /// given the connection, the serial of its ticket and the moment at which its time is over.
-    fn status_after(happen: impl FnOnce(&mut Link<OneRequest>, u64, Instant)) -> String {
-        let config = Config::default();
+    fn engine(config: &Config) -> Engine<OneRequest> {
         let system: Arc<dyn System> = Arc::new(RealSystem::default());
         let site = Site::new(None, config.client_port, config.auth_port, None);
-        let routes = Routes::new(&config, site, Arc::new(Silent), Arc::clone(&system)).unwrap();
+        let routes = Routes::new(config, site, Arc::new(Silent), Arc::clone(&system)).unwrap();
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
-        let mut engine = Engine::new(&config, Arc::new(routes), Arc::new(()), system, &logs);
+        Engine::new(config, Arc::new(routes), Arc::new(()), system, &logs)
+    }
+
+    /// Opens a connection with one request; what is written to it, and whether it was watched.
+    fn open(engine: &mut Engine<OneRequest>) -> (Arc<Mutex<Vec<u8>>>, bool) {
         let content = format!(r#"{{"code":"{}"}}"#, "A".repeat(64));
         let head = "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: ";
         let request = Some(format!("{head}{}\r\n\r\n{content}", content.len()).into_bytes());
         let written = Arc::<Mutex<Vec<u8>>>::default();
         let socket = OneRequest { request, written: Arc::clone(&written) };
-        engine.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, _| Ok(()));
-        engine.ready(0, Readiness { readable: true, ..Readiness::default() });
+        let mut watched = None;
+        engine.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, slot| {
+            watched = Some(slot);
+            Ok(())
+        });
+        if let Some(slot) = watched {
+            engine.ready(slot, Readiness { readable: true, ..Readiness::default() });
+        }
+        (written, watched.is_some())
+    }
+
+    /// The status of the one answer in what was written.
+    fn status(written: &Mutex<Vec<u8>>) -> String {
+        String::from_utf8(written.lock().unwrap()["HTTP/1.1 ".len()..][..3].to_vec()).unwrap()
+    }
+
+    /// The status that a request is answered with to which `happen` happens while it waits for the store; it is
+    /// given the connection, the serial of its ticket and the moment at which its time is over.
+    fn status_after(happen: impl FnOnce(&mut Link<OneRequest>, u64, Instant)) -> String {
+        let config = Config::default();
+        let mut engine = engine(&config);
+        let (written, _) = open(&mut engine);
         let (serial, over) = (engine.serial, engine.now() + config.limits.store_time_max);
         happen(engine.connections.at(0).unwrap(), serial, over);
         engine.drive(0);
-        String::from_utf8(written.lock().unwrap()["HTTP/1.1 ".len()..][..3].to_vec()).unwrap()
+        status(&written)
     }
 
     fn good() -> Applied {
@@ -565,5 +586,24 @@ mod tests {
             link.deliver(serial, good());
         });
         assert_eq!(status, "503", "a store answers once");
+    }
+
+    /// Whoever is told 503 has a descriptor for as long as that takes.
+    #[test]
+    fn past_the_bound_so_many_are_told_503_and_the_rest_are_closed_without_a_word() {
+        let mut config = Config::default();
+        config.limits.connections_max = 1;
+        let mut engine = engine(&config);
+        let (busy, _) = open(&mut engine);
+        for number in 1..=TURNED_AWAY_MAX {
+            let (written, is_watched) = open(&mut engine);
+            assert_eq!((status(&written).as_str(), is_watched), ("503", true), "{number}");
+        }
+        let (written, is_watched) = open(&mut engine);
+        assert!(written.lock().unwrap().is_empty() && !is_watched, "one more");
+        assert!(busy.lock().unwrap().is_empty(), "the one that was let in waits for the store");
+        let counts = engine.counts();
+        assert_eq!((counts.connections, counts.turned_away), (1, TURNED_AWAY_MAX as u64 + 1));
+        assert_eq!(engine.len(), 1 + TURNED_AWAY_MAX);
     }
 }
