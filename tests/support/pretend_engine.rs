@@ -163,6 +163,7 @@ impl State {
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         match &words[..] {
             [b"PING", ..] => b"+PONG\r\n".to_vec(),
+            [b"ECHO", word] => bulk(word),
             [b"INFO", b"cluster"] => bulk(b"cluster_enabled:0\r\n"),
             [b"INFO", ..] => bulk(b"redis_version:7.2.0\r\n"),
             // As a careful configuration has it, so that the store has nothing to warn of.
