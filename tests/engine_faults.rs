@@ -7,18 +7,16 @@ mod pretend_engine;
 #[path = "support/stores.rs"]
 mod stores;
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
 use oauth_from_scratch::store::engine::{EngineError, Safety};
-use oauth_from_scratch::store::{EngineStore, Store, StoreError};
-use oauth_from_scratch::system::{RealSystem, System};
+use oauth_from_scratch::store::{Applied, Caller, EngineStore, Mailbox, Store, StoreError, Ticket};
+use oauth_from_scratch::system::System;
 use pretend_engine::{Fault, PretendEngine, Words};
 use stores::{BOUNDS, CODE_LIFETIME, Maker, START, StoreSystem, apply, submit_all};
 
@@ -314,57 +312,40 @@ fn a_mark_lives_as_long_as_its_grant_would_have() {
     assert_eq!(engine.entry(&key(&code)).expect("the mark").expires, live);
 }
 
-/// A clock that panics once in the store's own thread, when it is told to.
-#[derive(Default)]
-struct PanickingClock {
-    real: RealSystem,
-    is_to_panic: Arc<AtomicBool>,
-}
+/// Whoever waits here makes the store's thread panic when it answers.
+struct PanickingMailbox;
 
-impl System for PanickingClock {
-    fn monotonic(&self) -> Instant {
-        let is_store = std::thread::current().name() == Some("store-engine");
-        if is_store && self.is_to_panic.swap(false, Ordering::SeqCst) {
-            panic!("this clock panics, as the test wants");
-        }
-        self.real.monotonic()
+impl Mailbox for PanickingMailbox {
+    fn put(&self, _: Ticket, _: Applied) {
+        panic!("this mailbox panics, as the test wants");
     }
 
-    fn wall_clock(&self) -> SystemTime {
-        self.real.wall_clock()
-    }
-
-    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        self.real.fill(bytes)
-    }
+    fn wake(&self) {}
 }
 
 /// What is still to be read on a connection would be taken for the answer to the next question.
 #[test]
 fn after_a_panic_no_connection_is_used_again() {
-    let engine = PretendEngine::start();
-    let clock = Arc::new(PanickingClock::default());
-    let is_to_panic = Arc::clone(&clock.is_to_panic);
-    let store = connect(&engine, clock, &Log::kept());
+    let (engine, store) = start();
     let mut maker = Maker::new(1);
-    let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
+    let code = granted(&store, &mut maker);
     let (redeem, tokens) = maker.redeem(&code);
     assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
     let before = engine.connections();
-    // The look at the code is answered, and the thread panics when it goes on.
-    let mut is_done = false;
+    let (is_asked, asked) = channel();
     engine.go_wrong(move |words| {
-        if is_about_a_grant(words) && !std::mem::replace(&mut is_done, true) {
-            is_to_panic.store(true, Ordering::SeqCst);
+        if is_about_a_grant(words) {
+            let _ = is_asked.send(());
         }
         Fault::None
     });
-    let (redeem, _) = maker.redeem(&other);
-    assert_eq!(apply(&store, redeem, START), Err(StoreError::Unavailable));
+    let mailbox: Arc<dyn Mailbox> = Arc::new(PanickingMailbox);
+    let caller = Caller { mailbox: &mailbox, ticket: Ticket { place: 0, serial: 0 } };
+    assert!(store.submit(maker.check(&tokens.access), START, caller).is_none());
+    asked.recv().expect("the store asks");
+    // What comes from now on comes after the panic.
     assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active));
     assert_eq!(engine.connections(), before + 1, "the connection is another one");
-    let (redeem, _) = maker.redeem(&other);
-    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })), "the panic changed nothing");
 }
 
 /// A server that starts later is to have the same key as those that run.
