@@ -476,6 +476,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::Ipv4Addr;
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::log::Log;
@@ -522,7 +523,7 @@ mod tests {
         }
     }
 
-    fn engine(config: &Config) -> Engine<OneRequest> {
+    fn engine<S: Socket>(config: &Config) -> Engine<S> {
         let system: Arc<dyn System> = Arc::new(RealSystem::default());
         let site = Site::new(None, config.client_port, config.auth_port, None);
         let routes = Routes::new(config, site, Arc::new(Silent), Arc::clone(&system)).unwrap();
@@ -586,6 +587,49 @@ mod tests {
             link.deliver(serial, good());
         });
         assert_eq!(status, "503", "a store answers once");
+    }
+
+    /// One that is refused, and never stops sending.
+    struct Endless(Arc<AtomicUsize>);
+
+    impl Read for Endless {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            bytes.fill(b'\n');
+            Ok(bytes.len())
+        }
+    }
+
+    impl Write for Endless {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Socket for Endless {
+        fn shut(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn one_that_always_has_more_to_say_has_its_share_of_each_turn_and_no_more() {
+        let mut engine = engine(&Config::default());
+        let reads = Arc::<AtomicUsize>::default();
+        let socket = Endless(Arc::clone(&reads));
+        engine.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, _| Ok(()));
+        engine.begin_turn();
+        engine.ready(0, Readiness { readable: true, ..Readiness::default() });
+        let share = reads.load(Ordering::Relaxed);
+        // All that is read away of it is a mebibyte, in 64 pieces.
+        assert!((1..10).contains(&share), "{share} reads in one turn");
+        assert_eq!(engine.time_to_next_task(), Some(Duration::ZERO), "it goes on in the next one");
+        engine.end_turn();
+        assert_eq!(reads.load(Ordering::Relaxed), 2 * share);
     }
 
     /// Whoever is told 503 has a descriptor for as long as that takes.
