@@ -589,6 +589,25 @@ mod tests {
         assert_eq!(status, "503", "a store answers once");
     }
 
+    #[test]
+    fn each_worker_has_its_share_of_the_bounds() {
+        let turned_away = |change: fn(&mut Config)| {
+            let mut config = Config { workers: 2, ..Config::default() };
+            change(&mut config);
+            let mut engine = engine(&config);
+            (0..3).for_each(|_| drop(open(&mut engine)));
+            engine.counts().turned_away
+        };
+        assert_eq!(
+            turned_away(|config| config.limits.connections_max = 3),
+            1,
+            "two of three, and two of the other"
+        );
+        assert_eq!(turned_away(|config| config.limits.connections_max = 5), 0);
+        assert_eq!(turned_away(|config| config.limits.peer_connections_max = Some(3)), 1);
+        assert_eq!(turned_away(|config| config.limits.peer_connections_max = Some(5)), 0);
+    }
+
     /// One that is refused, and never stops sending.
     struct Endless(Arc<AtomicUsize>);
 
