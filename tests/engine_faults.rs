@@ -392,3 +392,48 @@ fn a_sealing_key_that_is_not_this_servers_is_named_in_the_log() {
     assert_eq!(said.count(), 1, "{lines:?}");
     assert_eq!(store.sealing_key(), Some([7; 32]), "the forms that were shown stay good");
 }
+
+/// What is said a second time is as safe as what is said the first time.
+#[test]
+fn nothing_is_confirmed_that_has_not_reached_as_many_replicas_as_it_must() {
+    let engine = PretendEngine::start();
+    let careless = connect(&engine, StoreSystem::new(), &Log::kept());
+    let safety = Safety { replicas_min: 2, ..Safety::default() };
+    let careful =
+        connect_with(&engine, safety, StoreSystem::new(), &Log::kept()).expect("an engine that will do");
+    let mut maker = Maker::new(1);
+    let [revoked, rotated] = [granted(&careless, &mut maker), granted(&careless, &mut maker)].map(|code| {
+        let (redeem, tokens) = maker.redeem(&code);
+        assert!(matches!(apply(&careless, redeem, START), Ok(Outcome::Redeemed { .. })));
+        tokens
+    });
+    let (rotate, _) = maker.rotate(&rotated.refresh);
+    assert!(matches!(apply(&careless, rotate, START), Ok(Outcome::Rotated { .. })));
+    for replicas in [b":0\r\n", b":1\r\n"] {
+        engine.go_wrong(move |words| match words[0] == b"WAIT" {
+            true => Fault::Instead(replicas),
+            false => Fault::None,
+        });
+        let code = maker.code();
+        assert_eq!(apply(&careful, maker.grant(&code, None), START), Err(StoreError::Unavailable));
+        let (again, _) = maker.rotate(&rotated.refresh);
+        assert_eq!(apply(&careful, again, START), Err(StoreError::Unavailable), "a rotation that is repeated");
+        for _ in 0..2 {
+            let revoke = maker.revoke(&revoked.refresh);
+            assert_eq!(
+                apply(&careful, revoke, START),
+                Err(StoreError::Unavailable),
+                "a revocation, and once more"
+            );
+        }
+        assert_eq!(apply(&careful, maker.check(&revoked.access), START), Ok(Outcome::Inactive), "it was done");
+    }
+    engine.go_wrong(|words| match words[0] == b"WAIT" {
+        true => Fault::Instead(b":2\r\n"),
+        false => Fault::None,
+    });
+    assert_eq!(apply(&careful, maker.revoke(&revoked.refresh), START), Ok(Outcome::Unknown), "now it is safe");
+    let (again, _) = maker.rotate(&rotated.refresh);
+    assert!(matches!(apply(&careful, again, START), Ok(Outcome::Repeated { .. })));
+    granted(&careful, &mut maker);
+}
