@@ -437,3 +437,26 @@ fn nothing_is_confirmed_that_has_not_reached_as_many_replicas_as_it_must() {
     assert!(matches!(apply(&careful, again, START), Ok(Outcome::Repeated { .. })));
     granted(&careful, &mut maker);
 }
+
+#[test]
+fn what_an_engine_refuses_is_503_and_said_to_be_full_where_it_is() {
+    for (answer, expected) in [
+        (&b"-OOM command not allowed when used memory > 'maxmemory'\r\n"[..], StoreError::Full),
+        (b"-MISCONF errors writing to the append-only file\r\n", StoreError::Unavailable),
+        (b"-ERR something else\r\n", StoreError::Unavailable),
+        (b"+a word that nobody expects\r\n", StoreError::Damaged),
+        (b"$4\r\nnone\r\n", StoreError::Damaged),
+    ] {
+        let (engine, store) = start();
+        let mut maker = Maker::new(1);
+        let code = maker.code();
+        engine.go_wrong(first(1, Fault::Instead(answer)));
+        let applied = apply(&store, maker.grant(&code, None), START);
+        assert_eq!(applied, Err(expected), "{}", answer.escape_ascii());
+        assert_eq!(
+            apply(&store, maker.grant(&code, None), START),
+            Ok(Outcome::Granted),
+            "and then it works again"
+        );
+    }
+}
