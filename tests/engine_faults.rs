@@ -369,6 +369,8 @@ impl Mailbox for PanickingMailbox {
         panic!("this mailbox panics, as the test wants");
     }
 
+    fn put_done(&self, _: Ticket) {}
+
     fn abandon(&self, _: Ticket) -> bool {
         true
     }

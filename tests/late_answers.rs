@@ -13,7 +13,8 @@ use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{Engine, Readiness, Socket};
 use oauth_from_scratch::oauth::client as registered;
 use oauth_from_scratch::oauth::{Outcome, Scope, Timestamp, Transition};
-use oauth_from_scratch::routes::{Role, Routes, Site};
+use oauth_from_scratch::pool::Pool;
+use oauth_from_scratch::routes::{Letter, Role, Routes, Site};
 use oauth_from_scratch::store::{Applied, Caller, Mailbox, Store, Ticket};
 use oauth_from_scratch::system::System;
 
@@ -132,7 +133,8 @@ impl World {
         let shared: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
         let site = Site::new(None, config.client_port, config.auth_port, None);
         let grants: Arc<dyn Store> = Arc::<SilentStore>::clone(&store);
-        let routes = Routes::new(&config, site, grants, Arc::clone(&shared)).expect("random bytes");
+        let pool = Arc::new(Pool::new(1));
+        let routes = Routes::new(&config, site, grants, pool, Arc::clone(&shared)).expect("random bytes");
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
         let mailbox: Arc<dyn Mailbox> = Arc::new(());
         let engine = Engine::new(&config, Arc::new(routes), mailbox, shared, &logs);
@@ -182,7 +184,7 @@ impl World {
     }
 
     fn deliver(&mut self, ticket: Ticket, outcome: Outcome) {
-        self.turn(Duration::ZERO, |engine| engine.deliver(ticket, Ok(outcome)));
+        self.turn(Duration::ZERO, |engine| engine.deliver(ticket, Letter::Applied(Ok(outcome))));
     }
 }
 
@@ -294,7 +296,8 @@ fn a_request_waits_for_the_store_until_its_time_is_over_and_no_shorter() {
     world.turn(STORE_TIME_MAX - Duration::from_millis(1001), |_| {});
     assert_eq!(client.status(), None, "a millisecond before the end");
     // What arrives in the very turn in which the time is over is given.
-    world.turn(Duration::from_millis(1), |engine| engine.deliver(ticket, Ok(Outcome::Unknown)));
+    world
+        .turn(Duration::from_millis(1), |engine| engine.deliver(ticket, Letter::Applied(Ok(Outcome::Unknown))));
     assert_eq!(client.status(), Some(400));
     world.ask(&client, "keep-alive");
     world.turn(STORE_TIME_MAX, |_| {});
