@@ -165,17 +165,23 @@ fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes) -> Result<(), Fil
 }
 
 fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
-    let counts: [(&str, &mut usize); 10] = [
+    let counts: [(&str, &mut usize); 16] = [
         ("request_line_bytes_max", &mut limits.request_line_bytes_max),
         ("head_bytes_max", &mut limits.head_bytes_max),
         ("fields_max", &mut limits.fields_max),
         ("body_bytes_max", &mut limits.body_bytes_max),
         ("output_bytes_max", &mut limits.output_bytes_max),
+        ("buffered_bytes_max", &mut limits.buffered_bytes_max),
         ("connections_max", &mut limits.connections_max),
         ("grants_max", &mut limits.grants_max),
         ("store_queue_max", &mut limits.store_queue_max),
         ("refusal_lines_per_second_max", &mut limits.refusal_lines_per_second_max),
         ("log_lines_max", &mut limits.log_lines_max),
+        ("secret_checks_running_max", &mut limits.secret_checks_running_max),
+        ("secret_checks_waiting_max", &mut limits.secret_checks_waiting_max),
+        ("client_secret_checks_waiting_max", &mut limits.client_secret_checks_waiting_max),
+        ("peer_secret_checks_waiting_max", &mut limits.peer_secret_checks_waiting_max),
+        ("wrong_secret_peers_max", &mut limits.wrong_secret_peers_max),
     ];
     for (key, field) in counts {
         if let Some(value) = table.take(key) {
@@ -188,16 +194,27 @@ fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
     if let Some(value) = table.take("pair_grants_max") {
         limits.pair_grants_max = Some(value.positive()?.get() as usize);
     }
-    if let Some(value) = table.take("connection_requests_max") {
-        limits.connection_requests_max = value.number()?;
+    if let Some(value) = table.take("pool_threads_max") {
+        limits.pool_threads_max = Some(value.positive()?.get() as usize);
     }
-    let times: [(&str, &mut Duration); 6] = [
+    let numbers: [(&str, &mut u32); 2] = [
+        ("connection_requests_max", &mut limits.connection_requests_max),
+        ("wrong_secrets_max", &mut limits.wrong_secrets_max),
+    ];
+    for (key, field) in numbers {
+        if let Some(value) = table.take(key) {
+            *field = value.number()?;
+        }
+    }
+    let times: [(&str, &mut Duration); 8] = [
         ("head_time_max", &mut limits.head_time_max),
         ("body_time_max", &mut limits.body_time_max),
         ("idle_time_max", &mut limits.idle_time_max),
         ("write_time_max", &mut limits.write_time_max),
         ("finish_time_max", &mut limits.finish_time_max),
         ("store_time_max", &mut limits.store_time_max),
+        ("pool_time_max", &mut limits.pool_time_max),
+        ("wrong_secret_time", &mut limits.wrong_secret_time),
     ];
     for (key, field) in times {
         if let Some(value) = table.take(key) {
@@ -524,5 +541,21 @@ introspects_all = true
         changed("durability", "sync", 24, "no key sync in [store]");
         check("[listen]\naddress = \"0.0.0.0\"", 1, "the issuer is missing");
         check("clients = 7", 1, "give tables, each begun with [[clients]], here");
+    }
+
+    #[test]
+    fn a_client_id_has_a_bound() {
+        let read = |length: usize| {
+            let id = "i".repeat(length);
+            super::read(
+                &format!("[[clients]]\nid = {id:?}\nname = \"N\"\nredirect_uris = [\"https://x.example/\"]"),
+                1,
+            )
+        };
+        assert!(read(CLIENT_ID_BYTES_MAX).is_ok());
+        for length in [0, CLIENT_ID_BYTES_MAX + 1] {
+            let error = read(length).unwrap_err();
+            assert!(error.line == 2 && error.message.contains("1 to 255 characters"), "{error:?}");
+        }
     }
 }

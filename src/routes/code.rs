@@ -207,7 +207,7 @@ fn open(routes: &Routes, request: &Request, sealed: &str, now: Timestamp) -> Res
     Question::open(sealed, &routes.sealing_keys(), &sessions, now).map_err(|unopened| match unopened {
         Unopened::Forged => {
             // Or another server made it, under a key that this one has not seen yet.
-            routes.store.refresh_sealing_keys();
+            routes.lasting.store.refresh_sealing_keys();
             stale("the form was not made here for this browser, or was changed")
         }
         Unopened::Stale => stale("the form was shown too long ago"),
