@@ -54,6 +54,10 @@ fn run(config: &Config) -> Result<(), String> {
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
     // The store's keys carry the issuer, and that may have a port in it that the system picks.
     let listening = Listening::bind(config).map_err(|error| error.to_string())?;
+    let auth_port = listening.auth_port();
+    for warning in config.warnings(auth_port) {
+        logs.errors.line(format_args!("WARNING: {warning}"));
+    }
     let store = store::open(config, listening.site().issuer(), &system, &logs.errors)?;
     let server = listening.serve(config, store, system, logs.clone());
     let mut server = server.map_err(|error| error.to_string())?;
@@ -64,10 +68,7 @@ fn run(config: &Config) -> Result<(), String> {
              Open the client app in a browser and press its button. Ctrl-C stops both.\n",
             server.site().issuer(),
         ),
-        None => {
-            let port = server.addresses().first().map_or(0, |(_, address)| address.port());
-            format!("authorization server  {} (on port {port})\n", server.site().issuer())
-        }
+        None => format!("authorization server  {} (on port {auth_port})\n", server.site().issuer()),
     });
     server.finish_on_signals().map_err(|error| format!("signals cannot be heard: {error}"))?;
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
@@ -143,6 +144,10 @@ fn describe(config: &Config) -> String {
         );
         client.redirect_uris.iter().for_each(|uri| line("", &format!("returns to {}", uri.as_str())));
     }
+    config
+        .warnings(config.auth_port)
+        .iter()
+        .for_each(|warning| text.push_str(&format!("WARNING: {warning}\n")));
     text.push_str("This configuration is sound. Nothing was started.\n");
     text
 }

@@ -13,14 +13,17 @@ use crate::oauth::TokenLifetimes;
 use crate::oauth::client::Client;
 use crate::oauth::grant::RefreshReuse;
 
+mod authority;
 mod file;
 mod issuer;
 mod key_prefix;
 mod location;
 mod store;
 mod toml_reader;
+mod warnings;
 
-pub use file::{FileError, locate, read};
+pub use authority::{Authority, Origin, Scheme};
+pub use file::{FileError, FromFlags, locate, read, read_beside};
 pub use issuer::{Issuer, IssuerError};
 pub use key_prefix::{KeyPrefix, KeyPrefixError};
 pub use location::{EngineLocation, Location, LocationError};
@@ -55,6 +58,8 @@ pub struct Config {
     /// What the authorization server calls itself (RFC 8414, 2); `None` is for its own origin, which
     /// is only good where nothing stands before it.
     pub issuer: Option<Issuer>,
+    /// Whether issuers and redirect URIs may be plain http anywhere, and not only on loopback.
+    pub insecure_http: bool,
     /// Every scope there is, with a sentence that a person understands.
     pub scopes: Vec<(Arc<str>, String)>,
     /// The registered clients, the demo's aside.
@@ -89,6 +94,7 @@ impl Default for Config {
             limits: Limits::default(),
             lifetimes: Lifetimes::default(),
             issuer: None,
+            insecure_http: false,
             scopes: vec![
                 ("answer".into(), "Read the secret answer.".to_owned()),
                 ("question".into(), "Read the question to it, should anyone find it.".to_owned()),

@@ -130,6 +130,14 @@ impl Listening {
         &self.site
     }
 
+    /// The port of the authorization server.
+    pub fn auth_port(&self) -> u16 {
+        let of =
+            |(role, address): &(Role, SocketAddr)| (*role == Role::AuthorizationServer).then(|| address.port());
+        // There is always an authorization server.
+        self.addresses.iter().find_map(of).unwrap_or_default()
+    }
+
     /// The servers, which keep grants in `store`.
     ///
     /// # Errors

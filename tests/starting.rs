@@ -1,0 +1,198 @@
+//! How the program starts, as its operator and another program see it: names and ports, warnings, and files of its own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_oauth-from-scratch");
+
+/// Longer than anything takes, so that a test that hangs ends.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The running program, until it is dropped.
+struct Program {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Program {
+    fn start(words: &[&str]) -> Program {
+        let mut child = Command::new(PROGRAM)
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        Program { child, output }
+    }
+
+    /// The next line of standard output, without its end; empty where the output has ended.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("text");
+        line.trim_end().to_owned()
+    }
+
+    /// The authorization server's issuer and the port that it listens on, from the lines that it begins with.
+    fn issuer_and_port(&mut self) -> (String, u16) {
+        loop {
+            let line = self.line();
+            assert!(!line.is_empty(), "it starts: {}", self.errors());
+            let Some(rest) = line.strip_prefix("authorization server  ") else { continue };
+            let (issuer, port) = rest.split_once(" (on port ").unwrap_or((rest, ""));
+            let port = port.trim_end_matches(')').parse().ok();
+            let port = port.or_else(|| issuer.rsplit_once(':')?.1.parse().ok()).expect(&line);
+            return (issuer.to_owned(), port);
+        }
+    }
+
+    /// Ends the program and gives what it wrote to standard error.
+    fn errors(&mut self) -> String {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let mut errors = String::new();
+        self.child.stderr.take().expect("a pipe").read_to_string(&mut errors).expect("text");
+        errors
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the program to its end, which must come at once, and gives its status and standard error.
+fn refused(words: &[&str]) -> (i32, String) {
+    let output = Command::new(PROGRAM).args(words).stdin(Stdio::null()).output().expect("the program starts");
+    (output.status.code().expect("an exit status"), String::from_utf8(output.stderr).expect("text"))
+}
+
+/// Sends `request` to `port` and gives the answer, which must end the connection.
+fn ask(port: u16, request: &str) -> String {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// A file of this test's own, until it is dropped.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> File {
+        let file = File::absent(name);
+        std::fs::write(&file.0, text).expect("a file for the test");
+        file
+    }
+
+    /// A path at which there is no file yet.
+    fn absent(name: &str) -> File {
+        let path = std::env::temp_dir().join(format!("oauth-from-scratch-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        File(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a name that is text")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+const FREE_PORTS: [&str; 4] = ["--client-port", "0", "--auth-port", "0"];
+
+#[test]
+fn an_issuer_by_flag_is_what_the_program_is_called_and_another_port_is_said() {
+    let mut program = Program::start(&[&FREE_PORTS[..], &["--issuer", "http://Auth.localhost:8080"]].concat());
+    let mut lines = vec![program.line(), program.line()];
+    assert_eq!(lines.pop().unwrap(), "authorization server  http://Auth.localhost:8080");
+    // The port that it listens on is not the issuer's, so it is asked of the system by way of the log.
+    let errors = program.errors();
+    let port = errors.split("the server listens on port ").nth(1).expect(&errors);
+    assert!(port.split(':').next().unwrap().parse::<u16>().is_ok_and(|port| port > 0), "{errors}");
+}
+
+#[test]
+fn a_server_behind_a_published_port_answers_to_the_name_that_clients_use() {
+    let file = File::new("published.toml", "issuer = \"http://localhost:8080\"\n[listen]\nport = 0\n");
+    let check = |words: &[&str], host: &str, status: &str| {
+        let mut program = Program::start(&[&["--config", file.path()][..], words].concat());
+        let (_, port) = program.issuer_and_port();
+        let form = "request=x&decision=authorize";
+        let answer = ask(
+            port,
+            &format!(
+                "POST /code HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{form}",
+                form.len()
+            ),
+        );
+        // The form itself is refused in any case; what is asked here is whether it was read at all.
+        assert!(answer.contains(status), "{words:?} {host}: {answer}");
+    };
+    let (read, unread) = ("This browser sent no cookie", "This form came from another site");
+    check(&[], "localhost:8080", read);
+    check(&["--issuer", "https://auth.example"], "auth.example:443", read);
+    check(&["--issuer", "https://auth.example"], "localhost:8080", unread);
+    check(&["--issuer", "http://auth:3001", "--insecure-http"], "AUTH:3001", read);
+}
+
+#[test]
+fn a_port_by_flag_that_the_issuer_of_the_file_contradicts_is_refused() {
+    let check = |text: &str, port: &str, more: &[&str], status: i32| {
+        let file = File::new("contradiction.toml", text);
+        let words = [&["--config", file.path(), "--check-config", "--auth-port", port][..], more].concat();
+        let (found, errors) = refused(&words);
+        assert_eq!(found, status, "{text} {port} {more:?}: {errors}");
+        let words = [&format!("--auth-port {port}: the configuration file says"), "--issuer URL"];
+        assert_eq!(words.iter().all(|words| errors.contains(*words)), status == 2, "{errors}");
+    };
+    let own = "issuer = \"http://localhost:3001\"";
+    for port in ["4000", "0"] {
+        check(own, port, &[], 2);
+    }
+    check(own, "3001", &[], 0);
+    check(own, "4000", &["--issuer", "http://localhost:4000"], 0);
+    check("issuer = \"http://LOCALHOST\"\n[listen]\nport = 80", "81", &[], 2);
+    check("issuer = \"https://auth.example\"\n[listen]\nport = 443", "444", &[], 2);
+    check("issuer = \"http://localhost:8080\"", "3002", &[], 2);
+    // A proxy that speaks https has a port of its own.
+    check("issuer = \"https://auth.example\"", "4000", &[], 0);
+    check("issuer = \"http://localhost:4000\"", "4000", &[], 0);
+    check("", "4000", &[], 0);
+}
+
+#[test]
+fn a_file_without_an_issuer_may_be_bound_anywhere_where_a_flag_gives_one() {
+    let file = File::new("anywhere.toml", "[listen]\naddress = \"0.0.0.0\"\n");
+    let words = ["--config", file.path(), "--check-config"];
+    assert_eq!(refused(&words).0, 2);
+    assert_eq!(refused(&[&words[..], &["--issuer", "https://auth.example"]].concat()).0, 0);
+}
+
+#[test]
+fn what_is_dangerous_is_said_at_every_start() {
+    let insecure = File::new("insecure.toml", "insecure_http = true\n[listen]\nport = 0\n");
+    let check = |words: &[&str], said: Option<&str>| {
+        let mut program = Program::start(words);
+        program.issuer_and_port();
+        let errors = program.errors();
+        let warnings: Vec<&str> = errors.lines().filter(|line| line.contains("WARNING: ")).collect();
+        assert_eq!(warnings.len(), usize::from(said.is_some()), "{words:?}: {errors}");
+        assert!(warnings.iter().zip(said).all(|(warning, said)| warning.contains(said)), "{errors}");
+    };
+    check(&FREE_PORTS, None);
+    check(&[&FREE_PORTS[..], &["--bind", "0.0.0.0"]].concat(), Some("the demo has no login"));
+    check(&[&FREE_PORTS[..], &["--insecure-http"]].concat(), Some("insecure_http is set"));
+    check(&["--config", insecure.path()], Some("insecure_http is set"));
+}
