@@ -70,6 +70,11 @@ Flags:
                       [default: full]
   --log[=json]        write a line for each request to standard output, in the common log
                       format or as JSON [default: no]
+  --ready-file PATH   once both servers listen, write a line of JSON with issuer, ports,
+                      addresses and process id to PATH; the file is removed at the end
+  --ready-json        print that line to standard output instead of words
+  --end-with-stdin    end when standard input ends, as when the program that started
+                      this one is gone
   --www DIR           read the pages from DIR at each request, to edit and reload them
                       [default: the pages in the program]
   --help              print this text
@@ -224,6 +229,9 @@ struct Flags {
     log: Option<LogFormat>,
     store: Option<Location>,
     store_is_relaxed: Option<bool>,
+    ready_file: Option<PathBuf>,
+    ready_json: bool,
+    ends_with_stdin: bool,
     www: Option<PathBuf>,
 }
 
@@ -261,6 +269,9 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
             Long("log") => flags.log = Some(log_format(parser.optional_value())?),
             Long("store") => flags.store = Some(location(parser.value()?)?),
             Long("store-durability") => flags.store_is_relaxed = Some(is_relaxed(parser.value()?)?),
+            Long("ready-file") => flags.ready_file = Some(PathBuf::from(parser.value()?)),
+            Long("ready-json") => flags.ready_json = true,
+            Long("end-with-stdin") => flags.ends_with_stdin = true,
             Long("www") => flags.www = Some(PathBuf::from(parser.value()?)),
             Long("help") | Short('h') => instead = Some(Command::Help),
             Long("version") | Short('V') => instead = Some(Command::Version),
@@ -325,6 +336,8 @@ impl Flags {
         config.limits.peer_connections_max = per_peer.or(config.limits.peer_connections_max);
         config.access_log = self.log.or(config.access_log);
         config.www = self.www;
+        config.ready_file = self.ready_file;
+        (config.ready_json, config.ends_with_stdin) = (self.ready_json, self.ends_with_stdin);
         if let Some(location) = self.store {
             // What the file says of its own place is not about this one.
             config.store = StoreConfig { location, ..StoreConfig::default() };

@@ -18,6 +18,10 @@ use oauth_from_scratch::routes;
 use oauth_from_scratch::store;
 use oauth_from_scratch::system::{RealSystem, System};
 
+mod ready;
+
+use ready::ReadyFile;
+
 /// The exit status of a command line that cannot be followed.
 const USAGE: u8 = 2;
 
@@ -39,6 +43,7 @@ fn main() -> ExitCode {
 }
 
 fn run(config: &Config) -> Result<(), String> {
+    let ready_file = config.ready_file.as_deref().map(ReadyFile::clear).transpose()?;
     if let Some(folder) = &config.www {
         routes::check_folder(folder).map_err(|error| {
             format!("--www {}: {error}; give a folder like the project's own www", cli::shown_path(folder))
@@ -61,16 +66,15 @@ fn run(config: &Config) -> Result<(), String> {
     let store = store::open(config, listening.site().issuer(), &system, &logs.errors)?;
     let server = listening.serve(config, store, system, logs.clone());
     let mut server = server.map_err(|error| error.to_string())?;
-    print(&match server.site().client_app() {
-        Some(client_app) => format!(
-            "client app            {client_app}\n\
-             authorization server  {}\n\
-             Open the client app in a browser and press its button. Ctrl-C stops both.\n",
-            server.site().issuer(),
-        ),
-        None => format!("authorization server  {} (on port {auth_port})\n", server.site().issuer()),
-    });
-    server.finish_on_signals().map_err(|error| format!("signals cannot be heard: {error}"))?;
+    // Before the first line: a program that has read it may send a signal.
+    server.finish_on_signals().map_err(|error| format!("cannot install signal handlers: {error}"))?;
+    if config.ends_with_stdin {
+        ready::end_with_stdin(server.handle())?;
+    }
+    if let Some(file) = &ready_file {
+        file.write(&ready::json(&server))?;
+    }
+    print(&if config.ready_json { ready::json(&server) } else { ready::words(&server) });
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
     // The store ends here, and may have something to say.
     drop(server);

@@ -113,14 +113,18 @@ impl Drop for File {
 const FREE_PORTS: [&str; 4] = ["--client-port", "0", "--auth-port", "0"];
 
 #[test]
-fn an_issuer_by_flag_is_what_the_program_is_called_and_another_port_is_said() {
-    let mut program = Program::start(&[&FREE_PORTS[..], &["--issuer", "http://Auth.localhost:8080"]].concat());
-    let mut lines = vec![program.line(), program.line()];
-    assert_eq!(lines.pop().unwrap(), "authorization server  http://Auth.localhost:8080");
-    // The port that it listens on is not the issuer's, so it is asked of the system by way of the log.
+fn an_issuer_by_flag_is_what_the_metadata_say_and_another_port_is_said() {
+    let words = ["--ready-json", "--issuer", "http://Auth.localhost:8080"];
+    let mut program = Program::start(&[&FREE_PORTS[..], &words].concat());
+    let ready: serde_json::Value = serde_json::from_str(&program.line()).expect("JSON");
+    assert_eq!(ready["issuer"], "http://Auth.localhost:8080");
+    let port = ready["auth_port"].as_u64().expect("a port") as u16;
+    let get = |path: &str| ask(port, &format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+    let metadata = get("/.well-known/oauth-authorization-server");
+    assert!(metadata.contains(r#""token_endpoint":"http://auth.localhost:8080/token""#), "{metadata}");
+    assert!(metadata.contains(r#""issuer":"http://Auth.localhost:8080""#), "as it was written: {metadata}");
     let errors = program.errors();
-    let port = errors.split("the server listens on port ").nth(1).expect(&errors);
-    assert!(port.split(':').next().unwrap().parse::<u16>().is_ok_and(|port| port > 0), "{errors}");
+    assert!(errors.contains(&format!("the server listens on port {port}: something must forward")), "{errors}");
 }
 
 #[test]
@@ -195,4 +199,76 @@ fn what_is_dangerous_is_said_at_every_start() {
     check(&[&FREE_PORTS[..], &["--bind", "0.0.0.0"]].concat(), Some("the demo has no login"));
     check(&[&FREE_PORTS[..], &["--insecure-http"]].concat(), Some("insecure_http is set"));
     check(&["--config", insecure.path()], Some("insecure_http is set"));
+}
+
+#[test]
+fn a_test_learns_from_one_line_of_json_where_both_servers_listen() {
+    let file = File::absent("ready.json");
+    let words = ["--ready-json", "--ready-file", file.path()];
+    let mut program = Program::start(&[&FREE_PORTS[..], &words].concat());
+    let line = program.line();
+    assert_eq!(
+        std::fs::read_to_string(&file.0).expect("the file is there before the line"),
+        format!("{line}\n")
+    );
+    let ready: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(ready["process_id"], program.child.id());
+    for (port, addresses) in [("auth_port", "auth_addresses"), ("client_port", "client_addresses")] {
+        let port = ready[port].as_u64().expect("a port") as u16;
+        assert_eq!(ready[addresses][0], format!("127.0.0.1:{port}"));
+        assert!(ask(port, "GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 200 OK\r\n"), "it listens there");
+    }
+    assert_eq!(ready["issuer"], format!("http://localhost:{}", ready["auth_port"]));
+    assert_eq!(ready["client_app"], format!("http://localhost:{}", ready["client_port"]));
+    program.errors();
+    program.child.wait().expect("it ends");
+    assert!(!file.0.exists(), "an orderly end removes it");
+}
+
+#[test]
+fn a_server_alone_says_that_it_has_no_client_app() {
+    let file = File::new("alone.toml", "[listen]\nport = 0\n");
+    let mut program = Program::start(&["--config", file.path(), "--ready-json"]);
+    let ready: serde_json::Value = serde_json::from_str(&program.line()).expect("JSON");
+    assert!(ready["client_app"].is_null() && ready["client_port"].is_null() && ready["auth_port"].is_u64());
+    assert_eq!(ready["client_addresses"], serde_json::json!([]));
+}
+
+#[test]
+fn a_file_of_an_earlier_server_is_gone_when_a_later_one_cannot_start() {
+    let file = File::new("stale.json", "{}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (status, _) = refused(&["--client-port", "0", "--auth-port", &port, "--ready-file", file.path()]);
+    assert!(status == 1 && !file.0.exists());
+    let (status, errors) = refused(&[&FREE_PORTS[..], &["--ready-file", "/nowhere/ready.json"]].concat());
+    assert!(status == 1 && errors.contains("--ready-file /nowhere/ready.json cannot be written"), "{errors}");
+}
+
+/// A pipe is written to, and neither replaced nor removed.
+#[cfg(unix)]
+#[test]
+fn a_ready_file_may_be_a_pipe() {
+    let pipe = File::absent("pipe");
+    assert!(Command::new("mkfifo").arg(pipe.path()).status().expect("there is mkfifo").success());
+    let _program = Program::start(&[&FREE_PORTS[..], &["--ready-file", pipe.path()]].concat());
+    let line = std::fs::read_to_string(&pipe.0).expect("the line");
+    assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok_and(|ready| ready["issuer"].is_string()));
+    assert!(pipe.0.exists());
+}
+
+#[test]
+fn the_end_of_standard_input_ends_the_program_where_it_is_asked_for_and_nowhere_else() {
+    let mut program = Program::start(&[&FREE_PORTS[..], &["--ready-json", "--end-with-stdin"]].concat());
+    program.line();
+    let mut input = program.child.stdin.take().expect("a pipe");
+    input.write_all(b"what is written is ignored\n").expect("it reads");
+    drop(input);
+    assert_eq!(program.child.wait().expect("it ends").code(), Some(0));
+
+    let mut program = Program::start(&[&FREE_PORTS[..], &["--ready-json"]].concat());
+    let ready: serde_json::Value = serde_json::from_str(&program.line()).expect("JSON");
+    drop(program.child.stdin.take());
+    let port = ready["auth_port"].as_u64().expect("a port") as u16;
+    assert!(ask(port, "GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 200 OK\r\n"), "it goes on");
 }

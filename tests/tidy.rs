@@ -78,6 +78,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("src/net/", &["crate::cli", "crate::oauth::Transition", "crate::oauth::Grant", "::now()", "getrandom"]),
     ("src/cli.rs", &["crate::http", "crate::oauth", "crate::store", "crate::routes", "crate::net", "mio"]),
+    ("src/ready.rs", &["mio", "::now()", "getrandom", "crate::"]),
     ("src/main.rs", &["mio::", "::now()", "getrandom"]),
 ];
 

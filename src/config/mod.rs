@@ -49,6 +49,12 @@ pub struct Config {
     pub access_log: Option<LogFormat>,
     /// A folder to read the pages from at each request; `None` serves those in the binary.
     pub www: Option<PathBuf>,
+    /// A file to write when both servers listen, which says where.
+    pub ready_file: Option<PathBuf>,
+    /// Whether standard output says where they listen in JSON, and not in words.
+    pub ready_json: bool,
+    /// Whether the end of standard input ends the servers.
+    pub ends_with_stdin: bool,
     /// Where grants are kept.
     pub store: StoreConfig,
     /// The bounds of everything that can grow.
@@ -90,6 +96,9 @@ impl Default for Config {
             workers: 1,
             access_log: None,
             www: None,
+            ready_file: None,
+            ready_json: false,
+            ends_with_stdin: false,
             store: StoreConfig::default(),
             limits: Limits::default(),
             lifetimes: Lifetimes::default(),

@@ -22,6 +22,7 @@ mod client_authentication;
 mod code;
 mod cors;
 mod dialog;
+mod health;
 mod introspect;
 mod json;
 mod metadata;
@@ -81,6 +82,8 @@ enum Endpoint {
     Revoke,
     Introspect,
     Metadata,
+    Alive,
+    Ready,
 }
 
 /// Every path of both servers.
@@ -104,6 +107,8 @@ const TABLE: &[Route] = &[
     post("/revoke", Some(&cors::POST), Endpoint::Revoke),
     post("/introspect", None, Endpoint::Introspect),
     get(metadata::PATH, Some(&cors::GET), Endpoint::Metadata),
+    get("/healthz", None, Endpoint::Alive),
+    get("/readyz", None, Endpoint::Ready),
 ];
 
 /// An endpoint of the authorization server to GET from.
@@ -144,6 +149,7 @@ enum Continuation {
     Secure(secure::Scheme),
     Revoke,
     Introspect,
+    Ready,
 }
 
 /// The answer to a request, or what is left to do for it.
@@ -250,6 +256,7 @@ impl Routes {
             Continuation::Secure(scheme) => secure::answer(self, scheme, applied),
             Continuation::Revoke => revoke::answer(applied),
             Continuation::Introspect => introspect::answer(self, applied),
+            Continuation::Ready => health::answer(applied),
         };
         cors::allow(response, parked.cors)
     }
@@ -269,6 +276,8 @@ impl Routes {
             (Endpoint::Revoke, _) => revoke::revoke(self, request),
             (Endpoint::Introspect, _) => introspect::inspect(self, request),
             (Endpoint::Metadata, _) => Reply::Now(metadata::answer(&self.metadata)),
+            (Endpoint::Alive, _) => Reply::Now(health::alive()),
+            (Endpoint::Ready, _) => health::ask(self),
         }
     }
 
