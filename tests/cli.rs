@@ -366,9 +366,9 @@ fn a_mistake_in_a_configuration_file_is_named_by_file_and_line_with_status_2() {
     let file = File::new("issuer", &CONFIGURATION.replace("issuer = \"https://auth.example\"", ""));
     let (status, _, errors) = run(&["--config", file.path(), "--bind", "0.0.0.0"]);
     assert!(status == 2 && errors.contains("--bind 0.0.0.0 is not loopback"), "{errors}");
-    let file = File::new("limits", &CONFIGURATION.replace("[scopes]", "[limits]\nfields_max = 65\n[scopes]"));
+    let file = File::new("limits", &CONFIGURATION.replace("[scopes]", "[limits]\nfields_max = 257\n[scopes]"));
     let (status, _, errors) = run(&["--config", file.path()]);
-    let expected = format!("{}: line 6: the limit fields_max must be 1 to 64", file.path());
+    let expected = format!("{}: line 6: the limit fields_max must be 1 to 256", file.path());
     assert!(status == 2 && errors.contains(&expected), "{errors}");
 }
 

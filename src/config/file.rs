@@ -219,7 +219,11 @@ fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
     if let Some(value) = table.take("connection_requests_max") {
         limits.connection_requests_max = value.number()?;
     }
-    let times: [(&str, &mut Duration); 6] = [
+    if let Some(value) = table.take("body_bytes_per_second_min") {
+        limits.body_bytes_per_second_min = value.number()?;
+    }
+    let times: [(&str, &mut Duration); 7] = [
+        ("body_grace_time", &mut limits.body_grace_time),
         ("head_time_max", &mut limits.head_time_max),
         ("body_time_max", &mut limits.body_time_max),
         ("idle_time_max", &mut limits.idle_time_max),

@@ -31,7 +31,7 @@ pub use store::StoreConfig;
 
 /// The most field lines a head may have, whatever [`Limits::fields_max`] says: the parser's table of field
 /// lines lies on the stack and has this size.
-pub const FIELDS_CAPACITY: usize = 64;
+pub const FIELDS_CAPACITY: usize = 256;
 
 /// What to serve, where, and within which bounds.
 #[derive(Clone, Debug)]
@@ -183,8 +183,9 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             request_line_bytes_max: 8 * 1024,
-            head_bytes_max: 16 * 1024,
-            fields_max: FIELDS_CAPACITY,
+            // Browsers send the cookies of all programs on localhost to each of them.
+            head_bytes_max: 48 * 1024,
+            fields_max: 100,
             body_bytes_max: 64 * 1024,
             chunk_extra_bytes_max: 4 * 1024,
             output_bytes_max: 256 * 1024,
@@ -195,7 +196,9 @@ impl Default for Limits {
             body_time_max: Duration::from_secs(30),
             body_bytes_per_second_min: 1024,
             body_grace_time: Duration::from_secs(5),
-            idle_time_max: Duration::from_secs(60),
+            // Longer than the 60 seconds for which common proxies keep a connection: the one who closes first must not
+            // be the server, or a request is sent into the closing.
+            idle_time_max: Duration::from_secs(75),
             write_time_max: Duration::from_secs(30),
             linger_time_max: Duration::from_secs(2),
             linger_bytes_max: 1024 * 1024,
@@ -328,7 +331,7 @@ impl Config {
                 "request_line_bytes_max",
                 "less than head_bytes_max",
             ),
-            ((1..=FIELDS_CAPACITY).contains(&limits.fields_max), "fields_max", "1 to 64"),
+            ((1..=FIELDS_CAPACITY).contains(&limits.fields_max), "fields_max", "1 to 256"),
             (limits.connections_max > 0, "connections_max", "at least 1"),
             (limits.peer_connections_max != Some(0), "peer_connections_max", "at least 1"),
             (limits.connection_requests_max > 0, "connection_requests_max", "at least 1"),
@@ -387,10 +390,10 @@ mod tests {
         );
         check(|c| c.limits.head_bytes_max = 65_536, "the limit head_bytes_max must be at most 65,535 bytes");
         check(
-            |c| c.limits.request_line_bytes_max = 16 * 1024,
+            |c| c.limits.request_line_bytes_max = 48 * 1024,
             "the limit request_line_bytes_max must be less than head_bytes_max",
         );
-        check(|c| c.limits.fields_max = 65, "the limit fields_max must be 1 to 64");
+        check(|c| c.limits.fields_max = 257, "the limit fields_max must be 1 to 256");
         check(|c| c.limits.connections_max = 0, "the limit connections_max must be at least 1");
         check(|c| c.limits.grants_max = 0, "the limit grants_max must be at least 1");
         check(|c| c.limits.pair_grants_max = Some(0), "the limit pair_grants_max must be at least 1");
