@@ -85,6 +85,7 @@ fn a_file_that_cannot_be_used_is_refused_with_what_to_do() {
     assert!(open(&folder.join("taken")).is_ok(), "and when it is stopped, it is free");
     check("missing/grants", "there is no such folder, or the file has gone; make the folder first");
     std::fs::write(folder.join("text"), "these are no grants\n".repeat(1000)).unwrap();
+    keep_to_its_owner(&folder.join("text"));
     check("text", "the file is damaged, or is no file of grants");
     std::fs::create_dir(folder.join("folder")).unwrap();
     check("folder", "the system does not give it");
@@ -94,6 +95,7 @@ fn a_file_that_cannot_be_used_is_refused_with_what_to_do() {
     write.open_table(TableDefinition::<u64, u64>::new("prices")).unwrap().insert(1, 2).unwrap();
     write.commit().unwrap();
     drop(others);
+    keep_to_its_owner(&folder.join("others"));
     check("others", "this is a database, and not one of grants");
 
     drop(open(&folder.join("newer")).unwrap());
@@ -167,6 +169,121 @@ fn a_file_from_before_there_were_pairs_opens_with_its_grants_in_their_order() {
     let later = START.after(Duration::from_secs(10_000));
     assert_eq!(apply(&store, maker.grant(&code, None), later), Ok(Outcome::Granted));
     assert_eq!(store.len(), Ok(1));
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// What another program made has the mode that such programs give it.
+fn keep_to_its_owner(path: &Path) {
+    #[cfg(unix)]
+    set_mode(path, 0o600);
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_that_other_users_can_read_change_or_replace_is_refused_with_what_to_do() {
+    use std::os::unix::fs::symlink;
+    let folder = Folder::new();
+    let path = folder.join("grants");
+    let shown = path.display().to_string();
+    drop(open(&path).unwrap());
+    let check = |path: &Path, words: &str| {
+        let error = open(path).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(words) && error.contains(&path.display().to_string()), "{error}");
+    };
+    for (mode, words) in [
+        (
+            0o666,
+            format!("other users of this machine may change it, for it has mode 0666; run chmod 600 {shown}"),
+        ),
+        (
+            0o620,
+            format!("other users of this machine may change it, for it has mode 0620; run chmod 600 {shown}"),
+        ),
+        (0o602, "may change it, for it has mode 0602".to_owned()),
+        (0o644, "may read it, for it has mode 0644".to_owned()),
+        (0o640, "may read it, for it has mode 0640".to_owned()),
+    ] {
+        set_mode(&path, mode);
+        check(&path, &words);
+    }
+    set_mode(&path, 0o600);
+    assert!(open(&path).is_ok());
+    set_mode(&path, 0o700);
+    assert!(open(&path).is_ok());
+
+    // By a link to a file that is there, and by one to a file that would be made.
+    let link = folder.join("link");
+    symlink("grants", &link).unwrap();
+    check(&link, "it is a symbolic link");
+    check(&link, &format!("name file:{}", path.canonicalize().unwrap().display()));
+    let dangling = folder.join("dangling");
+    symlink(folder.join("made"), &dangling).unwrap();
+    check(&dangling, "it is a symbolic link");
+    assert!(!folder.join("made").exists(), "nothing is made where a link leads");
+
+    // In a folder that others may write to; where it is sticky they may not replace what is not theirs.
+    let shared = folder.join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    let within = shared.join("grants");
+    for mode in [0o777, 0o702] {
+        set_mode(&shared, mode);
+        check(&within, &format!("the folder {} has mode 0{mode:o}; run chmod o-w", shared.display()));
+        assert!(!within.exists());
+    }
+    for mode in [0o1777, 0o775, 0o755] {
+        set_mode(&shared, mode);
+        let log = Log::kept();
+        let store = FileStore::open(&within, Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), log.clone())
+            .unwrap();
+        let is_warned = log.lines().iter().any(|line| line.contains("the group of the folder"));
+        assert_eq!(is_warned, mode == 0o775, "{mode:o}: {:?}", log.lines());
+        drop(store);
+    }
+    std::fs::hard_link(&within, shared.join("another")).unwrap();
+    let log = Log::kept();
+    drop(FileStore::open(&within, Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), log.clone()).unwrap());
+    assert!(log.lines().iter().any(|line| line.contains("has more than one name")), "{:?}", log.lines());
+}
+
+#[test]
+#[cfg(unix)]
+fn nothing_is_promised_to_a_file_that_was_removed_or_replaced_while_it_was_open() {
+    for waiting in [Waiting::ForTheDisk, Waiting::ForNothing] {
+        let folder = Folder::new();
+        let (path, away, other) = (folder.join("grants"), folder.join("away"), folder.join("other"));
+        drop(open(&other).unwrap());
+        let (log, mut maker) = (Log::kept(), Maker::new(1));
+        let store = FileStore::open(&path, waiting, BOUNDS, KEY, StoreSystem::new(), log.clone()).unwrap();
+        let (_, tokens) = redeemed(&store, &mut maker);
+        let put_aside = || std::fs::rename(&path, &away).unwrap();
+        let check = |maker: &mut Maker, words: &str| {
+            let code = maker.code();
+            let applied = apply(&store, maker.grant(&code, None), START);
+            assert_eq!(applied, Err(StoreError::Unavailable), "{words}");
+            let applied = apply(&store, maker.check(&tokens.access), START);
+            assert_eq!(applied, Ok(Outcome::Active), "it is still read");
+            let last = log.lines().pop().unwrap();
+            assert!(last.contains(words) && last.contains("answered 503; put the file back"), "{last}");
+        };
+        put_aside();
+        check(&mut maker, "the store's file was removed while it was open");
+        std::fs::copy(&other, &path).unwrap();
+        check(&mut maker, "another file has taken the place of the store's file");
+        std::fs::rename(&away, &path).unwrap();
+        let code = granted(&store, &mut maker);
+        assert_eq!(log.lines().pop().unwrap(), "the store's file is back in its place");
+        drop(store);
+        let (redeem, _) = maker.redeem(&code);
+        let store = open(&path).unwrap();
+        assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    }
 }
 
 #[test]

@@ -299,6 +299,56 @@ fn a_form_that_was_answered_stays_answered_when_its_code_is_long_gone() {
     assert_eq!(answer_dialog(&server, &session, &sealed, "authorize").status, 400);
 }
 
+/// The store forgets the mark of the first answer while the clock is ahead.
+#[test]
+fn a_form_that_was_answered_stays_answered_when_the_clock_goes_forward_and_back() {
+    for workers in [1, 2] {
+        let server = standard::start_with(|config| config.workers = workers);
+        let query = request_of("app", CALLBACK);
+        let dialog = get_dialog(&server, &query, None);
+        let (session, sealed) = (session_of(&dialog), sealed_of(&dialog));
+        assert_eq!(answer_dialog(&server, &session, &sealed, "authorize").status, 302);
+        server.set_clock_ahead(Duration::from_secs(605));
+        for _ in 0..20 {
+            code(&server, "app", CALLBACK);
+        }
+        server.set_clock_ahead(Duration::ZERO);
+        for _ in 0..4 {
+            assert_eq!(answer_dialog(&server, &session, &sealed, "authorize").status, 400);
+        }
+        // What is made now lives as long as ever.
+        let dialog = get_dialog(&server, &query, None);
+        let (session, sealed) = (session_of(&dialog), sealed_of(&dialog));
+        server.wait(Duration::from_secs(599));
+        assert_eq!(answer_dialog(&server, &session, &sealed, "authorize").status, 302);
+        let log = server.log.lines();
+        let is_told =
+            |line: &String| line.starts_with("the machine's clock was set back: it is 605 seconds behind");
+        assert_eq!(log.iter().filter(|line| is_told(line)).count(), 1, "{log:?}");
+    }
+}
+
+#[test]
+fn a_form_lives_as_long_as_when_it_was_made_whatever_the_lifetime_is_later() {
+    let server = standard::start();
+    let dialogs = [(); 2].map(|()| get_dialog(&server, &request_of("app", CALLBACK), None));
+    let answer =
+        |dialog: &Answer, decision| answer_dialog(&server, &session_of(dialog), &sealed_of(dialog), decision);
+    assert_eq!(answer(&dialogs[0], "refuse").status, 302);
+    server.reload(|config| config.lifetimes.form = Duration::from_secs(60));
+    server.wait(Duration::from_secs(599));
+    assert_eq!(answer(&dialogs[1], "authorize").status, 302, "it was to live ten minutes");
+    // The store forgets that the first one was answered.
+    server.wait(Duration::from_secs(3));
+    server.reload(|config| config.lifetimes.form = Duration::from_secs(3600));
+    for _ in 0..20 {
+        code(&server, "app", CALLBACK);
+    }
+    let answer = answer(&dialogs[0], "authorize");
+    assert_eq!((answer.status, answer.field("location")), (400, None));
+    assert!(answer.text().contains("This form is too old"), "{}", answer.text());
+}
+
 #[test]
 fn a_dialog_that_nobody_answers_costs_no_memory() {
     let server = standard::start_with(|config| config.limits.grants_max = 2);

@@ -26,6 +26,20 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("src/system.rs", &["crate::", "mio", "std::net"]),
+    ("src/peer.rs", &["crate::", "mio", "::now()", "getrandom"]),
+    (
+        "src/pool.rs",
+        &[
+            "crate::http",
+            "crate::oauth",
+            "crate::routes",
+            "crate::net",
+            "crate::config",
+            "crate::cli",
+            "mio",
+            "::now()",
+        ],
+    ),
     ("src/log.rs", &["crate::", "mio", "std::net", "::now()", "getrandom"]),
     (
         "src/http/",
@@ -172,6 +186,23 @@ fn no_file_holds_more_than_one_idea() {
         let code = text.split("#[cfg(test)]").next().unwrap_or(&text);
         let lines = code.lines().filter(|line| !line.trim().is_empty()).count();
         assert!(lines <= LINES_MAX, "{path} has {lines} lines; look for the second idea in it");
+    }
+}
+
+#[test]
+fn every_log_line_that_can_repeat_has_a_rate() {
+    // The places that may log at no rate, each with its own bound: the access log was asked for, the refusals count
+    // what is past their bound, and a reload takes a signal.
+    let bounded = ["src/log.rs", "src/net/access.rs", "src/net/refusals.rs", "src/net/reload.rs"];
+    for (path, text) in files("src", &[".rs"]) {
+        for (number, line) in code_lines(&text) {
+            let is_bounded = !names(line, "unlimited_line") || bounded.contains(&&*path);
+            assert!(is_bounded, "{path}:{number}: this line has no rate; log it with Log::line: {line}");
+            // A log that is made here and outlives its line.
+            let is_rated = !line.contains("= Log::to_stderr(") || path != "src/main.rs";
+            let is_rated = is_rated || line.contains(".with_rate(") || line.contains("Log::to_stderr(1)");
+            assert!(is_rated, "{path}:{number}: this log has no rate; make it with Log::with_rate: {line}");
+        }
     }
 }
 

@@ -193,17 +193,23 @@ fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes) -> Result<(), Fil
 }
 
 fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
-    let counts: [(&str, &mut usize); 10] = [
+    let counts: [(&str, &mut usize); 16] = [
         ("request_line_bytes_max", &mut limits.request_line_bytes_max),
         ("head_bytes_max", &mut limits.head_bytes_max),
         ("fields_max", &mut limits.fields_max),
         ("body_bytes_max", &mut limits.body_bytes_max),
         ("output_bytes_max", &mut limits.output_bytes_max),
+        ("buffered_bytes_max", &mut limits.buffered_bytes_max),
         ("connections_max", &mut limits.connections_max),
         ("grants_max", &mut limits.grants_max),
         ("store_queue_max", &mut limits.store_queue_max),
         ("refusal_lines_per_second_max", &mut limits.refusal_lines_per_second_max),
         ("log_lines_max", &mut limits.log_lines_max),
+        ("secret_checks_running_max", &mut limits.secret_checks_running_max),
+        ("secret_checks_waiting_max", &mut limits.secret_checks_waiting_max),
+        ("client_secret_checks_waiting_max", &mut limits.client_secret_checks_waiting_max),
+        ("peer_secret_checks_waiting_max", &mut limits.peer_secret_checks_waiting_max),
+        ("wrong_secret_peers_max", &mut limits.wrong_secret_peers_max),
     ];
     for (key, field) in counts {
         if let Some(value) = table.take(key) {
@@ -216,13 +222,20 @@ fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
     if let Some(value) = table.take("pair_grants_max") {
         limits.pair_grants_max = Some(value.positive()?.get() as usize);
     }
-    if let Some(value) = table.take("connection_requests_max") {
-        limits.connection_requests_max = value.number()?;
+    if let Some(value) = table.take("pool_threads_max") {
+        limits.pool_threads_max = Some(value.positive()?.get() as usize);
     }
-    if let Some(value) = table.take("body_bytes_per_second_min") {
-        limits.body_bytes_per_second_min = value.number()?;
+    let numbers: [(&str, &mut u32); 3] = [
+        ("body_bytes_per_second_min", &mut limits.body_bytes_per_second_min),
+        ("connection_requests_max", &mut limits.connection_requests_max),
+        ("wrong_secrets_max", &mut limits.wrong_secrets_max),
+    ];
+    for (key, field) in numbers {
+        if let Some(value) = table.take(key) {
+            *field = value.number()?;
+        }
     }
-    let times: [(&str, &mut Duration); 7] = [
+    let times: [(&str, &mut Duration); 9] = [
         ("body_grace_time", &mut limits.body_grace_time),
         ("head_time_max", &mut limits.head_time_max),
         ("body_time_max", &mut limits.body_time_max),
@@ -230,6 +243,8 @@ fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
         ("write_time_max", &mut limits.write_time_max),
         ("finish_time_max", &mut limits.finish_time_max),
         ("store_time_max", &mut limits.store_time_max),
+        ("pool_time_max", &mut limits.pool_time_max),
+        ("wrong_secret_time", &mut limits.wrong_secret_time),
     ];
     for (key, field) in times {
         if let Some(value) = table.take(key) {

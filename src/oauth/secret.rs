@@ -52,9 +52,6 @@ fn spread(chars: [u8; 8]) -> u64 {
 }
 
 impl GrantId {
-    /// The name that no other comes before.
-    pub const FIRST: GrantId = GrantId([0; ID_CHARS]);
-
     /// A new name, out of random bytes.
     pub fn new(random: [u8; ID_BYTES]) -> GrantId {
         let mut chars = [0; ID_CHARS];

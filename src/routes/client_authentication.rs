@@ -1,28 +1,145 @@
 //! Which client a request comes from, and how it shows that (RFC 6749, 2.3).
 
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
 use base64ct::{Base64, Encoding};
 
-use super::Routes;
 use super::json::Refusal;
 use super::parameters::{Name, Parameters};
+use super::work::Work;
+use super::{Reply, Routes};
+use crate::config::Limits;
 use crate::http::form;
 use crate::http::message::{FieldValue, Request, Status};
-use crate::oauth::client::{AuthenticatedClient, Credentials};
+use crate::oauth::client::{AuthenticatedClient, Credentials, Guess, SecretCheck, Unproven, WRONG_SECRET};
+use crate::peer::Peer;
+use crate::pool::{Bounds, Owner};
 
-/// The client that `request` proves to come from: by HTTP's Basic scheme, by `client_id` and `client_secret`
-/// among its `parameters`, or, where it is public, by its `client_id` alone.
+/// Why an endpoint does not go on with a request.
+pub(super) enum Stop {
+    /// It is refused.
+    Refused(Refusal),
+    /// The secret of the client with this `client_id` has to be compared with a slow digest first.
+    Unchecked(SecretCheck, Arc<str>),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Stop {
+        Stop::Refused(refusal)
+    }
+}
+
+/// An endpoint that clients authenticate at.
+type Endpoint = fn(&Routes, &Request, IpAddr) -> Reply;
+
+impl Stop {
+    /// The refusal; or the work that is left to do for a request of the peer at `address`, after which `endpoint`
+    /// begins again, and knows the secret.
+    pub(super) fn into_reply(self, routes: &Routes, address: IpAddr, endpoint: Endpoint) -> Reply {
+        let (check, subject) = match self {
+            Stop::Refused(refusal) => return Reply::Now(refusal.into_answer()),
+            Stop::Unchecked(check, id) => (check, id),
+        };
+        let peer = Peer::of(address);
+        let (guesses, system) = (Arc::clone(&routes.lasting.guesses), Arc::clone(&routes.lasting.system));
+        let job = move || {
+            // The peer may have been wrong too often while this waited.
+            guesses.check(peer, system.monotonic())?;
+            let is_right = check.run();
+            if !is_right {
+                guesses.note(peer, system.monotonic())?;
+            }
+            Ok(is_right)
+        };
+        let then = move |routes: &Routes, request: &Request, result: Option<Result<bool, Duration>>| {
+            let refusal = match result {
+                Some(Ok(true)) => return endpoint(routes, request, address),
+                Some(Ok(false)) => invalid_client(routes, WRONG_SECRET),
+                Some(Err(wait)) => too_many_guesses(wait),
+                None => Refusal {
+                    status: Status::InternalServerError,
+                    ..Refusal::new("server_error", "the server failed in comparing the client's secret")
+                },
+            };
+            Reply::Now(refusal.into_answer())
+        };
+        Reply::Work(Work::new(routes.lasting.secret_checks, Owner { subject, peer }, job, then))
+    }
+}
+
+/// How many secrets may be compared with slow digests, and wait for that.
+pub(super) fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        running_max: limits.secret_checks_running_max,
+        waiting_max: limits.secret_checks_waiting_max,
+        subject_waiting_max: limits.client_secret_checks_waiting_max,
+        peer_waiting_max: limits.peer_secret_checks_waiting_max,
+    }
+}
+
+/// The client that `request`, from the peer at `address`, proves to come from: by HTTP's Basic scheme, by `client_id`
+/// and `client_secret` among its `parameters`, or, where it is public, by its `client_id` alone.
 ///
 /// # Errors
-/// `invalid_client` with 401 (RFC 6749, 5.2) where it proves nothing.
+/// `invalid_client` with 401 (RFC 6749, 5.2) where it proves nothing; 429 where the peer was wrong too often; and what
+/// there is to do before more can be said.
 pub(super) fn authenticate<'a>(
     routes: &'a Routes,
     request: &Request,
     parameters: &Parameters,
-) -> Result<AuthenticatedClient<'a>, Refusal> {
+    address: IpAddr,
+) -> Result<AuthenticatedClient<'a>, Stop> {
     let basic = basic_credentials(routes, request)?;
     let (id, secret) = (parameters.value(Name::ClientId), parameters.value(Name::ClientSecret));
-    let found = routes.clients.authenticate(&Credentials { basic, id, secret });
-    found.map_err(|reason| invalid_client(routes, reason))
+    match routes.clients.authenticate(&Credentials { basic, id, secret }) {
+        Ok(client) => Ok(client),
+        Err(Unproven::Refused(reason)) => Err(invalid_client(routes, reason).into()),
+        Err(Unproven::Guess(guess)) => judge(routes, &guess, address),
+    }
+}
+
+/// What there is to say at once of a secret that may be a guess.
+///
+/// A peer that was wrong too often is refused before its secret is looked at: else it would go on guessing at a secret
+/// that was right once, at the price of one SHA-256. Peers on loopback are looked at all the same: they may be a proxy,
+/// behind which somebody's wrong guesses must not lock out a client that is right.
+fn judge<'a>(routes: &'a Routes, guess: &Guess<'a>, address: IpAddr) -> Result<AuthenticatedClient<'a>, Stop> {
+    let (peer, now) = (Peer::of(address), routes.lasting.system.monotonic());
+    let allowed = routes.lasting.guesses.check(peer, now).map_err(too_many_guesses);
+    if !address.to_canonical().is_loopback() {
+        allowed?;
+        return recall(routes, guess, peer);
+    }
+    match (allowed, guess.recall()) {
+        (_, Some(Ok(client))) => Ok(client),
+        (Err(refusal), _) => Err(refusal.into()),
+        (Ok(()), _) => recall(routes, guess, peer),
+    }
+}
+
+fn recall<'a>(routes: &'a Routes, guess: &Guess<'a>, peer: Peer) -> Result<AuthenticatedClient<'a>, Stop> {
+    match guess.recall() {
+        Some(Ok(client)) => Ok(client),
+        Some(Err(reason)) => {
+            routes.lasting.guesses.note(peer, routes.lasting.system.monotonic()).map_err(too_many_guesses)?;
+            Err(invalid_client(routes, reason).into())
+        }
+        None => Err(Stop::Unchecked(guess.check().clone(), Arc::clone(guess.client_id()))),
+    }
+}
+
+/// RFC 6749 (5.2) has no error for this, and `invalid_client` would tell a client that is right that it is wrong. So it
+/// is 429 (RFC 6585, 4), with the error that says "later".
+fn too_many_guesses(wait: Duration) -> Refusal {
+    const DESCRIPTION: &str = "too many wrong client secrets have come from this address; try again later";
+    Refusal {
+        status: Status::TooManyRequests,
+        description: Some(DESCRIPTION),
+        retry_after: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
+        ..Refusal::new("temporarily_unavailable", "the peer has presented too many wrong client secrets")
+    }
 }
 
 /// Whether the request says which client it comes from. The article's does not.

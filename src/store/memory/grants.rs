@@ -8,7 +8,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::oauth::{Grant, GrantId, Timestamp};
+use super::pairs::Entry;
+use crate::oauth::{Grant, GrantId};
 
 /// How many grants the small table has at most: more than there are flows going on in one shard, and as many as
 /// fit into 32 places.
@@ -17,13 +18,10 @@ const NEWEST_MAX: usize = 28;
 /// Grants are boxed, so that the table is small: it is looked into at random, and grows by being copied.
 type Table = HashMap<GrantId, Box<Held>, BuildHasherDefault<AsItIs>>;
 
-/// A grant, and where else it is entered.
+/// A grant, and where its pair has it.
 pub(super) struct Held {
     pub(super) grant: Grant,
-    /// Its moment among the records of its pair and stage.
-    pub(super) ordered_by: Timestamp,
-    /// Its moment among the expiries.
-    pub(super) due: Timestamp,
+    pub(super) entry: Entry,
 }
 
 /// Grants by name; see the module's page.
@@ -90,8 +88,7 @@ mod tests {
                 let (Change::Put(grant), _) = transition.apply(None, at(std::time::Duration::ZERO)) else {
                     panic!("a new grant is put");
                 };
-                let (ordered_by, due) = (at(std::time::Duration::ZERO), grant.expires());
-                grants.insert(transition.grant_id(), Held { grant, ordered_by, due });
+                grants.insert(transition.grant_id(), Held { grant, entry: Entry::Code(0) });
                 transition.grant_id()
             })
             .collect();
