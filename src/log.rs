@@ -90,6 +90,14 @@ impl Rate {
 enum Sink {
     Queue(Arc<Queue>),
     Kept(Arc<Mutex<Vec<String>>>),
+    Held(Arc<Held>),
+}
+
+/// Lines that are written when it is known that they are true.
+struct Held {
+    to: Log,
+    /// `None` once they have been written, and every later line goes its way at once.
+    lines: Mutex<Option<Vec<String>>>,
 }
 
 /// Lines on their way to a thread that begins with the first of them: a process of one thread has cheaper
@@ -149,10 +157,25 @@ impl Log {
         Log { rate: Some(Arc::new(rate)), ..self }
     }
 
+    /// The same log, whose lines are held back until [`Log::release`], and are never written without it: what is tried at
+    /// the start and fails is told in one message and not by what was tried.
+    #[must_use]
+    pub fn held(&self) -> Log {
+        let held = Held { to: self.clone(), lines: Mutex::new(Some(Vec::new())) };
+        Log { sink: Sink::Held(Arc::new(held)), rate: None }
+    }
+
+    /// Writes what was held back. Every later line is written at once.
+    pub fn release(&self) {
+        let Sink::Held(held) = &self.sink else { return };
+        let lines = held.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lines.into_iter().flatten().for_each(|line| held.to.unlimited_line(format_args!("{line}")));
+    }
+
     /// The lines of a log that is kept; none of one that is not.
     pub fn lines(&self) -> Vec<String> {
         match &self.sink {
-            Sink::Queue(_) => Vec::new(),
+            Sink::Queue(_) | Sink::Held(_) => Vec::new(),
             Sink::Kept(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
@@ -162,7 +185,11 @@ impl Log {
     pub fn line(&self, text: fmt::Arguments<'_>) {
         // In a closure this would be the closure's own place.
         let place = Location::caller();
-        match self.rate.as_ref().map(|rate| rate.admit(place)) {
+        let rate = match &self.sink {
+            Sink::Held(held) => &held.to.rate,
+            _ => &self.rate,
+        };
+        match rate.as_ref().map(|rate| rate.admit(place)) {
             None | Some(Some(0)) => self.unlimited_line(text),
             Some(Some(skipped)) => {
                 self.unlimited_line(format_args!(
@@ -179,6 +206,10 @@ impl Log {
         let line = escaped(text);
         match &self.sink {
             Sink::Kept(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).push(line),
+            Sink::Held(held) => match &mut *held.lines.lock().unwrap_or_else(PoisonError::into_inner) {
+                Some(lines) => lines.push(line),
+                None => held.to.unlimited_line(format_args!("{line}")),
+            },
             Sink::Queue(queue) => {
                 if queue.lines.try_send(Entry::Line(line)).is_err() {
                     queue.dropped.fetch_add(1, Ordering::Relaxed);
@@ -283,6 +314,20 @@ mod tests {
         let log = Log::kept();
         log.line(format_args!("GET {} 400", "/\r\n127.0.0.1 GET / 200\x1b[2J"));
         assert_eq!(log.lines(), ["GET /\\r\\n127.0.0.1 GET / 200\\u{1b}[2J 400"]);
+    }
+
+    #[test]
+    fn what_is_held_back_is_written_when_it_is_released_and_never_without_that() {
+        let log = Log::kept();
+        let failed = log.held();
+        failed.line(format_args!("tried in vain"));
+        drop(failed);
+        let held = log.held();
+        held.clone().line(format_args!("tried"));
+        assert_eq!(log.lines(), Vec::<String>::new());
+        held.release();
+        held.clone().line(format_args!("and then"));
+        assert_eq!(log.lines(), ["tried", "and then"]);
     }
 
     #[test]

@@ -49,7 +49,6 @@ fn main() -> ExitCode {
 }
 
 fn run(config: &Config, words: Vec<OsString>) -> Result<(), String> {
-    let ready_file = config.ready_file.as_deref().map(ReadyFile::clear).transpose()?;
     if let Some(folder) = &config.www {
         routes::check_folder(folder).map_err(|error| {
             format!("--www {}: {error}; give a folder like the project's own www", cli::shown_path(folder))
@@ -63,6 +62,15 @@ fn run(config: &Config, words: Vec<OsString>) -> Result<(), String> {
         None => errors.clone(),
     };
     let logs = Logs { errors, access };
+    let result = serve(config, words, &logs);
+    logs.errors.flush(FLUSH_TIME_MAX);
+    logs.access.flush(FLUSH_TIME_MAX);
+    result
+}
+
+/// Serves until the end, or says in one message why it cannot.
+fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), String> {
+    let ready_file = config.ready_file.as_deref().map(ReadyFile::clear).transpose()?;
     // Before the store opens its file.
     net::survive_file_size_limit().map_err(|error| format!("cannot install a signal handler: {error}"))?;
     let config = &within_descriptors(config, &logs.errors, "");
@@ -73,7 +81,10 @@ fn run(config: &Config, words: Vec<OsString>) -> Result<(), String> {
     for warning in config.warnings(auth_port) {
         logs.errors.line(format_args!("WARNING: {warning}"));
     }
-    let store = store::open(config, listening.site().issuer(), &system, &logs.errors)?;
+    // What a store tries at the start is of interest where the start succeeds.
+    let store_log = logs.errors.held();
+    let store = store::open(config, listening.site().issuer(), &system, &store_log)?;
+    store_log.release();
     let server = listening.serve(config, store, system, logs.clone());
     let mut server = server.map_err(|error| error.to_string())?;
     if let Some(file) = config.file.clone() {
@@ -96,8 +107,6 @@ fn run(config: &Config, words: Vec<OsString>) -> Result<(), String> {
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
     // The store ends here, and may have something to say.
     drop(server);
-    logs.errors.flush(FLUSH_TIME_MAX);
-    logs.access.flush(FLUSH_TIME_MAX);
     Ok(())
 }
 

@@ -272,3 +272,27 @@ fn the_end_of_standard_input_ends_the_program_where_it_is_asked_for_and_nowhere_
     let port = ready["auth_port"].as_u64().expect("a port") as u16;
     assert!(ask(port, "GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 200 OK\r\n"), "it goes on");
 }
+
+/// What is tried before the start fails says that requests are answered 503, and there are none.
+#[test]
+#[cfg(feature = "redis-store")]
+fn an_engine_that_is_not_there_at_the_start_is_one_message_that_is_true() {
+    // At the first no program listens: it is reserved. The second closes every connection.
+    let free = 1;
+    let closing = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closing_port = closing.local_addr().unwrap().port();
+    std::thread::spawn(move || closing.incoming().for_each(drop));
+    for location in [
+        format!("redis://127.0.0.1:{free}"),
+        format!("redis://127.0.0.1:{free},127.0.0.1:{closing_port}"),
+        format!("redis://127.0.0.1:{closing_port}"),
+    ] {
+        // The lines are written by a thread, so one start may end before them.
+        for _ in 0..5 {
+            let (status, errors) = refused(&[&FREE_PORTS[..], &["--store", &location]].concat());
+            assert_eq!((status, errors.lines().count()), (1, 1), "{errors}");
+            assert!(errors.starts_with(&format!("oauth-from-scratch: the store {location}: ")), "{errors}");
+            assert!(!errors.contains("503"), "{errors}");
+        }
+    }
+}
