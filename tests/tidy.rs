@@ -281,3 +281,17 @@ fn every_dependency_says_why_it_is_there() {
     }
     assert!(count >= 3, "the dependencies are found");
 }
+
+/// The test runner captures what `println!` prints, and shows it only where the test fails. A skip is to be seen.
+#[test]
+fn a_test_that_is_skipped_says_so_past_the_test_runners_capture() {
+    let mut said = 0;
+    for (path, text) in files("tests", &["rs"]).into_iter().filter(|(path, _)| !path.ends_with("tidy.rs")) {
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| line.contains("skipped: ")) {
+            let place = format!("{}:{}: {line}", path, index + 1);
+            assert!(!line.contains("println!"), "{place}\nwrite to std::io::stderr() with writeln!");
+            said += usize::from(line.contains("writeln!"));
+        }
+    }
+    assert!(said >= 4, "tests say what they skip: {said}");
+}
