@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oauth_from_scratch::cli::{self, Command};
-use oauth_from_scratch::config::{Config, Issuer};
+use oauth_from_scratch::config::{Config, Issuer, LogFormat};
 use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{self, Descriptors, Listening};
 use oauth_from_scratch::oauth::Credential;
@@ -56,9 +56,11 @@ fn run(config: &Config, words: Vec<OsString>) -> Result<(), String> {
     }
     let lines_max = config.limits.log_lines_max;
     let clock = RealSystem::default();
-    let errors = Log::to_stderr(lines_max).with_rate(move || clock.monotonic());
+    let day = || RealSystem::default().wall_clock();
+    let errors = Log::to_stderr(lines_max, day).with_rate(move || clock.monotonic());
     let access = match config.access_log {
-        Some(_) => Log::to_stdout(lines_max),
+        Some(LogFormat::Json) => Log::to_stdout_as_json(lines_max, day),
+        Some(LogFormat::Text) => Log::to_stdout(lines_max),
         None => errors.clone(),
     };
     let logs = Logs { errors, access };
@@ -103,7 +105,15 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
     if let Some(file) = &ready_file {
         file.write(&ready::json(&server))?;
     }
-    print(&if config.ready_json { ready::json(&server) } else { ready::words(&server) });
+    match (config.ready_json, config.access_log) {
+        (true, _) => print(&ready::json(&server)),
+        // Standard output is for objects alone.
+        (false, Some(LogFormat::Json)) => {
+            ready::words(&server).lines().for_each(|line| logs.errors.line(format_args!("{line}")));
+            ExitCode::SUCCESS
+        }
+        (false, _) => print(&ready::words(&server)),
+    };
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
     // The store ends here, and may have something to say.
     drop(server);
@@ -214,7 +224,7 @@ fn print(text: &str) -> ExitCode {
 
 fn fail(message: &dyn fmt::Display, status: ExitCode) -> ExitCode {
     // By way of a log, for standard error may be a pipe that is full and never read.
-    let log = Log::to_stderr(1);
+    let log = Log::to_stderr_untimed(1);
     log.line(format_args!("oauth-from-scratch: {message}"));
     log.flush(FLUSH_TIME_MAX);
     status

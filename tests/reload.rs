@@ -85,7 +85,11 @@ impl Server {
         let port = digits.chars().rev().collect::<String>().parse().expect("a port");
         let (sender, lines) = channel();
         let errors = BufReader::new(child.stderr.take().expect("a pipe"));
-        std::thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        // Each line without the time that it begins with.
+        let untimed = |line: String| line.split_once("Z ").map_or(line.clone(), |(_, rest)| rest.to_owned());
+        std::thread::spawn(move || {
+            errors.lines().map_while(Result::ok).map(untimed).try_for_each(|line| sender.send(line))
+        });
         Server { child, file, port, lines }
     }
 

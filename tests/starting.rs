@@ -296,3 +296,81 @@ fn an_engine_that_is_not_there_at_the_start_is_one_message_that_is_true() {
         }
     }
 }
+
+/// Whether `text` is a moment as RFC 3339 has it, to the millisecond and in UTC.
+fn is_time(text: &str) -> bool {
+    let form = "0000-00-00T00:00:00.000Z";
+    let is_like = |(byte, like): (u8, u8)| if like == b'0' { byte.is_ascii_digit() } else { byte == like };
+    text.len() == form.len() && text.bytes().zip(form.bytes()).all(is_like)
+}
+
+#[test]
+fn standard_output_has_nothing_but_json_where_that_is_asked_for_and_standard_error_has_times() {
+    for more in [&["--ready-json"][..], &[]] {
+        let ready = File::absent(&format!("json-{}.json", more.len()));
+        let words = ["--log=json", "--ready-file", ready.path(), "--bind", "127.0.0.1", "--insecure-http"];
+        let mut program = Program::start(&[&FREE_PORTS[..], &words, more].concat());
+        let begin = std::time::Instant::now();
+        while !ready.0.exists() {
+            assert!(begin.elapsed() < PATIENCE, "it starts");
+            std::thread::yield_now();
+        }
+        let text = std::fs::read_to_string(&ready.0).expect("the file");
+        let ready: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let port = ready["auth_port"].as_u64().expect("a port") as u16;
+        let code =
+            ask(port, &format!("POST /code HTTP/1.0\r\nHost: localhost:{port}\r\nContent-Length: 0\r\n\r\n"));
+        let code = code.split("?code=").nth(1).expect("a code")[..64].to_owned();
+        let form = format!("grant_type=authorization_code&code={code}");
+        ask(
+            port,
+            &format!(
+                "POST /token HTTP/1.0\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+                form.len()
+            ),
+        );
+        ask(port, "GET /secure?token=secret HTTP/1.0\r\nAuthorization: Bearer secret\r\n\r\n");
+        ask(port, "nonsense\r\n\r\n");
+        let errors = program.errors();
+        let mut output = String::new();
+        program.output.read_to_string(&mut output).expect("text");
+        let lines: Vec<serde_json::Value> = output
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+            .collect();
+        let lines = &lines[more.len()..];
+        assert_eq!(lines.len(), 4, "{output}");
+        assert!(
+            lines.iter().all(|line| line.is_object() && is_time(line["time"].as_str().unwrap())),
+            "{output}"
+        );
+        assert!(lines.iter().all(|line| line["peer"] == "127.0.0.1"), "{output}");
+        let of = |line: usize, key: &str| lines[line][key].clone();
+        assert_eq!(
+            (of(0, "path"), of(0, "status"), of(0, "client_id")),
+            ("/code".into(), 302.into(), "oauth-test-app".into())
+        );
+        assert_eq!(
+            (of(1, "path"), of(1, "status"), of(1, "client_id")),
+            ("/token".into(), 200.into(), "oauth-test-app".into())
+        );
+        assert!(
+            (0..3).all(|line| of(line, "duration_ms").as_f64().is_some_and(|time| time >= 0.0)),
+            "{output}"
+        );
+        assert!(of(0, "refused").is_null() && of(1, "refused").is_null());
+        assert_eq!(
+            (of(2, "status"), of(2, "refused")),
+            (401.into(), "the token is not of the form that tokens have here".into())
+        );
+        assert_eq!((of(3, "method"), of(3, "refused")), ("-".into(), "the request line is malformed".into()));
+        assert!(!output.contains("secret") && !output.contains(&code), "{output}");
+        assert!(
+            !errors.is_empty()
+                && errors.lines().all(|line| line.split_once(' ').is_some_and(|(time, _)| is_time(time))),
+            "{errors}"
+        );
+        let says_where = errors.lines().any(|line| line.contains(" authorization server  http://localhost:"));
+        assert_eq!(says_where, more.is_empty(), "{errors}");
+    }
+}

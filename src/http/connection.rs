@@ -314,7 +314,7 @@ impl Connection {
         let Buffers { input, head, .. } = &**self.buffers.as_ref()?;
         let bytes = &input[self.start..];
         let body = bytes.get(head.length..)?.get(..content)?;
-        Some(Request { head, bytes, body })
+        Some(Request { head, bytes, body, since: self.phase_since })
     }
 
     /// Whether bytes of a request, or of a part of one, wait for [`Connection::step`].

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::date::Date;
 use super::head::Head;
@@ -154,12 +155,19 @@ pub struct Request<'a> {
     /// The bytes that the head's positions point into.
     pub(super) bytes: &'a [u8],
     pub(super) body: &'a [u8],
+    /// When its head was whole.
+    pub(super) since: Instant,
 }
 
 impl<'a> Request<'a> {
     /// What is to be done.
     pub fn method(&self) -> Method {
         self.head.method
+    }
+
+    /// When its head was whole.
+    pub fn since(&self) -> Instant {
+        self.since
     }
 
     /// The version it was sent in.
@@ -381,13 +389,21 @@ pub struct Response {
     fields: Vec<(&'static str, FieldValue)>,
     body: Body,
     reason: Option<Cow<'static, str>>,
+    client: Option<Arc<str>>,
 }
 
 impl Response {
     /// An answer of `status` with these field lines, without content yet.
     pub fn new(status: Status, lines: FieldLines) -> Response {
         let body = Body::Own(Cow::Borrowed(b""));
-        Response { status, lines: [lines, FieldLines::NONE], fields: Vec::new(), body, reason: None }
+        Response {
+            status,
+            lines: [lines, FieldLines::NONE],
+            fields: Vec::new(),
+            body,
+            reason: None,
+            client: None,
+        }
     }
 
     /// The same with a field line `name: value` after those it has.
@@ -412,6 +428,17 @@ impl Response {
     pub fn because(mut self, reason: impl Into<Cow<'static, str>>) -> Response {
         self.reason = Some(reason.into());
         self
+    }
+
+    /// The same with the client that the request comes from, for the log.
+    pub fn of_client(mut self, client: Option<Arc<str>>) -> Response {
+        self.client = client;
+        self
+    }
+
+    /// The client that the request comes from, where it is known.
+    pub fn client(&self) -> Option<&str> {
+        self.client.as_deref()
     }
 
     /// The exact reason of a refusal, for the log.

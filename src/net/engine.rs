@@ -150,7 +150,7 @@ impl<S: Socket> Engine<S> {
             moment: Moment::new(system.as_ref()),
             log: logs.errors.clone(),
             refusals: Refusals::new(logs.errors.clone(), limits.refusal_lines_per_second_max),
-            access: AccessLog::new(logs.access.clone(), config.access_log),
+            access: AccessLog::new(logs.access.clone(), config.access_log, Arc::clone(&system)),
             system,
             limits,
             counts: Counts::default(),

@@ -108,7 +108,7 @@ impl<'a> Turn<'a> {
         if response.reason().is_some() {
             self.refusals.note(self.now, role, Some(request), response);
         }
-        self.access.note(role, peer, self.date().value(), Some(request), response);
+        self.access.note(role, peer, self.moment, Some(request), response);
     }
 
     pub(super) fn refuse(
@@ -121,7 +121,7 @@ impl<'a> Turn<'a> {
         self.counts.requests += 1;
         let response = self.routes.refuse(role, refusal, request);
         self.refusals.note(self.now, role, request, &response);
-        self.access.note(role, peer, self.date().value(), request, &response);
+        self.access.note(role, peer, self.moment, request, &response);
         response
     }
 }

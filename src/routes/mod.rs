@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::{Config, Lifetimes};
+use crate::config::{Config, Lifetimes, LogFormat};
 use crate::http::Refusal;
 use crate::http::message::{FieldLines, FieldValue, Method, Request, Response, Status};
 use crate::oauth::client::{Client, Clients, GrantTypes};
@@ -163,6 +163,8 @@ pub struct Routes {
     secure_scope: Option<SecureScope>,
     resource_owner: Arc<str>,
     explains_errors: bool,
+    /// Whether answers say which client they are for, for the log.
+    names_clients: bool,
     metadata: Arc<[u8]>,
     lifetimes: Lifetimes,
     lasting: Lasting,
@@ -236,6 +238,7 @@ impl Routes {
             secure_scope: config.secure_scope.as_ref().map(SecureScope::new),
             resource_owner: Arc::clone(&config.resource_owner),
             explains_errors: config.explains_errors,
+            names_clients: config.access_log == Some(LogFormat::Json),
             lifetimes: config.lifetimes.clone(),
             lasting,
         }
