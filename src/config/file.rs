@@ -10,7 +10,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::toml_reader::{Table, Text, Value};
-use super::{Config, ConfigError, Issuer, Lifetimes, Limits, LogFormat, store};
+use super::{Config, ConfigError, Issuer, Lifetimes, Limits, LogFormat, Network, store};
 use crate::oauth::Scope;
 use crate::oauth::client::{Client, GrantTypes, SecretDigest};
 use crate::oauth::grant::RefreshReuse;
@@ -151,6 +151,11 @@ fn read_listen(mut table: Table, config: &mut Config) -> Result<(), FileError> {
     if let Some(value) = table.take("client_app_port") {
         config.client_port = Some(value.port()?);
     }
+    if let Some(value) = table.take("trusted_proxies") {
+        for (value, text) in value.strings()? {
+            config.trusted_proxies.push(Network::parse(text).map_err(|error| value.error(error))?);
+        }
+    }
     if let Some(value) = table.take("workers") {
         config.workers = value.positive()?.get() as usize;
     }
@@ -161,7 +166,7 @@ fn read_listen(mut table: Table, config: &mut Config) -> Result<(), FileError> {
             _ => return Err(value.error("give \"text\" or \"json\", or leave it out for no access log")),
         });
     }
-    table.end("address, port, client_app_port, workers and log")
+    table.end("address, port, client_app_port, trusted_proxies, workers and log")
 }
 
 fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes) -> Result<(), FileError> {

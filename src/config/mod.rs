@@ -18,6 +18,7 @@ mod file;
 mod issuer;
 mod key_prefix;
 mod location;
+mod networks;
 mod reload;
 mod store;
 mod toml_reader;
@@ -28,6 +29,7 @@ pub use file::{FileError, FromFlags, locate, read, read_beside};
 pub use issuer::{Issuer, IssuerError};
 pub use key_prefix::{KeyPrefix, KeyPrefixError};
 pub use location::{EngineLocation, Location, LocationError};
+pub use networks::{Network, NetworkError};
 pub use reload::Reload;
 pub use store::StoreConfig;
 
@@ -47,6 +49,8 @@ pub struct Config {
     pub client_port: Option<u16>,
     /// The port of the authorization server; 0 lets the system pick a free one.
     pub auth_port: u16,
+    /// The proxies that are believed when they say whom a request comes from.
+    pub trusted_proxies: Vec<Network>,
     /// How many threads serve, each with its own event loop and its share of the connections.
     pub workers: usize,
     /// The form of the access log's lines; `None` for no access log.
@@ -98,6 +102,7 @@ impl Default for Config {
             bind: None,
             client_port: Some(3000),
             auth_port: 3001,
+            trusted_proxies: Vec::new(),
             workers: 1,
             access_log: None,
             www: None,

@@ -93,6 +93,7 @@ impl Config {
             bind: self.bind,
             client_port: self.client_port,
             auth_port: self.auth_port,
+            trusted_proxies: self.trusted_proxies.clone(),
             workers: self.workers,
             access_log: self.access_log,
             www: self.www.clone(),
@@ -274,6 +275,7 @@ fn settings(config: &Config) -> Vec<Key> {
         bind,
         client_port,
         auth_port,
+        trusted_proxies,
         workers,
         access_log,
         www,
@@ -297,6 +299,7 @@ fn settings(config: &Config) -> Vec<Key> {
     // A location is compared by itself, because it may hold a password.
     let StoreConfig { location: _, is_relaxed, key_prefix, replicas_min, waits_for_append_only_file } = store;
     let durability = if *is_relaxed { "relaxed" } else { "full" };
+    let proxies = trusted_proxies.iter().map(ToString::to_string).collect::<Vec<String>>().join(", ");
     let log = access_log.map(|format| match format {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
@@ -310,6 +313,7 @@ fn settings(config: &Config) -> Vec<Key> {
         ("[listen] address", Restart, or(bind.as_ref(), "127.0.0.1 and ::1")),
         ("[listen] port", Restart, auth_port.to_string()),
         ("[listen] client_app_port", Restart, or(client_port.as_ref(), "none")),
+        ("[listen] trusted_proxies", Restart, or((!trusted_proxies.is_empty()).then_some(proxies), "none")),
         ("[listen] workers", Restart, workers.to_string()),
         ("[listen] log", Restart, or(log, "none")),
         ("[store] durability", Restart, durability.to_owned()),

@@ -31,6 +31,7 @@ mod deadlines;
 mod descriptors;
 mod engine;
 mod eviction;
+mod forwarded;
 mod inbox;
 mod listeners;
 mod moment;
