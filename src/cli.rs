@@ -110,6 +110,8 @@ pub enum CliError {
     Unreadable(PathBuf, String),
     /// The configuration file is a pipe or the like, which gives its text once.
     NotRegular(PathBuf),
+    /// The words that are read again start no server.
+    NoServer,
     /// The configuration file cannot be followed.
     File(PathBuf, FileError),
     /// The client app was given a port, and the file has none.
@@ -155,6 +157,7 @@ impl fmt::Display for CliError {
             CliError::NotRegular(path) => {
                 write!(f, "--config {} is not a regular file and cannot be read again; restart", shown_path(path))
             }
+            CliError::NoServer => f.write_str("the command line starts no server; restart"),
             CliError::File(path, error) => write!(f, "{}: {error}", shown_path(path)),
             CliError::BadIssuer(error) => write!(f, "--issuer {error}"),
             CliError::PortOfIssuer { port, issuer } => write!(
@@ -321,9 +324,7 @@ pub fn parse_again(words: &[OsString], file: &Path) -> Result<Config, CliError> 
     match parse(words.iter().cloned())? {
         Command::Run(config) | Command::CheckConfig(config) => Ok(*config),
         // The words have started a server, so they ask for nothing else.
-        Command::ClientSecret { .. } | Command::Help | Command::Version => {
-            Err(CliError::Unknown("the command line starts no server".to_owned()))
-        }
+        Command::ClientSecret { .. } | Command::Help | Command::Version => Err(CliError::NoServer),
     }
 }
 

@@ -19,7 +19,7 @@ use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
 use oauth_from_scratch::store::file::{OpenError, Waiting};
 use oauth_from_scratch::store::{Bounds, FileStore, Store, StoreError};
 use redb::{Database, ReadableTable, TableDefinition};
-use stores::{BOUNDS, Folder, Maker, START, StoreSystem, Tokens, apply, apply_all};
+use stores::{BOUNDS, Folder, Maker, START, StoreSystem, Tokens, apply, apply_all, submit_all};
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -518,6 +518,112 @@ fn a_disk_that_fails_for_a_while_is_503_and_then_everything_is_there() {
         assert!(told.codes.len() >= 8, "seed {seed}: the store works again");
         assert!(log.lines().iter().any(|line| line.contains("the store's file")), "{:?}", log.lines());
     }
+}
+
+/// Else a stranger with codes of their own making would have the disk to themselves.
+#[test]
+fn what_changes_nothing_does_not_wait_for_the_disk() {
+    let (disk, log) = (PretendDisk::new(1), Log::kept());
+    let (handle, system) = (disk.clone(), StoreSystem::new());
+    let waiting = Waiting::ForTheDisk;
+    let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, system, log.clone()).unwrap();
+    let mut maker = Maker::new(1);
+    let (code, _) = redeemed(&store, &mut maker);
+    let before = disk.syncs();
+    let unknown = maker.code();
+    let (redeem, _) = maker.redeem(&unknown);
+    assert_eq!(apply(&store, redeem, START), Ok(Outcome::Unknown));
+    let (redeem, _) = maker.redeem_without_verifier(&code);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Mismatch(_))));
+    assert_eq!(apply(&store, maker.revoke(&unknown), START), Ok(Outcome::Unknown));
+    assert_eq!(disk.syncs(), before);
+    granted(&store, &mut maker);
+    assert!(disk.syncs() > before, "what changes something does");
+    drop(store);
+    assert_eq!(log.lines(), ["the store's file is closed after 3 changes in 3 commits"]);
+}
+
+/// Whoever sent it has been told 503; if it were applied afterwards, a code would be spent for nobody.
+#[test]
+fn what_has_waited_too_long_is_answered_so_and_never_applied() {
+    let (disk, system) = (PretendDisk::new(1), StoreSystem::new());
+    let handle = disk.clone();
+    let (waiting, clock) = (Waiting::ForTheDisk, system.clone());
+    let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, clock, Log::kept()).unwrap();
+    let mut maker = Maker::new(1);
+    let mut check = |time: Duration, is_late: bool| {
+        let [code, new, other] = [granted(&store, &mut maker), maker.code(), maker.code()];
+        let hold = disk.hold();
+        let first = submit_all(&store, vec![(maker.grant(&new, None), START)]);
+        hold.wait();
+        // The disk is busy with the first one; these wait in the queue meanwhile.
+        let others = [maker.grant(&other, None), maker.redeem(&code).0].map(|transition| (transition, START));
+        let others = submit_all(&store, others.into());
+        system.wait(time);
+        hold.release();
+        let (first, others) = (first.wait(), others.wait());
+        // What had begun is done. The others are not, if nobody waits for them.
+        let again =
+            [apply(&store, maker.grant(&new, None), START), apply(&store, maker.grant(&other, None), START)];
+        let redeemed = apply(&store, maker.redeem(&code).0, START);
+        match is_late {
+            true => {
+                assert_eq!(first, [Err(StoreError::TimedOut)], "after {time:?}");
+                assert_eq!(others, [Err(StoreError::TimedOut), Err(StoreError::TimedOut)], "after {time:?}");
+                assert_eq!(again, [Ok(Outcome::Taken), Ok(Outcome::Granted)], "after {time:?}");
+                assert!(
+                    matches!(redeemed, Ok(Outcome::Redeemed { .. })),
+                    "the code is still good: {redeemed:?}"
+                );
+            }
+            false => {
+                assert_eq!(first, [Ok(Outcome::Granted)], "after {time:?}");
+                assert!(
+                    matches!(others[..], [Ok(Outcome::Granted), Ok(Outcome::Redeemed { .. })]),
+                    "{others:?}"
+                );
+                assert_eq!(again, [Ok(Outcome::Taken), Ok(Outcome::Taken)], "after {time:?}");
+                assert_eq!(redeemed, Ok(Outcome::Replayed));
+            }
+        }
+    };
+    check(BOUNDS.time_max, true);
+    check(BOUNDS.time_max - Duration::from_millis(1), false);
+}
+
+/// A disk that is full for a night is not written to by every request of that night.
+#[test]
+fn a_disk_that_fails_again_and_again_is_left_alone_for_longer_and_longer() {
+    let (disk, system) = (PretendDisk::new(1), StoreSystem::new());
+    let handle = disk.clone();
+    let (waiting, clock) = (Waiting::ForTheDisk, system.clone());
+    let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, clock, Log::kept()).unwrap();
+    let mut maker = Maker::new(1);
+    let millisecond = Duration::from_millis(1);
+    // Whether the disk is asked when somebody wants a code, and refuses.
+    let mut is_asked = || {
+        let (before, code) = (disk.failures(), maker.code());
+        assert_eq!(apply(&store, maker.grant(&code, None), START), Err(StoreError::Unavailable));
+        disk.failures() > before
+    };
+    disk.fail_after(0);
+    for pause in [100, 200, 400, 800, 1600, 3200, 5000, 5000].map(Duration::from_millis) {
+        assert!(is_asked(), "it is tried again before it is left alone for {pause:?}");
+        assert!(!is_asked(), "at once");
+        system.wait(pause - millisecond);
+        assert!(!is_asked(), "a millisecond before {pause:?} are over");
+        system.wait(millisecond);
+    }
+    // Half a minute without a failure, and the next one is the first again.
+    system.wait(Duration::from_secs(31));
+    disk.mend();
+    granted(&store, &mut Maker::new(2));
+    disk.fail_after(0);
+    assert!(is_asked());
+    system.wait(Duration::from_millis(99));
+    assert!(!is_asked());
+    system.wait(millisecond);
+    assert!(is_asked());
 }
 
 /// Steady traffic for an hour, by a clock of its own: what expires leaves the file, and the file stays as it is.

@@ -135,6 +135,26 @@ fn everything_else_that_is_wrong_is_told_to_the_client_by_a_redirect() {
     assert_eq!(parameter(&location, "state"), None, "which of the two would it be?");
 }
 
+/// `robot` may act for itself alone, and here it has a redirect URI all the same.
+#[test]
+fn a_client_that_is_not_registered_for_codes_gets_none_and_redeems_none() {
+    let server = standard::start_with(|config| {
+        let app = config.clients.iter().find(|client| &*client.id == "app").expect("the app").clone();
+        let robot = config.clients.iter_mut().find(|client| &*client.id == "robot").expect("the robot");
+        robot.redirect_uris = app.redirect_uris;
+    });
+    let query = request_of("robot", CALLBACK).replace("scope=answer", "scope=other");
+    let answer = get_dialog(&server, &query, None);
+    assert_eq!(answer.status, 302, "nobody is asked: {}", answer.text());
+    let location = answer.field("location").expect("a Location");
+    assert!(location.starts_with("https://app.example/callback?error="), "{location}");
+    assert_eq!(parameter(location, "error"), Some("unauthorized_client"));
+    assert_eq!(parameter(location, "state"), Some("s+t%26a%3Dte"));
+    let form = redemption(&"A".repeat(64)).replace("client_id=app&", "");
+    let answer = post_form(&server, "/token", &basic("robot", SECRET), &form);
+    assert_refused(&answer, 400, "unauthorized_client", "the token endpoint");
+}
+
 #[test]
 fn an_empty_parameter_counts_as_left_out_and_an_unknown_one_is_ignored() {
     let server = standard::start();
@@ -796,6 +816,8 @@ fn revocation_answers_200_with_an_empty_object_whatever_the_token_was() {
     done(&revoke(&basic("shop", SECRET), &[("token", &token)]));
     done(&revoke(&basic("shop", SECRET), &[("token", &access)]));
     assert_eq!(get_secure(&server, &access).status, 200, "nothing happens to another client's token");
+    let named = server.log.lines().iter().filter(|line| line.contains("the token is another client's")).count();
+    assert_eq!(named, 2, "the log says what the client is not told");
     assert_refused(
         &revoke("", &[("client_id", "shop"), ("token", &token)]),
         401,

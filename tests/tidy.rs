@@ -230,6 +230,70 @@ fn secrets_have_no_derived_debug_and_nothing_is_unsafe_or_left_to_do() {
     }
 }
 
+/// Every function that compares something secret, by its file and its first words.
+const COMPARISONS: &[(&str, &str)] = &[
+    ("src/oauth/secret.rs", "fn matches(&self, other: &Digest)"),
+    ("src/oauth/secret.rs", "fn is_of(&self, family: &Family)"),
+    ("src/oauth/secret.rs", "fn eq(&self, other: &Salt)"),
+    ("src/oauth/secret.rs", "fn eq(&self, other: &Family)"),
+    ("src/oauth/pkce.rs", "fn matches(&self, verified: &Verified)"),
+    ("src/oauth/question.rs", "fn seal_alike(&self, other: &SealingKeys)"),
+    ("src/oauth/question.rs", "fn eq(&self, other: &SealingKeys)"),
+    ("src/oauth/question.rs", "fn open("),
+];
+
+/// The types that hold a secret, or what a secret comes to.
+const SECRETS: &[&str] = &[
+    "Credential",
+    "Digest",
+    "RefreshDigest",
+    "Salt",
+    "Family",
+    "Challenge",
+    "Verified",
+    "SealingKeys",
+    "SecretDigest",
+];
+
+/// How long a comparison takes shows in the time of the answer. No test can measure that, so this one reads the
+/// source.
+#[test]
+fn secrets_are_compared_in_constant_time_and_in_no_other_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (path, function) in COMPARISONS {
+        let text = fs::read_to_string(root.join(path)).expect("text");
+        let (_, rest) = text.split_once(function).unwrap_or_else(|| panic!("{path} has no `{function}`"));
+        let body: String = rest.split("\n    }\n").next().unwrap_or(rest).split_whitespace().collect();
+        let is_constant = body.contains(".ct_eq(") && !body.contains("==") && !body.contains("!=");
+        assert!(is_constant, "{path}: `{function}` must compare by ct_eq and by nothing else");
+    }
+    let mut found = 0;
+    for (path, text) in files("src/oauth", &[".rs"]) {
+        let mut derives = "";
+        for (number, line) in code_lines(&text) {
+            let line = line.trim_start();
+            let is_definition = |name: &&&str| {
+                let rest = line.split_once(&format!("struct {name}")).map(|(_, rest)| rest);
+                rest.is_some_and(|rest| rest.starts_with(['(', ' ']))
+            };
+            if let Some(name) = SECRETS.iter().find(is_definition) {
+                let at = format!("{path}:{number}");
+                assert!(
+                    !derives.contains("PartialEq"),
+                    "{at}: a derived == of {name} stops at the first difference"
+                );
+                found += 1;
+            }
+            if line.starts_with("#[derive") {
+                derives = line;
+            } else if !line.starts_with("#[") {
+                derives = "";
+            }
+        }
+    }
+    assert_eq!(found, SECRETS.len(), "each of the types is found");
+}
+
 #[test]
 fn no_panic_stands_where_the_network_could_reach_it_without_its_reason() {
     for (path, text) in files("src", &[".rs"]) {

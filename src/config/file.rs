@@ -599,4 +599,20 @@ introspects_all = true
         check("[listen]\naddress = \"0.0.0.0\"", 1, "the issuer is missing");
         check("clients = 7", 1, "give tables, each begun with [[clients]], here");
     }
+
+    #[test]
+    fn a_client_id_has_a_bound() {
+        let read = |length: usize| {
+            let id = "i".repeat(length);
+            super::read(
+                &format!("[[clients]]\nid = {id:?}\nname = \"N\"\nredirect_uris = [\"https://x.example/\"]"),
+                1,
+            )
+        };
+        assert!(read(CLIENT_ID_BYTES_MAX).is_ok());
+        for length in [0, CLIENT_ID_BYTES_MAX + 1] {
+            let error = read(length).unwrap_err();
+            assert!(error.line == 2 && error.message.contains("1 to 255 characters"), "{error:?}");
+        }
+    }
 }

@@ -485,6 +485,58 @@ mod tests {
     }
 
     #[test]
+    fn a_time_of_nothing_and_a_bound_of_nothing_are_refused_by_name() {
+        let check = |change: fn(&mut Config), name: &str| {
+            let mut config = Config::default();
+            change(&mut config);
+            match config.check() {
+                Err(ConfigError::Limit(found, _)) => assert_eq!(found, name),
+                found => panic!("{name}: {found:?}"),
+            }
+        };
+        check(|c| c.lifetimes.code = Duration::ZERO, "lifetimes.code");
+        check(|c| c.lifetimes.form = Duration::ZERO, "lifetimes.form");
+        check(|c| c.lifetimes.tokens.access_token = Duration::ZERO, "lifetimes.access_token");
+        check(|c| c.lifetimes.tokens.refresh = Duration::ZERO, "lifetimes.refresh_token");
+        check(|c| c.lifetimes.tokens.refresh_idle = Duration::ZERO, "lifetimes.refresh_token_idle");
+        check(|c| c.limits.fields_max = 0, "fields_max");
+        check(|c| c.limits.peer_connections_max = Some(0), "peer_connections_max");
+        check(|c| c.limits.connection_requests_max = 0, "connection_requests_max");
+        check(|c| c.limits.body_bytes_per_second_min = 0, "body_bytes_per_second_min");
+        check(|c| c.limits.store_time_max = Duration::ZERO, "store_time_max");
+        check(|c| c.limits.store_queue_max = 0, "store_queue_max");
+        check(|c| c.limits.output_bytes_max = 0, "output_bytes_max");
+        check(|c| c.limits.accept_retry_time = Duration::ZERO, "accept_retry_time");
+        check(|c| c.limits.head_time_max = Duration::ZERO, "head_time_max");
+        check(|c| c.limits.body_time_max = Duration::ZERO, "body_time_max");
+        check(|c| c.limits.body_grace_time = Duration::ZERO, "body_grace_time");
+        check(|c| c.limits.finish_time_max = Duration::ZERO, "finish_time_max");
+        check(|c| c.limits.idle_time_max = Duration::ZERO, "idle_time_max");
+        check(|c| c.limits.write_time_max = Duration::ZERO, "write_time_max");
+        check(|c| c.limits.linger_time_max = Duration::ZERO, "linger_time_max");
+    }
+
+    /// RFC 6749, 4.1.2.
+    #[test]
+    fn a_code_lives_ten_minutes_at_most() {
+        let mut config = Config::default();
+        config.lifetimes.code = Duration::from_secs(600);
+        assert_eq!(config.check(), Ok(()));
+        config.lifetimes.code += Duration::from_millis(1);
+        let message = "the limit lifetimes.code must be at most ten minutes (RFC 6749, 4.1.2)";
+        assert_eq!(config.check().unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn workers_are_one_to_a_thousand_and_a_few() {
+        let check = |workers: usize| Config { workers, ..Config::default() }.check();
+        assert_eq!((check(1), check(WORKERS_MAX)), (Ok(()), Ok(())));
+        for workers in [0, WORKERS_MAX + 1] {
+            assert_eq!(check(workers), Err(ConfigError::Workers(workers)));
+        }
+    }
+
+    #[test]
     fn two_free_ports_may_both_be_asked_for() {
         let config = Config { client_port: Some(0), auth_port: 0, ..Config::default() };
         assert_eq!(config.check(), Ok(()));

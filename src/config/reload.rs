@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Config, Lifetimes, Limits, LogFormat, StoreConfig};
+use super::{Config, KeyPrefix, Lifetimes, Limits, LogFormat, StoreConfig};
 use crate::oauth::TokenLifetimes;
 use crate::oauth::client::Client;
 use crate::oauth::grant::RefreshReuse;
@@ -317,7 +317,7 @@ fn settings(config: &Config) -> Vec<Key> {
         ("[listen] workers", Restart, workers.to_string()),
         ("[listen] log", Restart, or(log, "none")),
         ("[store] durability", Restart, durability.to_owned()),
-        ("[store] key_prefix", Restart, or(key_prefix.as_ref().map(super::KeyPrefix::as_str), "the issuer's")),
+        ("[store] key_prefix", Restart, or(key_prefix.as_ref().map(KeyPrefix::as_str), "the issuer")),
         ("[store] wait_for_replicas", Restart, replicas_min.to_string()),
         ("[store] wait_for_append_only_file", Restart, waits_for_append_only_file.to_string()),
         ("--www", Restart, or(www.as_ref().map(|path| path.display()), "none")),
@@ -469,9 +469,13 @@ grant_types = ["client_credentials"]
             ],
         );
         check(
-            &[("secret@h:1\"", "secret@h:1\"\nwait_for_replicas = 1\nwait_for_append_only_file = true")],
+            &[(
+                "secret@h:1\"",
+                "secret@h:1\"\nkey_prefix = \"k\"\nwait_for_replicas = 1\nwait_for_append_only_file = true",
+            )],
             &[],
             &[
+                "[store] key_prefix needs a restart: running the issuer, configured k",
                 "[store] wait_for_replicas needs a restart: running 0, configured 1",
                 "[store] wait_for_append_only_file needs a restart: running false, configured true",
             ],

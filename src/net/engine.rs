@@ -409,3 +409,210 @@ impl<S: Socket> Engine<S> {
 
 /// Every connection is busy.
 const NO_ROOM: Refusal = Refusal::new(Status::ServiceUnavailable, "there are too many connections");
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::Ipv4Addr;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::log::Log;
+    use crate::oauth::{Outcome, Scope, Transition};
+    use crate::pool::Pool;
+    use crate::routes::Site;
+    use crate::store::{Applied, Caller, Store, StoreError};
+    use crate::system::RealSystem;
+
+    /// A store that takes every transition and says nothing.
+    struct Silent;
+
+    impl Store for Silent {
+        fn submit(&self, _: Transition, _: Timestamp, _: Caller) -> Option<Applied> {
+            None
+        }
+    }
+
+    /// A socket with one request for tokens on it; what is written to it goes to the test.
+    struct OneRequest {
+        request: Option<Vec<u8>>,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Read for OneRequest {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            let request = self.request.take().ok_or(io::ErrorKind::WouldBlock)?;
+            (&request[..]).read(bytes)
+        }
+    }
+
+    impl Write for OneRequest {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.written.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Socket for OneRequest {
+        fn shut(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn engine<S: Socket>(config: &Config) -> Engine<S> {
+        let system: Arc<dyn System> = Arc::new(RealSystem::default());
+        let site = Site::new(None, config.client_port, config.auth_port, None);
+        let pool = Arc::new(Pool::new(1));
+        let routes = Routes::new(config, site, Arc::new(Silent), pool, Arc::clone(&system)).unwrap();
+        let logs = Logs { errors: Log::kept(), access: Log::kept() };
+        Engine::new(config, Arc::new(routes), Arc::new(()), system, &logs)
+    }
+
+    /// Opens a connection with one request; what is written to it, and whether it was watched.
+    fn open(engine: &mut Engine<OneRequest>) -> (Arc<Mutex<Vec<u8>>>, bool) {
+        let content = format!(r#"{{"code":"{}"}}"#, "A".repeat(64));
+        let head = "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: ";
+        let request = Some(format!("{head}{}\r\n\r\n{content}", content.len()).into_bytes());
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let socket = OneRequest { request, written: Arc::clone(&written) };
+        let mut watched = None;
+        engine.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, slot| {
+            watched = Some(slot);
+            Ok(())
+        });
+        if let Some(slot) = watched {
+            engine.ready(slot, Readiness { readable: true, ..Readiness::default() });
+        }
+        (written, watched.is_some())
+    }
+
+    /// The status of the one answer in what was written.
+    fn status(written: &Mutex<Vec<u8>>) -> String {
+        String::from_utf8(written.lock().unwrap()["HTTP/1.1 ".len()..][..3].to_vec()).unwrap()
+    }
+
+    /// The status that a request is answered with to which `happen` happens while it waits for the store; it is
+    /// given the connection, the serial of its ticket and the moment at which its time is over.
+    fn status_after(happen: impl FnOnce(&mut Link<OneRequest>, u64, Instant)) -> String {
+        let config = Config::default();
+        let mut engine = engine(&config);
+        let (written, _) = open(&mut engine);
+        let (serial, over) = (engine.serial, engine.now() + config.limits.store_time_max);
+        happen(engine.connections.at(0).unwrap(), serial, over);
+        engine.drive(0);
+        status(&written)
+    }
+
+    fn good() -> Letter {
+        Letter::Applied(Ok(Outcome::Redeemed { scope: Scope::default() }))
+    }
+
+    #[test]
+    fn of_an_answer_and_a_time_out_the_first_counts() {
+        let status = status_after(|link, serial, over| {
+            assert!(link.deliver(serial, good()));
+            link.expire(over, 0, &());
+        });
+        assert_eq!(status, "200", "the answer came, though the time is over now");
+        let status = status_after(|link, serial, over| {
+            link.expire(over, 0, &());
+            link.deliver(serial, good());
+        });
+        assert_eq!(status, "503", "the time was over when the answer came");
+        let status = status_after(|link, serial, _| {
+            assert!(link.deliver(serial, Letter::Applied(Err(StoreError::Unavailable))));
+            link.deliver(serial, good());
+        });
+        assert_eq!(status, "503", "a store answers once");
+    }
+
+    #[test]
+    fn each_worker_has_its_share_of_the_bounds() {
+        let turned_away = |change: fn(&mut Config)| {
+            let mut config = Config { workers: 2, ..Config::default() };
+            change(&mut config);
+            let mut engine = engine(&config);
+            (0..3).for_each(|_| drop(open(&mut engine)));
+            engine.counts().turned_away
+        };
+        assert_eq!(
+            turned_away(|config| config.limits.connections_max = 3),
+            1,
+            "two of three, and two of the other"
+        );
+        assert_eq!(turned_away(|config| config.limits.connections_max = 5), 0);
+        assert_eq!(turned_away(|config| config.limits.peer_connections_max = Some(3)), 1);
+        assert_eq!(turned_away(|config| config.limits.peer_connections_max = Some(5)), 0);
+    }
+
+    /// One that is refused, and never stops sending.
+    struct Endless(Arc<AtomicUsize>);
+
+    impl Read for Endless {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            bytes.fill(b'\n');
+            Ok(bytes.len())
+        }
+    }
+
+    impl Write for Endless {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Socket for Endless {
+        fn shut(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn one_that_always_has_more_to_say_has_its_share_of_each_turn_and_no_more() {
+        let mut engine = engine(&Config::default());
+        let reads = Arc::<AtomicUsize>::default();
+        let socket = Endless(Arc::clone(&reads));
+        engine.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, _| Ok(()));
+        engine.begin_turn();
+        engine.ready(0, Readiness { readable: true, ..Readiness::default() });
+        let share = reads.load(Ordering::Relaxed);
+        // All that is read away of it is a mebibyte, in 64 pieces.
+        assert!((1..10).contains(&share), "{share} reads in one turn");
+        assert_eq!(engine.time_to_next_task(), Some(Duration::ZERO), "it goes on in the next one");
+        engine.end_turn();
+        assert_eq!(reads.load(Ordering::Relaxed), share, "and not in this one again");
+        engine.begin_turn();
+        engine.ready(0, Readiness { readable: true, ..Readiness::default() });
+        assert_eq!(reads.load(Ordering::Relaxed), share, "the others are first in the next one");
+        engine.end_turn();
+        assert_eq!(reads.load(Ordering::Relaxed), 2 * share);
+    }
+
+    /// Whoever is told 503 has a descriptor for as long as that takes.
+    #[test]
+    fn past_the_bound_so_many_are_told_503_and_the_rest_are_closed_without_a_word() {
+        let mut config = Config::default();
+        config.limits.connections_max = 1;
+        let mut engine = engine(&config);
+        let (busy, _) = open(&mut engine);
+        for number in 1..=TURNED_AWAY_MAX {
+            let (written, is_watched) = open(&mut engine);
+            assert_eq!((status(&written).as_str(), is_watched), ("503", true), "{number}");
+        }
+        let (written, is_watched) = open(&mut engine);
+        assert!(written.lock().unwrap().is_empty() && !is_watched, "one more");
+        assert!(busy.lock().unwrap().is_empty(), "the one that was let in waits for the store");
+        let counts = engine.counts();
+        assert_eq!((counts.connections, counts.turned_away), (1, TURNED_AWAY_MAX as u64 + 1));
+        assert_eq!(engine.len(), 1 + TURNED_AWAY_MAX);
+    }
+}

@@ -409,3 +409,20 @@ impl Worker {
         &self.engine
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_gave_up_pauses_nothing_and_a_want_of_descriptors_does() {
+        let check = |kind: io::ErrorKind, expected: bool| {
+            assert_eq!(is_of_one_client(&kind.into()), expected, "{kind:?}");
+        };
+        check(io::ErrorKind::ConnectionAborted, true);
+        check(io::ErrorKind::ConnectionReset, true);
+        check(io::ErrorKind::Interrupted, true);
+        check(io::ErrorKind::OutOfMemory, false);
+        check(io::ErrorKind::Other, false);
+    }
+}

@@ -136,7 +136,7 @@ impl MemoryStore {
                 }
             },
             (Change::Forget, Some(held)) => {
-                self.pairs.leave(self.pairs.key(held.grant.pair()), held.entry, id);
+                self.pairs.leave(held.key, held.entry, id);
                 self.remove(&mut shard, id);
             }
             (Change::Forget | Change::Keep, _) => {}
@@ -156,7 +156,7 @@ impl MemoryStore {
         }
         let (entry, is_too_many) = self.pairs.enter(key, stage, id, grant.kept_until());
         shard.expiries.push(grant.expires(), id);
-        shard.grants.insert(id, Held { grant, entry });
+        shard.grants.insert(id, Held { grant, key, entry });
         Some(is_too_many.then_some((key, stage)))
     }
 
@@ -167,7 +167,7 @@ impl MemoryStore {
         if from == to {
             return None;
         }
-        let key = self.pairs.key(held.grant.pair());
+        let key = held.key;
         let (entry, is_too_many) = self.pairs.move_on(key, held.entry, to, id, held.grant.kept_until());
         held.entry = entry;
         is_too_many.then_some((key, to))
@@ -194,7 +194,7 @@ impl MemoryStore {
         match held.grant.make_room(now) {
             Change::Put(mark) => {
                 let (entry, is_too_many) = self.pairs.enter(key, Stage::Mark, id, mark.kept_until());
-                *held = Held { grant: mark, entry };
+                *held = Held { grant: mark, key, entry };
                 is_too_many
             }
             Change::Forget | Change::Keep => {
@@ -257,7 +257,7 @@ impl MemoryStore {
         for _ in 0..FORGET_PER_CALL {
             let Some((_, id)) = shard.expiries.first().filter(|(due, _)| *due <= now) else { break };
             if let Some(held) = shard.forget_first(id, now) {
-                self.pairs.leave(self.pairs.key(held.grant.pair()), held.entry, id);
+                self.pairs.leave(held.key, held.entry, id);
                 self.records.fetch_sub(1, Ordering::Relaxed);
             }
         }

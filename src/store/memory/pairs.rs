@@ -7,9 +7,9 @@
 //! Nothing here is allocated for each record. Where a million small pieces of memory have been freed, the C library
 //! joins them all when a larger one is freed, and one request would wait for that.
 //!
-//! A pair is known by two hashes of its names under keys that are random for each process. Together they have 128
-//! bits, so no two pairs share them by chance; and no one can choose names that do, or that fill one place of the
-//! table.
+//! A pair is known by a hash of its names, 64 bits under a key that is random for each process. No one can choose names
+//! that share one, or that fill one place of the table. Of a million pairs, two share a hash by chance in one process
+//! of 37 million; these two would share their bound.
 //!
 //! Locks: a shard of this index may be locked while a shard of the grants is, and never the other way round.
 
@@ -26,7 +26,7 @@ const SHARDS: usize = 16;
 
 /// Names a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key(u64, u64);
+pub(super) struct Key(u64);
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -54,7 +54,7 @@ const NONE: Place = Place::MAX;
 pub(super) struct Pairs {
     /// How many records a pair may have of each stage.
     max: usize,
-    hashers: [RandomState; 2],
+    hasher: RandomState,
     shards: Box<[Mutex<Shard>]>,
 }
 
@@ -77,7 +77,7 @@ impl Pairs {
     /// An empty index, in which a pair may have `max` records of each stage.
     pub(super) fn new(max: usize) -> Pairs {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Pairs { max, hashers: [RandomState::new(), RandomState::new()], shards }
+        Pairs { max, hasher: RandomState::new(), shards }
     }
 
     /// How many records a pair may have of each stage.
@@ -87,9 +87,7 @@ impl Pairs {
 
     /// The name of `pair`.
     pub(super) fn key(&self, pair: Pair) -> Key {
-        let [one, other] = &self.hashers;
-        let names = (pair.client, pair.subject);
-        Key(one.hash_one(names), other.hash_one(names))
+        Key(self.hasher.hash_one((pair.client, pair.subject)))
     }
 
     /// Adds a record, the newest of its pair and stage; a mark is of a form that is kept until `kept_until`. Gives
@@ -151,7 +149,7 @@ impl Pairs {
 
     fn lock(&self, key: Key) -> MutexGuard<'_, Shard> {
         // A panic elsewhere leaves the tables whole, as in the shards of the grants.
-        self.shards[key.1 as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[(key.0 >> 32) as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
