@@ -16,7 +16,8 @@ struct Program {
     child: Child,
     client_app: String,
     authorization_server: String,
-    output: BufReader<ChildStdout>,
+    /// Kept open, so that the program can go on writing.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Program {
@@ -36,7 +37,7 @@ impl Program {
         let (client_app, authorization_server) = (origin("client app"), origin("authorization server"));
         let next = next_line();
         assert!(next.contains("Open the client app in a browser"), "it says what to do next: {next}");
-        Program { child, client_app, authorization_server, output }
+        Program { child, client_app, authorization_server, _output: output }
     }
 
     fn connect(&self) -> TcpStream {
@@ -69,6 +70,11 @@ fn help_and_version_are_printed_and_name_every_flag() {
         "--client-port",
         "--auth-port",
         "--bind",
+        "--issuer",
+        "--insecure-http",
+        "--ready-file",
+        "--ready-json",
+        "--end-with-stdin",
         "--workers",
         "--connections-per-peer",
         "--store",
@@ -236,7 +242,7 @@ fn running_out_of_descriptors_with_no_idle_connection_pauses_accepting() {
                 continue 'connect;
             }
             log.extend(told.try_iter());
-            if log.iter().any(|line: &String| line.starts_with("accepting pauses: Too many open files")) {
+            if log.iter().any(|line: &String| line.contains("Z accepting pauses: Too many open files")) {
                 break 'connect socket;
             }
             assert!(begin.elapsed() < Duration::from_secs(20), "accepting pauses: {log:?}");
@@ -299,7 +305,7 @@ fn a_signal_lets_what_was_asked_be_answered_and_then_ends_the_program_with_statu
         assert_eq!(program.child.wait().unwrap().code(), Some(0), "{name}");
         let mut errors = String::new();
         program.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-        assert!(errors.starts_with("stopped after 2 requests on "), "{errors}");
+        assert!(errors.contains("Z stopped after 2 requests on "), "{errors}");
     }
 }
 
@@ -353,7 +359,7 @@ fn the_program_ends_though_its_standard_error_is_full_and_never_read() {
         output.read_line(line).expect("text");
     }
     let authorization_server = lines[1].trim().to_owned();
-    let mut program = Program { child, client_app: String::new(), authorization_server, output };
+    let mut program = Program { child, client_app: String::new(), authorization_server, _output: output };
     // With an answer it serves, so it handles signals.
     let mut socket = program.connect();
     socket.write_all(GET).unwrap();
@@ -364,24 +370,6 @@ fn the_program_ends_though_its_standard_error_is_full_and_never_read() {
     let (standard_error, _never_read) = full_standard_error();
     let mut child = Command::new(PROGRAM).arg("--nonsense").stderr(standard_error).spawn().expect("it starts");
     assert_eq!(wait_for_the_end(&mut child).code(), Some(2));
-}
-
-#[test]
-fn the_access_log_is_written_to_standard_output_as_json_too() {
-    let mut command = Command::new(PROGRAM);
-    command.args(["--client-port", "0", "--auth-port", "0", "--log=json"]);
-    let mut program = Program::start(&mut command);
-    let mut socket = program.connect();
-    socket.write_all(b"GET /nothing?code=secret HTTP/1.0\r\n\r\n").unwrap();
-    socket.read_to_end(&mut Vec::new()).unwrap();
-    let mut line = String::new();
-    program.output.read_line(&mut line).unwrap();
-    let json: serde_json::Value = serde_json::from_str(&line).expect("one object a line");
-    assert_eq!(
-        (&json["method"], &json["path"], &json["status"]),
-        (&"GET".into(), &"/nothing".into(), &404.into())
-    );
-    assert!(!line.contains("secret"), "{line}");
 }
 
 /// A configuration file of this test's own, until it is dropped.
@@ -474,9 +462,9 @@ fn a_mistake_in_a_configuration_file_is_named_by_file_and_line_with_status_2() {
     let file = File::new("issuer", &CONFIGURATION.replace("issuer = \"https://auth.example\"", ""));
     let (status, _, errors) = run(&["--config", file.path(), "--bind", "0.0.0.0"]);
     assert!(status == 2 && errors.contains("--bind 0.0.0.0 is not loopback"), "{errors}");
-    let file = File::new("limits", &CONFIGURATION.replace("[scopes]", "[limits]\nfields_max = 65\n[scopes]"));
+    let file = File::new("limits", &CONFIGURATION.replace("[scopes]", "[limits]\nfields_max = 257\n[scopes]"));
     let (status, _, errors) = run(&["--config", file.path()]);
-    let expected = format!("{}: line 6: the limit fields_max must be 1 to 64", file.path());
+    let expected = format!("{}: line 6: the limit fields_max must be 1 to 256", file.path());
     assert!(status == 2 && errors.contains(&expected), "{errors}");
 }
 
@@ -495,7 +483,7 @@ fn a_configured_server_comes_up_by_its_issuer_without_a_client_app() {
     BufReader::new(child.stderr.take().expect("a pipe")).read_line(&mut told).expect("text");
     child.kill().expect("it runs");
     child.wait().expect("it ends");
-    assert!(told.starts_with("grants are kept in memory and end with this process; --store"), "{told}");
+    assert!(told.contains("Z grants are kept in memory and end with this process; --store"), "{told}");
     let port = line.strip_prefix("authorization server  https://auth.example (on port ");
     let port: u16 = port.and_then(|rest| rest.strip_suffix(")\n")).expect(&line).parse().expect(&line);
     assert_ne!(port, 0, "the one that was picked");
