@@ -1,11 +1,15 @@
 //! The program itself: what it prints, how it refuses, and what it does when descriptors run out.
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_oauth-from-scratch");
+use program::{PROGRAM, program};
+
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// Longer than anything takes, so that a test that hangs ends.
@@ -57,7 +61,7 @@ impl Drop for Program {
 
 /// Runs the program to its end, which must come at once, and gives its status and both outputs.
 fn run(words: &[&str]) -> (i32, String, String) {
-    let output = Command::new(PROGRAM).args(words).output().expect("the program starts");
+    let output = program().args(words).output().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (output.status.code().expect("an exit status"), text(output.stdout), text(output.stderr))
 }
@@ -142,7 +146,7 @@ fn an_address_or_a_folder_that_is_not_there_is_named() {
 
 #[test]
 fn the_program_serves_from_any_folder_and_prints_the_ports_it_chose() {
-    let mut command = Command::new(PROGRAM);
+    let mut command = program();
     let program = Program::start(
         command.args(["--client-port", "0", "--auth-port", "0"]).current_dir(std::env::temp_dir()),
     );
@@ -157,7 +161,7 @@ fn the_program_serves_from_any_folder_and_prints_the_ports_it_chose() {
 
 #[test]
 fn a_server_bound_to_one_address_goes_by_it() {
-    let mut command = Command::new(PROGRAM);
+    let mut command = program();
     let program =
         Program::start(command.args(["--client-port", "0", "--auth-port", "0", "--bind", "127.0.0.1"]));
     assert!(program.authorization_server.starts_with("http://localhost:"));
@@ -271,7 +275,7 @@ fn program_with_half_a_request(test: &str) -> (Program, TcpStream) {
     // The rest of the request may take its time, and so may the end.
     let patient = "[listen]\nclient_app_port = 0\n[limits]\nhead_time_max = 600\nfinish_time_max = 600\n";
     let file = File::new(test, patient);
-    let mut command = Command::new(PROGRAM);
+    let mut command = program();
     let flags = ["--config", file.path(), "--client-port", "0", "--auth-port", "0"];
     let program = Program::start(command.args(flags));
     let mut socket = program.connect();
@@ -347,7 +351,7 @@ fn full_standard_error() -> (Stdio, std::os::unix::net::UnixStream) {
 fn the_program_ends_though_its_standard_error_is_full_and_never_read() {
     // At a signal, with something to log.
     let (standard_error, _never_read) = full_standard_error();
-    let mut child = Command::new(PROGRAM)
+    let mut child = program()
         .args(["--client-port", "0", "--auth-port", "0"])
         .stdout(Stdio::piped())
         .stderr(standard_error)
@@ -368,7 +372,7 @@ fn the_program_ends_though_its_standard_error_is_full_and_never_read() {
     assert_eq!(wait_for_the_end(&mut program.child).code(), Some(0));
     // And where it cannot start, with an error to print.
     let (standard_error, _never_read) = full_standard_error();
-    let mut child = Command::new(PROGRAM).arg("--nonsense").stderr(standard_error).spawn().expect("it starts");
+    let mut child = program::program().arg("--nonsense").stderr(standard_error).spawn().expect("it starts");
     assert_eq!(wait_for_the_end(&mut child).code(), Some(2));
 }
 
@@ -471,7 +475,7 @@ fn a_mistake_in_a_configuration_file_is_named_by_file_and_line_with_status_2() {
 #[test]
 fn a_configured_server_comes_up_by_its_issuer_without_a_client_app() {
     let file = File::new("serve", CONFIGURATION);
-    let mut child = Command::new(PROGRAM)
+    let mut child = program()
         .args(["--config", file.path()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -513,7 +517,7 @@ fn a_client_secret_is_made_with_the_digest_that_the_file_wants() {
 #[test]
 fn the_digest_of_a_secret_that_a_person_chose_is_a_slow_one() {
     let digest_of = |input: &str| {
-        let mut child = Command::new(PROGRAM)
+        let mut child = program()
             .args(["client-secret", "--chosen"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,12 +1,15 @@
 //! How the program starts, as its operator and another program see it: names and ports, warnings, and files of its own.
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_oauth-from-scratch");
+use program::program;
 
 /// Longer than anything takes, so that a test that hangs ends.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -19,7 +22,7 @@ struct Program {
 
 impl Program {
     fn start(words: &[&str]) -> Program {
-        let mut child = Command::new(PROGRAM)
+        let mut child = program()
             .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -68,7 +71,7 @@ impl Drop for Program {
 
 /// Runs the program to its end, which must come at once, and gives its status and standard error.
 fn refused(words: &[&str]) -> (i32, String) {
-    let output = Command::new(PROGRAM).args(words).stdin(Stdio::null()).output().expect("the program starts");
+    let output = program().args(words).stdin(Stdio::null()).output().expect("the program starts");
     (output.status.code().expect("an exit status"), String::from_utf8(output.stderr).expect("text"))
 }
 
