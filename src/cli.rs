@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use lexopt::prelude::*;
 
 use crate::config::{
-    self, Config, ConfigError, FileError, Location, LocationError, LogFormat, StoreConfig, WORKERS_MAX,
+    self, Config, ConfigError, FileError, FromFlags, Issuer, IssuerError, Location, LocationError, LogFormat,
+    StoreConfig, WORKERS_MAX,
 };
 
 /// What the program was asked to do.
@@ -52,6 +53,10 @@ Flags:
   --client-port PORT  the client app's port; 0 picks a free one [default: 3000]
   --auth-port PORT    the authorization server's port; 0 picks a free one [default: 3001]
   --bind ADDRESS      the IP address to listen on [default: 127.0.0.1 and ::1]
+  --issuer URL        how clients reach the authorization server, where that is not the
+                      port it listens on (a published port, a tunnel, a proxy)
+  --insecure-http     allow plain http in issuers and redirect URIs anywhere, not only on
+                      loopback: for tests on a network of their own
   --workers N         how many threads serve [default: one for each core]
   --connections-per-peer N
                       how many connections one address (in IPv6, one /64) may have at once
@@ -65,6 +70,11 @@ Flags:
                       [default: full]
   --log[=json]        write a line for each request to standard output, in the common log
                       format or as JSON [default: no]
+  --ready-file PATH   once both servers listen, write a line of JSON with issuer, ports,
+                      addresses and process id to PATH; the file is removed at the end
+  --ready-json        print that line to standard output instead of words
+  --end-with-stdin    end when standard input ends, as when the program that started
+                      this one is gone
   --www DIR           read the pages from DIR at each request, to edit and reload them
                       [default: the pages in the program]
   --help              print this text
@@ -106,6 +116,15 @@ pub enum CliError {
     File(PathBuf, FileError),
     /// The client app was given a port, and the file has none.
     NoClientApp,
+    /// `--issuer` is not one.
+    BadIssuer(IssuerError),
+    /// `--auth-port` leaves the file's issuer naming another port.
+    PortOfIssuer {
+        /// The port of the flag.
+        port: u16,
+        /// The issuer of the file.
+        issuer: Box<Issuer>,
+    },
     /// The server of the file is bound to where anyone may come in, and the file does not say what it is called.
     NoIssuer(IpAddr),
     /// `--store-durability` stands without a file to keep grants in.
@@ -140,10 +159,18 @@ impl fmt::Display for CliError {
             }
             CliError::NoServer => f.write_str("the command line starts no server; restart"),
             CliError::File(path, error) => write!(f, "{}: {error}", shown_path(path)),
+            CliError::BadIssuer(error) => write!(f, "--issuer {error}"),
+            CliError::PortOfIssuer { port, issuer } => write!(
+                f,
+                "--auth-port {port}: the configuration file says issuer = \"{}\", so clients would use port {}; \
+                 change the issuer in the file, or give --issuer URL with the port that clients use",
+                issuer.as_str(),
+                issuer.origin().port()
+            ),
             CliError::NoIssuer(address) => write!(
                 f,
                 "--bind {address} is not loopback, and the configuration file has no issuer; say in it how clients \
-                 reach the server, such as issuer = \"https://auth.example\""
+                 reach the server, such as issuer = \"https://auth.example\", or give --issuer URL"
             ),
             CliError::DurabilityWithoutFile => {
                 f.write_str("--store-durability is for a file; give --store file:PATH as well")
@@ -203,11 +230,16 @@ struct Flags {
     client_port: Option<u16>,
     auth_port: Option<u16>,
     bind: Option<IpAddr>,
+    issuer: Option<String>,
+    insecure_http: bool,
     workers: Option<usize>,
     connections_per_peer: Option<NonZeroUsize>,
     log: Option<LogFormat>,
     store: Option<Location>,
     store_is_relaxed: Option<bool>,
+    ready_file: Option<PathBuf>,
+    ready_json: bool,
+    ends_with_stdin: bool,
     www: Option<PathBuf>,
 }
 
@@ -232,6 +264,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
                 let wanted = "an IP address, such as 127.0.0.1 or ::1";
                 flags.bind = Some(read("--bind", parser.value()?, wanted)?);
             }
+            Long("issuer") => flags.issuer = Some(parser.value()?.to_string_lossy().into_owned()),
+            Long("insecure-http") => flags.insecure_http = true,
             Long("workers") => {
                 let wanted = "a number of threads, such as 2";
                 flags.workers = Some(read("--workers", parser.value()?, wanted)?);
@@ -243,6 +277,9 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
             Long("log") => flags.log = Some(log_format(parser.optional_value())?),
             Long("store") => flags.store = Some(location(parser.value()?)?),
             Long("store-durability") => flags.store_is_relaxed = Some(is_relaxed(parser.value()?)?),
+            Long("ready-file") => flags.ready_file = Some(PathBuf::from(parser.value()?)),
+            Long("ready-json") => flags.ready_json = true,
+            Long("end-with-stdin") => flags.ends_with_stdin = true,
             Long("www") => flags.www = Some(PathBuf::from(parser.value()?)),
             Long("help") | Short('h') => instead = Some(Command::Help),
             Long("version") | Short('V') => instead = Some(Command::Version),
@@ -296,14 +333,22 @@ impl Flags {
     fn into_config(self, text: Option<&str>) -> Result<Config, CliError> {
         let mut config = match (&self.config, text) {
             (Some(path), Some(text)) => {
-                config::read(text, cores()).map_err(|error| CliError::File(path.clone(), error))?
+                let (workers, has_issuer) = (cores(), self.issuer.is_some());
+                let from_flags = FromFlags { workers, insecure_http: self.insecure_http, has_issuer };
+                config::read_beside(text, from_flags).map_err(|error| CliError::File(path.clone(), error))?
             }
-            _ => Config { workers: cores(), ..Config::default() },
+            _ => Config { workers: cores(), insecure_http: self.insecure_http, ..Config::default() },
         };
+        self.set_issuer(&mut config)?;
         if self.client_port.is_some() && config.client_port.is_none() {
             return Err(CliError::NoClientApp);
         }
         config.client_port = self.client_port.or(config.client_port);
+        if let (Some(port), Some(issuer), None) = (self.auth_port, &config.issuer, &self.issuer)
+            && contradicts(issuer, config.auth_port, port)
+        {
+            return Err(CliError::PortOfIssuer { port, issuer: Box::new(issuer.clone()) });
+        }
         config.auth_port = self.auth_port.unwrap_or(config.auth_port);
         config.bind = self.bind.or(config.bind);
         if let (Some(address), Some(_), None) = (self.bind, &self.config, &config.issuer)
@@ -316,6 +361,8 @@ impl Flags {
         config.limits.peer_connections_max = per_peer.or(config.limits.peer_connections_max);
         config.access_log = self.log.or(config.access_log);
         (config.www, config.file) = (self.www, self.config);
+        config.ready_file = self.ready_file;
+        (config.ready_json, config.ends_with_stdin) = (self.ready_json, self.ends_with_stdin);
         if let Some(location) = self.store {
             // What the file says of its own place is not about this one.
             config.store = StoreConfig { location, ..StoreConfig::default() };
@@ -328,6 +375,24 @@ impl Flags {
         }
         Ok(config)
     }
+
+    /// The issuer of the flag, which overrides the file's.
+    fn set_issuer(&self, config: &mut Config) -> Result<(), CliError> {
+        let Some(issuer) = &self.issuer else { return Ok(()) };
+        let issuer = match config.insecure_http {
+            true => Issuer::parse_insecure(issuer),
+            false => Issuer::parse(issuer),
+        };
+        config.issuer = Some(issuer.map_err(CliError::BadIssuer)?);
+        Ok(())
+    }
+}
+
+/// Whether `issuer`, beside which the file has `file_port`, names a port that clients cannot use once the server listens
+/// on `port` instead. Behind a proxy, which alone speaks https, the two have nothing to do with each other.
+fn contradicts(issuer: &Issuer, file_port: u16, port: u16) -> bool {
+    let named = issuer.origin().port();
+    port != file_port && port != named && (named == file_port || !issuer.is_https())
 }
 
 fn read_file(path: &Path) -> Result<String, CliError> {
@@ -453,6 +518,12 @@ mod tests {
         let alone = "--store-durability is for a file; give --store file:PATH as well";
         check("--store-durability relaxed", alone);
         check("--log=xml", "--log \"xml\" is not a form of log; give --log or --log=json");
+        check("--issuer auth.example", "--issuer does not begin with https:// (RFC 8414, 2)");
+        check(
+            "--issuer http://auth:3001",
+            "--issuer is plain http; use https, or http with localhost, a name below it or a loopback address. For \
+             tests on a network of their own, --insecure-http (insecure_http = true in the file) allows http anywhere",
+        );
         check("--workers 0", "--workers 0 cannot be; give a number from 1 to 1024");
         check("--workers two", "--workers \"two\" is not a number of threads, such as 2");
         check(

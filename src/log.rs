@@ -15,7 +15,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The two logs there are.
 #[derive(Clone)]
@@ -90,6 +90,14 @@ impl Rate {
 enum Sink {
     Queue(Arc<Queue>),
     Kept(Arc<Mutex<Vec<String>>>),
+    Held(Arc<Held>),
+}
+
+/// Lines that are written when it is known that they are true.
+struct Held {
+    to: Log,
+    /// `None` once they have been written, and every later line goes its way at once.
+    lines: Mutex<Option<Vec<String>>>,
 }
 
 /// Lines on their way to a thread that begins with the first of them: a process of one thread has cheaper
@@ -101,6 +109,73 @@ struct Queue {
     /// Whether the thread has begun.
     is_written: AtomicBool,
     writer: Mutex<Option<Writer>>,
+    form: Form,
+}
+
+/// Tells the time of day.
+type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// How lines are written.
+#[derive(Clone)]
+enum Form {
+    /// As they are.
+    Plain,
+    /// With the time before them.
+    Timed(Clock),
+    /// As they are, for each is a JSON object; and so is what this log says itself.
+    Json(Clock),
+}
+
+impl Form {
+    /// `line` as it is written.
+    fn apply(&self, line: String) -> String {
+        match self {
+            Form::Timed(clock) => format!("{} {line}", Rfc3339(clock())),
+            Form::Plain | Form::Json(_) => line,
+        }
+    }
+
+    /// What is written in the place of lines that found no room.
+    fn missing(&self, count: usize) -> String {
+        const WORDS: &str = "more log lines came faster than they could be written";
+        match self {
+            Form::Json(clock) => {
+                let time = Rfc3339(clock());
+                format!("{{\"time\":\"{time}\",\"lost_lines\":{count},\"reason\":\"{WORDS}\"}}")
+            }
+            form => form.apply(format!("({count} {WORDS})")),
+        }
+    }
+}
+
+/// A moment as RFC 3339 has it, in UTC and with milliseconds.
+pub struct Rfc3339(pub SystemTime);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The format ends with the year 9999.
+        const LAST: Duration = Duration::from_millis(253_402_300_799_999);
+        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default().min(LAST);
+        let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+        let (year, month, day) = date_of(days);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let millisecond = since.subsec_millis();
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
+    }
+}
+
+/// Year, month and day of the day that is so many `days` after 1970-01-01. Years are counted from March, so that the
+/// leap day is a year's last; 400 of them have 146,097 days.
+fn date_of(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let is_next_year = month >= 10;
+    let month = if is_next_year { month - 9 } else { month + 3 };
+    (era * 400 + year_of_era + u64::from(is_next_year), month, day)
 }
 
 /// The queue's other end.
@@ -120,21 +195,31 @@ enum Entry {
 const BATCH_BYTES: usize = 64 * 1024;
 
 impl Log {
-    /// A log to standard error, of which at most `lines_max` lines wait at a time.
-    pub fn to_stderr(lines_max: usize) -> Log {
-        Log::to(Box::new(io::stderr()), lines_max)
+    /// A log to standard error, of which at most `lines_max` lines wait at a time. Each has the time of day before it.
+    pub fn to_stderr(lines_max: usize, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Log {
+        Log::to(Box::new(io::stderr()), lines_max, Form::Timed(Arc::new(clock)))
     }
 
-    /// The same to standard output.
+    /// The same without the time: for a message that a person reads when the program ends at once.
+    pub fn to_stderr_untimed(lines_max: usize) -> Log {
+        Log::to(Box::new(io::stderr()), lines_max, Form::Plain)
+    }
+
+    /// The same to standard output, as the lines are.
     pub fn to_stdout(lines_max: usize) -> Log {
-        Log::to(Box::new(io::stdout()), lines_max)
+        Log::to(Box::new(io::stdout()), lines_max, Form::Plain)
     }
 
-    fn to(output: Box<dyn io::Write + Send>, lines_max: usize) -> Log {
+    /// The same to standard output, where every line is a JSON object.
+    pub fn to_stdout_as_json(lines_max: usize, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Log {
+        Log::to(Box::new(io::stdout()), lines_max, Form::Json(Arc::new(clock)))
+    }
+
+    fn to(output: Box<dyn io::Write + Send>, lines_max: usize, form: Form) -> Log {
         let (lines, waiting) = sync_channel(lines_max);
         let writer = Mutex::new(Some(Writer { output, waiting }));
         let (dropped, is_written) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Log { sink: Sink::Queue(Arc::new(Queue { lines, dropped, is_written, writer })), rate: None }
+        Log { sink: Sink::Queue(Arc::new(Queue { lines, dropped, is_written, writer, form })), rate: None }
     }
 
     /// A log that is kept, for tests to read.
@@ -149,10 +234,25 @@ impl Log {
         Log { rate: Some(Arc::new(rate)), ..self }
     }
 
+    /// The same log, whose lines are held back until [`Log::release`], and are never written without it: what is tried at
+    /// the start and fails is told in one message and not by what was tried.
+    #[must_use]
+    pub fn held(&self) -> Log {
+        let held = Held { to: self.clone(), lines: Mutex::new(Some(Vec::new())) };
+        Log { sink: Sink::Held(Arc::new(held)), rate: None }
+    }
+
+    /// Writes what was held back. Every later line is written at once.
+    pub fn release(&self) {
+        let Sink::Held(held) = &self.sink else { return };
+        let lines = held.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lines.into_iter().flatten().for_each(|line| held.to.unlimited_line(format_args!("{line}")));
+    }
+
     /// The lines of a log that is kept; none of one that is not.
     pub fn lines(&self) -> Vec<String> {
         match &self.sink {
-            Sink::Queue(_) => Vec::new(),
+            Sink::Queue(_) | Sink::Held(_) => Vec::new(),
             Sink::Kept(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
@@ -162,7 +262,11 @@ impl Log {
     pub fn line(&self, text: fmt::Arguments<'_>) {
         // In a closure this would be the closure's own place.
         let place = Location::caller();
-        match self.rate.as_ref().map(|rate| rate.admit(place)) {
+        let rate = match &self.sink {
+            Sink::Held(held) => &held.to.rate,
+            _ => &self.rate,
+        };
+        match rate.as_ref().map(|rate| rate.admit(place)) {
             None | Some(Some(0)) => self.unlimited_line(text),
             Some(Some(skipped)) => {
                 self.unlimited_line(format_args!(
@@ -179,8 +283,12 @@ impl Log {
         let line = escaped(text);
         match &self.sink {
             Sink::Kept(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).push(line),
+            Sink::Held(held) => match &mut *held.lines.lock().unwrap_or_else(PoisonError::into_inner) {
+                Some(lines) => lines.push(line),
+                None => held.to.unlimited_line(format_args!("{line}")),
+            },
             Sink::Queue(queue) => {
-                if queue.lines.try_send(Entry::Line(line)).is_err() {
+                if queue.lines.try_send(Entry::Line(queue.form.apply(line))).is_err() {
                     queue.dropped.fetch_add(1, Ordering::Relaxed);
                 }
                 Queue::begin(queue);
@@ -220,7 +328,7 @@ impl Queue {
         let counter = Arc::clone(queue);
         let thread = std::thread::Builder::new().name("log".to_owned());
         // Where the system has no thread to give, lines are dropped and counted, and the server goes on.
-        let result = thread.spawn(move || write_all(writer.output, &writer.waiting, &counter.dropped));
+        let result = thread.spawn(move || write_all(writer.output, &writer.waiting, &counter));
         queue.is_written.store(result.is_ok(), Ordering::Release);
     }
 }
@@ -245,9 +353,9 @@ fn escaped(text: fmt::Arguments<'_>) -> String {
     line.0
 }
 
-fn write_all(mut output: impl io::Write, queue: &Receiver<Entry>, dropped: &AtomicUsize) {
+fn write_all(mut output: impl io::Write, waiting: &Receiver<Entry>, queue: &Queue) {
     let mut batch = String::new();
-    for entry in queue {
+    for entry in waiting {
         let mut flushed = Vec::new();
         let mut next = Some(entry);
         while let Some(entry) = next {
@@ -258,12 +366,12 @@ fn write_all(mut output: impl io::Write, queue: &Receiver<Entry>, dropped: &Atom
                 }
                 Entry::Flush(written) => flushed.push(written),
             }
-            next = if batch.len() < BATCH_BYTES { queue.try_recv().ok() } else { None };
+            next = if batch.len() < BATCH_BYTES { waiting.try_recv().ok() } else { None };
         }
-        let missing = dropped.swap(0, Ordering::Relaxed);
+        let missing = queue.dropped.swap(0, Ordering::Relaxed);
         if missing > 0 {
-            // Writing to a string cannot fail.
-            let _ = writeln!(batch, "({missing} more log lines came faster than they could be written)");
+            batch.push_str(&queue.form.missing(missing));
+            batch.push('\n');
         }
         // A closed output leaves nobody to tell.
         let _ = output.write_all(batch.as_bytes()).and_then(|()| output.flush());
@@ -286,11 +394,52 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_is_written_as_rfc_3339_has_it() {
+        let check = |milliseconds: u64, expected: &str| {
+            let time = UNIX_EPOCH + Duration::from_millis(milliseconds);
+            assert_eq!(Rfc3339(time).to_string(), expected);
+        };
+        check(0, "1970-01-01T00:00:00.000Z");
+        check(951_782_400_007, "2000-02-29T00:00:00.007Z");
+        check(951_868_800_000, "2000-03-01T00:00:00.000Z");
+        check(1_767_225_599_999, "2025-12-31T23:59:59.999Z");
+        check(1_767_225_600_000, "2026-01-01T00:00:00.000Z");
+        check(4_107_542_400_000, "2100-03-01T00:00:00.000Z");
+        check(999_999_999_999_999, "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn every_line_has_the_form_of_its_log_and_so_has_the_count_of_those_that_are_lost() {
+        let clock: Clock = Arc::new(|| UNIX_EPOCH);
+        let timed = Form::Timed(Arc::clone(&clock));
+        assert_eq!(timed.apply("a".to_owned()), "1970-01-01T00:00:00.000Z a");
+        assert!(timed.missing(3).starts_with("1970-01-01T00:00:00.000Z (3 more log lines"));
+        let json = Form::Json(clock);
+        assert_eq!(json.apply("{}".to_owned()), "{}");
+        let lost: serde_json::Value = serde_json::from_str(&json.missing(3)).expect("JSON");
+        assert_eq!((&lost["time"], &lost["lost_lines"]), (&"1970-01-01T00:00:00.000Z".into(), &3.into()));
+    }
+
+    #[test]
+    fn what_is_held_back_is_written_when_it_is_released_and_never_without_that() {
+        let log = Log::kept();
+        let failed = log.held();
+        failed.line(format_args!("tried in vain"));
+        drop(failed);
+        let held = log.held();
+        held.clone().line(format_args!("tried"));
+        assert_eq!(log.lines(), Vec::<String>::new());
+        held.release();
+        held.clone().line(format_args!("and then"));
+        assert_eq!(log.lines(), ["tried", "and then"]);
+    }
+
+    #[test]
     fn a_line_too_many_is_counted_and_nobody_waits() {
         let (lines, waiting) = sync_channel(1);
         let (dropped, is_written) = (AtomicUsize::new(0), AtomicBool::new(true));
         // Nobody writes: it is as if the terminal were paused.
-        let queue = Arc::new(Queue { lines, dropped, is_written, writer: Mutex::new(None) });
+        let queue = Arc::new(Queue { lines, dropped, is_written, writer: Mutex::new(None), form: Form::Plain });
         let log = Log { sink: Sink::Queue(Arc::clone(&queue)), rate: None };
         for number in 0..3 {
             log.line(format_args!("{number}"));
@@ -351,7 +500,7 @@ mod tests {
     fn a_flush_ends_in_its_time_though_the_output_is_never_read() {
         for lines in [1, 20] {
             let (end, is_over) = sync_channel(0);
-            let log = Log::to(Box::new(Stuck(is_over)), 2);
+            let log = Log::to(Box::new(Stuck(is_over)), 2, Form::Plain);
             (0..lines).for_each(|number| log.line(format_args!("{number}")));
             // Without a bound this waits for ever: for the writer, or for room in the queue.
             log.flush(Duration::from_millis(10));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oauth_from_scratch::cli::{self, Command};
-use oauth_from_scratch::config::{Config, Issuer};
+use oauth_from_scratch::config::{Config, Issuer, LogFormat};
 use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{self, Descriptors, Listening};
 use oauth_from_scratch::oauth::Credential;
@@ -19,6 +19,10 @@ use oauth_from_scratch::oauth::secret::CREDENTIAL_BYTES;
 use oauth_from_scratch::routes;
 use oauth_from_scratch::store;
 use oauth_from_scratch::system::{RealSystem, System};
+
+mod ready;
+
+use ready::ReadyFile;
 
 /// The exit status of a command line that cannot be followed.
 const USAGE: u8 = 2;
@@ -52,19 +56,37 @@ fn run(config: &Config, words: Vec<OsString>) -> Result<(), String> {
     }
     let lines_max = config.limits.log_lines_max;
     let clock = RealSystem::default();
-    let errors = Log::to_stderr(lines_max).with_rate(move || clock.monotonic());
+    let day = || RealSystem::default().wall_clock();
+    let errors = Log::to_stderr(lines_max, day).with_rate(move || clock.monotonic());
     let access = match config.access_log {
-        Some(_) => Log::to_stdout(lines_max),
+        Some(LogFormat::Json) => Log::to_stdout_as_json(lines_max, day),
+        Some(LogFormat::Text) => Log::to_stdout(lines_max),
         None => errors.clone(),
     };
     let logs = Logs { errors, access };
+    let result = serve(config, words, &logs);
+    logs.errors.flush(FLUSH_TIME_MAX);
+    logs.access.flush(FLUSH_TIME_MAX);
+    result
+}
+
+/// Serves until the end, or says in one message why it cannot.
+fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), String> {
+    let ready_file = config.ready_file.as_deref().map(ReadyFile::clear).transpose()?;
     // Before the store opens its file.
     net::survive_file_size_limit().map_err(|error| format!("cannot install a signal handler: {error}"))?;
     let config = &within_descriptors(config, &logs.errors, "");
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
     // The store's keys carry the issuer, and that may have a port in it that the system picks.
     let listening = Listening::bind(config).map_err(|error| error.to_string())?;
-    let store = store::open(config, listening.site().issuer(), &system, &logs.errors)?;
+    let auth_port = listening.auth_port();
+    for warning in config.warnings(auth_port) {
+        logs.errors.line(format_args!("WARNING: {warning}"));
+    }
+    // What a store tries at the start is of interest where the start succeeds.
+    let store_log = logs.errors.held();
+    let store = store::open(config, listening.site().issuer(), &system, &store_log)?;
+    store_log.release();
     let server = listening.serve(config, store, system, logs.clone());
     let mut server = server.map_err(|error| error.to_string())?;
     if let Some(file) = config.file.clone() {
@@ -77,23 +99,24 @@ fn run(config: &Config, words: Vec<OsString>) -> Result<(), String> {
     }
     // Before the first line: a program that has read it may send a signal.
     server.finish_on_signals().map_err(|error| format!("cannot install signal handlers: {error}"))?;
-    print(&match server.site().client_app() {
-        Some(client_app) => format!(
-            "client app            {client_app}\n\
-             authorization server  {}\n\
-             Open the client app in a browser and press its button. Ctrl-C stops both.\n",
-            server.site().issuer(),
-        ),
-        None => {
-            let port = server.addresses().first().map_or(0, |(_, address)| address.port());
-            format!("authorization server  {} (on port {port})\n", server.site().issuer())
+    if config.ends_with_stdin {
+        ready::end_with_stdin(server.handle())?;
+    }
+    if let Some(file) = &ready_file {
+        file.write(&ready::json(&server))?;
+    }
+    match (config.ready_json, config.access_log) {
+        (true, _) => print(&ready::json(&server)),
+        // Standard output is for objects alone.
+        (false, Some(LogFormat::Json)) => {
+            ready::words(&server).lines().for_each(|line| logs.errors.line(format_args!("{line}")));
+            ExitCode::SUCCESS
         }
-    });
+        (false, _) => print(&ready::words(&server)),
+    };
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
     // The store ends here, and may have something to say.
     drop(server);
-    logs.errors.flush(FLUSH_TIME_MAX);
-    logs.access.flush(FLUSH_TIME_MAX);
     Ok(())
 }
 
@@ -183,6 +206,10 @@ fn describe(config: &Config) -> String {
         );
         client.redirect_uris.iter().for_each(|uri| line("", &format!("returns to {}", uri.as_str())));
     }
+    config
+        .warnings(config.auth_port)
+        .iter()
+        .for_each(|warning| text.push_str(&format!("WARNING: {warning}\n")));
     text.push_str("This configuration is sound. Nothing was started.\n");
     text
 }
@@ -197,7 +224,7 @@ fn print(text: &str) -> ExitCode {
 
 fn fail(message: &dyn fmt::Display, status: ExitCode) -> ExitCode {
     // By way of a log, for standard error may be a pipe that is full and never read.
-    let log = Log::to_stderr(1);
+    let log = Log::to_stderr_untimed(1);
     log.line(format_args!("oauth-from-scratch: {message}"));
     log.flush(FLUSH_TIME_MAX);
     status

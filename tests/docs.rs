@@ -272,6 +272,43 @@ fn every_source_file_is_named_in_a_document() {
     }
 }
 
+/// What a reader types must work as it is printed, and must do nothing to the reader's other programs.
+#[test]
+fn a_shell_example_runs_what_is_there_and_ends_only_what_it_started() {
+    let mut installed_in = String::new();
+    let mut shells = 0;
+    for fence in fences().iter().filter(|fence| fence.info == "sh") {
+        shells += 1;
+        for (offset, line) in fence.lines.iter().enumerate() {
+            let place = format!("{}:{}: {line}", fence.document, fence.line + 1 + offset);
+            let by_name = ["pkill", "killall", "pidof", "pgrep"];
+            assert!(!by_name.iter().any(|tool| line.contains(tool)), "{place}\nname a process by its id");
+            if line.starts_with("cargo install --path .") {
+                installed_in.clone_from(&fence.document);
+            }
+            let is_run = line.starts_with("oauth-from-scratch ");
+            assert!(
+                !is_run || installed_in == fence.document,
+                "{place}\ninstall it first: cargo install --path ."
+            );
+            // The servers' JSON has no line end, and the next prompt or answer would stand in its line.
+            let prints_json = line.starts_with("curl -s ");
+            assert!(!prints_json || line.contains(r"-w '\n'"), "{place}\nend the answer with -w '\\n'");
+        }
+    }
+    assert!(shells >= 5, "the documents have shell examples: {shells}");
+}
+
+#[test]
+fn the_article_is_named_and_credited_once_in_the_readme_and_once_in_the_first_chapter() {
+    for (document, text) in documents() {
+        let text = text.split_whitespace().collect::<Vec<&str>>().join(" ");
+        let links = text.matches("[OAuth with Node.js and Express](https://thecodebarbarian.com/").count();
+        let expected = usize::from(["README.md", "docs/1-run-it.md"].contains(&document.as_str()));
+        assert_eq!((links, text.matches("Valeri Karpov").count()), (expected, expected), "{document}");
+    }
+}
+
 #[test]
 fn every_link_leads_to_a_file() {
     let mut links = 0;

@@ -370,11 +370,30 @@ fn what_is_too_long_is_refused_from_its_beginning() {
     let head = |padding: usize| format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "a".repeat(padding));
     let padding = 300 - head(0).len();
     check(&head(padding), &["GET / @h"]);
-    check(&head(padding + 1), &["431 the request head is too long"]);
-    check(&head(1000), &["431 the request head is too long"]);
+    let too_long = "431 the request head is longer than head_bytes_max in [limits] allows";
+    check(&head(padding + 1), &[too_long]);
+    check(&head(1000), &[too_long]);
+    // Cookies are other programs' doing on the same host, and the reason says so if most of the head is cookies.
+    let cookies = "431 the cookies of this host make the request head longer than head_bytes_max in [limits] allows: \
+                   delete some (all programs on one host share them), or raise it";
+    let head = |name: &str, padding: usize| {
+        format!("GET / HTTP/1.1\r\nHost: h\r\n{name}: {}\r\nX: y\r\n\r\n", "a".repeat(padding))
+    };
+    for padding in [300, 1000] {
+        check(&head("CooKie", padding), &[cookies]);
+        check(&head("Set-Cookie", padding), &[too_long]);
+    }
+    check(
+        &format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\nCookie: {}", "x".repeat(160), "a".repeat(90)),
+        &[too_long],
+    );
     let fields = |count: usize| format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(count - 1));
     check(&fields(6), &["GET / @h"]);
-    check(&fields(7), &["431 too many field lines"]);
+    check(&fields(7), &["431 the request head has more field lines than fields_max in [limits] allows"]);
+    let cookies = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "Cookie: ab=c\r\n".repeat(6));
+    let too_many = "431 the cookies of this host make more field lines than fields_max in [limits] allows: delete some \
+                    (all programs on one host share them), or raise it";
+    check(&cookies, &[too_many]);
     let length = |length: &str| format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
     check(&length("41"), &["413 the content is too large"]);
     check(&length("18446744073709551616"), &["413 the content is too large"]);
@@ -407,9 +426,11 @@ fn a_connection_is_kept_or_closed_as_its_version_and_the_client_say() {
         assert_eq!(transcript.end == Want::Read, keeps, "{head:?}");
         let line = transcript.sent.lines().find_map(|line| line.strip_prefix("Connection: "));
         assert_eq!(line, says, "{head:?}");
+        let line = transcript.sent.lines().find_map(|line| line.strip_prefix("Keep-Alive: timeout="));
+        assert_eq!(line, keeps.then(|| limits().idle_time_max.as_secs().to_string()).as_deref(), "{head:?}");
     };
-    kept("GET / HTTP/1.1\r\nHost: h", true, None);
-    kept("GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive", true, None);
+    kept("GET / HTTP/1.1\r\nHost: h", true, Some("keep-alive"));
+    kept("GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive", true, Some("keep-alive"));
     kept("GET / HTTP/1.1\r\nHost: h\r\nConnection: close", false, Some("close"));
     kept("GET / HTTP/1.1\r\nHost: h\r\nConnection: x, CLOSE", false, Some("close"));
     kept("GET / HTTP/1.1\r\nHost: h\r\nConnection: x\r\nConnection: close", false, Some("close"));

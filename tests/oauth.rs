@@ -643,6 +643,37 @@ fn behind_tls_the_cookie_says_so_and_an_issuers_path_stands_before_every_endpoin
     assert_eq!(server.answer_to("GET /tstyle.css HTTP/1.1\r\nHost: h\r\n\r\n").status, 404);
 }
 
+/// A proxy writes the Host as it likes, and browsers write the issuer's origin as URLs have it.
+#[test]
+fn the_last_click_succeeds_however_the_proxy_and_the_configuration_spell_the_host() {
+    for issuer in ["https://auth.example", "https://Auth.Example:443", "HTTPS://auth.example"] {
+        let server = standard::start_with(|config| {
+            config.issuer = oauth_from_scratch::config::Issuer::parse(issuer).ok();
+        });
+        let click = |host: &str, fields: &str| {
+            let query = request_of("app", CALLBACK);
+            let dialog = server.answer_to(&format!("GET /authorize?{query} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+            let form = pairs(&[("request", &sealed_of(&dialog)), ("decision", "authorize")]);
+            let (session, length) = (session_of(&dialog), form.len());
+            server.answer_to(&format!(
+                "POST /code HTTP/1.1\r\nHost: {host}\r\n{fields}Cookie: {session}\r\nContent-Length: {length}\r\n\r\n\
+                 {form}"
+            ))
+        };
+        for host in ["auth.example", "auth.example:443", "AUTH.EXAMPLE", "auth.example:"] {
+            for fields in ["", "Sec-Fetch-Site: same-origin\r\n", "Origin: https://auth.example\r\n"] {
+                let answer = click(host, fields);
+                assert_eq!(answer.status, 302, "{issuer} {host} {fields}");
+                assert!(parameter(answer.field("location").unwrap(), "code").is_some());
+            }
+        }
+        for host in ["auth.example:80", "auth.example:3001", "evil.example:443"] {
+            assert_eq!(click(host, "Sec-Fetch-Site: same-origin\r\n").status, 403, "{issuer} {host}");
+        }
+        assert_eq!(click("auth.example", "Origin: https://auth.example:8443\r\n").status, 403, "{issuer}");
+    }
+}
+
 // The token endpoint -------------------------------------------------------------
 
 fn assert_refused(answer: &Answer, status: u16, error: &str, case: &str) {

@@ -5,6 +5,9 @@
 
 #![cfg(unix)]
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -12,7 +15,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_oauth-from-scratch");
+use program::{PROGRAM, program, with_hang_up};
 
 /// How long a test waits before it fails: far longer than any server needs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,18 +32,6 @@ fn client(id: &str) -> String {
         "[[clients]]\nid = \"{id}\"\nname = \"{id}\"\ngrant_types = [\"client_credentials\"]\nscopes = [\"read\"]\n\
          secret_digest = \"sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"\n"
     )
-}
-
-/// The program, with SIGHUP as it is by default even where the tests run under nohup.
-fn program() -> Command {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(str::trim).unwrap_or("0");
-    if u64::from_str_radix(mask, 16).is_ok_and(|mask| mask & 1 == 1) {
-        let mut command = Command::new("env");
-        command.args(["--default-signal=HUP", PROGRAM]);
-        return command;
-    }
-    Command::new(PROGRAM)
 }
 
 /// The program as nohup starts it.
@@ -85,7 +76,11 @@ impl Server {
         let port = digits.chars().rev().collect::<String>().parse().expect("a port");
         let (sender, lines) = channel();
         let errors = BufReader::new(child.stderr.take().expect("a pipe"));
-        std::thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        // Each line without the time that it begins with.
+        let untimed = |line: String| line.split_once("Z ").map_or(line.clone(), |(_, rest)| rest.to_owned());
+        std::thread::spawn(move || {
+            errors.lines().map_while(Result::ok).map(untimed).try_for_each(|line| sender.send(line))
+        });
         Server { child, file, port, lines }
     }
 
@@ -227,7 +222,7 @@ fn a_file_that_is_not_sound_changes_nothing_and_its_mistake_is_logged_with_its_l
         "line 5: the limit lifetimes.code must be",
     );
     check(
-        &other.replace("[scopes]", "[limits]\nfields_max = 65\n[scopes]"),
+        &other.replace("[scopes]", "[limits]\nfields_max = 257\n[scopes]"),
         "line 5: the limit fields_max must be",
     );
     std::fs::remove_file(&server.file).unwrap();
@@ -286,7 +281,7 @@ fn a_new_bound_on_connections_counts_those_that_are_open() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_new_bound_on_connections_is_one_that_there_are_descriptors_for() {
-    let mut command = Command::new("sh");
+    let mut command = with_hang_up("sh");
     command.args(["-c", "ulimit -n 200; exec \"$0\" \"$@\"", PROGRAM]);
     let text = HEAD.to_owned() + &client("a");
     let server = Server::start_with(command, "descriptors", &text, &["--workers", "1"]);

@@ -42,7 +42,7 @@ fn a_connection_is_kept_for_the_next_request() {
     let mut client = server.connect();
     for _ in 0..100 {
         let answer = client.answer_to(GET);
-        assert_eq!((answer.status, answer.field("connection")), (200, None));
+        assert_eq!((answer.status, answer.field("connection")), (200, Some("keep-alive")));
         assert_eq!(answer.field("date"), Some("Thu, 01 Jan 2026 00:00:00 GMT"));
     }
     server.wait(Duration::from_secs(1));
@@ -181,10 +181,10 @@ fn an_idle_connection_is_closed_after_its_time_and_not_before() {
     let mut client = server.connect();
     for _ in 0..3 {
         assert_eq!(client.answer_to(GET).status, 200);
-        server.wait(Duration::from_millis(59_999));
+        server.wait(Duration::from_millis(74_999));
     }
     assert_eq!(client.answer_to(GET).status, 200);
-    server.wait(Duration::from_secs(60));
+    server.wait(Duration::from_secs(75));
     client.expect_close();
 }
 
@@ -194,7 +194,7 @@ fn a_connection_that_never_says_anything_is_closed() {
     let mut silent = server.connect();
     // The server has accepted it once it answers a client that came later.
     assert_eq!(server.connect().answer_to(GET).status, 200);
-    server.wait(Duration::from_secs(60));
+    server.wait(Duration::from_secs(75));
     silent.expect_close();
 }
 
@@ -312,7 +312,7 @@ fn a_connection_ends_after_its_last_request() {
     let server = TestServer::start_with(|config| config.limits.connection_requests_max = 3);
     let mut client = server.connect();
     client.send(GET.repeat(4));
-    for last in [None, None, Some("close")] {
+    for last in [Some("keep-alive"), Some("keep-alive"), Some("close")] {
         assert_eq!(client.answer(false).field("connection"), last);
     }
     client.expect_close();
@@ -373,7 +373,7 @@ fn an_orderly_end_answers_what_was_asked_and_cuts_off_what_takes_too_long() {
     busy.send(format!("{}{GET}", &GET[20..]));
     assert_eq!(
         (busy.answer(false).field("connection"), busy.answer(false).field("connection")),
-        (None, Some("close"))
+        (Some("keep-alive"), Some("close"))
     );
     busy.expect_close();
     let refused = std::net::TcpStream::connect(server.authorization_server);
@@ -430,9 +430,52 @@ fn a_head_past_its_limits_is_refused() {
         assert_eq!((answer.status, answer.field("connection")), (status, Some("close")), "{}", &request[..40]);
     };
     check(format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(8192)), 414);
-    check(format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "a".repeat(16_384)), 431);
-    check(format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(64)), 431);
+    check(format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "a".repeat(48 * 1024)), 431);
+    check(format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(100)), 431);
     check("POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: 65537\r\n\r\n".to_owned(), 413);
+}
+
+/// Twenty KiB of cookies of other programs on localhost, and a hundred field lines, are an honest browser's.
+#[test]
+fn other_programs_cookies_are_no_reason_to_refuse_and_past_the_limit_the_answer_and_the_log_name_them() {
+    let server = TestServer::start();
+    let cookies = |bytes: usize| {
+        format!("GET / HTTP/1.1\r\nHost: h\r\nCookie: {}\r\n\r\n", "a=bcdef; ".repeat(bytes / 9))
+    };
+    assert_eq!(server.answer_to(&cookies(20 * 1024)).status, 200);
+    let fields = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(99));
+    assert_eq!(server.answer_to(&fields).status, 200);
+    let refused = server.answer_to(&cookies(60 * 1024));
+    assert_eq!(refused.status, 431);
+    let log = server.log.lines().pop().expect("a line");
+    for text in [refused.text(), &log] {
+        assert!(
+            text.contains("the cookies of this host") && text.contains("head_bytes_max in [limits]"),
+            "{text}"
+        );
+    }
+    let larger = TestServer::start_with(|config| {
+        (config.limits.head_bytes_max, config.limits.fields_max) = (65_535, 256);
+    });
+    assert_eq!(larger.answer_to(&cookies(60 * 1024)).status, 200);
+    let fields = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(255));
+    assert_eq!(larger.answer_to(&fields).status, 200);
+}
+
+/// Common proxies keep idle connections for 60 seconds. They must be the ones who close.
+#[test]
+fn an_idle_connection_outlives_a_proxys_minute_and_says_for_how_long() {
+    let server = TestServer::start();
+    let mut client = server.connect();
+    let answer = client.answer_to(GET);
+    assert_eq!(answer.field("connection"), Some("keep-alive"));
+    let timeout = answer.field("keep-alive").and_then(|value| value.strip_prefix("timeout=")).expect("a time");
+    let timeout: u64 = timeout.parse().expect("seconds");
+    assert!(timeout >= 75);
+    server.wait(Duration::from_secs(timeout - 1));
+    assert_eq!(client.answer_to(GET).status, 200);
+    server.wait(Duration::from_secs(timeout));
+    client.expect_close();
 }
 
 #[test]

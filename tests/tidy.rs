@@ -92,6 +92,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("src/net/", &["crate::cli", "crate::oauth::Transition", "crate::oauth::Grant", "::now()", "getrandom"]),
     ("src/cli.rs", &["crate::http", "crate::oauth", "crate::store", "crate::routes", "crate::net", "mio"]),
+    ("src/ready.rs", &["mio", "::now()", "getrandom", "crate::"]),
     ("src/main.rs", &["mio::", "::now()", "getrandom"]),
 ];
 
@@ -199,7 +200,8 @@ fn every_log_line_that_can_repeat_has_a_rate() {
             assert!(is_bounded, "{path}:{number}: this line has no rate; log it with Log::line: {line}");
             // A log that is made here and outlives its line.
             let is_rated = !line.contains("= Log::to_stderr(") || path != "src/main.rs";
-            let is_rated = is_rated || line.contains(".with_rate(") || line.contains("Log::to_stderr(1)");
+            let is_rated =
+                is_rated || line.contains(".with_rate(") || line.contains("Log::to_stderr_untimed(1)");
             assert!(is_rated, "{path}:{number}: this log has no rate; make it with Log::with_rate: {line}");
         }
     }
@@ -343,4 +345,18 @@ fn every_dependency_says_why_it_is_there() {
         }
     }
     assert!(count >= 3, "the dependencies are found");
+}
+
+/// The test runner captures what `println!` prints, and shows it only where the test fails. A skip is to be seen.
+#[test]
+fn a_test_that_is_skipped_says_so_past_the_test_runners_capture() {
+    let mut said = 0;
+    for (path, text) in files("tests", &["rs"]).into_iter().filter(|(path, _)| !path.ends_with("tidy.rs")) {
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| line.contains("skipped: ")) {
+            let place = format!("{}:{}: {line}", path, index + 1);
+            assert!(!line.contains("println!"), "{place}\nwrite to std::io::stderr() with writeln!");
+            said += usize::from(line.contains("writeln!"));
+        }
+    }
+    assert!(said >= 4, "tests say what they skip: {said}");
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::toml_reader::{Table, Text, Value};
-use super::{Config, ConfigError, Issuer, Lifetimes, Limits, LogFormat, store};
+use super::{Config, ConfigError, Issuer, Lifetimes, Limits, LogFormat, Network, store};
 use crate::oauth::Scope;
 use crate::oauth::client::{Client, GrantTypes, SecretDigest};
 use crate::oauth::grant::RefreshReuse;
@@ -21,13 +21,32 @@ pub use super::toml_reader::FileError;
 /// The longest `client_id`, in bytes.
 const CLIENT_ID_BYTES_MAX: usize = 255;
 
+/// What flags say, as far as reading the file depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct FromFlags {
+    /// How many threads serve where the file does not say.
+    pub workers: usize,
+    /// Plain http is allowed anywhere, whatever the file says.
+    pub insecure_http: bool,
+    /// A flag overrides the file's issuer, so the file needs none.
+    pub has_issuer: bool,
+}
+
+/// Reads the text of a configuration file where no flag is given: see [`read_beside`].
+///
+/// # Errors
+/// As [`read_beside`].
+pub fn read(text: &str, workers: usize) -> Result<Config, FileError> {
+    read_beside(text, FromFlags { workers, insecure_http: false, has_issuer: false })
+}
+
 /// Reads the text of a configuration file. What it does not say is as in [`Config::default`], but there are so
 /// many `workers`, and no client app and no demo client unless it asks for them. Whether the parts fit together,
 /// [`Config::check`] says.
 ///
 /// # Errors
 /// The first mistake, with its line.
-pub fn read(text: &str, workers: usize) -> Result<Config, FileError> {
+pub fn read_beside(text: &str, flags: FromFlags) -> Result<Config, FileError> {
     let source = Text(text);
     let document = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
@@ -35,7 +54,8 @@ pub fn read(text: &str, workers: usize) -> Result<Config, FileError> {
     })?;
     let mut root = Table::new(source, "the file", 0, document.get_ref());
     let mut config = Config {
-        workers,
+        workers: flags.workers,
+        insecure_http: flags.insecure_http,
         client_port: None,
         scopes: Vec::new(),
         secure_scope: None,
@@ -43,8 +63,14 @@ pub fn read(text: &str, workers: usize) -> Result<Config, FileError> {
         ..Config::default()
     };
 
+    if let Some(value) = root.take("insecure_http") {
+        config.insecure_http |= value.boolean()?;
+    }
     if let Some(value) = root.take("issuer") {
-        let issuer = Issuer::parse(value.string()?);
+        let issuer = match config.insecure_http {
+            true => Issuer::parse_insecure(value.string()?),
+            false => Issuer::parse(value.string()?),
+        };
         config.issuer = Some(issuer.map_err(|error| value.error(format_args!("the value {error}")))?);
     }
     if let Some(value) = root.take("resource_owner") {
@@ -74,12 +100,14 @@ pub fn read(text: &str, workers: usize) -> Result<Config, FileError> {
         config.secure_scope = Some(name.into());
     }
     if let Some(value) = root.take("clients") {
-        config.clients = read_clients(value.tables("[[clients]]")?, &config.scopes)?;
+        config.clients = read_clients(value.tables("[[clients]]")?, &config)?;
     }
-    check_issuer(&root, &config)?;
+    if !flags.has_issuer {
+        check_issuer(&root, &config)?;
+    }
     root.end(
-        "issuer, resource_owner, explain_errors, secure_scope, [listen], [lifetimes], [store], [limits], [scopes] and \
-         [[clients]]",
+        "issuer, insecure_http, resource_owner, explain_errors, secure_scope, [listen], [lifetimes], [store], \
+         [limits], [scopes] and [[clients]]",
     )?;
     Ok(config)
 }
@@ -123,6 +151,11 @@ fn read_listen(mut table: Table, config: &mut Config) -> Result<(), FileError> {
     if let Some(value) = table.take("client_app_port") {
         config.client_port = Some(value.port()?);
     }
+    if let Some(value) = table.take("trusted_proxies") {
+        for (value, text) in value.strings()? {
+            config.trusted_proxies.push(Network::parse(text).map_err(|error| value.error(error))?);
+        }
+    }
     if let Some(value) = table.take("workers") {
         config.workers = value.positive()?.get() as usize;
     }
@@ -133,7 +166,7 @@ fn read_listen(mut table: Table, config: &mut Config) -> Result<(), FileError> {
             _ => return Err(value.error("give \"text\" or \"json\", or leave it out for no access log")),
         });
     }
-    table.end("address, port, client_app_port, workers and log")
+    table.end("address, port, client_app_port, trusted_proxies, workers and log")
 }
 
 fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes) -> Result<(), FileError> {
@@ -197,7 +230,8 @@ fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
     if let Some(value) = table.take("pool_threads_max") {
         limits.pool_threads_max = Some(value.positive()?.get() as usize);
     }
-    let numbers: [(&str, &mut u32); 2] = [
+    let numbers: [(&str, &mut u32); 3] = [
+        ("body_bytes_per_second_min", &mut limits.body_bytes_per_second_min),
         ("connection_requests_max", &mut limits.connection_requests_max),
         ("wrong_secrets_max", &mut limits.wrong_secrets_max),
     ];
@@ -206,7 +240,8 @@ fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
             *field = value.number()?;
         }
     }
-    let times: [(&str, &mut Duration); 8] = [
+    let times: [(&str, &mut Duration); 9] = [
+        ("body_grace_time", &mut limits.body_grace_time),
         ("head_time_max", &mut limits.head_time_max),
         ("body_time_max", &mut limits.body_time_max),
         ("idle_time_max", &mut limits.idle_time_max),
@@ -250,7 +285,7 @@ fn check_scope(scopes: &[(Arc<str>, String)], value: &Value, name: &str) -> Resu
     }
 }
 
-fn read_clients(tables: Vec<Table>, scopes: &[(Arc<str>, String)]) -> Result<Vec<Client>, FileError> {
+fn read_clients(tables: Vec<Table>, config: &Config) -> Result<Vec<Client>, FileError> {
     let mut ids = HashSet::new();
     let mut clients = Vec::new();
     for mut table in tables {
@@ -259,7 +294,7 @@ fn read_clients(tables: Vec<Table>, scopes: &[(Arc<str>, String)]) -> Result<Vec
         if !ids.insert(id) {
             return Err(id_value.error(format_args!("there is another client called {id:?}; ids are unique")));
         }
-        clients.push(read_client(id, table, scopes)?);
+        clients.push(read_client(id, table, config)?);
     }
     Ok(clients)
 }
@@ -280,7 +315,7 @@ fn read_client_id<'a>(value: &Value<'a>) -> Result<&'a str, FileError> {
 /// The client that there is when the client app is served.
 pub(super) const DEMO_CLIENT_ID: &str = "oauth-test-app";
 
-fn read_client(id: &str, mut table: Table, scopes: &[(Arc<str>, String)]) -> Result<Client, FileError> {
+fn read_client(id: &str, mut table: Table, config: &Config) -> Result<Client, FileError> {
     for key in ["secret", "client_secret"] {
         if let Some(value) = table.take(key) {
             return Err(value.error(
@@ -298,8 +333,11 @@ fn read_client(id: &str, mut table: Table, scopes: &[(Arc<str>, String)]) -> Res
     };
     let mut redirect_uris = Vec::new();
     for (value, uri) in table.take("redirect_uris").map_or(Ok(Vec::new()), |value| value.strings())? {
-        redirect_uris
-            .push(RedirectUri::parse(uri).map_err(|error| value.error(format_args!("{uri:?} {error}")))?);
+        let parsed = match config.insecure_http {
+            true => RedirectUri::parse_insecure(uri),
+            false => RedirectUri::parse(uri),
+        };
+        redirect_uris.push(parsed.map_err(|error| value.error(format_args!("{uri:?} {error}")))?);
     }
     let secret = match table.take("secret_digest") {
         None => None,
@@ -311,7 +349,7 @@ fn read_client(id: &str, mut table: Table, scopes: &[(Arc<str>, String)]) -> Res
         })?),
     };
     let grant_types = read_grant_types(table.take("grant_types"))?;
-    let scope = read_client_scope(table.take("scopes"), scopes)?;
+    let scope = read_client_scope(table.take("scopes"), &config.scopes)?;
     let inspects_all = table.take("introspects_all").map_or(Ok(false), |value| value.boolean())?;
     check_client(id, &table, grant_types, &redirect_uris, secret.is_some(), inspects_all)?;
     table.end("id, name, redirect_uris, secret_digest, grant_types, scopes and introspects_all")?;
@@ -462,6 +500,25 @@ introspects_all = true
         let config = read("", 1).unwrap();
         assert_eq!((config.client_port, config.clients.len(), config.scopes.len()), (None, 0, 0));
         assert!(!config.explains_errors);
+    }
+
+    #[test]
+    fn plain_http_is_allowed_anywhere_by_one_key_wherever_it_is_in_the_file() {
+        let text = "issuer = \"http://auth:3001\"\n[[clients]]\nid = \"app\"\nname = \"App\"\n\
+                    redirect_uris = [\"http://app:8080/cb\"]";
+        assert!(read(text, 1).map(drop).unwrap_err().message.contains("--insecure-http"));
+        let allowed = format!("insecure_http = true\n{text}");
+        let by_flag = FromFlags { workers: 1, insecure_http: true, has_issuer: false };
+        for config in [read(&allowed, 1), read_beside(text, by_flag)] {
+            let config = config.unwrap();
+            assert!(
+                config.insecure_http && config.clients[0].redirect_uris[0].as_str() == "http://app:8080/cb"
+            );
+        }
+        let error = read(&allowed.replace("true", "false"), 1).map(drop).unwrap_err();
+        assert_eq!(error.line, 2);
+        let client_alone = text.replace("http://auth:3001", "https://auth.example");
+        assert_eq!(read(&client_alone, 1).map(drop).unwrap_err().line, 5);
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use super::authority::{Authority, Origin, Scheme};
+
 /// An issuer identifier. It is kept and given out as it was written: to clients it is a text that they compare.
+/// Its origin is compared as RFC 9110, 4.2.3 says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
     text: String,
-    /// Where the host begins, and where the path does.
-    host: usize,
+    origin: Origin,
+    /// Where the path begins.
     path: usize,
 }
 
@@ -30,7 +33,10 @@ impl fmt::Display for IssuerError {
             IssuerError::Host => {
                 "names no host, or something beside a host and a port; write https://auth.example"
             }
-            IssuerError::PlainHttp => "is plain http; use https, or http with localhost or a loopback address",
+            IssuerError::PlainHttp => {
+                "is plain http; use https, or http with localhost, a name below it or a loopback address. For tests \
+                 on a network of their own, --insecure-http (insecure_http = true in the file) allows http anywhere"
+            }
             IssuerError::QueryOrFragment => "has a query or a fragment (RFC 8414, 2); leave it out",
             IssuerError::Character => "holds a character that a URI may not have",
             IssuerError::EmptySegment => {
@@ -41,11 +47,23 @@ impl fmt::Display for IssuerError {
 }
 
 impl Issuer {
-    /// Reads `text`.
+    /// Reads `text`; plain http is for loopback.
     ///
     /// # Errors
     /// The first thing that an issuer may not be.
     pub fn parse(text: &str) -> Result<Issuer, IssuerError> {
+        let issuer = Issuer::parse_insecure(text)?;
+        match issuer.is_https() || issuer.origin.is_loopback() {
+            true => Ok(issuer),
+            false => Err(IssuerError::PlainHttp),
+        }
+    }
+
+    /// Reads `text`; plain http may be anywhere.
+    ///
+    /// # Errors
+    /// As [`Issuer::parse`], plain http aside.
+    pub fn parse_insecure(text: &str) -> Result<Issuer, IssuerError> {
         let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]?#%@!$&()*+,;='".contains(&byte);
         if !text.bytes().all(is_safe) {
             return Err(IssuerError::Character);
@@ -53,39 +71,17 @@ impl Issuer {
         if text.contains(['?', '#']) {
             return Err(IssuerError::QueryOrFragment);
         }
-        let host = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-            (Some(_), _) => "https://".len(),
-            (_, Some(_)) => "http://".len(),
-            _ => return Err(IssuerError::Scheme),
-        };
-        let path = text[host..].find('/').map_or(text.len(), |at| host + at);
-        let issuer = Issuer { text: text.to_owned(), host, path };
-        issuer.check_host()?;
+        let (scheme, rest) = text.split_once("://").ok_or(IssuerError::Scheme)?;
+        let scheme = Scheme::parse(scheme).ok_or(IssuerError::Scheme)?;
+        let path = rest.find('/').map_or(text.len(), |at| text.len() - rest.len() + at);
+        let authority = &text[text.len() - rest.len()..path];
+        let authority = Authority::parse(authority).filter(is_plain_host).ok_or(IssuerError::Host)?;
         // A path is put before others; one that ends in a slash is still given out as it was written.
         let segments = text[path..].strip_suffix('/').unwrap_or(&text[path..]).split('/').skip(1);
         if segments.into_iter().any(|segment| matches!(segment, "" | "." | "..")) {
             return Err(IssuerError::EmptySegment);
         }
-        Ok(issuer)
-    }
-
-    fn check_host(&self) -> Result<(), IssuerError> {
-        let authority = self.authority();
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-            _ => (authority, None),
-        };
-        let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
-        let is_literal = host.starts_with('[') && host.ends_with(']');
-        let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
-        if host.is_empty() || !(is_name || is_literal) || !port.is_none_or(is_port) {
-            return Err(IssuerError::Host);
-        }
-        let is_loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
-        if !self.is_https() && !is_loopback {
-            return Err(IssuerError::PlainHttp);
-        }
-        Ok(())
+        Ok(Issuer { text: text.to_owned(), origin: Origin::new(scheme, authority), path })
     }
 
     /// The issuer as it was written.
@@ -95,17 +91,12 @@ impl Issuer {
 
     /// Whether clients reach it by TLS, whoever speaks it.
     pub fn is_https(&self) -> bool {
-        self.text.starts_with("https")
-    }
-
-    /// Host and port, as a Host field has them.
-    pub fn authority(&self) -> &str {
-        &self.text[self.host..self.path]
+        self.origin.scheme() == Scheme::Https
     }
 
     /// The origin (RFC 6454).
-    pub fn origin(&self) -> &str {
-        &self.text[..self.path]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The path without a slash at its end: what stands before the path of every endpoint.
@@ -114,21 +105,20 @@ impl Issuer {
     }
 }
 
+/// Whether the host is a name of letters, digits, hyphens, underscores and periods, or an IPv6 address.
+fn is_plain_host(authority: &Authority) -> bool {
+    let host = authority.host();
+    host.starts_with('[') || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
 /// One text for all that are the same URL: scheme and host in lower case, no default port, no slash at the end
 /// (RFC 3986, 6.2.2 and 6.2.3).
 pub(super) fn canonical(issuer: &str) -> String {
-    let (scheme, rest) = issuer.split_once("://").unwrap_or(("", issuer));
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let (scheme, authority) = (scheme.to_ascii_lowercase(), authority.to_ascii_lowercase());
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse::<u16>().ok()),
-        _ => (authority.as_str(), None),
-    };
-    let port = match (scheme.as_str(), port) {
-        ("https", Some(443)) | ("http", Some(80)) | (_, None) => String::new(),
-        (_, Some(port)) => format!(":{port}"),
-    };
-    format!("{scheme}://{host}{port}{}", path.trim_end_matches('/'))
+    match Issuer::parse_insecure(issuer) {
+        Ok(issuer) => format!("{}{}", issuer.origin, issuer.base()),
+        // A server's own origin is an issuer, and so is a configured one; the fallback is never taken.
+        Err(_) => issuer.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -137,17 +127,30 @@ mod tests {
 
     #[test]
     fn an_issuer_is_kept_as_it_was_written() {
-        let check = |text: &str, origin: &str, authority: &str, base: &str| {
+        let check = |text: &str, origin: &str, base: &str| {
             let issuer = Issuer::parse(text).unwrap();
             assert_eq!(issuer.as_str(), text);
-            assert_eq!((issuer.origin(), issuer.authority(), issuer.base()), (origin, authority, base));
+            assert_eq!((issuer.origin().to_string(), issuer.base()), (origin.to_owned(), base));
         };
-        check("https://a.example", "https://a.example", "a.example", "");
-        check("https://a.example/", "https://a.example", "a.example", "");
-        check("https://a.example:8443/t/u", "https://a.example:8443", "a.example:8443", "/t/u");
-        check("https://a.example/t/", "https://a.example", "a.example", "/t");
-        check("http://localhost:3001", "http://localhost:3001", "localhost:3001", "");
-        check("http://[::1]:3001", "http://[::1]:3001", "[::1]:3001", "");
+        check("https://a.example", "https://a.example", "");
+        check("https://a.example/", "https://a.example", "");
+        check("https://a.example:8443/t/u", "https://a.example:8443", "/t/u");
+        check("https://a.example/t/", "https://a.example", "/t");
+        check("http://localhost:3001", "http://localhost:3001", "");
+        check("http://[::1]:3001", "http://[::1]:3001", "");
+        check("HTTPS://A.Example:443/T", "https://a.example", "/T");
+        check("https://a.example:/t", "https://a.example", "/t");
+        check("http://LOCALHOST:3001", "http://localhost:3001", "");
+        check("http://[0:0::1]:3001", "http://[::1]:3001", "");
+        check("http://auth.localhost:3001", "http://auth.localhost:3001", "");
+    }
+
+    #[test]
+    fn plain_http_beyond_loopback_is_an_issuer_only_where_it_is_asked_for() {
+        for text in ["http://auth:3001", "http://auth_server", "http://192.0.2.1:3001/t"] {
+            assert_eq!(Issuer::parse(text), Err(IssuerError::PlainHttp), "{text}");
+            assert!(Issuer::parse_insecure(text).is_ok_and(|issuer| !issuer.is_https()), "{text}");
+        }
     }
 
     #[test]
@@ -161,6 +164,9 @@ mod tests {
         check("https://u@a.example", IssuerError::Host);
         check("https://a.example:x", IssuerError::Host);
         check("https://a.example:70000", IssuerError::Host);
+        check("https://a.example:+443", IssuerError::Host);
+        check("https://a!b.example", IssuerError::Host);
+        check("https://[x]", IssuerError::Host);
         check("http://a.example", IssuerError::PlainHttp);
         check("http://localhost.example", IssuerError::PlainHttp);
         check("https://a.example?x", IssuerError::QueryOrFragment);

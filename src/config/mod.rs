@@ -13,24 +13,29 @@ use crate::oauth::TokenLifetimes;
 use crate::oauth::client::Client;
 use crate::oauth::grant::RefreshReuse;
 
+mod authority;
 mod file;
 mod issuer;
 mod key_prefix;
 mod location;
+mod networks;
 mod reload;
 mod store;
 mod toml_reader;
+mod warnings;
 
-pub use file::{FileError, locate, read};
+pub use authority::{Authority, Origin, Scheme};
+pub use file::{FileError, FromFlags, locate, read, read_beside};
 pub use issuer::{Issuer, IssuerError};
 pub use key_prefix::{KeyPrefix, KeyPrefixError};
 pub use location::{EngineLocation, Location, LocationError};
+pub use networks::{Network, NetworkError};
 pub use reload::Reload;
 pub use store::StoreConfig;
 
 /// The most field lines a head may have, whatever [`Limits::fields_max`] says: the parser's table of field
 /// lines lies on the stack and has this size.
-pub const FIELDS_CAPACITY: usize = 64;
+pub const FIELDS_CAPACITY: usize = 256;
 
 /// What to serve, where, and within which bounds.
 #[derive(Clone, Debug)]
@@ -44,12 +49,20 @@ pub struct Config {
     pub client_port: Option<u16>,
     /// The port of the authorization server; 0 lets the system pick a free one.
     pub auth_port: u16,
+    /// The proxies that are believed when they say whom a request comes from.
+    pub trusted_proxies: Vec<Network>,
     /// How many threads serve, each with its own event loop and its share of the connections.
     pub workers: usize,
     /// The form of the access log's lines; `None` for no access log.
     pub access_log: Option<LogFormat>,
     /// A folder to read the pages from at each request; `None` serves those in the binary.
     pub www: Option<PathBuf>,
+    /// A file to write when both servers listen, which says where.
+    pub ready_file: Option<PathBuf>,
+    /// Whether standard output says where they listen in JSON, and not in words.
+    pub ready_json: bool,
+    /// Whether the end of standard input ends the servers.
+    pub ends_with_stdin: bool,
     /// Where grants are kept.
     pub store: StoreConfig,
     /// The bounds of everything that can grow.
@@ -59,6 +72,8 @@ pub struct Config {
     /// What the authorization server calls itself (RFC 8414, 2); `None` is for its own origin, which
     /// is only good where nothing stands before it.
     pub issuer: Option<Issuer>,
+    /// Whether issuers and redirect URIs may be plain http anywhere, and not only on loopback.
+    pub insecure_http: bool,
     /// Every scope there is, with a sentence that a person understands.
     pub scopes: Vec<(Arc<str>, String)>,
     /// The registered clients, the demo's aside.
@@ -87,13 +102,18 @@ impl Default for Config {
             bind: None,
             client_port: Some(3000),
             auth_port: 3001,
+            trusted_proxies: Vec::new(),
             workers: 1,
             access_log: None,
             www: None,
+            ready_file: None,
+            ready_json: false,
+            ends_with_stdin: false,
             store: StoreConfig::default(),
             limits: Limits::default(),
             lifetimes: Lifetimes::default(),
             issuer: None,
+            insecure_http: false,
             scopes: vec![
                 ("answer".into(), "Read the secret answer.".to_owned()),
                 ("question".into(), "Read the question to it, should anyone find it.".to_owned()),
@@ -195,8 +215,9 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             request_line_bytes_max: 8 * 1024,
-            head_bytes_max: 16 * 1024,
-            fields_max: FIELDS_CAPACITY,
+            // Browsers send the cookies of all programs on localhost to each of them.
+            head_bytes_max: 48 * 1024,
+            fields_max: 100,
             body_bytes_max: 64 * 1024,
             chunk_extra_bytes_max: 4 * 1024,
             output_bytes_max: 256 * 1024,
@@ -208,7 +229,9 @@ impl Default for Limits {
             body_time_max: Duration::from_secs(30),
             body_bytes_per_second_min: 1024,
             body_grace_time: Duration::from_secs(5),
-            idle_time_max: Duration::from_secs(60),
+            // Longer than the 60 seconds for which common proxies keep a connection: the one who closes first must not
+            // be the server, or a request is sent into the closing.
+            idle_time_max: Duration::from_secs(75),
             write_time_max: Duration::from_secs(30),
             linger_time_max: Duration::from_secs(2),
             linger_bytes_max: 1024 * 1024,
@@ -365,7 +388,7 @@ impl Config {
                 "request_line_bytes_max",
                 "less than head_bytes_max",
             ),
-            ((1..=FIELDS_CAPACITY).contains(&limits.fields_max), "fields_max", "1 to 64"),
+            ((1..=FIELDS_CAPACITY).contains(&limits.fields_max), "fields_max", "1 to 256"),
             (limits.connections_max > 0, "connections_max", "at least 1"),
             (limits.peer_connections_max != Some(0), "peer_connections_max", "at least 1"),
             (limits.connection_requests_max > 0, "connection_requests_max", "at least 1"),
@@ -433,10 +456,10 @@ mod tests {
         );
         check(|c| c.limits.head_bytes_max = 65_536, "the limit head_bytes_max must be at most 65,535 bytes");
         check(
-            |c| c.limits.request_line_bytes_max = 16 * 1024,
+            |c| c.limits.request_line_bytes_max = 48 * 1024,
             "the limit request_line_bytes_max must be less than head_bytes_max",
         );
-        check(|c| c.limits.fields_max = 65, "the limit fields_max must be 1 to 64");
+        check(|c| c.limits.fields_max = 257, "the limit fields_max must be 1 to 256");
         check(|c| c.limits.connections_max = 0, "the limit connections_max must be at least 1");
         check(|c| c.limits.grants_max = 0, "the limit grants_max must be at least 1");
         check(|c| c.limits.wrong_secrets_max = 0, "the limit wrong_secrets_max must be at least 1");

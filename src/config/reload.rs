@@ -93,11 +93,16 @@ impl Config {
             bind: self.bind,
             client_port: self.client_port,
             auth_port: self.auth_port,
+            trusted_proxies: self.trusted_proxies.clone(),
             workers: self.workers,
             access_log: self.access_log,
             www: self.www.clone(),
+            ready_file: self.ready_file.clone(),
+            ready_json: self.ready_json,
+            ends_with_stdin: self.ends_with_stdin,
             store: self.store.clone(),
             issuer: self.issuer.clone(),
+            insecure_http: read.insecure_http,
             limits: Limits {
                 grants_max: self.limits.grants_max,
                 pair_grants_max: self.limits.pair_grants_max,
@@ -203,6 +208,8 @@ fn limits(limits: &Limits) -> Vec<Key> {
         connection_requests_max,
         head_time_max,
         body_time_max,
+        body_bytes_per_second_min,
+        body_grace_time,
         idle_time_max,
         write_time_max,
         finish_time_max,
@@ -223,8 +230,6 @@ fn limits(limits: &Limits) -> Vec<Key> {
         log_lines_max,
         // No file has these.
         chunk_extra_bytes_max: _,
-        body_bytes_per_second_min: _,
-        body_grace_time: _,
         linger_time_max: _,
         linger_bytes_max: _,
         accept_retry_time: _,
@@ -242,6 +247,8 @@ fn limits(limits: &Limits) -> Vec<Key> {
         ("connection_requests_max", Now, connection_requests_max.to_string()),
         ("head_time_max", Now, seconds(head_time_max)),
         ("body_time_max", Now, seconds(body_time_max)),
+        ("body_bytes_per_second_min", Now, body_bytes_per_second_min.to_string()),
+        ("body_grace_time", Now, seconds(body_grace_time)),
         ("idle_time_max", Now, seconds(idle_time_max)),
         ("write_time_max", Now, seconds(write_time_max)),
         ("finish_time_max", Now, seconds(finish_time_max)),
@@ -268,16 +275,21 @@ fn settings(config: &Config) -> Vec<Key> {
         bind,
         client_port,
         auth_port,
+        trusted_proxies,
         workers,
         access_log,
         www,
         store,
         issuer,
+        insecure_http,
         resource_owner,
         secure_scope,
         explains_errors,
-        // Always the same one.
+        // Flags alone say it.
         file: _,
+        ready_file: _,
+        ready_json: _,
+        ends_with_stdin: _,
         // Compared by themselves.
         limits: _,
         lifetimes: _,
@@ -287,6 +299,7 @@ fn settings(config: &Config) -> Vec<Key> {
     // A location is compared by itself, because it may hold a password.
     let StoreConfig { location: _, is_relaxed, key_prefix, replicas_min, waits_for_append_only_file } = store;
     let durability = if *is_relaxed { "relaxed" } else { "full" };
+    let proxies = trusted_proxies.iter().map(ToString::to_string).collect::<Vec<String>>().join(", ");
     let log = access_log.map(|format| match format {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
@@ -295,10 +308,12 @@ fn settings(config: &Config) -> Vec<Key> {
         ("resource_owner", Now, resource_owner.to_string()),
         ("secure_scope", Now, or(secure_scope.as_ref(), "none")),
         ("explain_errors", Now, explains_errors.to_string()),
+        ("insecure_http", Now, insecure_http.to_string()),
         ("issuer", Restart, or(issuer.as_ref().map(super::Issuer::as_str), "none")),
         ("[listen] address", Restart, or(bind.as_ref(), "127.0.0.1 and ::1")),
         ("[listen] port", Restart, auth_port.to_string()),
         ("[listen] client_app_port", Restart, or(client_port.as_ref(), "none")),
+        ("[listen] trusted_proxies", Restart, or((!trusted_proxies.is_empty()).then_some(proxies), "none")),
         ("[listen] workers", Restart, workers.to_string()),
         ("[listen] log", Restart, or(log, "none")),
         ("[store] durability", Restart, durability.to_owned()),

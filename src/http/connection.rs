@@ -19,7 +19,8 @@ use super::Refusal;
 use super::body::ChunkedDecoder;
 use super::date::Date;
 use super::head::{Framing, Head};
-use super::message::{Method, Request, Response, Status, Version};
+use super::head_end::Persistence;
+use super::message::{Method, Request, Response, Status};
 use super::scan::Scan;
 use crate::config::Limits;
 
@@ -313,7 +314,7 @@ impl Connection {
         let Buffers { input, head, .. } = &**self.buffers.as_ref()?;
         let bytes = &input[self.start..];
         let body = bytes.get(head.length..)?.get(..content)?;
-        Some(Request { head, bytes, body })
+        Some(Request { head, bytes, body, since: self.phase_since })
     }
 
     /// Whether bytes of a request, or of a part of one, wait for [`Connection::step`].
@@ -345,10 +346,9 @@ impl Connection {
         self.requests += 1;
         let is_last = self.requests >= self.limits.connection_requests_max || (self.is_finishing && !has_more);
         let keep_alive = head.keep_alive && !refused && !is_last;
-        let option = match (keep_alive, head.version) {
-            (false, _) => Some("close"),
-            (true, Version::Http10) => Some("keep-alive"),
-            (true, Version::Http11) => None,
+        let persistence = match keep_alive {
+            false => Persistence::Close,
+            true => Persistence::KeepAlive { idle_seconds: self.limits.idle_time_max.as_secs() },
         };
         let omit_body = head.has_target && head.method == Method::Head;
         if output.is_empty() {
@@ -357,7 +357,7 @@ impl Connection {
         if output.try_reserve(response.bytes_max()).is_err() {
             return self.starve();
         }
-        response.write(output, date, option, omit_body);
+        response.write(output, date, persistence, omit_body);
         head.be_over();
         if keep_alive && has_more {
             self.start = message_end;

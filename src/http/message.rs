@@ -7,9 +7,11 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::date::Date;
 use super::head::Head;
+use super::head_end::{Persistence, last_line};
 
 /// The methods this server knows (RFC 9110, 9.3; PATCH: RFC 5789). Others are answered 501.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,12 +155,19 @@ pub struct Request<'a> {
     /// The bytes that the head's positions point into.
     pub(super) bytes: &'a [u8],
     pub(super) body: &'a [u8],
+    /// When its head was whole.
+    pub(super) since: Instant,
 }
 
 impl<'a> Request<'a> {
     /// What is to be done.
     pub fn method(&self) -> Method {
         self.head.method
+    }
+
+    /// When its head was whole.
+    pub fn since(&self) -> Instant {
+        self.since
     }
 
     /// The version it was sent in.
@@ -380,13 +389,21 @@ pub struct Response {
     fields: Vec<(&'static str, FieldValue)>,
     body: Body,
     reason: Option<Cow<'static, str>>,
+    client: Option<Arc<str>>,
 }
 
 impl Response {
     /// An answer of `status` with these field lines, without content yet.
     pub fn new(status: Status, lines: FieldLines) -> Response {
         let body = Body::Own(Cow::Borrowed(b""));
-        Response { status, lines: [lines, FieldLines::NONE], fields: Vec::new(), body, reason: None }
+        Response {
+            status,
+            lines: [lines, FieldLines::NONE],
+            fields: Vec::new(),
+            body,
+            reason: None,
+            client: None,
+        }
     }
 
     /// The same with a field line `name: value` after those it has.
@@ -413,6 +430,17 @@ impl Response {
         self
     }
 
+    /// The same with the client that the request comes from, for the log.
+    pub fn of_client(mut self, client: Option<Arc<str>>) -> Response {
+        self.client = client;
+        self
+    }
+
+    /// The client that the request comes from, where it is known.
+    pub fn client(&self) -> Option<&str> {
+        self.client.as_deref()
+    }
+
     /// The exact reason of a refusal, for the log.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
@@ -432,16 +460,16 @@ impl Response {
 
     /// How many bytes [`Response::write`] appends at most.
     pub(super) fn bytes_max(&self) -> usize {
-        // Status line, Date, Content-Length and Connection, with what stands around them.
-        const ELSE_MAX: usize = 192;
+        // Status line, Date, Content-Length, Connection and Keep-Alive, with what stands around them.
+        const ELSE_MAX: usize = 256;
         let fields = self.fields.iter().map(|(name, value)| name.len() + value.as_str().len() + ": \r\n".len());
         let lines = self.lines.iter().map(|lines| lines.as_str().len());
         ELSE_MAX + lines.sum::<usize>() + fields.sum::<usize>() + self.body.bytes().len()
     }
 
-    /// Appends the whole answer to `out`. `connection` is what the Connection field says, if anything;
-    /// `omit_body` is for HEAD, whose answer has the fields of GET's and no content (RFC 9110, 9.3.2).
-    pub(super) fn write(&self, out: &mut Vec<u8>, date: &Date, connection: Option<&str>, omit_body: bool) {
+    /// Appends the whole answer to `out`; `omit_body` is for HEAD, whose answer has the fields of GET's and no
+    /// content (RFC 9110, 9.3.2).
+    pub(super) fn write(&self, out: &mut Vec<u8>, date: &Date, persistence: Persistence, omit_body: bool) {
         let body = self.body.bytes();
         let [first, second] = &self.lines;
         let mut write = |text: &str| out.extend_from_slice(text.as_bytes());
@@ -452,40 +480,15 @@ impl Response {
         for (name, value) in &self.fields {
             [name, ": ", value.as_str(), "\r\n"].into_iter().for_each(&mut write);
         }
-        if let Some(option) = connection {
-            ["Connection: ", option, "\r\n"].into_iter().for_each(&mut write);
-        }
+        persistence.write(out);
         if self.status.has_no_content() {
-            return write("\r\n");
+            return out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(last_line(body.len(), &mut [0; _]));
         if !omit_body {
             out.extend_from_slice(body);
         }
     }
-}
-
-const CONTENT_LENGTH: &[u8] = b"Content-Length: ";
-const HEAD_END: &[u8] = b"\r\n\r\n";
-
-/// 20 digits hold every 64-bit number.
-const LAST_LINE_MAX: usize = CONTENT_LENGTH.len() + 20 + HEAD_END.len();
-
-/// The head's last line, with the end of the head; written to the end of `room`, from right to left.
-fn last_line(mut content: usize, room: &mut [u8; LAST_LINE_MAX]) -> &[u8] {
-    let mut start = LAST_LINE_MAX - HEAD_END.len();
-    room[start..].copy_from_slice(HEAD_END);
-    loop {
-        start -= 1;
-        room[start] = b'0' + (content % 10) as u8;
-        content /= 10;
-        if content == 0 {
-            break;
-        }
-    }
-    let line = start - CONTENT_LENGTH.len();
-    room[line..start].copy_from_slice(CONTENT_LENGTH);
-    &room[line..]
 }
 
 #[cfg(test)]
@@ -512,16 +515,18 @@ mod tests {
             .with("Location", FieldValue::literal("/"))
             .with_body(Body::Own(Cow::Borrowed(b"hello")));
         let date = Date::of_second(0);
-        let check = |connection, omit_body, expected: &str| {
+        let check = |persistence, omit_body, expected: &str| {
             let mut out = Vec::new();
-            response.write(&mut out, &date, connection, omit_body);
+            response.write(&mut out, &date, persistence, omit_body);
             assert!(out.len() <= response.bytes_max());
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         };
         let head = "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nCache-Control: no-store\r\nA: é\r\n\
                     Vary: Origin\r\nContent-Type: text/plain\r\nLocation: /\r\n";
-        check(None, false, &format!("{head}Content-Length: 5\r\n\r\nhello"));
-        check(Some("close"), true, &format!("{head}Connection: close\r\nContent-Length: 5\r\n\r\n"));
+        let kept = "Connection: keep-alive\r\nKeep-Alive: timeout=75\r\n";
+        let keep_alive = Persistence::KeepAlive { idle_seconds: 75 };
+        check(keep_alive, false, &format!("{head}{kept}Content-Length: 5\r\n\r\nhello"));
+        check(Persistence::Close, true, &format!("{head}Connection: close\r\nContent-Length: 5\r\n\r\n"));
         for (name, value) in
             [("vary", Some("Origin")), ("a", Some("é")), ("LOCATION", Some("/")), ("date", None)]
         {
@@ -533,21 +538,16 @@ mod tests {
     fn an_answer_without_content_says_no_length() {
         let mut out = Vec::new();
         let date = Date::of_second(0);
-        Response::new(Status::NoContent, FieldLines::NONE).write(&mut out, &date, None, false);
-        assert_eq!(out, b"HTTP/1.1 204 No Content\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n");
+        Response::new(Status::NoContent, FieldLines::NONE).write(&mut out, &date, Persistence::Close, false);
+        assert_eq!(
+            out,
+            b"HTTP/1.1 204 No Content\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nConnection: close\r\n\r\n"
+        );
     }
 
     #[test]
     fn every_status_says_its_line_and_its_code() {
         assert_eq!((Status::NotFound.line(), Status::NotFound.code()), ("404 Not Found", "404"));
         assert_eq!((Status::Ok.line(), Status::Ok.code()), ("200 OK", "200"));
-    }
-
-    #[test]
-    fn every_length_is_written_in_decimal() {
-        for number in [0, 9, 10, 42, 65_536, usize::MAX] {
-            let expected = format!("Content-Length: {number}\r\n\r\n");
-            assert_eq!(last_line(number, &mut [0; _]), expected.as_bytes());
-        }
     }
 }

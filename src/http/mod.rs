@@ -39,6 +39,7 @@ pub mod connection;
 pub mod date;
 pub mod form;
 pub mod head;
+mod head_end;
 pub mod message;
 mod scan;
 

@@ -79,7 +79,7 @@ impl Scan {
             }
             self.lines += 1;
             if self.lines > limits.fields_max + 1 {
-                return Err(Refusal::new(Status::RequestHeaderFieldsTooLarge, "too many field lines"));
+                return Err(too_large(&bytes[..=line_end], &TOO_MANY_LINES));
             }
             self.line_start = line_end + 1;
             self.searched = line_end + 1;
@@ -98,8 +98,36 @@ impl Scan {
             return Err(Refusal::new(Status::UriTooLong, "the request line is too long"));
         }
         if bytes.len() > limits.head_bytes_max {
-            return Err(Refusal::new(Status::RequestHeaderFieldsTooLarge, "the request head is too long"));
+            // Of what is past the limit more or less may have arrived; the reason does not depend on it.
+            return Err(too_large(&bytes[..limits.head_bytes_max], &TOO_LONG));
         }
         Ok(())
     }
+}
+
+/// Why a head is refused; where most of it is cookies, the second.
+type Reasons = [&'static str; 2];
+
+const TOO_LONG: Reasons = [
+    "the request head is longer than head_bytes_max in [limits] allows",
+    "the cookies of this host make the request head longer than head_bytes_max in [limits] allows: delete some (all \
+     programs on one host share them), or raise it",
+];
+
+const TOO_MANY_LINES: Reasons = [
+    "the request head has more field lines than fields_max in [limits] allows",
+    "the cookies of this host make more field lines than fields_max in [limits] allows: delete some (all programs on \
+     one host share them), or raise it",
+];
+
+/// The refusal of a head that begins with `bytes` and has more than it may.
+#[cold]
+fn too_large(bytes: &[u8], [reason, of_cookies]: &Reasons) -> Refusal {
+    const COOKIE: &[u8] = b"cookie:";
+    let is_cookie =
+        |line: &&[u8]| line.get(..COOKIE.len()).is_some_and(|name| name.eq_ignore_ascii_case(COOKIE));
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    let cookie_bytes: usize = lines.filter(is_cookie).map(<[u8]>::len).sum();
+    let reason = if cookie_bytes > bytes.len() / 2 { of_cookies } else { reason };
+    Refusal::new(Status::RequestHeaderFieldsTooLarge, reason)
 }

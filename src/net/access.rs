@@ -6,16 +6,20 @@
 //! authorization-server 127.0.0.1 - - [24/Nov/2026:08:15:00 +0000] "GET /secure HTTP/1.1" 200 13
 //! ```
 //!
-//! As JSON, the same in an object. Either way the path is there and the query is not, for a code may stand in
+//! As JSON, the same in an object, with how long the answer took, the client where it is known, and why it was refused. Either way the path is there and the query is not, for a code may stand in
 //! it; and no field, no content. What could not be read as a request is `-`.
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::moment::Moment;
 use crate::config::LogFormat;
 use crate::http::message::{Method, Request, Response, Version};
-use crate::log::Log;
+use crate::log::{Log, Rfc3339};
 use crate::routes::Role;
+use crate::system::System;
 
 /// How much of a path a line shows.
 const PATH_BYTES_MAX: usize = 512;
@@ -24,6 +28,7 @@ const PATH_BYTES_MAX: usize = 512;
 pub(super) struct AccessLog {
     log: Log,
     format: Option<LogFormat>,
+    system: Arc<dyn System>,
 }
 
 /// What a line says.
@@ -31,30 +36,34 @@ struct Line<'a> {
     server: &'static str,
     peer: IpAddr,
     date: CommonDate<'a>,
+    time: SystemTime,
     method: &'static str,
     path: &'a str,
     version: &'static str,
     status: &'static str,
     bytes: usize,
+    /// From the end of the request's head to its answer.
+    duration: Option<Duration>,
+    client: Option<&'a str>,
+    refused: Option<&'a str>,
 }
 
 impl AccessLog {
-    pub(super) fn new(log: Log, format: Option<LogFormat>) -> AccessLog {
-        AccessLog { log, format }
+    pub(super) fn new(log: Log, format: Option<LogFormat>, system: Arc<dyn System>) -> AccessLog {
+        AccessLog { log, format, system }
     }
 
-    /// `date` is the moment as the Date field has it.
     #[inline]
     pub(super) fn note(
         &self,
         role: Role,
         peer: IpAddr,
-        date: &str,
+        moment: &Moment,
         request: Option<&Request>,
         response: &Response,
     ) {
         if let Some(format) = self.format {
-            self.write(format, role, peer, date, request, response);
+            self.write(format, role, peer, moment, request, response);
         }
     }
 
@@ -63,7 +72,7 @@ impl AccessLog {
         format: LogFormat,
         role: Role,
         peer: IpAddr,
-        date: &str,
+        moment: &Moment,
         request: Option<&Request>,
         response: &Response,
     ) {
@@ -74,7 +83,8 @@ impl AccessLog {
                 Role::AuthorizationServer => "authorization-server",
             },
             peer: peer.to_canonical(),
-            date: CommonDate(date),
+            date: CommonDate(moment.date.value()),
+            time: UNIX_EPOCH + Duration::from_millis(moment.timestamp.as_milliseconds()),
             method: request.map_or("-", |request| request.method().token()),
             path: path.get(..PATH_BYTES_MAX).unwrap_or(path),
             version: match request.map(|request| request.version()) {
@@ -87,6 +97,10 @@ impl AccessLog {
                 Some(Method::Head) => 0,
                 _ => response.body().len(),
             },
+            // The turn's moment is the same for all that happens in it, so the clock is read once more.
+            duration: request.map(|request| self.system.monotonic().saturating_duration_since(request.since())),
+            client: response.client(),
+            refused: response.reason(),
         };
         match format {
             LogFormat::Text => self.log.unlimited_line(format_args!("{line}")),
@@ -97,7 +111,7 @@ impl AccessLog {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line { server, peer, date, method, path, version, status, bytes } = self;
+        let Line { server, peer, date, method, path, version, status, bytes, .. } = self;
         let path = Quoted(path);
         write!(f, "{server} {peer} - - [{date}] \"{method} {path} {version}\" {status} {bytes}")
     }
@@ -106,7 +120,7 @@ impl fmt::Display for Line<'_> {
 impl Line<'_> {
     fn json(&self) -> serde_json::Value {
         serde_json::json!({
-            "time": self.date.to_string(),
+            "time": Rfc3339(self.time).to_string(),
             "peer": self.peer.to_string(),
             "server": self.server,
             "method": self.method,
@@ -114,6 +128,9 @@ impl Line<'_> {
             "version": self.version,
             "status": self.status.parse::<u16>().unwrap_or_default(),
             "bytes": self.bytes,
+            "duration_ms": self.duration.map(|duration| duration.as_micros() as f64 / 1000.0),
+            "client_id": self.client,
+            "refused": self.refused,
         })
     }
 }
@@ -162,6 +179,10 @@ mod tests {
             version: "HTTP/1.1",
             status: "404",
             bytes: 7,
+            time: UNIX_EPOCH + Duration::from_millis(1_795_507_200_250),
+            duration: Some(Duration::from_micros(1250)),
+            client: Some("app"),
+            refused: Some("a reason with \"quotes\""),
         }
     }
 
@@ -176,8 +197,11 @@ mod tests {
     #[test]
     fn a_line_of_json_says_the_same() {
         let json = line("/a\"b").json();
-        assert_eq!(json["time"], "24/Nov/2026:08:15:00 +0000");
+        assert_eq!(json["time"], "2026-11-24T08:00:00.250Z");
+        assert_eq!((&json["duration_ms"], &json["client_id"]), (&1.25.into(), &"app".into()));
+        assert_eq!(json["refused"], "a reason with \"quotes\"");
         assert_eq!((&json["status"], &json["bytes"], &json["path"]), (&404.into(), &7.into(), &"/a\"b".into()));
-        assert_eq!(json.as_object().unwrap().len(), 8);
+        assert_eq!(json.as_object().unwrap().len(), 11);
+        assert!(!json.to_string().contains('\n'));
     }
 }

@@ -16,6 +16,7 @@ use super::access::AccessLog;
 use super::connections::{Connections, Driven, Link, Spare};
 use super::deadlines::Deadlines;
 use super::eviction::{Eviction, Room};
+use super::forwarded::Proxies;
 use super::moment::Moment;
 use super::peers::Peers;
 use super::refusals::Refusals;
@@ -114,6 +115,7 @@ pub struct Engine<S> {
     log: Log,
     refusals: Refusals,
     access: AccessLog,
+    proxies: Proxies,
     counts: Counts,
     moment: Moment,
     scratch: Box<[u8]>,
@@ -150,7 +152,8 @@ impl<S: Socket> Engine<S> {
             moment: Moment::new(system.as_ref()),
             log: logs.errors.clone(),
             refusals: Refusals::new(logs.errors.clone(), limits.refusal_lines_per_second_max),
-            access: AccessLog::new(logs.access.clone(), config.access_log),
+            access: AccessLog::new(logs.access.clone(), config.access_log, Arc::clone(&system)),
+            proxies: Proxies::new(&config.trusted_proxies),
             system,
             limits,
             counts: Counts::default(),
@@ -256,8 +259,8 @@ impl<S: Socket> Engine<S> {
     }
 
     /// Whether `peer` is let in with one more connection. Where there is no room, room is made if it can be.
-    fn admit(&mut self, peer: Peer) -> bool {
-        if let Some(slots) = self.peers.all_taken(peer) {
+    fn admit(&mut self, peer: Option<Peer>) -> bool {
+        if let Some(slots) = peer.and_then(|peer| self.peers.all_taken(peer)) {
             match self.connections.oldest_idle(slots.iter().map(|slot| *slot as usize)) {
                 Some((slot, _)) => self.evict(slot),
                 None => return false,
@@ -301,7 +304,8 @@ impl<S: Socket> Engine<S> {
         mut socket: S,
         watch: impl FnOnce(&mut S, usize) -> io::Result<()>,
     ) {
-        let peer = Peer::of(address);
+        // A proxy speaks for everyone, so what it is connected for is not counted as one peer's.
+        let peer = (!self.proxies.trust(address)).then(|| Peer::of(address));
         let is_admitted = self.admit(peer);
         if !is_admitted {
             self.counts.turned_away += 1;
@@ -321,7 +325,7 @@ impl<S: Socket> Engine<S> {
             false => Connection::turned_away(limits, NO_ROOM, self.moment.now),
         };
         self.counts.connections += u64::from(is_admitted);
-        self.peers.add(peer, slot);
+        peer.into_iter().for_each(|peer| self.peers.add(peer, slot));
         let mut link = Link::new(role, address, socket, conversation);
         if self.finish_by.is_some() {
             link.finish();
@@ -357,6 +361,7 @@ impl<S: Socket> Engine<S> {
             serial: &mut self.serial,
             refusals: &mut self.refusals,
             access: &self.access,
+            proxies: &self.proxies,
             counts: &mut self.counts,
             spare: &mut self.spare,
             scratch: &mut self.scratch,

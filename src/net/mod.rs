@@ -31,6 +31,7 @@ mod deadlines;
 mod descriptors;
 mod engine;
 mod eviction;
+mod forwarded;
 mod inbox;
 mod listeners;
 mod moment;
@@ -152,6 +153,14 @@ impl Listening {
     /// What both servers know about themselves, the ports that the system picked included.
     pub fn site(&self) -> &Site {
         &self.site
+    }
+
+    /// The port of the authorization server.
+    pub fn auth_port(&self) -> u16 {
+        let of =
+            |(role, address): &(Role, SocketAddr)| (*role == Role::AuthorizationServer).then(|| address.port());
+        // There is always an authorization server.
+        self.addresses.iter().find_map(of).unwrap_or_default()
     }
 
     /// The servers, which keep grants in `store`.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::access::AccessLog;
 use super::connections::Spare;
 use super::engine::Counts;
+use super::forwarded::Proxies;
 use super::moment::Moment;
 use super::refusals::Refusals;
 use crate::config::Limits;
@@ -31,6 +32,7 @@ pub(super) struct Turn<'a> {
     pub(super) serial: &'a mut u64,
     pub(super) refusals: &'a mut Refusals,
     pub(super) access: &'a AccessLog,
+    pub(super) proxies: &'a Proxies,
     pub(super) counts: &'a mut Counts,
     pub(super) spare: &'a mut Spare,
     pub(super) scratch: &'a mut [u8],
@@ -59,6 +61,7 @@ impl<'a> Turn<'a> {
     /// The answer to `request`, unless the store or the pool takes its time; it then names `ticket`.
     pub(super) fn answer(&mut self, role: Role, peer: IpAddr, request: &Request, ticket: Ticket) -> Answer {
         self.counts.requests += 1;
+        let peer = self.proxies.client_of(peer, request);
         let (routes, timestamp) = (self.routes, self.moment.timestamp);
         let caller = Caller { mailbox: self.mailbox, ticket };
         // Nothing that a handler leaves half done is seen again: it borrows the request and the routes, and
@@ -77,6 +80,7 @@ impl<'a> Turn<'a> {
         request: &Request,
         ticket: Ticket,
     ) -> Answer {
+        let peer = self.proxies.client_of(peer, request);
         let timestamp = self.moment.timestamp;
         let caller = Caller { mailbox: self.mailbox, ticket };
         let resumed =
@@ -108,7 +112,7 @@ impl<'a> Turn<'a> {
         if response.reason().is_some() {
             self.refusals.note(self.now, role, Some(request), response);
         }
-        self.access.note(role, peer, self.date().value(), Some(request), response);
+        self.access.note(role, peer, self.moment, Some(request), response);
     }
 
     pub(super) fn refuse(
@@ -119,9 +123,10 @@ impl<'a> Turn<'a> {
         request: Option<&Request>,
     ) -> Response {
         self.counts.requests += 1;
+        let peer = request.map_or(peer, |request| self.proxies.client_of(peer, request));
         let response = self.routes.refuse(role, refusal, request);
         self.refusals.note(self.now, role, request, &response);
-        self.access.note(role, peer, self.date().value(), request, &response);
+        self.access.note(role, peer, self.moment, request, &response);
         response
     }
 }

@@ -39,7 +39,8 @@ impl fmt::Display for RedirectUriError {
             RedirectUriError::NoHost => "names no host, or one with characters that no host has",
             RedirectUriError::PlainHttp => {
                 "is plain http, on which anyone can read the code (OAuth 2.1, 1.5); use https, or http with \
-                 localhost or a loopback address"
+                 localhost, a name below it or a loopback address. For tests on a network of their own, \
+                 --insecure-http (insecure_http = true in the file) allows http anywhere"
             }
             RedirectUriError::Wildcard => {
                 "has a * in its host, and redirect URIs compare byte for byte; register each by itself"
@@ -53,11 +54,23 @@ const EXECUTED: &[&str] =
     &["javascript", "data", "vbscript", "blob", "filesystem", "file", "about", "view-source", "ws", "wss"];
 
 impl RedirectUri {
-    /// Takes `text` for registration.
+    /// Takes `text` for registration; plain http is for loopback.
     ///
     /// # Errors
     /// The first reason that speaks against it.
     pub fn parse(text: &str) -> Result<RedirectUri, RedirectUriError> {
+        RedirectUri::read(text, false)
+    }
+
+    /// Takes `text` for registration; plain http may be anywhere.
+    ///
+    /// # Errors
+    /// As [`RedirectUri::parse`], plain http aside.
+    pub fn parse_insecure(text: &str) -> Result<RedirectUri, RedirectUriError> {
+        RedirectUri::read(text, true)
+    }
+
+    fn read(text: &str, allows_http: bool) -> Result<RedirectUri, RedirectUriError> {
         if text.bytes().any(|byte| !byte.is_ascii_graphic() || b"\"<>\\^`{|}".contains(&byte)) {
             return Err(RedirectUriError::Character);
         }
@@ -76,7 +89,7 @@ impl RedirectUri {
         let is_http = scheme.eq_ignore_ascii_case("http");
         if is_http || scheme.eq_ignore_ascii_case("https") {
             let authority = rest.strip_prefix("//").ok_or(RedirectUriError::NoHost)?;
-            check_authority(authority.split(['/', '?']).next().unwrap_or_default(), is_http)?;
+            check_authority(authority.split(['/', '?']).next().unwrap_or_default(), is_http && !allows_http)?;
         }
         Ok(RedirectUri(text.into()))
     }
@@ -107,7 +120,15 @@ impl RedirectUri {
     }
 }
 
-fn check_authority(authority: &str, is_http: bool) -> Result<(), RedirectUriError> {
+/// Whether `host` leads to the machine that asks: `localhost`, a name below it (RFC 6761, 6.3), or a loopback address.
+pub fn is_loopback_host(host: &str) -> bool {
+    let is_below = |label: &str, name: &str| !label.is_empty() && name.eq_ignore_ascii_case("localhost");
+    host.eq_ignore_ascii_case("localhost")
+        || host.rsplit_once('.').is_some_and(|(label, name)| is_below(label, name))
+        || LOOPBACK_LITERALS.contains(&host)
+}
+
+fn check_authority(authority: &str, must_be_loopback: bool) -> Result<(), RedirectUriError> {
     if authority.contains('@') {
         return Err(RedirectUriError::Userinfo);
     }
@@ -122,12 +143,11 @@ fn check_authority(authority: &str, is_http: bool) -> Result<(), RedirectUriErro
     let port = authority[host.len()..].strip_prefix(':');
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
     let is_whole = authority.len() == host.len() || port.is_some_and(is_port);
-    let is_loopback = host.eq_ignore_ascii_case("localhost") || LOOPBACK_LITERALS.contains(&host);
     match host {
         "" => Err(RedirectUriError::NoHost),
         host if host.contains('*') => Err(RedirectUriError::Wildcard),
         _ if !(is_name || is_literal) || !is_whole => Err(RedirectUriError::NoHost),
-        _ if is_http && !is_loopback => Err(RedirectUriError::PlainHttp),
+        _ if must_be_loopback && !is_loopback_host(host) => Err(RedirectUriError::PlainHttp),
         _ => Ok(()),
     }
 }
@@ -181,6 +201,8 @@ mod tests {
             "https://app.example",
             "https://app.example:8443/callback?x=y",
             "http://localhost:3000/oauth-callback.html",
+            "http://app.localhost:3000/callback",
+            "http://a.App.LocalHost/callback",
             "http://127.0.0.1/callback",
             "http://[::1]:8000/callback",
             "com.example.app:/callback",
@@ -216,10 +238,24 @@ mod tests {
         check("http://app.example/", RedirectUriError::PlainHttp);
         check("http://localhost.app.example/", RedirectUriError::PlainHttp);
         check("http://127.0.0.1.app.example/", RedirectUriError::PlainHttp);
+        check("http://notlocalhost/", RedirectUriError::PlainHttp);
+        check("http://.localhost/", RedirectUriError::PlainHttp);
         check("https://*.app.example/", RedirectUriError::Wildcard);
         check("https://app.example/a b", RedirectUriError::Character);
         check("https://app.example/\n", RedirectUriError::Character);
         check("https://äpp.example/", RedirectUriError::Character);
+    }
+
+    #[test]
+    fn plain_http_beyond_loopback_is_registered_only_where_it_is_asked_for() {
+        let insecure = |text| RedirectUri::parse_insecure(text).map(|uri| uri.as_str().to_owned());
+        for text in ["http://app:8080/callback", "http://192.0.2.1/callback"] {
+            assert_eq!(RedirectUri::parse(text), Err(RedirectUriError::PlainHttp), "{text}");
+            assert_eq!(insecure(text), Ok(text.to_owned()));
+        }
+        // The other rules hold all the same.
+        assert_eq!(insecure("http://a@app:8080/"), Err(RedirectUriError::Userinfo));
+        assert_eq!(insecure("http://*.app/"), Err(RedirectUriError::Wildcard));
     }
 
     #[test]

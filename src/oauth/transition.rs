@@ -109,6 +109,19 @@ pub enum Change {
 }
 
 impl Transition {
+    /// The client that it is made for, where the request has named one.
+    pub fn client(&self) -> Option<&Arc<str>> {
+        match &self.action {
+            Action::Grant(permission) => Some(&permission.client),
+            Action::Refuse { client, .. } => Some(client),
+            Action::Issue(issue) => Some(&issue.client),
+            Action::Redeem(redemption) => Some(&redemption.client),
+            Action::Rotate(rotation) => Some(&rotation.client),
+            Action::Revoke(presented) | Action::Look(Look::Inspect(presented)) => presented.client.as_ref(),
+            Action::Look(Look::Check { .. }) | Action::Withdraw(_) => None,
+        }
+    }
+
     /// The resource owner `subject` said yes to `asked`: a new grant, with this code. The form that said so
     /// works once until `kept_until`; `None` is for the article's, which is nothing but its button.
     pub fn grant(

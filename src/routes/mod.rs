@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::{Config, Lifetimes};
+use crate::config::{Config, Lifetimes, LogFormat};
 use crate::http::Refusal;
 use crate::http::message::{FieldLines, FieldValue, Method, Request, Response, Status};
 use crate::oauth::client::{Client, Clients, GrantTypes};
@@ -25,6 +25,7 @@ mod code;
 mod cors;
 mod dialog;
 mod guesses;
+mod health;
 mod introspect;
 mod json;
 mod message_page;
@@ -92,6 +93,8 @@ enum Endpoint {
     Revoke,
     Introspect,
     Metadata,
+    Alive,
+    Ready,
 }
 
 /// Every path of both servers.
@@ -116,6 +119,8 @@ const TABLE: &[Route] = &[
     post("/revoke", Some(&cors::POST), Endpoint::Revoke),
     post("/introspect", None, Endpoint::Introspect),
     get(metadata::PATH, Some(&cors::GET), Endpoint::Metadata),
+    get("/healthz", None, Endpoint::Alive),
+    get("/readyz", None, Endpoint::Ready),
 ];
 
 /// An endpoint of the authorization server to GET from.
@@ -161,6 +166,8 @@ pub struct Routes {
     secure_scope: Option<SecureScope>,
     resource_owner: Arc<str>,
     explains_errors: bool,
+    /// Whether answers say which client they are for, for the log.
+    names_clients: bool,
     metadata: Arc<[u8]>,
     lifetimes: Lifetimes,
     lasting: Lasting,
@@ -234,6 +241,7 @@ impl Routes {
             secure_scope: config.secure_scope.as_ref().map(SecureScope::new),
             resource_owner: Arc::clone(&config.resource_owner),
             explains_errors: config.explains_errors,
+            names_clients: config.access_log == Some(LogFormat::Json),
             lifetimes: config.lifetimes.clone(),
             lasting,
         }
@@ -276,6 +284,8 @@ impl Routes {
             (Endpoint::Revoke, _) => revoke::revoke(self, request, peer),
             (Endpoint::Introspect, _) => introspect::inspect(self, request, peer),
             (Endpoint::Metadata, _) => Reply::Now(metadata::answer(&self.metadata)),
+            (Endpoint::Alive, _) => Reply::Now(health::alive()),
+            (Endpoint::Ready, _) => health::ask(self),
         }
     }
 

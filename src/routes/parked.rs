@@ -1,9 +1,10 @@
 //! A request that waits for the store or the pool, and how it goes on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::work::{Then, Work};
-use super::{Reply, Routes, code, cors, introspect, json, revoke, secure, token};
+use super::{Reply, Routes, code, cors, health, introspect, json, revoke, secure, token};
 use crate::config::Limits;
 use crate::http::message::{Request, Response, Status};
 use crate::oauth::Timestamp;
@@ -17,6 +18,7 @@ pub(super) enum Continuation {
     Secure(secure::Scheme),
     Revoke,
     Introspect,
+    Ready,
 }
 
 /// The answer to a request, or what is left to do for it.
@@ -31,6 +33,8 @@ pub enum Answer {
 pub struct Parked {
     wait: Wait,
     cors: Option<&'static cors::Policy>,
+    /// The client that the request comes from, where the log wants it.
+    client: Option<Arc<str>>,
 }
 
 enum Wait {
@@ -73,7 +77,7 @@ impl Routes {
         now: Timestamp,
         caller: Caller,
     ) -> Answer {
-        let Parked { wait, cors } = parked;
+        let Parked { wait, cors, client } = parked;
         let reply = match (wait, letter) {
             (Wait::Store(continuation), Letter::Applied(applied)) => {
                 Reply::Now(self.conclude(continuation, applied))
@@ -86,7 +90,10 @@ impl Routes {
                 Reply::Now(work_unavailable("slow work for the request was not done in time"))
             }
         };
-        self.advance(reply, cors, now, caller)
+        match self.advance(reply, cors, now, caller) {
+            Answer::Ready(response) if client.is_some() => Answer::Ready(response.of_client(client)),
+            answer => answer,
+        }
     }
 
     /// Does what a reply asks for, as far as this needs no waiting.
@@ -100,14 +107,15 @@ impl Routes {
         let response = match reply {
             Reply::Now(response) => response,
             Reply::After(transition, continuation) => {
+                let client = if self.names_clients { transition.client().cloned() } else { None };
                 match self.lasting.store.submit(transition, now, caller) {
-                    Some(applied) => self.conclude(continuation, applied),
-                    None => return Answer::Parked(Parked { wait: Wait::Store(continuation), cors }),
+                    Some(applied) => self.conclude(continuation, applied).of_client(client),
+                    None => return Answer::Parked(Parked { wait: Wait::Store(continuation), cors, client }),
                 }
             }
             Reply::Work(Work { kind, owner, work, then }) => {
                 match self.lasting.pool.submit(kind, owner, work, caller).map_err(PoolError::as_str) {
-                    Ok(()) => return Answer::Parked(Parked { wait: Wait::Pool(then), cors }),
+                    Ok(()) => return Answer::Parked(Parked { wait: Wait::Pool(then), cors, client: None }),
                     Err(reason) => work_unavailable(reason),
                 }
             }
@@ -123,6 +131,7 @@ impl Routes {
             Continuation::Secure(scheme) => secure::answer(self, scheme, applied),
             Continuation::Revoke => revoke::answer(applied),
             Continuation::Introspect => introspect::answer(self, applied),
+            Continuation::Ready => health::answer(applied),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use crate::config::Issuer;
+use crate::config::{Authority, Issuer, Origin};
 
 /// The addresses of both servers, as browsers write them.
 #[derive(Clone, Debug)]
@@ -15,10 +15,8 @@ pub struct Site {
     issuer: String,
     base: String,
     is_https: bool,
-    /// Every `host:port` that the authorization server answers to.
-    own_hosts: Vec<String>,
-    /// Every origin that its own pages may have.
-    own_origins: Vec<String>,
+    /// Every origin that the authorization server's own pages may have.
+    own_origins: Vec<Origin>,
 }
 
 impl Site {
@@ -29,33 +27,26 @@ impl Site {
         let names = names(bind);
         // The first name is the canonical one: a popup can be read on one origin only.
         let client_app = client_port.map(|port| format!("http://{}", authority(&names[0], port)));
-        let mut own_hosts: Vec<String> = names.iter().map(|name| authority(name, auth_port)).collect();
-        // With or without the default port, it is the same host (RFC 9110, 4.2.3).
-        own_hosts.extend(
-            (auth_port == 80).then(|| names.iter().map(|name| format!("{name}:80"))).into_iter().flatten(),
-        );
-        let mut own_origins: Vec<String> = own_hosts.iter().map(|host| format!("http://{host}")).collect();
-        let origin = own_origins[0].clone();
+        let own: Vec<String> =
+            names.iter().map(|name| format!("http://{}", authority(name, auth_port))).collect();
+        let mut own_origins: Vec<Origin> = own.iter().filter_map(|origin| Origin::parse(origin)).collect();
         let Some(issuer) = issuer else {
             return Site {
                 client_app,
-                issuer: origin.clone(),
-                authorization_server: origin,
+                issuer: own[0].clone(),
+                authorization_server: own[0].clone(),
                 base: String::new(),
                 is_https: false,
-                own_hosts,
                 own_origins,
             };
         };
-        own_hosts.push(issuer.authority().to_owned());
-        own_origins.push(issuer.origin().to_owned());
+        own_origins.push(issuer.origin().clone());
         Site {
             client_app,
-            authorization_server: issuer.origin().to_owned(),
+            authorization_server: issuer.origin().to_string(),
             issuer: issuer.as_str().to_owned(),
             base: issuer.base().to_owned(),
             is_https: issuer.is_https(),
-            own_hosts,
             own_origins,
         }
     }
@@ -90,16 +81,15 @@ impl Site {
         self.is_https
     }
 
-    /// Whether `host`, as a Host field has it, is the authorization server.
+    /// Whether `host`, as a Host field has it, is the authorization server, in any spelling (RFC 9110, 4.2.3).
     pub fn is_own_host(&self, host: &str) -> bool {
-        // Browsers write it as it is here, which is told soonest.
-        self.own_hosts.iter().any(|own| own == host)
-            || self.own_hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
+        Authority::parse(host).is_some_and(|host| self.own_origins.iter().any(|own| own.has(&host)))
     }
 
     /// Whether `origin`, as an Origin field has it, is the authorization server's. `null` is not.
     pub fn is_own_origin(&self, origin: &[u8]) -> bool {
-        self.own_origins.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(origin))
+        let origin = std::str::from_utf8(origin).ok().and_then(Origin::parse);
+        origin.is_some_and(|origin| self.own_origins.contains(&origin))
     }
 }
 
@@ -174,5 +164,30 @@ mod tests {
         assert_eq!((site.authorization_server(), site.client_app()), ("https://auth.example", None));
         assert!(site.is_https() && site.is_own_host("auth.example") && site.is_own_host("localhost:3001"));
         assert!(site.is_own_origin(b"https://auth.example") && !site.is_own_origin(b"http://auth.example"));
+    }
+
+    #[test]
+    fn every_spelling_of_its_name_is_its_own() {
+        let check = |issuer: &str, own: &[&str], foreign: &[&str]| {
+            let site = Site::new(None, None, 3001, Issuer::parse(issuer).ok());
+            own.iter().for_each(|host| assert!(site.is_own_host(host), "{issuer}: {host}"));
+            foreign.iter().for_each(|host| assert!(!site.is_own_host(host), "{issuer}: {host}"));
+            assert_eq!(site.issuer(), issuer, "it is given out as it was written");
+        };
+        let own = ["auth.example", "auth.example:443", "AUTH.example:", "%61uth.example", "auth.example:0443"];
+        let foreign = ["auth.example:80", "auth.example:3001", "auth.example.", "evil.example:443", ":443"];
+        for issuer in ["https://auth.example", "https://Auth.Example:443", "HTTPS://auth.example:"] {
+            check(issuer, &own, &foreign);
+            let site = Site::new(None, None, 3001, Issuer::parse(issuer).ok());
+            assert_eq!(site.authorization_server(), "https://auth.example");
+            assert!(
+                site.is_own_origin(b"https://auth.example") && site.is_own_origin(b"https://auth.example:443")
+            );
+            assert!(
+                !site.is_own_origin(b"https://auth.example:80") && !site.is_own_origin(b"http://auth.example")
+            );
+        }
+        check("http://auth.localhost:80", &["auth.localhost", "auth.localhost:80"], &["auth.localhost:443"]);
+        check("http://[0:0::1]:9", &["[::1]:9", "[0:0:0:0:0:0:0:1]:9"], &["[::2]:9", "[::1]"]);
     }
 }

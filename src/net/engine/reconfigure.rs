@@ -17,7 +17,7 @@ impl<S: Socket> Engine<S> {
         if self.peers.each_max() != peer_max {
             self.peers = Peers::new(peer_max);
             for slot in self.connections.slots() {
-                if let Some(link) = self.connections.at(slot) {
+                if let Some(link) = self.connections.at(slot).filter(|link| !self.proxies.trust(link.address)) {
                     self.peers.add(Peer::of(link.address), slot);
                 }
             }

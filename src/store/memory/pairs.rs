@@ -94,8 +94,9 @@ impl Pairs {
     /// where it is, and whether the pair now has more of the stage than it may.
     pub(super) fn enter(&self, key: Key, stage: Stage, id: GrantId, kept_until: Timestamp) -> (Entry, bool) {
         let mut shard = self.lock(key);
-        let entry = shard.enter(key, stage, id, kept_until);
-        (entry, shard.count(key, stage) > self.max)
+        let Shard { pairs, links } = &mut *shard;
+        let (entry, count) = pairs.entry(key).or_default().enter(links, stage, id, kept_until);
+        (entry, count > self.max)
     }
 
     /// Moves a record on to another stage; gives what [`Pairs::enter`] gives.
@@ -108,10 +109,12 @@ impl Pairs {
         kept_until: Timestamp,
     ) -> (Entry, bool) {
         let mut shard = self.lock(key);
+        let Shard { pairs, links } = &mut *shard;
+        let records = pairs.entry(key).or_default();
         // It leaves first: another request may have taken it out, and its old place must not be the new one.
-        shard.take_out(key, from, id);
-        let entry = shard.enter(key, to, id, kept_until);
-        (entry, shard.count(key, to) > self.max)
+        records.take_out(links, from, id);
+        let (entry, count) = records.enter(links, to, id, kept_until);
+        (entry, count > self.max)
     }
 
     /// Removes a record, if it is there.
@@ -155,11 +158,7 @@ impl Pairs {
 
 impl Shard {
     fn count(&self, key: Key, stage: Stage) -> usize {
-        self.pairs.get(&key).map_or(0, |records| match stage {
-            Stage::Code => records.codes.len as usize,
-            Stage::Live => records.live.len as usize,
-            Stage::Mark => records.marks.len(),
-        })
+        self.pairs.get(&key).map_or(0, |records| records.count(stage))
     }
 
     fn oldest(&self, key: Key, stage: Stage) -> Option<(Entry, GrantId)> {
@@ -171,38 +170,12 @@ impl Shard {
         }
     }
 
-    fn enter(&mut self, key: Key, stage: Stage, id: GrantId, kept_until: Timestamp) -> Entry {
-        let records = self.pairs.entry(key).or_default();
-        match stage {
-            Stage::Code => Entry::Code(self.links.push(&mut records.codes, id)),
-            Stage::Live => Entry::Live(self.links.push(&mut records.live, id)),
-            Stage::Mark => {
-                records.marks.push(Reverse((kept_until, id)));
-                Entry::Mark(kept_until)
-            }
-        }
-    }
-
     fn leave(&mut self, key: Key, entry: Entry, id: GrantId) {
-        if self.take_out(key, entry, id) {
+        let Some(records) = self.pairs.get_mut(&key) else { return };
+        records.take_out(&mut self.links, entry, id);
+        if records.is_empty() {
             self.pairs.remove(&key);
         }
-    }
-
-    /// Removes a record. Says whether its pair has none any more, and is in the table all the same.
-    fn take_out(&mut self, key: Key, entry: Entry, id: GrantId) -> bool {
-        let Some(records) = self.pairs.get_mut(&key) else { return false };
-        match entry {
-            Entry::Code(place) => self.links.remove(&mut records.codes, place, id),
-            Entry::Live(place) => self.links.remove(&mut records.live, place, id),
-            // A mark leaves when it is the oldest, or has expired; then those that are older have, too.
-            Entry::Mark(kept_until) => {
-                while records.marks.peek().is_some_and(|Reverse(oldest)| *oldest <= (kept_until, id)) {
-                    records.marks.pop();
-                }
-            }
-        }
-        records.codes.len == 0 && records.live.len == 0 && records.marks.is_empty()
     }
 
     #[cfg(test)]
@@ -211,6 +184,47 @@ impl Shard {
         let listed: usize = lists.map(|list| self.links.check(list)).sum();
         assert_eq!(listed + self.links.free_len(), self.links.places.len());
         listed + self.pairs.values().map(|records| records.marks.len()).sum::<usize>()
+    }
+}
+
+impl Records {
+    fn count(&self, stage: Stage) -> usize {
+        match stage {
+            Stage::Code => self.codes.len as usize,
+            Stage::Live => self.live.len as usize,
+            Stage::Mark => self.marks.len(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.codes.len == 0 && self.live.len == 0 && self.marks.is_empty()
+    }
+
+    /// Adds a record. Gives where it is, and how many of the stage there are now.
+    fn enter(&mut self, links: &mut Links, stage: Stage, id: GrantId, kept_until: Timestamp) -> (Entry, usize) {
+        let entry = match stage {
+            Stage::Code => Entry::Code(links.push(&mut self.codes, id)),
+            Stage::Live => Entry::Live(links.push(&mut self.live, id)),
+            Stage::Mark => {
+                self.marks.push(Reverse((kept_until, id)));
+                Entry::Mark(kept_until)
+            }
+        };
+        (entry, self.count(stage))
+    }
+
+    /// Removes a record, if it is there.
+    fn take_out(&mut self, links: &mut Links, entry: Entry, id: GrantId) {
+        match entry {
+            Entry::Code(place) => links.remove(&mut self.codes, place, id),
+            Entry::Live(place) => links.remove(&mut self.live, place, id),
+            // A mark leaves when it is the oldest, or has expired; then those that are older have, too.
+            Entry::Mark(kept_until) => {
+                while self.marks.peek().is_some_and(|Reverse(oldest)| *oldest <= (kept_until, id)) {
+                    self.marks.pop();
+                }
+            }
+        }
     }
 }
 

@@ -1,0 +1,65 @@
+//! What an operator is told at every start about a configuration that is valid and dangerous.
+
+use super::{Config, Scheme};
+
+impl Config {
+    /// What is dangerous about serving this, a sentence each. The authorization server listens on `auth_port`; 0 is for
+    /// a port that is not known yet.
+    pub fn warnings(&self, auth_port: u16) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.insecure_http {
+            warnings.push(
+                "insecure_http is set: issuers and redirect URIs may be plain http on any host, and everyone on the \
+                 network between can read codes and tokens; use it for tests only"
+                    .to_owned(),
+            );
+        }
+        if let (Some(_), Some(address)) = (self.client_port, self.bind.filter(|address| !address.is_loopback()))
+        {
+            warnings.push(format!(
+                "the demo has no login and listens on {address}: everyone who can reach port {auth_port} of this \
+                 machine can authorize apps as {:?} and gets tokens; leave --bind out to serve this machine alone",
+                self.resource_owner
+            ));
+        }
+        if let Some(issuer) = &self.issuer
+            && issuer.origin().scheme() == Scheme::Http
+            && ![0, issuer.origin().port()].contains(&auth_port)
+        {
+            warnings.push(format!(
+                "clients are told to use port {} (issuer {}), and the server listens on port {auth_port}: something \
+                 must forward the one to the other",
+                issuer.origin().port(),
+                issuer.as_str()
+            ));
+        }
+        warnings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Issuer;
+
+    #[test]
+    fn what_is_dangerous_is_said_and_nothing_else() {
+        let check = |change: fn(&mut Config), words: &[&str]| {
+            let mut config = Config::default();
+            change(&mut config);
+            let warnings = config.warnings(3001);
+            assert_eq!(warnings.len(), words.len(), "{warnings:?}");
+            for (warning, words) in warnings.iter().zip(words) {
+                assert!(warning.contains(words), "{words}: {warning}");
+            }
+        };
+        check(|_| {}, &[]);
+        check(|config| config.bind = "::1".parse().ok(), &[]);
+        check(|config| config.bind = "0.0.0.0".parse().ok(), &["no login and listens on 0.0.0.0"]);
+        check(|config| (config.bind, config.client_port) = ("0.0.0.0".parse().ok(), None), &[]);
+        check(|config| config.insecure_http = true, &["insecure_http is set"]);
+        check(|config| config.issuer = Issuer::parse("http://localhost:3001").ok(), &[]);
+        check(|config| config.issuer = Issuer::parse("https://auth.example").ok(), &[]);
+        check(|config| config.issuer = Issuer::parse("http://localhost:8080").ok(), &["use port 8080"]);
+    }
+}

@@ -1,0 +1,122 @@
+//! Whom a request comes from, where a proxy in front says so: `Forwarded` (RFC 7239) and `X-Forwarded-For`.
+//!
+//! Anyone can send these fields, so they count only from the proxies that the configuration trusts. Each proxy appends the
+//! address that it was connected to from. So the list is read from its end, and the first address that is not a trusted
+//! proxy's is the client's; what is before it was said by the client itself and is not read.
+
+use std::net::IpAddr;
+
+use crate::config::Network;
+use crate::http::message::Request;
+
+/// The proxies that are believed.
+pub(super) struct Proxies(Vec<Network>);
+
+impl Proxies {
+    pub(super) fn new(networks: &[Network]) -> Proxies {
+        Proxies(networks.to_vec())
+    }
+
+    /// Whether `address` is a proxy that is believed.
+    pub(super) fn trust(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(address))
+    }
+
+    /// The address that `request` comes from, on a connection from `address`. Where both fields are there and disagree,
+    /// the proxy has passed one of them on as it came, and neither counts.
+    #[inline]
+    pub(super) fn client_of(&self, address: IpAddr, request: &Request) -> IpAddr {
+        match self.0.is_empty() || !self.trust(address) {
+            true => address,
+            false => self.forwarded_for(address, request),
+        }
+    }
+
+    fn forwarded_for(&self, proxy: IpAddr, request: &Request) -> IpAddr {
+        let standard = self.walk(proxy, request.fields("forwarded"), for_parameter);
+        let common = self.walk(proxy, request.fields("x-forwarded-for"), Some);
+        match (standard, common) {
+            (Some(one), Some(other)) if one != other => proxy,
+            (one, other) => one.or(other).unwrap_or(proxy),
+        }
+    }
+
+    /// The last address of these lists that is not a proxy's; `None` where there is no list. Where the last element has no
+    /// address (RFC 7239, 6.3), the proxy that has written it is the last that is known.
+    fn walk<'a>(
+        &self,
+        proxy: IpAddr,
+        lines: impl Iterator<Item = &'a [u8]>,
+        node: impl Fn(&'a str) -> Option<&'a str>,
+    ) -> Option<IpAddr> {
+        let lines: Vec<&[u8]> = lines.collect();
+        let mut last = None;
+        for line in lines.iter().rev() {
+            for element in std::str::from_utf8(line).unwrap_or_default().rsplit(',') {
+                let known = last.unwrap_or(proxy);
+                match node(element.trim()).and_then(address_of) {
+                    Some(address) if self.trust(address) => last = Some(address),
+                    Some(address) => return Some(address),
+                    None => return Some(known),
+                }
+            }
+        }
+        last
+    }
+}
+
+/// The value of `for` in an element of Forwarded. (The elements that proxies append have no comma or semicolon in
+/// quotation marks.)
+fn for_parameter(element: &str) -> Option<&str> {
+    let pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
+    let value = pairs.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("for"))?.1;
+    Some(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
+}
+
+/// The address of a node: an address, in brackets or not, perhaps with a port (RFC 7239, 6).
+fn address_of(node: &str) -> Option<IpAddr> {
+    let bare = match node.strip_prefix('[') {
+        Some(literal) => literal.split_once(']')?.0,
+        // One colon is before a port; an IPv6 address has more.
+        None => match node.split_once(':') {
+            Some((address, port)) if !port.contains(':') => address,
+            _ => node,
+        },
+    };
+    bare.parse().ok().map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_address_that_is_no_proxys_is_the_clients() {
+        let proxies = Proxies::new(&[Network::parse("10.0.0.0/8").unwrap()]);
+        let proxy: IpAddr = "10.0.0.1".parse().unwrap();
+        let check = |is_standard: bool, lines: &[&str], expected: Option<&str>| {
+            let bytes = lines.iter().map(|line| line.as_bytes());
+            let found = match is_standard {
+                true => proxies.walk(proxy, bytes, for_parameter),
+                false => proxies.walk(proxy, bytes, Some),
+            };
+            assert_eq!(found, expected.map(|address| address.parse().unwrap()), "{lines:?}");
+        };
+        check(false, &[], None);
+        check(false, &["192.0.2.7"], Some("192.0.2.7"));
+        check(false, &["198.51.100.9, 192.0.2.7"], Some("192.0.2.7"));
+        check(false, &["192.0.2.7, 10.1.2.3"], Some("192.0.2.7"));
+        check(false, &["192.0.2.7", "10.1.2.3,10.1.2.4"], Some("192.0.2.7"));
+        check(false, &["192.0.2.7:1234"], Some("192.0.2.7"));
+        check(false, &["2001:db8::7"], Some("2001:db8::7"));
+        check(false, &["192.0.2.7, unknown"], Some("10.0.0.1"));
+        check(false, &["192.0.2.7, nonsense, 10.1.2.3"], Some("10.1.2.3"));
+        check(false, &[""], Some("10.0.0.1"));
+        check(true, &["for=192.0.2.7;proto=https"], Some("192.0.2.7"));
+        check(true, &["For=\"[2001:db8::7]:4711\""], Some("2001:db8::7"));
+        check(true, &["for=198.51.100.9, proto=https;FOR=192.0.2.7"], Some("192.0.2.7"));
+        check(true, &["for=\"a, for=198.51.100.9, for=192.0.2.7"], Some("192.0.2.7"));
+        check(true, &["for=192.0.2.7, for=_hidden"], Some("10.0.0.1"));
+        check(true, &["proto=https"], Some("10.0.0.1"));
+    }
+}

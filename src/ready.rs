@@ -1,0 +1,112 @@
+//! What the program says when it is ready, to people and to other programs, and how it ends with the one that started it.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use oauth_from_scratch::net::{Handle, Server};
+use oauth_from_scratch::routes::Role;
+
+/// Where `server` listens and what it is called, as one line of JSON.
+pub fn json(server: &Server) -> String {
+    let of = |wanted: Role| -> Vec<std::net::SocketAddr> {
+        server.addresses().iter().filter(|(role, _)| *role == wanted).map(|(_, address)| *address).collect()
+    };
+    let text = |addresses: &[std::net::SocketAddr]| -> Vec<String> {
+        addresses.iter().map(ToString::to_string).collect()
+    };
+    let (auth, client) = (of(Role::AuthorizationServer), of(Role::ClientApp));
+    let line = serde_json::json!({
+        "issuer": server.site().issuer(),
+        "auth_port": auth.first().map(std::net::SocketAddr::port),
+        "auth_addresses": text(&auth),
+        "client_app": server.site().client_app(),
+        "client_port": client.first().map(std::net::SocketAddr::port),
+        "client_addresses": text(&client),
+        "process_id": std::process::id(),
+    });
+    format!("{line}\n")
+}
+
+/// The same in words.
+pub fn words(server: &Server) -> String {
+    let issuer = server.site().issuer();
+    match server.site().client_app() {
+        Some(client_app) => format!(
+            "client app            {client_app}\n\
+             authorization server  {issuer}\n\
+             Open the client app in a browser and press its button. Ctrl-C stops both.\n"
+        ),
+        None => {
+            let port = server.addresses().first().map_or(0, |(_, address)| address.port());
+            format!("authorization server  {issuer} (on port {port})\n")
+        }
+    }
+}
+
+/// A file that exists while the server is ready.
+pub struct ReadyFile {
+    path: PathBuf,
+    /// The file is a pipe or the like, which is not replaced and not removed.
+    is_special: bool,
+}
+
+impl ReadyFile {
+    /// Removes the file that an earlier server left at `path`: its addresses are out of date.
+    pub fn clear(path: &Path) -> Result<ReadyFile, String> {
+        let is_special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+        let file = ReadyFile { path: path.to_owned(), is_special };
+        match if is_special { Ok(()) } else { fs::remove_file(path) } {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path, &error)),
+            _ => Ok(file),
+        }
+    }
+
+    /// Writes `text` under another name and renames it, so that a reader finds all of it or no file.
+    pub fn write(&self, text: &str) -> Result<(), String> {
+        let write = |path: &Path| File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
+        let written = match self.is_special {
+            true => write(&self.path),
+            false => {
+                let mut unfinished = self.path.clone().into_os_string();
+                unfinished.push(format!(".{}", std::process::id()));
+                write(Path::new(&unfinished)).and_then(|()| fs::rename(&unfinished, &self.path))
+            }
+        };
+        written.map_err(|error| failed(&self.path, &error))
+    }
+}
+
+impl Drop for ReadyFile {
+    fn drop(&mut self) {
+        if !self.is_special {
+            // It may have been removed already.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn failed(path: &Path, error: &io::Error) -> String {
+    let path = oauth_from_scratch::cli::shown_path(path);
+    format!(
+        "--ready-file {path} cannot be written ({error}); give a path in a folder that this user may write to"
+    )
+}
+
+/// Ends the server in order when standard input ends, as it does when the program at its other end has exited. What is read
+/// before that is ignored.
+pub fn end_with_stdin(handle: Handle) -> Result<(), String> {
+    let read = move || {
+        let mut bytes = [0; 1024];
+        loop {
+            match io::stdin().read(&mut bytes) {
+                Ok(0) => break,
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => break,
+                _ => {}
+            }
+        }
+        handle.finish();
+    };
+    let thread = std::thread::Builder::new().name("stdin".to_owned()).spawn(read);
+    thread.map(drop).map_err(|error| format!("--end-with-stdin needs a thread, and there is none: {error}"))
+}
