@@ -147,7 +147,7 @@ fn a_server_behind_a_published_port_answers_to_the_name_that_clients_use() {
         // The form itself is refused in any case; what is asked here is whether it was read at all.
         assert!(answer.contains(status), "{words:?} {host}: {answer}");
     };
-    let (read, unread) = ("This browser sent no cookie", "This form came from another site");
+    let (read, unread) = ("This browser sent no cookie", "This server has another address");
     check(&[], "localhost:8080", read);
     check(&["--issuer", "https://auth.example"], "auth.example:443", read);
     check(&["--issuer", "https://auth.example"], "localhost:8080", unread);
