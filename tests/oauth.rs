@@ -813,6 +813,130 @@ fn the_metadata_is_complete_and_true() {
     assert!(json.as_object().unwrap().values().all(|value| *value != json!([])), "no empty lists: {json}");
 }
 
+// The configuration changes, the grants do not ------------------------------------
+
+/// The block of `app` in the configuration.
+const APP: &str = r#"[[clients]]
+id = "app"
+name = "The App"
+redirect_uris = ["https://app.example/callback"]
+grant_types = ["authorization_code", "refresh_token"]
+scopes = ["answer", "question"]
+"#;
+
+/// What a grant of `app` for both its scopes is good for after the server was restarted with `changes`: the status
+/// of `/secure`, what introspection says of both tokens, and the answers to a refresh and to a redemption of a code
+/// that was made before.
+fn after_a_change(changes: &[(&str, &str)], check: impl FnOnce(Answer, [serde_json::Value; 2], [Answer; 2])) {
+    let server = standard::start();
+    let wide = request_of("app", CALLBACK).replace("scope=answer", "scope=answer+question");
+    let code = || parameter(&decide(&server, &wide, "authorize"), "code").expect("a code").to_owned();
+    let (access, token) = tokens_of(&post_form(&server, "/token", "", &redemption(&code())));
+    let unspent = code();
+    let server = server.restart_with(&standard::configuration(changes));
+    let inspect = |token: &str| {
+        post_form(&server, "/introspect", &basic("gate", SECRET), &pairs(&[("token", token)])).json()
+    };
+    let described = [inspect(&access), inspect(&token)];
+    let secure = get_secure(&server, &access);
+    let refreshed = post_form(&server, "/token", "", &refresh(&token));
+    let redeemed = post_form(&server, "/token", "", &redemption(&unspent));
+    check(secure, described, [refreshed, redeemed]);
+}
+
+#[test]
+fn a_grant_of_a_client_that_was_taken_out_of_the_configuration_is_dead() {
+    let inactive = json!({"active": false});
+    after_a_change(&[], |secure, described, answers| {
+        assert_eq!((secure.status, &described[0]["scope"]), (200, &json!("answer question")));
+        assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    });
+    after_a_change(&[(APP, "")], |secure, described, answers| {
+        assert_eq!((secure.status, described), (401, [inactive.clone(), inactive.clone()]));
+        answers.iter().for_each(|answer| assert_eq!(answer.json()["error"], "invalid_client"));
+    });
+    // A confidential client's own token, too.
+    let server = standard::start();
+    let answer = post_form(&server, "/token", &basic("shop", SECRET), "grant_type=client_credentials");
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(get_secure(&server, &token).status, 200);
+    let without = ", \"client_credentials\"]\nscopes = [\"answer\"]";
+    let server = server.restart_with(&standard::configuration(&[(without, "]\nscopes = [\"answer\"]")]));
+    assert_eq!(get_secure(&server, &token).status, 401, "its grant type is gone");
+    let inspect = post_form(&server, "/introspect", &basic("gate", SECRET), &pairs(&[("token", &token)]));
+    assert_eq!(inspect.json(), inactive);
+    let server = server.restart_with(&standard::configuration(&[]));
+    assert_eq!(get_secure(&server, &token).status, 200, "and back: the grant was not ended");
+}
+
+/// The scopes that introspection names, of the access token and of the refresh token; `None` for an inactive one.
+type Scopes = [Option<&'static str>; 2];
+
+/// What a refresh and a redemption come to: a scope, or an error.
+type Outcomes = [Result<&'static str, &'static str>; 2];
+
+#[test]
+fn what_a_client_may_no_longer_do_its_old_grants_may_not_do_either() {
+    let change = |from: &str, to: &str| (APP.to_owned(), APP.replace(from, to));
+    let check = |(from, to): (String, String), status: u16, scopes: Scopes, outcomes: Outcomes| {
+        assert_ne!(from, to);
+        after_a_change(&[(&from, &to)], |secure, described, answers| {
+            assert_eq!(secure.status, status, "{to}: {}", secure.text());
+            for (described, scope) in described.iter().zip(scopes) {
+                assert_eq!(described["active"], json!(scope.is_some()), "{to}: {described}");
+                assert_eq!(described["scope"].as_str(), scope, "{to}");
+            }
+            for (answer, outcome) in answers.iter().zip(outcomes) {
+                let json = answer.json();
+                let found = json["error"].as_str().map_or_else(|| Ok(json["scope"].as_str().unwrap()), Err);
+                assert_eq!(found, outcome, "{to}: {json}");
+            }
+        });
+    };
+    // One scope of two.
+    let question = Some("question");
+    check(change("\"answer\", ", ""), 403, [question, question], [Ok("question"), Ok("question")]);
+    let answer = Some("answer");
+    check(change(", \"question\"", ""), 200, [answer, answer], [Ok("answer"), Ok("answer")]);
+    // All of them.
+    let invalid_grant = Err("invalid_grant");
+    check(change("\"answer\", \"question\"", ""), 401, [None, None], [invalid_grant, invalid_grant]);
+    check(change("\"answer\", \"question\"", "\"other\""), 401, [None, None], [invalid_grant, invalid_grant]);
+    // A wider registration widens nothing.
+    let both = Some("answer question");
+    let same = [Ok("answer question"), Ok("answer question")];
+    check(change("\"answer\", ", "\"other\", \"answer\", "), 200, [both, both], same);
+    // The grant types. Without refresh tokens the access token still has its time.
+    let unauthorized = Err("unauthorized_client");
+    check(change(", \"refresh_token\"", ""), 200, [both, None], [unauthorized, Ok("answer question")]);
+    let confidential = change(
+        "grant_types = [\"authorization_code\", \"refresh_token\"]",
+        "grant_types = [\"client_credentials\"]\nsecret_digest = \"{digest}\"",
+    );
+    let invalid_client = Err("invalid_client");
+    check(confidential, 401, [None, None], [invalid_client, invalid_client]);
+    // The redirect URI to which the code was sent. Tokens that were bought before need none.
+    let elsewhere = change("app.example", "new.example");
+    check(elsewhere, 200, [both, both], [Ok("answer question"), invalid_grant]);
+}
+
+#[test]
+fn a_scope_that_was_taken_from_the_client_cannot_be_asked_for_at_a_refresh() {
+    let server = standard::start();
+    let wide = request_of("app", CALLBACK).replace("scope=answer", "scope=answer+question");
+    let code = parameter(&decide(&server, &wide, "authorize"), "code").unwrap().to_owned();
+    let (_, token) = tokens_of(&post_form(&server, "/token", "", &redemption(&code)));
+    let narrow = APP.replace(", \"question\"", "");
+    let server = server.restart_with(&standard::configuration(&[(APP, &narrow)]));
+    let ask = |server: &TestServer, scope: &str| {
+        post_form(server, "/token", "", &format!("{}&scope={scope}", refresh(&token)))
+    };
+    assert_refused(&ask(&server, "answer+question"), 400, "invalid_scope", "it was granted, and is gone");
+    assert_eq!(ask(&server, "answer").json()["scope"], "answer");
+    let server = server.restart_with(&standard::configuration(&[]));
+    assert_eq!(ask(&server, "answer+question").json()["scope"], "answer question", "the grant kept it");
+}
+
 // What must not be ----------------------------------------------------------------
 
 #[test]

@@ -46,9 +46,9 @@ pub struct Client {
 /// Every registered client.
 #[derive(Clone, Debug, Default)]
 pub struct Clients {
-    by_id: HashMap<Arc<str>, Client>,
+    by_id: HashMap<Arc<str>, Arc<Client>>,
     /// One of them, where there is the article's: the one that a request means which names none.
-    demo: Option<Client>,
+    demo: Option<Arc<Client>>,
 }
 
 /// A redirect URI that was found to be its client's own.
@@ -57,7 +57,7 @@ pub struct VerifiedRedirect(Arc<str>);
 
 /// A client that showed that it is the one it says, as far as one of its kind can.
 #[derive(Clone, Copy)]
-pub struct AuthenticatedClient<'a>(&'a Client);
+pub struct AuthenticatedClient<'a>(&'a Arc<Client>);
 
 /// How a request says which client it comes from. Empty values count as left out.
 #[derive(Default)]
@@ -73,7 +73,8 @@ pub struct Credentials<'a> {
 impl Clients {
     /// These clients. `demo` is the one that a request means which names none: the article's.
     pub fn new(clients: impl IntoIterator<Item = Client>, demo: Option<Arc<str>>) -> Clients {
-        let by_id: HashMap<_, _> = clients.into_iter().map(|client| (Arc::clone(&client.id), client)).collect();
+        let by_id: HashMap<_, _> =
+            clients.into_iter().map(|client| (Arc::clone(&client.id), Arc::new(client))).collect();
         let demo = demo.and_then(|id| by_id.get(&id).cloned());
         Clients { by_id, demo }
     }
@@ -82,21 +83,26 @@ impl Clients {
     ///
     /// # Errors
     /// In words, where there is no such client.
-    pub fn find(&self, id: Option<&str>) -> Result<&Client, &'static str> {
+    pub fn find(&self, id: Option<&str>) -> Result<&Arc<Client>, &'static str> {
         match id {
             Some(id) => self.by_id.get(id).ok_or("the client_id is not that of a registered client"),
             None => self.demo.as_ref().ok_or("the client_id is missing"),
         }
     }
 
+    /// The client called `id`, if it is registered.
+    pub fn registered(&self, id: &str) -> Option<&Client> {
+        self.by_id.get(id).map(|client| &**client)
+    }
+
     /// Every client.
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
-        self.by_id.values()
+        self.by_id.values().map(|client| &**client)
     }
 
     /// The client that a request means which names none, if there is one.
     pub fn demo(&self) -> Option<&Client> {
-        self.demo.as_ref()
+        self.demo.as_deref()
     }
 
     /// The client that `credentials` prove a request to come from.
@@ -132,6 +138,11 @@ impl Client {
     /// Whether the client can keep a secret (RFC 6749, 2.1).
     pub fn is_confidential(&self) -> bool {
         self.secret.is_some()
+    }
+
+    /// Whether `uri` is one that the client has registered.
+    pub fn has_redirect_uri(&self, uri: &str) -> bool {
+        self.redirect_uris.iter().any(|own| own.accept(uri).is_some())
     }
 
     /// The redirect URI that a request asks for or, where it asks for none, the client's only one (RFC 6749,
@@ -175,6 +186,11 @@ impl<'a> AuthenticatedClient<'a> {
     /// The client.
     pub fn client(&self) -> &'a Client {
         self.0
+    }
+
+    /// The same, shared.
+    pub(super) fn shared(&self) -> Arc<Client> {
+        Arc::clone(self.0)
     }
 }
 

@@ -3,6 +3,8 @@
 //! Of a token that is not good, or that the client may not know of, the answer is exactly `{"active":false}`,
 //! for whatever reason.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::client_authentication::{authenticate, invalid_client};
@@ -28,7 +30,10 @@ fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
     }
     let token = parameters.required(Name::Token)?;
     Ok(match Credential::parse(token.as_bytes()) {
-        Some(token) => Reply::After(Transition::inspect(client, &token), Continuation::Introspect),
+        Some(token) => Reply::After(
+            Transition::inspect(client, &token, Arc::clone(&routes.clients)),
+            Continuation::Introspect,
+        ),
         None => Reply::Now(inactive()),
     })
 }

@@ -41,7 +41,7 @@ pub use site::Site;
 
 use pages::{File, Notice, Pages};
 use question_page::Dialog;
-use secure::SecureScope;
+use secure::Secure;
 
 /// Which of the two servers a connection came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,10 +164,10 @@ pub struct Parked {
 pub struct Routes {
     site: Site,
     pages: Pages,
-    clients: Clients,
+    clients: Arc<Clients>,
     /// Each scope's name, and its sentence.
     scopes: Vec<(Arc<str>, String)>,
-    secure_scope: Option<SecureScope>,
+    secure: Secure,
     resource_owner: Arc<str>,
     explains_errors: bool,
     metadata: Arc<[u8]>,
@@ -194,7 +194,7 @@ impl Routes {
             system.fill(&mut key)?;
         }
         let scopes = config.scopes.clone();
-        let clients = clients(config, &site);
+        let clients = Arc::new(clients(config, &site));
         let sentences: Vec<(&str, &str)> =
             scopes.iter().map(|(name, sentence)| (&**name, sentence.as_str())).collect();
         let article = clients.demo().map(|demo| Dialog {
@@ -208,9 +208,9 @@ impl Routes {
             metadata: metadata::document(&site, scopes.iter().map(|(name, _)| &**name)),
             site,
             pages,
+            secure: Secure::new(Arc::clone(&clients), config.secure_scope.clone()),
             clients,
             scopes,
-            secure_scope: config.secure_scope.as_ref().map(SecureScope::new),
             resource_owner: Arc::clone(&config.resource_owner),
             explains_errors: config.explains_errors,
             sealing_keys: Arc::new(SealingKeys::new(key)),

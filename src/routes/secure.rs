@@ -3,9 +3,12 @@
 //! The article shows its token bare, and is refused with 403. RFC 6750 (2.1) puts `Bearer` before it, and is
 //! refused with 401 and a `WWW-Authenticate` that says why (3). Both are heard here, each in its own language.
 
+use std::sync::Arc;
+
 use crate::http::message::{FieldValue, Request, Response, Status};
 use crate::http::trim_ows;
-use crate::oauth::{Credential, Outcome, Transition};
+use crate::oauth::client::Clients;
+use crate::oauth::{Credential, Outcome, ProtectedResource, Transition};
 use crate::store::Applied;
 
 use super::{Continuation, Reply, Routes, json, why_unavailable};
@@ -30,8 +33,8 @@ pub(super) fn check(routes: &Routes, request: &Request) -> Reply {
     let (scheme, token) = split(authorization);
     match Credential::parse(token) {
         Some(token) => {
-            let needed = routes.secure_scope.as_ref().map(|secure| secure.name.clone());
-            Reply::After(Transition::check(&token, needed), Continuation::Secure(scheme))
+            let resource = Arc::clone(&routes.secure.resource);
+            Reply::After(Transition::check(&token, resource), Continuation::Secure(scheme))
         }
         None if scheme == Scheme::Bearer && !is_token68(token) => {
             Reply::Now(malformed("after Bearer in Authorization stands no token (RFC 6750, 2.1)"))
@@ -44,7 +47,10 @@ pub(super) fn check(routes: &Routes, request: &Request) -> Reply {
 pub(super) fn answer(routes: &Routes, scheme: Scheme, outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Active) => json::answer(Status::Ok, r#"{"answer":42}"#),
-        Ok(Outcome::Inactive) => refuse(scheme, "the token is not known, has expired or was revoked"),
+        Ok(Outcome::Inactive) => refuse(
+            scheme,
+            "the token is not known, has expired or was revoked, or its client may not use it any more",
+        ),
         Ok(Outcome::TooNarrow) => refuse_scope(routes),
         _ => {
             const DESCRIPTION: &str = "the server cannot check a token at the moment; try again";
@@ -108,28 +114,29 @@ fn refuse_scope(routes: &Routes) -> Response {
         "insufficient_scope",
         "the access token is not good for the scope that this needs"
     );
-    let challenge = routes.secure_scope.as_ref().map_or(BARE_CHALLENGE, |secure| secure.challenge.clone());
     json::answer(Status::Forbidden, TEXT)
-        .with("WWW-Authenticate", challenge)
+        .with("WWW-Authenticate", routes.secure.scope_challenge.clone())
         .because("the token does not have the scope that the endpoint needs")
 }
 
-/// The scope that the endpoint wants.
-pub(super) struct SecureScope {
-    name: std::sync::Arc<str>,
-    challenge: FieldValue,
+/// What the endpoint protects.
+pub(super) struct Secure {
+    resource: Arc<ProtectedResource>,
+    /// The challenge for a token without the scope; where every scope will do, it is never sent.
+    scope_challenge: FieldValue,
 }
 
-impl SecureScope {
-    /// The scope called `name`.
-    pub(super) fn new(name: &std::sync::Arc<str>) -> SecureScope {
+impl Secure {
+    /// Opens for tokens of `clients` that have `scope`, if that is given.
+    pub(super) fn new(clients: Arc<Clients>, scope: Option<Arc<str>>) -> Secure {
+        let name = scope.as_deref().unwrap_or_default();
         let challenge = format!(
             "Bearer realm=\"secure\", error=\"insufficient_scope\", \
              error_description=\"the access token is not good for this\", scope=\"{name}\""
         );
         // A scope's name has no control byte in it.
-        let challenge = FieldValue::new(challenge).unwrap_or(BARE_CHALLENGE);
-        SecureScope { name: name.clone(), challenge }
+        let scope_challenge = FieldValue::new(challenge).unwrap_or(BARE_CHALLENGE);
+        Secure { resource: Arc::new(ProtectedResource { clients, scope }), scope_challenge }
     }
 }
 

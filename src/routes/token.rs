@@ -152,7 +152,9 @@ pub(super) fn answer(routes: &Routes, pending: Pending, outcome: Applied) -> Res
             tokens(&token, Some(&successor(&presented, &salt, &family)), expires_in, &scope)
         }
         (_, Outcome::TooWide { name }) => {
-            Refusal::new("invalid_scope", format!("the scope {name} was not granted")).into_answer()
+            let reason =
+                format!("the scope {name} was not granted, or the client is no longer registered for it");
+            Refusal::new("invalid_scope", reason).into_answer()
         }
         (pending, outcome) => match why_invalid(&pending, &outcome) {
             Some(reason) => invalid_grant(routes, reason).into_answer(),
@@ -200,6 +202,7 @@ fn why_invalid(pending: &Pending, outcome: &Outcome) -> Option<Cow<'static, str>
         Outcome::OtherClient => "the refresh token is another client's (RFC 6749, 6)",
         Outcome::Unknown if is_code => "the code is not known",
         Outcome::Unknown => "the refresh token is not known",
+        Outcome::Lapsed(lapse) => lapse.as_str(),
         _ => return None,
     };
     Some(reason.into())

@@ -16,7 +16,7 @@ use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{Handle, Server};
 use oauth_from_scratch::routes::Role;
-use oauth_from_scratch::store::MemoryStore;
+use oauth_from_scratch::store::{MemoryStore, Store};
 use oauth_from_scratch::system::System;
 
 /// How long a test waits for bytes before it fails: far longer than any server needs.
@@ -74,6 +74,7 @@ pub struct TestServer {
     /// Every address that is listened on.
     pub addresses: Vec<(Role, SocketAddr)>,
     system: Arc<TestSystem>,
+    store: Arc<MemoryStore>,
     handle: Handle,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
@@ -111,21 +112,33 @@ impl TestServer {
         self.log.clone()
     }
 
+    /// Ends this server and starts another that is configured as `config` says, with the same grants and clock.
+    pub fn restart_with(self, config: &Config) -> TestServer {
+        let (system, store) = (Arc::clone(&self.system), Arc::clone(&self.store));
+        drop(self);
+        TestServer::run(config, system, store)
+    }
+
     fn start_on(change: impl FnOnce(&mut Config), dice: Dice) -> TestServer {
         let mut config = Config { client_port: Some(0), auth_port: 0, ..Config::default() };
         change(&mut config);
-        config.check().expect("a sound configuration");
         let system = Arc::new(TestSystem {
             start: Instant::now(),
             moved: Mutex::default(),
             drawn: AtomicU64::default(),
             dice,
         });
+        let store = Arc::new(MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max()));
+        TestServer::run(&config, system, store)
+    }
+
+    fn run(config: &Config, system: Arc<TestSystem>, store: Arc<MemoryStore>) -> TestServer {
+        config.check().expect("a sound configuration");
         let (log, access) = (Log::kept(), Log::kept());
         let logs = Logs { errors: log.clone(), access: access.clone() };
-        let store = Arc::new(MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max()));
         let shared_system: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
-        let mut server = Server::bind(&config, store, shared_system, logs).expect("free ports");
+        let shared_store: Arc<dyn Store> = Arc::<MemoryStore>::clone(&store);
+        let mut server = Server::bind(config, shared_store, shared_system, logs).expect("free ports");
         let addresses = server.addresses().to_vec();
         let first =
             |role| addresses.iter().find(|(of, _)| *of == role).or(addresses.first()).expect("an address").1;
@@ -136,6 +149,7 @@ impl TestServer {
             access,
             addresses: addresses.clone(),
             system,
+            store,
             handle: server.handle(),
             thread: Some(std::thread::spawn(move || server.run())),
         }
