@@ -351,7 +351,7 @@ fn a_configured_server_has_no_demo_client() {
     let answer = server.answer_to(&format!("POST /code HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"));
     assert_eq!((answer.status, answer.field("location")), (400, None));
     let answer = server.answer_to(&support::token_request(&"A".repeat(64)));
-    assert_eq!((answer.status, &answer.json()["error"]), (401, &json!("invalid_client")));
+    assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_client")));
     assert!(
         server.addresses.iter().all(|(role, _)| *role == oauth_from_scratch::routes::Role::AuthorizationServer)
     );
@@ -447,10 +447,10 @@ fn a_code_is_bound_to_its_client_its_redirect_uri_and_its_verifier() {
     check(&replaced(VERIFIER, "short"), "invalid_request", 400, false);
     check(&replaced(VERIFIER, &"%2B".repeat(43)), "invalid_request", 400, false);
     check(&replaced("client_id=app", "client_id=native"), "invalid_grant", 400, false);
-    check(&replaced("client_id=app", "client_id=shop"), "invalid_client", 401, false);
-    check(&replaced("client_id=app", "client_id=nobody"), "invalid_client", 401, false);
-    check(&replaced("client_id=app&", ""), "invalid_client", 401, false);
-    check(&replaced("client_id=app", "client_id=app&client_secret=x"), "invalid_client", 401, false);
+    check(&replaced("client_id=app", "client_id=shop"), "invalid_client", 400, false);
+    check(&replaced("client_id=app", "client_id=nobody"), "invalid_client", 400, false);
+    check(&replaced("client_id=app&", ""), "invalid_client", 400, false);
+    check(&replaced("client_id=app", "client_id=app&client_secret=x"), "invalid_client", 400, false);
     check(&replaced("client_id=app", "client_id=app&client_id=app"), "invalid_request", 400, false);
     check(&replaced("=authorization_code", "=client_credentials"), "unauthorized_client", 400, false);
     check(&replaced("=authorization_code", "=password"), "unsupported_grant_type", 400, false);
@@ -500,7 +500,7 @@ fn clients_authenticate_in_one_of_three_ways() {
         let answer = post_form(&server, "/token", fields, &pairs(&all));
         match status {
             200 => assert_eq!(answer.status, 200, "{fields} {parameters:?}: {}", answer.text()),
-            _ => assert_refused(&answer, 401, "invalid_client", &format!("{fields} {parameters:?}")),
+            _ => assert_refused(&answer, status, "invalid_client", &format!("{fields} {parameters:?}")),
         }
     };
     let good = basic("shop", SECRET);
@@ -509,7 +509,6 @@ fn clients_authenticate_in_one_of_three_ways() {
     check(&good, &[("client_secret", "")], 200);
     check(&good.replace("Basic", "bASIC"), &[], 200);
     check("", &[("client_id", "shop"), ("client_secret", SECRET)], 200);
-    check(&good, &[("client_id", "shop"), ("client_secret", SECRET)], 401);
     check(&good, &[("client_id", "app")], 401);
     check(&basic("shop", "wrong"), &[], 401);
     check(&basic("shop", ""), &[], 401);
@@ -518,14 +517,33 @@ fn clients_authenticate_in_one_of_three_ways() {
     check("Authorization: Basic c2hvcA==\r\n", &[], 401);
     check("Authorization: Basic\r\n", &[], 401);
     check("Authorization: Bearer x\r\n", &[("client_id", "shop"), ("client_secret", SECRET)], 401);
-    check("", &[("client_id", "shop"), ("client_secret", "wrong")], 401);
-    check("", &[("client_id", "shop"), ("client_secret", "")], 401);
-    check("", &[("client_id", "shop")], 401);
-    check("", &[("client_secret", SECRET)], 401);
-    check("", &[], 401);
+    // A 401 to a request without Authorization would have a browser ask its user for a password.
+    check("", &[("client_id", "shop"), ("client_secret", "wrong")], 400);
+    check("", &[("client_id", "shop"), ("client_secret", "")], 400);
+    check("", &[("client_id", "shop")], 400);
+    check("", &[("client_secret", SECRET)], 400);
+    check("", &[], 400);
     let twice = format!("{good}{good}");
     let answer = post_form(&server, "/token", &twice, &pairs(&[("grant_type", "client_credentials")]));
     assert_refused(&answer, 400, "invalid_request", "two Authorization lines");
+}
+
+#[test]
+fn two_ways_of_authentication_at_once_are_an_invalid_request_at_every_endpoint() {
+    let server = standard::start();
+    let forms =
+        [("/token", "grant_type=client_credentials"), ("/revoke", "token=x"), ("/introspect", "token=x")];
+    for (path, form) in forms {
+        for secret in [SECRET, "wrong"] {
+            let form = format!("{form}&client_id=shop&client_secret={}", encode(secret));
+            let answer = post_form(&server, path, &basic("shop", SECRET), &form);
+            assert_refused(&answer, 400, "invalid_request", path);
+        }
+        let answer = post_form(&server, path, "", &format!("{form}&client_id=shop&client_secret=wrong"));
+        assert_refused(&answer, 400, "invalid_client", path);
+        let answer = post_form(&server, path, &basic("shop", "wrong"), form);
+        assert_refused(&answer, 401, "invalid_client", path);
+    }
 }
 
 #[test]
@@ -576,7 +594,7 @@ fn a_refused_refresh_does_not_spend_the_token() {
     let good = refresh(&token);
     check(good.replace("client_id=app", "client_id=native"), "", 400, "unauthorized_client");
     check(good.replace("client_id=app", "client_id=shop"), &basic("shop", SECRET), 400, "invalid_grant");
-    check(good.replace("client_id=app", "client_id=shop"), "", 401, "invalid_client");
+    check(good.replace("client_id=app", "client_id=shop"), "", 400, "invalid_client");
     check(format!("{good}&scope=answer+question"), "", 400, "invalid_scope");
     check(format!("{good}&scope=%22"), "", 400, "invalid_scope");
     check(format!("{good}&refresh_token=x"), "", 400, "invalid_request");
@@ -717,7 +735,7 @@ fn revocation_answers_200_with_an_empty_object_whatever_the_token_was() {
     assert_eq!(get_secure(&server, &access).status, 200, "nothing happens to another client's token");
     assert_refused(
         &revoke("", &[("client_id", "shop"), ("token", &token)]),
-        401,
+        400,
         "invalid_client",
         "no secret",
     );
@@ -770,8 +788,9 @@ fn introspection_says_what_a_token_is_good_for_and_nothing_of_any_other() {
     let refused = |fields: &str, form: &[(&str, &str)], status: u16, error: &str| {
         assert_refused(&post_form(&server, "/introspect", fields, &pairs(form)), status, error, error);
     };
-    refused("", &[("client_id", "app"), ("token", &access)], 401, "invalid_client");
-    refused("", &[("token", &access)], 401, "invalid_client");
+    refused("", &[("client_id", "app"), ("token", &access)], 400, "invalid_client");
+    refused(&basic("app", ""), &[("token", &access)], 401, "invalid_client");
+    refused("", &[("token", &access)], 400, "invalid_client");
     refused(&basic("gate", "wrong"), &[("token", &access)], 401, "invalid_client");
     refused(&basic("gate", SECRET), &[], 400, "invalid_request");
     server.wait(Duration::from_secs(86_400));
@@ -951,7 +970,7 @@ fn tokens_and_secrets_in_a_query_are_ignored() {
         "",
         "grant_type=client_credentials&client_id=shop",
     );
-    assert_refused(&answer, 401, "invalid_client", "a secret in the query");
+    assert_refused(&answer, 400, "invalid_client", "a secret in the query");
     assert_eq!(post_form(&server, "/token", "", &redemption(&code)).status, 200);
 }
 

@@ -70,6 +70,15 @@ pub struct Credentials<'a> {
     pub secret: Option<&'a str>,
 }
 
+/// Why a request does not show which client it comes from, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthenticationError {
+    /// It proves nothing: RFC 6749 (5.2) calls this `invalid_client`.
+    Unproven(&'static str),
+    /// It has credentials in two places: RFC 6749 (5.2) calls this `invalid_request`.
+    Ambiguous(&'static str),
+}
+
 impl Clients {
     /// These clients. `demo` is the one that a request means which names none: the article's.
     pub fn new(clients: impl IntoIterator<Item = Client>, demo: Option<Arc<str>>) -> Clients {
@@ -108,28 +117,32 @@ impl Clients {
     /// The client that `credentials` prove a request to come from.
     ///
     /// # Errors
-    /// In words, where they prove nothing; RFC 6749 (5.2) calls all of these `invalid_client`.
-    pub fn authenticate(&self, credentials: &Credentials) -> Result<AuthenticatedClient<'_>, &'static str> {
+    /// [`AuthenticationError`] where they prove nothing, or are two.
+    pub fn authenticate(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<AuthenticatedClient<'_>, AuthenticationError> {
+        use AuthenticationError::{Ambiguous, Unproven};
         let basic = credentials.basic.as_ref().map(|(id, secret)| (id.as_str(), secret.as_str()));
         let (basic_id, basic_secret) = (basic.map(|(id, _)| id), basic.map(|(_, secret)| secret));
         let basic_secret = basic_secret.filter(|secret| !secret.is_empty());
         let secret = match (basic_secret, credentials.secret) {
-            (Some(_), Some(_)) => return Err("the client authenticates in two ways at once"),
+            (Some(_), Some(_)) => return Err(Ambiguous("the client authenticates in two ways at once")),
             (basic, parameter) => basic.or(parameter),
         };
         let id = match (basic_id, credentials.id) {
             (Some(basic), Some(parameter)) if basic != parameter => {
-                return Err("the client_id is not the one that Authorization names");
+                return Err(Unproven("the client_id is not the one that Authorization names"));
             }
             (basic, parameter) => basic.or(parameter),
         };
-        let client = self.find(id)?;
+        let client = self.find(id).map_err(Unproven)?;
         match (&client.secret, secret) {
             (None, None) => Ok(AuthenticatedClient(client)),
-            (None, Some(_)) => Err("the client is public and has no secret, but one was sent"),
-            (Some(_), None) => Err("the client is confidential, and no secret was sent"),
+            (None, Some(_)) => Err(Unproven("the client is public and has no secret, but one was sent")),
+            (Some(_), None) => Err(Unproven("the client is confidential, and no secret was sent")),
             (Some(digest), Some(secret)) if digest.is_of(secret) => Ok(AuthenticatedClient(client)),
-            (Some(_), Some(_)) => Err("the client's secret is wrong"),
+            (Some(_), Some(_)) => Err(Unproven("the client's secret is wrong")),
         }
     }
 }
@@ -196,6 +209,7 @@ impl<'a> AuthenticatedClient<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::AuthenticationError::{Ambiguous, Unproven};
     use super::*;
 
     fn client(id: &str, secret: Option<&str>, redirect_uris: &[&str]) -> Client {
@@ -221,32 +235,35 @@ mod tests {
         let check = |basic: Option<(&str, &str)>,
                      id: Option<&str>,
                      secret: Option<&str>,
-                     expected: Result<&str, &str>| {
+                     expected: Result<&str, AuthenticationError>| {
             let basic = basic.map(|(id, secret)| (id.to_owned(), secret.to_owned()));
             let found = clients.authenticate(&Credentials { basic, id, secret });
             match (found.map(|found| &*found.client().id), expected) {
-                (Err(found), Err(words)) => assert!(found.contains(words), "{found}"),
+                (Err(Unproven(found)), Err(Unproven(words))) => assert!(found.contains(words), "{found}"),
+                (Err(Ambiguous(found)), Err(Ambiguous(words))) => assert!(found.contains(words), "{found}"),
                 (found, expected) => assert_eq!(found, expected),
             }
         };
+        let unproven = |words| Err(Unproven(words));
         check(None, None, None, Ok("demo"));
         check(None, Some("app"), None, Ok("app"));
         check(Some(("app", "")), None, None, Ok("app"));
         check(None, Some("shop"), Some("s e:c"), Ok("shop"));
         check(Some(("shop", "s e:c")), None, None, Ok("shop"));
         check(Some(("shop", "s e:c")), Some("shop"), None, Ok("shop"));
-        check(Some(("shop", "s e:c")), Some("shop"), Some("s e:c"), Err("two ways"));
-        check(Some(("shop", "s e:c")), Some("app"), None, Err("not the one"));
-        check(Some(("shop", "")), None, None, Err("no secret was sent"));
-        check(Some(("shop", "s e:d")), None, None, Err("is wrong"));
-        check(None, Some("shop"), Some("s e"), Err("is wrong"));
-        check(None, Some("shop"), None, Err("no secret was sent"));
-        check(None, Some("app"), Some("x"), Err("is public"));
-        check(None, None, Some("x"), Err("is public"));
-        check(None, Some("nobody"), None, Err("not that of a registered"));
-        check(None, Some("Demo"), None, Err("not that of a registered"));
+        check(Some(("shop", "s e:c")), Some("shop"), Some("s e:c"), Err(Ambiguous("two ways")));
+        check(Some(("shop", "s e:c")), Some("app"), None, unproven("not the one"));
+        check(Some(("shop", "")), None, None, unproven("no secret was sent"));
+        check(Some(("shop", "s e:d")), None, None, unproven("is wrong"));
+        check(None, Some("shop"), Some("s e"), unproven("is wrong"));
+        check(None, Some("shop"), None, unproven("no secret was sent"));
+        check(None, Some("app"), Some("x"), unproven("is public"));
+        check(None, None, Some("x"), unproven("is public"));
+        check(None, Some("nobody"), None, unproven("not that of a registered"));
+        check(None, Some("Demo"), None, unproven("not that of a registered"));
         let without = Clients::new([client("app", None, &[])], None);
-        assert_eq!(without.authenticate(&Credentials::default()).err(), Some("the client_id is missing"));
+        let error = without.authenticate(&Credentials::default()).err();
+        assert_eq!(error, Some(Unproven("the client_id is missing")));
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
     let client = authenticate(routes, request, &parameters)?;
     if !client.client().is_confidential() {
         // Anyone can name a public client, so it would be anyone who asks (RFC 7662, 2.1).
-        return Err(invalid_client(routes, "the client is public, and may not introspect"));
+        return Err(invalid_client(routes, request, "the client is public, and may not introspect"));
     }
     let token = parameters.required(Name::Token)?;
     Ok(match Credential::parse(token.as_bytes()) {

@@ -229,7 +229,11 @@ impl Routes {
     /// told.
     pub fn answer(&self, role: Role, request: &Request, now: Timestamp, caller: Caller) -> Answer {
         let Some(route) = self.find(role, request.path_bytes()) else {
-            return Answer::Ready(self.answer_outside_the_table(role, request));
+            let response = self.answer_outside_the_table(role, request);
+            return Answer::Ready(cors::allow(
+                response,
+                self.cors_outside_the_table(role, request.path_bytes()),
+            ));
         };
         let (transition, continuation) = match self.dispatch(route, request, now) {
             Reply::Now(response) => return Answer::Ready(cors::allow(response, route.cors)),
@@ -277,7 +281,11 @@ impl Routes {
     pub fn refuse(&self, role: Role, refusal: Refusal, request: Option<&Request>) -> Response {
         let Refusal { status, reason } = refusal;
         let route = request.and_then(|request| self.find(role, request.path_bytes()));
-        let cors = route.and_then(|route| route.cors);
+        let cors = match (route, request) {
+            (Some(route), _) => route.cors,
+            (None, Some(request)) => self.cors_outside_the_table(role, request.path_bytes()),
+            (None, None) => None,
+        };
         let response = match route.is_some_and(Route::speaks_json) {
             true if status == Status::InternalServerError => {
                 json::error(status, reason, "server_error", reason)
@@ -292,8 +300,20 @@ impl Routes {
         cors::allow(response.because(reason), cors)
     }
 
+    /// What other origins' scripts may do where there is nothing. Clients look below `/.well-known/` for documents
+    /// of several standards (RFC 8615): they are to see that one is not there, and no failure of the network.
+    fn cors_outside_the_table(&self, role: Role, path: &[u8]) -> Option<&'static cors::Policy> {
+        const WELL_KNOWN: &[u8] = b"/.well-known/";
+        let inner = path.strip_prefix(self.site.base().as_bytes()).unwrap_or(path);
+        let is_well_known = path.starts_with(WELL_KNOWN) || inner.starts_with(WELL_KNOWN);
+        (role == Role::AuthorizationServer && is_well_known).then_some(&cors::GET)
+    }
+
     fn answer_outside_the_table(&self, role: Role, request: &Request) -> Response {
+        let cors = self.cors_outside_the_table(role, request.path_bytes());
         match request.method() {
+            // A preflight that fails would hide the 404 that it asks for.
+            Method::Options if cors.is_some() => cors::preflight(&cors::GET, "GET, HEAD, OPTIONS"),
             // About the server and not about any path of it (RFC 9110, 9.3.7).
             Method::Options if request.path() == "*" => {
                 const ALLOW: FieldLines = FieldLines::literal("Allow: GET, HEAD, POST, OPTIONS\r\n");
