@@ -351,7 +351,7 @@ fn a_configured_server_has_no_demo_client() {
     let answer = server.answer_to(&format!("POST /code HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"));
     assert_eq!((answer.status, answer.field("location")), (400, None));
     let answer = server.answer_to(&support::token_request(&"A".repeat(64)));
-    assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_client")));
+    assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")));
     assert!(
         server.addresses.iter().all(|(role, _)| *role == oauth_from_scratch::routes::Role::AuthorizationServer)
     );

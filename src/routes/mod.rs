@@ -337,6 +337,12 @@ impl Routes {
         response.with("Allow", FieldValue::literal(route.allow)).because(REASON)
     }
 
+    /// Whether the article's own requests are answered as it has them. They mean the demo client; a server without
+    /// it holds every request to the standards.
+    fn answers_the_article(&self) -> bool {
+        self.clients.demo().is_some()
+    }
+
     /// The keys of the dialog's forms, as they are at the moment.
     fn sealing_keys(&self) -> Arc<SealingKeys> {
         self.store.sealing_keys().unwrap_or_else(|| Arc::clone(&self.sealing_keys))

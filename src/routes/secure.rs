@@ -1,7 +1,8 @@
 //! `GET /secure`: the answer, for whoever shows a good token.
 //!
 //! The article shows its token bare, and is refused with 403. RFC 6750 (2.1) puts `Bearer` before it, and is
-//! refused with 401 and a `WWW-Authenticate` that says why (3). Both are heard here, each in its own language.
+//! refused with 401 and a `WWW-Authenticate` that says why (3). Where there is the demo client, both are answered,
+//! each in its own language. Elsewhere a request without `Bearer` has no token, and is answered 401 (RFC 6750, 3.1).
 
 use std::sync::Arc;
 
@@ -28,9 +29,12 @@ pub(super) fn check(routes: &Routes, request: &Request) -> Reply {
         return Reply::Now(malformed("more than one Authorization"));
     };
     let Some(authorization) = authorization else {
-        return Reply::Now(refuse_without_token());
+        return Reply::Now(refuse_without_token(routes, "no Authorization"));
     };
     let (scheme, token) = split(authorization);
+    if scheme == Scheme::Bare && !routes.answers_the_article() {
+        return Reply::Now(refuse_without_token(routes, "the scheme of Authorization is not Bearer"));
+    }
     match Credential::parse(token) {
         Some(token) => {
             let resource = Arc::clone(&routes.secure.resource);
@@ -92,10 +96,14 @@ fn refuse(scheme: Scheme, reason: &'static str) -> Response {
 }
 
 /// Who shows no token has done nothing wrong yet, and is told no error, only what is wanted (RFC 6750, 3.1).
-fn refuse_without_token() -> Response {
-    json::answer(Status::Forbidden, r#"{"message":"Unauthorized"}"#)
+fn refuse_without_token(routes: &Routes, reason: &'static str) -> Response {
+    let status = match routes.answers_the_article() {
+        true => Status::Forbidden,
+        false => Status::Unauthorized,
+    };
+    json::answer(status, r#"{"message":"Unauthorized"}"#)
         .with("WWW-Authenticate", BARE_CHALLENGE)
-        .because("no Authorization")
+        .because(reason)
 }
 
 fn malformed(reason: &'static str) -> Response {

@@ -1,7 +1,7 @@
 //! `POST /token`: tokens, for a code, for a refresh token, or for a client's own credentials.
 //!
-//! Two ways to ask. The article's, JSON `{"code":"CODE"}`, which names no client and means the demo's; and RFC
-//! 6749's, a form with a `grant_type`. The answers are the same: RFC 6749's (5.1 and 5.2), with the article's
+//! Two ways to ask. The article's, JSON `{"code":"CODE"}`, which names no client and means the demo's, and is
+//! answered where there is that client; and RFC 6749's, a form with a `grant_type`. The answers are the same: RFC 6749's (5.1 and 5.2), with the article's
 //! `message` beside the standard's `error`.
 //!
 //! The order is always the same: read, authenticate the client, see whether it may ask this way, and only then
@@ -37,7 +37,10 @@ pub(super) fn exchange(routes: &Routes, request: &Request) -> Reply {
 }
 
 fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
-    let parameters = Parameters::read(request)?;
+    let parameters = match routes.answers_the_article() {
+        true => Parameters::read(request)?,
+        false => Parameters::read_form(request)?,
+    };
     let grant_type = match parameters.value(Name::GrantType) {
         // The article's request has none.
         None if parameters.is_json => "authorization_code",
