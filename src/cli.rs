@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use lexopt::prelude::*;
 
 use crate::config::{
-    self, Config, ConfigError, FileError, Location, LocationError, LogFormat, StoreConfig, WORKERS_MAX,
+    self, Config, ConfigError, Location, LocationError, LogFormat, Mistakes, StoreConfig, WORKERS_MAX,
 };
 
 /// What the program was asked to do.
@@ -71,7 +71,8 @@ Flags:
   --version           print the version
 ";
 
-/// A command line that cannot be followed; it prints as one line with the remedy. Any word may be an engine's
+/// A command line that cannot be followed; it prints as one line with the remedy, and a line for each mistake in a
+/// file. Any word may be an engine's
 /// location that went astray, with a password in it, so it prints only words that cannot be.
 #[derive(PartialEq, Eq)]
 pub enum CliError {
@@ -99,7 +100,7 @@ pub enum CliError {
     /// The configuration file cannot be read.
     Unreadable(PathBuf, String),
     /// The configuration file cannot be followed.
-    File(PathBuf, FileError),
+    File(PathBuf, Mistakes),
     /// The client app was given a port, and the file has none.
     NoClientApp,
     /// The server of the file is bound to where anyone may come in, and the file does not say what it is called.
@@ -131,7 +132,11 @@ impl fmt::Display for CliError {
             CliError::Unreadable(path, error) => {
                 write!(f, "--config {} cannot be read ({error}); give a file of TOML", shown_path(path))
             }
-            CliError::File(path, error) => write!(f, "{}: {error}", shown_path(path)),
+            CliError::File(path, mistakes) => {
+                let path = shown_path(path);
+                let lines: Vec<String> = mistakes.iter().map(|mistake| format!("{path}: {mistake}")).collect();
+                f.write_str(&lines.join("\n"))
+            }
             CliError::NoIssuer(address) => write!(
                 f,
                 "--bind {address} is not loopback, and the configuration file has no issuer; say in it how clients \
@@ -259,10 +264,13 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
     let path = flags.config.clone();
     let text = path.as_deref().map(read_file).transpose()?;
     let config = Box::new(flags.into_config(text.as_deref())?);
-    config.check().map_err(|error| match (path, text) {
-        (Some(path), Some(text)) => CliError::File(path, config::locate(&text, &error)),
-        _ => CliError::Config(error),
-    })?;
+    match (path, text, config.mistakes()) {
+        (Some(path), Some(text), mistakes) if !mistakes.is_empty() => {
+            let located = mistakes.iter().map(|mistake| config::locate(&text, mistake)).collect();
+            return Err(CliError::File(path, Mistakes::new(located)));
+        }
+        _ => config.check().map_err(CliError::Config)?,
+    }
     Ok(if only_check { Command::CheckConfig(config) } else { Command::Run(config) })
 }
 

@@ -51,6 +51,9 @@ fn run(config: &Config) -> Result<(), String> {
         None => errors.clone(),
     };
     let logs = Logs { errors, access };
+    for remark in config.remarks() {
+        logs.errors.line(format_args!("WARNING: {remark}"));
+    }
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
     // The store's keys carry the issuer, and that may have a port in it that the system picks.
     let listening = Listening::bind(config).map_err(|error| error.to_string())?;
@@ -111,8 +114,8 @@ fn client_secret(is_chosen: bool) -> Result<String, String> {
 
 /// What would be served, in words.
 fn describe(config: &Config) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<22}{value}\n"));
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let mut line = |name: &str, value: &str| lines.push((name.to_owned(), value.to_owned()));
     let address = config.bind.map_or("127.0.0.1 and ::1".to_owned(), |address| address.to_string());
     line("authorization server", &format!("port {} on {address}", config.auth_port));
     line("issuer", config.issuer.as_ref().map_or("its own origin", Issuer::as_str));
@@ -143,6 +146,9 @@ fn describe(config: &Config) -> String {
         );
         client.redirect_uris.iter().for_each(|uri| line("", &format!("returns to {}", uri.as_str())));
     }
+    let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default() + 2;
+    let mut text: String = lines.iter().map(|(name, value)| format!("{name:<width$}{value}\n")).collect();
+    config.remarks().iter().for_each(|remark| text.push_str(&format!("WARNING: {remark}\n")));
     text.push_str("This configuration is sound. Nothing was started.\n");
     text
 }
@@ -156,6 +162,8 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(message: &dyn fmt::Display, status: ExitCode) -> ExitCode {
-    let _ = writeln!(io::stderr(), "oauth-from-scratch: {message}");
+    for line in message.to_string().lines() {
+        let _ = writeln!(io::stderr(), "oauth-from-scratch: {line}");
+    }
     status
 }

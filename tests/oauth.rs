@@ -359,6 +359,33 @@ fn a_configured_server_has_no_demo_client() {
 }
 
 #[test]
+fn the_demo_client_of_a_configured_server_has_the_demos_scopes_and_no_others() {
+    let server = standard::start_with(|config| config.client_port = Some(0));
+    let dialog = server.answer_to("GET /oauth-dialog.html HTTP/1.1\r\nHost: h\r\n\r\n");
+    let text = dialog.text();
+    assert!(text.contains("<code>answer</code>") && text.contains("<code>question</code>"), "{text}");
+    assert!(!text.contains("<code>other</code>"), "{text}");
+    let answer = server.answer_to(&support::token_request(&server.code()));
+    assert_eq!(answer.json()["scope"], "answer question");
+    let query = request_of("oauth-test-app", "").replace("scope=answer", "scope=other");
+    let answer = get_dialog(&server, &query.replace("redirect_uri=&", ""), None);
+    assert_eq!(parameter(answer.field("location").expect("a redirect"), "error"), Some("invalid_scope"));
+    // The script asks for what the configuration is held to.
+    let script = include_str!("../www/client-app/client-app.js");
+    assert!(script.contains(&format!("scope: '{}',", oauth_from_scratch::config::Config::DEMO_SCOPES[0].0)));
+}
+
+#[test]
+fn the_index_page_promises_a_secret_answer_only_where_the_demo_is() {
+    let page = |server: &TestServer| server.answer_to("GET / HTTP/1.1\r\nHost: h\r\n\r\n").text().to_owned();
+    let configured = page(&standard::start());
+    assert!(!configured.contains("secret answer") && !configured.contains("{{"), "{configured}");
+    assert!(configured.contains("It lets an app act on your behalf only when you have"), "{configured}");
+    let demo = page(&TestServer::start());
+    assert!(demo.contains("It keeps a secret answer") && demo.contains("gets the secret answer."), "{demo}");
+}
+
+#[test]
 fn behind_tls_the_cookie_says_so_and_an_issuers_path_stands_before_every_endpoint() {
     let server = standard::start_with(|config| {
         config.issuer = oauth_from_scratch::config::Issuer::parse("https://auth.example/t").ok();

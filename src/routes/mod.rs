@@ -195,8 +195,10 @@ impl Routes {
         }
         let scopes = config.scopes.clone();
         let clients = Arc::new(clients(config, &site));
+        let demo_scope = clients.demo().map(|demo| demo.scope.clone()).unwrap_or_default();
+        let demo_scopes = scopes.iter().filter(|(name, _)| demo_scope.contains(name));
         let sentences: Vec<(&str, &str)> =
-            scopes.iter().map(|(name, sentence)| (&**name, sentence.as_str())).collect();
+            demo_scopes.map(|(name, sentence)| (&**name, sentence.as_str())).collect();
         let article = clients.demo().map(|demo| Dialog {
             client: &demo.name,
             redirect_uri: demo.redirect_uris.first().map_or("", RedirectUri::as_str),
@@ -379,7 +381,8 @@ impl Routes {
 
 /// The clients that `config` registers, and the demo's, where there is a client app.
 fn clients(config: &Config, site: &Site) -> Clients {
-    let names: Vec<&str> = config.scopes.iter().map(|(name, _)| &**name).collect();
+    let is_demos = |name: &&str| Config::DEMO_SCOPES.iter().any(|(demos, _)| demos == name);
+    let names: Vec<&str> = config.scopes.iter().map(|(name, _)| &**name).filter(is_demos).collect();
     let redirect_uri = site.client_app_redirect_uri().map(|uri| RedirectUri::of_client_app(&uri));
     let demo = redirect_uri.map(|redirect_uri| Client {
         id: Config::DEMO_CLIENT_ID.into(),
