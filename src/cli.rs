@@ -47,7 +47,7 @@ from standard input, and prints its digest, a slow one.
 
 Flags:
   --config FILE       read issuer, clients, scopes, limits and lifetimes from FILE (TOML);
-                      the flags below come before what it says
+                      the flags below come before what it says. SIGHUP reloads it
   --check-config      say what would be served, and serve nothing
   --client-port PORT  the client app's port; 0 picks a free one [default: 3000]
   --auth-port PORT    the authorization server's port; 0 picks a free one [default: 3001]
@@ -99,6 +99,10 @@ pub enum CliError {
     Config(ConfigError),
     /// The configuration file cannot be read.
     Unreadable(PathBuf, String),
+    /// The configuration file is a pipe or the like, which gives its text once.
+    NotRegular(PathBuf),
+    /// The words that are read again start no server.
+    NoServer,
     /// The configuration file cannot be followed.
     File(PathBuf, Mistakes),
     /// The client app was given a port, and the file has none.
@@ -137,6 +141,10 @@ impl fmt::Display for CliError {
                 let lines: Vec<String> = mistakes.iter().map(|mistake| format!("{path}: {mistake}")).collect();
                 f.write_str(&lines.join("\n"))
             }
+            CliError::NotRegular(path) => {
+                write!(f, "--config {} is not a regular file and cannot be read again; restart", shown_path(path))
+            }
+            CliError::NoServer => f.write_str("the command line starts no server; restart"),
             CliError::NoIssuer(address) => write!(
                 f,
                 "--bind {address} is not loopback, and the configuration file has no issuer; say in it how clients \
@@ -274,6 +282,23 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
     Ok(if only_check { Command::CheckConfig(config) } else { Command::Run(config) })
 }
 
+/// Reads the same `words` again, and the configuration `file` that they name, for a server that is running. May block
+/// as long as reading the file does.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_again(words: &[OsString], file: &Path) -> Result<Config, CliError> {
+    let metadata = std::fs::metadata(file).map_err(|error| unreadable(file, &error))?;
+    if !metadata.is_file() {
+        return Err(CliError::NotRegular(file.to_owned()));
+    }
+    match parse(words.iter().cloned())? {
+        Command::Run(config) | Command::CheckConfig(config) => Ok(*config),
+        // The words have started a server, so they ask for nothing else.
+        Command::ClientSecret { .. } | Command::Help | Command::Version => Err(CliError::NoServer),
+    }
+}
+
 impl Flags {
     /// What the configuration file with this `text`, if there is one, and the flags come to.
     fn into_config(self, text: Option<&str>) -> Result<Config, CliError> {
@@ -298,7 +323,7 @@ impl Flags {
         let per_peer = self.connections_per_peer.map(NonZeroUsize::get);
         config.limits.peer_connections_max = per_peer.or(config.limits.peer_connections_max);
         config.access_log = self.log.or(config.access_log);
-        config.www = self.www;
+        (config.www, config.file) = (self.www, self.config);
         if let Some(location) = self.store {
             // What the file says of its own place is not about this one.
             config.store = StoreConfig { location, ..StoreConfig::default() };
@@ -314,7 +339,11 @@ impl Flags {
 }
 
 fn read_file(path: &Path) -> Result<String, CliError> {
-    std::fs::read_to_string(path).map_err(|error| CliError::Unreadable(path.to_owned(), error.to_string()))
+    std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> CliError {
+    CliError::Unreadable(path.to_owned(), error.to_string())
 }
 
 /// As many workers as there are cores.

@@ -9,6 +9,7 @@
 //!          ├─ http               bytes <-> messages: no socket, no clock, no OAuth
 //!          ├─ oauth              the rules, pure: no socket, no clock, no dice, no HTTP
 //!          └─ store              where grants live; applies the rules' transitions
+//! pool                           slow work, off the loop; answers through the stores' mailbox
 //! system                         the only clock and the only dice, behind a trait
 //! log                            lines on standard error or output, which nobody waits for
 //! ```
@@ -26,6 +27,8 @@ pub mod http;
 pub mod log;
 pub mod net;
 pub mod oauth;
+pub mod peer;
+pub mod pool;
 pub mod routes;
 pub mod store;
 pub mod system;

@@ -3,12 +3,19 @@
 //! The event loop must not wait for a terminal that someone has paused. So a line goes into a queue of
 //! bounded length; when the queue is full the line is counted instead, and the count is printed when there is
 //! room again. Control bytes are escaped: a request cannot forge a line, nor drive the terminal.
+//!
+//! What can happen once can happen ten times a second for a week. So every line has a rate ([`Log::with_rate`]): each
+//! place in the source that logs may write [`BURST`] lines at once, and then one in each [`INTERVAL`]. What is
+//! skipped is counted, and the place's next line says how many that were.
 
+use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::io;
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The two logs there are.
 #[derive(Clone)]
@@ -23,6 +30,60 @@ pub struct Logs {
 #[derive(Clone)]
 pub struct Log {
     sink: Sink,
+    /// `None` writes every line.
+    rate: Option<Arc<Rate>>,
+}
+
+/// How many lines one place in the source may write at once.
+pub const BURST: u32 = 10;
+
+/// How often it may write one more.
+pub const INTERVAL: Duration = Duration::from_secs(60);
+
+/// What each place in the source has written lately. There are as many entries as there are such places.
+struct Rate {
+    clock: Box<dyn Fn() -> Instant + Send + Sync>,
+    places: Mutex<HashMap<&'static Location<'static>, Place>>,
+}
+
+struct Place {
+    /// How many lines may be written at `since`; one more with each interval after it.
+    left: u32,
+    since: Instant,
+    skipped: u64,
+}
+
+impl Rate {
+    /// Whether `place` may write a line; if so, how many were skipped before it.
+    fn admit(&self, place: &'static Location<'static>) -> Option<u64> {
+        let now = (self.clock)();
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = places.entry(place).or_insert(Place { left: BURST, since: now, skipped: 0 });
+        let passed = now.saturating_duration_since(place.since).as_nanos() / INTERVAL.as_nanos();
+        let passed = u32::try_from(passed).unwrap_or(u32::MAX);
+        if passed > 0 {
+            place.left = place.left.saturating_add(passed).min(BURST);
+            // The rest of an interval that has begun counts.
+            place.since =
+                INTERVAL.checked_mul(passed).and_then(|time| place.since.checked_add(time)).unwrap_or(now);
+        }
+        match place.left.checked_sub(1) {
+            Some(left) => {
+                place.left = left;
+                Some(std::mem::take(&mut place.skipped))
+            }
+            None => {
+                place.skipped += 1;
+                None
+            }
+        }
+    }
+
+    /// How many lines were skipped and are not mentioned in any line yet.
+    fn take_skipped(&self) -> u64 {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.values_mut().map(|place| std::mem::take(&mut place.skipped)).sum()
+    }
 }
 
 #[derive(Clone)]
@@ -73,12 +134,19 @@ impl Log {
         let (lines, waiting) = sync_channel(lines_max);
         let writer = Mutex::new(Some(Writer { output, waiting }));
         let (dropped, is_written) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Log { sink: Sink::Queue(Arc::new(Queue { lines, dropped, is_written, writer })) }
+        Log { sink: Sink::Queue(Arc::new(Queue { lines, dropped, is_written, writer })), rate: None }
     }
 
     /// A log that is kept, for tests to read.
     pub fn kept() -> Log {
-        Log { sink: Sink::Kept(Arc::default()) }
+        Log { sink: Sink::Kept(Arc::default()), rate: None }
+    }
+
+    /// The same log, in which every place in the source has its rate, by `clock`.
+    #[must_use]
+    pub fn with_rate(self, clock: impl Fn() -> Instant + Send + Sync + 'static) -> Log {
+        let rate = Rate { clock: Box::new(clock), places: Mutex::default() };
+        Log { rate: Some(Arc::new(rate)), ..self }
     }
 
     /// The lines of a log that is kept; none of one that is not.
@@ -89,8 +157,25 @@ impl Log {
         }
     }
 
-    /// Adds a line; never waits.
+    /// Adds a line, unless the place that calls this has had its share; never waits.
+    #[track_caller]
     pub fn line(&self, text: fmt::Arguments<'_>) {
+        // In a closure this would be the closure's own place.
+        let place = Location::caller();
+        match self.rate.as_ref().map(|rate| rate.admit(place)) {
+            None | Some(Some(0)) => self.unlimited_line(text),
+            Some(Some(skipped)) => {
+                self.unlimited_line(format_args!(
+                    "{text} ({skipped} more lines like this one were not written)"
+                ));
+            }
+            Some(None) => {}
+        }
+    }
+
+    /// Adds a line at no rate; never waits. For lines that were asked for (the access log), and for those whose caller
+    /// keeps a bound of its own.
+    pub fn unlimited_line(&self, text: fmt::Arguments<'_>) {
         let line = escaped(text);
         match &self.sink {
             Sink::Kept(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).push(line),
@@ -103,15 +188,25 @@ impl Log {
         }
     }
 
-    /// Waits until what was logged before is written: for the end of the program.
-    pub fn flush(&self) {
+    /// Waits until what was logged before is written, but no longer than `time_max`: for the end of the program. A
+    /// pipe that is full and never read must not keep the program from ending.
+    pub fn flush(&self, time_max: Duration) {
+        let skipped = self.rate.as_ref().map_or(0, |rate| rate.take_skipped());
+        if skipped > 0 {
+            self.unlimited_line(format_args!("{skipped} more lines like those above were not written"));
+        }
         let Sink::Queue(queue) = &self.sink else { return };
         if !queue.is_written.load(Ordering::Acquire) {
             return;
         }
         let (written, is_written) = sync_channel(1);
-        // With the writing thread gone there is nothing to wait for.
-        let _ = queue.lines.send(Entry::Flush(written)).map(|()| is_written.recv());
+        let queue = Arc::clone(queue);
+        // A full queue makes its sender wait, so that is left to a thread, which ends with the program. With the
+        // writing thread gone, or without a thread for this, there is nothing to wait for.
+        let sender = std::thread::Builder::new().name("log-flush".to_owned());
+        if sender.spawn(move || drop(queue.lines.send(Entry::Flush(written)))).is_ok() {
+            let _ = is_written.recv_timeout(time_max);
+        }
     }
 }
 
@@ -196,11 +291,73 @@ mod tests {
         let (dropped, is_written) = (AtomicUsize::new(0), AtomicBool::new(true));
         // Nobody writes: it is as if the terminal were paused.
         let queue = Arc::new(Queue { lines, dropped, is_written, writer: Mutex::new(None) });
-        let log = Log { sink: Sink::Queue(Arc::clone(&queue)) };
+        let log = Log { sink: Sink::Queue(Arc::clone(&queue)), rate: None };
         for number in 0..3 {
             log.line(format_args!("{number}"));
         }
         assert!(matches!(waiting.recv(), Ok(Entry::Line(line)) if line == "0"));
         assert_eq!(queue.dropped.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_line_that_repeats_has_a_rate_of_its_own_and_what_is_skipped_is_counted() {
+        let start = Instant::now();
+        let now = Arc::new(Mutex::new(start));
+        let clock = Arc::clone(&now);
+        let kept = Log::kept();
+        let log = kept.clone().with_rate(move || *clock.lock().unwrap());
+        let repeat = |log: &Log, times: usize| (0..times).for_each(|_| log.line(format_args!("again")));
+        let count = || kept.lines().iter().filter(|line| line.starts_with("again")).count();
+        repeat(&log.clone(), 1000);
+        assert_eq!(count(), BURST as usize, "however many there are");
+        log.line(format_args!("another"));
+        assert_eq!(
+            kept.lines().last().map(String::as_str),
+            Some("another"),
+            "each place has a share of its own"
+        );
+        *now.lock().unwrap() = start + INTERVAL - Duration::from_millis(1);
+        repeat(&log, 10);
+        assert_eq!(count(), BURST as usize);
+        *now.lock().unwrap() = start + INTERVAL;
+        repeat(&log, 10);
+        let last = kept.lines().pop().unwrap();
+        assert_eq!(last, "again (1000 more lines like this one were not written)");
+        // A day of it.
+        for second in 0..86_400 {
+            *now.lock().unwrap() = start + INTERVAL + Duration::from_secs(second);
+            repeat(&log, 10);
+        }
+        assert_eq!(count(), BURST as usize + 1440);
+        log.flush(Duration::ZERO);
+        assert_eq!(kept.lines().last().unwrap(), "599 more lines like those above were not written");
+    }
+
+    /// Standard error as a full pipe that is never read: writing to it waits until the test ends.
+    struct Stuck(Receiver<()>);
+
+    impl io::Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_flush_ends_in_its_time_though_the_output_is_never_read() {
+        for lines in [1, 20] {
+            let (end, is_over) = sync_channel(0);
+            let log = Log::to(Box::new(Stuck(is_over)), 2);
+            (0..lines).for_each(|number| log.line(format_args!("{number}")));
+            // Without a bound this waits for ever: for the writer, or for room in the queue.
+            log.flush(Duration::from_millis(10));
+            drop(end);
+            // With somebody who reads, it waits for what it is to wait for.
+            log.flush(Duration::from_secs(60));
+        }
     }
 }

@@ -2,15 +2,17 @@
 
 #![forbid(unsafe_code)]
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, BufRead as _, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use oauth_from_scratch::cli::{self, Command};
 use oauth_from_scratch::config::{Config, Issuer};
 use oauth_from_scratch::log::{Log, Logs};
-use oauth_from_scratch::net::Listening;
+use oauth_from_scratch::net::{self, Descriptors, Listening};
 use oauth_from_scratch::oauth::Credential;
 use oauth_from_scratch::oauth::client::{GrantTypes, SecretDigest};
 use oauth_from_scratch::oauth::secret::CREDENTIAL_BYTES;
@@ -21,8 +23,12 @@ use oauth_from_scratch::system::{RealSystem, System};
 /// The exit status of a command line that cannot be followed.
 const USAGE: u8 = 2;
 
+/// How long the end of the program waits for an output that may never be read.
+const FLUSH_TIME_MAX: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
-    match cli::parse(std::env::args_os().skip(1)) {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match cli::parse(words.iter().cloned()) {
         Ok(Command::Help) => print(cli::HELP),
         Ok(Command::Version) => print(concat!("oauth-from-scratch ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::ClientSecret { is_chosen }) => match client_secret(is_chosen) {
@@ -30,7 +36,7 @@ fn main() -> ExitCode {
             Err(message) => fail(&message, ExitCode::FAILURE),
         },
         Ok(Command::CheckConfig(config)) => print(&describe(&config)),
-        Ok(Command::Run(config)) => match run(&config) {
+        Ok(Command::Run(config)) => match run(&config, words) {
             Ok(()) => ExitCode::SUCCESS,
             Err(message) => fail(&message, ExitCode::FAILURE),
         },
@@ -38,19 +44,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &Config) -> Result<(), String> {
+fn run(config: &Config, words: Vec<OsString>) -> Result<(), String> {
     if let Some(folder) = &config.www {
         routes::check_folder(folder).map_err(|error| {
             format!("--www {}: {error}; give a folder like the project's own www", cli::shown_path(folder))
         })?;
     }
     let lines_max = config.limits.log_lines_max;
-    let errors = Log::to_stderr(lines_max);
+    let clock = RealSystem::default();
+    let errors = Log::to_stderr(lines_max).with_rate(move || clock.monotonic());
     let access = match config.access_log {
         Some(_) => Log::to_stdout(lines_max),
         None => errors.clone(),
     };
     let logs = Logs { errors, access };
+    // Before the store opens its file.
+    net::survive_file_size_limit().map_err(|error| format!("cannot install a signal handler: {error}"))?;
+    let config = &within_descriptors(config, &logs.errors, "");
     for remark in config.remarks() {
         logs.errors.line(format_args!("WARNING: {remark}"));
     }
@@ -60,6 +70,16 @@ fn run(config: &Config) -> Result<(), String> {
     let store = store::open(config, listening.site().issuer(), &system, &logs.errors)?;
     let server = listening.serve(config, store, system, logs.clone());
     let mut server = server.map_err(|error| error.to_string())?;
+    if let Some(file) = config.file.clone() {
+        let errors = logs.errors.clone();
+        let read = move || match cli::parse_again(&words, &file) {
+            Ok(config) => Ok(within_descriptors(&config, &errors, "reload: ")),
+            Err(error) => Err(error.to_string()),
+        };
+        server.reload_with(config.clone(), read);
+    }
+    // Before the first line: a program that has read it may send a signal.
+    server.finish_on_signals().map_err(|error| format!("cannot install signal handlers: {error}"))?;
     print(&match server.site().client_app() {
         Some(client_app) => format!(
             "client app            {client_app}\n\
@@ -72,13 +92,33 @@ fn run(config: &Config) -> Result<(), String> {
             format!("authorization server  {} (on port {port})\n", server.site().issuer())
         }
     });
-    server.finish_on_signals().map_err(|error| format!("signals cannot be heard: {error}"))?;
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
     // The store ends here, and may have something to say.
     drop(server);
-    logs.errors.flush();
-    logs.access.flush();
+    logs.errors.flush(FLUSH_TIME_MAX);
+    logs.access.flush(FLUSH_TIME_MAX);
     Ok(())
+}
+
+/// `config` with no more connections than the process has descriptors for. Log lines about it begin with `of`.
+fn within_descriptors(config: &Config, log: &Log, of: &str) -> Config {
+    let mut config = config.clone();
+    let wanted = config.limits.connections_max;
+    match net::raise_descriptor_limit(wanted, config.workers) {
+        Ok(Descriptors { connections_max, limit }) => {
+            config.limits.connections_max = connections_max;
+            if connections_max < wanted {
+                log.line(format_args!(
+                    "{of}at most {connections_max} connections are served at once, not {wanted} (connections_max): the \
+                     process may have {limit} open files; raise that (ulimit -Hn, or LimitNOFILE= of a systemd unit)"
+                ));
+            }
+        }
+        Err(error) => log.line(format_args!(
+            "{of}the limit of open files is unknown: {error}; where it is reached, idle connections are closed"
+        )),
+    }
+    config
 }
 
 /// A new secret for a client, and its digest for the configuration file: 256 bits and more, so that a quick
@@ -162,8 +202,11 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(message: &dyn fmt::Display, status: ExitCode) -> ExitCode {
+    // By way of a log, for standard error may be a pipe that is full and never read.
+    let log = Log::to_stderr(1);
     for line in message.to_string().lines() {
-        let _ = writeln!(io::stderr(), "oauth-from-scratch: {line}");
+        log.line(format_args!("oauth-from-scratch: {line}"));
+        log.flush(FLUSH_TIME_MAX);
     }
     status
 }

@@ -6,6 +6,7 @@ mod cases;
 mod support;
 
 use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime};
 
@@ -14,6 +15,7 @@ use oauth_from_scratch::config::{Config, Limits};
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
 use oauth_from_scratch::http::date::Date;
 use oauth_from_scratch::oauth::Timestamp;
+use oauth_from_scratch::pool::Pool;
 use oauth_from_scratch::routes::{Answer, Role, Routes, Site};
 use oauth_from_scratch::store::{Caller, Mailbox, MemoryStore, Ticket};
 use oauth_from_scratch::system::RealSystem;
@@ -46,6 +48,9 @@ fn every_case_is_answered_as_the_table_says_however_it_is_cut() {
     }
 }
 
+/// Where all of them come from.
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// The statuses of all answers to these pieces and the client's end, without a socket.
 fn statuses_of_pieces(routes: &Routes, limits: &Arc<Limits>, pieces: &[&[u8]]) -> Vec<u16> {
     let now = Instant::now();
@@ -60,7 +65,7 @@ fn statuses_of_pieces(routes: &Routes, limits: &Arc<Limits>, pieces: &[&[u8]]) -
                 Event::Nothing => break,
                 Event::Request(request) => {
                     let ticket = Ticket { place: 0, serial: 0 };
-                    match routes.answer(role, &request, timestamp, Caller { mailbox: &nobody, ticket }) {
+                    match routes.answer(role, PEER, &request, timestamp, Caller { mailbox: &nobody, ticket }) {
                         Answer::Ready(response) => response,
                         Answer::Parked(_) => panic!("memory answers at once"),
                     }
@@ -89,7 +94,8 @@ fn every_case_is_answered_as_the_table_says_cut_at_any_point() {
     let config = Config::default();
     let site = Site::new(None, config.client_port, config.auth_port, None);
     let store = Arc::new(MemoryStore::new(10));
-    let routes = Routes::new(&config, site, store, Arc::new(RealSystem::default())).expect("random bytes");
+    let routes = Routes::new(&config, site, store, Arc::new(Pool::new(1)), Arc::new(RealSystem::default()))
+        .expect("random bytes");
     let limits = Arc::new(config.limits.clone());
     for case in CASES {
         let bytes = cases::bytes(case);

@@ -87,6 +87,27 @@ fn the_dialog_asks_and_posts_to_code() {
     }
 }
 
+/// The article's dialog has no parameter; whatever has one, and be it twice, is an authorization request.
+#[test]
+fn a_dialog_with_a_parameter_is_not_the_articles() {
+    let server = TestServer::start();
+    assert_eq!(server.answer_to(&get("/oauth-dialog.html?unknown=x")).status, 200);
+    for name in [
+        "client_id",
+        "redirect_uri",
+        "response_type",
+        "scope",
+        "state",
+        "code_challenge",
+        "code_challenge_method",
+    ] {
+        let repeated = server.answer_to(&get(&format!("/oauth-dialog.html?{name}=x&{name}=x")));
+        let (is_shown, location) = (repeated.status == 400, repeated.field("location").unwrap_or_default());
+        let is_told = repeated.status == 302 && location.contains("error=invalid_request");
+        assert!(is_shown || is_told, "{name}: {repeated:?}");
+    }
+}
+
 #[test]
 fn preflights_are_answered_for_any_origin_without_credentials() {
     let server = TestServer::start();

@@ -19,7 +19,7 @@ use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
 use oauth_from_scratch::store::file::{OpenError, Waiting};
 use oauth_from_scratch::store::{Bounds, FileStore, Store, StoreError};
 use redb::{Database, ReadableTable, TableDefinition};
-use stores::{BOUNDS, Folder, Maker, START, StoreSystem, Tokens, apply, apply_all};
+use stores::{BOUNDS, Folder, Maker, START, StoreSystem, Tokens, apply, apply_all, submit_all};
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -85,6 +85,7 @@ fn a_file_that_cannot_be_used_is_refused_with_what_to_do() {
     assert!(open(&folder.join("taken")).is_ok(), "and when it is stopped, it is free");
     check("missing/grants", "there is no such folder, or the file has gone; make the folder first");
     std::fs::write(folder.join("text"), "these are no grants\n".repeat(1000)).unwrap();
+    keep_to_its_owner(&folder.join("text"));
     check("text", "the file is damaged, or is no file of grants");
     std::fs::create_dir(folder.join("folder")).unwrap();
     check("folder", "the system does not give it");
@@ -94,6 +95,7 @@ fn a_file_that_cannot_be_used_is_refused_with_what_to_do() {
     write.open_table(TableDefinition::<u64, u64>::new("prices")).unwrap().insert(1, 2).unwrap();
     write.commit().unwrap();
     drop(others);
+    keep_to_its_owner(&folder.join("others"));
     check("others", "this is a database, and not one of grants");
 
     drop(open(&folder.join("newer")).unwrap());
@@ -167,6 +169,121 @@ fn a_file_from_before_there_were_pairs_opens_with_its_grants_in_their_order() {
     let later = START.after(Duration::from_secs(10_000));
     assert_eq!(apply(&store, maker.grant(&code, None), later), Ok(Outcome::Granted));
     assert_eq!(store.len(), Ok(1));
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// What another program made has the mode that such programs give it.
+fn keep_to_its_owner(path: &Path) {
+    #[cfg(unix)]
+    set_mode(path, 0o600);
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_that_other_users_can_read_change_or_replace_is_refused_with_what_to_do() {
+    use std::os::unix::fs::symlink;
+    let folder = Folder::new();
+    let path = folder.join("grants");
+    let shown = path.display().to_string();
+    drop(open(&path).unwrap());
+    let check = |path: &Path, words: &str| {
+        let error = open(path).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(words) && error.contains(&path.display().to_string()), "{error}");
+    };
+    for (mode, words) in [
+        (
+            0o666,
+            format!("other users of this machine may change it, for it has mode 0666; run chmod 600 {shown}"),
+        ),
+        (
+            0o620,
+            format!("other users of this machine may change it, for it has mode 0620; run chmod 600 {shown}"),
+        ),
+        (0o602, "may change it, for it has mode 0602".to_owned()),
+        (0o644, "may read it, for it has mode 0644".to_owned()),
+        (0o640, "may read it, for it has mode 0640".to_owned()),
+    ] {
+        set_mode(&path, mode);
+        check(&path, &words);
+    }
+    set_mode(&path, 0o600);
+    assert!(open(&path).is_ok());
+    set_mode(&path, 0o700);
+    assert!(open(&path).is_ok());
+
+    // By a link to a file that is there, and by one to a file that would be made.
+    let link = folder.join("link");
+    symlink("grants", &link).unwrap();
+    check(&link, "it is a symbolic link");
+    check(&link, &format!("name file:{}", path.canonicalize().unwrap().display()));
+    let dangling = folder.join("dangling");
+    symlink(folder.join("made"), &dangling).unwrap();
+    check(&dangling, "it is a symbolic link");
+    assert!(!folder.join("made").exists(), "nothing is made where a link leads");
+
+    // In a folder that others may write to; where it is sticky they may not replace what is not theirs.
+    let shared = folder.join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    let within = shared.join("grants");
+    for mode in [0o777, 0o702] {
+        set_mode(&shared, mode);
+        check(&within, &format!("the folder {} has mode 0{mode:o}; run chmod o-w", shared.display()));
+        assert!(!within.exists());
+    }
+    for mode in [0o1777, 0o775, 0o755] {
+        set_mode(&shared, mode);
+        let log = Log::kept();
+        let store = FileStore::open(&within, Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), log.clone())
+            .unwrap();
+        let is_warned = log.lines().iter().any(|line| line.contains("the group of the folder"));
+        assert_eq!(is_warned, mode == 0o775, "{mode:o}: {:?}", log.lines());
+        drop(store);
+    }
+    std::fs::hard_link(&within, shared.join("another")).unwrap();
+    let log = Log::kept();
+    drop(FileStore::open(&within, Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), log.clone()).unwrap());
+    assert!(log.lines().iter().any(|line| line.contains("has more than one name")), "{:?}", log.lines());
+}
+
+#[test]
+#[cfg(unix)]
+fn nothing_is_promised_to_a_file_that_was_removed_or_replaced_while_it_was_open() {
+    for waiting in [Waiting::ForTheDisk, Waiting::ForNothing] {
+        let folder = Folder::new();
+        let (path, away, other) = (folder.join("grants"), folder.join("away"), folder.join("other"));
+        drop(open(&other).unwrap());
+        let (log, mut maker) = (Log::kept(), Maker::new(1));
+        let store = FileStore::open(&path, waiting, BOUNDS, KEY, StoreSystem::new(), log.clone()).unwrap();
+        let (_, tokens) = redeemed(&store, &mut maker);
+        let put_aside = || std::fs::rename(&path, &away).unwrap();
+        let check = |maker: &mut Maker, words: &str| {
+            let code = maker.code();
+            let applied = apply(&store, maker.grant(&code, None), START);
+            assert_eq!(applied, Err(StoreError::Unavailable), "{words}");
+            let applied = apply(&store, maker.check(&tokens.access), START);
+            assert_eq!(applied, Ok(Outcome::Active), "it is still read");
+            let last = log.lines().pop().unwrap();
+            assert!(last.contains(words) && last.contains("answered 503; put the file back"), "{last}");
+        };
+        put_aside();
+        check(&mut maker, "the store's file was removed while it was open");
+        std::fs::copy(&other, &path).unwrap();
+        check(&mut maker, "another file has taken the place of the store's file");
+        std::fs::rename(&away, &path).unwrap();
+        let code = granted(&store, &mut maker);
+        assert_eq!(log.lines().pop().unwrap(), "the store's file is back in its place");
+        drop(store);
+        let (redeem, _) = maker.redeem(&code);
+        let store = open(&path).unwrap();
+        assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    }
 }
 
 #[test]
@@ -401,6 +518,112 @@ fn a_disk_that_fails_for_a_while_is_503_and_then_everything_is_there() {
         assert!(told.codes.len() >= 8, "seed {seed}: the store works again");
         assert!(log.lines().iter().any(|line| line.contains("the store's file")), "{:?}", log.lines());
     }
+}
+
+/// Else a stranger with codes of their own making would have the disk to themselves.
+#[test]
+fn what_changes_nothing_does_not_wait_for_the_disk() {
+    let (disk, log) = (PretendDisk::new(1), Log::kept());
+    let (handle, system) = (disk.clone(), StoreSystem::new());
+    let waiting = Waiting::ForTheDisk;
+    let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, system, log.clone()).unwrap();
+    let mut maker = Maker::new(1);
+    let (code, _) = redeemed(&store, &mut maker);
+    let before = disk.syncs();
+    let unknown = maker.code();
+    let (redeem, _) = maker.redeem(&unknown);
+    assert_eq!(apply(&store, redeem, START), Ok(Outcome::Unknown));
+    let (redeem, _) = maker.redeem_without_verifier(&code);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Mismatch(_))));
+    assert_eq!(apply(&store, maker.revoke(&unknown), START), Ok(Outcome::Unknown));
+    assert_eq!(disk.syncs(), before);
+    granted(&store, &mut maker);
+    assert!(disk.syncs() > before, "what changes something does");
+    drop(store);
+    assert_eq!(log.lines(), ["the store's file is closed after 3 changes in 3 commits"]);
+}
+
+/// Whoever sent it has been told 503; if it were applied afterwards, a code would be spent for nobody.
+#[test]
+fn what_has_waited_too_long_is_answered_so_and_never_applied() {
+    let (disk, system) = (PretendDisk::new(1), StoreSystem::new());
+    let handle = disk.clone();
+    let (waiting, clock) = (Waiting::ForTheDisk, system.clone());
+    let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, clock, Log::kept()).unwrap();
+    let mut maker = Maker::new(1);
+    let mut check = |time: Duration, is_late: bool| {
+        let [code, new, other] = [granted(&store, &mut maker), maker.code(), maker.code()];
+        let hold = disk.hold();
+        let first = submit_all(&store, vec![(maker.grant(&new, None), START)]);
+        hold.wait();
+        // The disk is busy with the first one; these wait in the queue meanwhile.
+        let others = [maker.grant(&other, None), maker.redeem(&code).0].map(|transition| (transition, START));
+        let others = submit_all(&store, others.into());
+        system.wait(time);
+        hold.release();
+        let (first, others) = (first.wait(), others.wait());
+        // What had begun is done. The others are not, if nobody waits for them.
+        let again =
+            [apply(&store, maker.grant(&new, None), START), apply(&store, maker.grant(&other, None), START)];
+        let redeemed = apply(&store, maker.redeem(&code).0, START);
+        match is_late {
+            true => {
+                assert_eq!(first, [Err(StoreError::TimedOut)], "after {time:?}");
+                assert_eq!(others, [Err(StoreError::TimedOut), Err(StoreError::TimedOut)], "after {time:?}");
+                assert_eq!(again, [Ok(Outcome::Taken), Ok(Outcome::Granted)], "after {time:?}");
+                assert!(
+                    matches!(redeemed, Ok(Outcome::Redeemed { .. })),
+                    "the code is still good: {redeemed:?}"
+                );
+            }
+            false => {
+                assert_eq!(first, [Ok(Outcome::Granted)], "after {time:?}");
+                assert!(
+                    matches!(others[..], [Ok(Outcome::Granted), Ok(Outcome::Redeemed { .. })]),
+                    "{others:?}"
+                );
+                assert_eq!(again, [Ok(Outcome::Taken), Ok(Outcome::Taken)], "after {time:?}");
+                assert_eq!(redeemed, Ok(Outcome::Replayed));
+            }
+        }
+    };
+    check(BOUNDS.time_max, true);
+    check(BOUNDS.time_max - Duration::from_millis(1), false);
+}
+
+/// A disk that is full for a night is not written to by every request of that night.
+#[test]
+fn a_disk_that_fails_again_and_again_is_left_alone_for_longer_and_longer() {
+    let (disk, system) = (PretendDisk::new(1), StoreSystem::new());
+    let handle = disk.clone();
+    let (waiting, clock) = (Waiting::ForTheDisk, system.clone());
+    let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, clock, Log::kept()).unwrap();
+    let mut maker = Maker::new(1);
+    let millisecond = Duration::from_millis(1);
+    // Whether the disk is asked when somebody wants a code, and refuses.
+    let mut is_asked = || {
+        let (before, code) = (disk.failures(), maker.code());
+        assert_eq!(apply(&store, maker.grant(&code, None), START), Err(StoreError::Unavailable));
+        disk.failures() > before
+    };
+    disk.fail_after(0);
+    for pause in [100, 200, 400, 800, 1600, 3200, 5000, 5000].map(Duration::from_millis) {
+        assert!(is_asked(), "it is tried again before it is left alone for {pause:?}");
+        assert!(!is_asked(), "at once");
+        system.wait(pause - millisecond);
+        assert!(!is_asked(), "a millisecond before {pause:?} are over");
+        system.wait(millisecond);
+    }
+    // Half a minute without a failure, and the next one is the first again.
+    system.wait(Duration::from_secs(31));
+    disk.mend();
+    granted(&store, &mut Maker::new(2));
+    disk.fail_after(0);
+    assert!(is_asked());
+    system.wait(Duration::from_millis(99));
+    assert!(!is_asked());
+    system.wait(millisecond);
+    assert!(is_asked());
 }
 
 /// Steady traffic for an hour, by a clock of its own: what expires leaves the file, and the file stays as it is.

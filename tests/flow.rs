@@ -29,6 +29,7 @@ fn a_code_buys_a_token_and_the_token_the_answer() {
     let json = answer.json();
     assert_eq!(json["expires_in"], 86_400);
     assert_eq!(json["token_type"], "Bearer");
+    assert!(json["refresh_token"].is_null(), "the article knows none");
     let token = json["access_token"].as_str().expect("a token").to_owned();
     assert_eq!(token.len(), 64);
     assert_ne!(token, code);

@@ -309,6 +309,35 @@ fn a_code_that_does_not_come_with_what_it_is_bound_to_is_burnt() {
     assert!(world.redeem(Presentation { redirect_uri: None, ..RIGHT }).is_ok(), "OAuth 2.1, 10.2");
 }
 
+/// Only the article's request has no challenge; it may name its redirect URI all the same.
+#[test]
+fn a_code_without_a_challenge_is_bound_to_the_redirect_uri_that_the_request_named() {
+    let check = |named: Option<&str>, presented: Option<&'static str>, verifier, expected: Option<Mismatch>| {
+        let mut world = World::empty();
+        world.clients = Arc::new(Clients::new(clients().iter().cloned(), Some("app".into())));
+        let parameters = Parameters { redirect_uri: named, ..Parameters::default() };
+        let authorization = authorize::check(&world.clients, &parameters).expect("the article's request");
+        let transition = Transition::grant(&authorization, "owner".into(), &world.code, CODE_LIFETIME, None);
+        assert_eq!(world.apply(&transition), Outcome::Granted);
+        let presentation = Presentation { client: "app", redirect_uri: presented, verifier };
+        let code = world.code.clone();
+        let (transition, _) = world.transition_to_redeem(&code, presentation);
+        match (world.apply(&transition), expected) {
+            (Outcome::Redeemed { .. }, None) => {}
+            (Outcome::Burnt(found), Some(expected)) if found == expected => {}
+            (outcome, _) => panic!("named {named:?}, presented {presented:?}, {verifier:?}: {outcome:?}"),
+        }
+    };
+    check(Some(CALLBACK), Some(CALLBACK), None, None);
+    check(Some(CALLBACK), None, None, Some(Mismatch::RedirectUriMissing));
+    check(Some(CALLBACK), Some("https://app.example/cb/"), None, Some(Mismatch::RedirectUri));
+    check(None, None, None, None);
+    check(None, Some(CALLBACK), None, None);
+    check(None, Some("https://app.example/cb/"), None, Some(Mismatch::RedirectUri));
+    // A verifier does not stand in for it: no challenge binds the code.
+    check(Some(CALLBACK), None, Some(VERIFIER), Some(Mismatch::RedirectUriMissing));
+}
+
 #[test]
 fn another_client_changes_nothing() {
     let mut world = World::new();
@@ -334,6 +363,20 @@ fn a_second_valid_use_of_a_code_revokes_everything_that_came_of_it() {
     assert!(!world.is_active(&first.access) && !world.is_active(&second.access));
     assert!(world.rotate(&second.refresh).is_err());
     assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Unknown));
+}
+
+/// A store may keep a record longer than it is good for anything.
+#[test]
+fn a_code_that_comes_again_when_its_tokens_are_over_is_expired_and_the_record_goes() {
+    let mut world = World::new();
+    world.redeem(RIGHT).unwrap();
+    let expires = world.record.as_ref().expect("a record").expires();
+    world.now = Timestamp::from_milliseconds(expires.as_milliseconds() - 1);
+    let (before, record) = (world.now, world.record.clone());
+    assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Replayed));
+    (world.now, world.record) = (before.after(Duration::from_millis(1)), record);
+    assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Expired));
+    assert!(world.record.is_none());
 }
 
 #[test]
@@ -641,6 +684,26 @@ fn a_token_ends_with_its_lifetime() {
     world.wait(Duration::from_millis(1));
     assert!(!world.is_active(&tokens.access));
     assert_eq!(world.inspect_as("server", &tokens.access), Outcome::Inactive);
+    world.wait(LIFETIMES.refresh_idle - LIFETIMES.access_token - Duration::from_millis(1));
+    assert!(
+        matches!(world.inspect_as("server", &tokens.refresh), Outcome::Described(_)),
+        "its last millisecond"
+    );
+    world.wait(Duration::from_millis(1));
+    assert_eq!(world.inspect_as("server", &tokens.refresh), Outcome::Inactive);
+}
+
+#[test]
+fn an_access_token_that_has_expired_takes_no_room_in_the_record() {
+    let mut world = World::new();
+    let mut tokens = world.redeem(RIGHT).unwrap();
+    let mut bytes = Vec::new();
+    for _ in 0..4 {
+        world.wait(LIFETIMES.access_token);
+        tokens = world.rotate(&tokens.refresh).unwrap();
+        bytes.push(world.record.as_ref().expect("a record").encode().len());
+    }
+    assert!(bytes.iter().all(|count| *count == bytes[0]), "{bytes:?}");
 }
 
 #[test]
@@ -1007,6 +1070,57 @@ fn a_record_is_read_whole_or_not_at_all() {
         newer[1] = 9;
         let error = Grant::decode(&newer).unwrap_err();
         assert_eq!(error.to_string(), "the record is of format 9, and this program reads 2");
+    }
+}
+
+/// Whoever writes to the store, or a disk that fails, may have put anything there.
+#[test]
+fn a_record_that_no_rule_could_have_made_is_not_read() {
+    let is_read = |bytes: &[u8]| Grant::decode(bytes).is_ok();
+    let mut world = World::new();
+    let bytes = world.record.as_ref().expect("a record").encode();
+    let at =
+        bytes.windows(CHALLENGE.len()).position(|part| part == CHALLENGE.as_bytes()).expect("its challenge");
+    let mut changed = bytes.clone();
+    changed[at] = b'=';
+    assert!(is_read(&bytes) && !is_read(&changed), "a challenge has a syntax");
+
+    let mut tokens = world.redeem(RIGHT).unwrap();
+    let mut lengths = Vec::new();
+    for _ in 1..oauth_from_scratch::oauth::grant::ACCESS_TOKENS_MAX {
+        tokens = world.rotate(&tokens.refresh).unwrap();
+        lengths.push(world.record.as_ref().expect("a record").encode().len());
+    }
+    let full = world.record.as_ref().expect("a record").encode();
+    // Their number, 0x90 for an array of sixteen, stands before the tokens, which are equally long.
+    let token = lengths[lengths.len() - 1] - lengths[lengths.len() - 2];
+    let places = (0..full.len() - token).filter(|at| full[*at] == 0x90);
+    let with_one_more: Vec<Vec<u8>> =
+        places.map(|at| [&full[..at], &[0x91], &full[at + 1..=at + token], &full[at + 1..]].concat()).collect();
+    assert!(is_read(&full) && !with_one_more.is_empty());
+    assert!(!with_one_more.iter().any(|bytes| is_read(bytes)), "there are sixteen tokens and no more");
+}
+
+#[test]
+fn a_record_holds_no_secret_that_was_handed_out() {
+    let mut world = World::new();
+    let mut handed_out = vec![world.code.clone()];
+    let check = |world: &World, handed_out: &[Credential]| {
+        let bytes = world.record.as_ref().expect("a record").encode();
+        for credential in handed_out {
+            let text = credential.encode();
+            // Behind the grant's name, which is no secret.
+            for part in text.as_bytes()[20..].chunks(8) {
+                assert!(!bytes.windows(part.len()).any(|window| window == part), "{text}");
+            }
+        }
+    };
+    check(&world, &handed_out);
+    let mut tokens = world.redeem(RIGHT).unwrap();
+    for _ in 0..3 {
+        handed_out.extend([tokens.access.clone(), tokens.refresh.clone()]);
+        check(&world, &handed_out);
+        tokens = world.rotate(&tokens.refresh).unwrap();
     }
 }
 

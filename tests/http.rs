@@ -418,6 +418,16 @@ fn a_connection_is_kept_or_closed_as_its_version_and_the_client_say() {
     kept("GET / HTTP/1.0\r\nConnection: keep-alive, close", false, Some("close"));
 }
 
+/// Closed with bytes unread, a connection is reset, and the client may never read its last answer.
+#[test]
+fn after_the_last_answer_what_a_client_still_sends_is_read_away() {
+    let end = |bytes: &str| converse(&[bytes.as_bytes()]).end;
+    let last = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    assert_eq!(end(last), Want::Close, "it has sent what it had to say");
+    assert_eq!(end(&format!("{last}GET /smuggled HTTP/1.1\r\n")), Want::Shutdown, "it sends on");
+    assert_eq!(end("GET / HTTP/1.1\nHost: h\n"), Want::Shutdown, "it was refused in the middle");
+}
+
 #[test]
 fn a_client_that_waits_for_a_100_gets_one_unless_it_is_refused() {
     let head = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\nContent-Length: ";
@@ -468,4 +478,34 @@ fn a_thousand_pipelined_requests_cost_one_write_and_a_full_output_stops_the_read
         connection.sent(count, now);
     }
     assert_eq!((answered, connection.wants()), (1000, Want::Read));
+}
+
+#[test]
+fn the_output_is_full_when_it_has_as_many_bytes_as_it_may() {
+    let now = Instant::now();
+    let step = |output_bytes_max: usize| {
+        let mut connection = Connection::new(Arc::new(Limits { output_bytes_max, ..Limits::default() }), now);
+        connection.receive("GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(2).as_bytes(), now);
+        assert!(matches!(connection.step(now), Event::Request(_)));
+        connection.respond(&Response::new(Status::Ok, FieldLines::NONE), &DATE, now);
+        let is_full = matches!(connection.step(now), Event::Nothing);
+        (connection.outgoing().len(), is_full)
+    };
+    let (length, _) = step(10_000);
+    assert_eq!([length - 1, length, length + 1].map(|max| step(max).1), [true, true, false]);
+}
+
+/// Such an answer ends with its head, and a length in it would be taken for that of content (RFC 9112, 6.3).
+#[test]
+fn an_answer_that_never_has_content_has_no_length_of_it() {
+    let now = Instant::now();
+    for status in [Status::NoContent, Status::NotModified] {
+        let mut connection = Connection::new(Arc::new(limits()), now);
+        connection.receive(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", now);
+        assert!(matches!(connection.step(now), Event::Request(_)));
+        let body = Body::Own(b"a mistake of the endpoint's"[..].into());
+        connection.respond(&Response::new(status, FieldLines::NONE).with_body(body), &DATE, now);
+        let sent = std::str::from_utf8(connection.outgoing()).expect("text");
+        assert!(!sent.contains("Content-Length") && sent.ends_with("\r\n\r\n"), "{sent:?}");
+    }
 }

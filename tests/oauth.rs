@@ -135,6 +135,26 @@ fn everything_else_that_is_wrong_is_told_to_the_client_by_a_redirect() {
     assert_eq!(parameter(&location, "state"), None, "which of the two would it be?");
 }
 
+/// `robot` may act for itself alone, and here it has a redirect URI all the same.
+#[test]
+fn a_client_that_is_not_registered_for_codes_gets_none_and_redeems_none() {
+    let server = standard::start_with(|config| {
+        let app = config.clients.iter().find(|client| &*client.id == "app").expect("the app").clone();
+        let robot = config.clients.iter_mut().find(|client| &*client.id == "robot").expect("the robot");
+        robot.redirect_uris = app.redirect_uris;
+    });
+    let query = request_of("robot", CALLBACK).replace("scope=answer", "scope=other");
+    let answer = get_dialog(&server, &query, None);
+    assert_eq!(answer.status, 302, "nobody is asked: {}", answer.text());
+    let location = answer.field("location").expect("a Location");
+    assert!(location.starts_with("https://app.example/callback?error="), "{location}");
+    assert_eq!(parameter(location, "error"), Some("unauthorized_client"));
+    assert_eq!(parameter(location, "state"), Some("s+t%26a%3Dte"));
+    let form = redemption(&"A".repeat(64)).replace("client_id=app&", "");
+    let answer = post_form(&server, "/token", &basic("robot", SECRET), &form);
+    assert_refused(&answer, 400, "unauthorized_client", "the token endpoint");
+}
+
 #[test]
 fn an_empty_parameter_counts_as_left_out_and_an_unknown_one_is_ignored() {
     let server = standard::start();
@@ -297,6 +317,56 @@ fn a_form_that_was_answered_stays_answered_when_its_code_is_long_gone() {
         code(&server, "app", CALLBACK);
     }
     assert_eq!(answer_dialog(&server, &session, &sealed, "authorize").status, 400);
+}
+
+/// The store forgets the mark of the first answer while the clock is ahead.
+#[test]
+fn a_form_that_was_answered_stays_answered_when_the_clock_goes_forward_and_back() {
+    for workers in [1, 2] {
+        let server = standard::start_with(|config| config.workers = workers);
+        let query = request_of("app", CALLBACK);
+        let dialog = get_dialog(&server, &query, None);
+        let (session, sealed) = (session_of(&dialog), sealed_of(&dialog));
+        assert_eq!(answer_dialog(&server, &session, &sealed, "authorize").status, 302);
+        server.set_clock_ahead(Duration::from_secs(605));
+        for _ in 0..20 {
+            code(&server, "app", CALLBACK);
+        }
+        server.set_clock_ahead(Duration::ZERO);
+        for _ in 0..4 {
+            assert_eq!(answer_dialog(&server, &session, &sealed, "authorize").status, 400);
+        }
+        // What is made now lives as long as ever.
+        let dialog = get_dialog(&server, &query, None);
+        let (session, sealed) = (session_of(&dialog), sealed_of(&dialog));
+        server.wait(Duration::from_secs(599));
+        assert_eq!(answer_dialog(&server, &session, &sealed, "authorize").status, 302);
+        let log = server.log.lines();
+        let is_told =
+            |line: &String| line.starts_with("the machine's clock was set back: it is 605 seconds behind");
+        assert_eq!(log.iter().filter(|line| is_told(line)).count(), 1, "{log:?}");
+    }
+}
+
+#[test]
+fn a_form_lives_as_long_as_when_it_was_made_whatever_the_lifetime_is_later() {
+    let server = standard::start();
+    let dialogs = [(); 2].map(|()| get_dialog(&server, &request_of("app", CALLBACK), None));
+    let answer =
+        |dialog: &Answer, decision| answer_dialog(&server, &session_of(dialog), &sealed_of(dialog), decision);
+    assert_eq!(answer(&dialogs[0], "refuse").status, 302);
+    server.reload(|config| config.lifetimes.form = Duration::from_secs(60));
+    server.wait(Duration::from_secs(599));
+    assert_eq!(answer(&dialogs[1], "authorize").status, 302, "it was to live ten minutes");
+    // The store forgets that the first one was answered.
+    server.wait(Duration::from_secs(3));
+    server.reload(|config| config.lifetimes.form = Duration::from_secs(3600));
+    for _ in 0..20 {
+        code(&server, "app", CALLBACK);
+    }
+    let answer = answer(&dialogs[0], "authorize");
+    assert_eq!((answer.status, answer.field("location")), (400, None));
+    assert!(answer.text().contains("This form is too old"), "{}", answer.text());
 }
 
 #[test]
@@ -760,6 +830,8 @@ fn revocation_answers_200_with_an_empty_object_whatever_the_token_was() {
     done(&revoke(&basic("shop", SECRET), &[("token", &token)]));
     done(&revoke(&basic("shop", SECRET), &[("token", &access)]));
     assert_eq!(get_secure(&server, &access).status, 200, "nothing happens to another client's token");
+    let named = server.log.lines().iter().filter(|line| line.contains("the token is another client's")).count();
+    assert_eq!(named, 2, "the log says what the client is not told");
     assert_refused(
         &revoke("", &[("client_id", "shop"), ("token", &token)]),
         400,
@@ -964,6 +1036,27 @@ fn what_a_client_may_no_longer_do_its_old_grants_may_not_do_either() {
     // The redirect URI to which the code was sent. Tokens that were bought before need none.
     let elsewhere = change("app.example", "new.example");
     check(elsewhere, 200, [both, both], [Ok("answer question"), invalid_grant]);
+}
+
+#[test]
+fn a_reload_takes_from_old_grants_what_it_takes_from_their_client() {
+    let server = standard::start();
+    let wide = request_of("app", CALLBACK).replace("scope=answer", "scope=answer+question");
+    let code = parameter(&decide(&server, &wide, "authorize"), "code").unwrap().to_owned();
+    let (access, token) = tokens_of(&post_form(&server, "/token", "", &redemption(&code)));
+    let scope_of = |token: &str| {
+        let form = pairs(&[("token", token)]);
+        post_form(&server, "/introspect", &basic("gate", SECRET), &form).json()["scope"].clone()
+    };
+    let reload = |app: &str| {
+        let clients = standard::configuration(&[(APP, app)]).clients;
+        server.reload(|config| config.clients = clients);
+        [get_secure(&server, &access).status.into(), scope_of(&access), scope_of(&token)]
+    };
+    let narrow = APP.replace("\"answer\", ", "");
+    assert_eq!(reload(&narrow), [json!(403), json!("question"), json!("question")]);
+    assert_eq!(reload(""), [json!(401), json!(null), json!(null)]);
+    assert_eq!(reload(APP), [json!(200), json!("answer question"), json!("answer question")]);
 }
 
 #[test]

@@ -290,6 +290,16 @@ fn refusals_past_so_many_a_second_are_counted_and_fill_no_disk() {
 }
 
 #[test]
+fn a_line_of_the_log_has_a_bound_however_long_the_path_is() {
+    let server = TestServer::start();
+    let path = "a".repeat(1000);
+    server.answer_to(&format!("POST /{path} HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n"));
+    let expected =
+        format!("authorization server: POST /{} 400: the Content-Length is not a number", &path[..63]);
+    assert_eq!(server.log.lines(), [expected]);
+}
+
+#[test]
 fn the_access_log_has_a_line_for_each_request_and_no_secret_in_it() {
     let server = TestServer::start_with(|config| config.access_log = Some(LogFormat::Text));
     let code = server.code();
@@ -300,7 +310,9 @@ fn the_access_log_has_a_line_for_each_request_and_no_secret_in_it() {
     server.connect_to_client_app().answer_to(&format!("HEAD {path} HTTP/1.0\r\n\r\n"));
     server.answer_to("GET /\"x HTTP/1.1\r\nHost: h\r\n\r\n");
     server.answer_to("nonsense\r\n\r\n");
+    server.answer_to(&format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(512)));
     let lines = server.access.lines();
+    let long = format!(r#""GET /{} HTTP/1.1" 404 "#, "a".repeat(511));
     let begin = "127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] ";
     let expected = [
         ("authorization-server", r#""POST /code HTTP/1.1" 302 0"#),
@@ -309,6 +321,7 @@ fn the_access_log_has_a_line_for_each_request_and_no_secret_in_it() {
         ("client-app", r#""HEAD /oauth-callback.html HTTP/1.0" 200 0"#),
         ("authorization-server", r#""GET /\"x HTTP/1.1" 404 "#),
         ("authorization-server", r#""- - -" 400 "#),
+        ("authorization-server", &long),
     ];
     assert_eq!(lines.len(), expected.len(), "{lines:?}");
     for (line, (name, rest)) in lines.iter().zip(expected) {

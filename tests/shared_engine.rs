@@ -23,7 +23,7 @@ use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::Outcome;
 use oauth_from_scratch::oauth::question::SealingKeys;
 use oauth_from_scratch::store::engine::{EngineError, Options, Safety};
-use oauth_from_scratch::store::{EngineStore, Store, StoreError};
+use oauth_from_scratch::store::{Bounds, EngineStore, Store, StoreError};
 use oauth_from_scratch::system::{RealSystem, System};
 use stores::{BOUNDS, Folder, Maker, START, apply};
 
@@ -64,6 +64,30 @@ fn an_engine_that_is_flushed_is_given_the_key_of_the_forms_again_and_the_log_say
         has_line(&log, "had lost the key for the dialog's forms and has it again")
     });
     assert_eq!(log.lines().iter().filter(|line| line.contains("had lost")).count(), 1, "once");
+}
+
+/// A write that no replica has is no sign that the engine had nothing.
+#[test]
+fn an_engine_whose_replica_is_away_has_not_lost_the_key_of_the_forms() {
+    if !is_installed("an_engine_whose_replica_is_away_has_not_lost_the_key_of_the_forms") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let mut replica = engine.replica();
+    let safety = Safety { replicas_min: 1, ..Safety::default() };
+    let bounds = Bounds { time_max: Duration::from_secs(1), ..BOUNDS };
+    let watchful = Options { check_interval: Duration::from_millis(20), ..options(safety, bounds) };
+    let (store, log) = connect(&engine.url(), FRESH, &watchful);
+    let _store = store.expect("it starts");
+    replica.kill();
+    let looks = || {
+        let stats = engine.command("INFO commandstats");
+        let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_time:calls="));
+        line.and_then(|line| line.split(',').next()?.parse::<u64>().ok()).expect("a number")
+    };
+    let before = looks();
+    wait_until("the engine is looked at a few times", || looks() > before + 5);
+    assert!(!has_line(&log, "had lost the key"), "{:?}", log.lines());
 }
 
 #[test]

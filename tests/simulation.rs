@@ -22,7 +22,8 @@ use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{Engine, Readiness, Socket};
 use oauth_from_scratch::oauth::{Timestamp, Transition};
-use oauth_from_scratch::routes::{Role, Routes, Site};
+use oauth_from_scratch::pool::Pool;
+use oauth_from_scratch::routes::{Letter, Role, Routes, Site};
 use oauth_from_scratch::store::{Applied, Caller, Mailbox, MemoryStore, Store, StoreError, Ticket};
 use oauth_from_scratch::system::System;
 
@@ -266,6 +267,10 @@ struct Simulation {
     random: Random,
     system: Arc<PretendSystem>,
     engine: Engine<PretendSocket>,
+    /// Configurations that take turns, each with its routes, and how many turns of the loop one lasts; 0 for ever.
+    settings: VecDeque<(Config, Arc<Routes>)>,
+    turns_each: u64,
+    turns: u64,
     host: String,
     clients: Vec<Client>,
     /// Actions by moment, then by the order in which they were planned.
@@ -274,12 +279,20 @@ struct Simulation {
     /// Clients whose wires may have news for the server.
     touched: Vec<usize>,
     now: Duration,
+    /// The most memory that the buffers of all connections may take.
+    buffered_max: usize,
+    /// The most requests that were answered in one turn, and in one in which no client did anything.
+    answers_at_once: (u64, u64),
 }
 
 impl Simulation {
     fn new(seed: u64, connections_max: usize, pace: Pace) -> Simulation {
         let mut config = Config::default();
         config.limits.connections_max = connections_max;
+        Simulation::with(seed, config, pace)
+    }
+
+    fn with(seed: u64, config: Config, pace: Pace) -> Simulation {
         let start = Instant::now();
         let system = Arc::new(PretendSystem { start, passed: Mutex::default(), drawn: AtomicU64::new(seed) });
         let grants = MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max());
@@ -288,11 +301,12 @@ impl Simulation {
         let site = Site::new(None, config.client_port, config.auth_port, None);
         let shared_system: Arc<dyn System> = Arc::<PretendSystem>::clone(&system);
         let routes =
-            Routes::new(&config, site, shared_store, Arc::clone(&shared_system)).expect("random bytes");
+            Routes::new(&config, site, shared_store, Arc::new(Pool::new(1)), Arc::clone(&shared_system))
+                .expect("random bytes");
         let routes = Arc::new(routes);
         let mailbox: Arc<dyn Mailbox> = Arc::new(());
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
-        let engine = Engine::new(&config, routes, mailbox, shared_system, &logs);
+        let engine = Engine::new(&config, Arc::clone(&routes), mailbox, shared_system, &logs);
         let host = format!("localhost:{}", config.auth_port);
         let (random, clients, plan) = (Random(seed), Vec::new(), BinaryHeap::new());
         Simulation {
@@ -301,12 +315,17 @@ impl Simulation {
             random,
             system,
             engine,
+            buffered_max: config.limits.buffered_bytes_max,
+            settings: VecDeque::from([(config, routes)]),
+            turns_each: 0,
+            turns: 0,
             host,
             clients,
             plan,
             planned: 0,
             touched: Vec::new(),
             now: Duration::ZERO,
+            answers_at_once: (0, 0),
         }
     }
 
@@ -332,8 +351,12 @@ impl Simulation {
             true => 1,
             false => random.pick(&[200, 3000, 200_000]) as usize,
         };
+        self.add(manner, is_pipelining, asks, room);
+    }
+
+    fn add(&mut self, manner: Manner, is_pipelining: bool, asks: Vec<Ask>, room: usize) {
         let wire = Wire { room, ..Wire::default() };
-        let at = Duration::from_millis(random.below(20_000));
+        let at = Duration::from_millis(self.random.below(20_000));
         self.clients.push(Client {
             manner,
             is_pipelining,
@@ -429,16 +452,34 @@ impl Simulation {
             self.now = self.now.max(next);
             assert!(self.now < Duration::from_secs(3600), "the end comes");
             *self.system.passed.lock().unwrap() = self.now;
+            let before = self.engine.counts().requests;
             self.engine.begin_turn();
+            self.reconfigure();
             while self.plan.peek().is_some_and(|Reverse((at, ..))| *at <= self.now) {
                 let Some(Reverse((_, _, client, action))) = self.plan.pop() else { break };
                 self.act(client, action);
             }
+            let is_quiet = self.touched.is_empty();
             self.tell_the_news();
             self.engine.end_turn();
+            assert!(self.engine.buffered() <= self.buffered_max, "{} bytes are held", self.engine.buffered());
+            let answers = self.engine.counts().requests - before;
+            let (most, most_quiet) = self.answers_at_once;
+            self.answers_at_once = (most.max(answers), most_quiet.max(if is_quiet { answers } else { 0 }));
             self.hand_to_the_store();
         }
+        assert_eq!(self.engine.buffered(), 0, "what is closed holds nothing");
         assert!(self.engine.is_empty(), "{} connections are left", self.engine.len());
+    }
+
+    /// Has the configurations take turns.
+    fn reconfigure(&mut self) {
+        self.turns += 1;
+        if self.turns_each > 0 && self.turns.is_multiple_of(self.turns_each) {
+            self.settings.rotate_left(1);
+            let (config, routes) = &self.settings[0];
+            self.engine.reconfigure(config, Arc::clone(routes));
+        }
     }
 
     /// Plans when the store comes to what it was given: each at a moment of its own, so in any order.
@@ -460,7 +501,7 @@ impl Simulation {
             true => Err(StoreError::Unavailable),
             false => self.store.grants.apply(&transition, now),
         };
-        self.engine.deliver(ticket, applied);
+        self.engine.deliver(ticket, Letter::Applied(applied));
     }
 
     fn act(&mut self, index: usize, action: Action) {
@@ -662,11 +703,87 @@ fn a_store_that_takes_its_time_changes_no_answer() {
 }
 
 #[test]
+fn a_configuration_that_changes_all_the_time_changes_no_answer() {
+    for (seed, pace) in SEEDS[..6].iter().zip([Pace::AtOnce, Pace::Later, Pace::Failing].iter().cycle()) {
+        let mut simulation = Simulation::new(*seed, 10 * CLIENTS, *pace);
+        let (config, routes) = simulation.settings[0].clone();
+        for number in 1..4 {
+            let mut config = config.clone();
+            // Peers are counted, or not; answers wait in more room, or less; what is issued lives longer, or not.
+            config.limits.peer_connections_max = (number % 2 == 1).then_some(10 * CLIENTS);
+            config.limits.output_bytes_max /= number;
+            config.lifetimes.tokens.access_token /= number as u32;
+            let routes = Arc::new(routes.reconfigured(&config));
+            simulation.settings.push_back((config, routes));
+        }
+        simulation.turns_each = 1 + seed % 5;
+        for _ in 0..CLIENTS {
+            simulation.add_client();
+        }
+        simulation.run();
+        let answers = simulation.check(true, *seed);
+        assert!(answers > CLIENTS, "{answers} answers");
+    }
+}
+
+#[test]
 fn a_store_that_fails_or_falls_silent_leaves_nobody_waiting() {
     for seed in SEEDS {
         let answers = simulate(*seed, 10 * CLIENTS, Pace::Failing);
         assert!(answers > CLIENTS, "{answers} answers");
     }
+}
+
+/// Each of the deaf would hold the answers of a turn, which together is three times as much as there is for all.
+#[test]
+fn clients_that_do_not_read_cannot_take_all_memory_and_cost_nobody_else_an_answer() {
+    let mut config = Config::default();
+    config.limits.buffered_bytes_max = 2 << 20;
+    let mut simulation = Simulation::with(7, config, Pace::AtOnce);
+    for _ in 0..200 {
+        simulation.add(Manner::Deaf, true, vec![Ask::Page; 200], 200);
+        simulation.add(Manner::Regular, true, vec![Ask::Page; 3], 3000);
+        simulation.add(Manner::Regular, false, FLOW.to_vec(), 3000);
+    }
+    simulation.run();
+    simulation.check(true, 7);
+    let evicted = simulation.engine.counts().evicted;
+    assert!((100..200).contains(&evicted), "{evicted} of 200 were closed to make room");
+}
+
+#[test]
+fn a_client_that_pipelines_without_end_has_its_share_of_a_turn_and_gets_every_answer() {
+    let mut simulation = Simulation::with(3, Config::default(), Pace::AtOnce);
+    simulation.add(Manner::Regular, true, vec![Ask::Nothing; 5_000], 10_000_000);
+    simulation.run();
+    simulation.check(true, 3);
+    assert_eq!(simulation.answers_at_once.0, 16);
+}
+
+/// They all come at once, with so much that they need many turns; the last to come waits for none of them to end.
+#[test]
+fn many_clients_that_pipeline_without_end_take_turns() {
+    let mut simulation = Simulation::with(4, Config::default(), Pace::AtOnce);
+    for _ in 0..300 {
+        simulation.add(Manner::Regular, true, vec![Ask::Nothing; 300], 10_000_000);
+    }
+    // Everything has arrived when they connect, which all do at the same moment.
+    for index in 0..simulation.clients.len() {
+        let request = simulation.request(index, Ask::Nothing);
+        let client = &mut simulation.clients[index];
+        client.asked = client.asks.len();
+        let mut wire = client.wire.borrow_mut();
+        (0..client.asked).for_each(|_| wire.to_server.extend(&request));
+        wire.news.readable = true;
+    }
+    let connects = std::mem::take(&mut simulation.plan);
+    for Reverse((_, planned, client, action)) in connects {
+        simulation.plan.push(Reverse((Duration::ZERO, planned, client, action)));
+    }
+    simulation.run();
+    simulation.check(true, 4);
+    // Each once for what came; then 256 of those who wait.
+    assert_eq!(simulation.answers_at_once, (300 * 16, 256 * 16));
 }
 
 #[test]
@@ -679,6 +796,52 @@ fn the_same_seed_is_the_same_run() {
         (simulation.now, simulation.engine.counts(), statuses)
     };
     assert_eq!(run(), run());
+}
+
+/// A new connection, its slot and its wire, over which so many requests have arrived; half-closed, if `ended`.
+fn pipelining(simulation: &mut Simulation, requests: usize, ended: bool) -> (usize, Rc<RefCell<Wire>>) {
+    let bytes = "GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n".repeat(requests);
+    let wire =
+        Wire { room: 1 << 20, to_server: bytes.into_bytes().into(), client_ended: ended, ..Wire::default() };
+    let wire = Rc::new(RefCell::new(wire));
+    let mut slot = None;
+    let socket = PretendSocket(Rc::clone(&wire));
+    simulation.engine.open(Role::AuthorizationServer, [127, 0, 0, 1].into(), socket, |_, given| {
+        slot = Some(given);
+        Ok(())
+    });
+    (slot.expect("it is let in"), wire)
+}
+
+#[test]
+fn pipelined_requests_take_turns_with_everybody_elses() {
+    let mut simulation = Simulation::new(1, 10, Pace::AtOnce);
+    let first = pipelining(&mut simulation, 40, true);
+    let second = pipelining(&mut simulation, 100, false);
+    let third = pipelining(&mut simulation, 16, false);
+    let wires = [&first.1, &second.1, &third.1];
+    let mut turn = |slots: &[usize], expected: [usize; 3]| {
+        let engine = &mut simulation.engine;
+        engine.begin_turn();
+        let readable = Readiness { readable: true, ..Readiness::default() };
+        slots.iter().for_each(|slot| engine.ready(*slot, readable));
+        engine.end_turn();
+        let answered = wires.map(|wire| {
+            let bytes: Vec<u8> = wire.borrow().to_client.iter().copied().collect();
+            String::from_utf8(bytes).expect("text").matches("HTTP/1.1 404").count()
+        });
+        assert_eq!(answered, expected);
+        engine.time_to_next_task()
+    };
+    assert_eq!(turn(&[first.0, second.0, third.0], [16, 16, 16]), Some(Duration::ZERO));
+    // Whatever is said of a socket meanwhile, its connection has one share of a turn.
+    assert_eq!(turn(&[first.0, first.0], [32, 32, 16]), Some(Duration::ZERO));
+    assert_eq!(turn(&[second.0], [40, 48, 16]), Some(Duration::ZERO));
+    for answered in [64, 80, 96] {
+        assert_eq!(turn(&[second.0, second.0], [40, answered, 16]), Some(Duration::ZERO));
+    }
+    assert_ne!(turn(&[], [40, 100, 16]), Some(Duration::ZERO), "nothing is left to do at once");
+    assert!(first.1.borrow().server_gone, "who has ended is closed when all is answered");
 }
 
 /// For hours of it: SIMULATION_SEEDS says how many seeds.

@@ -18,7 +18,7 @@ use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Change, Credential, Grant, GrantId, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::engine::Safety;
 use oauth_from_scratch::store::file::Waiting;
-use oauth_from_scratch::store::{Applied, EngineStore, FileStore, MemoryStore, Store};
+use oauth_from_scratch::store::{Applied, Bounds, EngineStore, FileStore, MemoryStore, Store, StoreError};
 use stores::{BOUNDS, CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, START, StoreSystem, Tokens};
 use stores::{Reader, apply, apply_all, apply_for, rotated, submit_for};
 
@@ -71,6 +71,28 @@ fn a_file_keeps_the_contract() {
         let store = FileStore::open(&path, waiting, BOUNDS, [7; 32], StoreSystem::new(), Log::kept());
         let store: Arc<dyn Store> = Arc::new(store.expect("a new file"));
         run(&format!("file, waiting {waiting:?}"), &store, &store);
+    }
+}
+
+/// A form that is sent again and again would fill the store otherwise, and lock everybody else out.
+#[test]
+fn what_makes_no_grant_takes_no_room() {
+    let folder = Folder::new();
+    let bounds = Bounds { grants_max: 2, ..BOUNDS };
+    let path = folder.join("grants");
+    let file = FileStore::open(&path, Waiting::ForNothing, bounds, [7; 32], StoreSystem::new(), Log::kept());
+    let stores: [Arc<dyn Store>; 2] =
+        [Arc::new(MemoryStore::bounded(2, BOUNDS.pair_grants_max)), Arc::new(file.expect("a new file"))];
+    for store in stores {
+        let mut maker = Maker::new(1);
+        let codes = [maker.code(), maker.code(), maker.code()];
+        let grant = |code: &Credential| apply(&*store, maker.grant(code, None), START);
+        assert_eq!(grant(&codes[0]), Ok(Outcome::Granted));
+        for _ in 0..5 {
+            assert_eq!(grant(&codes[0]), Ok(Outcome::Taken));
+        }
+        assert_eq!(grant(&codes[1]), Ok(Outcome::Granted), "there is room for two");
+        assert!(matches!(grant(&codes[2]), Err(StoreError::Full { .. })), "and for no more");
     }
 }
 

@@ -26,6 +26,20 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("src/system.rs", &["crate::", "mio", "std::net"]),
+    ("src/peer.rs", &["crate::", "mio", "::now()", "getrandom"]),
+    (
+        "src/pool.rs",
+        &[
+            "crate::http",
+            "crate::oauth",
+            "crate::routes",
+            "crate::net",
+            "crate::config",
+            "crate::cli",
+            "mio",
+            "::now()",
+        ],
+    ),
     ("src/log.rs", &["crate::", "mio", "std::net", "::now()", "getrandom"]),
     (
         "src/http/",
@@ -175,6 +189,23 @@ fn no_file_holds_more_than_one_idea() {
 }
 
 #[test]
+fn every_log_line_that_can_repeat_has_a_rate() {
+    // The places that may log at no rate, each with its own bound: the access log was asked for, the refusals count
+    // what is past their bound, and a reload takes a signal.
+    let bounded = ["src/log.rs", "src/net/access.rs", "src/net/refusals.rs", "src/net/reload.rs"];
+    for (path, text) in files("src", &[".rs"]) {
+        for (number, line) in code_lines(&text) {
+            let is_bounded = !names(line, "unlimited_line") || bounded.contains(&&*path);
+            assert!(is_bounded, "{path}:{number}: this line has no rate; log it with Log::line: {line}");
+            // A log that is made here and outlives its line.
+            let is_rated = !line.contains("= Log::to_stderr(") || path != "src/main.rs";
+            let is_rated = is_rated || line.contains(".with_rate(") || line.contains("Log::to_stderr(1)");
+            assert!(is_rated, "{path}:{number}: this log has no rate; make it with Log::with_rate: {line}");
+        }
+    }
+}
+
+#[test]
 fn secrets_have_no_derived_debug_and_nothing_is_unsafe_or_left_to_do() {
     for (path, text) in files("src", &[".rs"]) {
         let mut derives = "";
@@ -195,6 +226,70 @@ fn secrets_have_no_derived_debug_and_nothing_is_unsafe_or_left_to_do() {
         }
         assert!(!text.contains(&["TO", "DO"].concat()) && !text.contains(&["FIX", "ME"].concat()), "{path}");
     }
+}
+
+/// Every function that compares something secret, by its file and its first words.
+const COMPARISONS: &[(&str, &str)] = &[
+    ("src/oauth/secret.rs", "fn matches(&self, other: &Digest)"),
+    ("src/oauth/secret.rs", "fn is_of(&self, family: &Family)"),
+    ("src/oauth/secret.rs", "fn eq(&self, other: &Salt)"),
+    ("src/oauth/secret.rs", "fn eq(&self, other: &Family)"),
+    ("src/oauth/pkce.rs", "fn matches(&self, verified: &Verified)"),
+    ("src/oauth/question.rs", "fn seal_alike(&self, other: &SealingKeys)"),
+    ("src/oauth/question.rs", "fn eq(&self, other: &SealingKeys)"),
+    ("src/oauth/question.rs", "fn open("),
+];
+
+/// The types that hold a secret, or what a secret comes to.
+const SECRETS: &[&str] = &[
+    "Credential",
+    "Digest",
+    "RefreshDigest",
+    "Salt",
+    "Family",
+    "Challenge",
+    "Verified",
+    "SealingKeys",
+    "SecretDigest",
+];
+
+/// How long a comparison takes shows in the time of the answer. No test can measure that, so this one reads the
+/// source.
+#[test]
+fn secrets_are_compared_in_constant_time_and_in_no_other_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (path, function) in COMPARISONS {
+        let text = fs::read_to_string(root.join(path)).expect("text");
+        let (_, rest) = text.split_once(function).unwrap_or_else(|| panic!("{path} has no `{function}`"));
+        let body: String = rest.split("\n    }\n").next().unwrap_or(rest).split_whitespace().collect();
+        let is_constant = body.contains(".ct_eq(") && !body.contains("==") && !body.contains("!=");
+        assert!(is_constant, "{path}: `{function}` must compare by ct_eq and by nothing else");
+    }
+    let mut found = 0;
+    for (path, text) in files("src/oauth", &[".rs"]) {
+        let mut derives = "";
+        for (number, line) in code_lines(&text) {
+            let line = line.trim_start();
+            let is_definition = |name: &&&str| {
+                let rest = line.split_once(&format!("struct {name}")).map(|(_, rest)| rest);
+                rest.is_some_and(|rest| rest.starts_with(['(', ' ']))
+            };
+            if let Some(name) = SECRETS.iter().find(is_definition) {
+                let at = format!("{path}:{number}");
+                assert!(
+                    !derives.contains("PartialEq"),
+                    "{at}: a derived == of {name} stops at the first difference"
+                );
+                found += 1;
+            }
+            if line.starts_with("#[derive") {
+                derives = line;
+            } else if !line.starts_with("#[") {
+                derives = "";
+            }
+        }
+    }
+    assert_eq!(found, SECRETS.len(), "each of the types is found");
 }
 
 #[test]

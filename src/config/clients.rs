@@ -192,3 +192,24 @@ fn check_client(called: &str, table: &Table, grant_types: GrantTypes, has: &Part
         mistakes.note(table.error(format!("{called} {words}")));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_id_has_a_bound() {
+        let read = |length: usize| {
+            let id = "i".repeat(length);
+            crate::config::read(
+                &format!("[[clients]]\nid = {id:?}\nname = \"N\"\nredirect_uris = [\"https://x.example/\"]"),
+                1,
+            )
+        };
+        assert!(read(CLIENT_ID_BYTES_MAX).is_ok());
+        for length in [0, CLIENT_ID_BYTES_MAX + 1] {
+            let mistakes = read(length).unwrap_err().to_string();
+            assert!(mistakes.starts_with("line 2: ") && mistakes.contains("1 to 255 characters"), "{mistakes}");
+        }
+    }
+}

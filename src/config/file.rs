@@ -210,25 +210,32 @@ fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes, mistakes: &mut Mi
 }
 
 fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
-    let counts: [(&'static str, &mut usize); 10] = [
+    let counts: [(&'static str, &mut usize); 16] = [
         ("request_line_bytes_max", &mut limits.request_line_bytes_max),
         ("head_bytes_max", &mut limits.head_bytes_max),
         ("fields_max", &mut limits.fields_max),
         ("body_bytes_max", &mut limits.body_bytes_max),
         ("output_bytes_max", &mut limits.output_bytes_max),
+        ("buffered_bytes_max", &mut limits.buffered_bytes_max),
         ("connections_max", &mut limits.connections_max),
         ("grants_max", &mut limits.grants_max),
         ("store_queue_max", &mut limits.store_queue_max),
         ("refusal_lines_per_second_max", &mut limits.refusal_lines_per_second_max),
         ("log_lines_max", &mut limits.log_lines_max),
+        ("secret_checks_running_max", &mut limits.secret_checks_running_max),
+        ("secret_checks_waiting_max", &mut limits.secret_checks_waiting_max),
+        ("client_secret_checks_waiting_max", &mut limits.client_secret_checks_waiting_max),
+        ("peer_secret_checks_waiting_max", &mut limits.peer_secret_checks_waiting_max),
+        ("wrong_secret_peers_max", &mut limits.wrong_secret_peers_max),
     ];
     for (key, field) in counts {
         if let Some(value) = table.take(key) {
             mistakes.set(field, value.number().map(|number| number as usize));
         }
     }
-    let bounds: [(&'static str, &mut Option<usize>); 2] = [
+    let bounds: [(&'static str, &mut Option<usize>); 3] = [
         ("peer_connections_max", &mut limits.peer_connections_max),
+        ("pool_threads_max", &mut limits.pool_threads_max),
         ("pair_grants_max", &mut limits.pair_grants_max),
     ];
     for (key, field) in bounds {
@@ -236,7 +243,8 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
             mistakes.set(field, value.positive().map(|number| Some(number.get() as usize)));
         }
     }
-    let numbers: [(&'static str, &mut u32); 2] = [
+    let numbers: [(&'static str, &mut u32); 3] = [
+        ("wrong_secrets_max", &mut limits.wrong_secrets_max),
         ("connection_requests_max", &mut limits.connection_requests_max),
         ("body_bytes_per_second_min", &mut limits.body_bytes_per_second_min),
     ];
@@ -245,7 +253,7 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
             mistakes.set(field, value.number());
         }
     }
-    let times: [(&'static str, &mut Duration); 7] = [
+    let times: [(&'static str, &mut Duration); 9] = [
         ("head_time_max", &mut limits.head_time_max),
         ("body_time_max", &mut limits.body_time_max),
         ("body_grace_time", &mut limits.body_grace_time),
@@ -253,6 +261,8 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
         ("write_time_max", &mut limits.write_time_max),
         ("finish_time_max", &mut limits.finish_time_max),
         ("store_time_max", &mut limits.store_time_max),
+        ("pool_time_max", &mut limits.pool_time_max),
+        ("wrong_secret_time", &mut limits.wrong_secret_time),
     ];
     for (key, field) in times {
         if let Some(value) = table.take(key) {

@@ -19,6 +19,7 @@ mod issuer;
 mod key_prefix;
 mod location;
 mod nearest;
+mod reload;
 mod remarks;
 mod scopes;
 mod store;
@@ -28,6 +29,7 @@ pub use file::{FileError, Mistakes, locate, read};
 pub use issuer::{Issuer, IssuerError};
 pub use key_prefix::{KeyPrefix, KeyPrefixError};
 pub use location::{EngineLocation, Location, LocationError};
+pub use reload::Reload;
 pub use store::StoreConfig;
 
 /// The most field lines a head may have, whatever [`Limits::fields_max`] says: the parser's table of field
@@ -37,6 +39,8 @@ pub const FIELDS_CAPACITY: usize = 64;
 /// What to serve, where, and within which bounds.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The file that it was read from; `None` where flags alone say it.
+    pub file: Option<PathBuf>,
     /// The address to listen on; `None` means both loopback addresses, 127.0.0.1 and ::1.
     pub bind: Option<IpAddr>,
     /// The port of the client app, and with it the demo client; 0 lets the system pick a free one. `None` is
@@ -83,6 +87,7 @@ pub enum LogFormat {
 impl Default for Config {
     fn default() -> Config {
         Config {
+            file: None,
             bind: None,
             client_port: Some(3000),
             auth_port: 3001,
@@ -117,6 +122,9 @@ pub struct Limits {
     pub chunk_extra_bytes_max: usize,
     /// Answers waiting for a client that does not read, in bytes, before no further request of it is read.
     pub output_bytes_max: usize,
+    /// Requests and answers that wait in memory, of all connections together, in bytes; past it, the connection that
+    /// holds most is closed. Each worker has its share, which is never less than one connection may need.
+    pub buffered_bytes_max: usize,
     /// Connections open at once; past it, the one that has been idle for longest is closed for a new one, and
     /// where none is idle, the new one is answered 503.
     pub connections_max: usize,
@@ -156,6 +164,25 @@ pub struct Limits {
     pub store_time_max: Duration,
     /// Transitions that wait for a store that takes its time, together; past it the answer is 503.
     pub store_queue_max: usize,
+    /// Threads for slow work; `None` is for half of the cores, at least one.
+    pub pool_threads_max: Option<usize>,
+    /// How long a request waits for slow work; past it the answer is 503.
+    pub pool_time_max: Duration,
+    /// Secrets that are compared with slow digests at once: each takes a thread and the memory that its digest says,
+    /// at most 256 MiB.
+    pub secret_checks_running_max: usize,
+    /// Secrets that wait to be compared so; past it the answer is 503.
+    pub secret_checks_waiting_max: usize,
+    /// The same of one client, so that guesses at one client's secret keep no other client out.
+    pub client_secret_checks_waiting_max: usize,
+    /// The same of one peer.
+    pub peer_secret_checks_waiting_max: usize,
+    /// Wrong secrets of one peer in a row, where a person chose the secret; past it the answer is 429.
+    pub wrong_secrets_max: u32,
+    /// How long it takes until one of them is forgiven.
+    pub wrong_secret_time: Duration,
+    /// Peers whose wrong secrets are remembered; past it the one that would be forgiven soonest is forgotten.
+    pub wrong_secret_peers_max: usize,
     /// Log lines about refused requests in one second; past it, they are counted instead of written. Whoever
     /// sends nonsense fills no disk with it.
     pub refusal_lines_per_second_max: usize,
@@ -174,6 +201,7 @@ impl Default for Limits {
             body_bytes_max: 64 * 1024,
             chunk_extra_bytes_max: 4 * 1024,
             output_bytes_max: 256 * 1024,
+            buffered_bytes_max: 256 * 1024 * 1024,
             connections_max: 16_000,
             peer_connections_max: None,
             connection_requests_max: 100_000,
@@ -191,10 +219,28 @@ impl Default for Limits {
             pair_grants_max: None,
             store_time_max: Duration::from_secs(5),
             store_queue_max: 16_384,
+            pool_threads_max: None,
+            pool_time_max: Duration::from_secs(5),
+            secret_checks_running_max: 2,
+            secret_checks_waiting_max: 256,
+            client_secret_checks_waiting_max: 128,
+            peer_secret_checks_waiting_max: 64,
+            wrong_secrets_max: 10,
+            wrong_secret_time: Duration::from_secs(6),
+            wrong_secret_peers_max: 10_000,
             refusal_lines_per_second_max: 50,
             log_lines_max: 1024,
             page_bytes_max: 1024 * 1024,
         }
+    }
+}
+
+impl Limits {
+    /// What one connection's buffers may take, in bytes. They grow by doubling.
+    pub fn connection_bytes_max(&self) -> usize {
+        let bytes =
+            self.head_bytes_max.saturating_add(self.body_bytes_max).saturating_add(self.output_bytes_max);
+        bytes.saturating_mul(2)
     }
 }
 
@@ -294,6 +340,12 @@ impl Config {
         self.limits.pair_grants_max.unwrap_or(default)
     }
 
+    /// How many threads there are for slow work.
+    pub fn pool_threads_max(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.limits.pool_threads_max.unwrap_or_else(|| (cores() / 2).max(1))
+    }
+
     /// Whether the parts fit together. Every other module relies on this having been asked.
     ///
     /// # Errors
@@ -341,6 +393,15 @@ impl Config {
             ),
             (!limits.store_time_max.is_zero(), "store_time_max", MORE_THAN_NOTHING),
             (limits.store_queue_max > 0, "store_queue_max", "at least 1"),
+            (limits.pool_threads_max != Some(0), "pool_threads_max", "at least 1"),
+            (!limits.pool_time_max.is_zero(), "pool_time_max", MORE_THAN_NOTHING),
+            (limits.secret_checks_running_max > 0, "secret_checks_running_max", "at least 1"),
+            (limits.secret_checks_waiting_max > 0, "secret_checks_waiting_max", "at least 1"),
+            (limits.client_secret_checks_waiting_max > 0, "client_secret_checks_waiting_max", "at least 1"),
+            (limits.peer_secret_checks_waiting_max > 0, "peer_secret_checks_waiting_max", "at least 1"),
+            (limits.wrong_secrets_max > 0, "wrong_secrets_max", "at least 1"),
+            (!limits.wrong_secret_time.is_zero(), "wrong_secret_time", MORE_THAN_NOTHING),
+            (limits.wrong_secret_peers_max > 0, "wrong_secret_peers_max", "at least 1"),
             (limits.output_bytes_max > 0, "output_bytes_max", "at least 1 byte"),
             (!limits.accept_retry_time.is_zero(), "accept_retry_time", MORE_THAN_NOTHING),
             (!limits.head_time_max.is_zero(), "head_time_max", MORE_THAN_NOTHING),
@@ -391,6 +452,7 @@ mod tests {
         check(|c| c.limits.fields_max = 65, "the limit fields_max must be 1 to 64");
         check(|c| c.limits.connections_max = 0, "the limit connections_max must be at least 1");
         check(|c| c.limits.grants_max = 0, "the limit grants_max must be at least 1");
+        check(|c| c.limits.wrong_secrets_max = 0, "the limit wrong_secrets_max must be at least 1");
         check(|c| c.limits.pair_grants_max = Some(0), "the limit pair_grants_max must be at least 1");
         check(
             |c| c.limits.pair_grants_max = Some(250_001),
@@ -410,6 +472,58 @@ mod tests {
         check(100, None, 25);
         check(3, None, 1);
         check(400, Some(100), 100);
+    }
+
+    #[test]
+    fn a_time_of_nothing_and_a_bound_of_nothing_are_refused_by_name() {
+        let check = |change: fn(&mut Config), name: &str| {
+            let mut config = Config::default();
+            change(&mut config);
+            match config.check() {
+                Err(ConfigError::Limit(found, _)) => assert_eq!(found, name),
+                found => panic!("{name}: {found:?}"),
+            }
+        };
+        check(|c| c.lifetimes.code = Duration::ZERO, "lifetimes.code");
+        check(|c| c.lifetimes.form = Duration::ZERO, "lifetimes.form");
+        check(|c| c.lifetimes.tokens.access_token = Duration::ZERO, "lifetimes.access_token");
+        check(|c| c.lifetimes.tokens.refresh = Duration::ZERO, "lifetimes.refresh_token");
+        check(|c| c.lifetimes.tokens.refresh_idle = Duration::ZERO, "lifetimes.refresh_token_idle");
+        check(|c| c.limits.fields_max = 0, "fields_max");
+        check(|c| c.limits.peer_connections_max = Some(0), "peer_connections_max");
+        check(|c| c.limits.connection_requests_max = 0, "connection_requests_max");
+        check(|c| c.limits.body_bytes_per_second_min = 0, "body_bytes_per_second_min");
+        check(|c| c.limits.store_time_max = Duration::ZERO, "store_time_max");
+        check(|c| c.limits.store_queue_max = 0, "store_queue_max");
+        check(|c| c.limits.output_bytes_max = 0, "output_bytes_max");
+        check(|c| c.limits.accept_retry_time = Duration::ZERO, "accept_retry_time");
+        check(|c| c.limits.head_time_max = Duration::ZERO, "head_time_max");
+        check(|c| c.limits.body_time_max = Duration::ZERO, "body_time_max");
+        check(|c| c.limits.body_grace_time = Duration::ZERO, "body_grace_time");
+        check(|c| c.limits.finish_time_max = Duration::ZERO, "finish_time_max");
+        check(|c| c.limits.idle_time_max = Duration::ZERO, "idle_time_max");
+        check(|c| c.limits.write_time_max = Duration::ZERO, "write_time_max");
+        check(|c| c.limits.linger_time_max = Duration::ZERO, "linger_time_max");
+    }
+
+    /// RFC 6749, 4.1.2.
+    #[test]
+    fn a_code_lives_ten_minutes_at_most() {
+        let mut config = Config::default();
+        config.lifetimes.code = Duration::from_secs(600);
+        assert_eq!(config.check(), Ok(()));
+        config.lifetimes.code += Duration::from_millis(1);
+        let message = "the limit lifetimes.code must be at most ten minutes (RFC 6749, 4.1.2)";
+        assert_eq!(config.check().unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn workers_are_one_to_a_thousand_and_a_few() {
+        let check = |workers: usize| Config { workers, ..Config::default() }.check();
+        assert_eq!((check(1), check(WORKERS_MAX)), (Ok(()), Ok(())));
+        for workers in [0, WORKERS_MAX + 1] {
+            assert_eq!(check(workers), Err(ConfigError::Workers(workers)));
+        }
     }
 
     #[test]

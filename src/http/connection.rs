@@ -201,6 +201,12 @@ impl Connection {
         Some(buffers)
     }
 
+    /// How much memory the connection's buffers take, in bytes.
+    pub fn buffered(&self) -> usize {
+        let size = |buffers: &Buffers| buffers.input.capacity() + buffers.output.capacity();
+        self.buffers.as_ref().map_or(0, |buffers| size_of::<Buffers>() + size(buffers))
+    }
+
     /// Takes bytes that arrived `now`.
     pub fn receive(&mut self, bytes: &[u8], now: Instant) {
         match &mut self.phase {
@@ -308,6 +314,11 @@ impl Connection {
         let bytes = &input[self.start..];
         let body = bytes.get(head.length..)?.get(..content)?;
         Some(Request { head, bytes, body })
+    }
+
+    /// Whether bytes of a request, or of a part of one, wait for [`Connection::step`].
+    pub fn has_input(&self) -> bool {
+        matches!(self.phase, Phase::Head | Phase::Body(_)) && !self.is_idle()
     }
 
     /// The request that was given out and has no answer yet.

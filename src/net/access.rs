@@ -89,8 +89,8 @@ impl AccessLog {
             },
         };
         match format {
-            LogFormat::Text => self.log.line(format_args!("{line}")),
-            LogFormat::Json => self.log.line(format_args!("{}", line.json())),
+            LogFormat::Text => self.log.unlimited_line(format_args!("{line}")),
+            LogFormat::Json => self.log.unlimited_line(format_args!("{}", line.json())),
         }
     }
 }

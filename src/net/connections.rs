@@ -2,15 +2,21 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::engine::{Readiness, Socket, Turn};
+use super::socket::{Readiness, Socket};
+use super::turn::Turn;
 use crate::http::connection::{Buffers, Connection, Event, Want};
-use crate::routes::{Answer, Parked, Role};
-use crate::store::{Applied, Mailbox, StoreError, Ticket};
+use crate::routes::{Answer, Letter, Parked, Role, Routes};
+use crate::store::{Mailbox, Ticket};
 
 /// How often one connection may read in one turn of the loop before others have theirs.
 const READS_PER_TURN_MAX: usize = 4;
+
+/// How many pipelined requests of one connection are answered in one turn of the loop before others have theirs.
+/// 64 KiB of requests are two thousand.
+const REQUESTS_PER_TURN_MAX: usize = 16;
 
 /// On Linux a read that fills less than its buffer has taken all there was, and whatever comes later makes a
 /// new event (epoll(7)); asking again would only be told that there is nothing. Elsewhere mio wants to hear
@@ -33,17 +39,23 @@ pub(super) struct Link<S> {
     read_closed: bool,
     /// The server ends.
     is_finishing: bool,
-    /// The request whose transition is with the store, if there is one.
+    /// How much memory the buffers took when they were last counted.
+    counted: usize,
+    /// It has had its share of a turn, and its next share is planned.
+    is_queued: bool,
+    /// The request that is with the store or the pool, if there is one.
     waiting: Option<Box<Waiting>>,
 }
 
-/// A request that is answered when the store has said what came of its transition, and nothing else on its
+/// A request that goes on when there is a letter for it from the store or the pool, and nothing else on its
 /// connection before that.
 struct Waiting {
     serial: u64,
+    /// What the request began with: the configuration may be another one by the time it is finished.
+    routes: Arc<Routes>,
     parked: Parked,
     until: Instant,
-    applied: Option<Applied>,
+    letter: Option<Letter>,
     /// The store knows that the answer may reach no client.
     is_abandoned: bool,
 }
@@ -90,6 +102,8 @@ impl<S: Socket> Link<S> {
             writable: true,
             read_closed: false,
             is_finishing: false,
+            counted: 0,
+            is_queued: false,
             waiting: None,
         }
     }
@@ -105,40 +119,61 @@ impl<S: Socket> Link<S> {
     pub(super) fn expire(&mut self, now: Instant, slot: usize, mailbox: &dyn Mailbox) {
         self.conversation.expire(now);
         let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.until <= now) else { return };
-        if waiting.applied.is_some() {
+        if waiting.letter.is_some() {
             return;
         }
-        match mailbox.abandon(Ticket { place: slot, serial: waiting.serial }) {
-            true => waiting.applied = Some(Err(StoreError::TimedOut)),
+        let ticket = Ticket { place: slot, serial: waiting.serial };
+        match waiting.parked.waits_for_store() && !mailbox.abandon(ticket) {
             // The answer is there, and is read in the next turn.
-            false => waiting.until = now + LETTER_TIME,
+            true => waiting.until = now + LETTER_TIME,
+            false => waiting.letter = Some(Letter::TimedOut),
         }
     }
 
     /// Notes that the client will not read the answer to the request that waits for the store, if there is one, or
-    /// perhaps will not: a client that has closed its side may read on, and most do not.
+    /// perhaps will not: a client that has closed its side may read on, and most do not. The pool changes nothing that
+    /// would have to be withdrawn; a request that waits for it is abandoned when it goes on to the store.
     pub(super) fn abandon(&mut self, slot: usize, mailbox: &dyn Mailbox) {
-        if let Some(waiting) =
-            self.waiting.as_mut().filter(|waiting| waiting.applied.is_none() && !waiting.is_abandoned)
-        {
+        let Some(waiting) = &mut self.waiting else { return };
+        if waiting.parked.waits_for_store() && waiting.letter.is_none() && !waiting.is_abandoned {
             waiting.is_abandoned = true;
             mailbox.abandon(Ticket { place: slot, serial: waiting.serial });
         }
     }
 
-    /// Takes what the store says about `serial`; whether anyone here has waited for it. Who has given up, or is
-    /// gone, does not hear of it.
-    pub(super) fn deliver(&mut self, serial: u64, applied: Applied) -> bool {
+    /// Takes the letter for `serial`; whether anyone here has waited for it. Who has given up, or is gone, does not
+    /// hear of it.
+    pub(super) fn deliver(&mut self, serial: u64, letter: Letter) -> bool {
         let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.serial == serial) else {
             return false;
         };
-        waiting.applied.get_or_insert(applied);
+        waiting.letter.get_or_insert(letter);
         true
     }
 
     /// Since when the connection has been between requests, if it is.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.conversation.idle_since()
+    }
+
+    /// How much memory the buffers took when they were last counted, in bytes.
+    pub(super) fn counted(&self) -> usize {
+        self.counted
+    }
+
+    /// Counts the buffers' memory again.
+    pub(super) fn count(&mut self) -> usize {
+        self.counted = self.conversation.buffered();
+        self.counted
+    }
+
+    /// Whether it waits for its share of a turn.
+    pub(super) fn is_queued(&self) -> bool {
+        self.is_queued
+    }
+
+    pub(super) fn set_queued(&mut self, is_queued: bool) {
+        self.is_queued = is_queued;
     }
 
     /// Takes note of an event. An error is learnt from the call that it makes fail.
@@ -156,8 +191,9 @@ impl<S: Socket> Link<S> {
         self.readable = true;
     }
 
-    /// Goes on, as the connection in `slot`, until it waits for something: every request that is there is answered before the
-    /// answers are written, and every answer is written before more is read.
+    /// Goes on, as the connection in `slot`, until it waits for something or has had its share of the turn: the
+    /// requests of the share are answered before the answers are written, and every answer is written before more
+    /// is read.
     pub(super) fn drive(&mut self, slot: usize, turn: &mut Turn) -> Driven {
         if self.conversation.wants_buffers() {
             self.conversation.lend(turn.spare.take());
@@ -170,10 +206,15 @@ impl<S: Socket> Link<S> {
     }
 
     fn go_on(&mut self, slot: usize, turn: &mut Turn) -> Driven {
-        let mut reads = 0;
+        let (mut reads, mut requests_left) = (0, REQUESTS_PER_TURN_MAX);
         loop {
-            self.answer_all(slot, turn);
+            self.answer_all(slot, turn, &mut requests_left);
             let result = match self.conversation.wants() {
+                // There may be more requests in its buffer, and no event would say so. (It would close where the client's
+                // end has arrived, but not before what came before that.)
+                Want::Read | Want::Close if requests_left == 0 && self.conversation.has_input() => {
+                    return Driven::Unfinished;
+                }
                 Want::Read if self.readable && reads == READS_PER_TURN_MAX => return Driven::Unfinished,
                 Want::Read if self.readable => {
                     reads += 1;
@@ -196,11 +237,11 @@ impl<S: Socket> Link<S> {
         }
     }
 
-    fn answer_all(&mut self, slot: usize, turn: &mut Turn) {
-        if self.waiting.is_some() && !self.answer_waiting(turn) {
+    fn answer_all(&mut self, slot: usize, turn: &mut Turn, requests_left: &mut usize) {
+        if self.waiting.is_some() && !self.answer_waiting(slot, turn) {
             return;
         }
-        loop {
+        while *requests_left > 0 {
             let ticket = Ticket { place: slot, serial: turn.next_serial() };
             let answer = match self.conversation.step(turn.now) {
                 Event::Nothing => return,
@@ -209,37 +250,53 @@ impl<S: Socket> Link<S> {
                     Answer::Ready(turn.refuse(self.role, self.address, refusal, request.as_ref()))
                 }
             };
-            match answer {
-                Answer::Ready(response) => self.conversation.respond(&response, turn.date(), turn.now),
-                Answer::Parked(parked) => return self.park(parked, ticket, turn),
+            *requests_left -= 1;
+            let routes = turn.routes();
+            if !self.take_answer(answer, routes, ticket, turn) {
+                return;
             }
         }
     }
 
-    /// Lets a request wait for the store.
-    fn park(&mut self, parked: Parked, ticket: Ticket, turn: &Turn) {
-        let (serial, until) = (ticket.serial, turn.now + turn.store_time_max);
-        self.waiting = Some(Box::new(Waiting { serial, parked, until, applied: None, is_abandoned: false }));
+    /// Sends the answer, if this is one; else the request waits, and nothing else is answered before it.
+    fn take_answer(&mut self, answer: Answer, routes: &Arc<Routes>, ticket: Ticket, turn: &Turn) -> bool {
+        match answer {
+            Answer::Ready(response) => {
+                self.conversation.respond(&response, turn.date(), turn.now);
+                true
+            }
+            Answer::Parked(parked) => {
+                self.park(parked, Arc::clone(routes), ticket, turn);
+                false
+            }
+        }
+    }
+
+    /// Lets a request that began with `routes` wait for the store or the pool.
+    fn park(&mut self, parked: Parked, routes: Arc<Routes>, ticket: Ticket, turn: &Turn) {
+        let (serial, until) = (ticket.serial, turn.now + parked.time_max(turn.limits));
+        self.waiting =
+            Some(Box::new(Waiting { serial, routes, parked, until, letter: None, is_abandoned: false }));
         if self.read_closed {
             self.abandon(ticket.place, turn.mailbox());
         }
     }
 
-    /// Answers the request that has waited for the store, if the store has spoken, or its time is over.
-    fn answer_waiting(&mut self, turn: &mut Turn) -> bool {
-        let Some(waiting) = self.waiting.take_if(|waiting| waiting.applied.is_some()) else { return false };
+    /// Answers the request that has waited, if there is a letter for it, or its time is over.
+    fn answer_waiting(&mut self, slot: usize, turn: &mut Turn) -> bool {
+        let Some(waiting) = self.waiting.take_if(|waiting| waiting.letter.is_some()) else { return false };
         if self.is_finishing && self.readable {
             // What was sent behind it was asked for, too, and has not been read meanwhile. (A socket that fails
             // here fails again when the answer is written.)
             let _ = self.read(turn);
         }
-        let Waiting { parked, applied, .. } = *waiting;
-        let applied = applied.unwrap_or(Err(StoreError::TimedOut));
+        let Waiting { routes, parked, letter, .. } = *waiting;
+        let letter = letter.unwrap_or(Letter::TimedOut);
         // The client may have been given up in the same moment: then there is nobody to answer.
         let Some(request) = self.conversation.unanswered() else { return true };
-        let response = turn.finish(self.role, self.address, parked, applied, &request);
-        self.conversation.respond(&response, turn.date(), turn.now);
-        true
+        let ticket = Ticket { place: slot, serial: turn.next_serial() };
+        let answer = turn.resume(self.role, self.address, (&routes, parked, letter), &request, ticket);
+        self.take_answer(answer, &routes, ticket, turn)
     }
 
     fn read(&mut self, turn: &mut Turn) -> io::Result<()> {
@@ -317,6 +374,13 @@ impl<S: Socket> Connections<S> {
     pub(super) fn all_idle(&self) -> Vec<(usize, Instant)> {
         let slots = self.slots.iter().enumerate();
         slots.filter_map(|(slot, link)| Some((slot, link.as_ref()?.idle_since()?))).collect()
+    }
+
+    /// Every connection that holds buffers, and how much memory they take.
+    pub(super) fn all_buffered(&self) -> Vec<(usize, usize)> {
+        let slots = self.slots.iter().enumerate();
+        let counted = slots.filter_map(|(slot, link)| Some((slot, link.as_ref()?.counted)));
+        counted.filter(|(_, bytes)| *bytes > 0).collect()
     }
 
     /// The slot that the next connection will have.

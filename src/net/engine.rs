@@ -4,58 +4,44 @@
 //! waiting. It knows sockets by the [`Socket`] trait alone, so that a test can put it on a network, and a
 //! clock, of the test's own making.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+mod reconfigure;
 
 use super::access::AccessLog;
 use super::connections::{Connections, Driven, Link, Spare};
 use super::deadlines::Deadlines;
+use super::eviction::{Eviction, Room};
 use super::moment::Moment;
-use super::peers::{Peer, Peers};
+use super::peers::Peers;
 use super::refusals::Refusals;
+use super::socket::{Readiness, Socket};
+use super::turn::Turn;
 use crate::config::{Config, Limits};
 use crate::http::Refusal;
 use crate::http::connection::Connection;
-use crate::http::date::Date;
-use crate::http::message::{Request, Response, Status};
-use crate::log::Logs;
+use crate::http::message::Status;
+use crate::log::{Log, Logs};
 use crate::oauth::Timestamp;
-use crate::routes::{Answer, Parked, Role, Routes};
-use crate::store::{Applied, Caller, Mailbox, Ticket};
+use crate::peer::Peer;
+use crate::routes::{Letter, Role, Routes};
+use crate::store::{Mailbox, Ticket};
 use crate::system::System;
+
+use reconfigure::Shares;
 
 /// The bytes of one read.
 const READ_BYTES_MAX: usize = 16 * 1024;
 
+/// How many connections that could go on do so in one turn, so that a turn stays short and newcomers are accepted.
+const UNFINISHED_PER_TURN_MAX: usize = 256;
+
 /// How many connections past the bound may be open for as long as it takes to say 503.
 const TURNED_AWAY_MAX: usize = 64;
-
-/// How many idle connections one look at all of them picks for closing, the oldest first.
-const IDLE_PICKED: usize = 64;
-
-/// A stream socket that never waits: calls that would, fail with [`io::ErrorKind::WouldBlock`].
-pub trait Socket: io::Read + io::Write {
-    /// Closes the sending side.
-    ///
-    /// # Errors
-    /// When the connection is gone already.
-    fn shut(&mut self) -> io::Result<()>;
-}
-
-/// What became possible on a socket. It is said once, when it becomes true; on Linux a read that fills less
-/// than its buffer makes it untrue, elsewhere only a call that would wait does.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Readiness {
-    /// There is something to read, or an error to learn of.
-    pub readable: bool,
-    /// There is room to write, or an error to learn of.
-    pub writable: bool,
-    /// The client's end has arrived, though bytes may stand before it.
-    pub read_closed: bool,
-}
 
 /// How often what happened; nothing of it is lost, and nothing of it ends the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,7 +52,7 @@ pub struct Counts {
     pub requests: u64,
     /// Connections that were told 503, or closed without a word, for want of room.
     pub turned_away: u64,
-    /// Idle connections that were closed to make room.
+    /// Connections that were closed to make room: idle ones, and those that held most memory.
     pub evicted: u64,
     /// Connections that an error of the socket ended: a reset, no memory.
     pub broken: u64,
@@ -107,22 +93,25 @@ pub struct Engine<S> {
     peers: Peers,
     spare: Spare,
     deadlines: Deadlines,
-    /// Slots that had their share of a turn and could go on.
-    unfinished: Vec<usize>,
-    /// Idle connections that one look has found, the oldest last; some may be busy or gone by now.
-    idle: Vec<(usize, Instant)>,
-    /// The turn in which a look found none.
-    none_idle_in: u64,
+    /// Slots that had their share of a turn and could go on, each once.
+    unfinished: VecDeque<usize>,
+    /// How many of them go on in this turn.
+    unfinished_due: usize,
+    eviction: Eviction,
+    /// How much memory the connections' buffers take, in bytes, and how much they may.
+    buffered: usize,
+    buffered_max: usize,
     turns: u64,
     /// When everything ends, once the end has begun.
     finish_by: Option<Instant>,
     routes: Arc<Routes>,
-    /// Where a store that takes its time puts its answers.
+    /// Where the pool, and a store that takes its time, put their answers.
     mailbox: Arc<dyn Mailbox>,
     /// Counts requests, so that an answer that comes too late is not taken for another's.
     serial: u64,
     limits: Arc<Limits>,
     system: Arc<dyn System>,
+    log: Log,
     refusals: Refusals,
     access: AccessLog,
     counts: Counts,
@@ -131,8 +120,8 @@ pub struct Engine<S> {
 }
 
 impl<S: Socket> Engine<S> {
-    /// An engine with its share of what `config` allows. What a store puts into `mailbox` is to be handed to
-    /// [`Engine::deliver`].
+    /// An engine with its share of what `config` allows. What a store or the pool puts into `mailbox` is to be handed
+    /// to [`Engine::deliver`].
     pub fn new(
         config: &Config,
         routes: Arc<Routes>,
@@ -141,25 +130,25 @@ impl<S: Socket> Engine<S> {
         logs: &Logs,
     ) -> Engine<S> {
         let limits = Arc::new(config.limits.clone());
-        let share = |max: usize| max.div_ceil(config.workers);
+        let Shares { connections_max, peer_max, buffered_max } = Shares::of(config);
         Engine {
             connections: Connections::new(),
-            connections_max: share(limits.connections_max),
-            peers: Peers::new(match config.peer_connections_max() {
-                usize::MAX => usize::MAX,
-                max => share(max),
-            }),
+            connections_max,
+            peers: Peers::new(peer_max),
             spare: Spare::default(),
             deadlines: Deadlines::default(),
-            unfinished: Vec::new(),
-            idle: Vec::new(),
-            none_idle_in: 0,
+            unfinished: VecDeque::new(),
+            unfinished_due: 0,
+            eviction: Eviction::default(),
+            buffered: 0,
+            buffered_max,
             turns: 0,
             finish_by: None,
             routes,
             mailbox,
             serial: 0,
             moment: Moment::new(system.as_ref()),
+            log: logs.errors.clone(),
             refusals: Refusals::new(logs.errors.clone(), limits.refusal_lines_per_second_max),
             access: AccessLog::new(logs.access.clone(), config.access_log),
             system,
@@ -172,6 +161,11 @@ impl<S: Socket> Engine<S> {
     /// How many connections are open.
     pub fn len(&self) -> usize {
         self.connections.len()
+    }
+
+    /// How much memory the buffers of all connections take, in bytes.
+    pub fn buffered(&self) -> usize {
+        self.buffered
     }
 
     /// Whether none is.
@@ -212,14 +206,20 @@ impl<S: Socket> Engine<S> {
     /// Begins a turn: looks at the clock.
     pub fn begin_turn(&mut self) {
         self.turns += 1;
+        // Those that join them in this turn have had their share of it.
+        self.unfinished_due = self.unfinished.len().min(UNFINISHED_PER_TURN_MAX);
         self.moment.update(self.system.as_ref());
         self.refusals.settle(self.moment.now);
     }
 
     /// Ends a turn: goes on with what was left of it, and with what has taken too long.
     pub fn end_turn(&mut self) {
-        for slot in std::mem::take(&mut self.unfinished) {
-            self.drive(slot);
+        for _ in 0..self.unfinished_due {
+            let Some(slot) = self.unfinished.pop_front() else { break };
+            if let Some(link) = self.connections.at(slot) {
+                link.set_queued(false);
+                self.drive(slot);
+            }
         }
         let now = self.moment.now;
         while let Some(slot) = self.deadlines.pop_due(now) {
@@ -236,19 +236,21 @@ impl<S: Socket> Engine<S> {
     /// Something became possible on the socket in `slot`, if there is one still.
     pub fn ready(&mut self, slot: usize, readiness: Readiness) {
         // A connection may have been closed by an earlier event of the same turn.
-        if let Some(link) = self.connections.at(slot) {
-            link.note(readiness);
-            if readiness.read_closed {
-                link.abandon(slot, &*self.mailbox);
-            }
+        let Some(link) = self.connections.at(slot) else { return };
+        link.note(readiness);
+        if readiness.read_closed {
+            link.abandon(slot, &*self.mailbox);
+        }
+        // One that is queued has had its share of the last turn, and has this turn's when the others have theirs.
+        if !link.is_queued() {
             self.drive(slot);
         }
     }
 
-    /// The store says what came of a transition. Who waited for it goes on; if nobody does any more, nothing
-    /// happens.
-    pub fn deliver(&mut self, ticket: Ticket, applied: Applied) {
-        if self.connections.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, applied)) {
+    /// The store says what came of a transition, or the pool that work is done. Who waited for it goes on; if nobody
+    /// does any more, nothing happens.
+    pub fn deliver(&mut self, ticket: Ticket, letter: Letter) {
+        if self.connections.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, letter)) {
             self.drive(ticket.place);
         }
     }
@@ -264,8 +266,8 @@ impl<S: Socket> Engine<S> {
         if self.connections.len() < self.connections_max {
             return true;
         }
-        match self.pop_oldest_idle() {
-            Some(slot) => self.evict(slot),
+        match self.eviction.oldest_idle(&mut self.connections, self.turns) {
+            Some((slot, _)) => self.evict(slot),
             None => return false,
         }
         true
@@ -276,24 +278,15 @@ impl<S: Socket> Engine<S> {
         self.close(slot);
     }
 
-    /// The connection that has been idle for longest, or nearly. One look at all connections serves for many
-    /// calls, and in a turn where it found none there is no second look.
-    fn pop_oldest_idle(&mut self) -> Option<usize> {
-        if self.none_idle_in == self.turns {
-            return None;
-        }
-        loop {
-            while let Some((slot, since)) = self.idle.pop() {
-                if self.connections.at(slot).and_then(|link| link.idle_since()) == Some(since) {
-                    return Some(slot);
-                }
-            }
-            self.idle = self.connections.all_idle();
-            self.idle.sort_unstable_by_key(|(_, since)| std::cmp::Reverse(*since));
-            self.idle.drain(..self.idle.len().saturating_sub(IDLE_PICKED));
-            if self.idle.is_empty() {
-                self.none_idle_in = self.turns;
-                return None;
+    /// Closes the connection that has been idle for longest, for when the process has run out of descriptors. One that
+    /// came in this turn stays: its request may be here and has not been read.
+    pub(super) fn make_room(&mut self) -> Room {
+        match self.eviction.oldest_idle(&mut self.connections, self.turns) {
+            None => Room::None,
+            Some((_, since)) if since >= self.moment.now => Room::NextTurn,
+            Some((slot, _)) => {
+                self.evict(slot);
+                Room::Made
             }
         }
     }
@@ -357,7 +350,7 @@ impl<S: Socket> Engine<S> {
         let Some(link) = self.connections.at(slot) else { return };
         let mut turn = Turn {
             now: self.moment.now,
-            store_time_max: self.limits.store_time_max,
+            limits: &self.limits,
             moment: &self.moment,
             routes: &self.routes,
             mailbox: &self.mailbox,
@@ -368,16 +361,41 @@ impl<S: Socket> Engine<S> {
             spare: &mut self.spare,
             scratch: &mut self.scratch,
         };
-        match link.drive(slot, &mut turn) {
+        let driven = link.drive(slot, &mut turn);
+        self.buffered = (self.buffered - link.counted()) + link.count();
+        match driven {
             Driven::Waiting => self.deadlines.set(slot, link.deadline()),
-            Driven::Unfinished => self.unfinished.push(slot),
+            Driven::Unfinished if link.is_queued() => {}
+            Driven::Unfinished => {
+                link.set_queued(true);
+                self.unfinished.push_back(slot);
+            }
             Driven::Closed => self.close(slot),
+        }
+        if self.buffered > self.buffered_max {
+            self.shed();
+        }
+    }
+
+    /// Closes the connections whose buffers take most memory, until all of them together take no more than they may.
+    /// These are the clients that send and do not read; one whose requests and answers are small is never among them.
+    #[cold]
+    fn shed(&mut self) {
+        while self.buffered > self.buffered_max {
+            let Some((slot, bytes, address)) = self.eviction.heaviest(&mut self.connections) else { return };
+            let max = self.buffered_max;
+            self.log.line(format_args!(
+                "requests and answers that wait take more than {max} bytes in this worker (buffered_bytes_max); the \
+                 connection that holds most was closed: {bytes} bytes, of {address}"
+            ));
+            self.evict(slot);
         }
     }
 
     fn close(&mut self, slot: usize) {
         // Closing the socket takes it out of the event queue, too.
         if let Some(mut link) = self.connections.remove(slot) {
+            self.buffered -= link.counted();
             link.abandon(slot, &*self.mailbox);
             self.peers.remove(Peer::of(link.address), slot);
         }
@@ -387,94 +405,209 @@ impl<S: Socket> Engine<S> {
 /// Every connection is busy.
 const NO_ROOM: Refusal = Refusal::new(Status::ServiceUnavailable, "there are too many connections");
 
-/// A handler panicked, which is a fault of this program and not of the request.
-const PANICKED: Refusal =
-    Refusal::new(Status::InternalServerError, "the server failed in answering this request");
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::Ipv4Addr;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What a connection is given for one turn.
-pub(super) struct Turn<'a> {
-    pub(super) now: Instant,
-    pub(super) store_time_max: Duration,
-    moment: &'a Moment,
-    routes: &'a Routes,
-    mailbox: &'a Arc<dyn Mailbox>,
-    serial: &'a mut u64,
-    refusals: &'a mut Refusals,
-    access: &'a AccessLog,
-    pub(super) counts: &'a mut Counts,
-    pub(super) spare: &'a mut Spare,
-    pub(super) scratch: &'a mut [u8],
-}
+    use super::*;
+    use crate::log::Log;
+    use crate::oauth::{Outcome, Scope, Transition};
+    use crate::pool::Pool;
+    use crate::routes::Site;
+    use crate::store::{Applied, Caller, Store, StoreError};
+    use crate::system::RealSystem;
 
-impl<'a> Turn<'a> {
-    pub(super) fn date(&self) -> &'a Date {
-        &self.moment.date
-    }
+    /// A store that takes every transition and says nothing.
+    struct Silent;
 
-    pub(super) fn mailbox(&self) -> &'a dyn Mailbox {
-        &**self.mailbox
-    }
-
-    /// A number for the next request, which no other of this worker's has.
-    pub(super) fn next_serial(&mut self) -> u64 {
-        *self.serial += 1;
-        *self.serial
-    }
-
-    /// The answer to `request`, unless the store takes its time; it then names `ticket`.
-    pub(super) fn answer(&mut self, role: Role, peer: IpAddr, request: &Request, ticket: Ticket) -> Answer {
-        self.counts.requests += 1;
-        let (routes, timestamp) = (self.routes, self.moment.timestamp);
-        let caller = Caller { mailbox: self.mailbox, ticket };
-        // Nothing that a handler leaves half done is seen again: it borrows the request and the routes, and
-        // what those share (the store, the dice) holds its locks over whole changes only.
-        let answered = catch_unwind(AssertUnwindSafe(|| routes.answer(role, request, timestamp, caller)));
-        let answer = answered.unwrap_or_else(|_| Answer::Ready(self.panicked(role, request)));
-        if let Answer::Ready(response) = &answer {
-            self.note(role, peer, request, response);
+    impl Store for Silent {
+        fn submit(&self, _: Transition, _: Timestamp, _: Caller) -> Option<Applied> {
+            None
         }
-        answer
     }
 
-    /// The answer to a request that was parked.
-    pub(super) fn finish(
-        &mut self,
-        role: Role,
-        peer: IpAddr,
-        parked: Parked,
-        applied: Applied,
-        request: &Request,
-    ) -> Response {
-        let routes = self.routes;
-        let answered = catch_unwind(AssertUnwindSafe(|| routes.finish(parked, applied)));
-        let response = answered.unwrap_or_else(|_| self.panicked(role, request));
-        self.note(role, peer, request, &response);
-        response
+    /// A socket with one request for tokens on it; what is written to it goes to the test.
+    struct OneRequest {
+        request: Option<Vec<u8>>,
+        written: Arc<Mutex<Vec<u8>>>,
     }
 
-    fn panicked(&mut self, role: Role, request: &Request) -> Response {
-        self.counts.panics += 1;
-        self.routes.refuse(role, PANICKED, Some(request))
-    }
-
-    fn note(&mut self, role: Role, peer: IpAddr, request: &Request, response: &Response) {
-        if response.reason().is_some() {
-            self.refusals.note(self.now, role, Some(request), response);
+    impl Read for OneRequest {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            let request = self.request.take().ok_or(io::ErrorKind::WouldBlock)?;
+            (&request[..]).read(bytes)
         }
-        self.access.note(role, peer, self.date().value(), Some(request), response);
     }
 
-    pub(super) fn refuse(
-        &mut self,
-        role: Role,
-        peer: IpAddr,
-        refusal: Refusal,
-        request: Option<&Request>,
-    ) -> Response {
-        self.counts.requests += 1;
-        let response = self.routes.refuse(role, refusal, request);
-        self.refusals.note(self.now, role, request, &response);
-        self.access.note(role, peer, self.date().value(), request, &response);
-        response
+    impl Write for OneRequest {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.written.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Socket for OneRequest {
+        fn shut(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn engine<S: Socket>(config: &Config) -> Engine<S> {
+        let system: Arc<dyn System> = Arc::new(RealSystem::default());
+        let site = Site::new(None, config.client_port, config.auth_port, None);
+        let pool = Arc::new(Pool::new(1));
+        let routes = Routes::new(config, site, Arc::new(Silent), pool, Arc::clone(&system)).unwrap();
+        let logs = Logs { errors: Log::kept(), access: Log::kept() };
+        Engine::new(config, Arc::new(routes), Arc::new(()), system, &logs)
+    }
+
+    /// Opens a connection with one request; what is written to it, and whether it was watched.
+    fn open(engine: &mut Engine<OneRequest>) -> (Arc<Mutex<Vec<u8>>>, bool) {
+        let content = format!(r#"{{"code":"{}"}}"#, "A".repeat(64));
+        let head = "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: ";
+        let request = Some(format!("{head}{}\r\n\r\n{content}", content.len()).into_bytes());
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let socket = OneRequest { request, written: Arc::clone(&written) };
+        let mut watched = None;
+        engine.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, slot| {
+            watched = Some(slot);
+            Ok(())
+        });
+        if let Some(slot) = watched {
+            engine.ready(slot, Readiness { readable: true, ..Readiness::default() });
+        }
+        (written, watched.is_some())
+    }
+
+    /// The status of the one answer in what was written.
+    fn status(written: &Mutex<Vec<u8>>) -> String {
+        String::from_utf8(written.lock().unwrap()["HTTP/1.1 ".len()..][..3].to_vec()).unwrap()
+    }
+
+    /// The status that a request is answered with to which `happen` happens while it waits for the store; it is
+    /// given the connection, the serial of its ticket and the moment at which its time is over.
+    fn status_after(happen: impl FnOnce(&mut Link<OneRequest>, u64, Instant)) -> String {
+        let config = Config::default();
+        let mut engine = engine(&config);
+        let (written, _) = open(&mut engine);
+        let (serial, over) = (engine.serial, engine.now() + config.limits.store_time_max);
+        happen(engine.connections.at(0).unwrap(), serial, over);
+        engine.drive(0);
+        status(&written)
+    }
+
+    fn good() -> Letter {
+        Letter::Applied(Ok(Outcome::Redeemed { scope: Scope::default() }))
+    }
+
+    #[test]
+    fn of_an_answer_and_a_time_out_the_first_counts() {
+        let status = status_after(|link, serial, over| {
+            assert!(link.deliver(serial, good()));
+            link.expire(over, 0, &());
+        });
+        assert_eq!(status, "200", "the answer came, though the time is over now");
+        let status = status_after(|link, serial, over| {
+            link.expire(over, 0, &());
+            link.deliver(serial, good());
+        });
+        assert_eq!(status, "503", "the time was over when the answer came");
+        let status = status_after(|link, serial, _| {
+            assert!(link.deliver(serial, Letter::Applied(Err(StoreError::Unavailable))));
+            link.deliver(serial, good());
+        });
+        assert_eq!(status, "503", "a store answers once");
+    }
+
+    #[test]
+    fn each_worker_has_its_share_of_the_bounds() {
+        let turned_away = |change: fn(&mut Config)| {
+            let mut config = Config { workers: 2, ..Config::default() };
+            change(&mut config);
+            let mut engine = engine(&config);
+            (0..3).for_each(|_| drop(open(&mut engine)));
+            engine.counts().turned_away
+        };
+        assert_eq!(
+            turned_away(|config| config.limits.connections_max = 3),
+            1,
+            "two of three, and two of the other"
+        );
+        assert_eq!(turned_away(|config| config.limits.connections_max = 5), 0);
+        assert_eq!(turned_away(|config| config.limits.peer_connections_max = Some(3)), 1);
+        assert_eq!(turned_away(|config| config.limits.peer_connections_max = Some(5)), 0);
+    }
+
+    /// One that is refused, and never stops sending.
+    struct Endless(Arc<AtomicUsize>);
+
+    impl Read for Endless {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            bytes.fill(b'\n');
+            Ok(bytes.len())
+        }
+    }
+
+    impl Write for Endless {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Socket for Endless {
+        fn shut(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn one_that_always_has_more_to_say_has_its_share_of_each_turn_and_no_more() {
+        let mut engine = engine(&Config::default());
+        let reads = Arc::<AtomicUsize>::default();
+        let socket = Endless(Arc::clone(&reads));
+        engine.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, _| Ok(()));
+        engine.begin_turn();
+        engine.ready(0, Readiness { readable: true, ..Readiness::default() });
+        let share = reads.load(Ordering::Relaxed);
+        // All that is read away of it is a mebibyte, in 64 pieces.
+        assert!((1..10).contains(&share), "{share} reads in one turn");
+        assert_eq!(engine.time_to_next_task(), Some(Duration::ZERO), "it goes on in the next one");
+        engine.end_turn();
+        assert_eq!(reads.load(Ordering::Relaxed), share, "and not in this one again");
+        engine.begin_turn();
+        engine.ready(0, Readiness { readable: true, ..Readiness::default() });
+        assert_eq!(reads.load(Ordering::Relaxed), share, "the others are first in the next one");
+        engine.end_turn();
+        assert_eq!(reads.load(Ordering::Relaxed), 2 * share);
+    }
+
+    /// Whoever is told 503 has a descriptor for as long as that takes.
+    #[test]
+    fn past_the_bound_so_many_are_told_503_and_the_rest_are_closed_without_a_word() {
+        let mut config = Config::default();
+        config.limits.connections_max = 1;
+        let mut engine = engine(&config);
+        let (busy, _) = open(&mut engine);
+        for number in 1..=TURNED_AWAY_MAX {
+            let (written, is_watched) = open(&mut engine);
+            assert_eq!((status(&written).as_str(), is_watched), ("503", true), "{number}");
+        }
+        let (written, is_watched) = open(&mut engine);
+        assert!(written.lock().unwrap().is_empty() && !is_watched, "one more");
+        assert!(busy.lock().unwrap().is_empty(), "the one that was let in waits for the store");
+        let counts = engine.counts();
+        assert_eq!((counts.connections, counts.turned_away), (1, TURNED_AWAY_MAX as u64 + 1));
+        assert_eq!(engine.len(), 1 + TURNED_AWAY_MAX);
     }
 }

@@ -7,8 +7,9 @@
 //! time.
 //!
 //! Readiness is a hint and comes once (mio's and epoll's edge-triggered contract): after an event, a socket
-//! is used until it says `WouldBlock`. When the process runs out of descriptors, accepting pauses until a
-//! connection closes or a short time has gone by; it neither spins nor dies.
+//! is used until it says `WouldBlock`. When the process runs out of descriptors, the connection that has been idle for
+//! longest is closed for the next one; where none is idle, accepting pauses until a connection closes or a short time
+//! has gone by.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,26 +18,41 @@ use std::sync::atomic::Ordering;
 
 use crate::config::Config;
 use crate::log::Logs;
+use crate::pool::Pool;
 use crate::routes::{Role, Routes, Site};
 use crate::store::{Mailbox as _, Store};
 use crate::system::System;
 
 mod access;
+mod clock;
 mod connections;
 mod crowd;
 mod deadlines;
+mod descriptors;
 mod engine;
+mod eviction;
+mod inbox;
 mod listeners;
 mod moment;
 mod peers;
 mod refusals;
+mod reload;
 mod signals;
+mod socket;
+mod turn;
 mod worker;
 
-use worker::{Control, Inbox, Worker};
+use clock::Clock;
+use inbox::Inbox;
+use reload::{Reload, Settings};
+use signals::HangUp;
+use worker::{Control, Worker};
 
-pub use engine::{Counts, Engine, Readiness, Socket};
+pub use descriptors::{Descriptors, raise_descriptor_limit};
+pub use engine::{Counts, Engine};
 pub use listeners::BindError;
+pub use signals::survive_file_size_limit;
+pub use socket::{Readiness, Socket};
 
 /// Why a server could not start.
 #[derive(Debug)]
@@ -72,6 +88,7 @@ pub struct Server {
     workers: Vec<Worker>,
     control: Arc<Control>,
     routes: Arc<Routes>,
+    reload: Option<Arc<Reload>>,
     addresses: Vec<(Role, SocketAddr)>,
     logs: Logs,
 }
@@ -81,6 +98,7 @@ pub struct Server {
 pub struct Handle {
     control: Arc<Control>,
     inboxes: Vec<Arc<Inbox>>,
+    reload: Option<Arc<Reload>>,
 }
 
 impl Handle {
@@ -95,6 +113,12 @@ impl Handle {
     pub fn finish(&self) {
         self.control.finish.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// Reads the configuration again, as [`Server::reload_with`] says how; without that, does nothing. Returns at
+    /// once.
+    pub fn reload(&self) {
+        self.reload.iter().for_each(Reload::request);
     }
 
     /// Makes the server look at its clock: whoever moves a test's clock calls this.
@@ -141,8 +165,26 @@ impl Listening {
         system: Arc<dyn System>,
         logs: Logs,
     ) -> Result<Server, StartError> {
+        let pool = Arc::new(Pool::new(config.pool_threads_max()));
+        self.serve_with_pool(config, store, pool, system, logs)
+    }
+
+    /// The same with a pool for slow work that others may use, too.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn serve_with_pool(
+        self,
+        config: &Config,
+        store: Arc<dyn Store>,
+        pool: Arc<Pool>,
+        system: Arc<dyn System>,
+        logs: Logs,
+    ) -> Result<Server, StartError> {
         let Listening { listeners, addresses, site } = self;
-        let routes = Routes::new(config, site, store, Arc::clone(&system)).map_err(StartError::Randomness)?;
+        let system: Arc<dyn System> = Arc::new(Clock::new(system, logs.errors.clone()));
+        let routes =
+            Routes::new(config, site, store, pool, Arc::clone(&system)).map_err(StartError::Randomness)?;
         let routes = Arc::new(routes);
         let control = Arc::<Control>::default();
         let mut workers = Vec::new();
@@ -155,7 +197,7 @@ impl Listening {
         if let Some(first) = workers.first_mut() {
             first.keep_door(listeners, inboxes, &config.limits, logs.errors.clone())?;
         }
-        Ok(Server { workers, control, routes, addresses, logs })
+        Ok(Server { workers, control, routes, reload: None, addresses, logs })
     }
 }
 
@@ -173,6 +215,20 @@ impl Server {
         Listening::bind(config)?.serve(config, store, system, logs)
     }
 
+    /// The same with a pool for slow work that others may use, too.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn bind_with_pool(
+        config: &Config,
+        store: Arc<dyn Store>,
+        pool: Arc<Pool>,
+        system: Arc<dyn System>,
+        logs: Logs,
+    ) -> Result<Server, StartError> {
+        Listening::bind(config)?.serve_with_pool(config, store, pool, system, logs)
+    }
+
     /// Where each server listens.
     pub fn addresses(&self) -> &[(Role, SocketAddr)] {
         &self.addresses
@@ -185,16 +241,43 @@ impl Server {
 
     /// A handle by which to end the server.
     pub fn handle(&self) -> Handle {
-        let inboxes = self.workers.iter().map(|worker| Arc::clone(worker.inbox())).collect();
-        Handle { control: Arc::clone(&self.control), inboxes }
+        Handle { control: Arc::clone(&self.control), inboxes: self.inboxes(), reload: self.reload.clone() }
     }
 
-    /// On SIGINT, SIGTERM or SIGHUP, does what [`Handle::finish`] does; on a second one, ends the program at once.
+    fn inboxes(&self) -> Vec<Arc<Inbox>> {
+        self.workers.iter().map(|worker| Arc::clone(worker.inbox())).collect()
+    }
+
+    /// Lets the configuration be read again while the server runs. `config` is the one that it was bound with.
+    /// `read` is called in a thread of its own, so it may block; it checks what it reads, and says in words what is
+    /// wrong with it. [`Config::reload`] decides what takes effect.
+    pub fn reload_with(
+        &mut self,
+        config: Config,
+        read: impl Fn() -> Result<Config, String> + Send + Sync + 'static,
+    ) {
+        let settings = Settings { config, routes: Arc::clone(&self.routes) };
+        let (control, log) = (Arc::clone(&self.control), self.logs.errors.clone());
+        let reload = Arc::new(Reload::new(settings, Box::new(read), control, self.inboxes(), log));
+        self.workers.iter_mut().for_each(|worker| worker.follow(Arc::clone(&reload)));
+        self.reload = Some(reload);
+    }
+
+    /// On SIGINT or SIGTERM, does what [`Handle::finish`] does; on a second one, ends the program at once. On SIGHUP,
+    /// does what [`Handle::reload`] does, if [`Server::reload_with`] was called before; without that, SIGHUP is like
+    /// the other two.
     ///
     /// # Errors
-    /// When the system does not let signals be heard.
+    /// When the system does not let handlers be installed.
     pub fn finish_on_signals(&mut self) -> io::Result<()> {
-        let signals = signals::listen()?;
+        let hang_up = if self.reload.is_some() { HangUp::Reloads } else { HangUp::Ends };
+        let signals = signals::listen(hang_up)?;
+        if signals.is_hang_up_ignored && hang_up == HangUp::Reloads {
+            self.logs.errors.line(format_args!(
+                "SIGHUP was ignored when the server started, as under nohup, and stays ignored: it does not reload \
+                 the configuration"
+            ));
+        }
         match self.workers.first_mut() {
             Some(first) => first.listen_to(signals),
             None => Ok(()),
@@ -260,6 +343,8 @@ mod tests {
     use crate::config::{Config, Limits};
     use crate::log::Log;
     use crate::oauth::{Timestamp, Transition};
+    use crate::peer::Peer;
+    use crate::pool::{Bounds, Owner};
     use crate::store::{Applied, Caller, Mailbox, MemoryStore, Ticket};
     use crate::system::RealSystem;
 
@@ -355,6 +440,23 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_closes_an_idle_connection_for_another_one_that_has_run_out_of_descriptors() {
+        let (mut server, address) = server(2, Arc::new(MemoryStore::new(10)));
+        let mut clients: Vec<TcpStream> = (0..2).map(|_| connect(address)).collect();
+        // The first is kept, the second is dealt.
+        while server.workers[0].inbox().load() + server.workers[1].inbox().load() < 2 {
+            server.workers[0].turn().unwrap();
+        }
+        server.workers[1].turn().unwrap();
+        let inboxes: Vec<_> = server.workers.iter().map(|worker| Arc::clone(worker.inbox())).collect();
+        inboxes[1].ask_for_room(&inboxes[0]);
+        server.workers[1].turn().unwrap();
+        assert_eq!((inboxes[0].load(), inboxes[1].load()), (1, 0));
+        assert!(inboxes[0].take_room(), "the other one is told");
+        assert_eq!(read_all(clients.remove(1)), "", "the idle connection is closed");
+    }
+
+    #[test]
     fn what_was_sent_behind_a_request_that_waits_for_the_store_is_answered_at_the_end() {
         let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
         let (mut server, address) = server(1, Arc::<Held>::clone(&store));
@@ -431,5 +533,120 @@ mod tests {
         check_abandoned(Limits::default(), half_closes, (false, answer));
         let impatient = Limits { store_time_max: Duration::from_millis(1), ..Limits::default() };
         check_abandoned(impatient, Some, (false, "HTTP/1.1 503 Service Unavailable\r\n"));
+    }
+
+    /// A client whose secret a person chose, with a digest of "secret" that is as quick as such a digest may be.
+    const CHOSEN: &str = r#"
+        issuer = "http://localhost:3001"
+        [scopes]
+        other = "Do something else."
+        [[clients]]
+        id = "robot"
+        name = "The Robot"
+        scopes = ["other"]
+        grant_types = ["client_credentials"]
+        secret_digest = "DIGEST"
+    "#;
+
+    fn chosen_digest() -> String {
+        use argon2::password_hash::PasswordHasher;
+        let params = argon2::Params::new(argon2::Params::MIN_M_COST, 1, 1, None).unwrap();
+        argon2::Argon2::from(params).hash_password_with_salt(b"secret", &[7; 16]).unwrap().to_string()
+    }
+
+    /// Keeps the only thread of `pool` busy, until what comes back is dropped.
+    fn block(pool: &Pool) -> std::sync::mpsc::Sender<()> {
+        let bounds = Bounds { running_max: 1, waiting_max: 1, subject_waiting_max: 1, peer_waiting_max: 1 };
+        let nobody: Arc<dyn Mailbox> = Arc::new(());
+        let ((release, released), (begin, begun)) =
+            (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
+        let work = move || {
+            let _ = begin.send(());
+            let _ = released.recv();
+        };
+        let owner = Owner { subject: "the test".into(), peer: Peer::of([192, 0, 2, 1].into()) };
+        let caller = Caller { mailbox: &nobody, ticket: Ticket { place: 0, serial: 0 } };
+        pool.submit(pool.add_kind(bounds), owner, Box::new(work), caller).unwrap();
+        begun.recv().unwrap();
+        release
+    }
+
+    /// What a client does while its request waits for the pool, and what the store must learn of it when the request
+    /// goes on to the store.
+    fn check_abandoned_in_the_pool(act: impl FnOnce(TcpStream) -> Option<TcpStream>, is_abandoned: bool) {
+        let mut config = crate::config::read(&CHOSEN.replace("DIGEST", &chosen_digest()), 1).unwrap();
+        (config.client_port, config.auth_port) = (None, 0);
+        let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
+        let pool = Arc::new(Pool::new(1));
+        let logs = Logs { errors: Log::kept(), access: Log::kept() };
+        let (shared, system) = (Arc::<Held>::clone(&store), Arc::new(RealSystem::default()));
+        let mut server = Server::bind_with_pool(&config, shared, Arc::clone(&pool), system, logs).unwrap();
+        let release = block(&pool);
+        let mut client = connect(server.addresses()[0].1);
+        let form = "grant_type=client_credentials&client_id=robot&client_secret=secret";
+        let head = "POST /token HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                    Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ";
+        client.write_all(format!("{head}{}\r\n\r\n{form}", form.len()).as_bytes()).unwrap();
+        while server.workers[0].engine().counts().requests == 0 {
+            server.workers[0].turn().unwrap();
+        }
+        // Nothing else happens meanwhile: the one turn is that of what the client does.
+        let client = act(client);
+        if is_abandoned {
+            server.workers[0].turn().unwrap();
+        }
+        let inbox = Arc::clone(server.workers[0].inbox());
+        assert_eq!(inbox.abandoned(), 0, "what waits for the pool is not abandoned");
+        drop(release);
+        while store.waiting.lock().unwrap().is_empty() {
+            server.workers[0].turn().unwrap();
+        }
+        assert_eq!(inbox.abandoned(), usize::from(is_abandoned));
+        for (applied, mailbox, ticket) in store.waiting.lock().unwrap().drain(..) {
+            assert_eq!(mailbox.put(ticket, applied), !is_abandoned, "what the store is told");
+            mailbox.wake();
+        }
+        assert_eq!(inbox.abandoned(), 0, "nothing is kept of a request that is answered");
+        server.handle().finish();
+        server.run().unwrap();
+        if let Some(client) = client {
+            let answer = read_all(client);
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_whose_client_goes_while_it_waits_for_the_pool_is_abandoned_when_it_is_with_the_store() {
+        check_abandoned_in_the_pool(Some, false);
+        let closes = |client: TcpStream| {
+            drop(client);
+            None
+        };
+        check_abandoned_in_the_pool(closes, true);
+        let half_closes = |client: TcpStream| {
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            Some(client)
+        };
+        check_abandoned_in_the_pool(half_closes, true);
+    }
+
+    #[test]
+    fn more_requests_than_a_turn_answers_are_answered_though_the_client_has_ended() {
+        let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
+        let (mut server, address) = server(1, Arc::<Held>::clone(&store));
+        let mut client = connect(address);
+        let token = "A".repeat(64);
+        let secure =
+            format!("GET /secure HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
+        client.write_all(format!("{secure}{}", GET.repeat(40)).as_bytes()).unwrap();
+        while store.waiting.lock().unwrap().is_empty() {
+            server.workers[0].turn().unwrap();
+        }
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        server.handle().finish();
+        server.workers[0].turn().unwrap();
+        store.release();
+        server.run().unwrap();
+        assert_eq!(read_all(client).matches("HTTP/1.1 200 OK\r\n").count(), 40);
     }
 }

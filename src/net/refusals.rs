@@ -29,11 +29,17 @@ impl Refusals {
         Refusals { log, lines_per_second_max, second_began: None, lines: 0, unwritten: 0 }
     }
 
+    /// Changes the bound, for this second, too.
+    pub(super) fn set_lines_per_second_max(&mut self, lines_per_second_max: usize) {
+        self.lines_per_second_max = lines_per_second_max;
+    }
+
     /// Of the request a line names method and path; never the query, a field or the content, where secrets
     /// are.
     pub(super) fn note(&mut self, now: Instant, role: Role, request: Option<&Request>, response: &Response) {
         self.settle(now);
-        if self.lines == self.lines_per_second_max {
+        // There may be more: the bound can be lowered within a second.
+        if self.lines >= self.lines_per_second_max {
             self.unwritten += 1;
             return;
         }
@@ -46,7 +52,7 @@ impl Refusals {
         let (method, path) = request.map_or(("-", "-"), |request| (request.method().token(), request.path()));
         let path = path.get(..PATH_CHARS_MAX).unwrap_or(path);
         let (code, reason) = (response.status.code(), response.reason().unwrap_or("-"));
-        self.log.line(format_args!("{server}: {method} {path} {code}: {reason}"));
+        self.log.unlimited_line(format_args!("{server}: {method} {path} {code}: {reason}"));
     }
 
     /// Ends the second that is over by `now`, if one has begun.
@@ -56,7 +62,8 @@ impl Refusals {
             return;
         }
         if self.unwritten > 0 {
-            self.log.line(format_args!("{} more requests were refused within a second", self.unwritten));
+            self.log
+                .unlimited_line(format_args!("{} more requests were refused within a second", self.unwritten));
         }
         (self.second_began, self.lines, self.unwritten) = (None, 0, 0);
     }
@@ -64,5 +71,25 @@ impl Refusals {
     /// When the second that has begun is over, if its count is still to be written.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.second_began.filter(|_| self.unwritten > 0).map(|began| began + SECOND)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::message::{FieldLines, Status};
+
+    #[test]
+    fn a_bound_that_is_lowered_within_a_second_holds_in_it() {
+        let (log, now) = (Log::kept(), Instant::now());
+        let mut refusals = Refusals::new(log.clone(), 10);
+        let response = Response::new(Status::BadRequest, FieldLines::literal("")).because("a reason");
+        let note = |refusals: &mut Refusals| refusals.note(now, Role::ClientApp, None, &response);
+        (0..3).for_each(|_| note(&mut refusals));
+        refusals.set_lines_per_second_max(2);
+        (0..4).for_each(|_| note(&mut refusals));
+        assert_eq!(log.lines().len(), 3);
+        refusals.settle(now + SECOND);
+        assert_eq!(log.lines()[3], "4 more requests were refused within a second");
     }
 }

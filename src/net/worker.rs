@@ -4,28 +4,31 @@
 //! fewest. So no worker starves, whatever the kernel would have thought of them; and with one worker nothing
 //! is dealt at all.
 
-use std::collections::HashSet;
 use std::io;
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 
 use super::crowd::Crowd;
-use super::engine::{Engine, Readiness, Socket};
+use super::engine::Engine;
+use super::eviction::Room;
+use super::inbox::{Inbox, Newcomer};
 use super::listeners::Listener;
+use super::reload::Reload;
 use super::signals::Signals;
+use super::socket::{Readiness, Socket};
 use crate::config::Limits;
 use crate::log::Log;
-use crate::routes::Role;
-use crate::store::{Applied, Mailbox, Ticket};
+use crate::routes::Letter;
+use crate::store::{Mailbox, Ticket};
 
 /// The waker's token; listeners have those from 1, connections those from [`FIRST_CONNECTION`].
 const WAKER: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
+const HANG_UP: Token = Token(14);
 const SIGNALS: Token = Token(15);
 const FIRST_CONNECTION: usize = 16;
 
@@ -48,97 +51,10 @@ pub(super) struct Control {
     is_shut: AtomicBool,
 }
 
-/// Where a worker is given connections, and woken.
-pub(super) struct Inbox {
-    waker: Waker,
-    newcomers: Mutex<Vec<Newcomer>>,
-    /// What the store has said.
-    letters: Mutex<Letters>,
-    /// The worker has been woken and has not looked yet.
-    is_called: AtomicBool,
-    /// The connections that were dealt to the worker, those in the inbox included, and have not closed.
-    load: AtomicUsize,
-}
-
-/// What the store has said, and what it need not say any more.
-#[derive(Default)]
-struct Letters {
-    unread: Vec<(Ticket, Applied)>,
-    /// The serial numbers of requests whose answers reach no client. Each goes when the store answers it, which it
-    /// does once.
-    abandoned: HashSet<u64>,
-}
-
-struct Newcomer {
-    role: Role,
-    address: IpAddr,
-    socket: TcpStream,
-}
-
-impl Inbox {
-    /// An inbox whose owner is woken through the event queue of `poll`.
-    pub(super) fn new(poll: &Poll) -> io::Result<Inbox> {
-        Ok(Inbox {
-            waker: Waker::new(poll.registry(), WAKER)?,
-            newcomers: Mutex::default(),
-            letters: Mutex::default(),
-            is_called: AtomicBool::new(false),
-            load: AtomicUsize::new(0),
-        })
-    }
-
-    /// How many connections the worker has, or is about to have.
-    pub(super) fn load(&self) -> usize {
-        self.load.load(Ordering::Relaxed)
-    }
-
-    fn welcome(&self, newcomer: Newcomer) {
-        lock(&self.newcomers).push(newcomer);
-        self.wake();
-    }
-
-    fn take_newcomers(&self) -> Vec<Newcomer> {
-        std::mem::take(&mut *lock(&self.newcomers))
-    }
-
-    /// Exchanges what the store has said for `read`, which is empty.
-    fn take_letters(&self, read: &mut Vec<(Ticket, Applied)>) {
-        // Whoever puts something from now on calls again; what was done before a call that was spared is seen.
-        self.is_called.swap(false, Ordering::AcqRel);
-        std::mem::swap(&mut lock(&self.letters).unread, read);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Each change is one call that does not panic halfway.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Mailbox for Inbox {
-    fn put(&self, ticket: Ticket, applied: Applied) -> bool {
-        let mut letters = lock(&self.letters);
-        letters.unread.push((ticket, applied));
-        letters.abandoned.is_empty() || !letters.abandoned.remove(&ticket.serial)
-    }
-
-    fn abandon(&self, ticket: Ticket) -> bool {
-        let mut letters = lock(&self.letters);
-        let is_put = letters.unread.iter().any(|(unread, _)| *unread == ticket);
-        if !is_put {
-            letters.abandoned.insert(ticket.serial);
-        }
-        !is_put
-    }
-
-    fn is_abandoned(&self, ticket: Ticket) -> bool {
-        lock(&self.letters).abandoned.contains(&ticket.serial)
-    }
-
-    fn wake(&self) {
-        // One call is enough until it is heard. (It fails only when the queue is gone; then nobody sleeps.)
-        if !self.is_called.swap(true, Ordering::AcqRel) {
-            let _ = self.waker.wake();
-        }
+impl Control {
+    /// The server is about to end.
+    pub(super) fn is_finishing(&self) -> bool {
+        self.finish.load(Ordering::Acquire) || self.stop.load(Ordering::Acquire)
     }
 }
 
@@ -161,9 +77,12 @@ pub(super) struct Worker {
     engine: Engine<TcpStream>,
     inbox: Arc<Inbox>,
     /// Letters that are being read; empty between turns, and kept for its room.
-    letters: Vec<(Ticket, Applied)>,
+    letters: Vec<(Ticket, Letter)>,
     door: Option<Door>,
-    signals: Option<Signals>,
+    signals: Signals,
+    /// Where reloaded configurations are published, and the generation that this worker uses.
+    reload: Option<Arc<Reload>>,
+    generation: u64,
     crowd: Crowd,
     control: Arc<Control>,
     is_finishing: bool,
@@ -176,7 +95,7 @@ impl Worker {
         control: Arc<Control>,
     ) -> io::Result<Worker> {
         let poll = Poll::new()?;
-        let inbox = Arc::new(Inbox::new(&poll)?);
+        let inbox = Arc::new(Inbox::new(&poll, WAKER)?);
         let engine = make(Arc::<Inbox>::clone(&inbox));
         Ok(Worker {
             poll,
@@ -185,7 +104,9 @@ impl Worker {
             inbox,
             letters: Vec::new(),
             door: None,
-            signals: None,
+            signals: Signals::default(),
+            reload: None,
+            generation: 0,
             crowd: Crowd::default(),
             control,
             is_finishing: false,
@@ -214,10 +135,18 @@ impl Worker {
         Ok(())
     }
 
-    /// Makes this worker begin the end when there is a signal.
-    pub(super) fn listen_to(&mut self, mut signals: Option<Signals>) -> io::Result<()> {
-        if let Some(signals) = &mut signals {
-            self.poll.registry().register(signals, SIGNALS, Interest::READABLE)?;
+    /// Makes this worker use what `reload` publishes.
+    pub(super) fn follow(&mut self, reload: Arc<Reload>) {
+        self.generation = reload.generation();
+        self.reload = Some(reload);
+    }
+
+    /// Makes this worker begin the end, or a reload, when there is a signal.
+    pub(super) fn listen_to(&mut self, mut signals: Signals) -> io::Result<()> {
+        for (pipe, token) in [(&mut signals.end, SIGNALS), (&mut signals.reload, HANG_UP)] {
+            if let Some(pipe) = pipe {
+                self.poll.registry().register(pipe, token, Interest::READABLE)?;
+            }
         }
         self.signals = signals;
         Ok(())
@@ -249,6 +178,7 @@ impl Worker {
         if self.control.finish.load(Ordering::Acquire) {
             self.engine.finish();
         }
+        take_settings(self.reload.as_ref(), &mut self.generation, &mut self.engine);
         self.crowd.begin_turn(self.engine.timestamp());
         for event in &self.events {
             match event.token() {
@@ -257,9 +187,14 @@ impl Worker {
                         self.crowd.hear_of_store();
                     }
                     before += open_all(self.inbox.take_newcomers(), &mut self.engine, &self.poll);
+                    self.inbox.give_room(&mut self.engine);
                 }
                 // What stands in the pipe is not read; a second signal ends the program without it.
                 SIGNALS => self.control.finish.store(true, Ordering::Release),
+                HANG_UP => {
+                    self.signals.drain_reload();
+                    self.reload.iter().for_each(Reload::request);
+                }
                 Token(token) if token < FIRST_CONNECTION => {
                     self.door.iter_mut().for_each(|door| door.note(token - FIRST_LISTENER));
                 }
@@ -297,17 +232,20 @@ impl Worker {
     fn accept(&mut self, before: usize) {
         let closed = before.saturating_sub(self.engine.len());
         if closed > 0 {
-            self.inbox.load.fetch_sub(closed, Ordering::Relaxed);
+            self.inbox.subtract_load(closed);
         }
         let Some(door) = &mut self.door else { return };
-        if closed > 0 {
+        if closed > 0 || self.inbox.take_room() {
             // A descriptor is free now.
             door.accept_again = None;
         }
-        let opened = door.accept(&mut self.engine, &self.poll);
-        if opened > 0 {
-            self.inbox.load.fetch_add(opened, Ordering::Relaxed);
-        }
+        let before = self.engine.len();
+        door.accept(&mut self.engine, &self.poll);
+        // Fewer than before where idle connections were closed for those that others were given.
+        match self.engine.len() {
+            after if after > before => self.inbox.add_load(after - before),
+            after => self.inbox.subtract_load(before - after),
+        };
     }
 
     /// Nobody is let in any more, and those who are in get what they asked for.
@@ -324,12 +262,21 @@ impl Worker {
     }
 }
 
-/// Hands on what the store has said; returns of how many requests.
-fn deliver_all(inbox: &Inbox, letters: &mut Vec<(Ticket, Applied)>, engine: &mut Engine<TcpStream>) -> usize {
+/// Hands on the letters; returns how many those were.
+fn deliver_all(inbox: &Inbox, letters: &mut Vec<(Ticket, Letter)>, engine: &mut Engine<TcpStream>) -> usize {
     inbox.take_letters(letters);
     let count = letters.len();
-    letters.drain(..).for_each(|(ticket, applied)| engine.deliver(ticket, applied));
+    letters.drain(..).for_each(|(ticket, letter)| engine.deliver(ticket, letter));
     count
+}
+
+/// Takes the configuration that was published last, unless the engine uses it already.
+fn take_settings(reload: Option<&Arc<Reload>>, generation: &mut u64, engine: &mut Engine<TcpStream>) {
+    let Some(reload) = reload.filter(|reload| reload.generation() != *generation) else { return };
+    let (taken, settings) = reload.take();
+    *generation = taken;
+    engine.reconfigure(&settings.config, Arc::clone(&settings.routes));
+    reload.confirm();
 }
 
 /// Opens what was dealt to this worker; returns how many those were.
@@ -369,17 +316,15 @@ impl Door {
         }
     }
 
-    /// Accepts whoever waits; returns by how many connections this worker has more.
-    fn accept(&mut self, engine: &mut Engine<TcpStream>, poll: &Poll) -> usize {
+    /// Accepts all connections that wait.
+    fn accept(&mut self, engine: &mut Engine<TcpStream>, poll: &Poll) {
         if !self.is_knocked_at {
-            return 0;
+            return;
         }
-        let before = engine.len();
         if self.accept_again.is_none_or(|again| again <= engine.now()) {
             self.accept_again = None;
             self.accept_all(engine, poll);
         }
-        engine.len().saturating_sub(before)
     }
 
     /// Not a part of the turn, most of which have nobody to let in.
@@ -396,7 +341,13 @@ impl Door {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
                     // A client that gave up while it waited, or a signal.
                     Err(error) if is_of_one_client(&error) => {}
-                    Err(error) => return self.pause_accepting(&error, engine),
+                    Err(error) => match engine.make_room() {
+                        // Each time closes a connection that was there before this turn, so this ends. (The kernel
+                        // says that it has no descriptor before it looks whether anyone waits. So one stays free.)
+                        Room::Made => self.tell_of_eviction(&error, engine),
+                        Room::NextTurn => return self.accept_again = Some(engine.now() + NEXT_TURN),
+                        Room::None => return self.pause_accepting(&error, engine),
+                    },
                 }
             }
         }
@@ -410,18 +361,39 @@ impl Door {
         let others = self.inboxes.iter().skip(1).min_by_key(|inbox| inbox.load());
         match others.filter(|inbox| inbox.load() < engine.len()) {
             Some(inbox) => {
-                inbox.load.fetch_add(1, Ordering::Relaxed);
+                inbox.add_load(1);
                 inbox.welcome(newcomer);
             }
             None => open(newcomer, engine, poll),
         }
     }
 
+    fn tell_of_eviction(&self, error: &io::Error, engine: &Engine<TcpStream>) {
+        self.log.line(format_args!(
+            "accepting failed: {error}; the longest idle connection was closed for a new one, and {} are open in this \
+             worker; {MORE_DESCRIPTORS}",
+            engine.len()
+        ));
+    }
+
+    /// Another worker may have an idle connection.
     fn pause_accepting(&mut self, error: &io::Error, engine: &Engine<TcpStream>) {
-        self.log.line(format_args!("accepting pauses with {} connections open: {error}", engine.len()));
+        if let Some((own, others)) = self.inboxes.split_first() {
+            others.iter().for_each(|inbox| inbox.ask_for_room(own));
+        }
+        self.log.line(format_args!(
+            "accepting pauses: {error}; {} connections are open in this worker, and none is idle; {MORE_DESCRIPTORS}",
+            engine.len()
+        ));
         self.accept_again = Some(engine.now() + self.accept_retry_time);
     }
 }
+
+/// Until the next turn, which looks at what has arrived on the newest connections.
+const NEXT_TURN: Duration = Duration::from_millis(1);
+
+/// What an operator may do about it.
+const MORE_DESCRIPTORS: &str = "raise the limit of open files (ulimit -n, or LimitNOFILE= of a systemd unit)";
 
 /// Whether accepting failed because of the one client that was to be accepted (accept(2)).
 fn is_of_one_client(error: &io::Error) -> bool {
@@ -429,4 +401,28 @@ fn is_of_one_client(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
     )
+}
+
+#[cfg(test)]
+impl Worker {
+    pub(super) fn engine(&self) -> &Engine<TcpStream> {
+        &self.engine
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_gave_up_pauses_nothing_and_a_want_of_descriptors_does() {
+        let check = |kind: io::ErrorKind, expected: bool| {
+            assert_eq!(is_of_one_client(&kind.into()), expected, "{kind:?}");
+        };
+        check(io::ErrorKind::ConnectionAborted, true);
+        check(io::ErrorKind::ConnectionReset, true);
+        check(io::ErrorKind::Interrupted, true);
+        check(io::ErrorKind::OutOfMemory, false);
+        check(io::ErrorKind::Other, false);
+    }
 }

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use super::client_secret::SecretDigest;
+pub use super::client_secret::{SecretCheck, SecretDigest};
 use super::redirect::{self, RedirectUri};
 use super::scope::Scope;
 
@@ -70,13 +70,50 @@ pub struct Credentials<'a> {
     pub secret: Option<&'a str>,
 }
 
-/// Why a request does not show which client it comes from, in words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthenticationError {
-    /// It proves nothing: RFC 6749 (5.2) calls this `invalid_client`.
-    Unproven(&'static str),
-    /// It has credentials in two places: RFC 6749 (5.2) calls this `invalid_request`.
+/// Why credentials prove nothing, or nothing yet.
+#[derive(Debug)]
+pub enum Unproven<'a> {
+    /// They are wrong; the text says how. RFC 6749 (5.2) calls all of these `invalid_client`.
+    Refused(&'static str),
+    /// There are two; the text says which. RFC 6749 (5.2) calls this `invalid_request`.
     Ambiguous(&'static str),
+    /// The client's secret has a slow digest.
+    Guess(Guess<'a>),
+}
+
+/// A secret that was presented for a client whose secret a person chose. Whoever presents it may be guessing.
+#[derive(Debug)]
+pub struct Guess<'a> {
+    client: &'a Arc<Client>,
+    check: SecretCheck,
+}
+
+/// What the log says of a wrong secret.
+pub const WRONG_SECRET: &str = "the client's secret is wrong";
+
+impl From<&'static str> for Unproven<'_> {
+    fn from(reason: &'static str) -> Self {
+        Unproven::Refused(reason)
+    }
+}
+
+impl<'a> Guess<'a> {
+    /// The client that the secret is presented for.
+    pub fn client_id(&self) -> &Arc<str> {
+        &self.client.id
+    }
+
+    /// What there is to compare. Once it has found the secret right, [`Guess::recall`] knows it.
+    pub fn check(&self) -> &SecretCheck {
+        &self.check
+    }
+
+    /// The proof, or its refusal, where the client's secret was right once before; `None` where it has to be
+    /// compared with its slow digest.
+    pub fn recall(&self) -> Option<Result<AuthenticatedClient<'a>, &'static str>> {
+        let is_right = self.check.recall()?;
+        Some(if is_right { Ok(AuthenticatedClient(self.client)) } else { Err(WRONG_SECRET) })
+    }
 }
 
 impl Clients {
@@ -117,32 +154,33 @@ impl Clients {
     /// The client that `credentials` prove a request to come from.
     ///
     /// # Errors
-    /// [`AuthenticationError`] where they prove nothing, or are two.
-    pub fn authenticate(
-        &self,
-        credentials: &Credentials,
-    ) -> Result<AuthenticatedClient<'_>, AuthenticationError> {
-        use AuthenticationError::{Ambiguous, Unproven};
+    /// Where they prove nothing, or where that takes longer to say than a loop may wait.
+    pub fn authenticate(&self, credentials: &Credentials) -> Result<AuthenticatedClient<'_>, Unproven<'_>> {
         let basic = credentials.basic.as_ref().map(|(id, secret)| (id.as_str(), secret.as_str()));
         let (basic_id, basic_secret) = (basic.map(|(id, _)| id), basic.map(|(_, secret)| secret));
         let basic_secret = basic_secret.filter(|secret| !secret.is_empty());
         let secret = match (basic_secret, credentials.secret) {
-            (Some(_), Some(_)) => return Err(Ambiguous("the client authenticates in two ways at once")),
+            (Some(_), Some(_)) => {
+                return Err(Unproven::Ambiguous("the client authenticates in two ways at once"));
+            }
             (basic, parameter) => basic.or(parameter),
         };
         let id = match (basic_id, credentials.id) {
             (Some(basic), Some(parameter)) if basic != parameter => {
-                return Err(Unproven("the client_id is not the one that Authorization names"));
+                return Err("the client_id is not the one that Authorization names".into());
             }
             (basic, parameter) => basic.or(parameter),
         };
-        let client = self.find(id).map_err(Unproven)?;
+        let client = self.find(id)?;
         match (&client.secret, secret) {
             (None, None) => Ok(AuthenticatedClient(client)),
-            (None, Some(_)) => Err(Unproven("the client is public and has no secret, but one was sent")),
-            (Some(_), None) => Err(Unproven("the client is confidential, and no secret was sent")),
-            (Some(digest), Some(secret)) if digest.is_of(secret) => Ok(AuthenticatedClient(client)),
-            (Some(_), Some(_)) => Err(Unproven("the client's secret is wrong")),
+            (None, Some(_)) => Err("the client is public and has no secret, but one was sent".into()),
+            (Some(_), None) => Err("the client is confidential, and no secret was sent".into()),
+            (Some(digest), Some(secret)) => match digest.is_of(secret) {
+                Ok(true) => Ok(AuthenticatedClient(client)),
+                Ok(false) => Err(WRONG_SECRET.into()),
+                Err(check) => Err(Unproven::Guess(Guess { client, check })),
+            },
         }
     }
 }
@@ -209,7 +247,6 @@ impl<'a> AuthenticatedClient<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::AuthenticationError::{Ambiguous, Unproven};
     use super::*;
 
     fn client(id: &str, secret: Option<&str>, redirect_uris: &[&str]) -> Client {
@@ -235,35 +272,48 @@ mod tests {
         let check = |basic: Option<(&str, &str)>,
                      id: Option<&str>,
                      secret: Option<&str>,
-                     expected: Result<&str, AuthenticationError>| {
+                     expected: Result<&str, &str>| {
             let basic = basic.map(|(id, secret)| (id.to_owned(), secret.to_owned()));
             let found = clients.authenticate(&Credentials { basic, id, secret });
             match (found.map(|found| &*found.client().id), expected) {
-                (Err(Unproven(found)), Err(Unproven(words))) => assert!(found.contains(words), "{found}"),
-                (Err(Ambiguous(found)), Err(Ambiguous(words))) => assert!(found.contains(words), "{found}"),
-                (found, expected) => assert_eq!(found, expected),
+                (Err(Unproven::Refused(found)), Err(words)) => assert!(found.contains(words), "{found}"),
+                (Err(Unproven::Ambiguous(found)), Err(words)) => assert!(found.contains(words), "{found}"),
+                (found, expected) => assert_eq!(found.ok(), expected.ok()),
             }
         };
-        let unproven = |words| Err(Unproven(words));
         check(None, None, None, Ok("demo"));
         check(None, Some("app"), None, Ok("app"));
         check(Some(("app", "")), None, None, Ok("app"));
         check(None, Some("shop"), Some("s e:c"), Ok("shop"));
         check(Some(("shop", "s e:c")), None, None, Ok("shop"));
         check(Some(("shop", "s e:c")), Some("shop"), None, Ok("shop"));
-        check(Some(("shop", "s e:c")), Some("shop"), Some("s e:c"), Err(Ambiguous("two ways")));
-        check(Some(("shop", "s e:c")), Some("app"), None, unproven("not the one"));
-        check(Some(("shop", "")), None, None, unproven("no secret was sent"));
-        check(Some(("shop", "s e:d")), None, None, unproven("is wrong"));
-        check(None, Some("shop"), Some("s e"), unproven("is wrong"));
-        check(None, Some("shop"), None, unproven("no secret was sent"));
-        check(None, Some("app"), Some("x"), unproven("is public"));
-        check(None, None, Some("x"), unproven("is public"));
-        check(None, Some("nobody"), None, unproven("not that of a registered"));
-        check(None, Some("Demo"), None, unproven("not that of a registered"));
+        check(Some(("shop", "s e:c")), Some("shop"), Some("s e:c"), Err("two ways"));
+        check(Some(("shop", "s e:c")), Some("app"), None, Err("not the one"));
+        check(Some(("shop", "")), None, None, Err("no secret was sent"));
+        check(Some(("shop", "s e:d")), None, None, Err("is wrong"));
+        check(None, Some("shop"), Some("s e"), Err("is wrong"));
+        check(None, Some("shop"), None, Err("no secret was sent"));
+        check(None, Some("app"), Some("x"), Err("is public"));
+        check(None, None, Some("x"), Err("is public"));
+        check(None, Some("nobody"), None, Err("not that of a registered"));
+        check(None, Some("Demo"), None, Err("not that of a registered"));
         let without = Clients::new([client("app", None, &[])], None);
-        let error = without.authenticate(&Credentials::default()).err();
-        assert_eq!(error, Some(Unproven("the client_id is missing")));
+        let missing = without.authenticate(&Credentials::default());
+        assert!(matches!(missing, Err(Unproven::Refused("the client_id is missing"))));
+    }
+
+    #[test]
+    fn a_chosen_secret_proves_nothing_before_it_was_compared_off_the_loop() {
+        let digest =
+            "$argon2id$v=19$m=8,t=1,p=1$BwcHBwcHBwcHBwcHBwcHBw$MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA";
+        let chosen = Client { secret: SecretDigest::parse(digest), ..client("shop", None, &[]) };
+        let clients = Clients::new([chosen], None);
+        let credentials = Credentials { id: Some("shop"), secret: Some("guess"), ..Credentials::default() };
+        let Err(Unproven::Guess(guess)) = clients.authenticate(&credentials) else { panic!("a guess") };
+        assert_eq!((&**guess.client_id(), guess.recall().is_none()), ("shop", true));
+        assert!(!guess.check().run() && guess.recall().is_none(), "a wrong one is not remembered");
+        let printed = format!("{:?}", Unproven::Guess(guess));
+        assert!(!printed.contains("guess"), "{printed}");
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! A secret that was made here has 264 random bits. Nobody can try them all, so its digest may be quick:
 //! SHA-256. A secret that a person chose is one of those that people choose, and whoever steals the digest will
 //! try them; so its digest is slow, and takes memory: Argon2id, as a PHC string. That is slow for the server,
-//! too, some 20 milliseconds. It pays them until a secret has been right once. From then on it remembers, as
-//! long as it runs, the quick digest of that secret, and compares others with that.
+//! too, some 20 milliseconds, which are spent elsewhere than on the loop ([`SecretCheck`]), until a secret has been
+//! right once. From then on the server remembers, as long as it runs, the quick digest of that secret, and compares
+//! others with that.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -22,11 +23,20 @@ pub struct SecretDigest(Kind);
 #[derive(Clone)]
 enum Kind {
     Quick(Digest),
-    Slow {
-        digest: String,
-        /// The quick digest of the secret, once it has been presented.
-        known: Arc<OnceLock<Digest>>,
-    },
+    Slow(Arc<Slow>),
+}
+
+struct Slow {
+    digest: String,
+    /// The quick digest of the secret, once it has been presented.
+    known: OnceLock<Digest>,
+}
+
+/// A secret that was presented, and a slow digest to compare it with.
+#[derive(Clone)]
+pub struct SecretCheck {
+    slow: Arc<Slow>,
+    secret: String,
 }
 
 /// What a digest of a secret that was made here begins with.
@@ -59,7 +69,11 @@ impl SecretDigest {
         let hasher = Argon2::from(params);
         let digest: PasswordHash =
             hasher.hash_password_with_salt(secret.as_bytes(), &salt).map_err(|error| error.to_string())?;
-        Ok(SecretDigest(Kind::Slow { digest: digest.to_string(), known: Arc::default() }))
+        Ok(SecretDigest::slow(digest.to_string()))
+    }
+
+    fn slow(digest: String) -> SecretDigest {
+        SecretDigest(Kind::Slow(Arc::new(Slow { digest, known: OnceLock::new() })))
     }
 
     /// Reads what [`fmt::Display`] wrote: `sha256:` and 64 hexadecimal digits, or a PHC string of Argon2id whose
@@ -71,9 +85,7 @@ impl SecretDigest {
             let is_bounded = params.m_cost() <= SLOW_MEMORY_KIB_MAX && params.t_cost() <= SLOW_PASSES_MAX;
             let is_whole =
                 hash.hash.is_some() && hash.salt.is_some() && hash.version == Some(Version::V0x13.into());
-            let digest = text.to_owned();
-            return (is_bounded && is_whole)
-                .then(|| SecretDigest(Kind::Slow { digest, known: Arc::default() }));
+            return (is_bounded && is_whole).then(|| SecretDigest::slow(text.to_owned()));
         }
         let (digits, rest) = text.strip_prefix(QUICK_PREFIX)?.as_bytes().as_chunks::<2>();
         let digits: &[[u8; 2]; 32] = digits.try_into().ok().filter(|_| rest.is_empty())?;
@@ -85,35 +97,63 @@ impl SecretDigest {
         Some(SecretDigest(Kind::Quick(Digest::from_bytes(bytes))))
     }
 
-    /// Whether this is the digest of `secret`; as long as it is compared, in constant time.
-    pub(super) fn is_of(&self, secret: &str) -> bool {
-        let presented = Digest::of(secret.as_bytes());
-        let (digest, known) = match &self.0 {
-            Kind::Quick(digest) => return digest.matches(&presented),
-            Kind::Slow { digest, known } => (digest, known),
-        };
-        if let Some(known) = known.get() {
-            return known.matches(&presented);
+    /// Whether this is the digest of `secret`, compared in constant time.
+    ///
+    /// # Errors
+    /// What there is to do, where the digest is slow.
+    pub(super) fn is_of(&self, secret: &str) -> Result<bool, SecretCheck> {
+        match &self.0 {
+            Kind::Quick(digest) => Ok(digest.matches(&Digest::of(secret.as_bytes()))),
+            Kind::Slow(slow) => Err(SecretCheck { slow: Arc::clone(slow), secret: secret.to_owned() }),
         }
-        // It was read when it came, so the error is never met.
-        let is_right = PasswordHash::new(digest)
-            .is_ok_and(|hash| Argon2::default().verify_password(secret.as_bytes(), &hash).is_ok());
+    }
+}
+
+impl SecretCheck {
+    /// Whether the secret is right, as far as this can be said at once: where it was right once before.
+    pub fn recall(&self) -> Option<bool> {
+        let known = self.slow.known.get()?;
+        Some(known.matches(&Digest::of(self.secret.as_bytes())))
+    }
+
+    /// Whether the secret is right. This takes some 20 milliseconds and 19 MiB, or what else the digest asks for,
+    /// unless [`SecretCheck::recall`] has an answer.
+    pub fn run(&self) -> bool {
+        if let Some(is_right) = self.recall() {
+            return is_right;
+        }
+        // The digest was read before it was accepted, so the error is never met.
+        let is_right = PasswordHash::new(&self.slow.digest)
+            .is_ok_and(|hash| Argon2::default().verify_password(self.secret.as_bytes(), &hash).is_ok());
         if is_right {
-            known.get_or_init(|| presented);
+            self.slow.known.get_or_init(|| Digest::of(self.secret.as_bytes()));
         }
         is_right
+    }
+}
+
+impl fmt::Debug for SecretCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretCheck(…)")
     }
 }
 
 impl fmt::Display for SecretDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Slow { digest, .. } => f.write_str(digest),
+            Kind::Slow(slow) => f.write_str(&slow.digest),
             Kind::Quick(digest) => {
                 f.write_str(QUICK_PREFIX)?;
                 digest.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
             }
         }
+    }
+}
+
+impl PartialEq for SecretDigest {
+    /// Whether both are the same digest. For configurations: nothing that a request says is compared here.
+    fn eq(&self, other: &SecretDigest) -> bool {
+        self.to_string() == other.to_string()
     }
 }
 
@@ -127,12 +167,22 @@ impl fmt::Debug for SecretDigest {
 mod tests {
     use super::*;
 
+    impl SecretDigest {
+        /// Whether both remember together which secret was right.
+        pub(crate) fn shares_memory(one: &SecretDigest, other: &SecretDigest) -> bool {
+            match (&one.0, &other.0) {
+                (Kind::Slow(one), Kind::Slow(other)) => Arc::ptr_eq(one, other),
+                _ => false,
+            }
+        }
+    }
+
     #[test]
     fn a_secret_is_kept_as_a_digest_that_reads_back() {
         let digest = SecretDigest::of("abc").to_string();
         assert_eq!(digest, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        assert!(SecretDigest::parse(&digest).unwrap().is_of("abc"));
-        assert!(!SecretDigest::parse(&digest).unwrap().is_of("abd"));
+        assert!(SecretDigest::parse(&digest).unwrap().is_of("abc").unwrap());
+        assert!(!SecretDigest::parse(&digest).unwrap().is_of("abd").unwrap());
         for text in
             ["", "sha256:", &digest[1..], &digest[..70], &format!("{digest}0"), &digest.replace('b', "x")]
         {
@@ -147,13 +197,13 @@ mod tests {
         let digest = SecretDigest::of_chosen_with("hunter2", [7; 16], params).unwrap().to_string();
         assert!(digest.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{digest}");
         let digest = SecretDigest::parse(&digest).unwrap();
-        let is_known = |digest: &SecretDigest| match &digest.0 {
-            Kind::Slow { known, .. } => known.get().is_some(),
-            Kind::Quick(_) => unreachable!("a slow digest"),
-        };
-        assert!(!digest.is_of("hunter3") && !is_known(&digest));
-        assert!(digest.is_of("hunter2") && is_known(&digest));
-        assert!(digest.is_of("hunter2") && !digest.is_of("hunter3") && !digest.is_of(""));
+        let check = |secret: &str| digest.is_of(secret).expect_err("nothing is said at once");
+        assert!(!check("hunter3").run());
+        assert_eq!((check("hunter2").recall(), check("hunter3").recall()), (None, None));
+        assert!(check("hunter2").run());
+        assert_eq!((check("hunter2").recall(), check("hunter3").recall()), (Some(true), Some(false)));
+        assert!(check("hunter2").run() && !check("hunter3").run() && !check("").run());
+        assert_eq!(format!("{:?}", check("hunter2")), "SecretCheck(…)");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use super::sha256;
 
 /// What a client showed when it asked for a code.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Challenge(Box<str>);
 
 /// What a verifier comes to under S256: it matches the challenge, or does not.

@@ -163,7 +163,11 @@ mod tests {
         check("answer", "ans", Some("answer"));
         check("b", "ab b", None);
         check("b", "ab ba", Some("b"));
-        assert!(!Scope::parse("a b").unwrap().contains("") && !Scope::parse("a b").unwrap().contains("a b c"));
+        assert!(
+            !Scope::default().contains("")
+                && !Scope::parse("a b").unwrap().contains("")
+                && !Scope::parse("a b").unwrap().contains("a b c")
+        );
         check("ans", "answer", Some("ans"));
     }
 }

@@ -52,9 +52,6 @@ fn spread(chars: [u8; 8]) -> u64 {
 }
 
 impl GrantId {
-    /// The name that no other comes before.
-    pub const FIRST: GrantId = GrantId([0; ID_CHARS]);
-
     /// A new name, out of random bytes.
     pub fn new(random: [u8; ID_BYTES]) -> GrantId {
         let mut chars = [0; ID_CHARS];
@@ -155,8 +152,14 @@ pub struct Credential {
 
 /// What of a rotated refresh token is kept, so that its rotation can be repeated: random, and of no use to
 /// anyone who does not have the token itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Eq)]
 pub struct Salt(pub [u8; 32]);
+
+impl PartialEq for Salt {
+    fn eq(&self, other: &Salt) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
 
 impl fmt::Debug for Salt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,8 +168,14 @@ impl fmt::Debug for Salt {
 }
 
 /// The key of a grant's refresh tokens' marks. It makes no token that works.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Eq)]
 pub struct Family(pub [u8; 16]);
+
+impl PartialEq for Family {
+    fn eq(&self, other: &Family) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
 
 impl fmt::Debug for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -326,6 +335,22 @@ mod tests {
     }
 
     #[test]
+    fn every_random_bit_makes_another_credential() {
+        /// How many credentials `make` makes of random bytes that are all zeros, or but for one bit.
+        fn made<const N: usize>(make: impl Fn([u8; N]) -> Credential) -> usize {
+            let flipped = |bit: usize| std::array::from_fn(|at| if at == bit / 8 { 1 << (bit % 8) } else { 0 });
+            let all = (0..N * 8).map(flipped).chain([[0; N]]);
+            all.map(|random| make(random).encode()).collect::<std::collections::HashSet<_>>().len()
+        }
+        let grant = credential(1).grant();
+        assert_eq!(made(Credential::of_new_grant), 120 + 264 + 1, "a name and a secret");
+        assert_eq!(made(|random| Credential::of_grant(grant, random)), 264 + 1);
+        // The mark takes the place of the last 72 bits.
+        assert_eq!(made(|random| Credential::refresh_token(grant, random, &Family([5; 16]))), 192 + 1);
+        assert_eq!(made(|random| Credential::of_grant(GrantId::new(random), [1; SECRET_BYTES])), 120 + 1);
+    }
+
+    #[test]
     fn what_is_no_credential_is_not_read_as_one() {
         let good = credential(7).encode();
         let longer = format!("{good}A");
@@ -359,6 +384,25 @@ mod tests {
         let token = Credential::of_grant(credential(1).grant(), [2; SECRET_BYTES]);
         assert_eq!(token.grant(), credential(1).grant());
         assert!(!token.digest().matches(&credential(1).digest()));
+    }
+
+    #[test]
+    fn every_bit_of_a_digest_and_of_a_mark_counts() {
+        let token = Credential::refresh_token(credential(1).grant(), [2; SECRET_BYTES], &Family([5; 16]));
+        let digest = *token.refresh_digest().digest();
+        for bit in 0..256 {
+            let mut bytes = *digest.as_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(!digest.matches(&Digest::from_bytes(bytes)), "bit {bit} of the digest");
+        }
+        for bit in 0..MARK_CHARS * 8 {
+            let mut presented = token.refresh_digest();
+            presented.mark[bit / 8] ^= 1 << (bit % 8);
+            assert!(!presented.is_of(&Family([5; 16])), "bit {bit} of the mark");
+        }
+        assert!(
+            digest.matches(token.refresh_digest().digest()) && token.refresh_digest().is_of(&Family([5; 16]))
+        );
     }
 
     #[test]

@@ -1,41 +1,161 @@
 //! Which client a request comes from, and how it shows that (RFC 6749, 2.3).
 
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
 use base64ct::{Base64, Encoding};
 
-use super::Routes;
 use super::json::Refusal;
 use super::parameters::{Name, Parameters};
+use super::work::Work;
+use super::{Reply, Routes};
+use crate::config::Limits;
 use crate::http::form;
 use crate::http::message::{FieldValue, Request, Status};
-use crate::oauth::client::{AuthenticatedClient, AuthenticationError, Credentials};
+use crate::oauth::client::{AuthenticatedClient, Credentials, Guess, SecretCheck, Unproven, WRONG_SECRET};
+use crate::peer::Peer;
+use crate::pool::{Bounds, Owner};
 
-/// The client that `request` proves to come from: by HTTP's Basic scheme, by `client_id` and `client_secret`
-/// among its `parameters`, or, where it is public, by its `client_id` alone.
+/// Why an endpoint does not go on with a request.
+pub(super) enum Stop {
+    /// It is refused.
+    Refused(Refusal),
+    /// The secret of the client with this `client_id` has to be compared with a slow digest first.
+    Unchecked(SecretCheck, Arc<str>),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Stop {
+        Stop::Refused(refusal)
+    }
+}
+
+/// An endpoint that clients authenticate at.
+type Endpoint = fn(&Routes, &Request, IpAddr) -> Reply;
+
+impl Stop {
+    /// The refusal; or the work that is left to do for a request of the peer at `address`, after which `endpoint`
+    /// begins again, and knows the secret.
+    pub(super) fn into_reply(self, routes: &Routes, address: IpAddr, endpoint: Endpoint) -> Reply {
+        let (check, subject) = match self {
+            Stop::Refused(refusal) => return Reply::Now(refusal.into_answer()),
+            Stop::Unchecked(check, id) => (check, id),
+        };
+        let peer = Peer::of(address);
+        let (guesses, system) = (Arc::clone(&routes.lasting.guesses), Arc::clone(&routes.lasting.system));
+        let job = move || {
+            // The peer may have been wrong too often while this waited.
+            guesses.check(peer, system.monotonic())?;
+            let is_right = check.run();
+            if !is_right {
+                guesses.note(peer, system.monotonic())?;
+            }
+            Ok(is_right)
+        };
+        let then = move |routes: &Routes, request: &Request, result: Option<Result<bool, Duration>>| {
+            let refusal = match result {
+                Some(Ok(true)) => return endpoint(routes, request, address),
+                Some(Ok(false)) => invalid_client(routes, request, WRONG_SECRET),
+                Some(Err(wait)) => too_many_guesses(wait),
+                None => Refusal {
+                    status: Status::InternalServerError,
+                    ..Refusal::new("server_error", "the server failed in comparing the client's secret")
+                },
+            };
+            Reply::Now(refusal.into_answer())
+        };
+        Reply::Work(Work::new(routes.lasting.secret_checks, Owner { subject, peer }, job, then))
+    }
+}
+
+/// How many secrets may be compared with slow digests, and wait for that.
+pub(super) fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        running_max: limits.secret_checks_running_max,
+        waiting_max: limits.secret_checks_waiting_max,
+        subject_waiting_max: limits.client_secret_checks_waiting_max,
+        peer_waiting_max: limits.peer_secret_checks_waiting_max,
+    }
+}
+
+/// The client that `request`, from the peer at `address`, proves to come from: by HTTP's Basic scheme, by `client_id`
+/// and `client_secret` among its `parameters`, or, where it is public, by its `client_id` alone.
 ///
 /// # Errors
-/// `invalid_client` where it proves nothing, and `invalid_request` where it authenticates in two ways at once (RFC
-/// 6749, 5.2).
+/// `invalid_client` where it proves nothing, and `invalid_request` where it authenticates in two ways at once (RFC 6749,
+/// 5.2); 429 where the peer was wrong too often; and what there is to do before more can be said.
 pub(super) fn authenticate<'a>(
     routes: &'a Routes,
     request: &Request,
     parameters: &Parameters,
-) -> Result<AuthenticatedClient<'a>, Refusal> {
-    let basic = basic_credentials(request).map_err(|error| refuse(routes, request, error))?;
+    address: IpAddr,
+) -> Result<AuthenticatedClient<'a>, Stop> {
+    let basic = basic_credentials(routes, request)?;
     let (id, secret) = (parameters.value(Name::ClientId), parameters.value(Name::ClientSecret));
-    let found = routes.clients.authenticate(&Credentials { basic, id, secret });
-    found.map_err(|error| refuse(routes, request, error))
+    match routes.clients.authenticate(&Credentials { basic, id, secret }) {
+        Ok(client) => Ok(client),
+        Err(Unproven::Refused(reason)) => Err(invalid_client(routes, request, reason).into()),
+        Err(Unproven::Ambiguous(reason)) => Err(Refusal::invalid_request(reason).into()),
+        Err(Unproven::Guess(guess)) => judge(routes, request, &guess, address),
+    }
+}
+
+/// What there is to say at once of a secret that may be a guess.
+///
+/// A peer that was wrong too often is refused before its secret is looked at: else it would go on guessing at a secret
+/// that was right once, at the price of one SHA-256. Peers on loopback are looked at all the same: they may be a proxy,
+/// behind which somebody's wrong guesses must not lock out a client that is right.
+fn judge<'a>(
+    routes: &'a Routes,
+    request: &Request,
+    guess: &Guess<'a>,
+    address: IpAddr,
+) -> Result<AuthenticatedClient<'a>, Stop> {
+    let (peer, now) = (Peer::of(address), routes.lasting.system.monotonic());
+    let allowed = routes.lasting.guesses.check(peer, now).map_err(too_many_guesses);
+    if !address.to_canonical().is_loopback() {
+        allowed?;
+        return recall(routes, request, guess, peer);
+    }
+    match (allowed, guess.recall()) {
+        (_, Some(Ok(client))) => Ok(client),
+        (Err(refusal), _) => Err(refusal.into()),
+        (Ok(()), _) => recall(routes, request, guess, peer),
+    }
+}
+
+fn recall<'a>(
+    routes: &'a Routes,
+    request: &Request,
+    guess: &Guess<'a>,
+    peer: Peer,
+) -> Result<AuthenticatedClient<'a>, Stop> {
+    match guess.recall() {
+        Some(Ok(client)) => Ok(client),
+        Some(Err(reason)) => {
+            routes.lasting.guesses.note(peer, routes.lasting.system.monotonic()).map_err(too_many_guesses)?;
+            Err(invalid_client(routes, request, reason).into())
+        }
+        None => Err(Stop::Unchecked(guess.check().clone(), Arc::clone(guess.client_id()))),
+    }
+}
+
+/// RFC 6749 (5.2) has no error for this, and `invalid_client` would tell a client that is right that it is wrong. So it
+/// is 429 (RFC 6585, 4), with the error that says "later".
+fn too_many_guesses(wait: Duration) -> Refusal {
+    const DESCRIPTION: &str = "too many wrong client secrets have come from this address; try again later";
+    Refusal {
+        status: Status::TooManyRequests,
+        description: Some(DESCRIPTION),
+        retry_after: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
+        ..Refusal::new("temporarily_unavailable", "the peer has presented too many wrong client secrets")
+    }
 }
 
 /// Whether the request says which client it comes from. The article's does not.
 pub(super) fn names_client(request: &Request, parameters: &Parameters) -> bool {
     parameters.value(Name::ClientId).is_some() || request.fields("authorization").next().is_some()
-}
-
-fn refuse(routes: &Routes, request: &Request, error: AuthenticationError) -> Refusal {
-    match error {
-        AuthenticationError::Ambiguous(reason) => Refusal::invalid_request(reason),
-        AuthenticationError::Unproven(reason) => invalid_client(routes, request, reason),
-    }
 }
 
 /// The refusal of a client that is not who it says. Why not is for the log alone, unless the server is there to
@@ -56,17 +176,17 @@ pub(super) fn invalid_client(routes: &Routes, request: &Request, reason: &'stati
 
 /// Name and password of the Basic scheme, if the request has them. Both are coded as in a form before they are
 /// coded for HTTP (RFC 6749, 2.3.1).
-fn basic_credentials(request: &Request) -> Result<Option<(String, String)>, AuthenticationError> {
+fn basic_credentials(routes: &Routes, request: &Request) -> Result<Option<(String, String)>, Refusal> {
     const BASIC: &[u8] = b"Basic ";
     let Ok(authorization) = request.field("authorization") else {
-        return Err(AuthenticationError::Ambiguous("more than one Authorization"));
+        return Err(Refusal::invalid_request("more than one Authorization"));
     };
     let Some(authorization) = authorization else { return Ok(None) };
     let coded = match authorization.split_at_checked(BASIC.len()) {
         Some((scheme, coded)) if scheme.eq_ignore_ascii_case(BASIC) => coded.trim_ascii(),
-        _ => return Err(AuthenticationError::Unproven("the scheme of Authorization is not Basic")),
+        _ => return Err(invalid_client(routes, request, "the scheme of Authorization is not Basic")),
     };
-    let malformed = || AuthenticationError::Unproven("the Basic credentials are malformed (RFC 7617, 2)");
+    let malformed = || invalid_client(routes, request, "the Basic credentials are malformed (RFC 7617, 2)");
     let coded = std::str::from_utf8(coded).map_err(|_| malformed())?;
     let pair = Base64::decode_vec(coded).map_err(|_| malformed())?;
     let at = pair.iter().position(|byte| *byte == b':').ok_or_else(malformed)?;

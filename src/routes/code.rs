@@ -82,7 +82,7 @@ fn answer_question(
         Some(question) => new.moved_to(question.grant),
         None => new,
     };
-    let kept_until = question.map(|question| question.kept_until(routes.lifetimes.form));
+    let kept_until = question.map(|question| question.kept_until());
     let to = authorization.redirect().clone();
     let is_article = question.is_none();
     match decision {
@@ -164,11 +164,11 @@ fn read(routes: &Routes, request: &Request, now: Timestamp) -> Result<(Option<Qu
     let Some(session) = session::of_request(request, routes.site.is_https()) else {
         return Err((Status::Forbidden, Notice::NoSession, "the browser sent no session cookie with the form"));
     };
-    match Question::open(sealed, &routes.sealing_keys(), session, now, routes.lifetimes.form) {
+    match Question::open(sealed, &routes.sealing_keys(), session, now) {
         Ok(question) => Ok((Some(question), decision)),
         Err(Unopened::Forged) => {
             // Or another server made it, under a key that this one has not seen yet.
-            routes.store.refresh_sealing_keys();
+            routes.lasting.store.refresh_sealing_keys();
             let reason = "the form was not made here for this browser, or was changed";
             Err((Status::Forbidden, Notice::ForeignForm, reason))
         }

@@ -47,7 +47,11 @@ fn ask(
             (session, Some(cookie))
         }
     };
-    let question = Question { grant: GrantId::new(grant), asked: now, query: query.to_owned() };
+    let question = Question {
+        grant: GrantId::new(grant),
+        expires: now.after(routes.lifetimes.form),
+        query: query.to_owned(),
+    };
     let scopes: Vec<(&str, &str)> =
         authorization.scope().names().map(|name| (name, routes.scope_sentence(name))).collect();
     let page = routes.pages.dialog(&Dialog {

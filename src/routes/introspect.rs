@@ -3,12 +3,13 @@
 //! Of a token that is not good, or that the client may not know of, the answer is exactly `{"active":false}`,
 //! for whatever reason.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::client_authentication::{authenticate, invalid_client};
-use super::json::{self, Refusal};
+use super::client_authentication::{Stop, authenticate, invalid_client};
+use super::json;
 use super::parameters::{Name, Parameters};
 use super::{Continuation, Reply, Routes, why_unavailable};
 use crate::http::message::{Request, Response, Status};
@@ -17,23 +18,23 @@ use crate::oauth::{Credential, Outcome, Transition};
 use crate::store::Applied;
 
 /// Reads the token and asks about it.
-pub(super) fn inspect(routes: &Routes, request: &Request) -> Reply {
-    read(routes, request).unwrap_or_else(|refusal| Reply::Now(refusal.into_answer()))
+pub(super) fn inspect(routes: &Routes, request: &Request, peer: IpAddr) -> Reply {
+    read(routes, request, peer).unwrap_or_else(|stop| stop.into_reply(routes, peer, inspect))
 }
 
-fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
+fn read(routes: &Routes, request: &Request, peer: IpAddr) -> Result<Reply, Stop> {
     let parameters = Parameters::read_form(request)?;
-    let client = authenticate(routes, request, &parameters)?;
+    let client = authenticate(routes, request, &parameters, peer)?;
     if !client.client().is_confidential() {
         // Anyone can name a public client, so it would be anyone who asks (RFC 7662, 2.1).
-        return Err(invalid_client(routes, request, "the client is public, and may not introspect"));
+        return Err(invalid_client(routes, request, "the client is public, and may not introspect").into());
     }
     let token = parameters.required(Name::Token)?;
     Ok(match Credential::parse(token.as_bytes()) {
-        Some(token) => Reply::After(
-            Transition::inspect(client, &token, Arc::clone(&routes.clients)),
-            Continuation::Introspect,
-        ),
+        Some(token) => {
+            let transition = Transition::inspect(client, &token, Arc::clone(&routes.clients));
+            Reply::After(transition, Continuation::Introspect)
+        }
         None => Reply::Now(inactive()),
     })
 }

@@ -53,13 +53,15 @@ pub(super) struct Refusal {
     pub(super) message: Option<&'static str>,
     /// What would do, in the answer's `WWW-Authenticate`.
     pub(super) challenge: Option<FieldValue>,
+    /// After how many seconds trying again makes sense; for a 503, `None` is for the usual few.
+    pub(super) retry_after: Option<u64>,
 }
 
 impl Refusal {
     /// A refusal with 400 that tells its reason, which is nobody's secret.
     pub(super) fn new(error: &'static str, reason: impl Into<Cow<'static, str>>) -> Refusal {
         let (status, reason) = (Status::BadRequest, reason.into());
-        Refusal { status, error, reason, description: None, message: None, challenge: None }
+        Refusal { status, error, reason, description: None, message: None, challenge: None, retry_after: None }
     }
 
     /// A request that is not put right (RFC 6749, 5.2).
@@ -75,8 +77,9 @@ impl Refusal {
             Some(challenge) => answer.with("WWW-Authenticate", challenge),
             None => answer,
         };
-        let answer = match self.status {
-            Status::ServiceUnavailable => answer.with("Retry-After", super::RETRY_AFTER),
+        let answer = match (self.retry_after, self.status) {
+            (Some(seconds), _) => answer.with("Retry-After", FieldValue::number(seconds)),
+            (None, Status::ServiceUnavailable) => answer.with("Retry-After", super::RETRY_AFTER),
             _ => answer,
         };
         answer.because(self.reason)

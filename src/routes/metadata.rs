@@ -39,7 +39,7 @@ pub(super) fn document<'a>(site: &Site, scopes: impl Iterator<Item = &'a str>) -
     members.to_string().into_bytes().into()
 }
 
-/// The document as an answer. It may be kept for a while: it changes when the server is started anew.
+/// The document as an answer. It may be kept for a while: it changes only with the configuration.
 pub(super) fn answer(document: &Arc<[u8]>) -> Response {
     const LINES: FieldLines = FieldLines::literal(
         "Cache-Control: max-age=3600\r\nX-Content-Type-Options: nosniff\r\nContent-Type: application/json\r\n",

@@ -1,10 +1,11 @@
 //! From a request to its answer: which endpoint it is for, and what that endpoint makes of it.
 //!
-//! Each endpoint is a file. It reads its request, asks the store for at most one transition, and answers from
-//! the outcome; between the two stands a [`Reply`], plain data, so that a store may take its time without
-//! anyone waiting for it. [`TABLE`] is the whole map: what is not in it is 404, and a method that a path does
-//! not have is 405 with an `Allow`.
+//! Each endpoint is a file. It reads its request, has slow work done where there is some, asks the store for at
+//! most one transition, and answers from the outcome. Between these steps the request is a [`Reply`], so that
+//! neither the pool nor the store keeps the loop waiting. [`TABLE`] is the whole map: what is not in it is 404, and
+//! a method that a path does not have is 405 with an `Allow`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::{Config, Lifetimes};
@@ -14,6 +15,7 @@ use crate::oauth::client::{Client, Clients, GrantTypes};
 use crate::oauth::question::SealingKeys;
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::{Scope, Timestamp, Transition};
+use crate::pool::{Kind, Pool};
 use crate::store::{Applied, Caller, Store, StoreError};
 use crate::system::System;
 
@@ -22,11 +24,13 @@ mod client_authentication;
 mod code;
 mod cors;
 mod dialog;
+mod guesses;
 mod introspect;
 mod json;
 mod metadata;
 mod pages;
 mod parameters;
+mod parked;
 mod question_page;
 mod redirect;
 mod revoke;
@@ -35,13 +39,18 @@ mod session;
 mod site;
 mod template;
 mod token;
+mod work;
 
 pub use pages::{PageMissing, check_folder};
+pub use parked::{Answer, Letter, Parked};
 pub use site::Site;
 
+use guesses::Guesses;
 use pages::{File, Notice, Pages};
+use parked::Continuation;
 use question_page::Dialog;
 use secure::Secure;
+use work::Work;
 
 /// Which of the two servers a connection came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,29 +144,8 @@ enum Reply {
     Now(Response),
     /// The answer depends on what this transition comes to.
     After(Transition, Continuation),
-}
-
-/// What is left to say once the store has answered. What is large is boxed, for this is passed on a few times.
-enum Continuation {
-    Code(Box<code::Pending>),
-    Token(Box<token::Pending>),
-    Secure(secure::Scheme),
-    Revoke,
-    Introspect,
-}
-
-/// The answer to a request, or what is left to do for it.
-pub enum Answer {
-    /// This is it.
-    Ready(Response),
-    /// The store takes its time; [`Routes::finish`] has the answer once it has said what came of it.
-    Parked(Parked),
-}
-
-/// A request whose transition is with the store.
-pub struct Parked {
-    continuation: Continuation,
-    cors: Option<&'static cors::Policy>,
+    /// The request goes on when this work is done.
+    Work(Work),
 }
 
 /// The endpoints of both servers, and what they need.
@@ -171,15 +159,26 @@ pub struct Routes {
     resource_owner: Arc<str>,
     explains_errors: bool,
     metadata: Arc<[u8]>,
+    lifetimes: Lifetimes,
+    lasting: Lasting,
+}
+
+/// What stays when the configuration changes.
+#[derive(Clone)]
+struct Lasting {
     /// For a store that has none of its own.
     sealing_keys: Arc<SealingKeys>,
-    lifetimes: Lifetimes,
     store: Arc<dyn Store>,
+    pool: Arc<Pool>,
+    /// The pool's jobs that compare a secret with a slow digest.
+    secret_checks: Kind,
+    guesses: Arc<Guesses>,
     system: Arc<dyn System>,
 }
 
 impl Routes {
-    /// The endpoints of `site`, keeping grants in `store` and taking secrets from `system`.
+    /// The endpoints of `site`, keeping grants in `store`, having slow work done by `pool`, and taking secrets from
+    /// `system`.
     ///
     /// # Errors
     /// When `system` gives no random bytes for the key of the dialog's forms.
@@ -187,12 +186,31 @@ impl Routes {
         config: &Config,
         site: Site,
         store: Arc<dyn Store>,
+        pool: Arc<Pool>,
         system: Arc<dyn System>,
     ) -> std::io::Result<Routes> {
         let mut key = [0; 32];
         if store.sealing_keys().is_none() {
             system.fill(&mut key)?;
         }
+        let lasting = Lasting {
+            sealing_keys: Arc::new(SealingKeys::new(key)),
+            store,
+            secret_checks: pool.add_kind(client_authentication::bounds(&config.limits)),
+            pool,
+            guesses: Arc::new(Guesses::new(&config.limits)),
+            system,
+        };
+        Ok(Routes::of(config, site, lasting))
+    }
+
+    /// The same endpoints with the clients, scopes, lifetimes and texts of `config`. Site, store, pool and keys stay,
+    /// and so does what is known of wrong secrets.
+    pub fn reconfigured(&self, config: &Config) -> Routes {
+        Routes::of(config, self.site.clone(), self.lasting.clone())
+    }
+
+    fn of(config: &Config, site: Site, lasting: Lasting) -> Routes {
         let scopes = config.scopes.clone();
         let clients = Arc::new(clients(config, &site));
         let demo_scope = clients.demo().map(|demo| demo.scope.clone()).unwrap_or_default();
@@ -206,7 +224,7 @@ impl Routes {
             request: "",
         });
         let pages = Pages::new(&site, article.as_ref(), config.www.clone(), config.limits.page_bytes_max);
-        Ok(Routes {
+        Routes {
             metadata: metadata::document(&site, scopes.iter().map(|(name, _)| &**name)),
             site,
             pages,
@@ -215,11 +233,9 @@ impl Routes {
             scopes,
             resource_owner: Arc::clone(&config.resource_owner),
             explains_errors: config.explains_errors,
-            sealing_keys: Arc::new(SealingKeys::new(key)),
             lifetimes: config.lifetimes.clone(),
-            store,
-            system,
-        })
+            lasting,
+        }
     }
 
     /// What both servers know about themselves.
@@ -227,9 +243,16 @@ impl Routes {
         &self.site
     }
 
-    /// Answers a request that came to `role` at the moment `now`; where the store takes its time, `caller` is
-    /// told.
-    pub fn answer(&self, role: Role, request: &Request, now: Timestamp, caller: Caller) -> Answer {
+    /// Answers a request that came to `role` from `peer` at the moment `now`; where the store or the pool takes its
+    /// time, `caller` is told.
+    pub fn answer(
+        &self,
+        role: Role,
+        peer: IpAddr,
+        request: &Request,
+        now: Timestamp,
+        caller: Caller,
+    ) -> Answer {
         let Some(route) = self.find(role, request.path_bytes()) else {
             let response = self.answer_outside_the_table(role, request);
             return Answer::Ready(cors::allow(
@@ -237,30 +260,11 @@ impl Routes {
                 self.cors_outside_the_table(role, request.path_bytes()),
             ));
         };
-        let (transition, continuation) = match self.dispatch(route, request, now) {
-            Reply::Now(response) => return Answer::Ready(cors::allow(response, route.cors)),
-            Reply::After(transition, continuation) => (transition, continuation),
-        };
-        let parked = Parked { continuation, cors: route.cors };
-        match self.store.submit(transition, now, caller) {
-            Some(applied) => Answer::Ready(self.finish(parked, applied)),
-            None => Answer::Parked(parked),
-        }
+        let reply = self.dispatch(route, peer, request, now);
+        self.advance(reply, route.cors, now, caller)
     }
 
-    /// The answer to the request that was `parked`, now that the store has `applied` its transition, or not.
-    pub fn finish(&self, parked: Parked, applied: Applied) -> Response {
-        let response = match parked.continuation {
-            Continuation::Code(pending) => code::answer(self, &pending, applied),
-            Continuation::Token(pending) => token::answer(self, *pending, applied),
-            Continuation::Secure(scheme) => secure::answer(self, scheme, applied),
-            Continuation::Revoke => revoke::answer(applied),
-            Continuation::Introspect => introspect::answer(self, applied),
-        };
-        cors::allow(response, parked.cors)
-    }
-
-    fn dispatch(&self, route: &Route, request: &Request, now: Timestamp) -> Reply {
+    fn dispatch(&self, route: &Route, peer: IpAddr, request: &Request, now: Timestamp) -> Reply {
         let method = request.method();
         if !route.methods.contains(&method) {
             return Reply::Now(self.refuse_method(route));
@@ -270,10 +274,10 @@ impl Routes {
             (Endpoint::Page(file), _) => Reply::Now(self.pages.serve(file, request)),
             (Endpoint::Dialog, _) => Reply::Now(dialog::show(self, request, now)),
             (Endpoint::Code, _) => code::issue(self, request, now),
-            (Endpoint::Token, _) => token::exchange(self, request),
+            (Endpoint::Token, _) => token::exchange(self, request, peer),
             (Endpoint::Secure, _) => secure::check(self, request),
-            (Endpoint::Revoke, _) => revoke::revoke(self, request),
-            (Endpoint::Introspect, _) => introspect::inspect(self, request),
+            (Endpoint::Revoke, _) => revoke::revoke(self, request, peer),
+            (Endpoint::Introspect, _) => introspect::inspect(self, request, peer),
             (Endpoint::Metadata, _) => Reply::Now(metadata::answer(&self.metadata)),
         }
     }
@@ -347,13 +351,13 @@ impl Routes {
 
     /// The keys of the dialog's forms, as they are at the moment.
     fn sealing_keys(&self) -> Arc<SealingKeys> {
-        self.store.sealing_keys().unwrap_or_else(|| Arc::clone(&self.sealing_keys))
+        self.lasting.store.sealing_keys().unwrap_or_else(|| Arc::clone(&self.lasting.sealing_keys))
     }
 
     /// Random bytes, if there are any.
     fn random<const N: usize>(&self) -> Option<[u8; N]> {
         let mut bytes = [0; N];
-        self.system.fill(&mut bytes).ok()?;
+        self.lasting.system.fill(&mut bytes).ok()?;
         Some(bytes)
     }
 

@@ -1,7 +1,9 @@
 //! `POST /revoke`: a client has no more use for a token (RFC 7009).
 
-use super::client_authentication::authenticate;
-use super::json::{self, Refusal};
+use std::net::IpAddr;
+
+use super::client_authentication::{Stop, authenticate};
+use super::json;
 use super::parameters::{Name, Parameters};
 use super::{Continuation, Reply, Routes, why_unavailable};
 use crate::http::message::{Request, Response, Status};
@@ -9,13 +11,13 @@ use crate::oauth::{Credential, Outcome, Transition};
 use crate::store::Applied;
 
 /// Reads the token and asks for its end.
-pub(super) fn revoke(routes: &Routes, request: &Request) -> Reply {
-    read(routes, request).unwrap_or_else(|refusal| Reply::Now(refusal.into_answer()))
+pub(super) fn revoke(routes: &Routes, request: &Request, peer: IpAddr) -> Reply {
+    read(routes, request, peer).unwrap_or_else(|stop| stop.into_reply(routes, peer, revoke))
 }
 
-fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
+fn read(routes: &Routes, request: &Request, peer: IpAddr) -> Result<Reply, Stop> {
     let parameters = Parameters::read_form(request)?;
-    let client = authenticate(routes, request, &parameters)?;
+    let client = authenticate(routes, request, &parameters, peer)?;
     let token = parameters.required(Name::Token)?;
     Ok(match Credential::parse(token.as_bytes()) {
         Some(token) => Reply::After(Transition::revoke(client, &token), Continuation::Revoke),

@@ -8,8 +8,9 @@
 //! look at what it presents. Nothing that a stranger sends touches a grant.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
-use super::client_authentication::{authenticate, names_client};
+use super::client_authentication::{Stop, authenticate, names_client};
 use super::json::{self, Refusal};
 use super::parameters::{Name, Parameters};
 use super::{Continuation, NO_RANDOMNESS, Reply, Routes, why_unavailable};
@@ -32,11 +33,11 @@ pub(super) enum Pending {
 }
 
 /// Reads the request and asks for what it wants.
-pub(super) fn exchange(routes: &Routes, request: &Request) -> Reply {
-    read(routes, request).unwrap_or_else(|refusal| Reply::Now(refusal.into_answer()))
+pub(super) fn exchange(routes: &Routes, request: &Request, peer: IpAddr) -> Reply {
+    read(routes, request, peer).unwrap_or_else(|stop| stop.into_reply(routes, peer, exchange))
 }
 
-fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
+fn read(routes: &Routes, request: &Request, peer: IpAddr) -> Result<Reply, Stop> {
     let parameters = match routes.answers_the_article() {
         true => Parameters::read(request)?,
         false => Parameters::read_form(request)?,
@@ -46,7 +47,7 @@ fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
         None if parameters.is_json => "authorization_code",
         _ => parameters.required(Name::GrantType)?,
     };
-    let client = authenticate(routes, request, &parameters)?;
+    let client = authenticate(routes, request, &parameters, peer)?;
     let allowed = client.client().grant_types;
     let is_allowed = match grant_type {
         "authorization_code" => allowed.authorization_code,
@@ -54,18 +55,18 @@ fn read(routes: &Routes, request: &Request) -> Result<Reply, Refusal> {
         "client_credentials" => allowed.client_credentials,
         _ => {
             let known = "the grant_type is not authorization_code, refresh_token or client_credentials";
-            return Err(Refusal::new("unsupported_grant_type", known));
+            return Err(Refusal::new("unsupported_grant_type", known).into());
         }
     };
     if !is_allowed {
         let reason = format!("the client is not registered for the grant type {grant_type}");
-        return Err(Refusal::new("unauthorized_client", reason));
+        return Err(Refusal::new("unauthorized_client", reason).into());
     }
-    match grant_type {
-        "authorization_code" => redeem(routes, request, &parameters, client),
-        "refresh_token" => rotate(routes, &parameters, client),
-        _ => issue(routes, &parameters, client),
-    }
+    Ok(match grant_type {
+        "authorization_code" => redeem(routes, request, &parameters, client)?,
+        "refresh_token" => rotate(routes, &parameters, client)?,
+        _ => issue(routes, &parameters, client)?,
+    })
 }
 
 /// RFC 6749, 4.1.3.

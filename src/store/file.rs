@@ -9,7 +9,6 @@
 //! the dialog's forms, so it can be read by its owner alone.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -30,10 +29,12 @@ use crate::system::System;
 
 mod disk;
 mod pairs;
+mod place;
 mod tables;
 
 use disk::{Access, Disk, Open};
 use pairs::Counts;
+use place::Place;
 use tables::Foreign;
 
 /// How many transitions share a commit at most, so that the first of them does not wait for the last.
@@ -104,10 +105,17 @@ impl FileStore {
         system: Arc<dyn System>,
         log: Log,
     ) -> Result<FileStore, OpenError> {
-        let owned = path.to_owned();
+        let place = Arc::new(Place::new(path));
+        let (first, second) = (Arc::clone(&place), Arc::clone(&place));
         // A file that has gone away while the server ran is not made anew: its grants would be lost unawares.
-        let again = Box::new(move || open_file(&owned, false));
-        FileStore::with_database(|| open_file(path, true), again, waiting, bounds, fresh_key, system, log)
+        let again = Box::new(move || open_file(&second, false));
+        let open = || {
+            let database = open_file(&first, true)?;
+            first.warning().iter().for_each(|warning| log.line(format_args!("{warning}")));
+            Ok(database)
+        };
+        let given = (again as Open, Some(place));
+        FileStore::with_database(open, given, waiting, bounds, fresh_key, system, log.clone())
             .map_err(|reason| OpenError { path: path.to_owned(), reason })
     }
 
@@ -126,12 +134,13 @@ impl FileStore {
     ) -> Result<FileStore, String> {
         let create = move || builder().create_with_backend(backend()).map_err(|error| explain(&error));
         let again = create.clone();
-        FileStore::with_database(create, Box::new(again), waiting, bounds, fresh_key, system, log)
+        let given = (Box::new(again) as Open, None);
+        FileStore::with_database(create, given, waiting, bounds, fresh_key, system, log)
     }
 
     fn with_database(
         open: impl FnOnce() -> Result<Database, String>,
-        again: Open,
+        (again, place): (Open, Option<Arc<Place>>),
         waiting: Waiting,
         bounds: Bounds,
         fresh_key: [u8; 32],
@@ -148,7 +157,7 @@ impl FileStore {
         let mut writer = [0; 8];
         system.fill(&mut writer).map_err(|error| format!("the system gives no random bytes: {error}"))?;
         let writer = u64::from_le_bytes(writer);
-        let disk = Disk::new(database, again, log);
+        let disk = Disk::new(database, again, place, log);
         let (commits, changes) = (AtomicU64::new(0), AtomicU64::new(0));
         let common = Arc::new(Common { disk, system, bounds, commits, changes });
         let reads = Arc::new(Queue::new(bounds.queue_max, None));
@@ -311,24 +320,11 @@ fn builder() -> redb::Builder {
     builder
 }
 
-fn open_file(path: &Path, may_be_new: bool) -> Result<Database, String> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(may_be_new).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path).map_err(|error| explain_io(&error))?;
-    keep_name(path);
+fn open_file(place: &Place, may_be_new: bool) -> Result<Database, String> {
+    let file = place.open(may_be_new)?;
+    place.keep_name();
     let backend = FileBackend::new(file).map_err(|error| explain(&error))?;
     builder().create_with_backend(backend).map_err(|error| explain(&error))
-}
-
-/// Sees to it that a new file's name is on the disk, too. Some systems cannot; there the name is safe anyway, or
-/// cannot be made so.
-fn keep_name(path: &Path) {
-    if cfg!(unix) {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    }
 }
 
 const DAMAGED: &str = "the file is damaged, or is no file of grants; put back a copy of it, or name another";
@@ -371,19 +367,5 @@ fn explain_foreign(foreign: Foreign) -> String {
         Foreign::Database(redb::Error::Corrupted(what)) => format!("{DAMAGED} ({what})"),
         Foreign::Database(redb::Error::Io(error)) => explain_io(&error),
         Foreign::Database(error) => format!("it does not open: {error}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_has_gone_away_is_not_made_anew() {
-        let path = std::env::temp_dir().join(format!("oauth-from-scratch-{}-gone", std::process::id()));
-        let error = open_file(&path, false).map(drop).unwrap_err();
-        assert!(error.contains("the file has gone") && !path.exists(), "{error}");
-        assert!(open_file(&path, true).is_ok() && open_file(&path, false).is_ok());
-        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -86,7 +86,7 @@ pub struct Ticket {
     pub serial: u64,
 }
 
-/// Takes what a store has to say later, from whatever thread it says it.
+/// Takes what a store, or the pool for slow work, has to say later, from whatever thread it says it.
 pub trait Mailbox: Send + Sync {
     /// Keeps `applied` for whoever waits with `ticket`. Gives whether an answer can still reach the client: `false`
     /// after [`Mailbox::abandon`], and then the store withdraws what it applied ([`Transition::withdrawal`]).
@@ -98,6 +98,9 @@ pub trait Mailbox: Send + Sync {
 
     /// Whether [`Mailbox::abandon`] was called for a ticket that nothing has been put for.
     fn is_abandoned(&self, ticket: Ticket) -> bool;
+
+    /// Keeps for whoever waits with `ticket` that a job of the pool has ended.
+    fn put_done(&self, ticket: Ticket);
 
     /// Has those who wait look: called once after many have been put.
     fn wake(&self);
@@ -116,6 +119,8 @@ impl Mailbox for () {
     fn is_abandoned(&self, _: Ticket) -> bool {
         false
     }
+
+    fn put_done(&self, _: Ticket) {}
 
     fn wake(&self) {}
 }

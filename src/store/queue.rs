@@ -347,6 +347,8 @@ mod tests {
             self.abandoned.load(Ordering::Relaxed)
         }
 
+        fn put_done(&self, _: Ticket) {}
+
         fn wake(&self) {
             self.woken.fetch_add(1, Ordering::Relaxed);
         }

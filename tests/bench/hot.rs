@@ -128,6 +128,8 @@ impl Mailbox for Letters {
         false
     }
 
+    fn put_done(&self, _: Ticket) {}
+
     fn wake(&self) {}
 }
 

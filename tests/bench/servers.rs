@@ -46,9 +46,15 @@ pub fn own(cores: &str, words: &[&str]) -> io::Result<Server> {
 
 /// The same server, with a token in hand.
 pub fn with_token(mut server: Server) -> io::Result<Server> {
+    renew_token(&mut server)?;
+    Ok(server)
+}
+
+/// Gets a new token for it.
+pub fn renew_token(server: &mut Server) -> io::Result<()> {
     let flow = load::collect(&server.target, Work::Flow)?;
     server.target.token = load::check(Work::Flow, 1, &flow[1]).expect("a token");
-    Ok(server)
+    Ok(())
 }
 
 /// The instructions that this server runs from start to end with so many `GET /secure`, as callgrind counts.

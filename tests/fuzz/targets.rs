@@ -13,6 +13,7 @@ use oauth_from_scratch::http::date::Date;
 use oauth_from_scratch::http::form::Form;
 use oauth_from_scratch::http::message::{FieldLines, Request, Response, Status};
 use oauth_from_scratch::oauth::{Grant, Timestamp};
+use oauth_from_scratch::pool::Pool;
 use oauth_from_scratch::routes::{Answer, Role, Routes, Site};
 use oauth_from_scratch::store::{Caller, Mailbox, MemoryStore, Ticket};
 use oauth_from_scratch::system::RealSystem;
@@ -225,7 +226,8 @@ static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
     let config = Config { client_port: Some(3000), ..config::read(text, 1).expect("a sound file") };
     let site = Site::new(None, config.client_port, 3001, config.issuer.clone());
     let store = Arc::new(MemoryStore::new(1000));
-    Routes::new(&config, site, store, Arc::new(RealSystem::default())).expect("random bytes")
+    Routes::new(&config, site, store, Arc::new(Pool::new(1)), Arc::new(RealSystem::default()))
+        .expect("random bytes")
 });
 
 /// Whatever a query or a form holds, every endpoint has an answer to it, and it is not 500. The first byte
@@ -264,7 +266,8 @@ pub fn endpoints(bytes: &[u8]) {
             Event::Request(request) => {
                 let moment = Timestamp::from_milliseconds(1_767_225_600_000);
                 let caller = Caller { mailbox: &nobody, ticket: Ticket { place: 0, serial: 0 } };
-                match ROUTES.answer(Role::AuthorizationServer, &request, moment, caller) {
+                match ROUTES.answer(Role::AuthorizationServer, [127, 0, 0, 1].into(), &request, moment, caller)
+                {
                     Answer::Ready(response) => response,
                     Answer::Parked(_) => panic!("memory answers at once"),
                 }

@@ -1,9 +1,10 @@
 //! A pretend disk for the file store: what was written and not yet made safe is lost in a crash, in part, out of
-//! order and torn, as with a real one; and it fails when it is told to.
+//! order and torn, as with a real one; and it fails, or keeps the store waiting, when it is told to.
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use redb::StorageBackend;
@@ -27,9 +28,31 @@ struct State {
     calls_left: Option<u64>,
     /// Calls that failed.
     failures: u64,
+    /// How often something was made safe.
+    syncs: u64,
     random: u64,
+    /// What the next call to make something safe says that it has come, and what it then waits for.
+    hold: Option<(Sender<()>, Receiver<()>)>,
     /// What happens at the next sync.
     at_sync: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// The test's side of a disk that is held: see [`PretendDisk::hold`].
+pub struct Hold {
+    has_come: Receiver<()>,
+    go_on: Sender<()>,
+}
+
+impl Hold {
+    /// Waits until the store waits for the disk.
+    pub fn wait(&self) {
+        self.has_come.recv().expect("the store comes to the disk");
+    }
+
+    /// Lets the store go on.
+    pub fn release(self) {
+        self.go_on.send(()).expect("the store waits for the disk");
+    }
 }
 
 impl std::fmt::Debug for State {
@@ -59,6 +82,17 @@ impl PretendDisk {
 
     pub fn mend(&self) {
         self.0.lock().unwrap().calls_left = None;
+    }
+
+    /// The next call to make something safe waits until the test lets it go on.
+    pub fn hold(&self) -> Hold {
+        let ((here, has_come), (go_on, may_go_on)) = (channel(), channel());
+        self.0.lock().unwrap().hold = Some((here, may_go_on));
+        Hold { has_come, go_on }
+    }
+
+    pub fn syncs(&self) -> u64 {
+        self.0.lock().unwrap().syncs
     }
 
     pub fn failures(&self) -> u64 {
@@ -148,8 +182,14 @@ impl StorageBackend for PretendDisk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        let hold = self.0.lock().unwrap().hold.take();
+        if let Some((has_come, may_go_on)) = hold {
+            has_come.send(()).expect("the test waits");
+            may_go_on.recv().expect("the test lets it go on");
+        }
         let mut state = self.0.lock().unwrap();
         state.call()?;
+        state.syncs += 1;
         state.safe = state.seen.clone();
         state.changes.clear();
         if let Some(event) = state.at_sync.take() {

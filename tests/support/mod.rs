@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{Handle, Server};
+use oauth_from_scratch::pool::Pool;
 use oauth_from_scratch::routes::Role;
 use oauth_from_scratch::store::{MemoryStore, Store};
 use oauth_from_scratch::system::System;
@@ -26,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct TestSystem {
     start: Instant,
     moved: Mutex<Duration>,
+    /// How far the time of day is ahead of that.
+    ahead: Mutex<Duration>,
     drawn: AtomicU64,
     dice: Dice,
 }
@@ -44,7 +47,10 @@ impl System for TestSystem {
     }
 
     fn wall_clock(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_767_225_600) + *self.moved.lock().unwrap()
+        UNIX_EPOCH
+            + Duration::from_secs(1_767_225_600)
+            + *self.moved.lock().unwrap()
+            + *self.ahead.lock().unwrap()
     }
 
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
@@ -73,9 +79,13 @@ pub struct TestServer {
     pub access: Log,
     /// Every address that is listened on.
     pub addresses: Vec<(Role, SocketAddr)>,
+    /// The server's pool for slow work, which a test may keep busy.
+    pub pool: Arc<Pool>,
     system: Arc<TestSystem>,
     store: Arc<MemoryStore>,
     handle: Handle,
+    /// What a reload reads.
+    file: Arc<Mutex<Config>>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -98,6 +108,18 @@ impl TestServer {
     /// Servers whose random number generator panics, as a fault in a handler would.
     pub fn start_with_panicking_dice() -> TestServer {
         TestServer::start_on(|_| {}, Dice::Panicking)
+    }
+
+    /// Reloads the configuration, changed by `change`, and waits until every worker uses it.
+    pub fn reload(&self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.file.lock().unwrap());
+        let done = || self.log.lines().iter().filter(|line| line.starts_with("reload: done")).count();
+        let (before, begin) = (done(), Instant::now());
+        self.handle.reload();
+        while done() == before {
+            assert!(begin.elapsed() < PATIENCE, "the reload ends");
+            std::thread::yield_now();
+        }
     }
 
     /// Begins an orderly end.
@@ -125,6 +147,7 @@ impl TestServer {
         let system = Arc::new(TestSystem {
             start: Instant::now(),
             moved: Mutex::default(),
+            ahead: Mutex::default(),
             drawn: AtomicU64::default(),
             dice,
         });
@@ -138,7 +161,12 @@ impl TestServer {
         let logs = Logs { errors: log.clone(), access: access.clone() };
         let shared_system: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
         let shared_store: Arc<dyn Store> = Arc::<MemoryStore>::clone(&store);
-        let mut server = Server::bind(config, shared_store, shared_system, logs).expect("free ports");
+        let pool = Arc::new(Pool::new(config.pool_threads_max()));
+        let mut server = Server::bind_with_pool(config, shared_store, Arc::clone(&pool), shared_system, logs)
+            .expect("free ports");
+        let file = Arc::new(Mutex::new(config.clone()));
+        let read = Arc::clone(&file);
+        server.reload_with(config.clone(), move || Ok(read.lock().unwrap().clone()));
         let addresses = server.addresses().to_vec();
         let first =
             |role| addresses.iter().find(|(of, _)| *of == role).or(addresses.first()).expect("an address").1;
@@ -148,9 +176,11 @@ impl TestServer {
             log,
             access,
             addresses: addresses.clone(),
+            pool,
             system,
             store,
             handle: server.handle(),
+            file,
             thread: Some(std::thread::spawn(move || server.run())),
         }
     }
@@ -159,6 +189,13 @@ impl TestServer {
     pub fn wait(&self, time: Duration) {
         *self.system.moved.lock().unwrap() += time;
         self.handle.wake();
+    }
+
+    /// Sets the time of day ahead of the time that has passed, or back to it; and lets a moment go by, in which every
+    /// worker reads it.
+    pub fn set_clock_ahead(&self, time: Duration) {
+        *self.system.ahead.lock().unwrap() = time;
+        self.wait(Duration::from_millis(2));
     }
 
     /// A connection to the authorization server.

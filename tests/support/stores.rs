@@ -74,6 +74,8 @@ impl Mailbox for Letters {
         self.1 == Reader::HasGone
     }
 
+    fn put_done(&self, _: Ticket) {}
+
     fn wake(&self) {}
 }
 
@@ -293,14 +295,23 @@ impl Maker {
     }
 
     pub fn redeem(&mut self, code: &Credential) -> (Transition, Tokens) {
+        self.redeem_with(code, Some(VERIFIER))
+    }
+
+    /// A redemption that does not come with what the code is bound to.
+    pub fn redeem_without_verifier(&mut self, code: &Credential) -> (Transition, Tokens) {
+        self.redeem_with(code, None)
+    }
+
+    fn redeem_with(&mut self, code: &Credential, verifier: Option<&str>) -> (Transition, Tokens) {
         let family = Family(self.draw());
         let access = Credential::of_grant(code.grant(), self.draw::<SECRET_BYTES>());
         let refresh = Credential::refresh_token(code.grant(), self.draw::<SECRET_BYTES>(), &family);
-        let verified = Verified::new(VERIFIER).unwrap();
+        let verified = verifier.map(|verifier| Verified::new(verifier).unwrap());
         let transition = Transition::redeem(
             self.client(),
             code,
-            (Some(CALLBACK), Some(verified)),
+            (Some(CALLBACK), verified),
             &access,
             Some((&refresh, family)),
             LIFETIMES,

@@ -162,7 +162,10 @@ impl Group {
 
     pub(super) fn request(&self) -> Request {
         let (command, is_write) = match &self.step {
-            Step::Ask { server, is_alive } => return reports::read(&self.keys, *server, *is_alive),
+            Step::Ask { server, is_alive } => {
+                let request = reports::read(&self.keys, *server, *is_alive);
+                return Request { ask: self.ask.clone(), ..request };
+            }
             Step::Read => (redis::cmd("GET").arg(&*self.key).to_owned(), false),
             Step::Write(write) => (write.command(&self.key), true),
         };

@@ -143,7 +143,7 @@ impl Agreement {
     }
 }
 
-/// Puts `key` where there is none, and gives what is there then.
+/// Gives the keys that the engine has. Where it has none, `key` is put there first.
 fn exchange(fleet: &mut Fleet, names: &Keys, key: &Key) -> Option<Found> {
     let (current, old) = (names.sealing_key(), names.old_sealing_key());
     let request = |name: &Arc<[u8]>, command: &mut redis::Cmd, is_write| Request {
@@ -152,14 +152,20 @@ fn exchange(fleet: &mut Fleet, names: &Keys, key: &Key) -> Option<Found> {
         is_write,
         ask: None,
     };
-    let set = request(&current, redis::cmd("SET").arg(&*current).arg(&key[..]).arg("NX"), true);
-    let get = request(&current, redis::cmd("GET").arg(&*current), false);
+    let get = || request(&current, redis::cmd("GET").arg(&*current), false);
     let get_old = request(&old, redis::cmd("GET").arg(&*old), false);
     let read = |reply: Reply| match reply {
         Reply::Answered(Value::BulkString(bytes)) => Key::try_from(bytes).ok(),
         _ => None,
     };
-    let mut replies = fleet.exchange(&[set, get, get_old]).into_iter();
-    let was_missing = matches!(replies.next()?, Reply::Answered(Value::Okay) | Reply::Unsafe);
-    Some(Found { was_missing, current: read(replies.next()?)?, old: read(replies.next()?) })
+    let mut replies = fleet.exchange(&[get(), get_old]).into_iter();
+    let (found, old) = (replies.next()?, read(replies.next()?));
+    // A write waits for replicas where answers do, so it is made only where it is needed.
+    let was_missing = matches!(found, Reply::Answered(Value::Nil));
+    if !was_missing {
+        return Some(Found { was_missing, current: read(found)?, old });
+    }
+    let set = request(&current, redis::cmd("SET").arg(&*current).arg(&key[..]).arg("NX"), true);
+    let found = fleet.exchange(&[set, get()]).pop()?;
+    Some(Found { was_missing, current: read(found)?, old })
 }

@@ -6,12 +6,13 @@
 //! can. Whoever needs what is not to be had is told that the store is not there.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use redb::Database;
 
 use super::super::StoreError;
+use super::place::Place;
 use crate::log::Log;
 
 /// The pause after the first failure; each one after that doubles it.
@@ -34,6 +35,8 @@ pub(super) enum Access {
 /// See the module's page.
 pub(super) struct Disk {
     open: Open,
+    /// `None` where the file is of a test's making.
+    place: Option<Arc<Place>>,
     database: RwLock<Option<Database>>,
     trouble: Mutex<Trouble>,
     pub(super) log: Log,
@@ -47,6 +50,8 @@ struct Trouble {
     /// Until then nothing is opened, and nothing is written, respectively.
     no_opening_until: Option<Instant>,
     no_writing_until: Option<Instant>,
+    /// The file does not have its name.
+    is_displaced: bool,
 }
 
 impl Trouble {
@@ -60,15 +65,16 @@ impl Trouble {
 }
 
 impl Disk {
-    /// The open `database`, and how to open it again.
-    pub(super) fn new(database: Database, open: Open, log: Log) -> Disk {
-        Disk { open, database: RwLock::new(Some(database)), trouble: Mutex::default(), log }
+    /// The open `database`, how to open it again, and where its file is.
+    pub(super) fn new(database: Database, open: Open, place: Option<Arc<Place>>, log: Log) -> Disk {
+        Disk { open, place, database: RwLock::new(Some(database)), trouble: Mutex::default(), log }
     }
 
     /// Does `work` with the database, at the moment `now`; opens it before, if it was closed and it is time.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when it is closed, or fails; then it is closed.
+    /// [`StoreError::Unavailable`] when it is closed, or fails; then it is closed. Likewise for a write to a file that
+    /// does not have its name; then it stays open, and can be read and put back.
     pub(super) fn with<T>(
         &self,
         access: Access,
@@ -76,13 +82,15 @@ impl Disk {
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
         self.make_ready(access, now)?;
+        self.check_place(access)?;
         let failure = {
             let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
             let Some(database) = &*database else { return Err(StoreError::Unavailable) };
             // A damaged file may make the database panic. It is closed then and read anew, so nothing that
             // was left half done in memory is seen again.
             match catch_unwind(AssertUnwindSafe(|| work(database))) {
-                Ok(Ok(done)) => return Ok(done),
+                // What was written is not lost only if the name was there after it.
+                Ok(Ok(done)) => return self.check_place(access).map(|()| done),
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "the database panicked".to_owned(),
             }
@@ -124,6 +132,22 @@ impl Disk {
         }
     }
 
+    /// Whether what is written will be found by the next process that opens the file.
+    fn check_place(&self, access: Access) -> Result<(), StoreError> {
+        let Some(place) = self.place.as_ref().filter(|_| access == Access::Write) else { return Ok(()) };
+        let (checked, mut trouble) = (place.check(), self.trouble());
+        let was_displaced = std::mem::replace(&mut trouble.is_displaced, checked.is_err());
+        match checked {
+            Ok(()) if was_displaced => self.log.line(format_args!("the store's file is back in its place")),
+            Ok(()) => {}
+            Err(message) => {
+                self.log.line(format_args!("{message}"));
+                return Err(StoreError::Unavailable);
+            }
+        }
+        Ok(())
+    }
+
     fn close(&self, access: Access, now: Instant, failure: &str) {
         // Held to the end, so that nobody opens the file before it is closed.
         let mut trouble = self.trouble();
@@ -142,5 +166,29 @@ impl Disk {
 
     fn trouble(&self) -> MutexGuard<'_, Trouble> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_whose_file_loses_its_name_meanwhile_is_not_confirmed() {
+        let path = std::env::temp_dir().join(format!("oauth-from-scratch-{}-meanwhile", std::process::id()));
+        let place = Arc::new(Place::new(&path));
+        drop(place.open(true).unwrap());
+        let database = Database::builder().create_with_backend(redb::backends::InMemoryBackend::new()).unwrap();
+        let never = Box::new(|| Err("it stays open".to_owned()));
+        let disk = Disk::new(database, never, Some(place), Log::kept());
+        let now = Instant::now();
+        assert_eq!(disk.with(Access::Write, now, |_| Ok(1)), Ok(1));
+        let removed = disk.with(Access::Write, now, |_| {
+            std::fs::remove_file(&path).unwrap();
+            Ok(2)
+        });
+        assert_eq!(removed, Err(StoreError::Unavailable));
+        assert!(disk.log.lines()[0].contains("was removed while it was open"), "{:?}", disk.log.lines());
+        assert_eq!(disk.with(Access::Read, now, |_| Ok(3)), Ok(3));
     }
 }

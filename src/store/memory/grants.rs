@@ -8,7 +8,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::oauth::{Grant, GrantId, Timestamp};
+use super::pairs::{Entry, Key};
+use crate::oauth::{Grant, GrantId};
 
 /// How many grants the small table has at most: more than there are flows going on in one shard, and as many as
 /// fit into 32 places.
@@ -17,13 +18,12 @@ const NEWEST_MAX: usize = 28;
 /// Grants are boxed, so that the table is small: it is looked into at random, and grows by being copied.
 type Table = HashMap<GrantId, Box<Held>, BuildHasherDefault<AsItIs>>;
 
-/// A grant, and where else it is entered.
+/// A grant, whose it is, and where its pair has it.
 pub(super) struct Held {
     pub(super) grant: Grant,
-    /// Its moment among the records of its pair and stage.
-    pub(super) ordered_by: Timestamp,
-    /// Its moment among the expiries.
-    pub(super) due: Timestamp,
+    /// Its pair.
+    pub(super) key: Key,
+    pub(super) entry: Entry,
 }
 
 /// Grants by name; see the module's page.
@@ -83,15 +83,15 @@ mod tests {
     #[test]
     fn a_grant_is_there_once_and_until_it_is_removed_in_whichever_table_it_is() {
         const COUNT: usize = 3 * NEWEST_MAX + 1;
-        let mut grants = Grants::default();
+        let (mut grants, pairs) = (Grants::default(), super::super::pairs::Pairs::new(1));
         let names: Vec<GrantId> = (0..COUNT as u64)
             .map(|number| {
                 let transition = grant(number);
                 let (Change::Put(grant), _) = transition.apply(None, at(std::time::Duration::ZERO)) else {
                     panic!("a new grant is put");
                 };
-                let (ordered_by, due) = (at(std::time::Duration::ZERO), grant.expires());
-                grants.insert(transition.grant_id(), Held { grant, ordered_by, due });
+                let key = pairs.key(grant.pair());
+                grants.insert(transition.grant_id(), Held { grant, key, entry: Entry::Code(0) });
                 transition.grant_id()
             })
             .collect();

@@ -1,19 +1,22 @@
 //! The records of each pair of a subject and a client, counted and in the order in which they make room.
 //!
-//! One ordered set holds the records of all pairs, by pair, stage and moment, so the first of a pair's stage is the
-//! one that makes room; a table beside it has the counts. Adding, removing and finding the oldest take logarithmic
-//! time, whatever there is of a pair.
+//! Codes and live grants are in lists, in the order in which they came: one for each pair and stage, whose links are
+//! places in a table, so that adding, removing and finding the oldest take the same time whatever there is. Marks are in
+//! a heap by the age of their forms, which is also the order in which they expire.
 //!
-//! A pair is known by two hashes of its names under keys that are random for each process. Together they have 128
-//! bits, so no two pairs share them by chance; and no one can choose names that do, or that fill one place of the
-//! table.
+//! Nothing here is allocated for each record. Where a million small pieces of memory have been freed, the C library
+//! joins them all when a larger one is freed, and one request would wait for that.
+//!
+//! A pair is known by a hash of its names, 64 bits under a key that is random for each process. No one can choose names
+//! that share one, or that fill one place of the table. Of a million pairs, two share a hash by chance in one process
+//! of 37 million; these two would share their bound.
 //!
 //! Locks: a shard of this index may be locked while a shard of the grants is, and never the other way round.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::grants::AsItIs;
 use crate::oauth::{GrantId, Pair, Stage, Timestamp};
@@ -22,8 +25,8 @@ use crate::oauth::{GrantId, Pair, Stage, Timestamp};
 const SHARDS: usize = 16;
 
 /// Names a pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key(u64, u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key(u64);
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -31,29 +34,50 @@ impl Hash for Key {
     }
 }
 
-/// Where a record is among those of its pair and stage.
-pub(super) type Place = (Timestamp, GrantId);
+/// Where a record is entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// In the list of its pair and stage, at this place.
+    Code(Place),
+    Live(Place),
+    /// Among the marks of its pair.
+    Mark(Timestamp),
+}
+
+/// A place in the table of links.
+pub(super) type Place = u32;
+
+/// No place.
+const NONE: Place = Place::MAX;
 
 /// The index; see the module's page.
 pub(super) struct Pairs {
     /// How many records a pair may have of each stage.
     max: usize,
-    hashers: [RandomState; 2],
+    hasher: RandomState,
     shards: Box<[Mutex<Shard>]>,
 }
 
 #[derive(Default)]
 #[repr(align(128))]
 struct Shard {
-    records: BTreeSet<(Key, Stage, Place)>,
-    counts: HashMap<Key, [u32; Stage::COUNT], BuildHasherDefault<AsItIs>>,
+    pairs: HashMap<Key, Records, BuildHasherDefault<AsItIs>>,
+    links: Links,
+}
+
+/// The records of one pair.
+#[derive(Default)]
+struct Records {
+    codes: List,
+    live: List,
+    marks: BinaryHeap<Reverse<(Timestamp, GrantId)>>,
 }
 
 impl Pairs {
     /// An empty index, in which a pair may have `max` records of each stage.
     pub(super) fn new(max: usize) -> Pairs {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Pairs { max, hashers: [RandomState::new(), RandomState::new()], shards }
+        Pairs { max, hasher: RandomState::new(), shards }
     }
 
     /// How many records a pair may have of each stage.
@@ -63,36 +87,47 @@ impl Pairs {
 
     /// The name of `pair`.
     pub(super) fn key(&self, pair: Pair) -> Key {
-        let [one, other] = &self.hashers;
-        let names = (pair.client, pair.subject);
-        Key(one.hash_one(names), other.hash_one(names))
+        Key(self.hasher.hash_one((pair.client, pair.subject)))
     }
 
-    /// Adds a record of the moment `now`, or of the moment after the newest one of its pair and stage: the order is
-    /// that in which they came. Marks keep their moments. Gives the moment, and whether the pair now has more of the
-    /// stage than it may.
-    pub(super) fn enter(&self, key: Key, stage: Stage, (now, id): Place) -> (Timestamp, bool) {
-        self.lock(key).enter_last(key, stage, (now, id), self.max)
+    /// Adds a record, the newest of its pair and stage; a mark is of a form that is kept until `kept_until`. Gives
+    /// where it is, and whether the pair now has more of the stage than it may.
+    pub(super) fn enter(&self, key: Key, stage: Stage, id: GrantId, kept_until: Timestamp) -> (Entry, bool) {
+        let mut shard = self.lock(key);
+        let entry = shard.enter(key, stage, id, kept_until);
+        (entry, shard.count(key, stage) > self.max)
+    }
+
+    /// Moves a record on to another stage; gives what [`Pairs::enter`] gives.
+    pub(super) fn move_on(
+        &self,
+        key: Key,
+        from: Entry,
+        to: Stage,
+        id: GrantId,
+        kept_until: Timestamp,
+    ) -> (Entry, bool) {
+        let mut shard = self.lock(key);
+        // It leaves first: another request may have taken it out, and its old place must not be the new one.
+        shard.take_out(key, from, id);
+        let entry = shard.enter(key, to, id, kept_until);
+        (entry, shard.count(key, to) > self.max)
     }
 
     /// Removes a record, if it is there.
-    pub(super) fn leave(&self, key: Key, stage: Stage, place: Place) {
-        self.lock(key).leave(key, stage, place);
-    }
-
-    /// Moves a record from one stage to another; gives what [`Pairs::enter`] gives.
-    pub(super) fn move_on(&self, key: Key, from: (Stage, Place), to: (Stage, Place)) -> (Timestamp, bool) {
-        let mut shard = self.lock(key);
-        shard.leave(key, from.0, from.1);
-        shard.enter_last(key, to.0, to.1, self.max)
+    pub(super) fn leave(&self, key: Key, entry: Entry, id: GrantId) {
+        self.lock(key).leave(key, entry, id);
     }
 
     /// Takes out the oldest record of a stage, if there are more than `kept`.
-    pub(super) fn take_oldest(&self, kept: usize, key: Key, stage: Stage) -> Option<Place> {
+    pub(super) fn take_oldest(&self, kept: usize, key: Key, stage: Stage) -> Option<GrantId> {
         let mut shard = self.lock(key);
-        let oldest = (shard.count(key, stage) > kept).then(|| shard.oldest(key, stage)).flatten()?;
-        shard.leave(key, stage, oldest);
-        Some(oldest)
+        if shard.count(key, stage) <= kept {
+            return None;
+        }
+        let (entry, id) = shard.oldest(key, stage)?;
+        shard.leave(key, entry, id);
+        Some(id)
     }
 
     /// Whether a form that is kept until then may have been answered already, and its mark have made room. A mark
@@ -100,8 +135,10 @@ impl Pairs {
     /// oldest of them count as answered.
     pub(super) fn may_be_answered(&self, key: Key, kept_until: Timestamp) -> bool {
         let shard = self.lock(key);
-        shard.count(key, Stage::Mark) >= self.max
-            && shard.oldest(key, Stage::Mark).is_some_and(|(oldest, _)| kept_until <= oldest)
+        let Some(records) = shard.pairs.get(&key).filter(|records| records.marks.len() >= self.max) else {
+            return false;
+        };
+        records.marks.peek().is_some_and(|Reverse((oldest, _))| kept_until <= *oldest)
     }
 
     #[cfg(test)]
@@ -112,53 +149,173 @@ impl Pairs {
 
     fn lock(&self, key: Key) -> MutexGuard<'_, Shard> {
         // A panic elsewhere leaves the tables whole, as in the shards of the grants.
-        self.shards[key.1 as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[(key.0 >> 32) as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Shard {
     fn count(&self, key: Key, stage: Stage) -> usize {
-        self.counts.get(&key).map_or(0, |counts| counts[stage as usize] as usize)
+        self.pairs.get(&key).map_or(0, |records| match stage {
+            Stage::Code => records.codes.len as usize,
+            Stage::Live => records.live.len as usize,
+            Stage::Mark => records.marks.len(),
+        })
     }
 
-    fn oldest(&self, key: Key, stage: Stage) -> Option<Place> {
-        let from = (key, stage, (Timestamp::from_milliseconds(0), GrantId::FIRST));
-        let (owner, of, place) = self.records.range(from..).next()?;
-        (*owner == key && *of == stage).then_some(*place)
-    }
-
-    fn newest(&self, key: Key, stage: Stage) -> Option<Timestamp> {
-        let to = (key, stage, (Timestamp::from_milliseconds(u64::MAX), GrantId::FIRST));
-        let (owner, of, (moment, _)) = self.records.range(..to).next_back()?;
-        (*owner == key && *of == stage).then_some(*moment)
-    }
-
-    fn enter_last(&mut self, key: Key, stage: Stage, (now, id): Place, max: usize) -> (Timestamp, bool) {
-        let newest = if stage == Stage::Mark { None } else { self.newest(key, stage) };
-        let moment = newest.map_or(now, |newest| now.max(newest.after(Duration::from_millis(1))));
-        let counts = self.counts.entry(key).or_default();
-        let count = &mut counts[stage as usize];
-        *count += u32::from(self.records.insert((key, stage, (moment, id))));
-        (moment, *count as usize > max)
-    }
-
-    fn leave(&mut self, key: Key, stage: Stage, place: Place) {
-        if !self.records.remove(&(key, stage, place)) {
-            return;
+    fn oldest(&self, key: Key, stage: Stage) -> Option<(Entry, GrantId)> {
+        let records = self.pairs.get(&key)?;
+        match stage {
+            Stage::Code => Some((Entry::Code(records.codes.first), self.links.get(records.codes.first)?.id)),
+            Stage::Live => Some((Entry::Live(records.live.first), self.links.get(records.live.first)?.id)),
+            Stage::Mark => records.marks.peek().map(|Reverse((oldest, id))| (Entry::Mark(*oldest), *id)),
         }
-        if let Some(counts) = self.counts.get_mut(&key) {
-            counts[stage as usize] -= 1;
-            if *counts == [0; Stage::COUNT] {
-                self.counts.remove(&key);
+    }
+
+    fn enter(&mut self, key: Key, stage: Stage, id: GrantId, kept_until: Timestamp) -> Entry {
+        let records = self.pairs.entry(key).or_default();
+        match stage {
+            Stage::Code => Entry::Code(self.links.push(&mut records.codes, id)),
+            Stage::Live => Entry::Live(self.links.push(&mut records.live, id)),
+            Stage::Mark => {
+                records.marks.push(Reverse((kept_until, id)));
+                Entry::Mark(kept_until)
             }
         }
     }
 
+    fn leave(&mut self, key: Key, entry: Entry, id: GrantId) {
+        if self.take_out(key, entry, id) {
+            self.pairs.remove(&key);
+        }
+    }
+
+    /// Removes a record. Says whether its pair has none any more, and is in the table all the same.
+    fn take_out(&mut self, key: Key, entry: Entry, id: GrantId) -> bool {
+        let Some(records) = self.pairs.get_mut(&key) else { return false };
+        match entry {
+            Entry::Code(place) => self.links.remove(&mut records.codes, place, id),
+            Entry::Live(place) => self.links.remove(&mut records.live, place, id),
+            // A mark leaves when it is the oldest, or has expired; then those that are older have, too.
+            Entry::Mark(kept_until) => {
+                while records.marks.peek().is_some_and(|Reverse(oldest)| *oldest <= (kept_until, id)) {
+                    records.marks.pop();
+                }
+            }
+        }
+        records.codes.len == 0 && records.live.len == 0 && records.marks.is_empty()
+    }
+
     #[cfg(test)]
     fn check(&self) -> usize {
-        let counted: u32 = self.counts.values().flatten().sum();
-        assert_eq!(counted as usize, self.records.len());
-        self.records.len()
+        let lists = self.pairs.values().flat_map(|records| [&records.codes, &records.live]);
+        let listed: usize = lists.map(|list| self.links.check(list)).sum();
+        assert_eq!(listed + self.links.free_len(), self.links.places.len());
+        listed + self.pairs.values().map(|records| records.marks.len()).sum::<usize>()
+    }
+}
+
+/// The ends of a list, and its length.
+struct List {
+    first: Place,
+    last: Place,
+    len: u32,
+}
+
+impl Default for List {
+    fn default() -> List {
+        List { first: NONE, last: NONE, len: 0 }
+    }
+}
+
+/// The links of all lists of a shard. Places that are free are in a list of their own, by `next` alone.
+struct Links {
+    places: Vec<Link>,
+    free: Place,
+}
+
+impl Default for Links {
+    fn default() -> Links {
+        Links { places: Vec::new(), free: NONE }
+    }
+}
+
+struct Link {
+    id: GrantId,
+    /// Its own place where it is free.
+    previous: Place,
+    next: Place,
+}
+
+impl Links {
+    fn get(&self, place: Place) -> Option<&Link> {
+        self.places.get(place as usize)
+    }
+
+    fn get_mut(&mut self, place: Place) -> Option<&mut Link> {
+        self.places.get_mut(place as usize)
+    }
+
+    fn push(&mut self, list: &mut List, id: GrantId) -> Place {
+        let link = Link { id, previous: list.last, next: NONE };
+        let place = self.free;
+        let place = match self.get_mut(place) {
+            Some(free) => {
+                let next = std::mem::replace(free, link).next;
+                self.free = next;
+                place
+            }
+            None => {
+                self.places.push(link);
+                // A store with more than four thousand million records is out of memory long before.
+                (self.places.len() - 1) as Place
+            }
+        };
+        match self.get_mut(list.last) {
+            Some(last) => last.next = place,
+            None => list.first = place,
+        }
+        list.last = place;
+        list.len += 1;
+        place
+    }
+
+    /// Removes the record from `list`, if it is still there: another request may have taken it out.
+    fn remove(&mut self, list: &mut List, place: Place, id: GrantId) {
+        let Some(&Link { id: found, previous, next }) = self.get(place) else { return };
+        if found != id || previous == place {
+            return;
+        }
+        match self.get_mut(previous) {
+            Some(link) => link.next = next,
+            None => list.first = next,
+        }
+        match self.get_mut(next) {
+            Some(link) => link.previous = previous,
+            None => list.last = previous,
+        }
+        list.len -= 1;
+        let free = self.free;
+        if let Some(link) = self.get_mut(place) {
+            (link.previous, link.next) = (place, free);
+        }
+        self.free = place;
+    }
+
+    #[cfg(test)]
+    fn check(&self, list: &List) -> usize {
+        let (mut count, mut previous, mut place) = (0, NONE, list.first);
+        while let Some(link) = self.get(place) {
+            assert_eq!(link.previous, previous);
+            (count, previous, place) = (count + 1, place, link.next);
+        }
+        assert_eq!((previous, count), (list.last, list.len as usize));
+        count
+    }
+
+    #[cfg(test)]
+    fn free_len(&self) -> usize {
+        let next = |place: &Place| self.get(*place).map(|link| link.next);
+        std::iter::successors(Some(self.free), next).filter(|place| *place != NONE).count()
     }
 }
 
@@ -168,9 +325,12 @@ mod tests {
     use crate::oauth::Credential;
     use crate::oauth::secret::CREDENTIAL_BYTES;
 
-    fn place(moment: u64, number: u8) -> Place {
-        let id = Credential::of_new_grant([number; CREDENTIAL_BYTES]).grant();
-        (Timestamp::from_milliseconds(moment), id)
+    fn id(number: u8) -> GrantId {
+        Credential::of_new_grant([number; CREDENTIAL_BYTES]).grant()
+    }
+
+    fn at(moment: u64) -> Timestamp {
+        Timestamp::from_milliseconds(moment)
     }
 
     #[test]
@@ -182,50 +342,55 @@ mod tests {
         assert!(ada != bob && ada != app && pairs.key(Pair { client: "appada", subject: None }) != ada);
         for key in [ada, bob, app] {
             for stage in [Stage::Live, Stage::Code] {
-                assert_eq!(pairs.enter(key, stage, place(7, 3)), (place(7, 3).0, false));
-                // In the same instant, or by a clock that is behind: it came later all the same.
-                assert_eq!(pairs.enter(key, stage, place(7, 2)), (place(8, 2).0, false));
-                assert_eq!(pairs.enter(key, stage, place(5, 1)), (place(9, 1).0, true));
+                assert!(!pairs.enter(key, stage, id(3), at(0)).1 && !pairs.enter(key, stage, id(1), at(0)).1);
+                assert!(pairs.enter(key, stage, id(2), at(0)).1, "one more than it may have");
             }
             // Marks are ordered by their forms.
-            assert_eq!(pairs.enter(key, Stage::Mark, place(7, 3)), (place(7, 3).0, false));
-            assert_eq!(pairs.enter(key, Stage::Mark, place(5, 1)), (place(5, 1).0, false));
+            for (number, kept_until) in [(1, 7), (2, 5), (3, 6)] {
+                pairs.enter(key, Stage::Mark, id(number), at(kept_until));
+            }
         }
-        assert_eq!(pairs.take_oldest(2, ada, Stage::Live), Some(place(7, 3)));
+        assert_eq!(pairs.take_oldest(2, ada, Stage::Live), Some(id(3)));
         assert_eq!(pairs.take_oldest(2, ada, Stage::Live), None);
-        assert_eq!(pairs.take_oldest(0, ada, Stage::Live), Some(place(8, 2)));
-        assert_eq!(pairs.take_oldest(1, ada, Stage::Mark), Some(place(5, 1)));
+        assert_eq!(pairs.take_oldest(0, ada, Stage::Live), Some(id(1)));
+        assert_eq!(pairs.take_oldest(1, ada, Stage::Mark), Some(id(2)));
         let count = |key, stage| pairs.lock(key).count(key, stage);
-        assert_eq!((count(ada, Stage::Live), count(ada, Stage::Code), count(bob, Stage::Live)), (1, 3, 3));
-        assert!(!pairs.move_on(ada, (Stage::Code, place(7, 3)), (Stage::Live, place(10, 3))).1);
-        assert_eq!((count(ada, Stage::Live), count(ada, Stage::Code), count(app, Stage::Mark)), (2, 2, 2));
-        assert_eq!(pairs.len(), 5 + 8 + 8);
+        assert_eq!((count(ada, Stage::Live), count(ada, Stage::Code), count(ada, Stage::Mark)), (1, 3, 2));
+        assert_eq!((count(bob, Stage::Live), count(app, Stage::Code), count(app, Stage::Mark)), (3, 3, 3));
+        assert_eq!(pairs.len(), 6 + 9 + 9);
     }
 
     #[test]
-    fn what_is_not_there_is_not_counted_down_and_an_empty_pair_takes_no_place() {
-        let pairs = Pairs::new(1);
-        let key = pairs.key(Pair { client: "app", subject: None });
-        pairs.enter(key, Stage::Live, place(1, 1));
-        pairs.leave(key, Stage::Live, place(2, 1));
-        pairs.leave(key, Stage::Code, place(1, 1));
-        assert_eq!(pairs.len(), 1);
-        pairs.leave(key, Stage::Live, place(1, 1));
-        pairs.leave(key, Stage::Live, place(1, 1));
-        assert_eq!(pairs.len(), 0);
-        assert!(pairs.lock(key).counts.is_empty());
+    fn any_record_of_a_list_leaves_it_and_the_others_keep_their_order() {
+        for gone in 0..5 {
+            let pairs = Pairs::new(9);
+            let key = pairs.key(Pair { client: "app", subject: None });
+            let entries: Vec<Entry> =
+                (0..5).map(|number| pairs.enter(key, Stage::Live, id(number), at(0)).0).collect();
+            pairs.leave(key, entries[gone as usize], id(gone));
+            assert_eq!(pairs.len(), 4);
+            pairs.enter(key, Stage::Live, id(5), at(0));
+            // Its place is another's now, and is not the first one's to leave.
+            pairs.leave(key, entries[gone as usize], id(gone));
+            assert_eq!(pairs.len(), 5);
+            let order: Vec<GrantId> = std::iter::from_fn(|| pairs.take_oldest(0, key, Stage::Live)).collect();
+            let expected: Vec<GrantId> = (0..6).filter(|number| *number != gone).map(id).collect();
+            assert!(order == expected, "{gone}");
+            assert_eq!((pairs.len(), pairs.lock(key).pairs.len()), (0, 0), "an empty pair takes no place");
+            pairs.leave(key, entries[0], id(0));
+            assert_eq!(pairs.len(), 0);
+        }
     }
 
     #[test]
     fn forms_as_old_as_the_oldest_mark_count_as_answered_once_marks_may_have_gone() {
         let pairs = Pairs::new(2);
         let key = pairs.key(Pair { client: "app", subject: None });
-        let at = Timestamp::from_milliseconds;
-        pairs.enter(key, Stage::Mark, place(5, 1));
+        pairs.enter(key, Stage::Mark, id(1), at(5));
         assert!(!pairs.may_be_answered(key, at(4)), "no mark has gone");
-        pairs.enter(key, Stage::Mark, place(6, 2));
-        pairs.enter(key, Stage::Mark, place(7, 3));
-        assert_eq!(pairs.take_oldest(2, key, Stage::Mark), Some(place(5, 1)));
+        pairs.enter(key, Stage::Mark, id(2), at(6));
+        pairs.enter(key, Stage::Mark, id(3), at(7));
+        assert_eq!(pairs.take_oldest(2, key, Stage::Mark), Some(id(1)));
         assert!(pairs.may_be_answered(key, at(5)) && pairs.may_be_answered(key, at(6)));
         assert!(!pairs.may_be_answered(key, at(7)));
     }

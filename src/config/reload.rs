@@ -1,0 +1,523 @@
+//! A configuration that is read again while the server runs: what changes at once, and what needs a restart.
+//!
+//! Sockets, threads and the store are made once, from the configuration at the start. Keys about them keep their
+//! running value, and a line names each one that the file has changed. Everything else takes effect.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Config, KeyPrefix, Lifetimes, Limits, LogFormat, StoreConfig};
+use crate::oauth::TokenLifetimes;
+use crate::oauth::client::Client;
+use crate::oauth::grant::RefreshReuse;
+
+/// How many identifiers a line lists; the rest are counted.
+const LISTED_MAX: usize = 20;
+
+/// The outcome of [`Config::reload`].
+#[derive(Debug)]
+pub struct Reload {
+    /// What the server is to use from now on.
+    pub config: Config,
+    /// One line for each kind of change that takes effect.
+    pub changes: Vec<String>,
+    /// One line for each key that differs and needs a restart.
+    pub restarts: Vec<String>,
+}
+
+/// When a changed key takes effect.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Now,
+    Restart,
+}
+
+use Effect::{Now, Restart};
+
+/// A key, when a change of it takes effect, and its value as a log line shows it.
+type Key = (&'static str, Effect, String);
+
+impl Config {
+    /// Compares this configuration, which is running, with `read`, which has been checked. The result has the
+    /// values of `read` except where they need a restart.
+    pub fn reload(&self, read: Config) -> Reload {
+        let mut changes = Vec::new();
+        changes.extend(changed_ids("clients", by_id(&self.clients), by_id(&read.clients), is_same_client));
+        let scopes = |config: &Config| -> Vec<(Arc<str>, String)> { config.scopes.clone() };
+        changes.extend(changed_ids("scopes", scopes(self), scopes(&read), |old, new| old == new));
+        let mut restarts = Vec::new();
+        for (group, running, read) in [
+            ("lifetimes", lifetimes(&self.lifetimes), lifetimes(&read.lifetimes)),
+            ("limits", limits(&self.limits), limits(&read.limits)),
+            ("settings", settings(self), settings(&read)),
+        ] {
+            let mut live = Vec::new();
+            for ((name, effect, old), (_, _, new)) in running.iter().zip(&read).filter(|(old, new)| old != new)
+            {
+                match effect {
+                    Now => live.push(format!("{name} {new}, was {old}")),
+                    Restart => restarts.push(needs_restart(name, old, new)),
+                }
+            }
+            if !live.is_empty() {
+                changes.push(format!("{group}: {}", live.join("; ")));
+            }
+        }
+        let (old, new) = (&self.store.location, &read.store.location);
+        if old != new {
+            restarts.push(match (old.to_string(), new.to_string()) {
+                // A location is shown without its user and password.
+                (old, new) if old == new => {
+                    format!("[store] location needs a restart: running {old}, configured with another user or password")
+                }
+                (old, new) => needs_restart("[store] location", &old, &new),
+            });
+        }
+        Reload { config: self.with(read), changes, restarts }
+    }
+
+    /// The values of `read`, except those that need a restart.
+    fn with(&self, read: Config) -> Config {
+        let mut clients = read.clients;
+        let known: HashMap<&str, &Client> = self.clients.iter().map(|client| (&*client.id, client)).collect();
+        for client in &mut clients {
+            // An unchanged slow digest remembers that its secret was verified; a new one would be computed again.
+            if let Some(old) = known.get(&*client.id).filter(|old| old.secret == client.secret) {
+                client.secret.clone_from(&old.secret);
+            }
+        }
+        Config {
+            file: self.file.clone(),
+            bind: self.bind,
+            client_port: self.client_port,
+            auth_port: self.auth_port,
+            workers: self.workers,
+            access_log: self.access_log,
+            www: self.www.clone(),
+            store: self.store.clone(),
+            issuer: self.issuer.clone(),
+            limits: Limits {
+                grants_max: self.limits.grants_max,
+                pair_grants_max: self.limits.pair_grants_max,
+                store_queue_max: self.limits.store_queue_max,
+                log_lines_max: self.limits.log_lines_max,
+                pool_threads_max: self.limits.pool_threads_max,
+                secret_checks_running_max: self.limits.secret_checks_running_max,
+                secret_checks_waiting_max: self.limits.secret_checks_waiting_max,
+                client_secret_checks_waiting_max: self.limits.client_secret_checks_waiting_max,
+                peer_secret_checks_waiting_max: self.limits.peer_secret_checks_waiting_max,
+                wrong_secrets_max: self.limits.wrong_secrets_max,
+                wrong_secret_time: self.limits.wrong_secret_time,
+                wrong_secret_peers_max: self.limits.wrong_secret_peers_max,
+                ..read.limits
+            },
+            lifetimes: read.lifetimes,
+            scopes: read.scopes,
+            clients,
+            resource_owner: read.resource_owner,
+            secure_scope: read.secure_scope,
+            explains_errors: read.explains_errors,
+        }
+    }
+}
+
+fn needs_restart(name: &str, running: &str, configured: &str) -> String {
+    format!("{name} needs a restart: running {running}, configured {configured}")
+}
+
+fn by_id(clients: &[Client]) -> Vec<(Arc<str>, &Client)> {
+    clients.iter().map(|client| (Arc::clone(&client.id), client)).collect()
+}
+
+fn is_same_client(old: &&Client, new: &&Client) -> bool {
+    let Client { id, name, redirect_uris, secret, grant_types, scope, inspects_all } = old;
+    (id, name, redirect_uris, secret) == (&new.id, &new.name, &new.redirect_uris, &new.secret)
+        && (grant_types, scope, inspects_all) == (&new.grant_types, &new.scope, &new.inspects_all)
+}
+
+/// A line that lists what was added, removed and changed; `None` where nothing was.
+fn changed_ids<T>(
+    kind: &str,
+    old: Vec<(Arc<str>, T)>,
+    new: Vec<(Arc<str>, T)>,
+    is_same: impl Fn(&T, &T) -> bool,
+) -> Option<String> {
+    let (old_ids, new_ids): (HashMap<&str, &T>, HashMap<&str, &T>) = (
+        old.iter().map(|(id, value)| (&**id, value)).collect(),
+        new.iter().map(|(id, value)| (&**id, value)).collect(),
+    );
+    let ids = |of: &[(Arc<str>, T)], is_listed: &dyn Fn(&str, &T) -> bool| -> Vec<String> {
+        of.iter().filter(|(id, value)| is_listed(id, value)).map(|(id, _)| id.to_string()).collect()
+    };
+    let added = ids(&new, &|id, _| !old_ids.contains_key(id));
+    let removed = ids(&old, &|id, _| !new_ids.contains_key(id));
+    let changed = ids(&new, &|id, value| old_ids.get(id).is_some_and(|old| !is_same(old, value)));
+    let parts: Vec<String> = [("added", added), ("removed", removed), ("changed", changed)]
+        .into_iter()
+        .filter(|(_, ids)| !ids.is_empty())
+        .map(|(verb, ids)| format!("{verb} {}", listed(&ids)))
+        .collect();
+    (!parts.is_empty()).then(|| format!("{kind}: {}", parts.join("; ")))
+}
+
+fn listed(ids: &[String]) -> String {
+    match ids.get(LISTED_MAX..) {
+        Some(rest) if !rest.is_empty() => format!("{} and {} more", ids[..LISTED_MAX].join(", "), rest.len()),
+        _ => ids.join(", "),
+    }
+}
+
+// Each function below takes its struct apart by name, so that a new field does not compile until it is decided
+// when a change of it takes effect.
+
+fn lifetimes(lifetimes: &Lifetimes) -> Vec<Key> {
+    let Lifetimes { code, form, tokens } = lifetimes;
+    let TokenLifetimes { access_token, refresh_idle, refresh, refresh_grace, refresh_reuse } = tokens;
+    let reuse = match refresh_reuse {
+        RefreshReuse::EndsGrant => "ends_grant",
+        RefreshReuse::UntilSuccessorUsed => "until_successor_used",
+    };
+    vec![
+        ("code", Now, seconds(code)),
+        ("form", Now, seconds(form)),
+        ("access_token", Now, seconds(access_token)),
+        ("refresh_token_idle", Now, seconds(refresh_idle)),
+        ("refresh_token", Now, seconds(refresh)),
+        ("refresh_grace", Now, seconds(refresh_grace)),
+        ("refresh_reuse", Now, reuse.to_owned()),
+    ]
+}
+
+fn limits(limits: &Limits) -> Vec<Key> {
+    let Limits {
+        request_line_bytes_max,
+        head_bytes_max,
+        fields_max,
+        body_bytes_max,
+        output_bytes_max,
+        buffered_bytes_max,
+        connections_max,
+        peer_connections_max,
+        connection_requests_max,
+        head_time_max,
+        body_time_max,
+        body_grace_time,
+        body_bytes_per_second_min,
+        idle_time_max,
+        write_time_max,
+        finish_time_max,
+        grants_max,
+        pair_grants_max,
+        store_time_max,
+        store_queue_max,
+        pool_threads_max,
+        pool_time_max,
+        secret_checks_running_max,
+        secret_checks_waiting_max,
+        client_secret_checks_waiting_max,
+        peer_secret_checks_waiting_max,
+        wrong_secrets_max,
+        wrong_secret_time,
+        wrong_secret_peers_max,
+        refusal_lines_per_second_max,
+        log_lines_max,
+        // No file has these.
+        chunk_extra_bytes_max: _,
+        linger_time_max: _,
+        linger_bytes_max: _,
+        accept_retry_time: _,
+        page_bytes_max: _,
+    } = limits;
+    vec![
+        ("request_line_bytes_max", Now, request_line_bytes_max.to_string()),
+        ("head_bytes_max", Now, head_bytes_max.to_string()),
+        ("fields_max", Now, fields_max.to_string()),
+        ("body_bytes_max", Now, body_bytes_max.to_string()),
+        ("output_bytes_max", Now, output_bytes_max.to_string()),
+        ("buffered_bytes_max", Now, buffered_bytes_max.to_string()),
+        ("connections_max", Now, connections_max.to_string()),
+        ("peer_connections_max", Now, or(peer_connections_max.as_ref(), "the default")),
+        ("connection_requests_max", Now, connection_requests_max.to_string()),
+        ("head_time_max", Now, seconds(head_time_max)),
+        ("body_time_max", Now, seconds(body_time_max)),
+        ("body_grace_time", Now, seconds(body_grace_time)),
+        ("body_bytes_per_second_min", Now, body_bytes_per_second_min.to_string()),
+        ("idle_time_max", Now, seconds(idle_time_max)),
+        ("write_time_max", Now, seconds(write_time_max)),
+        ("finish_time_max", Now, seconds(finish_time_max)),
+        ("store_time_max", Now, seconds(store_time_max)),
+        ("pool_time_max", Now, seconds(pool_time_max)),
+        ("refusal_lines_per_second_max", Now, refusal_lines_per_second_max.to_string()),
+        ("[limits] grants_max", Restart, grants_max.to_string()),
+        ("[limits] pair_grants_max", Restart, or(pair_grants_max.as_ref(), "the default")),
+        ("[limits] store_queue_max", Restart, store_queue_max.to_string()),
+        ("[limits] log_lines_max", Restart, log_lines_max.to_string()),
+        ("[limits] pool_threads_max", Restart, or(pool_threads_max.as_ref(), "the default")),
+        ("[limits] secret_checks_running_max", Restart, secret_checks_running_max.to_string()),
+        ("[limits] secret_checks_waiting_max", Restart, secret_checks_waiting_max.to_string()),
+        ("[limits] client_secret_checks_waiting_max", Restart, client_secret_checks_waiting_max.to_string()),
+        ("[limits] peer_secret_checks_waiting_max", Restart, peer_secret_checks_waiting_max.to_string()),
+        ("[limits] wrong_secrets_max", Restart, wrong_secrets_max.to_string()),
+        ("[limits] wrong_secret_time", Restart, seconds(wrong_secret_time)),
+        ("[limits] wrong_secret_peers_max", Restart, wrong_secret_peers_max.to_string()),
+    ]
+}
+
+fn settings(config: &Config) -> Vec<Key> {
+    let Config {
+        bind,
+        client_port,
+        auth_port,
+        workers,
+        access_log,
+        www,
+        store,
+        issuer,
+        resource_owner,
+        secure_scope,
+        explains_errors,
+        // Always the same one.
+        file: _,
+        // Compared by themselves.
+        limits: _,
+        lifetimes: _,
+        scopes: _,
+        clients: _,
+    } = config;
+    // A location is compared by itself, because it may hold a password.
+    let StoreConfig { location: _, is_relaxed, key_prefix, replicas_min, waits_for_append_only_file } = store;
+    let durability = if *is_relaxed { "relaxed" } else { "full" };
+    let log = access_log.map(|format| match format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    });
+    vec![
+        ("resource_owner", Now, resource_owner.to_string()),
+        ("secure_scope", Now, or(secure_scope.as_ref(), "none")),
+        ("explain_errors", Now, explains_errors.to_string()),
+        ("issuer", Restart, or(issuer.as_ref().map(super::Issuer::as_str), "none")),
+        ("[listen] address", Restart, or(bind.as_ref(), "127.0.0.1 and ::1")),
+        ("[listen] port", Restart, auth_port.to_string()),
+        ("[listen] client_app_port", Restart, or(client_port.as_ref(), "none")),
+        ("[listen] workers", Restart, workers.to_string()),
+        ("[listen] log", Restart, or(log, "none")),
+        ("[store] durability", Restart, durability.to_owned()),
+        ("[store] key_prefix", Restart, or(key_prefix.as_ref().map(KeyPrefix::as_str), "the issuer")),
+        ("[store] wait_for_replicas", Restart, replicas_min.to_string()),
+        ("[store] wait_for_append_only_file", Restart, waits_for_append_only_file.to_string()),
+        ("--www", Restart, or(www.as_ref().map(|path| path.display()), "none")),
+    ]
+}
+
+fn seconds(duration: &Duration) -> String {
+    format!("{} s", duration.as_secs())
+}
+
+fn or(value: Option<impl fmt::Display>, without: &str) -> String {
+    value.map_or_else(|| without.to_owned(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::oauth::client::SecretDigest;
+
+    const RUNNING: &str = r#"
+resource_owner = "ada"
+[lifetimes]
+code = 30
+[store]
+location = "redis://ada:secret@h:1"
+[limits]
+grants_max = 7
+idle_time_max = 20
+[scopes]
+answer = "Answer."
+read = "Read."
+write = "Write."
+[[clients]]
+id = "app"
+name = "The App"
+redirect_uris = ["https://app.example/callback"]
+scopes = ["read"]
+[[clients]]
+id = "robot"
+name = "The Robot"
+secret_digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+grant_types = ["client_credentials"]
+"#;
+
+    fn read(text: &str) -> Config {
+        let config = config::read(text, 2).unwrap();
+        assert_eq!(config.check(), Ok(()));
+        config
+    }
+
+    /// Reloads what `change` makes of the running file.
+    fn reload(change: &[(&str, &str)]) -> Reload {
+        let mut text = RUNNING.to_owned();
+        for (from, to) in change {
+            assert!(text.contains(from), "{from}");
+            text = text.replacen(from, to, 1);
+        }
+        let reload = read(RUNNING).reload(read(&text));
+        assert_eq!(reload.config.check(), Ok(()), "{change:?}");
+        reload
+    }
+
+    #[test]
+    fn what_changed_is_one_line_for_each_kind_and_what_needs_a_restart_one_for_each_key() {
+        let check = |change: &[(&str, &str)], changes: &[&str], restarts: &[&str]| {
+            let reload = reload(change);
+            let lines = (&reload.changes[..], &reload.restarts[..]);
+            assert!(lines.0 == changes && lines.1 == restarts, "{change:?}: {lines:?}");
+        };
+        let unchanged = |text: &'static str| (text, text);
+        check(&[unchanged("[limits]")], &[], &[]);
+        // A comment and the order of clients' keys mean nothing.
+        check(&[("id = \"app\"\nname = \"The App\"", "name = \"The App\" # x\nid = \"app\"")], &[], &[]);
+        check(
+            &[("\"app\"", "\"bpp\""), ("\"The Robot\"", "\"R\"")],
+            &["clients: added bpp; removed app; changed robot"],
+            &[],
+        );
+        check(&[("sha256:ba", "sha256:bb")], &["clients: changed robot"], &[]);
+        check(&[("scopes = [\"read\"]", "scopes = [\"write\"]")], &["clients: changed app"], &[]);
+        check(&[("app.example", "b.example")], &["clients: changed app"], &[]);
+        check(
+            &[("write = \"Write.\"", "w = \"Write.\""), ("\"Read.\"", "\"Look.\"")],
+            &["scopes: added w; removed write; changed read"],
+            &[],
+        );
+        check(
+            &[("code = 30", "code = 31\naccess_token = 5\nrefresh_reuse = \"until_successor_used\"")],
+            &[
+                "lifetimes: code 31 s, was 30 s; access_token 5 s, was 86400 s; refresh_reuse until_successor_used, \
+               was ends_grant",
+            ],
+            &[],
+        );
+        check(
+            &[("idle_time_max = 20", "idle_time_max = 2\nconnections_max = 9\npeer_connections_max = 3")],
+            &["limits: connections_max 9, was 16000; peer_connections_max 3, was the default; \
+               idle_time_max 2 s, was 20 s"],
+            &[],
+        );
+        let pool = "idle_time_max = 20\nbuffered_bytes_max = 9\npool_time_max = 4\npool_threads_max = 8\n\
+                    secret_checks_running_max = 8\nwrong_secret_time = 7\npair_grants_max = 1";
+        check(
+            &[("idle_time_max = 20", pool)],
+            &["limits: buffered_bytes_max 9, was 268435456; pool_time_max 4 s, was 5 s"],
+            &[
+                "[limits] pair_grants_max needs a restart: running the default, configured 1",
+                "[limits] pool_threads_max needs a restart: running the default, configured 8",
+                "[limits] secret_checks_running_max needs a restart: running 2, configured 8",
+                "[limits] wrong_secret_time needs a restart: running 6 s, configured 7 s",
+            ],
+        );
+        check(
+            &[("\"ada\"", "\"bob\"\nsecure_scope = \"read\"\nexplain_errors = true")],
+            &[
+                "settings: resource_owner bob, was ada; secure_scope read, was none; explain_errors true, was false",
+            ],
+            &[],
+        );
+        check(
+            &[("grants_max = 7", "grants_max = 8\nstore_queue_max = 9\nlog_lines_max = 10")],
+            &[],
+            &[
+                "[limits] grants_max needs a restart: running 7, configured 8",
+                "[limits] store_queue_max needs a restart: running 16384, configured 9",
+                "[limits] log_lines_max needs a restart: running 1024, configured 10",
+            ],
+        );
+        let listen = "issuer = \"https://a.example\"\n[listen]\naddress = \"::1\"\nport = 4\nclient_app_port = 5\n\
+                      workers = 3\nlog = \"json\"\n[lifetimes]";
+        check(
+            &[("[lifetimes]", listen)],
+            &[],
+            &[
+                "issuer needs a restart: running none, configured https://a.example",
+                "[listen] address needs a restart: running 127.0.0.1 and ::1, configured ::1",
+                "[listen] port needs a restart: running 3001, configured 4",
+                "[listen] client_app_port needs a restart: running none, configured 5",
+                "[listen] workers needs a restart: running 2, configured 3",
+                "[listen] log needs a restart: running none, configured json",
+            ],
+        );
+        check(
+            &[("location = \"redis://ada:secret@h:1\"", "location = \"file:x\"\ndurability = \"relaxed\"")],
+            &[],
+            &[
+                "[store] durability needs a restart: running full, configured relaxed",
+                "[store] location needs a restart: running redis://h:1, configured file:x",
+            ],
+        );
+        check(
+            &[(
+                "secret@h:1\"",
+                "secret@h:1\"\nkey_prefix = \"k\"\nwait_for_replicas = 1\nwait_for_append_only_file = true",
+            )],
+            &[],
+            &[
+                "[store] key_prefix needs a restart: running the issuer, configured k",
+                "[store] wait_for_replicas needs a restart: running 0, configured 1",
+                "[store] wait_for_append_only_file needs a restart: running false, configured true",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_password_that_changed_is_named_and_not_shown() {
+        let reload = reload(&[("secret@", "sesame@")]);
+        assert_eq!(
+            reload.restarts,
+            ["[store] location needs a restart: running redis://h:1, configured with another user or password"]
+        );
+    }
+
+    #[test]
+    fn what_needs_a_restart_keeps_its_running_value_and_is_named_each_time() {
+        let once = reload(&[("grants_max = 7", "grants_max = 8"), ("idle_time_max = 20", "idle_time_max = 2")]);
+        assert_eq!((once.config.limits.grants_max, once.config.limits.idle_time_max.as_secs()), (7, 2));
+        let twice = once.config.reload(read(&RUNNING.replace("grants_max = 7", "grants_max = 8")));
+        assert_eq!(twice.restarts, ["[limits] grants_max needs a restart: running 7, configured 8"]);
+        assert_eq!(twice.changes, ["limits: idle_time_max 20 s, was 2 s"]);
+    }
+
+    #[test]
+    fn a_long_list_of_clients_is_cut_and_counted() {
+        let more: String = (0..25)
+            .map(|number| {
+                format!(
+                    "[[clients]]\nid = \"c{number}\"\nname = \"C\"\nredirect_uris = [\"https://c.example/\"]\n"
+                )
+            })
+            .collect();
+        let reload = read(RUNNING).reload(read(&format!("{RUNNING}{more}")));
+        let [line] = &reload.changes[..] else { panic!("one line: {:?}", reload.changes) };
+        assert!(line.starts_with("clients: added c0, c1, ") && line.ends_with(", c19 and 5 more"), "{line}");
+    }
+
+    #[test]
+    fn an_unchanged_secret_need_not_be_verified_slowly_again() {
+        let digest =
+            "$argon2id$v=19$m=8,t=1,p=1$BwcHBwcHBwcHBwcHBwcHBw$MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA";
+        let text =
+            RUNNING.replace("sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", digest);
+        let running = read(&text);
+        let is_shared = |config: &Config| {
+            let secret = |config: &Config| config.clients[1].secret.clone();
+            secret(&running)
+                .zip(secret(config))
+                .is_some_and(|(old, new)| SecretDigest::shares_memory(&old, &new))
+        };
+        assert!(!is_shared(&read(&text)), "read by itself it is another one");
+        assert!(is_shared(&running.reload(read(&text)).config));
+        let changed = text.replace("m=8,", "m=16,");
+        assert!(!is_shared(&running.reload(read(&changed)).config));
+    }
+}

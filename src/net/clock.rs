@@ -1,0 +1,127 @@
+//! The time of day as all workers see it: it never goes back.
+//!
+//! A store forgets what has expired, among it the mark that a form was answered. If the clock of the machine goes ten
+//! minutes forward and then back, the mark is gone and the form is fresh again: it would work twice. So the time of
+//! day is the monotonic clock plus the largest difference that was ever seen between the two clocks. Where the
+//! machine's clock goes forward, so does this one, and what expires early stays expired. Where it goes back, this one
+//! runs on, and is ahead until the next start.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::log::Log;
+use crate::system::System;
+
+/// A clock that is set back by less than this is not worth a line.
+const WORTH_A_LINE: Duration = Duration::from_secs(1);
+
+/// A system whose time of day never goes back. The workers share one.
+pub(super) struct Clock {
+    system: Arc<dyn System>,
+    start: Instant,
+    /// The latest time of day that `start` was taken to be, in nanoseconds since 1970 (good until 2554).
+    start_of_day: AtomicU64,
+    /// How far ahead of the machine's clock the last line said that this one is, in seconds.
+    told_ahead: AtomicU64,
+    log: Log,
+}
+
+impl Clock {
+    pub(super) fn new(system: Arc<dyn System>, log: Log) -> Clock {
+        let start = system.monotonic();
+        Clock { system, start, start_of_day: AtomicU64::new(0), told_ahead: AtomicU64::new(0), log }
+    }
+
+    #[cold]
+    fn tell(&self, ahead: Duration) {
+        // Set back once more counts; the seconds that pass do not.
+        let seconds = ahead.as_secs();
+        if self.told_ahead.fetch_max(seconds, Ordering::Relaxed) < seconds {
+            self.log.line(format_args!(
+                "the machine's clock was set back: it is {seconds} seconds behind what it has been; this server goes on \
+                 from where it was, for what has expired must stay expired, until it is restarted"
+            ));
+        }
+    }
+}
+
+impl System for Clock {
+    fn monotonic(&self) -> Instant {
+        self.system.monotonic()
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        let passed = self.system.monotonic().saturating_duration_since(self.start);
+        let told = self.system.wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let start = u64::try_from(told.saturating_sub(passed).as_nanos()).unwrap_or(u64::MAX);
+        let latest = self.start_of_day.fetch_max(start, Ordering::Relaxed).max(start);
+        let ahead = Duration::from_nanos(latest - start);
+        match ahead >= WORTH_A_LINE {
+            true => self.tell(ahead),
+            false if self.told_ahead.load(Ordering::Relaxed) > 0 => self.told_ahead.store(0, Ordering::Relaxed),
+            false => {}
+        }
+        UNIX_EPOCH + Duration::from_nanos(latest) + passed
+    }
+
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        self.system.fill(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Two clocks in seconds, each set by hand.
+    struct Clocks {
+        start: Instant,
+        set: Mutex<(u64, u64)>,
+    }
+
+    impl System for Clocks {
+        fn monotonic(&self) -> Instant {
+            self.start + Duration::from_secs(self.set.lock().unwrap().0)
+        }
+
+        fn wall_clock(&self) -> SystemTime {
+            UNIX_EPOCH + Duration::from_secs(self.set.lock().unwrap().1)
+        }
+
+        fn fill(&self, _: &mut [u8]) -> io::Result<()> {
+            Err(io::Error::other("nothing here is random"))
+        }
+    }
+
+    #[test]
+    fn the_time_of_day_follows_the_clock_forward_and_runs_on_where_it_is_set_back() {
+        let clocks = Arc::new(Clocks { start: Instant::now(), set: Mutex::new((0, 1000)) });
+        let log = Log::kept();
+        let shared: Arc<dyn System> = Arc::<Clocks>::clone(&clocks);
+        let clock = Clock::new(shared, log.clone());
+        // The monotonic clock, the machine's time of day, and the time of day that is taken from them.
+        for (passed, told, expected, lines) in [
+            (0, 1000, 1000, 0),
+            (5, 1005, 1005, 0),
+            (6, 1606, 1606, 0),
+            // Back by ten minutes: it neither goes back nor stands still, or nothing would expire meanwhile.
+            (7, 1007, 1607, 1),
+            (100, 1100, 1700, 1),
+            // Back before 1970, or as good as.
+            (101, 0, 1701, 2),
+            // Forward, to less and then to more than it was.
+            (102, 1300, 1702, 2),
+            (103, 9103, 9103, 2),
+            (104, 9100, 9104, 3),
+        ] {
+            *clocks.set.lock().unwrap() = (passed, told);
+            assert_eq!(clock.wall_clock(), UNIX_EPOCH + Duration::from_secs(expected), "at {passed}");
+            assert_eq!(log.lines().len(), lines, "at {passed}: {:?}", log.lines());
+        }
+        assert!(log.lines()[0].contains("it is 600 seconds behind what it has been"), "{:?}", log.lines());
+    }
+}

@@ -1,0 +1,127 @@
+//! What one connection is given for one turn of the loop: the moment, the routes, the logs, and buffers.
+
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::access::AccessLog;
+use super::connections::Spare;
+use super::engine::Counts;
+use super::moment::Moment;
+use super::refusals::Refusals;
+use crate::config::Limits;
+use crate::http::Refusal;
+use crate::http::date::Date;
+use crate::http::message::{Request, Response, Status};
+use crate::routes::{Answer, Letter, Parked, Role, Routes};
+use crate::store::{Caller, Mailbox, Ticket};
+
+/// A handler panicked, which is a fault of this program and not of the request.
+const PANICKED: Refusal =
+    Refusal::new(Status::InternalServerError, "the server failed in answering this request");
+
+/// What a connection is given for one turn.
+pub(super) struct Turn<'a> {
+    pub(super) now: Instant,
+    pub(super) limits: &'a Limits,
+    pub(super) moment: &'a Moment,
+    pub(super) routes: &'a Arc<Routes>,
+    pub(super) mailbox: &'a Arc<dyn Mailbox>,
+    pub(super) serial: &'a mut u64,
+    pub(super) refusals: &'a mut Refusals,
+    pub(super) access: &'a AccessLog,
+    pub(super) counts: &'a mut Counts,
+    pub(super) spare: &'a mut Spare,
+    pub(super) scratch: &'a mut [u8],
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn date(&self) -> &'a Date {
+        &self.moment.date
+    }
+
+    /// What answers the requests of this turn.
+    pub(super) fn routes(&self) -> &'a Arc<Routes> {
+        self.routes
+    }
+
+    pub(super) fn mailbox(&self) -> &'a dyn Mailbox {
+        &**self.mailbox
+    }
+
+    /// A number for the next request, which no other of this worker's has.
+    pub(super) fn next_serial(&mut self) -> u64 {
+        *self.serial += 1;
+        *self.serial
+    }
+
+    /// The answer to `request`, unless the store or the pool takes its time; it then names `ticket`.
+    pub(super) fn answer(&mut self, role: Role, peer: IpAddr, request: &Request, ticket: Ticket) -> Answer {
+        self.counts.requests += 1;
+        let (routes, timestamp) = (self.routes, self.moment.timestamp);
+        let caller = Caller { mailbox: self.mailbox, ticket };
+        // Nothing that a handler leaves half done is seen again: it borrows the request and the routes, and
+        // what those share (the store, the dice) holds its locks over whole changes only.
+        let answered = catch_unwind(AssertUnwindSafe(|| routes.answer(role, peer, request, timestamp, caller)));
+        self.conclude(role, peer, request, answered)
+    }
+
+    /// The answer of the `routes` that it began with to a request that was parked, unless it is parked again, now with
+    /// `ticket`.
+    pub(super) fn resume(
+        &mut self,
+        role: Role,
+        peer: IpAddr,
+        (routes, parked, letter): (&Routes, Parked, Letter),
+        request: &Request,
+        ticket: Ticket,
+    ) -> Answer {
+        let timestamp = self.moment.timestamp;
+        let caller = Caller { mailbox: self.mailbox, ticket };
+        let resumed =
+            catch_unwind(AssertUnwindSafe(|| routes.resume(parked, letter, request, timestamp, caller)));
+        self.conclude(role, peer, request, resumed)
+    }
+
+    /// What a handler came to, or the answer to its panic; with a line in the logs, if it is the answer.
+    fn conclude(
+        &mut self,
+        role: Role,
+        peer: IpAddr,
+        request: &Request,
+        answered: std::thread::Result<Answer>,
+    ) -> Answer {
+        let answer = answered.unwrap_or_else(|_| Answer::Ready(self.panicked(role, request)));
+        if let Answer::Ready(response) = &answer {
+            self.note(role, peer, request, response);
+        }
+        answer
+    }
+
+    fn panicked(&mut self, role: Role, request: &Request) -> Response {
+        self.counts.panics += 1;
+        self.routes.refuse(role, PANICKED, Some(request))
+    }
+
+    fn note(&mut self, role: Role, peer: IpAddr, request: &Request, response: &Response) {
+        if response.reason().is_some() {
+            self.refusals.note(self.now, role, Some(request), response);
+        }
+        self.access.note(role, peer, self.date().value(), Some(request), response);
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        role: Role,
+        peer: IpAddr,
+        refusal: Refusal,
+        request: Option<&Request>,
+    ) -> Response {
+        self.counts.requests += 1;
+        let response = self.routes.refuse(role, refusal, request);
+        self.refusals.note(self.now, role, request, &response);
+        self.access.note(role, peer, self.date().value(), request, &response);
+        response
+    }
+}

@@ -1,0 +1,34 @@
+//! Whom connections and requests are counted for, so that one peer cannot use what belongs to all.
+
+use std::net::IpAddr;
+
+/// Whom something is counted for: an IPv4 address, or the first 64 bits of an IPv6 address, which is what
+/// one customer of a network is given and can choose addresses from at will.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer(u64);
+
+impl Peer {
+    /// The peer that has `address`.
+    pub fn of(address: IpAddr) -> Peer {
+        match address.to_canonical() {
+            // No IPv6 network has these as its first 64 bits: 0/8 of them is reserved (RFC 4291, 2.4).
+            IpAddr::V4(address) => Peer(u64::from(address.to_bits()) << 8 | 1),
+            IpAddr::V6(address) => Peer((address.to_bits() >> 64) as u64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_told_apart_by_address_and_in_ipv6_by_network() {
+        let peer = |text: &str| Peer::of(text.parse().unwrap());
+        assert!(peer("192.0.2.1") == peer("::ffff:192.0.2.1"));
+        assert!(peer("192.0.2.1") != peer("192.0.2.2"));
+        assert!(peer("2001:db8::1") == peer("2001:db8::ffff:1:2:3"));
+        assert!(peer("2001:db8::1") != peer("2001:db8:0:1::1"));
+        assert!(peer("::1") != peer("0.0.0.1") && peer("::1") != peer("127.0.0.1"));
+    }
+}
