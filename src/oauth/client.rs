@@ -191,9 +191,9 @@ impl Client {
         self.secret.is_some()
     }
 
-    /// Whether `uri` is one that the client has registered.
+    /// Whether `uri`, to which a code was sent, is still one of the client's.
     pub fn has_redirect_uri(&self, uri: &str) -> bool {
-        self.redirect_uris.iter().any(|own| own.accept(uri).is_some())
+        self.redirect_uris.iter().any(|own| own.is_place_of(uri))
     }
 
     /// The redirect URI that a request asks for or, where it asks for none, the client's only one (RFC 6749,

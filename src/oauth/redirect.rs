@@ -212,6 +212,12 @@ impl RedirectUri {
         Arc::clone(&self.0)
     }
 
+    /// Whether an answer that was sent to `uri` went to the client that has registered this one. The port of plain http
+    /// does not count: a client app on a free port has another one after each start.
+    pub(super) fn is_place_of(&self, uri: &str) -> bool {
+        self.accept(uri).is_some() || split_plain(&self.0).is_some_and(|own| Some(own) == split_plain(uri))
+    }
+
     /// The URI that `asked` is, if it is this one: byte for byte, or but for the port of a loopback IP literal.
     pub(super) fn accept(&self, asked: &str) -> Option<Arc<str>> {
         if *self.0 == *asked {
@@ -220,6 +226,17 @@ impl RedirectUri {
         let (own, asked_parts) = (split_loopback(&self.0)?, split_loopback(asked)?);
         (own == asked_parts).then(|| asked.into())
     }
+}
+
+/// The host of a plain http URI, and what comes after its port.
+fn split_plain(uri: &str) -> Option<(&str, &str)> {
+    let after_scheme = uri.strip_prefix("http://")?;
+    let (authority, rest) = after_scheme.split_at(after_scheme.find(['/', '?']).unwrap_or(after_scheme.len()));
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    Some((host, rest))
 }
 
 /// Whether what stands before the first colon is rather a host than a scheme, where a port follows it.
@@ -455,6 +472,28 @@ mod tests {
         check("https://127.0.0.1:1/cb", "https://127.0.0.1:2/cb", false);
         check("http://127.0.0.1", "http://127.0.0.1:9", true);
         check("http://127.0.0.1?x", "http://127.0.0.1:9?x", true);
+    }
+
+    #[test]
+    fn the_port_of_plain_http_does_not_say_whose_a_redirect_uri_is() {
+        let check = |registered: &str, uri: &str, expected: bool| {
+            assert_eq!(
+                RedirectUri::parse(registered).unwrap().is_place_of(uri),
+                expected,
+                "{registered} {uri}"
+            );
+        };
+        let own = "http://localhost:3000/cb?x";
+        check(own, own, true);
+        check(own, "http://localhost:4000/cb?x", true);
+        check(own, "http://localhost/cb?x", true);
+        check(own, "http://localhost:4000/cb", false);
+        check(own, "http://127.0.0.1:3000/cb?x", false);
+        check(own, "https://localhost:3000/cb?x", false);
+        check("http://[::1]:1/cb", "http://[::1]/cb", true);
+        check("http://[::1]:1/cb", "http://[::2]:1/cb", false);
+        check("https://app.example/cb", "https://app.example:8443/cb", false);
+        check("com.example.app:/cb", "com.example.app:/cb", true);
     }
 
     #[test]
