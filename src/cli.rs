@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use lexopt::prelude::*;
 
 use crate::config::{
-    self, Config, ConfigError, FileError, FromFlags, Issuer, IssuerError, Location, LocationError, LogFormat,
+    self, Config, ConfigError, FromFlags, Issuer, IssuerError, Location, LocationError, LogFormat, Mistakes,
     StoreConfig, WORKERS_MAX,
 };
 
@@ -81,7 +81,8 @@ Flags:
   --version           print the version
 ";
 
-/// A command line that cannot be followed; it prints as one line with the remedy. Any word may be an engine's
+/// A command line that cannot be followed; it prints as one line with the remedy, and a line for each mistake in a
+/// file. Any word may be an engine's
 /// location that went astray, with a password in it, so it prints only words that cannot be.
 #[derive(PartialEq, Eq)]
 pub enum CliError {
@@ -113,7 +114,7 @@ pub enum CliError {
     /// The words that are read again start no server.
     NoServer,
     /// The configuration file cannot be followed.
-    File(PathBuf, FileError),
+    File(PathBuf, Mistakes),
     /// The client app was given a port, and the file has none.
     NoClientApp,
     /// `--issuer` is not one.
@@ -154,11 +155,15 @@ impl fmt::Display for CliError {
             CliError::Unreadable(path, error) => {
                 write!(f, "--config {} cannot be read ({error}); give a file of TOML", shown_path(path))
             }
+            CliError::File(path, mistakes) => {
+                let path = shown_path(path);
+                let lines: Vec<String> = mistakes.iter().map(|mistake| format!("{path}: {mistake}")).collect();
+                f.write_str(&lines.join("\n"))
+            }
             CliError::NotRegular(path) => {
                 write!(f, "--config {} is not a regular file and cannot be read again; restart", shown_path(path))
             }
             CliError::NoServer => f.write_str("the command line starts no server; restart"),
-            CliError::File(path, error) => write!(f, "{}: {error}", shown_path(path)),
             CliError::BadIssuer(error) => write!(f, "--issuer {error}"),
             CliError::PortOfIssuer { port, issuer } => write!(
                 f,
@@ -304,10 +309,13 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
     let path = flags.config.clone();
     let text = path.as_deref().map(read_file).transpose()?;
     let config = Box::new(flags.into_config(text.as_deref())?);
-    config.check().map_err(|error| match (path, text) {
-        (Some(path), Some(text)) => CliError::File(path, config::locate(&text, &error)),
-        _ => CliError::Config(error),
-    })?;
+    match (path, text, config.mistakes()) {
+        (Some(path), Some(text), mistakes) if !mistakes.is_empty() => {
+            let located = mistakes.iter().map(|mistake| config::locate(&text, mistake)).collect();
+            return Err(CliError::File(path, Mistakes::new(located)));
+        }
+        _ => config.check().map_err(CliError::Config)?,
+    }
     Ok(if only_check { Command::CheckConfig(config) } else { Command::Run(config) })
 }
 

@@ -76,6 +76,9 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
     // Before the store opens its file.
     net::survive_file_size_limit().map_err(|error| format!("cannot install a signal handler: {error}"))?;
     let config = &within_descriptors(config, &logs.errors, "");
+    for remark in config.remarks() {
+        logs.errors.line(format_args!("WARNING: {remark}"));
+    }
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
     // The store's keys carry the issuer, and that may have a port in it that the system picks.
     let listening = Listening::bind(config).map_err(|error| error.to_string())?;
@@ -174,8 +177,8 @@ fn client_secret(is_chosen: bool) -> Result<String, String> {
 
 /// What would be served, in words.
 fn describe(config: &Config) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<22}{value}\n"));
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let mut line = |name: &str, value: &str| lines.push((name.to_owned(), value.to_owned()));
     let address = config.bind.map_or("127.0.0.1 and ::1".to_owned(), |address| address.to_string());
     line("authorization server", &format!("port {} on {address}", config.auth_port));
     line("issuer", config.issuer.as_ref().map_or("its own origin", Issuer::as_str));
@@ -206,10 +209,10 @@ fn describe(config: &Config) -> String {
         );
         client.redirect_uris.iter().for_each(|uri| line("", &format!("returns to {}", uri.as_str())));
     }
-    config
-        .warnings(config.auth_port)
-        .iter()
-        .for_each(|warning| text.push_str(&format!("WARNING: {warning}\n")));
+    let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default() + 2;
+    let mut text: String = lines.iter().map(|(name, value)| format!("{name:<width$}{value}\n")).collect();
+    let said = config.warnings(config.auth_port).into_iter().chain(config.remarks());
+    said.for_each(|warning| text.push_str(&format!("WARNING: {warning}\n")));
     text.push_str("This configuration is sound. Nothing was started.\n");
     text
 }
@@ -225,7 +228,9 @@ fn print(text: &str) -> ExitCode {
 fn fail(message: &dyn fmt::Display, status: ExitCode) -> ExitCode {
     // By way of a log, for standard error may be a pipe that is full and never read.
     let log = Log::to_stderr_untimed(1);
-    log.line(format_args!("oauth-from-scratch: {message}"));
-    log.flush(FLUSH_TIME_MAX);
+    for line in message.to_string().lines() {
+        log.line(format_args!("oauth-from-scratch: {line}"));
+        log.flush(FLUSH_TIME_MAX);
+    }
     status
 }

@@ -273,7 +273,8 @@ fn signal(program: &Program, name: &str) {
 #[cfg(unix)]
 fn program_with_half_a_request(test: &str) -> (Program, TcpStream) {
     // The rest of the request may take its time, and so may the end.
-    let patient = "[listen]\nclient_app_port = 0\n[limits]\nhead_time_max = 600\nfinish_time_max = 600\n";
+    let patient = "[listen]\nclient_app_port = 0\n[limits]\nhead_time_max = 600\nfinish_time_max = 600\n\
+                   [scopes]\nanswer = \"Read the secret answer.\"\n";
     let file = File::new(test, patient);
     let mut command = program();
     let flags = ["--config", file.path(), "--client-port", "0", "--auth-port", "0"];
@@ -470,6 +471,84 @@ fn a_mistake_in_a_configuration_file_is_named_by_file_and_line_with_status_2() {
     let (status, _, errors) = run(&["--config", file.path()]);
     let expected = format!("{}: line 6: the limit fields_max must be 1 to 256", file.path());
     assert!(status == 2 && errors.contains(&expected), "{errors}");
+}
+
+#[test]
+fn a_checked_configuration_names_all_its_mistakes() {
+    let broken = CONFIGURATION
+        .replace("port = 0", "prot = 0")
+        .replace("/callback", "/callback?state=x")
+        .replace("scopes = [\"read\"]", "scopes = [\"reed\"]")
+        .replace("secret_digest = \"sha256:ba", "secret_digest = \"sha256:xx");
+    let file = File::new("mistakes", &broken);
+    let expected = [
+        "line 4: there is no key prot in [listen]; did you mean port? It may have",
+        "line 10: redirect_uris: \"https://app.example/callback?state=x\" has the parameter state in its query",
+        "line 11: scopes: there is no scope \"reed\" in [scopes]; did you mean \"read\"? Otherwise add it there",
+        "line 15: secret_digest: this is no digest of a secret",
+    ];
+    for words in [&["--config", file.path()][..], &["--config", file.path(), "--check-config"]] {
+        let (status, output, errors) = run(words);
+        assert_eq!((status, &*output, errors.lines().count()), (2, "", expected.len()), "{errors}");
+        for (line, expected) in errors.lines().zip(expected) {
+            let expected = format!("oauth-from-scratch: {}: {expected}", file.path());
+            assert!(line.starts_with(&expected), "{line}");
+        }
+    }
+    // What does not fit together is found when each value could be read.
+    let limits = "[limits]\nfields_max = 0\nconnections_max = 0\n[scopes]";
+    let file = File::new("all-limits", &CONFIGURATION.replace("[scopes]", limits));
+    let (status, _, errors) = run(&["--config", file.path(), "--check-config"]);
+    let lines: Vec<&str> =
+        errors.lines().filter_map(|line| line.split_once(".toml: ")).map(|(_, it)| it).collect();
+    assert_eq!(status, 2);
+    let [fields, connections] = lines[..] else { panic!("{errors}") };
+    assert!(fields.starts_with("line 6: the limit fields_max must be "), "{errors}");
+    assert_eq!(connections, "line 7: the limit connections_max must be at least 1");
+}
+
+#[test]
+fn a_checked_configuration_lines_up_whatever_the_length_of_an_id() {
+    let id = "a-client-with-an-id-that-is-longer-than-any-word-of-ours";
+    let file = File::new("long", &CONFIGURATION.replace("\"robot\"", &format!("{id:?}")));
+    let (status, output, errors) = run(&["--config", file.path(), "--check-config"]);
+    assert_eq!((status, &*errors), (0, ""));
+    let column = output.lines().find_map(|line| line.find("The Robot,")).expect(&output);
+    assert_eq!(column, "client ".len() + id.len() + 2, "{output}");
+    for (name, value) in [
+        ("authorization server", "port 0"),
+        ("workers", ""),
+        ("scope read", "Read your things."),
+        ("client app ", "The App, public"),
+        ("   ", "returns to"),
+    ] {
+        let line = output.lines().find(|line| line.starts_with(name) && line.contains(value)).expect(name);
+        let (before, after) = line.split_at(column);
+        assert!(before.ends_with(' ') && !after.starts_with(' ') && after.starts_with(value), "{line}");
+    }
+}
+
+#[test]
+fn a_scheme_that_another_app_may_claim_is_served_with_a_warning() {
+    let text = CONFIGURATION.replace("https://app.example/callback", "vscode://publisher.extension/callback");
+    let file = File::new("scheme", &text);
+    let words =
+        "WARNING: the client \"app\": the redirect URI vscode://publisher.extension/callback has a scheme";
+    let (status, output, errors) = run(&["--config", file.path(), "--check-config"]);
+    assert_eq!((status, &*errors), (0, ""));
+    assert!(output.contains(words), "{output}");
+    let mut child = Command::new(PROGRAM)
+        .args(["--config", file.path()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let told = BufReader::new(child.stderr.take().expect("a pipe")).lines().map(|line| line.expect("text"));
+    let told: Vec<String> = told.take(2).collect();
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    // A time comes first.
+    assert!(told.iter().any(|line| line.contains(words)), "{told:?}");
 }
 
 #[test]

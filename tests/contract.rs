@@ -2,6 +2,7 @@
 
 mod support;
 
+use oauth_from_scratch::config::Issuer;
 use support::{Answer, TestServer, secure_request, token_request};
 
 const CLIENT_APP_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -114,10 +115,11 @@ fn a_dialog_with_a_parameter_is_not_the_articles() {
 fn preflights_are_answered_for_any_origin_without_credentials() {
     let server = TestServer::start();
     let check = |path: &str, method: &str, methods: &str, allow: &str| {
-        let header = "authorization, content-type";
+        let header = "*, authorization";
         let answer = server.answer_to(&format!(
             "OPTIONS {path} HTTP/1.1\r\nHost: h\r\nOrigin: http://anywhere.example\r\n\
-             Access-Control-Request-Method: {method}\r\nAccess-Control-Request-Headers: {header}\r\n\r\n"
+             Access-Control-Request-Method: {method}\r\nAccess-Control-Request-Headers: \
+             authorization,baggage,content-type,dpop,mcp-protocol-version,traceparent,x-requested-with\r\n\r\n"
         ));
         assert_eq!((answer.status, answer.body.len()), (204, 0));
         let expected = [
@@ -126,6 +128,7 @@ fn preflights_are_answered_for_any_origin_without_credentials() {
             ("access-control-allow-headers", Some(header)),
             ("access-control-max-age", Some("7200")),
             ("access-control-allow-credentials", None),
+            ("access-control-expose-headers", Some("WWW-Authenticate, Retry-After")),
             ("allow", Some(allow)),
             ("content-length", None),
         ];
@@ -137,6 +140,39 @@ fn preflights_are_answered_for_any_origin_without_credentials() {
     check("/revoke", "POST", "POST", "POST, OPTIONS");
     check("/secure", "GET", "GET, HEAD", "GET, HEAD, OPTIONS");
     check("/.well-known/oauth-authorization-server", "GET", "GET, HEAD", "GET, HEAD, OPTIONS");
+    check("/.well-known/openid-configuration", "GET", "GET, HEAD", "GET, HEAD, OPTIONS");
+}
+
+#[test]
+fn a_script_of_any_origin_sees_that_something_is_not_there_below_well_known() {
+    let long = "a".repeat(20_000);
+    let check = |server: &TestServer, request: &str, status: u16, is_shared: bool| {
+        let answer = server.answer_to(request);
+        let origin = answer.field("access-control-allow-origin");
+        assert_eq!((answer.status, origin), (status, is_shared.then_some("*")), "{request:.80}");
+        let exposed = answer.field("access-control-expose-headers");
+        assert_eq!(exposed, is_shared.then_some("WWW-Authenticate, Retry-After"), "{request:.80}");
+        assert_eq!(answer.field("access-control-allow-credentials"), None);
+    };
+    let server = TestServer::start();
+    check(&server, &get("/.well-known/oauth-protected-resource"), 404, true);
+    check(&server, &get("/.well-known/openid-configuration/x?y"), 404, true);
+    check(&server, &get("/.well-known/"), 404, true);
+    let post = get("/.well-known/jwks.json").replace("GET", "POST");
+    check(&server, &post.replace("\r\n\r\n", "\r\nContent-Length: 0\r\n\r\n"), 404, true);
+    check(&server, &post.replace("\r\n\r\n", "\r\nContent-Length: 99999999\r\n\r\n"), 413, true);
+    check(&server, &get("/.well-known"), 404, false);
+    check(&server, &get("/x/.well-known/openid-configuration"), 404, false);
+    check(&server, &get("/.well-knownx/"), 404, false);
+    check(&server, &get(&format!("/nothing?{long}")), 414, false);
+    let answer = server.connect_to_client_app().answer_to(&get("/.well-known/oauth-protected-resource"));
+    assert_eq!((answer.status, answer.field("access-control-allow-origin")), (404, None));
+
+    let issuer = Issuer::parse("https://auth.example/t").ok();
+    let tenant = TestServer::start_with(|config| config.issuer = issuer);
+    check(&tenant, &get("/t/.well-known/openid-configuration"), 404, true);
+    check(&tenant, &get("/.well-known/openid-configuration/t"), 404, true);
+    check(&tenant, &get("/x/.well-known/openid-configuration"), 404, false);
 }
 
 #[test]

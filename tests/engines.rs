@@ -65,7 +65,8 @@ impl World {
         let config = folder.join("config.toml");
         let text = format!(
             "[listen]\nclient_app_port = 0\nworkers = 2\n[limits]\nstore_time_max = {store_time_max}\n\
-             [lifetimes]\ncode = 600\n[store]\nlocation = \"{url}\"\nkey_prefix = \"oauth\"\n{store}\n"
+             [lifetimes]\ncode = 600\n[store]\nlocation = \"{url}\"\nkey_prefix = \"oauth\"\n{store}\n\
+             [scopes]\nanswer = \"Read the secret answer.\"\n"
         );
         std::fs::write(&config, text).expect("a file");
         let path = config.display().to_string();

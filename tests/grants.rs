@@ -3,17 +3,19 @@
 //!
 //! `GRANT_SEQUENCES=N` tries more of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use oauth_from_scratch::oauth::authorize::{self, Authorization, Parameters};
 use oauth_from_scratch::oauth::client::{Client, Clients, Credentials, GrantTypes, SecretDigest};
 use oauth_from_scratch::oauth::grant::{RecordError, RefreshReuse, Writer};
-use oauth_from_scratch::oauth::outcome::{Mismatch, TokenKind};
+use oauth_from_scratch::oauth::outcome::{Lapse, Mismatch, TokenKind};
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
 use oauth_from_scratch::oauth::secret::{Family, SECRET_BYTES, Salt};
 use oauth_from_scratch::oauth::{
-    Change, Credential, Digest, Grant, GrantId, Outcome, Scope, Timestamp, TokenLifetimes, Transition,
+    Change, Credential, Digest, Grant, GrantId, Outcome, ProtectedResource, Scope, Timestamp, TokenLifetimes,
+    Transition,
 };
 
 /// RFC 7636, appendix B.
@@ -51,7 +53,7 @@ fn clients() -> Clients {
 
 /// A grant's world: one record, a clock, and everything that was handed out.
 struct World {
-    clients: Clients,
+    clients: Arc<Clients>,
     record: Option<Grant>,
     now: Timestamp,
     drawn: u8,
@@ -89,7 +91,7 @@ impl World {
     fn empty() -> World {
         let code = Credential::of_grant(GrantId::new([1; 15]), [1; SECRET_BYTES]);
         let now = Timestamp::from_milliseconds(1_000_000);
-        World { clients: clients(), record: None, now, drawn: 1, code, lifetimes: LIFETIMES }
+        World { clients: Arc::new(clients()), record: None, now, drawn: 1, code, lifetimes: LIFETIMES }
     }
 
     fn apply(&mut self, transition: &Transition) -> Outcome {
@@ -202,7 +204,8 @@ impl World {
     }
 
     fn check(&mut self, token: &Credential, needed: Option<&str>) -> Outcome {
-        self.apply(&Transition::check(token, needed.map(Into::into)))
+        let resource = ProtectedResource { clients: Arc::clone(&self.clients), scope: needed.map(Into::into) };
+        self.apply(&Transition::check(token, Arc::new(resource)))
     }
 
     fn is_active(&mut self, token: &Credential) -> bool {
@@ -210,7 +213,8 @@ impl World {
     }
 
     fn inspect_as(&mut self, client: &str, token: &Credential) -> Outcome {
-        let transition = Transition::inspect(authenticate(&self.clients, client), token);
+        let transition =
+            Transition::inspect(authenticate(&self.clients, client), token, Arc::clone(&self.clients));
         self.apply(&transition)
     }
 
@@ -310,7 +314,7 @@ fn a_code_that_does_not_come_with_what_it_is_bound_to_is_burnt() {
 fn a_code_without_a_challenge_is_bound_to_the_redirect_uri_that_the_request_named() {
     let check = |named: Option<&str>, presented: Option<&'static str>, verifier, expected: Option<Mismatch>| {
         let mut world = World::empty();
-        world.clients = Clients::new(clients().iter().cloned(), Some("app".into()));
+        world.clients = Arc::new(Clients::new(clients().iter().cloned(), Some("app".into())));
         let parameters = Parameters { redirect_uri: named, ..Parameters::default() };
         let authorization = authorize::check(&world.clients, &parameters).expect("the article's request");
         let transition = Transition::grant(&authorization, "owner".into(), &world.code, CODE_LIFETIME, None);
@@ -760,6 +764,76 @@ fn a_refresh_token_of_long_ago_ends_the_grant_when_it_is_revoked() {
     let third = world.rotate(&second.refresh).unwrap();
     assert_eq!(world.revoke_as("app", &first.refresh), Outcome::Revoked);
     assert!(!world.is_active(&third.access));
+}
+
+#[test]
+fn what_the_client_is_registered_for_now_bounds_what_an_old_grant_gives() {
+    let registered = |change: &dyn Fn(&mut Client)| {
+        let mut clients: Vec<Client> = clients().iter().cloned().collect();
+        clients.iter_mut().filter(|client| &*client.id == "app").for_each(change);
+        Arc::new(Clients::new(clients, None))
+    };
+    let narrow = registered(&|client| client.scope = Scope::parse("c b").unwrap());
+    let none = registered(&|client| client.scope = Scope::parse("c").unwrap());
+    let elsewhere = registered(&|client| {
+        client.redirect_uris = vec![RedirectUri::parse("https://app.example/cb/2").unwrap()];
+    });
+    let without_codes = registered(&|client| client.grant_types.authorization_code = false);
+    let without_refresh = registered(&|client| client.grant_types.refresh_token = false);
+    let gone = Arc::new(Clients::new(clients().iter().filter(|client| &*client.id != "app").cloned(), None));
+
+    // A code that may not be redeemed is not spent; with everything back, it is as good as it was.
+    for (clients, lapse) in
+        [(&none, Lapse::Scope), (&elsewhere, Lapse::RedirectUri), (&without_codes, Lapse::GrantType)]
+    {
+        let mut world = World::new();
+        let all = std::mem::replace(&mut world.clients, Arc::clone(clients));
+        assert_eq!(world.redeem(RIGHT).unwrap_err(), Outcome::Lapsed(lapse));
+        world.clients = all;
+        let tokens = world.redeem(RIGHT).expect("it is as good as it was");
+        // A second use of a code is an attack, whatever its client is registered for.
+        world.clients = Arc::clone(clients);
+        assert_eq!(world.redeem(RIGHT).unwrap_err(), Outcome::Replayed);
+        world.clients = Arc::new(self::clients());
+        assert!(!world.is_active(&tokens.access));
+    }
+
+    let mut world = World::new();
+    let tokens = world.redeem(RIGHT).unwrap();
+    let all = Arc::clone(&world.clients);
+    let described = |world: &mut World, token: &Credential| match world.inspect_as("server", token) {
+        Outcome::Described(description) => Some(description.scope.as_str().to_owned()),
+        _ => None,
+    };
+    for (clients, needs_a, needs_b, access, refresh) in [
+        (&all, Outcome::Active, Outcome::Active, Some("a b"), Some("a b")),
+        (&narrow, Outcome::TooNarrow, Outcome::Active, Some("b"), Some("b")),
+        (&none, Outcome::Inactive, Outcome::Inactive, None, None),
+        (&elsewhere, Outcome::Active, Outcome::Active, Some("a b"), Some("a b")),
+        (&without_codes, Outcome::Inactive, Outcome::Inactive, None, None),
+        (&without_refresh, Outcome::Active, Outcome::Active, Some("a b"), None),
+        (&gone, Outcome::Inactive, Outcome::Inactive, None, None),
+    ] {
+        world.clients = Arc::clone(clients);
+        assert_eq!(world.check(&tokens.access, Some("a")), needs_a);
+        assert_eq!(world.check(&tokens.access, Some("b")), needs_b);
+        assert_eq!(world.is_active(&tokens.access), access.is_some());
+        assert_eq!(described(&mut world, &tokens.access).as_deref(), access);
+        assert_eq!(described(&mut world, &tokens.refresh).as_deref(), refresh);
+    }
+
+    for (clients, lapse) in [(&none, Lapse::Scope), (&without_refresh, Lapse::GrantType)] {
+        world.clients = Arc::clone(clients);
+        assert_eq!(world.rotate(&tokens.refresh).unwrap_err(), Outcome::Lapsed(lapse));
+    }
+    world.clients = narrow;
+    let too_wide = world.rotate_as("app", &tokens.refresh, Some("a b")).unwrap_err();
+    assert_eq!(too_wide, Outcome::TooWide { name: "a".into() });
+    let narrowed = world.rotate(&tokens.refresh).expect("a rotation");
+    assert_eq!(narrowed.scope.as_str(), "b");
+    world.clients = all;
+    let widened = world.rotate(&narrowed.refresh).expect("a rotation");
+    assert_eq!(widened.scope.as_str(), "a b", "the grant is as wide as it was");
 }
 
 #[test]

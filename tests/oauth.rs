@@ -609,11 +609,38 @@ fn a_configured_server_has_no_demo_client() {
     let answer = server.answer_to(&format!("POST /code HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"));
     assert_eq!((answer.status, answer.field("location")), (400, None));
     let answer = server.answer_to(&support::token_request(&"A".repeat(64)));
-    assert_eq!((answer.status, &answer.json()["error"]), (401, &json!("invalid_client")));
+    assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")));
     assert!(
         server.addresses.iter().all(|(role, _)| *role == oauth_from_scratch::routes::Role::AuthorizationServer)
     );
     assert!(!server.answer_to("GET / HTTP/1.1\r\nHost: h\r\n\r\n").text().contains("client app"));
+}
+
+#[test]
+fn the_demo_client_of_a_configured_server_has_the_demos_scopes_and_no_others() {
+    let server = standard::start_with(|config| config.client_port = Some(0));
+    let dialog = server.answer_to("GET /oauth-dialog.html HTTP/1.1\r\nHost: h\r\n\r\n");
+    let text = dialog.text();
+    assert!(text.contains("<code>answer</code>") && text.contains("<code>question</code>"), "{text}");
+    assert!(!text.contains("<code>other</code>"), "{text}");
+    let answer = server.answer_to(&support::token_request(&server.code()));
+    assert_eq!(answer.json()["scope"], "answer question");
+    let query = request_of("oauth-test-app", "").replace("scope=answer", "scope=other");
+    let answer = get_dialog(&server, &query.replace("redirect_uri=&", ""), None);
+    assert_eq!(parameter(answer.field("location").expect("a redirect"), "error"), Some("invalid_scope"));
+    // The script asks for what the configuration is held to.
+    let script = include_str!("../www/client-app/client-app.js");
+    assert!(script.contains(&format!("scope: '{}',", oauth_from_scratch::config::Config::DEMO_SCOPES[0].0)));
+}
+
+#[test]
+fn the_index_page_promises_a_secret_answer_only_where_the_demo_is() {
+    let page = |server: &TestServer| server.answer_to("GET / HTTP/1.1\r\nHost: h\r\n\r\n").text().to_owned();
+    let configured = page(&standard::start());
+    assert!(!configured.contains("secret answer") && !configured.contains("{{"), "{configured}");
+    assert!(configured.contains("It lets an app act on your behalf only when you have"), "{configured}");
+    let demo = page(&TestServer::start());
+    assert!(demo.contains("It keeps a secret answer") && demo.contains("gets the secret answer."), "{demo}");
 }
 
 #[test]
@@ -736,10 +763,10 @@ fn a_code_is_bound_to_its_client_its_redirect_uri_and_its_verifier() {
     check(&replaced(VERIFIER, "short"), "invalid_request", 400, false);
     check(&replaced(VERIFIER, &"%2B".repeat(43)), "invalid_request", 400, false);
     check(&replaced("client_id=app", "client_id=native"), "invalid_grant", 400, false);
-    check(&replaced("client_id=app", "client_id=shop"), "invalid_client", 401, false);
-    check(&replaced("client_id=app", "client_id=nobody"), "invalid_client", 401, false);
-    check(&replaced("client_id=app&", ""), "invalid_client", 401, false);
-    check(&replaced("client_id=app", "client_id=app&client_secret=x"), "invalid_client", 401, false);
+    check(&replaced("client_id=app", "client_id=shop"), "invalid_client", 400, false);
+    check(&replaced("client_id=app", "client_id=nobody"), "invalid_client", 400, false);
+    check(&replaced("client_id=app&", ""), "invalid_client", 400, false);
+    check(&replaced("client_id=app", "client_id=app&client_secret=x"), "invalid_client", 400, false);
     check(&replaced("client_id=app", "client_id=app&client_id=app"), "invalid_request", 400, false);
     check(&replaced("=authorization_code", "=client_credentials"), "unauthorized_client", 400, false);
     check(&replaced("=authorization_code", "=password"), "unsupported_grant_type", 400, false);
@@ -789,7 +816,7 @@ fn clients_authenticate_in_one_of_three_ways() {
         let answer = post_form(&server, "/token", fields, &pairs(&all));
         match status {
             200 => assert_eq!(answer.status, 200, "{fields} {parameters:?}: {}", answer.text()),
-            _ => assert_refused(&answer, 401, "invalid_client", &format!("{fields} {parameters:?}")),
+            _ => assert_refused(&answer, status, "invalid_client", &format!("{fields} {parameters:?}")),
         }
     };
     let good = basic("shop", SECRET);
@@ -798,7 +825,6 @@ fn clients_authenticate_in_one_of_three_ways() {
     check(&good, &[("client_secret", "")], 200);
     check(&good.replace("Basic", "bASIC"), &[], 200);
     check("", &[("client_id", "shop"), ("client_secret", SECRET)], 200);
-    check(&good, &[("client_id", "shop"), ("client_secret", SECRET)], 401);
     check(&good, &[("client_id", "app")], 401);
     check(&basic("shop", "wrong"), &[], 401);
     check(&basic("shop", ""), &[], 401);
@@ -807,14 +833,33 @@ fn clients_authenticate_in_one_of_three_ways() {
     check("Authorization: Basic c2hvcA==\r\n", &[], 401);
     check("Authorization: Basic\r\n", &[], 401);
     check("Authorization: Bearer x\r\n", &[("client_id", "shop"), ("client_secret", SECRET)], 401);
-    check("", &[("client_id", "shop"), ("client_secret", "wrong")], 401);
-    check("", &[("client_id", "shop"), ("client_secret", "")], 401);
-    check("", &[("client_id", "shop")], 401);
-    check("", &[("client_secret", SECRET)], 401);
-    check("", &[], 401);
+    // A 401 to a request without Authorization would have a browser ask its user for a password.
+    check("", &[("client_id", "shop"), ("client_secret", "wrong")], 400);
+    check("", &[("client_id", "shop"), ("client_secret", "")], 400);
+    check("", &[("client_id", "shop")], 400);
+    check("", &[("client_secret", SECRET)], 400);
+    check("", &[], 400);
     let twice = format!("{good}{good}");
     let answer = post_form(&server, "/token", &twice, &pairs(&[("grant_type", "client_credentials")]));
     assert_refused(&answer, 400, "invalid_request", "two Authorization lines");
+}
+
+#[test]
+fn two_ways_of_authentication_at_once_are_an_invalid_request_at_every_endpoint() {
+    let server = standard::start();
+    let forms =
+        [("/token", "grant_type=client_credentials"), ("/revoke", "token=x"), ("/introspect", "token=x")];
+    for (path, form) in forms {
+        for secret in [SECRET, "wrong"] {
+            let form = format!("{form}&client_id=shop&client_secret={}", encode(secret));
+            let answer = post_form(&server, path, &basic("shop", SECRET), &form);
+            assert_refused(&answer, 400, "invalid_request", path);
+        }
+        let answer = post_form(&server, path, "", &format!("{form}&client_id=shop&client_secret=wrong"));
+        assert_refused(&answer, 400, "invalid_client", path);
+        let answer = post_form(&server, path, &basic("shop", "wrong"), form);
+        assert_refused(&answer, 401, "invalid_client", path);
+    }
 }
 
 #[test]
@@ -865,7 +910,7 @@ fn a_refused_refresh_does_not_spend_the_token() {
     let good = refresh(&token);
     check(good.replace("client_id=app", "client_id=native"), "", 400, "unauthorized_client");
     check(good.replace("client_id=app", "client_id=shop"), &basic("shop", SECRET), 400, "invalid_grant");
-    check(good.replace("client_id=app", "client_id=shop"), "", 401, "invalid_client");
+    check(good.replace("client_id=app", "client_id=shop"), "", 400, "invalid_client");
     check(format!("{good}&scope=answer+question"), "", 400, "invalid_scope");
     check(format!("{good}&scope=%22"), "", 400, "invalid_scope");
     check(format!("{good}&refresh_token=x"), "", 400, "invalid_request");
@@ -1008,7 +1053,7 @@ fn revocation_answers_200_with_an_empty_object_whatever_the_token_was() {
     assert_eq!(named, 2, "the log says what the client is not told");
     assert_refused(
         &revoke("", &[("client_id", "shop"), ("token", &token)]),
-        401,
+        400,
         "invalid_client",
         "no secret",
     );
@@ -1061,8 +1106,9 @@ fn introspection_says_what_a_token_is_good_for_and_nothing_of_any_other() {
     let refused = |fields: &str, form: &[(&str, &str)], status: u16, error: &str| {
         assert_refused(&post_form(&server, "/introspect", fields, &pairs(form)), status, error, error);
     };
-    refused("", &[("client_id", "app"), ("token", &access)], 401, "invalid_client");
-    refused("", &[("token", &access)], 401, "invalid_client");
+    refused("", &[("client_id", "app"), ("token", &access)], 400, "invalid_client");
+    refused(&basic("app", ""), &[("token", &access)], 401, "invalid_client");
+    refused("", &[("token", &access)], 400, "invalid_client");
     refused(&basic("gate", "wrong"), &[("token", &access)], 401, "invalid_client");
     refused(&basic("gate", SECRET), &[], 400, "invalid_request");
     server.wait(Duration::from_secs(86_400));
@@ -1104,6 +1150,151 @@ fn the_metadata_is_complete_and_true() {
     assert!(json.as_object().unwrap().values().all(|value| *value != json!([])), "no empty lists: {json}");
 }
 
+// The configuration changes, the grants do not ------------------------------------
+
+/// The block of `app` in the configuration.
+const APP: &str = r#"[[clients]]
+id = "app"
+name = "The App"
+redirect_uris = ["https://app.example/callback"]
+grant_types = ["authorization_code", "refresh_token"]
+scopes = ["answer", "question"]
+"#;
+
+/// What a grant of `app` for both its scopes is good for after the server was restarted with `changes`: the status
+/// of `/secure`, what introspection says of both tokens, and the answers to a refresh and to a redemption of a code
+/// that was made before.
+fn after_a_change(changes: &[(&str, &str)], check: impl FnOnce(Answer, [serde_json::Value; 2], [Answer; 2])) {
+    let server = standard::start();
+    let wide = request_of("app", CALLBACK).replace("scope=answer", "scope=answer+question");
+    let code = || parameter(&decide(&server, &wide, "authorize"), "code").expect("a code").to_owned();
+    let (access, token) = tokens_of(&post_form(&server, "/token", "", &redemption(&code())));
+    let unspent = code();
+    let server = server.restart_with(&standard::configuration(changes));
+    let inspect = |token: &str| {
+        post_form(&server, "/introspect", &basic("gate", SECRET), &pairs(&[("token", token)])).json()
+    };
+    let described = [inspect(&access), inspect(&token)];
+    let secure = get_secure(&server, &access);
+    let refreshed = post_form(&server, "/token", "", &refresh(&token));
+    let redeemed = post_form(&server, "/token", "", &redemption(&unspent));
+    check(secure, described, [refreshed, redeemed]);
+}
+
+#[test]
+fn a_grant_of_a_client_that_was_taken_out_of_the_configuration_is_dead() {
+    let inactive = json!({"active": false});
+    after_a_change(&[], |secure, described, answers| {
+        assert_eq!((secure.status, &described[0]["scope"]), (200, &json!("answer question")));
+        assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    });
+    after_a_change(&[(APP, "")], |secure, described, answers| {
+        assert_eq!((secure.status, described), (401, [inactive.clone(), inactive.clone()]));
+        answers.iter().for_each(|answer| assert_eq!(answer.json()["error"], "invalid_client"));
+    });
+    // A confidential client's own token, too.
+    let server = standard::start();
+    let answer = post_form(&server, "/token", &basic("shop", SECRET), "grant_type=client_credentials");
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(get_secure(&server, &token).status, 200);
+    let without = ", \"client_credentials\"]\nscopes = [\"answer\"]";
+    let server = server.restart_with(&standard::configuration(&[(without, "]\nscopes = [\"answer\"]")]));
+    assert_eq!(get_secure(&server, &token).status, 401, "its grant type is gone");
+    let inspect = post_form(&server, "/introspect", &basic("gate", SECRET), &pairs(&[("token", &token)]));
+    assert_eq!(inspect.json(), inactive);
+    let server = server.restart_with(&standard::configuration(&[]));
+    assert_eq!(get_secure(&server, &token).status, 200, "and back: the grant was not ended");
+}
+
+/// The scopes that introspection names, of the access token and of the refresh token; `None` for an inactive one.
+type Scopes = [Option<&'static str>; 2];
+
+/// What a refresh and a redemption come to: a scope, or an error.
+type Outcomes = [Result<&'static str, &'static str>; 2];
+
+#[test]
+fn what_a_client_may_no_longer_do_its_old_grants_may_not_do_either() {
+    let change = |from: &str, to: &str| (APP.to_owned(), APP.replace(from, to));
+    let check = |(from, to): (String, String), status: u16, scopes: Scopes, outcomes: Outcomes| {
+        assert_ne!(from, to);
+        after_a_change(&[(&from, &to)], |secure, described, answers| {
+            assert_eq!(secure.status, status, "{to}: {}", secure.text());
+            for (described, scope) in described.iter().zip(scopes) {
+                assert_eq!(described["active"], json!(scope.is_some()), "{to}: {described}");
+                assert_eq!(described["scope"].as_str(), scope, "{to}");
+            }
+            for (answer, outcome) in answers.iter().zip(outcomes) {
+                let json = answer.json();
+                let found = json["error"].as_str().map_or_else(|| Ok(json["scope"].as_str().unwrap()), Err);
+                assert_eq!(found, outcome, "{to}: {json}");
+            }
+        });
+    };
+    // One scope of two.
+    let question = Some("question");
+    check(change("\"answer\", ", ""), 403, [question, question], [Ok("question"), Ok("question")]);
+    let answer = Some("answer");
+    check(change(", \"question\"", ""), 200, [answer, answer], [Ok("answer"), Ok("answer")]);
+    // All of them.
+    let invalid_grant = Err("invalid_grant");
+    check(change("\"answer\", \"question\"", ""), 401, [None, None], [invalid_grant, invalid_grant]);
+    check(change("\"answer\", \"question\"", "\"other\""), 401, [None, None], [invalid_grant, invalid_grant]);
+    // A wider registration widens nothing.
+    let both = Some("answer question");
+    let same = [Ok("answer question"), Ok("answer question")];
+    check(change("\"answer\", ", "\"other\", \"answer\", "), 200, [both, both], same);
+    // The grant types. Without refresh tokens the access token still has its time.
+    let unauthorized = Err("unauthorized_client");
+    check(change(", \"refresh_token\"", ""), 200, [both, None], [unauthorized, Ok("answer question")]);
+    let confidential = change(
+        "grant_types = [\"authorization_code\", \"refresh_token\"]",
+        "grant_types = [\"client_credentials\"]\nsecret_digest = \"{digest}\"",
+    );
+    let invalid_client = Err("invalid_client");
+    check(confidential, 401, [None, None], [invalid_client, invalid_client]);
+    // The redirect URI to which the code was sent. Tokens that were bought before need none.
+    let elsewhere = change("app.example", "new.example");
+    check(elsewhere, 200, [both, both], [Ok("answer question"), invalid_grant]);
+}
+
+#[test]
+fn a_reload_takes_from_old_grants_what_it_takes_from_their_client() {
+    let server = standard::start();
+    let wide = request_of("app", CALLBACK).replace("scope=answer", "scope=answer+question");
+    let code = parameter(&decide(&server, &wide, "authorize"), "code").unwrap().to_owned();
+    let (access, token) = tokens_of(&post_form(&server, "/token", "", &redemption(&code)));
+    let scope_of = |token: &str| {
+        let form = pairs(&[("token", token)]);
+        post_form(&server, "/introspect", &basic("gate", SECRET), &form).json()["scope"].clone()
+    };
+    let reload = |app: &str| {
+        let clients = standard::configuration(&[(APP, app)]).clients;
+        server.reload(|config| config.clients = clients);
+        [get_secure(&server, &access).status.into(), scope_of(&access), scope_of(&token)]
+    };
+    let narrow = APP.replace("\"answer\", ", "");
+    assert_eq!(reload(&narrow), [json!(403), json!("question"), json!("question")]);
+    assert_eq!(reload(""), [json!(401), json!(null), json!(null)]);
+    assert_eq!(reload(APP), [json!(200), json!("answer question"), json!("answer question")]);
+}
+
+#[test]
+fn a_scope_that_was_taken_from_the_client_cannot_be_asked_for_at_a_refresh() {
+    let server = standard::start();
+    let wide = request_of("app", CALLBACK).replace("scope=answer", "scope=answer+question");
+    let code = parameter(&decide(&server, &wide, "authorize"), "code").unwrap().to_owned();
+    let (_, token) = tokens_of(&post_form(&server, "/token", "", &redemption(&code)));
+    let narrow = APP.replace(", \"question\"", "");
+    let server = server.restart_with(&standard::configuration(&[(APP, &narrow)]));
+    let ask = |server: &TestServer, scope: &str| {
+        post_form(server, "/token", "", &format!("{}&scope={scope}", refresh(&token)))
+    };
+    assert_refused(&ask(&server, "answer+question"), 400, "invalid_scope", "it was granted, and is gone");
+    assert_eq!(ask(&server, "answer").json()["scope"], "answer");
+    let server = server.restart_with(&standard::configuration(&[]));
+    assert_eq!(ask(&server, "answer+question").json()["scope"], "answer question", "the grant kept it");
+}
+
 // What must not be ----------------------------------------------------------------
 
 #[test]
@@ -1118,7 +1309,7 @@ fn tokens_and_secrets_in_a_query_are_ignored() {
         "",
         "grant_type=client_credentials&client_id=shop",
     );
-    assert_refused(&answer, 401, "invalid_client", "a secret in the query");
+    assert_refused(&answer, 400, "invalid_client", "a secret in the query");
     assert_eq!(post_form(&server, "/token", "", &redemption(&code)).status, 200);
 }
 

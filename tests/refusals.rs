@@ -2,6 +2,9 @@
 
 mod support;
 
+#[path = "support/standard.rs"]
+mod standard;
+
 use std::time::Duration;
 
 use oauth_from_scratch::config::LogFormat;
@@ -208,6 +211,54 @@ fn no_token_or_a_wrong_one_gets_no_answer() {
     let in_query = format!("GET /secure?access_token={token} HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!(server.answer_to(&in_query).status, 403);
     assert_eq!(server.answer_to(&secure_request(&token)).status, 200);
+}
+
+#[test]
+fn without_the_demo_client_secure_takes_a_bearer_token_and_nothing_else() {
+    let server = standard::start();
+    let (token, _) = standard::tokens(&server);
+    let check = |fields: &str, status: u16, challenge: Option<&str>| {
+        let answer = server.answer_to(&format!("GET /secure HTTP/1.1\r\nHost: h\r\n{fields}\r\n"));
+        assert_eq!((answer.status, answer.field("www-authenticate")), (status, challenge), "{fields}");
+        assert_eq!(answer.text().contains("42"), status == 200, "{fields}");
+        answer
+    };
+    let none = Some(r#"Bearer realm="secure""#);
+    let wrong = r#"Bearer realm="secure", error="invalid_token", error_description="the access token is wrong or has expired""#;
+    let malformed =
+        r#"Bearer realm="secure", error="invalid_request", error_description="Authorization is malformed""#;
+    // Nothing that RFC 6750 takes for a token: no error, but the scheme that is wanted (3.1).
+    for authorization in ["", &token, "x", &format!("Basic {token}"), &format!("Bearer{token}"), "DPoP x"] {
+        let answer = check(&format!("Authorization: {authorization}\r\n"), 401, none);
+        assert_eq!(answer.json(), json!({"message": "Unauthorized"}));
+    }
+    assert_eq!(check("", 401, none).json()["error"], json!(null));
+    check("Authorization: Bearer\r\n", 400, Some(malformed));
+    check("Authorization: Bearer x\r\n", 401, Some(wrong));
+    check(&format!("Authorization: Bearer {token}\r\n"), 200, None);
+    check(&format!("Authorization: bearer {token}\r\n"), 200, None);
+    let log = server.log.lines().join("\n");
+    assert!(
+        log.contains("the scheme of Authorization is not Bearer") && log.contains("no Authorization"),
+        "{log}"
+    );
+    assert!(!log.contains(&token));
+}
+
+#[test]
+fn without_the_demo_client_the_token_endpoint_takes_forms_only() {
+    let server = standard::start();
+    let code = standard::code(&server, "app", standard::CALLBACK);
+    let in_json = json!({
+        "grant_type": "authorization_code", "client_id": "app", "code": code,
+        "code_verifier": standard::VERIFIER, "redirect_uri": standard::CALLBACK,
+    });
+    let forms_only = "the Content-Type is not application/x-www-form-urlencoded";
+    for content in [in_json.to_string(), format!(r#"{{"code":"{code}"}}"#), "nonsense".to_owned()] {
+        assert_error(&server.answer_to(&json_request(&content)), "invalid_request", forms_only, &content);
+    }
+    let answer = server.answer_to(&form_request(&standard::redemption(&code)));
+    assert_eq!(answer.status, 200, "the code was not spent: {}", answer.text());
 }
 
 #[test]

@@ -151,7 +151,8 @@ fn a_form_opens_at_every_server_after_the_key_was_replaced() {
     let (engine, folder) = (Engine::start(&[]), Folder::new());
     let file = folder.join("config.toml").display().to_string();
     let text = format!(
-        "[listen]\nclient_app_port = 0\n[store]\nlocation = \"{}\"\nkey_prefix = \"oauth\"\n",
+        "[listen]\nclient_app_port = 0\n[store]\nlocation = \"{}\"\nkey_prefix = \"oauth\"\n\
+         [scopes]\nanswer = \"Read the secret answer.\"\n",
         engine.url()
     );
     std::fs::write(&file, text).expect("a file");

@@ -86,10 +86,10 @@ fn while_secrets_wait_everything_else_is_answered_and_pipelined_answers_keep_the
     }
     drop(release);
     let statuses = [(); 3].map(|()| right.answer(false).status);
-    assert_eq!(statuses, [200, 401, 401]);
+    assert_eq!(statuses, [200, 401, 400]);
     let answer = wrong.answer(false);
-    assert_eq!((answer.status, answer.json()["error"].as_str()), (401, Some("invalid_client")));
-    assert!(answer.field("www-authenticate").is_some());
+    assert_eq!((answer.status, answer.json()["error"].as_str()), (400, Some("invalid_client")));
+    assert!(answer.field("www-authenticate").is_none());
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn every_endpoint_that_authenticates_clients_does_it_off_the_loop() {
         right.send(request(SECRET));
         assert_eq!(server.answer_to(SECURE).status, 401, "{path}");
         drop(release);
-        assert_eq!((wrong.answer(false).status, right.answer(false).status), (401, 200), "{path}");
+        assert_eq!((wrong.answer(false).status, right.answer(false).status), (400, 200), "{path}");
     }
 }
 
@@ -200,7 +200,7 @@ fn who_is_wrong_too_often_is_refused_before_it_costs_anything_and_nobody_else_is
     let server = start_with(|config| config.limits.wrong_secrets_max = 3);
     let seconds = Duration::from_secs;
     for _ in 0..3 {
-        assert_eq!(server.answer_to(&token_request("robot", "guess")).status, 401);
+        assert_eq!(server.answer_to(&token_request("robot", "guess")).status, 400);
     }
     let release = block(&server.pool);
     let refused = |retry_after: &str| {
@@ -222,7 +222,7 @@ fn who_is_wrong_too_often_is_refused_before_it_costs_anything_and_nobody_else_is
         assert_eq!(server.answer_to(&token_request("robot", "guess")).status, 429);
     }
     server.wait(seconds(2));
-    assert_eq!(server.answer_to(&token_request("robot", "guess")).status, 401, "one is forgiven");
+    assert_eq!(server.answer_to(&token_request("robot", "guess")).status, 400, "one is forgiven");
     assert_eq!(server.answer_to(&token_request("shop", SECRET)).status, 429);
     server.wait(seconds(6));
     assert_eq!(server.answer_to(&token_request("shop", SECRET)).status, 200, "a right one is not counted");
@@ -240,7 +240,7 @@ fn a_request_whose_secret_waits_is_answered_by_the_configuration_that_it_began_w
     server.reload(|config| config.clients.retain(|client| &*client.id != "robot"));
     drop(release);
     assert_eq!(early.answer(false).status, 200);
-    assert_eq!(early.answer_to(&token_request("robot", SECRET)).status, 401);
+    assert_eq!(early.answer_to(&token_request("robot", SECRET)).status, 400);
 }
 
 /// Behind a proxy that is trusted, each client has its own guesses; one that says the same of itself has not.
@@ -256,12 +256,12 @@ fn wrong_secrets_are_counted_for_whom_a_trusted_proxy_names_and_for_nobody_else(
         one_guess(config);
         config.trusted_proxies = vec![config::Network::parse("127.0.0.1").unwrap()];
     });
-    assert_eq!(ask(&trusting, "192.0.2.1", "guess"), 401);
+    assert_eq!(ask(&trusting, "192.0.2.1", "guess"), 400);
     assert_eq!(ask(&trusting, "192.0.2.1", "guess"), 429);
-    assert_eq!(ask(&trusting, "192.0.2.2", "guess"), 401, "another client of the same proxy");
+    assert_eq!(ask(&trusting, "192.0.2.2", "guess"), 400, "another client of the same proxy");
     assert_eq!(ask(&trusting, "192.0.2.9, 192.0.2.2", "guess"), 429, "what the client wrote does not count");
     let doubting = start_with(one_guess);
-    assert_eq!(ask(&doubting, "192.0.2.1", "guess"), 401);
+    assert_eq!(ask(&doubting, "192.0.2.1", "guess"), 400);
     assert_eq!(ask(&doubting, "192.0.2.2", "guess"), 429, "the same peer, whatever it says");
 }
 
@@ -269,7 +269,7 @@ fn wrong_secrets_are_counted_for_whom_a_trusted_proxy_names_and_for_nobody_else(
 fn a_reload_forgives_no_guess() {
     let server = start_with(|config| config.limits.wrong_secrets_max = 3);
     for _ in 0..3 {
-        assert_eq!(server.answer_to(&token_request("robot", "guess")).status, 401);
+        assert_eq!(server.answer_to(&token_request("robot", "guess")).status, 400);
     }
     server.reload(|config| config.lifetimes.code = Duration::from_secs(30));
     assert_eq!(server.answer_to(&token_request("robot", SECRET)).status, 429);
@@ -382,10 +382,10 @@ impl Harness {
 #[test]
 fn a_request_waits_for_the_pool_and_then_for_the_store_until_its_secret_is_known() {
     let harness = Harness::new();
-    assert_eq!(harness.ask("192.0.2.1", "robot", "guess"), ("401", 1));
+    assert_eq!(harness.ask("192.0.2.1", "robot", "guess"), ("400", 1));
     assert_eq!(harness.ask("192.0.2.1", "robot", SECRET), ("200", 2));
     assert_eq!(harness.ask("192.0.2.1", "robot", SECRET), ("200", 1), "it was right once: no slow work");
-    assert_eq!(harness.ask("192.0.2.1", "robot", "guess"), ("401", 0));
+    assert_eq!(harness.ask("192.0.2.1", "robot", "guess"), ("400", 0));
 }
 
 #[test]
@@ -395,7 +395,7 @@ fn a_peer_that_is_wrong_too_often_learns_nothing_more_even_of_a_secret_that_was_
     // The last but one is the same IPv6 network as the first.
     for (peer, same) in [("192.0.2.2", "::ffff:192.0.2.2"), ("2001:db8::1", "2001:db8::9:9")] {
         for _ in 0..3 {
-            assert_eq!(harness.ask(peer, "robot", "guess").0, "401");
+            assert_eq!(harness.ask(peer, "robot", "guess").0, "400");
         }
         for secret in ["guess", SECRET] {
             assert_eq!(harness.ask(same, "robot", secret), ("429", 0), "{same}");

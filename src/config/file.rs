@@ -3,23 +3,18 @@
 //! Every mistake is named by its line, with what would do instead. Nothing is guessed: a key that is not known
 //! is a mistake, for it may be a limit that its writer relies on.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::clients::read_clients;
+use super::scopes::{check_scope, read_scopes};
 use super::toml_reader::{Table, Text, Value};
 use super::{Config, ConfigError, Issuer, Lifetimes, Limits, LogFormat, Network, store};
-use crate::oauth::Scope;
-use crate::oauth::client::{Client, GrantTypes, SecretDigest};
 use crate::oauth::grant::RefreshReuse;
-use crate::oauth::redirect::RedirectUri;
 
-pub use super::toml_reader::FileError;
-
-/// The longest `client_id`, in bytes.
-const CLIENT_ID_BYTES_MAX: usize = 255;
+pub use super::toml_reader::{FileError, Mistakes};
 
 /// What flags say, as far as reading the file depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +31,7 @@ pub struct FromFlags {
 ///
 /// # Errors
 /// As [`read_beside`].
-pub fn read(text: &str, workers: usize) -> Result<Config, FileError> {
+pub fn read(text: &str, workers: usize) -> Result<Config, Mistakes> {
     read_beside(text, FromFlags { workers, insecure_http: false, has_issuer: false })
 }
 
@@ -45,13 +40,17 @@ pub fn read(text: &str, workers: usize) -> Result<Config, FileError> {
 /// [`Config::check`] says.
 ///
 /// # Errors
-/// The first mistake, with its line.
-pub fn read_beside(text: &str, flags: FromFlags) -> Result<Config, FileError> {
+/// Every mistake, with its line.
+pub fn read_beside(text: &str, flags: FromFlags) -> Result<Config, Mistakes> {
     let source = Text(text);
-    let document = DeTable::parse(text).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        source.error(at, format!("this is not TOML: {}", error.message()))
-    })?;
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        let mistake = |error: &toml::de::Error| {
+            let at = error.span().map_or(0, |span| span.start);
+            source.error(at, format!("this is not TOML: {}", error.message()))
+        };
+        return Err(Mistakes::new(errors.iter().map(mistake).collect()));
+    }
     let mut root = Table::new(source, "the file", 0, document.get_ref());
     let mut config = Config {
         workers: flags.workers,
@@ -62,54 +61,90 @@ pub fn read_beside(text: &str, flags: FromFlags) -> Result<Config, FileError> {
         explains_errors: false,
         ..Config::default()
     };
+    let mut mistakes = Mistakes::default();
+    read_root(&mut root, &mut config, flags, &mut mistakes);
+    mistakes.note_all(root.end(
+        "issuer, resource_owner, explain_errors, secure_scope, [listen], [lifetimes], [store], [limits], [scopes] and \
+         [[clients]]",
+    ));
+    mistakes.into_result(config)
+}
 
+fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: &mut Mistakes) {
     if let Some(value) = root.take("insecure_http") {
-        config.insecure_http |= value.boolean()?;
+        config.insecure_http |= mistakes.check(value.boolean()).unwrap_or(false);
     }
-    if let Some(value) = root.take("issuer") {
-        let issuer = match config.insecure_http {
-            true => Issuer::parse_insecure(value.string()?),
-            false => Issuer::parse(value.string()?),
-        };
-        config.issuer = Some(issuer.map_err(|error| value.error(format_args!("the value {error}")))?);
+    let issuer = root.take("issuer");
+    if let Some(value) = issuer {
+        let parse = if config.insecure_http { Issuer::parse_insecure } else { Issuer::parse };
+        let issuer = value.string().map(parse);
+        let issuer =
+            issuer.and_then(|issuer| issuer.map_err(|error| value.error(format_args!("the value {error}"))));
+        mistakes.set(&mut config.issuer, issuer.map(Some));
     }
     if let Some(value) = root.take("resource_owner") {
-        config.resource_owner = value.string()?.into();
+        mistakes.set(&mut config.resource_owner, value.string().map(Arc::from));
     }
     if let Some(value) = root.take("explain_errors") {
-        config.explains_errors = value.boolean()?;
+        mistakes.set(&mut config.explains_errors, value.boolean());
     }
-    if let Some(value) = root.take("listen") {
-        read_listen(value.table("[listen]")?, &mut config)?;
+    let mut table = |key, name| {
+        let value = root.take(key)?;
+        mistakes.check(value.table(name))
+    };
+    let (listen, lifetimes, limits) =
+        (table("listen", "[listen]"), table("lifetimes", "[lifetimes]"), table("limits", "[limits]"));
+    let (store, scopes) = (table("store", "[store]"), table("scopes", "[scopes]"));
+    let client_app = listen.and_then(|table| read_listen(table, config, mistakes));
+    if let Some(table) = lifetimes {
+        read_lifetimes(table, &mut config.lifetimes, mistakes);
     }
-    if let Some(value) = root.take("lifetimes") {
-        read_lifetimes(value.table("[lifetimes]")?, &mut config.lifetimes)?;
+    if let Some(table) = limits {
+        read_limits(table, &mut config.limits, mistakes);
     }
-    if let Some(value) = root.take("limits") {
-        read_limits(value.table("[limits]")?, &mut config.limits)?;
+    if let Some(table) = store {
+        config.store = store::read(table, mistakes);
     }
-    if let Some(value) = root.take("store") {
-        config.store = store::read(value.table("[store]")?)?;
+    if let Some(table) = scopes {
+        config.scopes = read_scopes(table, mistakes);
     }
-    if let Some(value) = root.take("scopes") {
-        config.scopes = read_scopes(value.table("[scopes]")?)?;
+    let secure_scope = root.take("secure_scope");
+    if let Some(value) = secure_scope {
+        let name =
+            value.string().and_then(|name| check_scope(&config.scopes, &value, name).map(|()| name.into()));
+        mistakes.set(&mut config.secure_scope, name.map(Some));
     }
-    if let Some(value) = root.take("secure_scope") {
-        let name = value.string()?;
-        check_scope(&config.scopes, &value, name)?;
-        config.secure_scope = Some(name.into());
+    if let Some(value) = root.take("clients")
+        && let Some(tables) = mistakes.check(value.tables("[[clients]]"))
+    {
+        config.clients = read_clients(tables, config, mistakes);
     }
-    if let Some(value) = root.take("clients") {
-        config.clients = read_clients(value.tables("[[clients]]")?, &config)?;
+    if let Some(value) = client_app {
+        mistakes.note_all(check_client_app(config, &value, secure_scope.as_ref()));
     }
-    if !flags.has_issuer {
-        check_issuer(&root, &config)?;
+    if issuer.is_none() && !flags.has_issuer {
+        mistakes.check(check_issuer(root, config));
     }
-    root.end(
-        "issuer, insecure_http, resource_owner, explain_errors, secure_scope, [listen], [lifetimes], [store], \
-         [limits], [scopes] and [[clients]]",
-    )?;
-    Ok(config)
+}
+
+/// The client app asks for one scope, and must get it, and get in with it.
+fn check_client_app(config: &Config, port: &Value, secure_scope: Option<&Value>) -> Vec<FileError> {
+    let (asked, sentence) = Config::DEMO_SCOPES[0];
+    let mut mistakes = Vec::new();
+    if !config.scopes.iter().any(|(name, _)| **name == *asked) {
+        mistakes.push(port.error(format_args!(
+            "the client app asks for the scope {asked:?}, which is not in [scopes]; add {asked} = {sentence:?} there, \
+             or leave client_app_port out"
+        )));
+    }
+    match (secure_scope, config.secure_scope.as_deref()) {
+        (Some(value), Some(name)) if name != asked => mistakes.push(value.error(format_args!(
+            "the client app asks for the scope {asked:?} alone, so /secure would refuse it; give {asked:?}, leave \
+             secure_scope out, or leave client_app_port out"
+        ))),
+        _ => {}
+    }
+    mistakes
 }
 
 /// The mistake that [`Config::check`] found in what was read from `text`, with the line of the key that it is
@@ -140,38 +175,44 @@ fn check_issuer(root: &Table, config: &Config) -> Result<(), FileError> {
     }
 }
 
-fn read_listen(mut table: Table, config: &mut Config) -> Result<(), FileError> {
+/// Reads the table `[listen]`, and gives the port of the client app, if it has one.
+fn read_listen<'a>(mut table: Table<'a>, config: &mut Config, mistakes: &mut Mistakes) -> Option<Value<'a>> {
     if let Some(value) = table.take("address") {
-        let wanted = || value.error("give an IP address, such as \"127.0.0.1\" or \"::1\"");
-        config.bind = Some(value.string()?.parse().map_err(|_| wanted())?);
+        let wanted = |_| value.error("give an IP address, such as \"127.0.0.1\" or \"::1\"");
+        let address = value.string().and_then(|text| text.parse().map_err(wanted));
+        mistakes.set(&mut config.bind, address.map(Some));
     }
     if let Some(value) = table.take("port") {
-        config.auth_port = value.port()?;
+        mistakes.set(&mut config.auth_port, value.port());
     }
-    if let Some(value) = table.take("client_app_port") {
-        config.client_port = Some(value.port()?);
+    let client_app = table.take("client_app_port");
+    if let Some(value) = client_app {
+        mistakes.set(&mut config.client_port, value.port().map(Some));
     }
     if let Some(value) = table.take("trusted_proxies") {
-        for (value, text) in value.strings()? {
-            config.trusted_proxies.push(Network::parse(text).map_err(|error| value.error(error))?);
+        for (value, text) in mistakes.check(value.strings()).unwrap_or_default() {
+            let network = Network::parse(text).map_err(|error| value.error(error));
+            config.trusted_proxies.extend(mistakes.check(network));
         }
     }
     if let Some(value) = table.take("workers") {
-        config.workers = value.positive()?.get() as usize;
+        mistakes.set(&mut config.workers, value.positive().map(|number| number.get() as usize));
     }
     if let Some(value) = table.take("log") {
-        config.access_log = Some(match value.string()? {
-            "text" => LogFormat::Text,
-            "json" => LogFormat::Json,
-            _ => return Err(value.error("give \"text\" or \"json\", or leave it out for no access log")),
+        let format = value.string().and_then(|text| match text {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(value.error("give \"text\" or \"json\", or leave it out for no access log")),
         });
+        mistakes.set(&mut config.access_log, format.map(Some));
     }
-    table.end("address, port, client_app_port, trusted_proxies, workers and log")
+    mistakes.note_all(table.end("address, port, client_app_port, trusted_proxies, workers and log"));
+    client_app
 }
 
-fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes) -> Result<(), FileError> {
+fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes, mistakes: &mut Mistakes) {
     let tokens = &mut lifetimes.tokens;
-    let fields: [(&str, &mut Duration); 6] = [
+    let fields: [(&'static str, &mut Duration); 6] = [
         ("code", &mut lifetimes.code),
         ("form", &mut lifetimes.form),
         ("access_token", &mut tokens.access_token),
@@ -181,24 +222,25 @@ fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes) -> Result<(), Fil
     ];
     for (key, field) in fields {
         if let Some(value) = table.take(key) {
-            *field = value.seconds()?;
+            mistakes.set(field, value.seconds());
         }
     }
     if let Some(value) = table.take("refresh_reuse") {
-        tokens.refresh_reuse = match value.string()? {
-            "ends_grant" => RefreshReuse::EndsGrant,
-            "until_successor_used" => RefreshReuse::UntilSuccessorUsed,
-            _ => return Err(value.error("give \"ends_grant\" or \"until_successor_used\"")),
-        };
+        let reuse = value.string().and_then(|text| match text {
+            "ends_grant" => Ok(RefreshReuse::EndsGrant),
+            "until_successor_used" => Ok(RefreshReuse::UntilSuccessorUsed),
+            _ => Err(value.error("give \"ends_grant\" or \"until_successor_used\"")),
+        });
+        mistakes.set(&mut tokens.refresh_reuse, reuse);
     }
-    table.end(
+    mistakes.note_all(table.end(
         "code, form, access_token, refresh_token_idle, refresh_token and refresh_grace, each in seconds, and \
          refresh_reuse",
-    )
+    ));
 }
 
-fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
-    let counts: [(&str, &mut usize); 16] = [
+fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
+    let counts: [(&'static str, &mut usize); 16] = [
         ("request_line_bytes_max", &mut limits.request_line_bytes_max),
         ("head_bytes_max", &mut limits.head_bytes_max),
         ("fields_max", &mut limits.fields_max),
@@ -218,32 +260,33 @@ fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
     ];
     for (key, field) in counts {
         if let Some(value) = table.take(key) {
-            *field = value.number()? as usize;
+            mistakes.set(field, value.number().map(|number| number as usize));
         }
     }
-    if let Some(value) = table.take("peer_connections_max") {
-        limits.peer_connections_max = Some(value.positive()?.get() as usize);
+    let bounds: [(&'static str, &mut Option<usize>); 3] = [
+        ("peer_connections_max", &mut limits.peer_connections_max),
+        ("pool_threads_max", &mut limits.pool_threads_max),
+        ("pair_grants_max", &mut limits.pair_grants_max),
+    ];
+    for (key, field) in bounds {
+        if let Some(value) = table.take(key) {
+            mistakes.set(field, value.positive().map(|number| Some(number.get() as usize)));
+        }
     }
-    if let Some(value) = table.take("pair_grants_max") {
-        limits.pair_grants_max = Some(value.positive()?.get() as usize);
-    }
-    if let Some(value) = table.take("pool_threads_max") {
-        limits.pool_threads_max = Some(value.positive()?.get() as usize);
-    }
-    let numbers: [(&str, &mut u32); 3] = [
-        ("body_bytes_per_second_min", &mut limits.body_bytes_per_second_min),
-        ("connection_requests_max", &mut limits.connection_requests_max),
+    let numbers: [(&'static str, &mut u32); 3] = [
         ("wrong_secrets_max", &mut limits.wrong_secrets_max),
+        ("connection_requests_max", &mut limits.connection_requests_max),
+        ("body_bytes_per_second_min", &mut limits.body_bytes_per_second_min),
     ];
     for (key, field) in numbers {
         if let Some(value) = table.take(key) {
-            *field = value.number()?;
+            mistakes.set(field, value.number());
         }
     }
-    let times: [(&str, &mut Duration); 9] = [
-        ("body_grace_time", &mut limits.body_grace_time),
+    let times: [(&'static str, &mut Duration); 9] = [
         ("head_time_max", &mut limits.head_time_max),
         ("body_time_max", &mut limits.body_time_max),
+        ("body_grace_time", &mut limits.body_grace_time),
         ("idle_time_max", &mut limits.idle_time_max),
         ("write_time_max", &mut limits.write_time_max),
         ("finish_time_max", &mut limits.finish_time_max),
@@ -253,172 +296,10 @@ fn read_limits(mut table: Table, limits: &mut Limits) -> Result<(), FileError> {
     ];
     for (key, field) in times {
         if let Some(value) = table.take(key) {
-            *field = value.seconds()?;
+            mistakes.set(field, value.seconds());
         }
     }
-    table.end("the limits that docs/reference.md lists")
-}
-
-fn read_scopes(mut table: Table) -> Result<Vec<(Arc<str>, String)>, FileError> {
-    let mut scopes = Vec::new();
-    for (name, value) in table.take_rest() {
-        let is_name =
-            Scope::parse(name).is_ok_and(|scope| scope.names().count() == 1 && scope.as_str() == name);
-        if !is_name {
-            return Err(
-                value.error("a scope's name is visible ASCII without a space, \" or \\ (RFC 6749, 3.3)")
-            );
-        }
-        let sentence = value.string()?;
-        if sentence.trim().is_empty() {
-            return Err(value.error("say in a sentence what it allows; the dialog shows it"));
-        }
-        scopes.push((name.into(), sentence.to_owned()));
-    }
-    Ok(scopes)
-}
-
-fn check_scope(scopes: &[(Arc<str>, String)], value: &Value, name: &str) -> Result<(), FileError> {
-    match scopes.iter().any(|(known, _)| **known == *name) {
-        true => Ok(()),
-        false => Err(value.error(format_args!("there is no scope {name:?} in [scopes]; add it there"))),
-    }
-}
-
-fn read_clients(tables: Vec<Table>, config: &Config) -> Result<Vec<Client>, FileError> {
-    let mut ids = HashSet::new();
-    let mut clients = Vec::new();
-    for mut table in tables {
-        let Some(id_value) = table.take("id") else { return Err(table.error("the client has no id")) };
-        let id = read_client_id(&id_value)?;
-        if !ids.insert(id) {
-            return Err(id_value.error(format_args!("there is another client called {id:?}; ids are unique")));
-        }
-        clients.push(read_client(id, table, config)?);
-    }
-    Ok(clients)
-}
-
-fn read_client_id<'a>(value: &Value<'a>) -> Result<&'a str, FileError> {
-    let id = value.string()?;
-    let is_id = (1..=CLIENT_ID_BYTES_MAX).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
-    match (is_id, id) {
-        (_, DEMO_CLIENT_ID) => Err(value.error(format_args!("{id:?} is the demo client's; choose another id"))),
-        (false, _) => {
-            Err(value.error("an id is 1 to 255 characters of visible ASCII without a space, \" or \\"))
-        }
-        (true, _) => Ok(id),
-    }
-}
-
-/// The client that there is when the client app is served.
-pub(super) const DEMO_CLIENT_ID: &str = "oauth-test-app";
-
-fn read_client(id: &str, mut table: Table, config: &Config) -> Result<Client, FileError> {
-    for key in ["secret", "client_secret"] {
-        if let Some(value) = table.take(key) {
-            return Err(value.error(
-                "a secret does not stand in a file; put its digest, as secret_digest. `oauth-from-scratch \
-                 client-secret` makes a secret and prints both",
-            ));
-        }
-    }
-    let name = match table.take("name") {
-        Some(value) if value.string()?.trim().is_empty() => {
-            return Err(value.error("the dialog shows it; say one"));
-        }
-        Some(value) => value.string()?.to_owned(),
-        None => return Err(table.error(format!("the client {id:?} has no name; the dialog shows it"))),
-    };
-    let mut redirect_uris = Vec::new();
-    for (value, uri) in table.take("redirect_uris").map_or(Ok(Vec::new()), |value| value.strings())? {
-        let parsed = match config.insecure_http {
-            true => RedirectUri::parse_insecure(uri),
-            false => RedirectUri::parse(uri),
-        };
-        redirect_uris.push(parsed.map_err(|error| value.error(format_args!("{uri:?} {error}")))?);
-    }
-    let secret = match table.take("secret_digest") {
-        None => None,
-        Some(value) => Some(SecretDigest::parse(value.string()?).ok_or_else(|| {
-            value.error(
-                "this is no digest of a secret; `oauth-from-scratch client-secret` makes a secret and prints its \
-                 digest, and with --chosen prints that of a secret that you chose",
-            )
-        })?),
-    };
-    let grant_types = read_grant_types(table.take("grant_types"))?;
-    let scope = read_client_scope(table.take("scopes"), &config.scopes)?;
-    let inspects_all = table.take("introspects_all").map_or(Ok(false), |value| value.boolean())?;
-    check_client(id, &table, grant_types, &redirect_uris, secret.is_some(), inspects_all)?;
-    table.end("id, name, redirect_uris, secret_digest, grant_types, scopes and introspects_all")?;
-    let (id, name) = (id.into(), name);
-    Ok(Client { id, name, redirect_uris, secret, grant_types, scope, inspects_all })
-}
-
-fn read_grant_types(value: Option<Value>) -> Result<GrantTypes, FileError> {
-    let Some(value) = value else {
-        return Ok(GrantTypes { authorization_code: true, ..GrantTypes::default() });
-    };
-    let mut grant_types = GrantTypes::default();
-    for (value, name) in value.strings()? {
-        match name {
-            "authorization_code" => grant_types.authorization_code = true,
-            "refresh_token" => grant_types.refresh_token = true,
-            "client_credentials" => grant_types.client_credentials = true,
-            other => {
-                let known = "authorization_code, refresh_token and client_credentials";
-                return Err(
-                    value.error(format_args!("there is no grant type {other:?} here; there are {known}"))
-                );
-            }
-        }
-    }
-    Ok(grant_types)
-}
-
-fn read_client_scope(value: Option<Value>, scopes: &[(Arc<str>, String)]) -> Result<Scope, FileError> {
-    let Some(value) = value else { return Ok(Scope::default()) };
-    let mut names = Vec::new();
-    for (value, name) in value.strings()? {
-        check_scope(scopes, &value, name)?;
-        names.push(name);
-    }
-    Scope::parse(&names.join(" ")).map_err(|_| value.error("a name holds a character that no scope has"))
-}
-
-fn check_client(
-    id: &str,
-    table: &Table,
-    grant_types: GrantTypes,
-    redirect_uris: &[RedirectUri],
-    is_confidential: bool,
-    inspects_all: bool,
-) -> Result<(), FileError> {
-    let rules = [
-        (
-            !grant_types.authorization_code || !redirect_uris.is_empty(),
-            "has no redirect_uris, and the grant type authorization_code needs one",
-        ),
-        (
-            !grant_types.refresh_token || grant_types.authorization_code,
-            "has the grant type refresh_token without authorization_code, from which refresh tokens come",
-        ),
-        (
-            !grant_types.client_credentials || is_confidential,
-            "has the grant type client_credentials and no secret_digest; only a client with a secret may act for \
-             itself (RFC 6749, 4.4)",
-        ),
-        (
-            !inspects_all || is_confidential,
-            "is to introspect tokens and has no secret_digest; only a client with a secret may (RFC 7662, 2.1)",
-        ),
-    ];
-    match rules.iter().find(|(holds, _)| !holds) {
-        Some((_, words)) => Err(table.error(format!("the client {id:?} {words}"))),
-        None => Ok(()),
-    }
+    mistakes.note_all(table.end("the limits that docs/reference.md lists"));
 }
 
 #[cfg(test)]
@@ -455,6 +336,8 @@ durability = "relaxed"
 grants_max = 7
 idle_time_max = 0x10
 peer_connections_max = 9
+body_grace_time = 8
+body_bytes_per_second_min = 99
 
 [scopes]
 answer = "Read the answer."
@@ -485,6 +368,8 @@ introspects_all = true
         assert_eq!(config.lifetimes.tokens.refresh, Duration::from_secs(1000));
         assert_eq!(config.limits.idle_time_max, Duration::from_secs(16));
         assert_eq!((config.limits.grants_max, config.limits.peer_connections_max), (7, Some(9)));
+        assert_eq!(config.limits.body_grace_time, Duration::from_secs(8));
+        assert_eq!(config.limits.body_bytes_per_second_min, 99);
         assert_eq!((&*config.scopes[1].0, config.scopes.len()), ("https://x.example/b", 2));
         assert_eq!((&*config.resource_owner, config.secure_scope.as_deref()), ("ada", Some("answer")));
         assert_eq!(config.store.location, Location::File("grants.redb".into()));
@@ -506,7 +391,10 @@ introspects_all = true
     fn plain_http_is_allowed_anywhere_by_one_key_wherever_it_is_in_the_file() {
         let text = "issuer = \"http://auth:3001\"\n[[clients]]\nid = \"app\"\nname = \"App\"\n\
                     redirect_uris = [\"http://app:8080/cb\"]";
-        assert!(read(text, 1).map(drop).unwrap_err().message.contains("--insecure-http"));
+        let lines = |text: &str| -> Vec<usize> {
+            read(text, 1).map(drop).unwrap_err().iter().map(|mistake| mistake.line).collect()
+        };
+        assert!(read(text, 1).map(drop).unwrap_err().to_string().contains("--insecure-http"));
         let allowed = format!("insecure_http = true\n{text}");
         let by_flag = FromFlags { workers: 1, insecure_http: true, has_issuer: false };
         for config in [read(&allowed, 1), read_beside(text, by_flag)] {
@@ -515,10 +403,9 @@ introspects_all = true
                 config.insecure_http && config.clients[0].redirect_uris[0].as_str() == "http://app:8080/cb"
             );
         }
-        let error = read(&allowed.replace("true", "false"), 1).map(drop).unwrap_err();
-        assert_eq!(error.line, 2);
+        assert_eq!(lines(&allowed.replace("true", "false")), [2, 6]);
         let client_alone = text.replace("http://auth:3001", "https://auth.example");
-        assert_eq!(read(&client_alone, 1).map(drop).unwrap_err().line, 5);
+        assert_eq!(lines(&client_alone), [5]);
     }
 
     #[test]
@@ -543,7 +430,9 @@ introspects_all = true
     #[test]
     fn every_mistake_is_named_by_its_line_with_what_would_do() {
         let check = |text: &str, line: usize, words: &str| {
-            let error = read(text, 1).map(|_| ()).unwrap_err();
+            let mistakes = read(text, 1).map(|_| ()).unwrap_err();
+            let found: Vec<_> = mistakes.iter().collect();
+            let [error] = found[..] else { panic!("one mistake, told once: {text}\n{mistakes}") };
             assert!(error.line == line && error.message.contains(words), "{text}\n{error}");
         };
         // Broken in one place each.
@@ -558,7 +447,7 @@ introspects_all = true
             "resource_owner",
             "resource_owners",
             3,
-            "there is no key resource_owners in the file; it may have",
+            "there is no key resource_owners in the file; did you mean resource_owner? It may have",
         );
         changed("\"ada\"", "7", 3, "give a text in quotation marks here, not a TOML integer");
         changed("= \"answer\"", "= \"anser\"", 4, "there is no scope \"anser\" in [scopes]");
@@ -572,23 +461,23 @@ introspects_all = true
         changed("access_token = 3600", "access_tokens = 3600", 17, "no key access_tokens in [lifetimes]");
         changed("code = 30", "code = 1.5", 15, "give a number");
         changed("grants_max", "grant_max", 27, "no key grant_max in [limits]");
-        changed("\"Read the answer.\"", "\" \"", 32, "say in a sentence");
-        changed("\"https://x.example/b\"", "\"a b\"", 33, "without a space");
-        changed("id = \"app\"\n", "", 35, "the client has no id");
-        changed("id = \"app\"", "id = \"a b\"", 36, "visible ASCII");
-        changed("id = \"robot\"", "id = \"app\"", 43, "there is another client called \"app\"");
-        changed("id = \"app\"", "id = \"oauth-test-app\"", 36, "is the demo client's");
-        changed("name = \"The App\"\n", "", 35, "the client \"app\" has no name");
-        changed("https://app.example/callback", "https://app.example/#x", 38, "has a fragment");
-        changed("com.example.app:/callback", "javascript:alert(1)", 38, "has a scheme that a browser executes");
-        changed("\"refresh_token\"]", "\"password\"]", 39, "there is no grant type \"password\" here");
-        changed("scopes = [\"answer\"]", "scopes = [\"other\"]", 40, "there is no scope \"other\"");
-        changed("secret_digest", "secret", 45, "a secret does not stand in a file");
-        changed("sha256:ba", "ba", 45, "this is no digest of a secret");
-        changed("[\"client_credentials\"]", "[\"authorization_code\"]", 42, "has no redirect_uris");
-        changed("[\"authorization_code\", ", "[", 35, "refresh_token without authorization_code");
-        changed("\"refresh_token\"]", "\"client_credentials\"]", 35, "only a client with a secret");
-        changed("introspects_all = true", "introspect = true", 47, "no key introspect in [[clients]]");
+        changed("\"Read the answer.\"", "\" \"", 34, "say in a sentence");
+        changed("\"https://x.example/b\"", "\"a b\"", 35, "without a space");
+        changed("id = \"app\"\n", "", 37, "the client has no id");
+        changed("id = \"app\"", "id = \"a b\"", 38, "visible ASCII");
+        changed("id = \"robot\"", "id = \"app\"", 45, "there is another client called \"app\"");
+        changed("id = \"app\"", "id = \"oauth-test-app\"", 38, "is the demo client's");
+        changed("name = \"The App\"\n", "", 37, "the client \"app\" has no name");
+        changed("https://app.example/callback", "https://app.example/#x", 40, "has a fragment");
+        changed("com.example.app:/callback", "javascript:alert(1)", 40, "has a scheme that a browser executes");
+        changed("\"refresh_token\"]", "\"password\"]", 41, "there is no grant type \"password\" here");
+        changed("scopes = [\"answer\"]", "scopes = [\"other\"]", 42, "there is no scope \"other\"");
+        changed("secret_digest", "secret", 47, "a secret does not stand in a file");
+        changed("sha256:ba", "ba", 47, "this is no digest of a secret");
+        changed("[\"client_credentials\"]", "[\"authorization_code\"]", 44, "has no redirect_uris");
+        changed("[\"authorization_code\", ", "[", 37, "refresh_token without authorization_code");
+        changed("\"refresh_token\"]", "\"client_credentials\"]", 37, "only a client with a secret");
+        changed("introspects_all = true", "introspect = true", 49, "no key introspect in [[clients]]");
         changed("\"file:grants.redb\"", "\"disk\"", 23, "none of memory, file:PATH and redis://HOST:PORT");
         changed("\"file:grants.redb\"", "\"memory\"", 24, "durability is for a file");
         changed("\"relaxed\"", "\"low\"", 24, "\"full\" or \"relaxed\"");
@@ -598,21 +487,69 @@ introspects_all = true
         changed("durability", "sync", 24, "no key sync in [store]");
         check("[listen]\naddress = \"0.0.0.0\"", 1, "the issuer is missing");
         check("clients = 7", 1, "give tables, each begun with [[clients]], here");
+        // What the client app asks for must be there, and open what it asks.
+        changed("= \"answer\"", "= \"anser\"", 4, "did you mean \"answer\"? Otherwise add it there");
+        check(
+            "[listen]\nclient_app_port = 0\n[scopes]\nread = \"Read.\"",
+            2,
+            "the client app asks for the scope \"answer\", which is not in [scopes]; add answer = \"Read the secret",
+        );
+        changed("secure_scope = \"answer\"", "secure_scope = \"https://x.example/b\"", 4, "would refuse it");
+        // A scope by which a standard promises more than there is.
+        for scope in ["openid", "device_sso", "uma_protection"] {
+            changed("\"https://x.example/b\"", scope, 35, "this scope promises");
+        }
+        changed(
+            "https://app.example/callback",
+            "https://app.example/callback?code=1",
+            40,
+            "has the parameter code in its query",
+        );
+        changed(
+            "com.example.app:/callback",
+            "myapp://callback",
+            40,
+            "belongs to the whole system or to no app",
+        );
+        for (key, nearest) in [
+            ("prot = 1", "did you mean port?"),
+            ("adress = 1", "did you mean address?"),
+            ("client_port = 1", "did you mean client_app_port?"),
+        ] {
+            check(&format!("[listen]\n{key}"), 2, nearest);
+        }
+        check("[listen]\nthreads = 1", 2, "no key threads in [listen]; it may have");
     }
 
     #[test]
-    fn a_client_id_has_a_bound() {
-        let read = |length: usize| {
-            let id = "i".repeat(length);
-            super::read(
-                &format!("[[clients]]\nid = {id:?}\nname = \"N\"\nredirect_uris = [\"https://x.example/\"]"),
-                1,
-            )
-        };
-        assert!(read(CLIENT_ID_BYTES_MAX).is_ok());
-        for length in [0, CLIENT_ID_BYTES_MAX + 1] {
-            let error = read(length).unwrap_err();
-            assert!(error.line == 2 && error.message.contains("1 to 255 characters"), "{error:?}");
+    fn every_mistake_in_a_file_is_named_and_each_once() {
+        let broken = [
+            ("https://auth.example/t", "ftp://auth.example"),
+            ("explain_errors = true", "explain_errors = 1"),
+            ("address = \"::1\"", "address = \"::x\""),
+            ("workers = 3", "wrokers = 3"),
+            ("code = 30", "code = \"30\""),
+            ("durability = \"relaxed\"", "durability = \"low\""),
+            ("grants_max = 7", "grants_max = true"),
+            ("answer = \"Read the answer.\"", "answer = \"\""),
+            ("id = \"app\"", "id = \"\""),
+            ("name = \"The App\"", "name = \" \""),
+            ("https://app.example/callback", "https://app.example/#"),
+            ("\"refresh_token\"]", "\"password\"]"),
+            ("scopes = [\"answer\"]", "scopes = [\"answer\", \"anser\"]"),
+            ("sha256:ba", "sha1:ba"),
+        ];
+        let mut text = WHOLE.to_owned();
+        for (from, to) in broken {
+            assert!(text.contains(from), "{from}");
+            text = text.replacen(from, to, 1);
         }
+        let mistakes = read(&text, 1).map(drop).unwrap_err();
+        let lines: Vec<usize> = mistakes.iter().map(|mistake| mistake.line).collect();
+        assert_eq!(lines, [2, 5, 8, 11, 15, 24, 27, 34, 38, 39, 40, 41, 42, 47], "{mistakes}");
+        assert_eq!(mistakes.to_string().lines().count(), broken.len());
+        let mistakes = read("issuer = \n[listen\nport = 1", 1).map(drop).unwrap_err();
+        assert!(mistakes.iter().all(|mistake| mistake.message.starts_with("this is not TOML: ")), "{mistakes}");
+        assert!(mistakes.iter().count() >= 2, "{mistakes}");
     }
 }

@@ -14,18 +14,22 @@ use crate::oauth::client::Client;
 use crate::oauth::grant::RefreshReuse;
 
 mod authority;
+mod clients;
 mod file;
 mod issuer;
 mod key_prefix;
 mod location;
+mod nearest;
 mod networks;
 mod reload;
+mod remarks;
+mod scopes;
 mod store;
 mod toml_reader;
 mod warnings;
 
 pub use authority::{Authority, Origin, Scheme};
-pub use file::{FileError, FromFlags, locate, read, read_beside};
+pub use file::{FileError, FromFlags, Mistakes, locate, read, read_beside};
 pub use issuer::{Issuer, IssuerError};
 pub use key_prefix::{KeyPrefix, KeyPrefixError};
 pub use location::{EngineLocation, Location, LocationError};
@@ -114,13 +118,10 @@ impl Default for Config {
             lifetimes: Lifetimes::default(),
             issuer: None,
             insecure_http: false,
-            scopes: vec![
-                ("answer".into(), "Read the secret answer.".to_owned()),
-                ("question".into(), "Read the question to it, should anyone find it.".to_owned()),
-            ],
+            scopes: Config::DEMO_SCOPES.map(|(name, sentence)| (name.into(), sentence.to_owned())).into(),
             clients: Vec::new(),
             resource_owner: "owner".into(),
-            secure_scope: Some("answer".into()),
+            secure_scope: Some(Config::DEMO_SCOPES[0].0.into()),
             explains_errors: true,
         }
     }
@@ -340,7 +341,14 @@ pub const WORKERS_MAX: usize = 1024;
 
 impl Config {
     /// The `client_id` of the demo's client.
-    pub const DEMO_CLIENT_ID: &str = file::DEMO_CLIENT_ID;
+    pub const DEMO_CLIENT_ID: &str = clients::DEMO_CLIENT_ID;
+
+    /// The scopes of the demo, each with its sentence. Its client may have those of them that there are; the script
+    /// of the client app asks for the first.
+    pub const DEMO_SCOPES: [(&str, &str); 2] = [
+        ("answer", "Read the secret answer."),
+        ("question", "Read the question to it, should anyone find it."),
+    ];
 
     /// The bound on one peer's connections; `usize::MAX` is for none.
     pub fn peer_connections_max(&self) -> usize {
@@ -366,11 +374,17 @@ impl Config {
     /// # Errors
     /// The first value that does not fit, as a [`ConfigError`].
     pub fn check(&self) -> Result<(), ConfigError> {
+        self.mistakes().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Every value that does not fit; [`Config::check`] gives the first.
+    pub fn mistakes(&self) -> Vec<ConfigError> {
+        let mut mistakes = Vec::new();
         if self.client_port == Some(self.auth_port) && self.auth_port != 0 {
-            return Err(ConfigError::SamePort(self.auth_port));
+            mistakes.push(ConfigError::SamePort(self.auth_port));
         }
         if !(1..=WORKERS_MAX).contains(&self.workers) {
-            return Err(ConfigError::Workers(self.workers));
+            mistakes.push(ConfigError::Workers(self.workers));
         }
         let limits = &self.limits;
         let lifetimes = &self.lifetimes;
@@ -421,10 +435,9 @@ impl Config {
             (!limits.write_time_max.is_zero(), "write_time_max", MORE_THAN_NOTHING),
             (!limits.linger_time_max.is_zero(), "linger_time_max", MORE_THAN_NOTHING),
         ];
-        match rules.iter().find(|(holds, ..)| !holds) {
-            Some((_, name, remedy)) => Err(ConfigError::Limit(name, remedy)),
-            None => Ok(()),
-        }
+        let broken = rules.iter().filter(|(holds, ..)| !holds);
+        mistakes.extend(broken.map(|(_, name, remedy)| ConfigError::Limit(name, remedy)));
+        mistakes
     }
 }
 

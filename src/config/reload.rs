@@ -208,8 +208,8 @@ fn limits(limits: &Limits) -> Vec<Key> {
         connection_requests_max,
         head_time_max,
         body_time_max,
-        body_bytes_per_second_min,
         body_grace_time,
+        body_bytes_per_second_min,
         idle_time_max,
         write_time_max,
         finish_time_max,
@@ -247,8 +247,8 @@ fn limits(limits: &Limits) -> Vec<Key> {
         ("connection_requests_max", Now, connection_requests_max.to_string()),
         ("head_time_max", Now, seconds(head_time_max)),
         ("body_time_max", Now, seconds(body_time_max)),
-        ("body_bytes_per_second_min", Now, body_bytes_per_second_min.to_string()),
         ("body_grace_time", Now, seconds(body_grace_time)),
+        ("body_bytes_per_second_min", Now, body_bytes_per_second_min.to_string()),
         ("idle_time_max", Now, seconds(idle_time_max)),
         ("write_time_max", Now, seconds(write_time_max)),
         ("finish_time_max", Now, seconds(finish_time_max)),
@@ -348,6 +348,7 @@ location = "redis://ada:secret@h:1"
 grants_max = 7
 idle_time_max = 20
 [scopes]
+answer = "Answer."
 read = "Read."
 write = "Write."
 [[clients]]

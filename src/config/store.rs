@@ -2,7 +2,7 @@
 
 use super::key_prefix::KeyPrefix;
 use super::location::Location;
-use super::toml_reader::{FileError, Table};
+use super::toml_reader::{Mistakes, Table, Value};
 
 /// Where grants are kept, and when an answer may leave.
 #[derive(Clone, Debug, Default)]
@@ -19,47 +19,46 @@ pub struct StoreConfig {
     pub waits_for_append_only_file: bool,
 }
 
-/// Reads the table `[store]`.
-///
-/// # Errors
-/// The first mistake, with its line.
-pub(super) fn read(mut table: Table) -> Result<StoreConfig, FileError> {
+/// Reads the table `[store]`. What is for another kind of place than the table names is a mistake.
+pub(super) fn read(mut table: Table, mistakes: &mut Mistakes) -> StoreConfig {
     let mut store = StoreConfig::default();
+    let (mut is_file, mut is_engine) = (false, false);
     if let Some(value) = table.take("location") {
-        let location = Location::parse(value.string()?);
-        store.location = location.map_err(|error| value.error(error))?;
-    }
-    let is_file = matches!(store.location, Location::File(_));
-    let is_engine = matches!(store.location, Location::Engine(_));
-    if let Some(value) = table.take("durability") {
-        store.is_relaxed = match value.string()? {
-            "full" => false,
-            "relaxed" => true,
-            _ => return Err(value.error("give \"full\" or \"relaxed\"")),
-        };
-        if !is_file {
-            return Err(value.error("durability is for a file; set location to file:PATH, or leave it out"));
+        let location =
+            value.string().and_then(|text| Location::parse(text).map_err(|error| value.error(error)));
+        match mistakes.check(location) {
+            Some(location) => store.location = location,
+            // Whatever else is said may be right for the place that was meant.
+            None => (is_file, is_engine) = (true, true),
         }
+    }
+    is_file |= matches!(store.location, Location::File(_));
+    is_engine |= matches!(store.location, Location::Engine(_));
+    if let Some(value) = table.take("durability") {
+        let is_relaxed = value.string().and_then(|text| match text {
+            "full" => Ok(false),
+            "relaxed" => Ok(true),
+            _ => Err(value.error("give \"full\" or \"relaxed\"")),
+        });
+        let unfit = || value.error("durability is for a file; set location to file:PATH, or leave it out");
+        let is_relaxed = is_relaxed.and_then(|it| if is_file { Ok(it) } else { Err(unfit()) });
+        mistakes.set(&mut store.is_relaxed, is_relaxed);
     }
     const FOR_AN_ENGINE: &str = "this is for an engine; set location to redis://HOST:PORT, or leave it out";
+    let fits = |value: &Value| if is_engine { Ok(()) } else { Err(value.error(FOR_AN_ENGINE)) };
     if let Some(value) = table.take("key_prefix") {
-        store.key_prefix = Some(KeyPrefix::parse(value.string()?).map_err(|error| value.error(error))?);
-        if !is_engine {
-            return Err(value.error(FOR_AN_ENGINE));
-        }
+        let prefix = value.string().and_then(|text| KeyPrefix::parse(text).map_err(|error| value.error(error)));
+        mistakes.set(&mut store.key_prefix, prefix.and_then(|prefix| fits(&value).map(|()| Some(prefix))));
     }
     if let Some(value) = table.take("wait_for_replicas") {
-        store.replicas_min = value.number()?;
-        if !is_engine {
-            return Err(value.error(FOR_AN_ENGINE));
-        }
+        let number = value.number().and_then(|number| fits(&value).map(|()| number));
+        mistakes.set(&mut store.replicas_min, number);
     }
     if let Some(value) = table.take("wait_for_append_only_file") {
-        store.waits_for_append_only_file = value.boolean()?;
-        if !is_engine {
-            return Err(value.error(FOR_AN_ENGINE));
-        }
+        let waits = value.boolean().and_then(|waits| fits(&value).map(|()| waits));
+        mistakes.set(&mut store.waits_for_append_only_file, waits);
     }
-    table.end("location, durability, key_prefix, wait_for_replicas and wait_for_append_only_file")?;
-    Ok(store)
+    let known = "location, durability, key_prefix, wait_for_replicas and wait_for_append_only_file";
+    mistakes.note_all(table.end(known));
+    store
 }

@@ -1,4 +1,6 @@
 //! TOML read key by key, so that whatever is wrong is named by its line, and a key that nobody reads is wrong.
+//!
+//! Reading goes on after a mistake: [`Mistakes`] collects them all.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -6,6 +8,8 @@ use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+use super::nearest::nearest;
 
 /// What is wrong in a configuration file, and in which line, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,62 @@ impl fmt::Display for FileError {
 }
 
 impl std::error::Error for FileError {}
+
+/// What is wrong in a configuration file, in the order of its lines; it prints as a line for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mistakes(Vec<FileError>);
+
+impl Mistakes {
+    /// These mistakes, put in the order of their lines.
+    pub fn new(mut mistakes: Vec<FileError>) -> Mistakes {
+        mistakes.sort_by_key(|mistake| mistake.line);
+        Mistakes(mistakes)
+    }
+
+    /// The mistakes.
+    pub fn iter(&self) -> impl Iterator<Item = &FileError> {
+        self.0.iter()
+    }
+
+    /// Adds one.
+    pub(super) fn note(&mut self, mistake: FileError) {
+        self.0.push(mistake);
+    }
+
+    /// Adds several.
+    pub(super) fn note_all(&mut self, mistakes: Vec<FileError>) {
+        self.0.extend(mistakes);
+    }
+
+    /// What was read; a mistake is added, and `None` is given in its place.
+    pub(super) fn check<T>(&mut self, read: Result<T, FileError>) -> Option<T> {
+        read.map_err(|mistake| self.note(mistake)).ok()
+    }
+
+    /// Puts what was read into `field`, or adds the mistake.
+    pub(super) fn set<T>(&mut self, field: &mut T, read: Result<T, FileError>) {
+        if let Some(value) = self.check(read) {
+            *field = value;
+        }
+    }
+
+    /// `value`, if there is no mistake.
+    pub(super) fn into_result<T>(self, value: T) -> Result<T, Mistakes> {
+        match self.0.is_empty() {
+            true => Ok(value),
+            false => Err(Mistakes::new(self.0)),
+        }
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(FileError::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Mistakes {}
 
 /// The text of a file, to find lines in.
 #[derive(Clone, Copy)]
@@ -43,6 +103,8 @@ pub(super) struct Table<'a> {
     name: &'static str,
     at: usize,
     entries: Vec<Entry<'a>>,
+    /// Every key that was looked for.
+    known: Vec<&'static str>,
 }
 
 struct Entry<'a> {
@@ -72,12 +134,13 @@ impl<'a> Table<'a> {
             value,
             is_read: false,
         });
-        Table { text, name, at, entries: entries.collect() }
+        Table { text, name, at, entries: entries.collect(), known: Vec::new() }
     }
 
     /// The value of `key`, if it is there.
-    pub(super) fn take(&mut self, key: &str) -> Option<Value<'a>> {
+    pub(super) fn take(&mut self, key: &'static str) -> Option<Value<'a>> {
         let text = self.text;
+        self.known.push(key);
         let entry = self.entries.iter_mut().find(|entry| entry.key == key)?;
         entry.is_read = true;
         let (at, value) = (entry.value.span().start, entry.value.get_ref());
@@ -101,23 +164,23 @@ impl<'a> Table<'a> {
         self.text.error(self.at, message)
     }
 
-    /// Says that all has been read that there may be.
-    ///
-    /// # Errors
-    /// The first key in the file that nobody has read.
-    pub(super) fn end(self, known: &str) -> Result<(), FileError> {
-        let unread = self.entries.iter().filter(|entry| !entry.is_read).min_by_key(|entry| entry.key_at);
-        match unread {
-            None => Ok(()),
-            Some(Entry { key, key_at, .. }) => {
-                // A key in quotation marks may be anything, and a location that went astray is not printed.
-                let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-                let is_plain = key.len() <= KEY_BYTES_SHOWN_MAX && key.bytes().all(is_bare);
-                let key = if is_plain { key } else { "of this name" };
-                let message = format!("there is no key {key} in {}; it may have {known}", self.name);
-                Err(self.text.error(*key_at, message))
-            }
-        }
+    /// A mistake for each key that has not been read, when all has been read that there may be.
+    pub(super) fn end(self, known: &str) -> Vec<FileError> {
+        let unread = self.entries.iter().filter(|entry| !entry.is_read);
+        let mistake = |Entry { key, key_at, .. }: &Entry| {
+            // A key in quotation marks may be anything, and a location that went astray is not printed.
+            let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            let is_plain = key.len() <= KEY_BYTES_SHOWN_MAX && key.bytes().all(is_bare);
+            let nearest = nearest(key, self.known.iter().copied()).filter(|_| is_plain);
+            let suggestion = match nearest {
+                Some(known) => format!("did you mean {known}? It"),
+                None => "it".to_owned(),
+            };
+            let key = if is_plain { key } else { "of this name" };
+            let message = format!("there is no key {key} in {}; {suggestion} may have {known}", self.name);
+            self.text.error(*key_at, message)
+        };
+        unread.map(mistake).collect()
     }
 }
 

@@ -471,7 +471,7 @@ mod tests {
         let (mut server, address) = server(1, Arc::<Held>::clone(&store));
         let mut client = connect(address);
         client
-            .write_all(b"GET /secure HTTP/1.1\r\nHost: localhost\r\nAuthorization: ")
+            .write_all(b"GET /secure HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ")
             .and_then(|()| client.write_all(format!("{}\r\n\r\n", "A".repeat(64)).as_bytes()))
             .unwrap();
         while store.waiting.lock().unwrap().is_empty() {
@@ -483,7 +483,7 @@ mod tests {
         store.release();
         server.run().unwrap();
         let answer = read_all(client);
-        assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer:?}");
+        assert!(answer.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{answer:?}");
         assert!(answer.contains("HTTP/1.1 200 OK\r\n"), "{answer:?}");
         assert_eq!(answer.matches("\r\nConnection: close\r\n").count(), 1, "the last one's: {answer:?}");
     }
@@ -497,7 +497,7 @@ mod tests {
         let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
         let (mut server, address) = server_with(limits, 1, Arc::<Held>::clone(&store));
         let mut client = connect(address);
-        let head = "GET /secure HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: ";
+        let head = "GET /secure HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer ";
         client.write_all(format!("{head}{}\r\n\r\n", "A".repeat(64)).as_bytes()).unwrap();
         while store.waiting.lock().unwrap().is_empty() {
             server.workers[0].turn().unwrap();
@@ -527,7 +527,7 @@ mod tests {
 
     #[test]
     fn a_store_learns_whether_its_answer_can_still_reach_the_client() {
-        let answer = "HTTP/1.1 403 Forbidden\r\n";
+        let answer = "HTTP/1.1 401 Unauthorized\r\n";
         check_abandoned(Limits::default(), Some, (true, answer));
         let closes = |client: TcpStream| {
             drop(client);
@@ -645,7 +645,8 @@ mod tests {
         let (mut server, address) = server(1, Arc::<Held>::clone(&store));
         let mut client = connect(address);
         let token = "A".repeat(64);
-        let secure = format!("GET /secure HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\n\r\n");
+        let secure =
+            format!("GET /secure HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
         client.write_all(format!("{secure}{}", GET.repeat(40)).as_bytes()).unwrap();
         while store.waiting.lock().unwrap().is_empty() {
             server.workers[0].turn().unwrap();

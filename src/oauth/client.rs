@@ -46,9 +46,9 @@ pub struct Client {
 /// Every registered client.
 #[derive(Clone, Debug, Default)]
 pub struct Clients {
-    by_id: HashMap<Arc<str>, Client>,
+    by_id: HashMap<Arc<str>, Arc<Client>>,
     /// One of them, where there is the article's: the one that a request means which names none.
-    demo: Option<Client>,
+    demo: Option<Arc<Client>>,
 }
 
 /// A redirect URI that was found to be its client's own.
@@ -57,7 +57,7 @@ pub struct VerifiedRedirect(Arc<str>);
 
 /// A client that showed that it is the one it says, as far as one of its kind can.
 #[derive(Clone, Copy)]
-pub struct AuthenticatedClient<'a>(&'a Client);
+pub struct AuthenticatedClient<'a>(&'a Arc<Client>);
 
 /// How a request says which client it comes from. Empty values count as left out.
 #[derive(Default)]
@@ -75,6 +75,8 @@ pub struct Credentials<'a> {
 pub enum Unproven<'a> {
     /// They are wrong; the text says how. RFC 6749 (5.2) calls all of these `invalid_client`.
     Refused(&'static str),
+    /// There are two; the text says which. RFC 6749 (5.2) calls this `invalid_request`.
+    Ambiguous(&'static str),
     /// The client's secret has a slow digest.
     Guess(Guess<'a>),
 }
@@ -82,7 +84,7 @@ pub enum Unproven<'a> {
 /// A secret that was presented for a client whose secret a person chose. Whoever presents it may be guessing.
 #[derive(Debug)]
 pub struct Guess<'a> {
-    client: &'a Client,
+    client: &'a Arc<Client>,
     check: SecretCheck,
 }
 
@@ -117,7 +119,8 @@ impl<'a> Guess<'a> {
 impl Clients {
     /// These clients. `demo` is the one that a request means which names none: the article's.
     pub fn new(clients: impl IntoIterator<Item = Client>, demo: Option<Arc<str>>) -> Clients {
-        let by_id: HashMap<_, _> = clients.into_iter().map(|client| (Arc::clone(&client.id), client)).collect();
+        let by_id: HashMap<_, _> =
+            clients.into_iter().map(|client| (Arc::clone(&client.id), Arc::new(client))).collect();
         let demo = demo.and_then(|id| by_id.get(&id).cloned());
         Clients { by_id, demo }
     }
@@ -126,21 +129,26 @@ impl Clients {
     ///
     /// # Errors
     /// In words, where there is no such client.
-    pub fn find(&self, id: Option<&str>) -> Result<&Client, &'static str> {
+    pub fn find(&self, id: Option<&str>) -> Result<&Arc<Client>, &'static str> {
         match id {
             Some(id) => self.by_id.get(id).ok_or("the client_id is not that of a registered client"),
             None => self.demo.as_ref().ok_or("the client_id is missing"),
         }
     }
 
+    /// The client called `id`, if it is registered.
+    pub fn registered(&self, id: &str) -> Option<&Client> {
+        self.by_id.get(id).map(|client| &**client)
+    }
+
     /// Every client.
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
-        self.by_id.values()
+        self.by_id.values().map(|client| &**client)
     }
 
     /// The client that a request means which names none, if there is one.
     pub fn demo(&self) -> Option<&Client> {
-        self.demo.as_ref()
+        self.demo.as_deref()
     }
 
     /// The client that `credentials` prove a request to come from.
@@ -152,7 +160,9 @@ impl Clients {
         let (basic_id, basic_secret) = (basic.map(|(id, _)| id), basic.map(|(_, secret)| secret));
         let basic_secret = basic_secret.filter(|secret| !secret.is_empty());
         let secret = match (basic_secret, credentials.secret) {
-            (Some(_), Some(_)) => return Err("the client authenticates in two ways at once".into()),
+            (Some(_), Some(_)) => {
+                return Err(Unproven::Ambiguous("the client authenticates in two ways at once"));
+            }
             (basic, parameter) => basic.or(parameter),
         };
         let id = match (basic_id, credentials.id) {
@@ -179,6 +189,11 @@ impl Client {
     /// Whether the client can keep a secret (RFC 6749, 2.1).
     pub fn is_confidential(&self) -> bool {
         self.secret.is_some()
+    }
+
+    /// Whether `uri`, to which a code was sent, is still one of the client's.
+    pub fn has_redirect_uri(&self, uri: &str) -> bool {
+        self.redirect_uris.iter().any(|own| own.is_place_of(uri))
     }
 
     /// The redirect URI that a request asks for or, where it asks for none, the client's only one (RFC 6749,
@@ -223,6 +238,11 @@ impl<'a> AuthenticatedClient<'a> {
     pub fn client(&self) -> &'a Client {
         self.0
     }
+
+    /// The same, shared.
+    pub(super) fn shared(&self) -> Arc<Client> {
+        Arc::clone(self.0)
+    }
 }
 
 #[cfg(test)]
@@ -257,6 +277,7 @@ mod tests {
             let found = clients.authenticate(&Credentials { basic, id, secret });
             match (found.map(|found| &*found.client().id), expected) {
                 (Err(Unproven::Refused(found)), Err(words)) => assert!(found.contains(words), "{found}"),
+                (Err(Unproven::Ambiguous(found)), Err(words)) => assert!(found.contains(words), "{found}"),
                 (found, expected) => assert_eq!(found.ok(), expected.ok()),
             }
         };

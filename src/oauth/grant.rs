@@ -18,6 +18,7 @@ mod look;
 mod pair;
 mod record;
 mod redeem;
+mod registration;
 mod revoke;
 mod rotate;
 

@@ -42,4 +42,4 @@ pub use outcome::Outcome;
 pub use scope::Scope;
 pub use secret::{Credential, Digest, GrantId};
 pub use timestamp::Timestamp;
-pub use transition::{Change, Transition};
+pub use transition::{Change, ProtectedResource, Transition};

@@ -58,6 +58,8 @@ pub enum Outcome {
     },
     /// The code or token is another client's. Nothing has changed.
     OtherClient,
+    /// The client was registered for what was granted, and is not any more. Nothing has changed.
+    Lapsed(Lapse),
     /// The code or refresh token was good once; its time is over.
     Expired,
     /// There is no such code or token.
@@ -103,6 +105,28 @@ impl Mismatch {
             }
             Mismatch::VerifierUnasked => {
                 "there is a code_verifier, and the authorization request had no code_challenge (RFC 9700, 4.8.2)"
+            }
+        }
+    }
+}
+
+/// What a client is no longer registered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "what each means is what it prints")]
+pub enum Lapse {
+    GrantType,
+    Scope,
+    RedirectUri,
+}
+
+impl Lapse {
+    /// The reason, in words for the log and for developers of clients.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Lapse::GrantType => "the client is no longer registered for the grant type of this grant",
+            Lapse::Scope => "the client is no longer registered for any scope of this grant",
+            Lapse::RedirectUri => {
+                "the client is no longer registered for the redirect_uri that the code was sent to"
             }
         }
     }

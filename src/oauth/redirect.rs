@@ -22,11 +22,28 @@ pub enum RedirectUriError {
     NoHost,
     PlainHttp,
     Wildcard,
+    SchemeMissing,
+    SystemScheme,
+    ResponseParameter(&'static str),
 }
 
 impl fmt::Display for RedirectUriError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            RedirectUriError::ResponseParameter(name) => {
+                return write!(
+                    f,
+                    "has the parameter {name} in its query, which every answer may have (RFC 6749, 4.1.2): a client \
+                     could not tell the two apart; leave it out, or give it another name"
+                );
+            }
+            RedirectUriError::SchemeMissing => {
+                "has a host and a port where its scheme should be; begin it with https://, or with http:// on localhost"
+            }
+            RedirectUriError::SystemScheme => {
+                "has a scheme that belongs to the whole system or to no app, so another program may get the code (RFC \
+                 8252, 7.1 and 8.4); use https, or a scheme made of a domain of the app's, such as com.example.app:/cb"
+            }
             RedirectUriError::NotAbsolute => "is not an absolute URI; begin it with https://",
             RedirectUriError::Character => "holds a character that a URI may not have; percent-encode it",
             RedirectUriError::Fragment => {
@@ -52,6 +69,88 @@ impl fmt::Display for RedirectUriError {
 /// Schemes whose URIs a browser runs, or shows as if they were its own.
 const EXECUTED: &[&str] =
     &["javascript", "data", "vbscript", "blob", "filesystem", "file", "about", "view-source", "ws", "wss"];
+
+/// Schemes that every system has a program for, or that name no place to return to; and names that any app may
+/// choose. All of them sorted.
+const NO_APPS_OWN: &[&str] = &[
+    "acct",
+    "android-app",
+    "app",
+    "auth",
+    "callback",
+    "callto",
+    "chrome",
+    "cid",
+    "client",
+    "content",
+    "custom",
+    "dav",
+    "dns",
+    "facetime",
+    "feed",
+    "ftp",
+    "ftps",
+    "geo",
+    "git",
+    "gopher",
+    "imap",
+    "intent",
+    "ios-app",
+    "irc",
+    "ircs",
+    "itms",
+    "itms-apps",
+    "jar",
+    "ldap",
+    "ldaps",
+    "localhost",
+    "login",
+    "magnet",
+    "mailto",
+    "maps",
+    "market",
+    "mid",
+    "mms",
+    "mobile",
+    "ms-settings",
+    "myapp",
+    "native",
+    "news",
+    "nfs",
+    "nntp",
+    "oauth",
+    "oauth2",
+    "openid",
+    "pop",
+    "prefs",
+    "redirect",
+    "resource",
+    "rtsp",
+    "search",
+    "search-ms",
+    "settings",
+    "sftp",
+    "shell",
+    "sip",
+    "sips",
+    "smb",
+    "sms",
+    "smsto",
+    "ssh",
+    "steam",
+    "tag",
+    "tel",
+    "telnet",
+    "test",
+    "urn",
+    "vnc",
+    "webcal",
+    "x-apple.systempreferences",
+    "xmpp",
+];
+
+/// The parameters of an authorization response (RFC 6749, 4.1.2 and 4.1.2.1; RFC 9207, 2).
+const RESPONSE_PARAMETERS: [&str; 6] = ["code", "state", "iss", "error", "error_description", "error_uri"];
 
 impl RedirectUri {
     /// Takes `text` for registration; plain http is for loopback.
@@ -86,6 +185,15 @@ impl RedirectUri {
         if EXECUTED.iter().any(|executed| scheme.eq_ignore_ascii_case(executed)) {
             return Err(RedirectUriError::Executed);
         }
+        if is_host(scheme) && rest.starts_with(|first: char| first.is_ascii_digit()) {
+            return Err(RedirectUriError::SchemeMissing);
+        }
+        if NO_APPS_OWN.iter().any(|system| scheme.eq_ignore_ascii_case(system)) {
+            return Err(RedirectUriError::SystemScheme);
+        }
+        if let Some(name) = response_parameter(text) {
+            return Err(RedirectUriError::ResponseParameter(name));
+        }
         let is_http = scheme.eq_ignore_ascii_case("http");
         if is_http || scheme.eq_ignore_ascii_case("https") {
             let authority = rest.strip_prefix("//").ok_or(RedirectUriError::NoHost)?;
@@ -100,6 +208,13 @@ impl RedirectUri {
         RedirectUri(uri.into())
     }
 
+    /// Whether it has a scheme of an app's own without a period in it. Another app on the same machine may register
+    /// the same scheme, and get the code (RFC 8252, 8.4).
+    pub fn may_be_claimed_by_another_app(&self) -> bool {
+        let scheme = self.0.split(':').next().unwrap_or_default();
+        !["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)) && !scheme.contains('.')
+    }
+
     /// The URI as it is registered.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -108,6 +223,12 @@ impl RedirectUri {
     /// The same, shared.
     pub(super) fn shared(&self) -> Arc<str> {
         Arc::clone(&self.0)
+    }
+
+    /// Whether an answer that was sent to `uri` went to the client that has registered this one. The port of plain http
+    /// does not count: a client app on a free port has another one after each start.
+    pub(super) fn is_place_of(&self, uri: &str) -> bool {
+        self.accept(uri).is_some() || split_plain(&self.0).is_some_and(|own| Some(own) == split_plain(uri))
     }
 
     /// The URI that `asked` is, if it is this one: byte for byte, or but for the port of a loopback IP literal.
@@ -126,6 +247,29 @@ pub fn is_loopback_host(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.rsplit_once('.').is_some_and(|(label, name)| is_below(label, name))
         || LOOPBACK_LITERALS.contains(&host)
+}
+
+/// The host of a plain http URI, and what comes after its port.
+fn split_plain(uri: &str) -> Option<(&str, &str)> {
+    let after_scheme = uri.strip_prefix("http://")?;
+    let (authority, rest) = after_scheme.split_at(after_scheme.find(['/', '?']).unwrap_or(after_scheme.len()));
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    Some((host, rest))
+}
+
+/// Whether what stands before the first colon is rather a host than a scheme, where a port follows it.
+fn is_host(scheme: &str) -> bool {
+    scheme.contains('.') || scheme.eq_ignore_ascii_case("localhost")
+}
+
+/// The first parameter in the query of `uri` that an answer may have, too.
+fn response_parameter(uri: &str) -> Option<&'static str> {
+    let (_, query) = uri.split_once('?')?;
+    let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    names.find_map(|name| RESPONSE_PARAMETERS.into_iter().find(|parameter| *parameter == name))
 }
 
 fn check_authority(authority: &str, must_be_loopback: bool) -> Result<(), RedirectUriError> {
@@ -207,6 +351,9 @@ mod tests {
             "http://[::1]:8000/callback",
             "com.example.app:/callback",
             "vscode://extension/callback",
+            "cursor://anysphere.cursor-retrieval/oauth/callback",
+            "https://app.example/callback?tenant=1&Code=2&codes=3&x=code&errors",
+            "com.example.app:/callback?x=y",
         ] {
             assert_eq!(RedirectUri::parse(text).map(|uri| uri.as_str().to_owned()), Ok(text.to_owned()));
         }
@@ -244,6 +391,62 @@ mod tests {
         check("https://app.example/a b", RedirectUriError::Character);
         check("https://app.example/\n", RedirectUriError::Character);
         check("https://äpp.example/", RedirectUriError::Character);
+        for text in ["localhost:3000/callback", "app.example:8443/callback", "LOCALHOST:80"] {
+            check(text, RedirectUriError::SchemeMissing);
+        }
+        for text in [
+            "mailto:a@app.example",
+            "tel:5",
+            "INTENT://x",
+            "urn:ietf:wg:oauth:2.0:oob",
+            "ftp://app.example/",
+            "localhost:/callback",
+            "myapp://callback",
+            "oauth:/callback",
+            "chrome://settings",
+        ] {
+            check(text, RedirectUriError::SystemScheme);
+        }
+    }
+
+    #[test]
+    fn a_redirect_uri_has_no_parameter_that_its_answers_have() {
+        for name in ["code", "state", "iss", "error", "error_description", "error_uri"] {
+            for query in [
+                format!("{name}=x"),
+                format!("a=b&{name}=x"),
+                name.to_owned(),
+                format!("a&{name}="),
+                format!("%{:02x}{}=x", name.as_bytes()[0], &name[1..]),
+            ] {
+                for uri in [
+                    format!("https://app.example/callback?{query}"),
+                    format!("http://127.0.0.1?{query}"),
+                    format!("com.example.app:/callback?{query}"),
+                ] {
+                    let error = RedirectUri::parse(&uri).unwrap_err();
+                    assert_eq!(error, RedirectUriError::ResponseParameter(name), "{uri}");
+                    assert!(error.to_string().contains(&format!("the parameter {name} ")));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_scheme_without_a_period_may_be_claimed_by_another_app() {
+        let check = |text: &str, expected: bool| {
+            assert_eq!(RedirectUri::parse(text).unwrap().may_be_claimed_by_another_app(), expected, "{text}");
+        };
+        check("vscode://extension/callback", true);
+        check("com.example.app:/callback", false);
+        check("https://app/callback", false);
+        check("HTTP://localhost/callback", false);
+    }
+
+    #[test]
+    fn the_schemes_that_are_no_apps_own_are_sorted_and_in_lower_case() {
+        assert!(NO_APPS_OWN.is_sorted());
+        assert!(NO_APPS_OWN.iter().all(|scheme| !scheme.bytes().any(|byte| byte.is_ascii_uppercase())));
     }
 
     #[test]
@@ -305,6 +508,28 @@ mod tests {
         check("https://127.0.0.1:1/cb", "https://127.0.0.1:2/cb", false);
         check("http://127.0.0.1", "http://127.0.0.1:9", true);
         check("http://127.0.0.1?x", "http://127.0.0.1:9?x", true);
+    }
+
+    #[test]
+    fn the_port_of_plain_http_does_not_say_whose_a_redirect_uri_is() {
+        let check = |registered: &str, uri: &str, expected: bool| {
+            assert_eq!(
+                RedirectUri::parse(registered).unwrap().is_place_of(uri),
+                expected,
+                "{registered} {uri}"
+            );
+        };
+        let own = "http://localhost:3000/cb?x";
+        check(own, own, true);
+        check(own, "http://localhost:4000/cb?x", true);
+        check(own, "http://localhost/cb?x", true);
+        check(own, "http://localhost:4000/cb", false);
+        check(own, "http://127.0.0.1:3000/cb?x", false);
+        check(own, "https://localhost:3000/cb?x", false);
+        check("http://[::1]:1/cb", "http://[::1]/cb", true);
+        check("http://[::1]:1/cb", "http://[::2]:1/cb", false);
+        check("https://app.example/cb", "https://app.example:8443/cb", false);
+        check("com.example.app:/cb", "com.example.app:/cb", true);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Scopes: what a grant or a token is good for, as a list of names (RFC 6749, 3.3).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -77,7 +78,22 @@ impl Scope {
 
     /// Whether no name is missing in `other`.
     pub fn is_within(&self, other: &Scope) -> bool {
-        self.first_beyond(other).is_none()
+        // Most tokens have all that their client may have.
+        self == other || self.first_beyond(other).is_none()
+    }
+
+    /// Whether it has no name.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The names that are in `other`, too, in the order that they have here.
+    pub fn restricted_to(&self, other: &Scope) -> Cow<'_, Scope> {
+        if self.is_within(other) {
+            return Cow::Borrowed(self);
+        }
+        let names: Vec<&str> = self.names().filter(|name| other.contains(name)).collect();
+        Cow::Owned(Scope(names.join(" ").into()))
     }
 }
 
@@ -116,6 +132,20 @@ mod tests {
         for text in ["a\"b", "a\\b", "a\tb", "a\nb", "ä", "a\0"] {
             check(text, None);
         }
+    }
+
+    #[test]
+    fn a_restricted_scope_has_the_names_that_both_have() {
+        let check = |one: &str, other: &str, expected: &str| {
+            let (one, other) = (Scope::parse(one).unwrap(), Scope::parse(other).unwrap());
+            assert_eq!(one.restricted_to(&other).as_str(), expected, "{one:?} {other:?}");
+        };
+        check("", "a", "");
+        check("a b", "a b", "a b");
+        check("b a", "a b c", "b a");
+        check("a b c", "c a", "a c");
+        check("a b", "", "");
+        check("answer", "ans answers", "");
     }
 
     #[test]

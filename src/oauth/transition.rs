@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::authorize::{Authorization, Binding};
-use super::client::AuthenticatedClient;
+use super::client::{AuthenticatedClient, Client, Clients};
 use super::grant::{self, Answer, Belief, Grant, Pair, Stage, TokenLifetimes, Withdrawal, Writer};
 use super::outcome::Outcome;
 use super::pkce::Verified;
@@ -37,8 +37,17 @@ enum Action {
 /// What changes nothing, whatever the record is.
 #[derive(Clone, Debug)]
 enum Look {
-    Check { token: Digest, needed: Option<Arc<str>> },
-    Inspect(Box<Presented>),
+    Check { token: Digest, resource: Arc<ProtectedResource> },
+    Inspect(Box<Presented>, Arc<Clients>),
+}
+
+/// What a token is to open, and the clients that there are when it is presented.
+#[derive(Clone, Debug, Default)]
+pub struct ProtectedResource {
+    /// A token of any other client is inactive.
+    pub clients: Arc<Clients>,
+    /// The scope that it takes; `None` where any token will do.
+    pub scope: Option<Arc<str>>,
 }
 
 /// A resource owner's yes.
@@ -66,7 +75,7 @@ struct Issue {
 #[derive(Clone, Debug)]
 pub(super) struct Redemption {
     pub(super) code: Digest,
-    pub(super) client: Arc<str>,
+    pub(super) client: Arc<Client>,
     pub(super) redirect_uri: Option<Box<str>>,
     pub(super) verified: Option<Verified>,
     pub(super) token: Digest,
@@ -79,7 +88,7 @@ pub(super) struct Redemption {
 #[derive(Clone, Debug)]
 pub(super) struct Rotation {
     pub(super) presented: RefreshDigest,
-    pub(super) client: Arc<str>,
+    pub(super) client: Arc<Client>,
     pub(super) scope: Option<Scope>,
     pub(super) salt: Salt,
     pub(super) successor: Digest,
@@ -115,9 +124,9 @@ impl Transition {
             Action::Grant(permission) => Some(&permission.client),
             Action::Refuse { client, .. } => Some(client),
             Action::Issue(issue) => Some(&issue.client),
-            Action::Redeem(redemption) => Some(&redemption.client),
-            Action::Rotate(rotation) => Some(&rotation.client),
-            Action::Revoke(presented) | Action::Look(Look::Inspect(presented)) => presented.client.as_ref(),
+            Action::Redeem(redemption) => Some(&redemption.client.id),
+            Action::Rotate(rotation) => Some(&rotation.client.id),
+            Action::Revoke(presented) | Action::Look(Look::Inspect(presented, _)) => presented.client.as_ref(),
             Action::Look(Look::Check { .. }) | Action::Withdraw(_) => None,
         }
     }
@@ -177,7 +186,7 @@ impl Transition {
     ) -> Transition {
         let redemption = Redemption {
             code: code.digest(),
-            client: Arc::clone(&client.client().id),
+            client: client.shared(),
             redirect_uri: redirect_uri.map(Box::from),
             verified,
             token: token.digest(),
@@ -189,7 +198,7 @@ impl Transition {
     }
 
     /// `client` presents `refresh` and is to get its successor under `salt`, with an access token for `scope`
-    /// or, without one, for all that was granted.
+    /// or, without one, for all that was granted and that the client is still registered for.
     pub fn rotate(
         client: AuthenticatedClient,
         refresh: &Credential,
@@ -201,7 +210,7 @@ impl Transition {
         let successor = Credential::of_grant(refresh.grant(), refresh.derive_refresh_secret(&salt));
         let rotation = Rotation {
             presented: refresh.refresh_digest(),
-            client: Arc::clone(&client.client().id),
+            client: client.shared(),
             scope,
             salt,
             successor: *successor.refresh_digest().digest(),
@@ -212,16 +221,18 @@ impl Transition {
         Transition { grant: refresh.grant(), action: Action::Rotate(Box::new(rotation)) }
     }
 
-    /// Somebody shows `token`, which is to be good for `needed`, if that is given.
-    pub fn check(token: &Credential, needed: Option<Arc<str>>) -> Transition {
-        Transition { grant: token.grant(), action: Action::Look(Look::Check { token: token.digest(), needed }) }
+    /// Somebody shows `token` to open `resource`.
+    pub fn check(token: &Credential, resource: Arc<ProtectedResource>) -> Transition {
+        let look = Look::Check { token: token.digest(), resource };
+        Transition { grant: token.grant(), action: Action::Look(look) }
     }
 
-    /// `client`, which is confidential, asks about `token`.
-    pub fn inspect(client: AuthenticatedClient, token: &Credential) -> Transition {
+    /// `client`, which is confidential and one of `clients`, asks about `token`.
+    pub fn inspect(client: AuthenticatedClient, token: &Credential, clients: Arc<Clients>) -> Transition {
         let client = client.client();
         let client = (!client.inspects_all).then(|| Arc::clone(&client.id));
-        Transition { grant: token.grant(), action: Action::Look(Look::Inspect(Presented::new(token, client))) }
+        let look = Look::Inspect(Presented::new(token, client), clients);
+        Transition { grant: token.grant(), action: Action::Look(look) }
     }
 
     /// `client` wants `token` to end.
@@ -373,10 +384,10 @@ impl Transition {
 impl Look {
     fn at(&self, record: Option<&Grant>, now: Timestamp) -> Outcome {
         match self {
-            Look::Check { token, needed } => grant::check(record, token, needed.as_deref(), now),
-            Look::Inspect(presented) => {
+            Look::Check { token, resource } => grant::check(record, token, resource, now),
+            Look::Inspect(presented, clients) => {
                 let Presented { access, refresh, client } = &**presented;
-                grant::inspect(record, (access, refresh), client.as_deref(), now)
+                grant::inspect(record, (access, refresh), (client.as_deref(), clients), now)
             }
         }
     }

@@ -56,7 +56,7 @@ impl Stop {
         let then = move |routes: &Routes, request: &Request, result: Option<Result<bool, Duration>>| {
             let refusal = match result {
                 Some(Ok(true)) => return endpoint(routes, request, address),
-                Some(Ok(false)) => invalid_client(routes, WRONG_SECRET),
+                Some(Ok(false)) => invalid_client(routes, request, WRONG_SECRET),
                 Some(Err(wait)) => too_many_guesses(wait),
                 None => Refusal {
                     status: Status::InternalServerError,
@@ -83,8 +83,8 @@ pub(super) fn bounds(limits: &Limits) -> Bounds {
 /// and `client_secret` among its `parameters`, or, where it is public, by its `client_id` alone.
 ///
 /// # Errors
-/// `invalid_client` with 401 (RFC 6749, 5.2) where it proves nothing; 429 where the peer was wrong too often; and what
-/// there is to do before more can be said.
+/// `invalid_client` where it proves nothing, and `invalid_request` where it authenticates in two ways at once (RFC 6749,
+/// 5.2); 429 where the peer was wrong too often; and what there is to do before more can be said.
 pub(super) fn authenticate<'a>(
     routes: &'a Routes,
     request: &Request,
@@ -95,8 +95,9 @@ pub(super) fn authenticate<'a>(
     let (id, secret) = (parameters.value(Name::ClientId), parameters.value(Name::ClientSecret));
     match routes.clients.authenticate(&Credentials { basic, id, secret }) {
         Ok(client) => Ok(client),
-        Err(Unproven::Refused(reason)) => Err(invalid_client(routes, reason).into()),
-        Err(Unproven::Guess(guess)) => judge(routes, &guess, address),
+        Err(Unproven::Refused(reason)) => Err(invalid_client(routes, request, reason).into()),
+        Err(Unproven::Ambiguous(reason)) => Err(Refusal::invalid_request(reason).into()),
+        Err(Unproven::Guess(guess)) => judge(routes, request, &guess, address),
     }
 }
 
@@ -105,26 +106,36 @@ pub(super) fn authenticate<'a>(
 /// A peer that was wrong too often is refused before its secret is looked at: else it would go on guessing at a secret
 /// that was right once, at the price of one SHA-256. Peers on loopback are looked at all the same: they may be a proxy,
 /// behind which somebody's wrong guesses must not lock out a client that is right.
-fn judge<'a>(routes: &'a Routes, guess: &Guess<'a>, address: IpAddr) -> Result<AuthenticatedClient<'a>, Stop> {
+fn judge<'a>(
+    routes: &'a Routes,
+    request: &Request,
+    guess: &Guess<'a>,
+    address: IpAddr,
+) -> Result<AuthenticatedClient<'a>, Stop> {
     let (peer, now) = (Peer::of(address), routes.lasting.system.monotonic());
     let allowed = routes.lasting.guesses.check(peer, now).map_err(too_many_guesses);
     if !address.to_canonical().is_loopback() {
         allowed?;
-        return recall(routes, guess, peer);
+        return recall(routes, request, guess, peer);
     }
     match (allowed, guess.recall()) {
         (_, Some(Ok(client))) => Ok(client),
         (Err(refusal), _) => Err(refusal.into()),
-        (Ok(()), _) => recall(routes, guess, peer),
+        (Ok(()), _) => recall(routes, request, guess, peer),
     }
 }
 
-fn recall<'a>(routes: &'a Routes, guess: &Guess<'a>, peer: Peer) -> Result<AuthenticatedClient<'a>, Stop> {
+fn recall<'a>(
+    routes: &'a Routes,
+    request: &Request,
+    guess: &Guess<'a>,
+    peer: Peer,
+) -> Result<AuthenticatedClient<'a>, Stop> {
     match guess.recall() {
         Some(Ok(client)) => Ok(client),
         Some(Err(reason)) => {
             routes.lasting.guesses.note(peer, routes.lasting.system.monotonic()).map_err(too_many_guesses)?;
-            Err(invalid_client(routes, reason).into())
+            Err(invalid_client(routes, request, reason).into())
         }
         None => Err(Stop::Unchecked(guess.check().clone(), Arc::clone(guess.client_id()))),
     }
@@ -149,16 +160,18 @@ pub(super) fn names_client(request: &Request, parameters: &Parameters) -> bool {
 
 /// The refusal of a client that is not who it says. Why not is for the log alone, unless the server is there to
 /// explain.
-pub(super) fn invalid_client(routes: &Routes, reason: &'static str) -> Refusal {
-    // A 401 has a challenge (RFC 9110, 15.5.2), and the one scheme that there is (RFC 6749, 5.2).
+///
+/// It is 401 for a request with Authorization, and 400 for all others (RFC 6749, 5.2): a 401 has a challenge (RFC
+/// 9110, 15.5.2), and a browser answers a challenge of the Basic scheme by asking its user for a password.
+pub(super) fn invalid_client(routes: &Routes, request: &Request, reason: &'static str) -> Refusal {
     const CHALLENGE: FieldValue = FieldValue::literal(r#"Basic realm="client""#);
     const GENERAL: &str = "the client is not known, or did not authenticate as it must";
-    Refusal {
-        status: Status::Unauthorized,
-        description: (!routes.explains_errors).then_some(GENERAL),
-        challenge: Some(CHALLENGE),
-        ..Refusal::new("invalid_client", reason)
-    }
+    let (status, challenge) = match request.fields("authorization").next() {
+        Some(_) => (Status::Unauthorized, Some(CHALLENGE)),
+        None => (Status::BadRequest, None),
+    };
+    let description = (!routes.explains_errors).then_some(GENERAL);
+    Refusal { status, description, challenge, ..Refusal::new("invalid_client", reason) }
 }
 
 /// Name and password of the Basic scheme, if the request has them. Both are coded as in a form before they are
@@ -171,9 +184,9 @@ fn basic_credentials(routes: &Routes, request: &Request) -> Result<Option<(Strin
     let Some(authorization) = authorization else { return Ok(None) };
     let coded = match authorization.split_at_checked(BASIC.len()) {
         Some((scheme, coded)) if scheme.eq_ignore_ascii_case(BASIC) => coded.trim_ascii(),
-        _ => return Err(invalid_client(routes, "the scheme of Authorization is not Basic")),
+        _ => return Err(invalid_client(routes, request, "the scheme of Authorization is not Basic")),
     };
-    let malformed = || invalid_client(routes, "the Basic credentials are malformed (RFC 7617, 2)");
+    let malformed = || invalid_client(routes, request, "the Basic credentials are malformed (RFC 7617, 2)");
     let coded = std::str::from_utf8(coded).map_err(|_| malformed())?;
     let pair = Base64::decode_vec(coded).map_err(|_| malformed())?;
     let at = pair.iter().position(|byte| *byte == b':').ok_or_else(malformed)?;

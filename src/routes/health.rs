@@ -16,7 +16,7 @@ pub(super) fn alive() -> Response {
 /// Asks the store for a grant that does not exist.
 pub(super) fn ask(routes: &Routes) -> Reply {
     match routes.random().map(Credential::of_new_grant) {
-        Some(token) => Reply::After(Transition::check(&token, None), Continuation::Ready),
+        Some(token) => Reply::After(Transition::check(&token, routes.secure.resource()), Continuation::Ready),
         None => Reply::Now(unavailable(NO_RANDOMNESS, RETRY_AFTER)),
     }
 }

@@ -4,6 +4,7 @@
 //! for whatever reason.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -26,11 +27,14 @@ fn read(routes: &Routes, request: &Request, peer: IpAddr) -> Result<Reply, Stop>
     let client = authenticate(routes, request, &parameters, peer)?;
     if !client.client().is_confidential() {
         // Anyone can name a public client, so it would be anyone who asks (RFC 7662, 2.1).
-        return Err(invalid_client(routes, "the client is public, and may not introspect").into());
+        return Err(invalid_client(routes, request, "the client is public, and may not introspect").into());
     }
     let token = parameters.required(Name::Token)?;
     Ok(match Credential::parse(token.as_bytes()) {
-        Some(token) => Reply::After(Transition::inspect(client, &token), Continuation::Introspect),
+        Some(token) => {
+            let transition = Transition::inspect(client, &token, Arc::clone(&routes.clients));
+            Reply::After(transition, Continuation::Introspect)
+        }
         None => Reply::Now(inactive()),
     })
 }

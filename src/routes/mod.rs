@@ -52,7 +52,7 @@ use message_page::Notice;
 use pages::{File, Pages};
 use parked::Continuation;
 use question_page::Dialog;
-use secure::SecureScope;
+use secure::Secure;
 use work::Work;
 
 /// Which of the two servers a connection came to.
@@ -160,10 +160,10 @@ enum Reply {
 pub struct Routes {
     site: Site,
     pages: Pages,
-    clients: Clients,
+    clients: Arc<Clients>,
     /// Each scope's name, and its sentence.
     scopes: Vec<(Arc<str>, String)>,
-    secure_scope: Option<SecureScope>,
+    secure: Secure,
     resource_owner: Arc<str>,
     explains_errors: bool,
     /// Whether answers say which client they are for, for the log.
@@ -222,9 +222,11 @@ impl Routes {
 
     fn of(config: &Config, site: Site, lasting: Lasting) -> Routes {
         let scopes = config.scopes.clone();
-        let clients = clients(config, &site);
+        let clients = Arc::new(clients(config, &site));
+        let demo_scope = clients.demo().map(|demo| demo.scope.clone()).unwrap_or_default();
+        let demo_scopes = scopes.iter().filter(|(name, _)| demo_scope.contains(name));
         let sentences: Vec<(&str, &str)> =
-            scopes.iter().map(|(name, sentence)| (&**name, sentence.as_str())).collect();
+            demo_scopes.map(|(name, sentence)| (&**name, sentence.as_str())).collect();
         let article = clients.demo().map(|demo| Dialog {
             client: &demo.name,
             redirect_uri: demo.redirect_uris.first().map_or("", RedirectUri::as_str),
@@ -236,9 +238,9 @@ impl Routes {
             metadata: metadata::document(&site, scopes.iter().map(|(name, _)| &**name)),
             site,
             pages,
+            secure: Secure::new(Arc::clone(&clients), config.secure_scope.clone()),
             clients,
             scopes,
-            secure_scope: config.secure_scope.as_ref().map(SecureScope::new),
             resource_owner: Arc::clone(&config.resource_owner),
             explains_errors: config.explains_errors,
             names_clients: config.access_log == Some(LogFormat::Json),
@@ -263,7 +265,11 @@ impl Routes {
         caller: Caller,
     ) -> Answer {
         let Some(route) = self.find(role, request.path_bytes()) else {
-            return Answer::Ready(self.answer_outside_the_table(role, request));
+            let response = self.answer_outside_the_table(role, request);
+            return Answer::Ready(cors::allow(
+                response,
+                self.cors_outside_the_table(role, request.path_bytes()),
+            ));
         };
         let reply = self.dispatch(route, peer, request, now);
         self.advance(reply, route.cors, now, caller)
@@ -294,7 +300,11 @@ impl Routes {
     pub fn refuse(&self, role: Role, refusal: Refusal, request: Option<&Request>) -> Response {
         let Refusal { status, reason } = refusal;
         let route = request.and_then(|request| self.find(role, request.path_bytes()));
-        let cors = route.and_then(|route| route.cors);
+        let cors = match (route, request) {
+            (Some(route), _) => route.cors,
+            (None, Some(request)) => self.cors_outside_the_table(role, request.path_bytes()),
+            (None, None) => None,
+        };
         let response = match route.is_some_and(Route::speaks_json) {
             true if status == Status::InternalServerError => {
                 json::error(status, reason, "server_error", reason)
@@ -309,8 +319,20 @@ impl Routes {
         cors::allow(response.because(reason), cors)
     }
 
+    /// What other origins' scripts may do where there is nothing. Clients look below `/.well-known/` for documents
+    /// of several standards (RFC 8615): they are to see that one is not there, and no failure of the network.
+    fn cors_outside_the_table(&self, role: Role, path: &[u8]) -> Option<&'static cors::Policy> {
+        const WELL_KNOWN: &[u8] = b"/.well-known/";
+        let inner = path.strip_prefix(self.site.base().as_bytes()).unwrap_or(path);
+        let is_well_known = path.starts_with(WELL_KNOWN) || inner.starts_with(WELL_KNOWN);
+        (role == Role::AuthorizationServer && is_well_known).then_some(&cors::GET)
+    }
+
     fn answer_outside_the_table(&self, role: Role, request: &Request) -> Response {
+        let cors = self.cors_outside_the_table(role, request.path_bytes());
         match request.method() {
+            // A preflight that fails would hide the 404 that it asks for.
+            Method::Options if cors.is_some() => cors::preflight(&cors::GET, "GET, HEAD, OPTIONS"),
             // About the server and not about any path of it (RFC 9110, 9.3.7).
             Method::Options if request.path() == "*" => {
                 const ALLOW: FieldLines = FieldLines::literal("Allow: GET, HEAD, POST, OPTIONS\r\n");
@@ -332,6 +354,12 @@ impl Routes {
             false => self.pages.notice(route.role, Status::MethodNotAllowed, Notice::NotThisWay),
         };
         response.with("Allow", FieldValue::literal(route.allow)).because(REASON)
+    }
+
+    /// Whether the article's own requests are answered as it has them. They mean the demo client; a server without
+    /// it holds every request to the standards.
+    fn answers_the_article(&self) -> bool {
+        self.clients.demo().is_some()
     }
 
     /// The keys of the dialog's forms, as they are at the moment.
@@ -370,7 +398,8 @@ impl Routes {
 
 /// The clients that `config` registers, and the demo's, where there is a client app.
 fn clients(config: &Config, site: &Site) -> Clients {
-    let names: Vec<&str> = config.scopes.iter().map(|(name, _)| &**name).collect();
+    let is_demos = |name: &&str| Config::DEMO_SCOPES.iter().any(|(demos, _)| demos == name);
+    let names: Vec<&str> = config.scopes.iter().map(|(name, _)| &**name).filter(is_demos).collect();
     let redirect_uri = site.client_app_redirect_uri().map(|uri| RedirectUri::of_client_app(&uri));
     let demo = redirect_uri.map(|redirect_uri| Client {
         id: Config::DEMO_CLIENT_ID.into(),

@@ -124,7 +124,7 @@ pub(super) struct Pages {
     site: Site,
     folder: Option<PathBuf>,
     page_bytes_max: u64,
-    placeholders: [(&'static str, String); 7],
+    placeholders: [(&'static str, String); 9],
     /// What the article's dialog says, if there is one.
     article_dialog: Option<question_page::Placeholders>,
     client_app_policy: Policy,
@@ -188,6 +188,16 @@ impl Pages {
             }
             None => String::new(),
         };
+        let (purpose, secure_purpose) = match site.client_app() {
+            Some(_) => (
+                "It keeps a secret answer, and gives it to an app only when you have authorized that app.",
+                "The app brings the access token, and gets the secret answer.",
+            ),
+            None => (
+                "It lets an app act on your behalf only when you have authorized that app.",
+                "An example of a protected resource: it takes an access token, and says 42.",
+            ),
+        };
         let placeholders = [
             ("{{client_app}}", escape_html(site.client_app().unwrap_or_default())),
             ("{{authorization_server}}", escape_html(site.authorization_server())),
@@ -197,6 +207,8 @@ impl Pages {
             ("{{client_id}}", Config::DEMO_CLIENT_ID.to_owned()),
             // Whole elements, made here of what is escaped.
             ("{{client_app_link}}", home),
+            ("{{purpose}}", purpose.to_owned()),
+            ("{{secure_purpose}}", secure_purpose.to_owned()),
         ];
         let mut pages = Pages {
             site: site.clone(),

@@ -66,7 +66,7 @@ impl Parameters {
         self.value(name).ok_or_else(|| Refusal::invalid_request(format!("the {} is missing", name.as_str())))
     }
 
-    /// Reads the content of a request to an endpoint that speaks both languages.
+    /// Reads the content of a request to an endpoint that speaks both languages, form and JSON.
     pub(super) fn read(request: &Request) -> Result<Parameters, Refusal> {
         match media_type(request)? {
             json if json.eq_ignore_ascii_case(b"application/json") => read_json(request.body()),
@@ -77,7 +77,7 @@ impl Parameters {
         }
     }
 
-    /// Reads the content of a request to an endpoint that the article does not have.
+    /// Reads the content of a request to an endpoint that takes forms alone.
     pub(super) fn read_form(request: &Request) -> Result<Parameters, Refusal> {
         match media_type(request)? {
             form if form.eq_ignore_ascii_case(FORM) => read_form(request.body()),

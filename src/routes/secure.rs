@@ -1,11 +1,15 @@
 //! `GET /secure`: the answer, for whoever shows a good token.
 //!
 //! The article shows its token bare, and is refused with 403. RFC 6750 (2.1) puts `Bearer` before it, and is
-//! refused with 401 and a `WWW-Authenticate` that says why (3). Both are heard here, each in its own language.
+//! refused with 401 and a `WWW-Authenticate` that says why (3). Where there is the demo client, both are answered,
+//! each in its own language. Elsewhere a request without `Bearer` has no token, and is answered 401 (RFC 6750, 3.1).
+
+use std::sync::Arc;
 
 use crate::http::message::{FieldValue, Request, Response, Status};
 use crate::http::trim_ows;
-use crate::oauth::{Credential, Outcome, Transition};
+use crate::oauth::client::Clients;
+use crate::oauth::{Credential, Outcome, ProtectedResource, Transition};
 use crate::store::Applied;
 
 use super::{Continuation, Reply, Routes, json, why_unavailable};
@@ -25,13 +29,15 @@ pub(super) fn check(routes: &Routes, request: &Request) -> Reply {
         return Reply::Now(malformed("more than one Authorization"));
     };
     let Some(authorization) = authorization else {
-        return Reply::Now(refuse_without_token());
+        return Reply::Now(refuse_without_token(routes, "no Authorization"));
     };
     let (scheme, token) = split(authorization);
+    if scheme == Scheme::Bare && !routes.answers_the_article() {
+        return Reply::Now(refuse_without_token(routes, "the scheme of Authorization is not Bearer"));
+    }
     match Credential::parse(token) {
         Some(token) => {
-            let needed = routes.secure_scope.as_ref().map(|secure| secure.name.clone());
-            Reply::After(Transition::check(&token, needed), Continuation::Secure(scheme))
+            Reply::After(Transition::check(&token, routes.secure.resource()), Continuation::Secure(scheme))
         }
         None if scheme == Scheme::Bearer && !is_token68(token) => {
             Reply::Now(malformed("after Bearer in Authorization stands no token (RFC 6750, 2.1)"))
@@ -44,7 +50,10 @@ pub(super) fn check(routes: &Routes, request: &Request) -> Reply {
 pub(super) fn answer(routes: &Routes, scheme: Scheme, outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Active) => json::answer(Status::Ok, r#"{"answer":42}"#),
-        Ok(Outcome::Inactive) => refuse(scheme, "the token is not known, has expired or was revoked"),
+        Ok(Outcome::Inactive) => refuse(
+            scheme,
+            "the token is not known, has expired or was revoked, or its client may not use it any more",
+        ),
         Ok(Outcome::TooNarrow) => refuse_scope(routes),
         _ => {
             const DESCRIPTION: &str = "the server cannot check a token at the moment; try again";
@@ -86,10 +95,14 @@ fn refuse(scheme: Scheme, reason: &'static str) -> Response {
 }
 
 /// Who shows no token has done nothing wrong yet, and is told no error, only what is wanted (RFC 6750, 3.1).
-fn refuse_without_token() -> Response {
-    json::answer(Status::Forbidden, r#"{"message":"Unauthorized"}"#)
+fn refuse_without_token(routes: &Routes, reason: &'static str) -> Response {
+    let status = match routes.answers_the_article() {
+        true => Status::Forbidden,
+        false => Status::Unauthorized,
+    };
+    json::answer(status, r#"{"message":"Unauthorized"}"#)
         .with("WWW-Authenticate", BARE_CHALLENGE)
-        .because("no Authorization")
+        .because(reason)
 }
 
 fn malformed(reason: &'static str) -> Response {
@@ -108,28 +121,34 @@ fn refuse_scope(routes: &Routes) -> Response {
         "insufficient_scope",
         "the access token is not good for the scope that this needs"
     );
-    let challenge = routes.secure_scope.as_ref().map_or(BARE_CHALLENGE, |secure| secure.challenge.clone());
     json::answer(Status::Forbidden, TEXT)
-        .with("WWW-Authenticate", challenge)
+        .with("WWW-Authenticate", routes.secure.scope_challenge.clone())
         .because("the token does not have the scope that the endpoint needs")
 }
 
-/// The scope that the endpoint wants.
-pub(super) struct SecureScope {
-    name: std::sync::Arc<str>,
-    challenge: FieldValue,
+/// What the endpoint protects.
+pub(super) struct Secure {
+    resource: Arc<ProtectedResource>,
+    /// The challenge for a token without the scope; where every scope will do, it is never sent.
+    scope_challenge: FieldValue,
 }
 
-impl SecureScope {
-    /// The scope called `name`.
-    pub(super) fn new(name: &std::sync::Arc<str>) -> SecureScope {
+impl Secure {
+    /// Opens for tokens of `clients` that have `scope`, if that is given.
+    pub(super) fn new(clients: Arc<Clients>, scope: Option<Arc<str>>) -> Secure {
+        let name = scope.as_deref().unwrap_or_default();
         let challenge = format!(
             "Bearer realm=\"secure\", error=\"insufficient_scope\", \
              error_description=\"the access token is not good for this\", scope=\"{name}\""
         );
         // A scope's name has no control byte in it.
-        let challenge = FieldValue::new(challenge).unwrap_or(BARE_CHALLENGE);
-        SecureScope { name: name.clone(), challenge }
+        let scope_challenge = FieldValue::new(challenge).unwrap_or(BARE_CHALLENGE);
+        Secure { resource: Arc::new(ProtectedResource { clients, scope }), scope_challenge }
+    }
+
+    /// The clients and the scope that it opens for.
+    pub(super) fn resource(&self) -> Arc<ProtectedResource> {
+        Arc::clone(&self.resource)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `POST /token`: tokens, for a code, for a refresh token, or for a client's own credentials.
 //!
-//! Two ways to ask. The article's, JSON `{"code":"CODE"}`, which names no client and means the demo's; and RFC
-//! 6749's, a form with a `grant_type`. The answers are the same: RFC 6749's (5.1 and 5.2), with the article's
+//! Two ways to ask. The article's, JSON `{"code":"CODE"}`, which names no client and means the demo's, and is
+//! answered where there is that client; and RFC 6749's, a form with a `grant_type`. The answers are the same: RFC 6749's (5.1 and 5.2), with the article's
 //! `message` beside the standard's `error`.
 //!
 //! The order is always the same: read, authenticate the client, see whether it may ask this way, and only then
@@ -38,7 +38,10 @@ pub(super) fn exchange(routes: &Routes, request: &Request, peer: IpAddr) -> Repl
 }
 
 fn read(routes: &Routes, request: &Request, peer: IpAddr) -> Result<Reply, Stop> {
-    let parameters = Parameters::read(request)?;
+    let parameters = match routes.answers_the_article() {
+        true => Parameters::read(request)?,
+        false => Parameters::read_form(request)?,
+    };
     let grant_type = match parameters.value(Name::GrantType) {
         // The article's request has none.
         None if parameters.is_json => "authorization_code",
@@ -153,7 +156,9 @@ pub(super) fn answer(routes: &Routes, pending: Pending, outcome: Applied) -> Res
             tokens(&token, Some(&successor(&presented, &salt, &family)), expires_in, &scope)
         }
         (_, Outcome::TooWide { name }) => {
-            Refusal::new("invalid_scope", format!("the scope {name} was not granted")).into_answer()
+            let reason =
+                format!("the scope {name} was not granted, or the client is no longer registered for it");
+            Refusal::new("invalid_scope", reason).into_answer()
         }
         (pending, outcome) => match why_invalid(&pending, &outcome) {
             Some(reason) => invalid_grant(routes, reason).into_answer(),
@@ -201,6 +206,7 @@ fn why_invalid(pending: &Pending, outcome: &Outcome) -> Option<Cow<'static, str>
         Outcome::OtherClient => "the refresh token is another client's (RFC 6749, 6)",
         Outcome::Unknown if is_code => "the code is not known",
         Outcome::Unknown => "the refresh token is not known",
+        Outcome::Lapsed(lapse) => lapse.as_str(),
         _ => return None,
     };
     Some(reason.into())

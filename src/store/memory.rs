@@ -308,6 +308,7 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
@@ -315,7 +316,7 @@ mod tests {
     use crate::oauth::grant::RefreshReuse;
     use crate::oauth::redirect::RedirectUri;
     use crate::oauth::secret::{CREDENTIAL_BYTES, SECRET_BYTES};
-    use crate::oauth::{Credential, Outcome, Pair, Scope, TokenLifetimes, authorize};
+    use crate::oauth::{Credential, Outcome, Pair, ProtectedResource, Scope, TokenLifetimes, authorize};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -371,7 +372,9 @@ mod tests {
     }
 
     fn check(number: u64, token: u8) -> Transition {
-        Transition::check(&Credential::of_grant(credential(number).grant(), [token; SECRET_BYTES]), None)
+        let token = Credential::of_grant(credential(number).grant(), [token; SECRET_BYTES]);
+        let resource = ProtectedResource { clients: Arc::new(clients()), scope: None };
+        Transition::check(&token, Arc::new(resource))
     }
 
     fn redeemed() -> Outcome {

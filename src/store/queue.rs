@@ -359,7 +359,7 @@ mod tests {
         let token = Credential::of_new_grant([0; CREDENTIAL_BYTES]);
         let caller = Caller { mailbox: &mailbox, ticket: Ticket { place, serial: 0 } };
         let now = (Timestamp::from_milliseconds(0), start());
-        queue.submit(Transition::check(&token, None), now, caller)
+        queue.submit(Transition::check(&token, Arc::default()), now, caller)
     }
 
     fn start() -> Instant {

@@ -300,8 +300,11 @@ pub fn configuration(bytes: &[u8]) {
             let _ = config.check();
         }
         Err(error) => {
-            assert!((1..=text.split('\n').count()).contains(&error.line), "{error}");
-            assert!(!error.message.is_empty());
+            assert!(error.iter().next().is_some(), "a refusal names a mistake");
+            for mistake in error.iter() {
+                assert!((1..=text.split('\n').count()).contains(&mistake.line), "{mistake}");
+                assert!(!mistake.message.is_empty());
+            }
         }
     }
 }

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A configuration for a machine that may be busy: a code is good for long, and a store may take its time.
-pub const PATIENT: &str = "[listen]\nclient_app_port = 0\n[lifetimes]\ncode = 600\n[limits]\nstore_time_max = 60\nfinish_time_max = 60\n";
+pub const PATIENT: &str = "[listen]\nclient_app_port = 0\n[lifetimes]\ncode = 600\n\
+    [limits]\nstore_time_max = 60\nfinish_time_max = 60\n[scopes]\nanswer = \"Read the secret answer.\"\n";
 
 /// The program, as its users run it.
 pub struct ServerProcess {

@@ -17,7 +17,7 @@ use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{Handle, Server};
 use oauth_from_scratch::pool::Pool;
 use oauth_from_scratch::routes::Role;
-use oauth_from_scratch::store::MemoryStore;
+use oauth_from_scratch::store::{MemoryStore, Store};
 use oauth_from_scratch::system::System;
 
 /// How long a test waits for bytes before it fails: far longer than any server needs.
@@ -82,6 +82,7 @@ pub struct TestServer {
     /// The server's pool for slow work, which a test may keep busy.
     pub pool: Arc<Pool>,
     system: Arc<TestSystem>,
+    store: Arc<MemoryStore>,
     handle: Handle,
     /// What a reload reads.
     file: Arc<Mutex<Config>>,
@@ -133,10 +134,16 @@ impl TestServer {
         self.log.clone()
     }
 
+    /// Ends this server and starts another that is configured as `config` says, with the same grants and clock.
+    pub fn restart_with(self, config: &Config) -> TestServer {
+        let (system, store) = (Arc::clone(&self.system), Arc::clone(&self.store));
+        drop(self);
+        TestServer::run(config, system, store)
+    }
+
     fn start_on(change: impl FnOnce(&mut Config), dice: Dice) -> TestServer {
         let mut config = Config { client_port: Some(0), auth_port: 0, ..Config::default() };
         change(&mut config);
-        config.check().expect("a sound configuration");
         let system = Arc::new(TestSystem {
             start: Instant::now(),
             moved: Mutex::default(),
@@ -144,16 +151,22 @@ impl TestServer {
             drawn: AtomicU64::default(),
             dice,
         });
+        let store = Arc::new(MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max()));
+        TestServer::run(&config, system, store)
+    }
+
+    fn run(config: &Config, system: Arc<TestSystem>, store: Arc<MemoryStore>) -> TestServer {
+        config.check().expect("a sound configuration");
         let (log, access) = (Log::kept(), Log::kept());
         let logs = Logs { errors: log.clone(), access: access.clone() };
-        let store = Arc::new(MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max()));
         let shared_system: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
+        let shared_store: Arc<dyn Store> = Arc::<MemoryStore>::clone(&store);
         let pool = Arc::new(Pool::new(config.pool_threads_max()));
-        let mut server =
-            Server::bind_with_pool(&config, store, Arc::clone(&pool), shared_system, logs).expect("free ports");
+        let mut server = Server::bind_with_pool(config, shared_store, Arc::clone(&pool), shared_system, logs)
+            .expect("free ports");
         let file = Arc::new(Mutex::new(config.clone()));
         let read = Arc::clone(&file);
-        server.reload_with(config, move || Ok(read.lock().unwrap().clone()));
+        server.reload_with(config.clone(), move || Ok(read.lock().unwrap().clone()));
         let addresses = server.addresses().to_vec();
         let first =
             |role| addresses.iter().find(|(of, _)| *of == role).or(addresses.first()).expect("an address").1;
@@ -165,6 +178,7 @@ impl TestServer {
             addresses: addresses.clone(),
             pool,
             system,
+            store,
             handle: server.handle(),
             file,
             thread: Some(std::thread::spawn(move || server.run())),

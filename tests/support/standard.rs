@@ -66,12 +66,21 @@ grant_types = ["client_credentials"]
 introspects_all = true
 "#;
 
+/// The configuration above, in which `changes` have been made, each from one text to another.
+pub fn configuration(changes: &[(&str, &str)]) -> config::Config {
+    let digest = oauth_from_scratch::oauth::client::SecretDigest::of(SECRET).to_string();
+    let mut text = CONFIGURATION.to_owned();
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    config::read(&text.replace("{digest}", &digest), 1).expect("a sound file")
+}
+
 /// A server that is configured as above, without a client app; `change` may change the configuration.
 pub fn start_with(change: impl FnOnce(&mut config::Config)) -> TestServer {
-    let digest = oauth_from_scratch::oauth::client::SecretDigest::of(SECRET).to_string();
-    let configuration = config::read(&CONFIGURATION.replace("{digest}", &digest), 1).expect("a sound file");
     TestServer::start_with(|config| {
-        *config = configuration;
+        *config = configuration(&[]);
         change(config);
     })
 }

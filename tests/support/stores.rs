@@ -15,7 +15,9 @@ use oauth_from_scratch::oauth::grant::RefreshReuse;
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
 use oauth_from_scratch::oauth::secret::{CREDENTIAL_BYTES, Family, SECRET_BYTES, Salt};
-use oauth_from_scratch::oauth::{Credential, Outcome, Scope, Timestamp, TokenLifetimes, Transition};
+use oauth_from_scratch::oauth::{
+    Credential, Outcome, ProtectedResource, Scope, Timestamp, TokenLifetimes, Transition,
+};
 use oauth_from_scratch::store::{Applied, Bounds, Caller, Mailbox, Store, Ticket};
 use oauth_from_scratch::system::System;
 
@@ -206,7 +208,7 @@ impl Drop for Folder {
 
 /// Makes transitions, each with secrets that no other has.
 pub struct Maker {
-    clients: Clients,
+    clients: Arc<Clients>,
     client: &'static str,
     subject: &'static str,
     drawn: u64,
@@ -232,11 +234,16 @@ impl Maker {
             name: "App".to_owned(),
             redirect_uris: vec![RedirectUri::parse(CALLBACK).unwrap()],
             secret: None,
-            grant_types: GrantTypes { authorization_code: true, refresh_token: true, ..GrantTypes::default() },
+            grant_types: GrantTypes { authorization_code: true, refresh_token: true, client_credentials: true },
             scope: Scope::parse("a b c").unwrap(),
             inspects_all: false,
         };
-        Maker { clients: Clients::new([registered], None), client, subject, drawn: u64::from(number) << 32 }
+        Maker {
+            clients: Arc::new(Clients::new([registered], None)),
+            client,
+            subject,
+            drawn: u64::from(number) << 32,
+        }
     }
 
     /// Bytes that look random and never come twice.
@@ -318,7 +325,8 @@ impl Maker {
     }
 
     pub fn check(&self, token: &Credential) -> Transition {
-        Transition::check(token, None)
+        let resource = ProtectedResource { clients: Arc::clone(&self.clients), scope: None };
+        Transition::check(token, Arc::new(resource))
     }
 
     pub fn revoke(&self, token: &Credential) -> Transition {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::outcome::{Mismatch, Outcome};
 use super::super::pkce::Verified;
+use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use super::super::transition::{Change, Redemption};
 use super::delivery::{Belief, Delivery};
@@ -50,7 +51,7 @@ pub(in super::super) fn redeem(
     let (Some(grant), Some(code)) = (record, code.filter(|code| code.digest.matches(&asked.code))) else {
         return (Change::Keep, Outcome::Unknown);
     };
-    if grant.client != asked.client {
+    if grant.client != asked.client.id {
         return (Change::Keep, Outcome::OtherClient);
     }
     let proven = code.prove(asked.redirect_uri.as_deref(), asked.verified.as_ref());
@@ -59,8 +60,12 @@ pub(in super::super) fn redeem(
         // The client asks again for tokens that it never got.
         (Standing::Undelivered, _) if now >= code.expires => (Change::Keep, Outcome::Expired),
         (Standing::Unspent | Standing::Undelivered, Ok(proven)) => {
-            let phase = Phase::Live(Box::new(first_tokens(proven, grant, code, asked, now)));
-            (Change::Put(Grant { phase, ..grant.clone() }), Outcome::Redeemed { scope: grant.scope.clone() })
+            let scope = match grant.redeemable(code, &asked.client) {
+                Ok(scope) => scope,
+                Err(lapse) => return (Change::Keep, Outcome::Lapsed(lapse)),
+            };
+            let phase = Phase::Live(Box::new(first_tokens(proven, &scope, code, asked, now)));
+            (Change::Put(Grant { phase, ..grant.clone() }), Outcome::Redeemed { scope })
         }
         // One guess, and no more.
         (Standing::Unspent | Standing::Undelivered, Err(mismatch)) => {
@@ -91,9 +96,9 @@ fn standing(grant: &Grant, belief: Belief) -> Standing {
     }
 }
 
-fn first_tokens(_: CodeProven, grant: &Grant, code: &Arc<Code>, asked: &Redemption, now: Timestamp) -> Live {
+fn first_tokens(_: CodeProven, scope: &Scope, code: &Arc<Code>, asked: &Redemption, now: Timestamp) -> Live {
     let expires = now.after(asked.lifetimes.access_token);
-    let token = AccessToken { digest: asked.token, scope: grant.scope.clone(), issued: now, expires };
+    let token = AccessToken { digest: asked.token, scope: scope.clone(), issued: now, expires };
     let refresh = asked.refresh.map(|(current, family)| Refresh {
         current,
         issued: now,

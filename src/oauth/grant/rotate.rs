@@ -19,7 +19,7 @@ pub(in super::super) fn rotate(
     if matches!(standing, Standing::Foreign) {
         return (Change::Keep, Outcome::Unknown);
     }
-    if grant.client != asked.client {
+    if grant.client != asked.client.id {
         return (Change::Keep, Outcome::OtherClient);
     }
     if now >= refresh.ends() {
@@ -34,8 +34,12 @@ pub(in super::super) fn rotate(
         },
         None => return (grant.end(now), Outcome::Reused),
     };
-    let scope = asked.scope.as_ref().unwrap_or(&grant.scope);
-    if let Some(name) = scope.first_beyond(&grant.scope) {
+    let permitted = match grant.refreshable(&asked.client) {
+        Ok(scope) => scope,
+        Err(lapse) => return (Change::Keep, Outcome::Lapsed(lapse)),
+    };
+    let scope = asked.scope.as_ref().unwrap_or(&permitted);
+    if let Some(name) = scope.first_beyond(&permitted) {
         return (Change::Keep, Outcome::TooWide { name: excerpt(name).into() });
     }
     match right {

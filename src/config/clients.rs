@@ -1,0 +1,208 @@
+//! The clients in a configuration file.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::Config;
+use super::scopes::check_scope;
+use super::toml_reader::{FileError, Mistakes, Table, Value};
+use crate::oauth::Scope;
+use crate::oauth::client::{Client, GrantTypes, SecretDigest};
+use crate::oauth::redirect::RedirectUri;
+
+/// The longest `client_id`, in bytes.
+const CLIENT_ID_BYTES_MAX: usize = 255;
+
+/// Reads the tables `[[clients]]`, whose scopes are among those of `config`. A client with a mistake in it is left out.
+pub(super) fn read_clients(tables: Vec<Table>, config: &Config, mistakes: &mut Mistakes) -> Vec<Client> {
+    let mut ids = HashSet::new();
+    let mut clients = Vec::new();
+    for mut table in tables {
+        let id = match table.take("id") {
+            Some(value) => mistakes.check(read_client_id(&value, &mut ids)),
+            None => {
+                mistakes.note(table.error("the client has no id"));
+                None
+            }
+        };
+        clients.extend(read_client(id, table, config, mistakes));
+    }
+    clients
+}
+
+fn read_client_id<'a>(value: &Value<'a>, taken: &mut HashSet<&'a str>) -> Result<&'a str, FileError> {
+    let id = value.string()?;
+    let is_id = (1..=CLIENT_ID_BYTES_MAX).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
+    match (is_id, id) {
+        (_, DEMO_CLIENT_ID) => Err(value.error(format_args!("{id:?} is the demo client's; choose another id"))),
+        (false, _) => {
+            Err(value.error("an id is 1 to 255 characters of visible ASCII without a space, \" or \\"))
+        }
+        (true, _) if !taken.insert(id) => {
+            Err(value.error(format_args!("there is another client called {id:?}; ids are unique")))
+        }
+        (true, _) => Ok(id),
+    }
+}
+
+/// The client that there is when the client app is served.
+pub(super) const DEMO_CLIENT_ID: &str = "oauth-test-app";
+
+/// Reads a client; `None` where there is a mistake in it.
+fn read_client(id: Option<&str>, mut table: Table, config: &Config, mistakes: &mut Mistakes) -> Option<Client> {
+    // What errors call it.
+    let called = id.map_or_else(|| "the client".to_owned(), |id| format!("the client {id:?}"));
+    let in_clear = ["secret", "client_secret"].map(|key| table.take(key));
+    for value in in_clear.iter().flatten() {
+        mistakes.note(value.error(
+            "a secret does not stand in a file; put its digest, as secret_digest. `oauth-from-scratch \
+             client-secret` makes a secret and prints both",
+        ));
+    }
+    let name = match table.take("name") {
+        Some(value) => value.string().and_then(|name| match name.trim() {
+            "" => Err(value.error("the dialog shows it; say one")),
+            _ => Ok(name.to_owned()),
+        }),
+        None => Err(table.error(format!("{called} has no name; the dialog shows it"))),
+    };
+    let parse = if config.insecure_http { RedirectUri::parse_insecure } else { RedirectUri::parse };
+    let redirect_uris = table.take("redirect_uris").map_or(Some(Vec::new()), |value| {
+        read_list(&value, mistakes, |value, uri| {
+            parse(uri).map_err(|error| value.error(format_args!("{uri:?} {error}")))
+        })
+    });
+    let secret = table.take("secret_digest").map(|value| {
+        value.string().and_then(|text| {
+            SecretDigest::parse(text).ok_or_else(|| {
+                value.error(
+                    "this is no digest of a secret; `oauth-from-scratch client-secret` makes a secret and prints its \
+                     digest, and with --chosen prints that of a secret that you chose",
+                )
+            })
+        })
+    });
+    let name = mistakes.check(name);
+    let secret = mistakes.check(secret.transpose());
+    let grant_types = read_grant_types(table.take("grant_types"), mistakes);
+    let scope = read_client_scope(table.take("scopes"), &config.scopes, mistakes);
+    let inspects_all = table.take("introspects_all").map_or(Ok(false), |value| value.boolean());
+    let inspects_all = mistakes.check(inspects_all);
+    // A mistake is named once: what could not be read is taken to be as it must.
+    let has = Parts {
+        redirect_uris: redirect_uris.as_ref().is_none_or(|uris| !uris.is_empty()),
+        secret: secret.as_ref().is_none_or(Option::is_some) || in_clear.iter().any(Option::is_some),
+        inspects_all: inspects_all.unwrap_or(false),
+    };
+    check_client(&called, &table, grant_types.unwrap_or_default(), &has, mistakes);
+    mistakes
+        .note_all(table.end("id, name, redirect_uris, secret_digest, grant_types, scopes and introspects_all"));
+    Some(Client {
+        id: id?.into(),
+        name: name?,
+        redirect_uris: redirect_uris?,
+        secret: secret?,
+        grant_types: grant_types?,
+        scope: scope?,
+        inspects_all: inspects_all?,
+    })
+}
+
+/// Reads each text of a list; `None` where there is a mistake in it.
+fn read_list<'a, T>(
+    value: &Value<'a>,
+    mistakes: &mut Mistakes,
+    mut read: impl FnMut(Value<'a>, &'a str) -> Result<T, FileError>,
+) -> Option<Vec<T>> {
+    let members = mistakes.check(value.strings())?;
+    let read: Vec<Option<T>> =
+        members.into_iter().map(|(value, text)| mistakes.check(read(value, text))).collect();
+    read.into_iter().collect()
+}
+
+fn read_grant_types(value: Option<Value>, mistakes: &mut Mistakes) -> Option<GrantTypes> {
+    let Some(value) = value else {
+        return Some(GrantTypes { authorization_code: true, ..GrantTypes::default() });
+    };
+    let mut grant_types = GrantTypes::default();
+    read_list(&value, mistakes, |value, name| {
+        match name {
+            "authorization_code" => grant_types.authorization_code = true,
+            "refresh_token" => grant_types.refresh_token = true,
+            "client_credentials" => grant_types.client_credentials = true,
+            other => {
+                let known = "authorization_code, refresh_token and client_credentials";
+                return Err(
+                    value.error(format_args!("there is no grant type {other:?} here; there are {known}"))
+                );
+            }
+        }
+        Ok(())
+    })
+    .map(|_| grant_types)
+}
+
+fn read_client_scope(
+    value: Option<Value>,
+    scopes: &[(Arc<str>, String)],
+    mistakes: &mut Mistakes,
+) -> Option<Scope> {
+    let Some(value) = value else { return Some(Scope::default()) };
+    let names = read_list(&value, mistakes, |value, name| check_scope(scopes, &value, name).map(|()| name))?;
+    let scope = Scope::parse(&names.join(" "));
+    mistakes.check(scope.map_err(|_| value.error("a name holds a character that no scope has")))
+}
+
+/// What a client has, as far as its grant types depend on it.
+struct Parts {
+    redirect_uris: bool,
+    secret: bool,
+    inspects_all: bool,
+}
+
+fn check_client(called: &str, table: &Table, grant_types: GrantTypes, has: &Parts, mistakes: &mut Mistakes) {
+    let rules = [
+        (
+            !grant_types.authorization_code || has.redirect_uris,
+            "has no redirect_uris, and the grant type authorization_code needs one",
+        ),
+        (
+            !grant_types.refresh_token || grant_types.authorization_code,
+            "has the grant type refresh_token without authorization_code, from which refresh tokens come",
+        ),
+        (
+            !grant_types.client_credentials || has.secret,
+            "has the grant type client_credentials and no secret_digest; only a client with a secret may act for \
+             itself (RFC 6749, 4.4)",
+        ),
+        (
+            !has.inspects_all || has.secret,
+            "is to introspect tokens and has no secret_digest; only a client with a secret may (RFC 7662, 2.1)",
+        ),
+    ];
+    for (_, words) in rules.iter().filter(|(holds, _)| !holds) {
+        mistakes.note(table.error(format!("{called} {words}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_id_has_a_bound() {
+        let read = |length: usize| {
+            let id = "i".repeat(length);
+            crate::config::read(
+                &format!("[[clients]]\nid = {id:?}\nname = \"N\"\nredirect_uris = [\"https://x.example/\"]"),
+                1,
+            )
+        };
+        assert!(read(CLIENT_ID_BYTES_MAX).is_ok());
+        for length in [0, CLIENT_ID_BYTES_MAX + 1] {
+            let mistakes = read(length).unwrap_err().to_string();
+            assert!(mistakes.starts_with("line 2: ") && mistakes.contains("1 to 255 characters"), "{mistakes}");
+        }
+    }
+}
