@@ -125,11 +125,13 @@ impl Pairs {
     /// Takes out the oldest record of a stage, if there are more than `kept`.
     pub(super) fn take_oldest(&self, kept: usize, key: Key, stage: Stage) -> Option<GrantId> {
         let mut shard = self.lock(key);
-        if shard.count(key, stage) <= kept {
-            return None;
+        let Shard { pairs, links } = &mut *shard;
+        let records = pairs.get_mut(&key).filter(|records| records.count(stage) > kept)?;
+        let (entry, id) = records.oldest(links, stage)?;
+        records.take_out(links, entry, id);
+        if records.is_empty() {
+            pairs.remove(&key);
         }
-        let (entry, id) = shard.oldest(key, stage)?;
-        shard.leave(key, entry, id);
         Some(id)
     }
 
@@ -157,19 +159,6 @@ impl Pairs {
 }
 
 impl Shard {
-    fn count(&self, key: Key, stage: Stage) -> usize {
-        self.pairs.get(&key).map_or(0, |records| records.count(stage))
-    }
-
-    fn oldest(&self, key: Key, stage: Stage) -> Option<(Entry, GrantId)> {
-        let records = self.pairs.get(&key)?;
-        match stage {
-            Stage::Code => Some((Entry::Code(records.codes.first), self.links.get(records.codes.first)?.id)),
-            Stage::Live => Some((Entry::Live(records.live.first), self.links.get(records.live.first)?.id)),
-            Stage::Mark => records.marks.peek().map(|Reverse((oldest, id))| (Entry::Mark(*oldest), *id)),
-        }
-    }
-
     fn leave(&mut self, key: Key, entry: Entry, id: GrantId) {
         let Some(records) = self.pairs.get_mut(&key) else { return };
         records.take_out(&mut self.links, entry, id);
@@ -193,6 +182,14 @@ impl Records {
             Stage::Code => self.codes.len as usize,
             Stage::Live => self.live.len as usize,
             Stage::Mark => self.marks.len(),
+        }
+    }
+
+    fn oldest(&self, links: &Links, stage: Stage) -> Option<(Entry, GrantId)> {
+        match stage {
+            Stage::Code => Some((Entry::Code(self.codes.first), links.get(self.codes.first)?.id)),
+            Stage::Live => Some((Entry::Live(self.live.first), links.get(self.live.first)?.id)),
+            Stage::Mark => self.marks.peek().map(|Reverse((oldest, id))| (Entry::Mark(*oldest), *id)),
         }
     }
 
@@ -368,7 +365,7 @@ mod tests {
         assert_eq!(pairs.take_oldest(2, ada, Stage::Live), None);
         assert_eq!(pairs.take_oldest(0, ada, Stage::Live), Some(id(1)));
         assert_eq!(pairs.take_oldest(1, ada, Stage::Mark), Some(id(2)));
-        let count = |key, stage| pairs.lock(key).count(key, stage);
+        let count = |key, stage| pairs.lock(key).pairs.get(&key).map_or(0, |records| records.count(stage));
         assert_eq!((count(ada, Stage::Live), count(ada, Stage::Code), count(ada, Stage::Mark)), (1, 3, 2));
         assert_eq!((count(bob, Stage::Live), count(app, Stage::Code), count(app, Stage::Mark)), (3, 3, 3));
         assert_eq!(pairs.len(), 6 + 9 + 9);
