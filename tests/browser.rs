@@ -433,15 +433,31 @@ fn a_callback_may_redirect_on_to_other_origins_and_to_an_apps_scheme() {
 /// Where a redirect leads the browser next in an app's own scheme. There is no such app here, so that the browser
 /// set out for it is all there is to see.
 fn next_of_app(browser: &Browser) -> String {
+    browser.wait_for("a request for the app", request_for_app)
+}
+
+fn request_for_app(browser: &Browser) -> Option<String> {
+    let console = browser.console().join("\n");
+    assert!(!console.contains("form-action"), "{console}");
+    browser.events().iter().find_map(|event| {
+        let event: serde_json::Value = serde_json::from_str(event).ok()?;
+        let (method, url) = (&event["message"]["method"], &event["message"]["params"]["documentURL"]);
+        let url = url.as_str().filter(|url| url.starts_with("com.example.app:"))?;
+        (method == "Network.requestWillBeSent").then(|| url.to_owned())
+    })
+}
+
+/// The same after a click on `button`. Where the browser is still busy with the hand-over before it, it drops the
+/// click, and a person presses again.
+fn press_for_app(browser: &Browser, button: &str) -> String {
+    const AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
+    let pressed = std::cell::Cell::new(None::<std::time::Instant>);
     browser.wait_for("a request for the app", |browser| {
-        let console = browser.console().join("\n");
-        assert!(!console.contains("form-action"), "{console}");
-        browser.events().iter().find_map(|event| {
-            let event: serde_json::Value = serde_json::from_str(event).ok()?;
-            let (method, url) = (&event["message"]["method"], &event["message"]["params"]["documentURL"]);
-            let url = url.as_str().filter(|url| url.starts_with("com.example.app:"))?;
-            (method == "Network.requestWillBeSent").then(|| url.to_owned())
-        })
+        if pressed.get().is_none_or(|at| at.elapsed() > AGAIN) {
+            browser.click(button);
+            pressed.set(Some(std::time::Instant::now()));
+        }
+        request_for_app(browser)
     })
 }
 
@@ -480,8 +496,7 @@ fn a_redirect_to_an_apps_scheme_leaves_no_live_dialog_behind() {
         let mut answers = Vec::new();
         for words in ["Authorize The Phone App?", "Your answer was sent"] {
             assert!(browser.text(".card").starts_with(words), "{}", browser.text(".card"));
-            browser.click(pressed);
-            answers.push(next_of_app(&browser));
+            answers.push(press_for_app(&browser, pressed));
         }
         assert!(answers[0].starts_with("com.example.app:/callback?"), "{answers:?}");
         assert_eq!(answers[0], answers[1], "the same answer again");
