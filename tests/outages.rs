@@ -212,10 +212,18 @@ fn an_outage_of_the_network_is_not_held_against_a_client() {
         for comes_back_to in ["the first", "the other", "the other, the first is away"] {
             let case = format!("{seconds} s, to {comes_back_to}");
             let lost = Lost { code: code(&first, &mut maker), refresh: tokens(&first, &mut maker).refresh };
-            for transition in [maker.redeem(&lost.code).0, maker.rotate(&lost.refresh).0] {
+            for is_code in [true, false] {
+                let make = |maker: &mut Maker| match is_code {
+                    true => maker.redeem(&lost.code).0,
+                    false => maker.rotate(&lost.refresh).0,
+                };
                 network.go_down_at("EVAL");
-                assert_eq!(apply(&first, transition, START), Err(StoreError::Unavailable), "{case}");
-                assert!(network.is_down(), "{case}");
+                // The client tries again and again.
+                for attempt in 0..3 {
+                    let applied = apply(&first, make(&mut maker), START);
+                    assert_eq!(applied, Err(StoreError::Unavailable), "{case}, attempt {attempt}");
+                    assert!(network.is_down(), "{case}");
+                }
                 network.mend();
                 let nothing = maker.code();
                 wait_until("the network is back", || apply(&first, maker.check(&nothing), START).is_ok());
@@ -279,7 +287,10 @@ fn an_outage_of_the_replica_is_not_held_against_a_client() {
         }
         replica.kill();
         for Lost { code, refresh } in &lost {
-            for transition in [maker.redeem(code).0, maker.rotate(refresh).0] {
+            // The client tries again.
+            for transition in
+                [maker.redeem(code).0, maker.redeem(code).0, maker.rotate(refresh).0, maker.rotate(refresh).0]
+            {
                 assert_eq!(apply(&first, transition, START), Err(StoreError::Unavailable), "{seconds} s");
             }
         }
@@ -308,6 +319,11 @@ fn an_outage_of_the_disk_is_not_held_against_a_client() {
         disk.fail_after(call);
         let applied = stores::apply_all(&store, vec![(redeem, START), (rotate, START)]);
         let has_failed = disk.failures() > 0;
+        // The client tries again while the disk is away.
+        if applied.iter().all(Result::is_err) {
+            let retries = vec![(maker.redeem(&lost.code).0, START), (maker.rotate(&lost.refresh).0, START)];
+            assert!(stores::apply_all(&store, retries).iter().all(Result::is_err));
+        }
         disk.mend();
         system.wait(Duration::from_secs(10));
         if !has_failed {

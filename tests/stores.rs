@@ -40,6 +40,7 @@ const SUITE: &[Case] = &[
     ("twenty racers with one refresh token: one family is left", one_refresh_token_has_one_successor),
     ("a form makes one grant, whoever sends it how often", a_form_makes_one_grant),
     ("an answer that reached no client can be had again", an_answer_that_reached_no_client_can_be_had_again),
+    ("a repeat that is broken off opens no back door", a_repeat_that_is_broken_off_opens_no_back_door),
     ("a retry that is there already is no replay", a_retry_behind_a_client_that_has_gone_is_no_replay),
     ("what ends is over for everyone at once", what_is_revoked_is_over_for_everyone),
     ("nothing is good a millisecond too long", nothing_is_good_too_long),
@@ -290,6 +291,22 @@ fn an_answer_that_reached_no_client_can_be_had_again(pair: &Pair) {
             let then = later.after(LIFETIMES.refresh_grace);
             assert_eq!(apply(&*pair.one, reuse, then), Ok(Outcome::Reused), "{case}");
         }
+    }
+}
+
+/// A thief rotates, has its answer, and then breaks off a repeat: the answer that it has must stay one that arrived.
+fn a_repeat_that_is_broken_off_opens_no_back_door(pair: &Pair) {
+    let mut maker = Maker::new(pair.number);
+    for reader in [Reader::Goes, Reader::HasGone] {
+        let (_, tokens) = redeemed(pair, &mut maker, START);
+        let (rotate, _) = maker.rotate(&tokens.refresh);
+        assert!(matches!(apply(&*pair.one, rotate, START), Ok(Outcome::Rotated { .. })));
+        let (repeat, _) = maker.rotate(&tokens.refresh);
+        let repeated = submit_for(reader, &*pair.other, vec![(repeat, START)]).wait();
+        assert!(matches!(repeated[..], [Ok(Outcome::Repeated { .. })]), "{repeated:?}");
+        let (reuse, _) = maker.rotate(&tokens.refresh);
+        let then = START.after(LIFETIMES.refresh_grace);
+        assert_eq!(apply(&*pair.one, reuse, then), Ok(Outcome::Reused), "{reader:?}");
     }
 }
 

@@ -23,6 +23,9 @@ const REQUESTS_PER_TURN_MAX: usize = 16;
 /// exactly that before it reports anything new.
 const SHORT_READ_IS_LAST: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
+/// How long after its request a client that closes its side counts as one that gave up.
+const GIVES_UP_AFTER: Duration = Duration::from_secs(1);
+
 /// How long an answer that the store has given may take to be read.
 const LETTER_TIME: Duration = Duration::from_millis(10);
 
@@ -39,6 +42,8 @@ pub(super) struct Link<S> {
     read_closed: bool,
     /// The server ends.
     is_finishing: bool,
+    /// The client gave up while its request waited for the store.
+    has_given_up: bool,
     /// How much memory the buffers took when they were last counted.
     counted: usize,
     /// It has had its share of a turn, and its next share is planned.
@@ -58,6 +63,7 @@ struct Waiting {
     letter: Option<Letter>,
     /// The store knows that the answer may reach no client.
     is_abandoned: bool,
+    since: Instant,
 }
 
 /// Buffers that no connection holds at the moment. Connections that have nothing in them hold none, so ten
@@ -102,6 +108,7 @@ impl<S: Socket> Link<S> {
             writable: true,
             read_closed: false,
             is_finishing: false,
+            has_given_up: false,
             counted: 0,
             is_queued: false,
             waiting: None,
@@ -136,8 +143,17 @@ impl<S: Socket> Link<S> {
     pub(super) fn abandon(&mut self, slot: usize, mailbox: &dyn Mailbox) {
         let Some(waiting) = &mut self.waiting else { return };
         if waiting.parked.waits_for_store() && waiting.letter.is_none() && !waiting.is_abandoned {
-            waiting.is_abandoned = true;
-            mailbox.abandon(Ticket { place: slot, serial: waiting.serial });
+            waiting.is_abandoned = mailbox.abandon(Ticket { place: slot, serial: waiting.serial });
+        }
+    }
+
+    /// The client has closed its side. One that does so with its request, or soon after, reads on. One that does so
+    /// after a while has given up: its request is abandoned, and gets no answer any more. (Were it answered, a thief
+    /// could have the answer and have it withdrawn, too.)
+    pub(super) fn note_end(&mut self, now: Instant, slot: usize, mailbox: &dyn Mailbox) {
+        let has_given_up = |waiting: &Waiting| now.saturating_duration_since(waiting.since) >= GIVES_UP_AFTER;
+        if self.waiting.as_deref().is_some_and(has_given_up) {
+            self.abandon(slot, mailbox);
         }
     }
 
@@ -209,6 +225,9 @@ impl<S: Socket> Link<S> {
         let (mut reads, mut requests_left) = (0, REQUESTS_PER_TURN_MAX);
         loop {
             self.answer_all(slot, turn, &mut requests_left);
+            if self.has_given_up {
+                return Driven::Closed;
+            }
             let result = match self.conversation.wants() {
                 // There may be more requests in its buffer, and no event would say so. (It would close where the client's
                 // end has arrived, but not before what came before that.)
@@ -275,16 +294,18 @@ impl<S: Socket> Link<S> {
     /// Lets a request that began with `routes` wait for the store or the pool.
     fn park(&mut self, parked: Parked, routes: Arc<Routes>, ticket: Ticket, turn: &Turn) {
         let (serial, until) = (ticket.serial, turn.now + parked.time_max(turn.limits));
+        let (is_abandoned, since) = (false, turn.now);
         self.waiting =
-            Some(Box::new(Waiting { serial, routes, parked, until, letter: None, is_abandoned: false }));
-        if self.read_closed {
-            self.abandon(ticket.place, turn.mailbox());
-        }
+            Some(Box::new(Waiting { serial, routes, parked, until, letter: None, is_abandoned, since }));
     }
 
     /// Answers the request that has waited, if there is a letter for it, or its time is over.
     fn answer_waiting(&mut self, slot: usize, turn: &mut Turn) -> bool {
         let Some(waiting) = self.waiting.take_if(|waiting| waiting.letter.is_some()) else { return false };
+        if waiting.is_abandoned {
+            self.has_given_up = true;
+            return false;
+        }
         if self.is_finishing && self.readable {
             // What was sent behind it was asked for, too, and has not been read meanwhile. (A socket that fails
             // here fails again when the answer is written.)

@@ -242,7 +242,7 @@ impl<S: Socket> Engine<S> {
         let Some(link) = self.connections.at(slot) else { return };
         link.note(readiness);
         if readiness.read_closed {
-            link.abandon(slot, &*self.mailbox);
+            link.note_end(self.moment.now, slot, &*self.mailbox);
         }
         // One that is queued has had its share of the last turn, and has this turn's when the others have theirs.
         if !link.is_queued() {

@@ -384,13 +384,17 @@ mod tests {
 
     /// A server whose workers are driven by hand, and where its authorization server listens.
     fn server(workers: usize, store: Arc<dyn Store>) -> (Server, SocketAddr) {
-        server_with(Limits::default(), workers, store)
+        server_with(Limits::default(), workers, (store, Arc::new(RealSystem::default())))
     }
 
-    fn server_with(limits: Limits, workers: usize, store: Arc<dyn Store>) -> (Server, SocketAddr) {
+    fn server_with(
+        limits: Limits,
+        workers: usize,
+        (store, system): (Arc<dyn Store>, Arc<dyn System>),
+    ) -> (Server, SocketAddr) {
         let config = Config { client_port: None, auth_port: 0, workers, limits, ..Config::default() };
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
-        let server = Server::bind(&config, store, Arc::new(RealSystem::default()), logs).unwrap();
+        let server = Server::bind(&config, store, system, logs).unwrap();
         let address = server.addresses()[0].1;
         (server, address)
     }
@@ -491,19 +495,21 @@ mod tests {
     /// What a client does while its request waits for the store, and what the store must learn of it.
     fn check_abandoned(
         limits: Limits,
-        act: impl FnOnce(TcpStream) -> Option<TcpStream>,
-        expected: (bool, &str),
+        act: impl FnOnce(TcpStream, &Moved) -> Option<TcpStream>,
+        (reaches, beginning): (bool, &str),
     ) {
         let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
-        let (mut server, address) = server_with(limits, 1, Arc::<Held>::clone(&store));
+        let clock = Arc::<Moved>::default();
+        let shared: (Arc<dyn Store>, Arc<dyn System>) =
+            (Arc::<Held>::clone(&store), Arc::<Moved>::clone(&clock));
+        let (mut server, address) = server_with(limits, 1, shared);
         let mut client = connect(address);
         let head = "GET /secure HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer ";
         client.write_all(format!("{head}{}\r\n\r\n", "A".repeat(64)).as_bytes()).unwrap();
         while store.waiting.lock().unwrap().is_empty() {
             server.workers[0].turn().unwrap();
         }
-        let client = act(client);
-        let (reaches, beginning) = expected;
+        let client = act(client, &clock);
         let is_abandoned = || {
             let waiting = store.waiting.lock().unwrap();
             waiting.iter().all(|(_, mailbox, ticket)| mailbox.is_abandoned(*ticket))
@@ -521,27 +527,46 @@ mod tests {
         server.run().unwrap();
         if let Some(client) = client {
             let answer = read_all(client);
-            assert!(answer.starts_with(beginning), "{answer:?}");
+            assert!(answer.starts_with(beginning) && answer.is_empty() == beginning.is_empty(), "{answer:?}");
         }
     }
 
+    /// The clock of the machine, which can be moved.
+    #[derive(Default)]
+    struct Moved(RealSystem, Mutex<Duration>);
+
+    impl System for Moved {
+        fn monotonic(&self) -> std::time::Instant {
+            self.0.monotonic() + *self.1.lock().unwrap()
+        }
+
+        fn wall_clock(&self) -> std::time::SystemTime {
+            self.0.wall_clock()
+        }
+
+        fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+            self.0.fill(bytes)
+        }
+    }
+
+    /// What a client is told and what the store is told exclude each other: no client gets an answer that is withdrawn.
     #[test]
-    fn a_store_learns_whether_its_answer_can_still_reach_the_client() {
+    fn a_store_learns_whether_its_answer_reaches_the_client() {
         let answer = "HTTP/1.1 401 Unauthorized\r\n";
-        check_abandoned(Limits::default(), Some, (true, answer));
-        let closes = |client: TcpStream| {
-            drop(client);
-            None
-        };
-        check_abandoned(Limits::default(), closes, (false, ""));
-        // It may read on, and most that close their side do not.
-        let half_closes = |client: TcpStream| {
+        check_abandoned(Limits::default(), |client, _| Some(client), (true, answer));
+        let half_closes = |client: TcpStream, _: &Moved| {
             client.shutdown(std::net::Shutdown::Write).unwrap();
             Some(client)
         };
-        check_abandoned(Limits::default(), half_closes, (false, answer));
+        check_abandoned(Limits::default(), half_closes, (true, answer));
+        let gives_up = |client: TcpStream, clock: &Moved| {
+            *clock.1.lock().unwrap() += Duration::from_secs(2);
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            Some(client)
+        };
+        check_abandoned(Limits::default(), gives_up, (false, ""));
         let impatient = Limits { store_time_max: Duration::from_millis(1), ..Limits::default() };
-        check_abandoned(impatient, Some, (false, "HTTP/1.1 503 Service Unavailable\r\n"));
+        check_abandoned(impatient, |client, _| Some(client), (false, "HTTP/1.1 503 Service Unavailable\r\n"));
     }
 
     /// A client whose secret a person chose, with a digest of "secret" that is as quick as such a digest may be.
@@ -582,7 +607,7 @@ mod tests {
 
     /// What a client does while its request waits for the pool, and what the store must learn of it when the request
     /// goes on to the store.
-    fn check_abandoned_in_the_pool(act: impl FnOnce(TcpStream) -> Option<TcpStream>, is_abandoned: bool) {
+    fn check_abandoned_in_the_pool(act: impl FnOnce(TcpStream) -> Option<TcpStream>) {
         let mut config = crate::config::read(&CHOSEN.replace("DIGEST", &chosen_digest()), 1).unwrap();
         (config.client_port, config.auth_port) = (None, 0);
         let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
@@ -599,20 +624,16 @@ mod tests {
         while server.workers[0].engine().counts().requests == 0 {
             server.workers[0].turn().unwrap();
         }
-        // Nothing else happens meanwhile: the one turn is that of what the client does.
         let client = act(client);
-        if is_abandoned {
-            server.workers[0].turn().unwrap();
-        }
         let inbox = Arc::clone(server.workers[0].inbox());
         assert_eq!(inbox.abandoned(), 0, "what waits for the pool is not abandoned");
         drop(release);
         while store.waiting.lock().unwrap().is_empty() {
             server.workers[0].turn().unwrap();
         }
-        assert_eq!(inbox.abandoned(), usize::from(is_abandoned));
+        assert_eq!(inbox.abandoned(), 0);
         for (applied, mailbox, ticket) in store.waiting.lock().unwrap().drain(..) {
-            assert_eq!(mailbox.put(ticket, applied), !is_abandoned, "what the store is told");
+            assert!(mailbox.put(ticket, applied), "what the store is told");
             mailbox.wake();
         }
         assert_eq!(inbox.abandoned(), 0, "nothing is kept of a request that is answered");
@@ -624,19 +645,20 @@ mod tests {
         }
     }
 
+    /// It closed its side soon after its request, so it may read on.
     #[test]
-    fn a_request_whose_client_goes_while_it_waits_for_the_pool_is_abandoned_when_it_is_with_the_store() {
-        check_abandoned_in_the_pool(Some, false);
+    fn a_request_whose_client_closes_its_side_while_it_waits_for_the_pool_is_answered() {
+        check_abandoned_in_the_pool(Some);
         let closes = |client: TcpStream| {
             drop(client);
             None
         };
-        check_abandoned_in_the_pool(closes, true);
+        check_abandoned_in_the_pool(closes);
         let half_closes = |client: TcpStream| {
             client.shutdown(std::net::Shutdown::Write).unwrap();
             Some(client)
         };
-        check_abandoned_in_the_pool(half_closes, true);
+        check_abandoned_in_the_pool(half_closes);
     }
 
     #[test]

@@ -48,10 +48,6 @@ impl<'a> Turn<'a> {
         self.routes
     }
 
-    pub(super) fn mailbox(&self) -> &'a dyn Mailbox {
-        &**self.mailbox
-    }
-
     /// A number for the next request, which no other of this worker's has.
     pub(super) fn next_serial(&mut self) -> u64 {
         *self.serial += 1;

@@ -300,7 +300,12 @@ impl Common {
         if batch.is_empty() {
             return;
         }
-        match self.disk.with(access, now, |database| work(database, batch)) {
+        let work = |database: &Database| {
+            // From here on it may be stored, whatever the disk says.
+            batch.iter().for_each(Job::note_sent);
+            work(database, batch)
+        };
+        match self.disk.with(access, now, work) {
             Ok(applied) => {
                 // The disk may have taken longer than a client waits.
                 let now = self.system.monotonic();

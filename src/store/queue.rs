@@ -38,6 +38,8 @@ pub(super) struct Job {
     pub(super) serial: u64,
     /// That the answer reaches no client has been noted with what was applied.
     is_withdrawn: Cell<bool>,
+    /// It may be stored: a write that covers it has been made, or sent.
+    is_sent: Cell<bool>,
     /// `None` for a withdrawal, and once it has been answered.
     waits: Option<(Arc<dyn Mailbox>, Ticket)>,
 }
@@ -45,7 +47,8 @@ pub(super) struct Job {
 impl Job {
     fn of_withdrawal(withdrawal: Withdrawal) -> Job {
         let Withdrawal { transition, now, since, serial } = withdrawal;
-        Job { transition, now, since, serial, is_withdrawn: Cell::new(false), waits: None }
+        let (is_withdrawn, is_sent) = (Cell::new(false), Cell::new(true));
+        Job { transition, now, since, serial, is_withdrawn, is_sent, waits: None }
     }
 
     /// What the transition makes of `record`, and what it comes to. Where it is known already that the answer may not
@@ -78,13 +81,18 @@ impl Job {
         }
     }
 
+    /// Notes that a write that covers it is about to be made or sent.
+    pub(super) fn note_sent(&self) {
+        self.is_sent.set(true);
+    }
+
     /// Whether somebody waits for it. A withdrawal is never too late.
     pub(super) fn is_awaited(&self) -> bool {
         self.waits.is_some()
     }
 
     /// Tells whoever waits. They look when their mailbox is woken, which is left to [`Answered`]. Where the answer is
-    /// an error, or reaches no client, the transition is withdrawn.
+    /// an error, or reaches no client, and the transition may be stored, it is withdrawn.
     pub(super) fn answer(mut self, applied: Applied, answered: &mut Answered) {
         let mut is_delivered = applied.is_ok();
         // A record that cannot be read is not going to be read by a retry.
@@ -93,7 +101,7 @@ impl Job {
             is_delivered &= mailbox.put(ticket, applied);
             answered.add(mailbox);
         }
-        if !is_delivered && may_be_repeated && !self.is_withdrawn.get() {
+        if !is_delivered && may_be_repeated && self.is_sent.get() && !self.is_withdrawn.get() {
             answered.queue.withdraw(&self);
         }
     }
@@ -149,6 +157,8 @@ struct State {
     withdrawals: Withdrawals,
     /// The number of the last job.
     serial: u64,
+    /// How long nothing has come.
+    waited: Duration,
     /// The store's thread waits to be told of the next job.
     is_asleep: bool,
     /// It is to look up, though there may be no job.
@@ -176,6 +186,7 @@ impl Queue {
             jobs: Vec::new(),
             withdrawals: Withdrawals::new(jobs_max),
             serial: 0,
+            waited: Duration::ZERO,
             is_asleep: false,
             is_nudged: false,
             is_closed: false,
@@ -210,7 +221,8 @@ impl Queue {
                 state.serial
             }
         };
-        state.jobs.push(Job { transition, now, since, serial, is_withdrawn: Cell::new(false), waits });
+        let (is_withdrawn, is_sent) = (Cell::new(false), Cell::new(false));
+        state.jobs.push(Job { transition, now, since, serial, is_withdrawn, is_sent, waits });
         let is_asleep = std::mem::take(&mut state.is_asleep);
         drop(state);
         if is_asleep {
@@ -228,11 +240,11 @@ impl Queue {
         state.withdrawals.add(Withdrawal { transition, now: job.now, since: job.since, serial: job.serial });
     }
 
-    /// Takes the withdrawal of `grant`, if there is one, since another job of it is about to be applied.
+    /// Takes the withdrawals of `grant`, since another job of it is about to be applied.
     #[cfg(feature = "redis-store")]
-    pub(super) fn recall(&self, grant: GrantId) -> Option<Job> {
-        let mut state = self.lock();
-        state.withdrawals.take(std::iter::once(grant), 0).pop().map(Job::of_withdrawal)
+    pub(super) fn recall(&self, grant: GrantId) -> impl Iterator<Item = Job> + use<> {
+        let taken = self.lock().withdrawals.take(std::iter::once(grant), 0);
+        taken.into_iter().map(Job::of_withdrawal)
     }
 
     /// Up to which number every answer with tokens has left, or is noted as failed, where `unsettled` is the first
@@ -279,9 +291,14 @@ impl Queue {
                     let (mut state, result) = waited.unwrap_or_else(PoisonError::into_inner);
                     if result.timed_out() && state.jobs.is_empty() && !state.is_closed {
                         state.is_asleep = false;
-                        match patience {
-                            Some(patience) if patience <= time => return Taken::Nothing,
-                            _ => state.withdrawals.is_fresh = !state.withdrawals.is_empty(),
+                        // However short the patience is each time, it adds up to a retry.
+                        state.waited += time;
+                        if state.waited >= WITHDRAWAL_RETRY_TIME {
+                            state.waited = Duration::ZERO;
+                            state.withdrawals.is_fresh = !state.withdrawals.is_empty();
+                        }
+                        if patience.is_some_and(|patience| patience <= time) && !state.withdrawals.is_fresh {
+                            return Taken::Nothing;
                         }
                     }
                     state

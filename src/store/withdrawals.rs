@@ -1,8 +1,8 @@
 //! Withdrawals that wait for their store: what is to be noted of answers that did not reach their clients.
 //!
 //! A withdrawal waits while the store is away, which may be ten minutes. It must be applied before anything that
-//! comes later for the same grant, or the retry that it is for would be judged without it. There is one for a
-//! grant at most, however often its client retries, and a bound for all of them.
+//! comes later for the same grant, or the retry that it is for would be judged without it. There is one for each
+//! transition that may have been stored, and a bound for all of them; a retry that never got to the store needs none.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::oauth::{GrantId, Timestamp, Transition};
 ///
 /// Ordered by name, not hashed: the names come from requests, and a stranger can choose names that collide.
 pub(super) struct Withdrawals {
-    by_grant: BTreeMap<GrantId, Withdrawal>,
+    by_grant: BTreeMap<(GrantId, u64), Withdrawal>,
     count_max: usize,
     /// Whether one was added that has not been tried yet.
     pub(super) is_fresh: bool,
@@ -23,7 +23,7 @@ pub(super) struct Withdrawal {
     pub(super) transition: Transition,
     pub(super) now: Timestamp,
     pub(super) since: Instant,
-    /// The number of the job whose answer failed, or of the first one of several.
+    /// The number of the job whose answer failed.
     pub(super) serial: u64,
 }
 
@@ -37,16 +37,12 @@ impl Withdrawals {
         self.by_grant.is_empty()
     }
 
-    /// Keeps one more; the last one of a grant counts. Past the bound it is dropped: then the retry is judged as
-    /// though the answer had arrived.
+    /// Keeps one more. Past the bound it is dropped: then the retry is judged as though the answer had arrived.
     pub(super) fn add(&mut self, withdrawal: Withdrawal) {
-        let id = withdrawal.transition.grant_id();
-        let earlier = self.by_grant.get(&id).map(|earlier| earlier.serial);
-        if earlier.is_none() && self.by_grant.len() >= self.count_max {
-            return;
+        let name = (withdrawal.transition.grant_id(), withdrawal.serial);
+        if self.by_grant.len() < self.count_max || self.by_grant.contains_key(&name) {
+            self.by_grant.insert(name, withdrawal);
         }
-        let serial = earlier.map_or(withdrawal.serial, |earlier| earlier.min(withdrawal.serial));
-        self.by_grant.insert(id, Withdrawal { serial, ..withdrawal });
     }
 
     /// Takes those of `grants`, and at most `others_max` of other grants.
@@ -54,7 +50,12 @@ impl Withdrawals {
         if self.by_grant.is_empty() {
             return Vec::new();
         }
-        let mut taken: Vec<Withdrawal> = grants.filter_map(|id| self.by_grant.remove(&id)).collect();
+        let mut taken = Vec::new();
+        for id in grants {
+            let names = self.by_grant.range((id, 0)..=(id, u64::MAX)).map(|(name, _)| *name);
+            let names: Vec<(GrantId, u64)> = names.collect();
+            taken.extend(names.iter().filter_map(|name| self.by_grant.remove(name)));
+        }
         let others = std::iter::from_fn(|| self.by_grant.pop_first().map(|(_, withdrawal)| withdrawal));
         taken.extend(others.take(others_max));
         // What fails is added again; it is tried with the next jobs.

@@ -44,7 +44,7 @@ pub(in super::super) fn rotate(
     }
     match right {
         Right::Successor => succeed(grant, live, refresh, asked, scope, now),
-        Right::SameAnswer(previous) => repeat(grant, live, (refresh, previous), asked, scope, now),
+        Right::SameAnswer(previous) => confirm(grant, live, (refresh, previous), asked, scope, now),
         Right::LostAnswer(previous) => complete(grant, live, (refresh, previous), asked, scope, now),
     }
 }
@@ -121,21 +121,35 @@ fn repeat(
     match live.find(&previous.token, now).filter(|token| token.scope == *scope) {
         Some(token) => {
             let expires_in = token.expires.since(now);
-            // Its writer may withdraw the first answer later. It must not withdraw this one.
-            let change = match (&live.delivery, asked.writer.as_deref()) {
-                (Delivery::ReportedBy(_), Some(writer)) => {
-                    let live = Live { delivery: Delivery::reported_by(Some(writer)), ..live.clone() };
-                    Change::Put(Grant { phase: Phase::Live(Box::new(live)), ..grant.clone() })
-                }
-                _ => Change::Keep,
-            };
-            (change, Outcome::Repeated { family, salt, scope: scope.clone(), expires_in: Some(expires_in) })
+            (
+                Change::Keep,
+                Outcome::Repeated { family, salt, scope: scope.clone(), expires_in: Some(expires_in) },
+            )
         }
         // The retry asks for another scope, or the token was revoked by itself: it gets a token of its own.
         None => {
             let change = add_token(grant, live.clone(), asked, scope, now);
             (change, Outcome::Repeated { family, salt, scope: scope.clone(), expires_in: None })
         }
+    }
+}
+
+/// The previous token again, within the grace window. From now on its answer counts as one that arrived: its writer
+/// may withdraw the first one later, and must not withdraw this one.
+fn confirm(
+    grant: &Grant,
+    live: &Live,
+    previous: (&Refresh, &Previous),
+    asked: &Rotation,
+    scope: &Scope,
+    now: Timestamp,
+) -> (Change, Outcome) {
+    match live.delivery {
+        Delivery::ReportedBy(_) => {
+            let live = Live { delivery: Delivery::Sent, ..live.clone() };
+            repeat_with(grant, live, previous, asked, scope, now)
+        }
+        Delivery::Sent | Delivery::Failed => repeat(grant, live, previous, asked, scope, now),
     }
 }
 
@@ -157,7 +171,19 @@ fn complete(
     };
     let delivery = Delivery::reported_by(asked.writer.as_deref());
     let live = Live { refresh: Some(Box::new(refresh.clone())), delivery, ..live.clone() };
-    match repeat(grant, &live, (&refresh, previous), asked, scope, now) {
+    repeat_with(grant, live, (&refresh, previous), asked, scope, now)
+}
+
+/// Repeats the answer, and stores `live`.
+fn repeat_with(
+    grant: &Grant,
+    live: Live,
+    previous: (&Refresh, &Previous),
+    asked: &Rotation,
+    scope: &Scope,
+    now: Timestamp,
+) -> (Change, Outcome) {
+    match repeat(grant, &live, previous, asked, scope, now) {
         (Change::Keep, outcome) => {
             (Change::Put(Grant { phase: Phase::Live(Box::new(live)), ..grant.clone() }), outcome)
         }

@@ -57,12 +57,12 @@ impl Batch {
 
     /// How many transitions there are.
     pub(super) fn len(&self) -> usize {
-        self.groups.iter().map(|group| group.jobs.len() + usize::from(group.withdrawal.is_some())).sum()
+        self.groups.iter().map(|group| group.jobs.len() + group.withdrawals.len()).sum()
     }
 
     /// The number up to which all is known.
     fn settled(&self, queue: &Queue) -> u64 {
-        let jobs = self.groups.iter().flat_map(|group| group.jobs.iter().chain(&group.withdrawal));
+        let jobs = self.groups.iter().flat_map(|group| group.jobs.iter().chain(&group.withdrawals));
         queue.settled(jobs.map(|job| job.serial).filter(|serial| *serial > 0).min())
     }
 
@@ -131,7 +131,8 @@ impl Batch {
         if let Some(settled) = news {
             self.reports.take(settled, &replies.split_off(ready.len()), now);
         }
-        let is_calm = fleet.has_been_calm_for(self.reports.alive_time(), now);
+        // A server whose own report is refused cannot tell whether those of others are.
+        let is_calm = fleet.has_been_calm_for(self.reports.alive_time(), now) && !self.reports.has_failed();
         let rules = Rules {
             queue,
             server: self.reports.server(),

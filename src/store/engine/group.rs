@@ -45,8 +45,8 @@ pub(super) struct Group {
     keys: Keys,
     key: Arc<[u8]>,
     pub(super) jobs: VecDeque<Job>,
-    /// Goes before the jobs: the last answer of the grant failed.
-    pub(super) withdrawal: Option<Job>,
+    /// They go before the jobs: answers of the grant failed.
+    pub(super) withdrawals: Vec<Job>,
     step: Step,
     /// What was sent to be written, when it is not known whether it was; and the outcomes of the first jobs, if it
     /// was.
@@ -88,8 +88,8 @@ struct Write {
     new: Record,
     /// What the first jobs come to when it does.
     outcomes: Outcomes,
-    /// Whether it notes what is withdrawn.
-    has_withdrawal: bool,
+    /// How many of the first withdrawals it notes.
+    withdrawn: usize,
 }
 
 /// The outcomes of the first jobs of a group, in their order. A write that covers several has one for each.
@@ -120,7 +120,7 @@ impl Group {
             keys: keys.clone(),
             key: keys.grant(id),
             jobs: VecDeque::new(),
-            withdrawal: None,
+            withdrawals: Vec::new(),
             step: Step::Read,
             tried: Vec::new(),
             ask: None,
@@ -137,13 +137,13 @@ impl Group {
 
     pub(super) fn add(&mut self, job: Job) {
         match job.transition.is_withdrawal() {
-            true => self.withdrawal = Some(job),
+            true => self.withdrawals.push(job),
             false => self.jobs.push_back(job),
         }
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        !self.jobs.is_empty() || self.withdrawal.is_some()
+        !self.jobs.is_empty() || !self.withdrawals.is_empty()
     }
 
     /// A name that is new is most likely free: then there is nothing to read.
@@ -151,8 +151,8 @@ impl Group {
         let Some(job) = self.jobs.front().filter(|job| job.transition.is_new()) else { return };
         if let (Change::Put(grant), outcome) = job.transition.apply(None, job.now) {
             let outcomes = Outcomes::from([outcome]);
-            let has_withdrawal = false;
-            self.step = Step::Write(Write { old: None, new: Record::of(&grant), outcomes, has_withdrawal });
+            let withdrawn = 0;
+            self.step = Step::Write(Write { old: None, new: Record::of(&grant), outcomes, withdrawn });
         }
     }
 
@@ -167,7 +167,10 @@ impl Group {
                 return Request { ask: self.ask.clone(), ..request };
             }
             Step::Read => (redis::cmd("GET").arg(&*self.key).to_owned(), false),
-            Step::Write(write) => (write.command(&self.key), true),
+            Step::Write(write) => {
+                self.jobs.iter().take(write.outcomes.len()).for_each(Job::note_sent);
+                (write.command(&self.key), true)
+            }
         };
         Request { key: Arc::clone(&self.key), command, is_write, ask: self.ask.clone() }
     }
@@ -190,7 +193,7 @@ impl Group {
         // What was tried and lost may have been tried for those behind it, too.
         self.tried.retain_mut(|tried| {
             tried.outcomes.pop_front();
-            !tried.outcomes.is_empty() || tried.has_withdrawal
+            !tried.outcomes.is_empty() || tried.withdrawn > 0
         });
         if let Some(job) = self.jobs.pop_front() {
             job.answer(applied, answered);
@@ -198,8 +201,8 @@ impl Group {
     }
 
     pub(super) fn answer_all(&mut self, error: StoreError, answered: &mut Answered) {
-        let withdrawal = self.withdrawal.take();
-        withdrawal.into_iter().chain(self.jobs.drain(..)).for_each(|job| job.answer(Err(error), answered));
+        let withdrawals = self.withdrawals.drain(..);
+        withdrawals.chain(self.jobs.drain(..)).for_each(|job| job.answer(Err(error), answered));
     }
 
     pub(super) fn take(&mut self, reply: Reply, rules: &Rules, answered: &mut Answered) {
@@ -213,18 +216,21 @@ impl Group {
                 if let Step::Write(write) = std::mem::replace(&mut self.step, Step::Read) {
                     write.outcomes.iter().for_each(|_| self.answer(Err(StoreError::Unavailable), answered));
                     // What is withdrawn is tried again after a while, as it is not safe either.
-                    let withdrawal = self.withdrawal.take_if(|_| write.has_withdrawal);
-                    withdrawal.into_iter().for_each(|job| job.answer(Err(StoreError::Unavailable), answered));
+                    let withdrawn = self.withdrawals.drain(..write.withdrawn.min(self.withdrawals.len()));
+                    withdrawn.for_each(|job| job.answer(Err(StoreError::Unavailable), answered));
                 }
             }
             Reply::Refused(error) => self.answer_all(what_refused(&error), answered),
-            Reply::Elsewhere(Some(address)) => self.ask = Some(address),
+            Reply::Elsewhere(Some(address)) if pauses < PAUSES_MAX => {
+                self.pauses = pauses + 1;
+                self.ask = Some(address);
+            }
             // Slots that move, and a fail-over, are over in a moment, or not at all soon.
             Reply::Elsewhere(None) if pauses < PAUSES_MAX => {
                 self.pauses = pauses + 1;
                 self.again = Some(rules.now + PAUSE);
             }
-            Reply::Elsewhere(None) => self.answer_all(StoreError::Unavailable, answered),
+            Reply::Elsewhere(_) => self.answer_all(StoreError::Unavailable, answered),
             Reply::Lost => self.take_loss(answered),
             Reply::Away => self.answer_all(StoreError::Unavailable, answered),
         }
@@ -257,10 +263,9 @@ impl Group {
 
     /// Answers what a write covers, now that it is made; gives what stands there.
     fn confirm(&mut self, write: Write, answered: &mut Answered) -> Record {
+        self.tried.retain(|tried| tried.new.bytes != write.new.bytes);
         write.outcomes.into_iter().for_each(|outcome| self.answer(Ok(outcome), answered));
-        if write.has_withdrawal {
-            self.withdrawal = None;
-        }
+        self.withdrawals.drain(..write.withdrawn.min(self.withdrawals.len()));
         write.new
     }
 
@@ -300,15 +305,11 @@ impl Group {
         let Ok(record) = current.as_deref().map(Grant::decode).transpose() else {
             return self.answer_all(StoreError::Damaged, answered);
         };
-        if let Some(withdrawal) = rules.queue.recall(self.id) {
-            self.withdrawal = Some(withdrawal);
-        }
+        self.withdrawals.extend(rules.queue.recall(self.id));
         let mut run = Run::on(record);
-        let has_withdrawal = self.withdrawal.as_ref().is_some_and(|withdrawal| run.begin(withdrawal));
-        if !has_withdrawal {
-            // There is nothing to note any more.
-            self.withdrawal = None;
-        }
+        // Where there is nothing to note any more, a withdrawal is done.
+        self.withdrawals.retain(|withdrawal| run.begin(withdrawal));
+        let withdrawn = self.withdrawals.len();
         for job in &self.jobs {
             if let Some(writer) = run.doubt(job, rules.server, &self.believed) {
                 self.doubt = Some(writer);
@@ -320,12 +321,12 @@ impl Group {
         let mut outcomes = Outcomes::from(outcomes);
         // Those before the first change only looked.
         outcomes.drain(..unchanged).for_each(|outcome| self.answer(Ok(outcome), answered));
-        let is_changed = has_withdrawal || !outcomes.is_empty();
+        let is_changed = withdrawn > 0 || !outcomes.is_empty();
         self.step = match (record.filter(|_| is_changed), self.doubt) {
             // What comes before the doubt is written first.
             (Some(record), _) => {
                 self.doubt = None;
-                Step::Write(Write { old: current, new: Record::of(&record), outcomes, has_withdrawal })
+                Step::Write(Write { old: current, new: Record::of(&record), outcomes, withdrawn })
             }
             (None, Some(writer)) => Step::Ask { server: writer.server, is_alive: false },
             (None, None) => Step::Read,
@@ -351,11 +352,10 @@ impl Run {
 
     /// Notes what is withdrawn; whether that changes anything.
     fn begin(&mut self, withdrawal: &Job) -> bool {
-        if let (Change::Put(grant), _) = withdrawal.apply(self.record.as_ref()) {
-            self.record = Some(grant);
-            self.is_changed = true;
-        }
-        self.is_changed
+        let (Change::Put(grant), _) = withdrawal.apply(self.record.as_ref()) else { return false };
+        self.record = Some(grant);
+        self.is_changed = true;
+        true
     }
 
     /// The writer whose report decides about `job`, unless it is known what to believe.

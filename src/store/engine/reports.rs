@@ -52,6 +52,11 @@ impl Reports {
         Reports { keys, server, alive_time, published: None, beat: None, has_failed: false }
     }
 
+    /// Whether the engine did not take the last report.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
     pub(super) fn server(&self) -> u64 {
         self.server
     }
