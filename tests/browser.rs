@@ -428,6 +428,10 @@ fn a_callback_may_redirect_on_to_other_origins_and_to_an_apps_scheme() {
     callback.query();
     second.query();
     assert_eq!(next_of_app(&browser), "com.example.app:/done?x=y");
+    browser.wait_for("the dialog that was left", |browser| {
+        browser.text(".card").starts_with("Your answer was sent").then_some(())
+    });
+    assert_eq!(browser.text("#authorize"), "Send again");
 }
 
 /// Where a redirect leads the browser next in an app's own scheme. There is no such app here, so that the browser
