@@ -32,6 +32,8 @@ mod descriptors;
 mod engine;
 mod eviction;
 mod forwarded;
+#[cfg(test)]
+mod held_store;
 mod inbox;
 mod listeners;
 mod moment;
@@ -348,39 +350,14 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
+    use super::held_store::HeldStore;
     use super::*;
     use crate::config::{Config, Limits};
     use crate::log::Log;
-    use crate::oauth::{Timestamp, Transition};
     use crate::peer::Peer;
     use crate::pool::{Bounds, Owner};
-    use crate::store::{Applied, Caller, Mailbox, MemoryStore, Ticket};
+    use crate::store::{Caller, Mailbox, MemoryStore, Ticket};
     use crate::system::RealSystem;
-
-    type Letter = (Applied, Arc<dyn Mailbox>, Ticket);
-
-    /// A store that answers when it is told to.
-    struct Held {
-        memory: MemoryStore,
-        waiting: Mutex<Vec<Letter>>,
-    }
-
-    impl Held {
-        fn release(&self) {
-            for (applied, mailbox, ticket) in self.waiting.lock().unwrap().drain(..) {
-                mailbox.put(ticket, applied);
-                mailbox.wake();
-            }
-        }
-    }
-
-    impl Store for Held {
-        fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied> {
-            let applied = self.memory.apply(&transition, now);
-            self.waiting.lock().unwrap().push((applied, Arc::clone(caller.mailbox), caller.ticket));
-            None
-        }
-    }
 
     /// A server whose workers are driven by hand, and where its authorization server listens.
     fn server(workers: usize, store: Arc<dyn Store>) -> (Server, SocketAddr) {
@@ -471,14 +448,14 @@ mod tests {
 
     #[test]
     fn what_was_sent_behind_a_request_that_waits_for_the_store_is_answered_at_the_end() {
-        let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
-        let (mut server, address) = server(1, Arc::<Held>::clone(&store));
+        let store = Arc::new(HeldStore::new());
+        let (mut server, address) = server(1, Arc::<HeldStore>::clone(&store));
         let mut client = connect(address);
         client
             .write_all(b"GET /secure HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ")
             .and_then(|()| client.write_all(format!("{}\r\n\r\n", "A".repeat(64)).as_bytes()))
             .unwrap();
-        while store.waiting.lock().unwrap().is_empty() {
+        while store.waiting() == 0 {
             server.workers[0].turn().unwrap();
         }
         client.write_all(GET.as_bytes()).unwrap();
@@ -498,27 +475,23 @@ mod tests {
         act: impl FnOnce(TcpStream, &Moved) -> Option<TcpStream>,
         (reaches, beginning): (bool, &str),
     ) {
-        let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
+        let store = Arc::new(HeldStore::new());
         let clock = Arc::<Moved>::default();
         let shared: (Arc<dyn Store>, Arc<dyn System>) =
-            (Arc::<Held>::clone(&store), Arc::<Moved>::clone(&clock));
+            (Arc::<HeldStore>::clone(&store), Arc::<Moved>::clone(&clock));
         let (mut server, address) = server_with(limits, 1, shared);
         let mut client = connect(address);
         let head = "GET /secure HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer ";
         client.write_all(format!("{head}{}\r\n\r\n", "A".repeat(64)).as_bytes()).unwrap();
-        while store.waiting.lock().unwrap().is_empty() {
+        while store.waiting() == 0 {
             server.workers[0].turn().unwrap();
         }
         let client = act(client, &clock);
-        let is_abandoned = || {
-            let waiting = store.waiting.lock().unwrap();
-            waiting.iter().all(|(_, mailbox, ticket)| mailbox.is_abandoned(*ticket))
-        };
-        while !reaches && !is_abandoned() {
+        while !reaches && !store.is_abandoned() {
             server.workers[0].turn().unwrap();
         }
-        assert_eq!(is_abandoned(), !reaches);
-        for (applied, mailbox, ticket) in store.waiting.lock().unwrap().drain(..) {
+        assert_eq!(store.is_abandoned(), !reaches);
+        for (applied, mailbox, ticket) in store.take() {
             assert_eq!(mailbox.put(ticket, applied), reaches, "what the store is told");
             assert!(!mailbox.is_abandoned(ticket), "nothing is kept of a request that is answered");
             mailbox.wake();
@@ -610,10 +583,10 @@ mod tests {
     fn check_abandoned_in_the_pool(act: impl FnOnce(TcpStream) -> Option<TcpStream>) {
         let mut config = crate::config::read(&CHOSEN.replace("DIGEST", &chosen_digest()), 1).unwrap();
         (config.client_port, config.auth_port) = (None, 0);
-        let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
+        let store = Arc::new(HeldStore::new());
         let pool = Arc::new(Pool::new(1));
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
-        let (shared, system) = (Arc::<Held>::clone(&store), Arc::new(RealSystem::default()));
+        let (shared, system) = (Arc::<HeldStore>::clone(&store), Arc::new(RealSystem::default()));
         let mut server = Server::bind_with_pool(&config, shared, Arc::clone(&pool), system, logs).unwrap();
         let release = block(&pool);
         let mut client = connect(server.addresses()[0].1);
@@ -628,11 +601,11 @@ mod tests {
         let inbox = Arc::clone(server.workers[0].inbox());
         assert_eq!(inbox.abandoned(), 0, "what waits for the pool is not abandoned");
         drop(release);
-        while store.waiting.lock().unwrap().is_empty() {
+        while store.waiting() == 0 {
             server.workers[0].turn().unwrap();
         }
         assert_eq!(inbox.abandoned(), 0);
-        for (applied, mailbox, ticket) in store.waiting.lock().unwrap().drain(..) {
+        for (applied, mailbox, ticket) in store.take() {
             assert!(mailbox.put(ticket, applied), "what the store is told");
             mailbox.wake();
         }
@@ -663,14 +636,14 @@ mod tests {
 
     #[test]
     fn more_requests_than_a_turn_answers_are_answered_though_the_client_has_ended() {
-        let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
-        let (mut server, address) = server(1, Arc::<Held>::clone(&store));
+        let store = Arc::new(HeldStore::new());
+        let (mut server, address) = server(1, Arc::<HeldStore>::clone(&store));
         let mut client = connect(address);
         let token = "A".repeat(64);
         let secure =
             format!("GET /secure HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
         client.write_all(format!("{secure}{}", GET.repeat(40)).as_bytes()).unwrap();
-        while store.waiting.lock().unwrap().is_empty() {
+        while store.waiting() == 0 {
             server.workers[0].turn().unwrap();
         }
         client.shutdown(std::net::Shutdown::Write).unwrap();

@@ -186,37 +186,12 @@ mod tests {
     use super::*;
     use crate::log::Logs;
     use crate::net::Server;
-    use crate::oauth::{Timestamp, Transition};
-    use crate::store::{Applied, Caller, Mailbox, MemoryStore, Store, Ticket};
+    use crate::net::held_store::HeldStore;
+    use crate::store::{Mailbox as _, MemoryStore, Store};
     use crate::system::RealSystem;
 
     /// How long a test waits before it fails.
     const PATIENCE: Duration = Duration::from_secs(20);
-
-    type Letter = (Applied, Arc<dyn Mailbox>, Ticket);
-
-    /// A store that answers when it is told to.
-    struct Held {
-        memory: MemoryStore,
-        waiting: Mutex<Vec<Letter>>,
-    }
-
-    impl Held {
-        fn release(&self) {
-            for (applied, mailbox, ticket) in self.waiting.lock().unwrap().drain(..) {
-                mailbox.put(ticket, applied);
-                mailbox.wake();
-            }
-        }
-    }
-
-    impl Store for Held {
-        fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied> {
-            let applied = self.memory.apply(&transition, now);
-            self.waiting.lock().unwrap().push((applied, Arc::clone(caller.mailbox), caller.ticket));
-            None
-        }
-    }
 
     fn config(access_token_seconds: u32) -> Config {
         let text = format!(
@@ -252,14 +227,14 @@ mod tests {
 
     #[test]
     fn a_request_that_waits_for_the_store_is_finished_by_the_configuration_that_it_began_with() {
-        let store = Arc::new(Held { memory: MemoryStore::new(10), waiting: Mutex::default() });
-        let (mut server, address, log) = server(Arc::<Held>::clone(&store), || Ok(config(60)));
+        let store = Arc::new(HeldStore::new());
+        let (mut server, address, log) = server(Arc::<HeldStore>::clone(&store), || Ok(config(60)));
         // The first is kept by the worker that accepts, and the second is dealt to the other.
         let mut sockets: Vec<TcpStream> = (0..2).map(|_| ask_for_a_token(address)).collect();
         while server.workers[0].inbox().load() + server.workers[1].inbox().load() < 2 {
             server.workers[0].turn().unwrap();
         }
-        while store.waiting.lock().unwrap().len() < 2 {
+        while store.waiting() < 2 {
             server.workers.iter_mut().for_each(|worker| {
                 worker.inbox().wake();
                 worker.turn().unwrap();
@@ -276,7 +251,7 @@ mod tests {
             "{lines:?}"
         );
         sockets.push(ask_for_a_token(address));
-        while store.waiting.lock().unwrap().len() < 3 {
+        while store.waiting() < 3 {
             server.workers.iter_mut().for_each(|worker| {
                 worker.inbox().wake();
                 worker.turn().unwrap();
