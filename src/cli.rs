@@ -396,8 +396,8 @@ impl Flags {
     }
 }
 
-/// Whether `issuer`, beside which the file has `file_port`, names a port that clients cannot use once the server listens
-/// on `port` instead. Behind a proxy, which alone speaks https, the two have nothing to do with each other.
+/// Whether `issuer`, beside which the file has `file_port`, names a port that clients cannot use once the server
+/// listens on `port` instead. Behind a proxy, which alone speaks https, the two have nothing to do with each other.
 fn contradicts(issuer: &Issuer, file_port: u16, port: u16) -> bool {
     let named = issuer.origin().port();
     port != file_port && port != named && (named == file_port || !issuer.is_https())

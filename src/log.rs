@@ -164,7 +164,7 @@ impl fmt::Display for Rfc3339 {
     }
 }
 
-/// Year, month and day of the day that is so many `days` after 1970-01-01. Years are counted from March, so that the
+/// Year, month and day of the day that is `days` days after 1970-01-01. Years are counted from March, so that the
 /// leap day is a year's last; 400 of them have 146,097 days.
 fn date_of(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
@@ -234,8 +234,8 @@ impl Log {
         Log { rate: Some(Arc::new(rate)), ..self }
     }
 
-    /// The same log, whose lines are held back until [`Log::release`], and are never written without it: what is tried at
-    /// the start and fails is told in one message and not by what was tried.
+    /// The same log, whose lines are held back until [`Log::release`], and are never written without it: what is tried
+    /// at the start and fails is told in one message and not by what was tried.
     #[must_use]
     pub fn held(&self) -> Log {
         let held = Held { to: self.clone(), lines: Mutex::new(Some(Vec::new())) };

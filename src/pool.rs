@@ -114,7 +114,7 @@ struct Job {
 }
 
 impl Drop for Job {
-    /// However a job ends, whoever waits for it hears of it.
+    /// However a job ends, the caller that waits for it hears of it.
     fn drop(&mut self) {
         self.mailbox.put_done(self.ticket);
         self.mailbox.wake();

@@ -1,4 +1,5 @@
-//! What the program says when it is ready, to people and to other programs, and how it ends with the one that started it.
+//! What the program says when it is ready, to people and to other programs, and how it ends with the one that started
+//! it.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -93,8 +94,8 @@ fn failed(path: &Path, error: &io::Error) -> String {
     )
 }
 
-/// Ends the server in order when standard input ends, as it does when the program at its other end has exited. What is read
-/// before that is ignored.
+/// Ends the server in order when standard input ends, as it does when the program at its other end has exited. What is
+/// read before that is ignored.
 pub fn end_with_stdin(handle: Handle) -> Result<(), String> {
     let read = move || {
         let mut bytes = [0; 1024];

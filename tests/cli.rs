@@ -167,7 +167,7 @@ fn a_server_bound_to_one_address_goes_by_it() {
     assert!(program.authorization_server.starts_with("http://localhost:"));
 }
 
-/// The program with at most so many descriptors.
+/// The program with at most this many descriptors.
 #[cfg(target_os = "linux")]
 fn program_with_descriptors(count: u32, workers: u32) -> Program {
     let mut command = Command::new("sh");

@@ -1,5 +1,6 @@
 //! Client libraries that others wrote, through the whole of the standard: the Rust crate `oauth2`, and npm's
-//! `oauth4webapi`, which `.ci/run` installs. Where that is not installed, its test says so on the terminal and passes; with
+//! `oauth4webapi`, which `.ci/run` installs. Where that is not installed, its test says so on the terminal and passes;
+//! with
 //! `CLIENTS_REQUIRED` set, as CI does, it fails.
 
 mod support;

@@ -207,7 +207,7 @@ fn no_message_about_a_configuration_file_repeats_a_password() {
 enum Stub {
     /// Sends it back.
     Echo,
-    /// Accepts so many commands, and then sends all of it back in errors that begin with this, as an engine does with
+    /// Accepts this many commands, and then sends all of it back in errors that begin with this, as an engine does with
     /// a command that it does not know.
     Quote(usize, &'static str),
     /// Sends it back in something that is no answer.

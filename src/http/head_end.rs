@@ -5,8 +5,8 @@
 pub(super) enum Persistence {
     /// It closes.
     Close,
-    /// It stays open, and closes after so many idle seconds. A client that knows that does not send a request into the
-    /// closing. (Keep-Alive is a field of the connection, so Connection has to name it: RFC 9110, 7.6.1.)
+    /// It stays open, and closes after this many idle seconds. A client that knows that does not send a request into
+    /// the closing. (Keep-Alive is a field of the connection, so Connection has to name it: RFC 9110, 7.6.1.)
     KeepAlive { idle_seconds: u64 },
 }
 

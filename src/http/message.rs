@@ -202,8 +202,8 @@ impl<'a> Request<'a> {
         self.text(self.head.authority)
     }
 
-    /// The values of all field lines named `name` (written in lower case, and sent in any), in the order they came, without the space
-    /// around them.
+    /// The values of all field lines named `name` (written in lower case, and sent in any), in the order they came,
+    /// without the space around them.
     pub fn fields(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
         self.head.fields(self.bytes, name)
     }

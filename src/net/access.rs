@@ -6,8 +6,9 @@
 //! authorization-server 127.0.0.1 - - [24/Nov/2026:08:15:00 +0000] "GET /secure HTTP/1.1" 200 13
 //! ```
 //!
-//! As JSON, the same in an object, with how long the answer took, the client where it is known, and why it was refused. Either way the path is there and the query is not, for a code may stand in
-//! it; and no field, no content. What could not be read as a request is `-`.
+//! As JSON, the same in an object, with how long the answer took, the client where it is known, and why it was refused.
+//! Either way the path is there and the query is not, for a code may stand in it; and no field, no content. What could
+//! not be read as a request is `-`.
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;

@@ -229,8 +229,8 @@ impl<S: Socket> Link<S> {
                 return Driven::Closed;
             }
             let result = match self.conversation.wants() {
-                // There may be more requests in its buffer, and no event would say so. (It would close where the client's
-                // end has arrived, but not before what came before that.)
+                // There may be more requests in its buffer, and no event would say so. (It would close where the
+                // client's end has arrived, but not before what came before that.)
                 Want::Read | Want::Close if requests_left == 0 && self.conversation.has_input() => {
                     return Driven::Unfinished;
                 }

@@ -1,6 +1,6 @@
 //! How many connections the process has descriptors for.
 //!
-//! Every open socket takes a descriptor, and the system lets a process have only so many: often 1,024, which may be
+//! Every open socket takes a descriptor, and the system lets a process have a limited number: often 1,024, which may be
 //! raised up to a second limit. So the server raises the first as far as it needs, and takes no more connections than
 //! there are descriptors for. It would find out anyway, at a moment when other things need descriptors, too.
 

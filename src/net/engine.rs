@@ -250,8 +250,8 @@ impl<S: Socket> Engine<S> {
         }
     }
 
-    /// The store says what came of a transition, or the pool that work is done. Who waited for it goes on; if nobody
-    /// does any more, nothing happens.
+    /// The store says what came of a transition, or the pool that work is done. The request that waited for it goes on;
+    /// if none does any more, nothing happens.
     pub fn deliver(&mut self, ticket: Ticket, letter: Letter) {
         if self.connections.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, letter)) {
             self.drive(ticket.place);
@@ -597,7 +597,7 @@ mod tests {
         assert_eq!(reads.load(Ordering::Relaxed), 2 * share);
     }
 
-    /// Whoever is told 503 has a descriptor for as long as that takes.
+    /// A client that is told 503 holds a descriptor for as long as that takes.
     #[test]
     fn past_the_bound_so_many_are_told_503_and_the_rest_are_closed_without_a_word() {
         let mut config = Config::default();

@@ -1,8 +1,8 @@
 //! Whom a request comes from, where a proxy in front says so: `Forwarded` (RFC 7239) and `X-Forwarded-For`.
 //!
-//! Anyone can send these fields, so they count only from the proxies that the configuration trusts. Each proxy appends the
-//! address that it was connected to from. So the list is read from its end, and the first address that is not a trusted
-//! proxy's is the client's; what is before it was said by the client itself and is not read.
+//! Anyone can send these fields, so they count only from the proxies that the configuration trusts. Each proxy appends
+//! the address that it was connected to from. So the list is read from its end, and the first address that is not a
+//! trusted proxy's is the client's; what is before it was said by the client itself and is not read.
 
 use std::net::IpAddr;
 
@@ -41,8 +41,8 @@ impl Proxies {
         }
     }
 
-    /// The last address of these lists that is not a proxy's; `None` where there is no list. Where the last element has no
-    /// address (RFC 7239, 6.3), the proxy that has written it is the last that is known.
+    /// The last address of these lists that is not a proxy's; `None` where there is no list. Where the last element has
+    /// no address (RFC 7239, 6.3), the proxy that has written it is the last that is known.
     fn walk<'a>(
         &self,
         proxy: IpAddr,

@@ -65,12 +65,12 @@ impl Inbox {
         self.load.load(Ordering::Relaxed)
     }
 
-    /// The worker has so many more.
+    /// The worker has this many more.
     pub(super) fn add_load(&self, connections: usize) {
         self.load.fetch_add(connections, Ordering::Relaxed);
     }
 
-    /// So many of them have closed.
+    /// This many of them have closed.
     pub(super) fn subtract_load(&self, connections: usize) {
         self.load.fetch_sub(connections, Ordering::Relaxed);
     }
@@ -112,7 +112,7 @@ impl Inbox {
 
     /// Exchanges the letters for `read`, which is empty.
     pub(super) fn take_letters(&self, read: &mut Vec<(Ticket, Letter)>) {
-        // Whoever puts something from now on calls again; what was done before a call that was spared is seen.
+        // A sender that puts something from now on calls again; what was done before a call that was spared is seen.
         self.is_called.swap(false, Ordering::AcqRel);
         std::mem::swap(&mut lock(&self.letters).unread, read);
     }

@@ -4,7 +4,8 @@
 //! loop is doing. SIGHUP reloads the configuration where there is a file to read, and otherwise ends the server like
 //! the other two. Where it is ignored at the start, as under nohup, it stays ignored.
 //!
-//! SIGXFSZ is caught and ignored: a write past the limit of file sizes (`ulimit -f`) then fails like one to a full disk.
+//! SIGXFSZ is caught and ignored: a write past the limit of file sizes (`ulimit -f`) then fails like one to a full
+//! disk.
 //!
 //! Elsewhere than on Unix there is nothing to read, and Ctrl-C ends the program at once.
 
@@ -96,7 +97,7 @@ pub(super) fn listen(_: HangUp) -> io::Result<Signals> {
     Ok(Signals::default())
 }
 
-/// Whether `signal` is ignored. Only Linux says so without a system call that is unsafe in Rust; elsewhere the answer
+/// Whether `signal` is ignored. Only Linux says so in a file, without a foreign system call; elsewhere the answer
 /// is no.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {

@@ -61,7 +61,7 @@ impl<'a> Turn<'a> {
         let (routes, timestamp) = (self.routes, self.moment.timestamp);
         let caller = Caller { mailbox: self.mailbox, ticket };
         // Nothing that a handler leaves half done is seen again: it borrows the request and the routes, and
-        // what those share (the store, the dice) holds its locks over whole changes only.
+        // what those share (the store, the source of randomness) holds its locks over whole changes only.
         let answered = catch_unwind(AssertUnwindSafe(|| routes.answer(role, peer, request, timestamp, caller)));
         self.conclude(role, peer, request, answered)
     }

@@ -81,7 +81,7 @@ pub enum Unproven<'a> {
     Guess(Guess<'a>),
 }
 
-/// A secret that was presented for a client whose secret a person chose. Whoever presents it may be guessing.
+/// A secret that was presented for a client whose secret a person chose. The sender may be guessing.
 #[derive(Debug)]
 pub struct Guess<'a> {
     client: &'a Arc<Client>,

@@ -90,7 +90,7 @@ pub enum Mismatch {
 }
 
 impl Mismatch {
-    /// The reason, in words for the log and for whoever develops a client.
+    /// The reason, in words for the log and for the developer of a client.
     pub fn as_str(self) -> &'static str {
         match self {
             Mismatch::RedirectUri => {

@@ -83,8 +83,8 @@ pub(super) fn bounds(limits: &Limits) -> Bounds {
 /// and `client_secret` among its `parameters`, or, where it is public, by its `client_id` alone.
 ///
 /// # Errors
-/// `invalid_client` where it proves nothing, and `invalid_request` where it authenticates in two ways at once (RFC 6749,
-/// 5.2); 429 where the peer was wrong too often; and what there is to do before more can be said.
+/// `invalid_client` where it proves nothing, and `invalid_request` where it authenticates in two ways at once (RFC
+/// 6749, 5.2); 429 where the peer was wrong too often; and what there is to do before more can be said.
 pub(super) fn authenticate<'a>(
     routes: &'a Routes,
     request: &Request,

@@ -6,8 +6,8 @@
 //! form itself must be the one that this browser was shown: it is sealed, for ten minutes and for one use.
 //!
 //! A person may click twice, click late, or click in an old tab. The same answer to the same form gets the same
-//! redirect while its code is unspent. Every other answer to a form of this server's leads to a page with a link that asks the
-//! same request again.
+//! redirect while its code is unspent. Every other answer to a form of this server's leads to a page with a link that
+//! asks the same request again.
 //!
 //! The article's form has nothing in it. It is heard where there is the demo client, and means that one.
 

@@ -1,7 +1,8 @@
 //! `GET /healthz` and `GET /readyz`: for programs that start, watch and replace servers.
 //!
 //! The first says that the process answers. The second says that it can do its work: that its store answers, too. It
-//! asks for a grant that does not exist, with a new random name each time, so that each node of a cluster is asked in turn.
+//! asks for a grant that does not exist, with a new random name each time, so that each node of a cluster is asked in
+//! turn.
 
 use super::{Continuation, NO_RANDOMNESS, RETRY_AFTER, Reply, Routes, json, why_unavailable};
 use crate::http::message::{FieldValue, Response, Status};

@@ -1,7 +1,8 @@
 //! `POST /token`: tokens, for a code, for a refresh token, or for a client's own credentials.
 //!
 //! Two ways to ask. The article's, JSON `{"code":"CODE"}`, which names no client and means the demo's, and is
-//! answered where there is that client; and RFC 6749's, a form with a `grant_type`. The answers are the same: RFC 6749's (5.1 and 5.2), with the article's
+//! answered where there is that client; and RFC 6749's, a form with a `grant_type`. The answers are the same: RFC
+//! 6749's (5.1 and 5.2), with the article's
 //! `message` beside the standard's `error`.
 //!
 //! The order is always the same: read, authenticate the client, see whether it may ask this way, and only then

@@ -88,8 +88,8 @@ pub struct Ticket {
 
 /// Takes what a store, or the pool for slow work, has to say later, from whatever thread it says it.
 pub trait Mailbox: Send + Sync {
-    /// Keeps `applied` for whoever waits with `ticket`. Gives whether an answer can still reach the client: `false`
-    /// after [`Mailbox::abandon`], and then the store withdraws what it applied ([`Transition::withdrawal`]).
+    /// Keeps `applied` for the caller that waits with `ticket`. Gives whether an answer can still reach the client:
+    /// `false` after [`Mailbox::abandon`], and then the store withdraws what it applied ([`Transition::withdrawal`]).
     fn put(&self, ticket: Ticket, applied: Applied) -> bool;
 
     /// Notes that no answer to `ticket` will reach its client, or that it is not known to. Gives `false` if it has
@@ -99,7 +99,7 @@ pub trait Mailbox: Send + Sync {
     /// Whether [`Mailbox::abandon`] was called for a ticket that nothing has been put for.
     fn is_abandoned(&self, ticket: Ticket) -> bool;
 
-    /// Keeps for whoever waits with `ticket` that a job of the pool has ended.
+    /// Keeps for the caller that waits with `ticket` that a job of the pool has ended.
     fn put_done(&self, ticket: Ticket);
 
     /// Has those who wait look: called once after many have been put.

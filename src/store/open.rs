@@ -7,7 +7,8 @@ use crate::config::{Config, Location};
 use crate::log::Log;
 use crate::system::System;
 
-/// The store that `config` names, for the grants of `issuer`, with `system`'s dice for its key, and what an operator should know of it in
+/// The store that `config` names, for the grants of `issuer`, with random bytes of `system` for its key, and what an
+/// operator should know of it in
 /// `log`.
 ///
 /// # Errors

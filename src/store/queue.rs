@@ -91,8 +91,8 @@ impl Job {
         self.waits.is_some()
     }
 
-    /// Tells whoever waits. They look when their mailbox is woken, which is left to [`Answered`]. Where the answer is
-    /// an error, or reaches no client, and the transition may be stored, it is withdrawn.
+    /// Tells the callers that wait. They look when their mailbox is woken, which is left to [`Answered`]. Where the
+    /// answer is an error, or reaches no client, and the transition may be stored, it is withdrawn.
     pub(super) fn answer(mut self, applied: Applied, answered: &mut Answered) {
         let mut is_delivered = applied.is_ok();
         // A record that cannot be read is not going to be read by a retry.

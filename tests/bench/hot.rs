@@ -49,7 +49,7 @@ pub fn hot() -> io::Result<String> {
     Ok(text)
 }
 
-/// The median flow in milliseconds, and rotations per second, where the rotations are of so many grants.
+/// The median flow in milliseconds, and rotations per second, where the rotations are of this many grants.
 fn measure(engine: &Engine, grants: usize) -> io::Result<(f64, f64)> {
     let port = delayed(engine.port)?;
     let url = format!("redis://127.0.0.1:{port}");

@@ -10,7 +10,7 @@ use super::super::transition::{Change, Redemption};
 use super::delivery::{Belief, Delivery};
 use super::{AccessToken, Code, Grant, Live, Phase, Refresh};
 
-/// Proof that whoever presents a code has what the code is bound to. Only [`Code::prove`] makes one, and no
+/// Proof that the client that presents a code has what the code is bound to. Only [`Code::prove`] makes one, and no
 /// token is made of a code without it.
 struct CodeProven(());
 
@@ -47,7 +47,7 @@ pub(in super::super) fn redeem(
         Phase::Live(live) => live.code.as_ref(),
         Phase::Over => None,
     });
-    // Whoever knows a grant's name without its code may change nothing, least of all revoke it.
+    // A sender that knows a grant's name without its code may change nothing, least of all revoke it.
     let (Some(grant), Some(code)) = (record, code.filter(|code| code.digest.matches(&asked.code))) else {
         return (Change::Keep, Outcome::Unknown);
     };

@@ -85,7 +85,7 @@ impl Batch {
         self.reports.forget();
     }
 
-    /// Answers all transitions that the store is not there, and begins anew.
+    /// Answers all transitions that the store is not there, and starts over.
     pub(super) fn give_up(&mut self, queue: &Queue) {
         let mut answered = Answered::of(queue);
         for mut group in self.groups.drain(..) {

@@ -45,7 +45,7 @@ pub(super) struct Fleet {
     /// When a node was last found to be away, or came back.
     trouble: Instant,
     probe: Probe,
-    /// Whether a new connection is probed; at the start, that is left to whoever starts.
+    /// Whether a new connection is probed; at the start, that is left to the caller that starts the store.
     pub(super) probes: bool,
 }
 

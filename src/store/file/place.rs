@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_has_gone_away_is_not_made_anew_nor_another_taken_for_it() {
+    fn a_file_that_has_gone_away_is_not_created_again_nor_another_taken_for_it() {
         let path = std::env::temp_dir().join(format!("oauth-from-scratch-{}-gone", std::process::id()));
         let place = Place::new(&path);
         let error = place.open(false).map(drop).unwrap_err();

@@ -1,7 +1,7 @@
 //! The names of a shard's grants by the moment at which each is to be looked at: a heap in one piece of memory.
 //!
-//! A grant that ends before its time leaves its entry behind. Each such end looks at a few entries, round and round, and
-//! takes out those whose grants are gone: so about as many are left over as there are grants at most, and
+//! A grant that ends before its time leaves its entry behind. Each such end looks at a few entries, round and round,
+//! and takes out those whose grants are gone: so about as many are left over as there are grants at most, and
 //! no request pays for all of them.
 
 use crate::oauth::{GrantId, Timestamp};
