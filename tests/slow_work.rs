@@ -39,6 +39,7 @@ static DIGEST: LazyLock<String> = LazyLock::new(|| {
 fn configuration(change: impl FnOnce(&mut Config)) -> Config {
     let mut config = config::read(&CONFIGURATION.replace("{digest}", &DIGEST), 1).expect("a sound file");
     config.limits.pool_threads_max = Some(1);
+    config.limits.refused_guess_delay = Duration::ZERO;
     change(&mut config);
     config
 }
@@ -263,6 +264,38 @@ fn wrong_secrets_are_counted_for_whom_a_trusted_proxy_names_and_for_nobody_else(
     let doubting = start_with(one_guess);
     assert_eq!(ask(&doubting, "192.0.2.1", "guess"), 400);
     assert_eq!(ask(&doubting, "192.0.2.2", "guess"), 429, "the same peer, whatever it says");
+}
+
+/// Answered at once, these would be asked as fast as the server can answer, and everyone else would wait behind them.
+#[test]
+fn the_refusal_of_who_is_wrong_too_often_comes_late_and_holds_up_its_own_connection_alone() {
+    let server = start_with(|config| {
+        config.limits.wrong_secrets_max = 1;
+        config.limits.refused_guess_delay = Duration::from_secs(1);
+    });
+    assert_eq!(server.answer_to(&token_request("robot", "guess")).status, 400, "not the first");
+    let (mut guesser, mut other) = (server.connect(), server.connect());
+    guesser.send(format!("{}{SECURE}", token_request("robot", "guess").repeat(2)));
+    other.send(token_request("shop", "guess"));
+    for _ in 0..2 {
+        assert_eq!(server.answer_to(SECURE).status, 401, "nobody else waits");
+        server.wait(Duration::from_millis(999));
+        assert_eq!(server.answer_to(SECURE).status, 401);
+        guesser.expect_nothing_yet();
+        server.wait(Duration::from_millis(1));
+        let answer = guesser.answer(false);
+        assert_eq!((answer.status, answer.field("access-control-allow-origin")), (429, Some("*")));
+    }
+    assert_eq!(guesser.answer(false).status, 401, "what was sent behind them is answered, too");
+    assert_eq!(other.answer(false).status, 429);
+    guesser.send(token_request("robot", "guess"));
+    assert_eq!(server.answer_to(SECURE).status, 401, "the loop has seen it");
+    server.reload(|config| config.limits.refused_guess_delay = Duration::ZERO);
+    assert_eq!(server.answer_to(&token_request("robot", "guess")).status, 429, "at once from now on");
+    guesser.expect_nothing_yet();
+    server.finish();
+    server.wait(Duration::from_secs(1));
+    assert_eq!(guesser.answer(false).status, 429, "what was asked for is answered");
 }
 
 #[test]

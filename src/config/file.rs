@@ -283,7 +283,7 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
             mistakes.set(field, value.number());
         }
     }
-    let times: [(&'static str, &mut Duration); 9] = [
+    let times: [(&'static str, &mut Duration); 10] = [
         ("head_time_max", &mut limits.head_time_max),
         ("body_time_max", &mut limits.body_time_max),
         ("body_grace_time", &mut limits.body_grace_time),
@@ -293,6 +293,7 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
         ("store_time_max", &mut limits.store_time_max),
         ("pool_time_max", &mut limits.pool_time_max),
         ("wrong_secret_time", &mut limits.wrong_secret_time),
+        ("refused_guess_delay", &mut limits.refused_guess_delay),
     ];
     for (key, field) in times {
         if let Some(value) = table.take(key) {

@@ -201,6 +201,8 @@ pub struct Limits {
     pub wrong_secrets_max: u32,
     /// How long it takes until one of them is forgiven.
     pub wrong_secret_time: Duration,
+    /// How long that answer is put off, so that a guesser does not ask as fast as it can be answered; zero is not at all.
+    pub refused_guess_delay: Duration,
     /// Peers whose wrong secrets are remembered; past it the one that would be forgiven soonest is forgotten.
     pub wrong_secret_peers_max: usize,
     /// Log lines about refused requests in one second; past it, they are counted instead of written. Whoever
@@ -250,6 +252,7 @@ impl Default for Limits {
             peer_secret_checks_waiting_max: 64,
             wrong_secrets_max: 10,
             wrong_secret_time: Duration::from_secs(6),
+            refused_guess_delay: Duration::from_secs(1),
             wrong_secret_peers_max: 10_000,
             refusal_lines_per_second_max: 50,
             log_lines_max: 1024,

@@ -23,6 +23,8 @@ pub(super) enum Stop {
     Refused(Refusal),
     /// The secret of the client with this `client_id` has to be compared with a slow digest first.
     Unchecked(SecretCheck, Arc<str>),
+    /// The peer has presented too many wrong secrets, and has to wait this long before the next is looked at.
+    TooManyGuesses(Duration),
 }
 
 impl From<Refusal> for Stop {
@@ -40,6 +42,7 @@ impl Stop {
     pub(super) fn into_reply(self, routes: &Routes, address: IpAddr, endpoint: Endpoint) -> Reply {
         let (check, subject) = match self {
             Stop::Refused(refusal) => return Reply::Now(refusal.into_answer()),
+            Stop::TooManyGuesses(wait) => return too_many_guesses(routes, wait),
             Stop::Unchecked(check, id) => (check, id),
         };
         let peer = Peer::of(address);
@@ -57,7 +60,7 @@ impl Stop {
             let refusal = match result {
                 Some(Ok(true)) => return endpoint(routes, request, address),
                 Some(Ok(false)) => invalid_client(routes, request, WRONG_SECRET),
-                Some(Err(wait)) => too_many_guesses(wait),
+                Some(Err(wait)) => return too_many_guesses(routes, wait),
                 None => Refusal {
                     status: Status::InternalServerError,
                     ..Refusal::new("server_error", "the server failed in comparing the client's secret")
@@ -113,14 +116,14 @@ fn judge<'a>(
     address: IpAddr,
 ) -> Result<AuthenticatedClient<'a>, Stop> {
     let (peer, now) = (Peer::of(address), routes.lasting.system.monotonic());
-    let allowed = routes.lasting.guesses.check(peer, now).map_err(too_many_guesses);
+    let allowed = routes.lasting.guesses.check(peer, now).map_err(Stop::TooManyGuesses);
     if !address.to_canonical().is_loopback() {
         allowed?;
         return recall(routes, request, guess, peer);
     }
     match (allowed, guess.recall()) {
         (_, Some(Ok(client))) => Ok(client),
-        (Err(refusal), _) => Err(refusal.into()),
+        (Err(stop), _) => Err(stop),
         (Ok(()), _) => recall(routes, request, guess, peer),
     }
 }
@@ -134,7 +137,11 @@ fn recall<'a>(
     match guess.recall() {
         Some(Ok(client)) => Ok(client),
         Some(Err(reason)) => {
-            routes.lasting.guesses.note(peer, routes.lasting.system.monotonic()).map_err(too_many_guesses)?;
+            routes
+                .lasting
+                .guesses
+                .note(peer, routes.lasting.system.monotonic())
+                .map_err(Stop::TooManyGuesses)?;
             Err(invalid_client(routes, request, reason).into())
         }
         None => Err(Stop::Unchecked(guess.check().clone(), Arc::clone(guess.client_id()))),
@@ -143,14 +150,18 @@ fn recall<'a>(
 
 /// RFC 6749 (5.2) has no error for this, and `invalid_client` would tell a client that is right that it is wrong. So it
 /// is 429 (RFC 6585, 4), with the error that says "later".
-fn too_many_guesses(wait: Duration) -> Refusal {
+///
+/// The answer is put off: one that cost nothing and came at once would let whoever goes on guessing ask as fast as the
+/// server can answer, and everyone else would wait behind that.
+fn too_many_guesses(routes: &Routes, wait: Duration) -> Reply {
     const DESCRIPTION: &str = "too many wrong client secrets have come from this address; try again later";
-    Refusal {
+    let refusal = Refusal {
         status: Status::TooManyRequests,
         description: Some(DESCRIPTION),
         retry_after: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
         ..Refusal::new("temporarily_unavailable", "the peer has presented too many wrong client secrets")
-    }
+    };
+    Reply::Later(refusal.into_answer(), routes.refused_guess_delay)
 }
 
 /// Whether the request says which client it comes from. The article's does not.

@@ -7,6 +7,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Config, Lifetimes, LogFormat};
 use crate::http::Refusal;
@@ -154,6 +155,8 @@ enum Reply {
     After(Transition, Continuation),
     /// The request goes on when this work is done.
     Work(Work),
+    /// The answer, once this time has passed. Nothing else on its connection is answered before it.
+    Later(Response, Duration),
 }
 
 /// The endpoints of both servers, and what they need.
@@ -170,6 +173,8 @@ pub struct Routes {
     names_clients: bool,
     metadata: Arc<[u8]>,
     lifetimes: Lifetimes,
+    /// How long the refusal of a peer that has presented too many wrong secrets is put off.
+    refused_guess_delay: Duration,
     lasting: Lasting,
 }
 
@@ -245,6 +250,7 @@ impl Routes {
             explains_errors: config.explains_errors,
             names_clients: config.access_log == Some(LogFormat::Json),
             lifetimes: config.lifetimes.clone(),
+            refused_guess_delay: config.limits.refused_guess_delay,
             lasting,
         }
     }

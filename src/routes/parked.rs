@@ -1,4 +1,4 @@
-//! A request that waits for the store or the pool, and how it goes on.
+//! A request that waits for the store, for the pool, or for its time, and how it goes on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub enum Answer {
     Parked(Parked),
 }
 
-/// A request whose transition is with the store, or whose work is with the pool.
+/// A request whose transition is with the store, whose work is with the pool, or whose answer is put off.
 pub struct Parked {
     wait: Wait,
     cors: Option<&'static cors::Policy>,
@@ -40,6 +40,7 @@ pub struct Parked {
 enum Wait {
     Store(Continuation),
     Pool(Then),
+    Time(Response, Duration),
 }
 
 /// What a request has waited for.
@@ -63,6 +64,7 @@ impl Parked {
         match self.wait {
             Wait::Store(_) => limits.store_time_max,
             Wait::Pool(_) => limits.pool_time_max,
+            Wait::Time(_, delay) => delay,
         }
     }
 }
@@ -86,6 +88,7 @@ impl Routes {
                 Reply::Now(self.conclude(continuation, Err(StoreError::TimedOut)))
             }
             (Wait::Pool(then), Letter::Done) => then(self, request),
+            (Wait::Time(response, _), _) => Reply::Now(response),
             (Wait::Pool(_), Letter::TimedOut | Letter::Applied(_)) => {
                 Reply::Now(work_unavailable("slow work for the request was not done in time"))
             }
@@ -106,6 +109,10 @@ impl Routes {
     ) -> Answer {
         let response = match reply {
             Reply::Now(response) => response,
+            Reply::Later(response, Duration::ZERO) => response,
+            Reply::Later(response, delay) => {
+                return Answer::Parked(Parked { wait: Wait::Time(response, delay), cors, client: None });
+            }
             Reply::After(transition, continuation) => {
                 let client = if self.names_clients { transition.client().cloned() } else { None };
                 match self.lasting.store.submit(transition, now, caller) {

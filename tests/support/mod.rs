@@ -340,6 +340,14 @@ impl Client {
         bytes
     }
 
+    /// Fails where anything has arrived.
+    pub fn expect_nothing_yet(&mut self) {
+        self.socket.set_nonblocking(true).expect("an option can be set");
+        let arrived = self.socket.read(&mut [0]).map_err(|error| error.kind());
+        self.socket.set_nonblocking(false).expect("an option can be set");
+        assert_eq!((arrived, self.arrived.len()), (Err(io::ErrorKind::WouldBlock), 0));
+    }
+
     /// Fails unless the server closes, in whatever manner, without another byte.
     pub fn expect_close(&mut self) {
         assert_eq!(String::from_utf8_lossy(&self.arrived), "", "nothing comes before the close");
