@@ -11,7 +11,7 @@ mod standard;
 #[path = "support/browser.rs"]
 mod browser;
 
-use browser::{Browser, start_or_skip};
+use browser::{Browser, start_or_skip, start_with_app_or_skip};
 use serde_json::json;
 use support::TestServer;
 
@@ -408,8 +408,13 @@ fn open_native_dialog(browser: &Browser, server: &TestServer, port: u16) {
 
 #[test]
 fn a_callback_may_redirect_on_to_other_origins_and_to_an_apps_scheme() {
-    let Some(browser) = start_or_skip("a_callback_may_redirect_on") else { return };
     let server = standard::start_with(|config| config.issuer = None);
+    let to_app = Site::redirect("/second", "com.example.app:/done?x=y".to_owned());
+    let origins = [format!("http://{}", server.host()), format!("http://localhost:{}", to_app.port)];
+    let Some(browser) = start_with_app_or_skip("a_callback_may_redirect_on", "com.example.app", &origins)
+    else {
+        return;
+    };
 
     let last = Site::page("/last", "arrived");
     let second = Site::redirect("/second", format!("http://localhost:{}/last?seen", last.port));
@@ -421,48 +426,24 @@ fn a_callback_may_redirect_on_to_other_origins_and_to_an_apps_scheme() {
     assert!(callback.query().contains("code="));
     assert_eq!(browser.text("body"), "arrived");
 
-    let second = Site::redirect("/second", "com.example.app:/done?x=y".to_owned());
-    let callback = Site::redirect("/callback", format!("http://localhost:{}/second", second.port));
+    let callback = Site::redirect("/callback", format!("http://localhost:{}/second", to_app.port));
     open_native_dialog(&browser, &server, callback.port);
     browser.click("#authorize");
     callback.query();
-    second.query();
-    assert_eq!(next_of_app(&browser), "com.example.app:/done?x=y");
+    to_app.query();
+    assert_eq!(opened_in_app(&browser, 1), "com.example.app:/done?x=y");
     browser.wait_for("the dialog that was left", |browser| {
         browser.text(".card").starts_with("Your answer was sent").then_some(())
     });
     assert_eq!(browser.text("#authorize"), "Send again");
 }
 
-/// Where a redirect leads the browser next in an app's own scheme. There is no such app here, so that the browser
-/// set out for it is all there is to see.
-fn next_of_app(browser: &Browser) -> String {
-    browser.wait_for("a request for the app", request_for_app)
-}
-
-fn request_for_app(browser: &Browser) -> Option<String> {
+/// The `number`th address that the app was opened with.
+fn opened_in_app(browser: &Browser, number: usize) -> String {
+    let opened = browser.wait_for("the app", |browser| browser.opened_in_app().get(number - 1).cloned());
     let console = browser.console().join("\n");
     assert!(!console.contains("form-action"), "{console}");
-    browser.events().iter().find_map(|event| {
-        let event: serde_json::Value = serde_json::from_str(event).ok()?;
-        let (method, url) = (&event["message"]["method"], &event["message"]["params"]["documentURL"]);
-        let url = url.as_str().filter(|url| url.starts_with("com.example.app:"))?;
-        (method == "Network.requestWillBeSent").then(|| url.to_owned())
-    })
-}
-
-/// The same after a click on `button`. Where the browser is still busy with the hand-over before it, it drops the
-/// click, and a person presses again.
-fn press_for_app(browser: &Browser, button: &str) -> String {
-    const AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
-    let pressed = std::cell::Cell::new(None::<std::time::Instant>);
-    browser.wait_for("a request for the app", |browser| {
-        if pressed.get().is_none_or(|at| at.elapsed() > AGAIN) {
-            browser.click(button);
-            pressed.set(Some(std::time::Instant::now()));
-        }
-        request_for_app(browser)
-    })
+    opened
 }
 
 #[test]
@@ -494,13 +475,18 @@ fn a_redirect_to_an_apps_scheme_leaves_no_live_dialog_behind() {
     let server = standard::start_with(|config| config.issuer = None);
     let query = standard::request_of("phone", "com.example.app:/callback").replace("scope=answer&", "");
     for (pressed, other) in [("#authorize", "#refuse"), ("#refuse", "#authorize")] {
-        let Some(browser) = start_or_skip("a_redirect_to_an_apps_scheme") else { return };
+        let origins = [format!("http://{}", server.host())];
+        let Some(browser) = start_with_app_or_skip("a_redirect_to_an_apps_scheme", "com.example.app", &origins)
+        else {
+            return;
+        };
         browser.goto(&format!("http://{}/authorize?{query}", server.host()));
         assert!(browser.text(".card").contains("com.example.app:"), "{}", browser.text(".card"));
         let mut answers = Vec::new();
-        for words in ["Authorize The Phone App?", "Your answer was sent"] {
+        for (words, number) in [("Authorize The Phone App?", 1), ("Your answer was sent", 2)] {
             assert!(browser.text(".card").starts_with(words), "{}", browser.text(".card"));
-            answers.push(press_for_app(&browser, pressed));
+            browser.click(pressed);
+            answers.push(opened_in_app(&browser, number));
         }
         assert!(answers[0].starts_with("com.example.app:/callback?"), "{answers:?}");
         assert_eq!(answers[0], answers[1], "the same answer again");

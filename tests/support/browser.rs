@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
+mod app;
+
+use app::App;
+
 /// How long a command, or what a test waits for, may take.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -26,6 +30,7 @@ pub struct Browser {
     port: u16,
     session: String,
     profile: PathBuf,
+    app: Option<App>,
 }
 
 /// What is not installed.
@@ -35,7 +40,16 @@ pub struct Missing(pub &'static str);
 /// Starts a browser, or says what is missing. Where the environment has `BROWSER_REQUIRED`, as in CI, missing is
 /// a failure; elsewhere the test that calls this says on the terminal that it was skipped.
 pub fn start_or_skip(test: &str) -> Option<Browser> {
-    match Browser::start() {
+    start_with_or_skip(test, None)
+}
+
+/// The same with an app for `scheme` on its machine, which pages of these `origins` may open.
+pub fn start_with_app_or_skip(test: &str, scheme: &'static str, origins: &[String]) -> Option<Browser> {
+    start_with_or_skip(test, Some((scheme, origins)))
+}
+
+fn start_with_or_skip(test: &str, app: Option<(&'static str, &[String])>) -> Option<Browser> {
+    match Browser::start(app) {
         Ok(browser) => Some(browser),
         Err(Missing(what)) => {
             assert!(std::env::var_os("BROWSER_REQUIRED").is_none(), "{what} is not installed, and is required");
@@ -47,21 +61,26 @@ pub fn start_or_skip(test: &str) -> Option<Browser> {
 }
 
 impl Browser {
-    pub fn start() -> Result<Browser, Missing> {
+    fn start(app: Option<(&'static str, &[String])>) -> Result<Browser, Missing> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let chromium =
             installed(&["chromium", "chromium-browser", "google-chrome"]).ok_or(Missing("chromium"))?;
         installed(&["chromedriver"]).ok_or(Missing("chromedriver"))?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let profile = std::env::temp_dir().join(format!("oauth-from-scratch-{}-{number}", std::process::id()));
-        let mut driver = Command::new("chromedriver")
+        let app = app.map(|(scheme, origins)| App::install(profile.with_extension("app"), scheme, origins));
+        let mut command = Command::new("chromedriver");
+        if let Some(app) = &app {
+            command.env("PATH", app.search_path());
+        }
+        let mut driver = command
             .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver starts");
         let port = read_port(&mut driver);
-        let mut browser = Browser { driver, port, session: String::new(), profile };
+        let mut browser = Browser { driver, port, session: String::new(), profile, app };
         browser.open_session(&chromium);
         Ok(browser)
     }
@@ -78,13 +97,14 @@ impl Browser {
             "--window-size=1000,900",
             &profile,
         ];
+        let preferences = self.app.as_ref().map_or(json!({}), App::preferences);
         let value = self.send(
             "POST",
             "/session",
             &json!({"capabilities": {"alwaysMatch": {
                 "browserName": "chrome",
-                "goog:chromeOptions": {"binary": chromium, "args": arguments},
-                "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+                "goog:chromeOptions": {"binary": chromium, "args": arguments, "prefs": preferences},
+                "goog:loggingPrefs": {"browser": "ALL"},
             }}}),
         );
         self.session = value["sessionId"].as_str().expect("a session").to_owned();
@@ -201,11 +221,9 @@ impl Browser {
         value.as_array().expect("a list").iter().map(|entry| entry["message"].to_string()).collect()
     }
 
-    /// The events of pages and requests since the last time, each as the DevTools protocol has it.
-    pub fn events(&self) -> Vec<String> {
-        let value = self.command("POST", "/se/log", &json!({"type": "performance"}));
-        let events = value.as_array().expect("a list").iter();
-        events.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
+    /// The addresses that its app was opened with so far.
+    pub fn opened_in_app(&self) -> Vec<String> {
+        self.app.as_ref().map(App::opened).unwrap_or_default()
     }
 
     /// Waits until `condition` gives something, and fails with `what` when it does not.
