@@ -141,13 +141,8 @@ fn two_servers_hold_to_everything_when_their_engine_is_killed_and_started_again(
 #[test]
 fn an_engine_that_syncs_once_a_second_forgets_nothing_that_waited_for_its_file() {
     let name = "an_engine_that_syncs_once_a_second_forgets_nothing_that_waited_for_its_file";
-    if !is_installed(name) {
-        return;
-    }
-    let mut engine = Engine::start(&["--appendonly", "yes", "--appendfsync", "everysec"]);
-    if !engine.knows_waitaof() {
-        return engine::say_skipped(name, "this redis-server is older than 7.2, and does not know WAITAOF");
-    }
+    let Some(program) = engine::program_with_waitaof(name) else { return };
+    let mut engine = Engine::start_program(&program, &["--appendonly", "yes", "--appendfsync", "everysec"]);
     let mut world = World::with(&engine.url(), 20, "wait_for_append_only_file = true");
     let mut lines = 0;
     for _ in 0..2 {
@@ -942,24 +937,15 @@ fn an_answer_that_is_to_wait_for_a_replica_is_not_given_without_one() {
     assert_eq!(apply(&patient, maker.check(&code), START), Ok(Outcome::Inactive), "looking goes on");
 }
 
-/// An engine that is too old to say so is refused at the start (Debian's is, in CI).
 #[test]
 fn an_answer_can_wait_for_the_append_only_file() {
-    if !is_installed("an_answer_can_wait_for_the_append_only_file") {
-        return;
-    }
-    let engine = Engine::start(&DURABLE);
+    let program = engine::program_with_waitaof("an_answer_can_wait_for_the_append_only_file");
+    let Some(program) = program else { return };
+    let engine = Engine::start_program(&program, &DURABLE);
     let safety = Safety { append_only_file: true, ..Safety::default() };
     let (store, log) = connect_with(&engine.url(), safety, BOUNDS);
-    let knows_waitaof = engine.knows_waitaof();
-    let store = match store {
-        Err(error) => {
-            assert!(!knows_waitaof && error.to_string().contains("for wait_for_append_only_file"), "{error}");
-            return;
-        }
-        Ok(store) => store,
-    };
-    assert!(knows_waitaof && log.lines().is_empty(), "nothing is at risk: {:?}", log.lines());
+    let store = store.expect("it knows WAITAOF");
+    assert!(log.lines().is_empty(), "nothing is at risk: {:?}", log.lines());
     let mut maker = Maker::new(1);
     let code = maker.code();
     assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));

@@ -1,6 +1,8 @@
 //! A Redis of the test's own: started on a free port, stopped, cut off, killed and started again.
 //!
-//! Where `redis-server` is not installed, tests that need one say so and pass, unless `ENGINE_REQUIRED` is set.
+//! Where `redis-server` is not installed, tests that need one say so and pass, unless `ENGINE_REQUIRED` is set. So do
+//! those that need one that knows WAITAOF, which came with Redis 7.2: that may be another program, which
+//! `WAITAOF_ENGINE` names.
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
@@ -16,6 +18,9 @@ use oauth_from_scratch::store::Bounds;
 use oauth_from_scratch::store::engine::{Options, Safety};
 
 use super::stores::{CODE_LIFETIME, Folder};
+
+/// The program of an engine, unless a test needs another one.
+const REDIS: &str = "redis-server";
 
 /// Longer than any start or reconfiguration takes.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -35,6 +40,30 @@ pub fn is_installed(test: &str) -> bool {
         say_skipped(test, "redis-server is not installed");
     }
     is_installed
+}
+
+/// The engine that knows WAITAOF, if there is one for `test`: a `valkey-server` or a new `redis-server`.
+///
+/// # Panics
+/// When there is none and there must be.
+pub fn program_with_waitaof(test: &str) -> Option<String> {
+    let named = std::env::var("WAITAOF_ENGINE").ok();
+    let mut programs = named.into_iter().chain(["valkey-server", "redis-server"].map(str::to_owned));
+    let found = programs.find(|program| version_of(program) >= Some((7, 2)));
+    if found.is_none() {
+        assert!(std::env::var_os("ENGINE_REQUIRED").is_none(), "no engine here knows WAITAOF, and one must");
+        say_skipped(test, "no engine here knows WAITAOF (Redis 7.2)");
+    }
+    found
+}
+
+/// Its version, as in `v=7.0.15`.
+fn version_of(program: &str) -> Option<(u32, u32)> {
+    let output = Command::new(program).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let version = text.split_whitespace().find_map(|word| word.strip_prefix("v="))?;
+    let mut numbers = version.split('.').map_while(|number| number.parse().ok());
+    Some((numbers.next()?, numbers.next()?))
 }
 
 /// How a server uses the engine that it has to itself.
@@ -69,8 +98,9 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// One `redis-server`.
+/// One `redis-server`, or another program that is started in the same way.
 pub struct Engine {
+    program: String,
     pub port: u16,
     folder: Folder,
     settings: Vec<String>,
@@ -80,24 +110,34 @@ pub struct Engine {
 impl Engine {
     /// One with these settings beside those that every test needs.
     pub fn start(settings: &[&str]) -> Engine {
-        Engine::start_until(|| settings.iter().map(|word| (*word).to_owned()).collect())
+        Engine::start_program(REDIS, settings)
+    }
+
+    /// The same of another program.
+    pub fn start_program(program: &str, settings: &[&str]) -> Engine {
+        Engine::start_until(program, || settings.iter().map(|word| (*word).to_owned()).collect())
     }
 
     /// One that listens on another port, too, which `option` sets.
     pub fn start_with_port(option: &str, settings: &[&str]) -> Engine {
-        Engine::start_until(|| {
+        Engine::start_until(REDIS, || {
             let port = [option.to_owned(), free_port().to_string()];
             port.into_iter().chain(settings.iter().map(|word| (*word).to_owned())).collect()
         })
     }
 
-    fn start_until(settings: impl Fn() -> Vec<String>) -> Engine {
+    fn start_until(program: &str, settings: impl Fn() -> Vec<String>) -> Engine {
         let start = |_| {
-            let mut engine =
-                Engine { port: free_port(), folder: Folder::new(), settings: settings(), process: None };
+            let mut engine = Engine {
+                program: program.to_owned(),
+                port: free_port(),
+                folder: Folder::new(),
+                settings: settings(),
+                process: None,
+            };
             engine.try_run().then_some(engine)
         };
-        (0..ATTEMPTS).find_map(start).expect("redis-server starts on a free port")
+        (0..ATTEMPTS).find_map(start).expect("it starts on a free port")
     }
 
     /// The value of a setting that it was started with.
@@ -123,13 +163,13 @@ impl Engine {
     /// Starts it, with what its folder has.
     pub fn run(&mut self) {
         // Another test that looks for a free port may hold it for a moment.
-        wait_until("redis-server starts again", || self.try_run());
+        wait_until("the engine starts again", || self.try_run());
     }
 
     /// Starts it; whether it is ready, or has ended before it was.
     fn try_run(&mut self) -> bool {
         assert!(self.process.is_none(), "it runs already");
-        let mut child = Command::new("redis-server")
+        let mut child = Command::new(&self.program)
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"])
             .arg(self.folder.join("."))
             .args(["--save", "", "--daemonize", "no"])
@@ -137,7 +177,7 @@ impl Engine {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("redis-server starts");
+            .expect("it starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let mut said = String::new();
         let is_ready = lines.by_ref().map_while(Result::ok).any(|line| {
@@ -146,7 +186,7 @@ impl Engine {
         });
         if !is_ready {
             // The test's output has it, if the test fails.
-            println!("redis-server ended before it was ready: {:?}\n{said}", child.wait());
+            println!("the engine ended before it was ready: {:?}\n{said}", child.wait());
             return false;
         }
         // Whoever writes into a full pipe waits; so somebody reads on.
@@ -193,14 +233,6 @@ impl Engine {
         let mut content = vec![0; length];
         reader.read_exact(&mut content).expect("all of it");
         String::from_utf8_lossy(&content).into_owned()
-    }
-
-    /// Whether it is of a version that can say what is on its disk.
-    pub fn knows_waitaof(&self) -> bool {
-        let info = self.command("INFO server");
-        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).expect("its version");
-        let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
-        (numbers.next(), numbers.next()) >= (Some(7), Some(2))
     }
 
     /// Sends two commands on one connection, and gives their answers, which must be a line each.
