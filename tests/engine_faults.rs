@@ -18,8 +18,8 @@ use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::question::SealingKeys;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
-use oauth_from_scratch::store::engine::{CHECK_INTERVAL, EngineError, Options, Safety};
-use oauth_from_scratch::store::{Applied, Caller, EngineStore, Mailbox, Store, StoreError, Ticket};
+use oauth_from_scratch::store::redis::{CHECK_INTERVAL, ConnectError, Options, Safety};
+use oauth_from_scratch::store::{Applied, Caller, Mailbox, RedisStore, Store, StoreError, Ticket};
 use oauth_from_scratch::system::System;
 use pretend_engine::{Fault, PretendEngine, Words};
 use stores::{BOUNDS, CODE_LIFETIME, Maker, START, StoreSystem, apply, submit_all};
@@ -39,18 +39,18 @@ fn connect_with(
     safety: Safety,
     system: Arc<dyn System>,
     log: &Log,
-) -> Result<EngineStore, EngineError> {
-    let Ok(Location::Engine(location)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
+) -> Result<RedisStore, ConnectError> {
+    let Ok(Location::Redis(location)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
     let options = Options { check_interval: CHECK_INTERVAL, ..options(safety, BOUNDS) };
-    EngineStore::connect(&location, &options, [7; 32], system, log.clone())
+    RedisStore::connect(&location, &options, [7; 32], system, log.clone())
 }
 
-fn connect(engine: &PretendEngine, system: Arc<dyn System>, log: &Log) -> EngineStore {
+fn connect(engine: &PretendEngine, system: Arc<dyn System>, log: &Log) -> RedisStore {
     connect_with(engine, Safety::default(), system, log).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A pretend engine, and a store on it whose clock stands still.
-fn start() -> (PretendEngine, EngineStore) {
+fn start() -> (PretendEngine, RedisStore) {
     let engine = PretendEngine::start();
     let store = connect(&engine, StoreSystem::new(), &Log::kept());
     (engine, store)

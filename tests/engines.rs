@@ -25,8 +25,8 @@ use ledger::{Ledger, Link, Said, ServerProcess, load};
 use oauth_from_scratch::config::{KeyPrefix, Location};
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
-use oauth_from_scratch::store::engine::{EngineError, Options, Safety};
-use oauth_from_scratch::store::{Bounds, EngineStore, Store, StoreError};
+use oauth_from_scratch::store::redis::{ConnectError, Options, Safety};
+use oauth_from_scratch::store::{Bounds, RedisStore, Store, StoreError};
 use oauth_from_scratch::system::{RealSystem, System};
 use proxy::{Fault, Holding, Proxy};
 use stores::{BOUNDS, Folder, LIFETIMES, Maker, START, Submitted, apply, submit_all};
@@ -37,13 +37,13 @@ const CLIENTS: u64 = 8;
 /// is the default, it confirms writes up to two seconds before it gives them to the system.
 const DURABLE: [&str; 6] = ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory", "1gb"];
 
-fn connect_with(url: &str, safety: Safety, bounds: Bounds) -> (Result<EngineStore, EngineError>, Log) {
-    let Ok(Location::Engine(location)) = Location::parse(url) else { panic!("{url}") };
+fn connect_with(url: &str, safety: Safety, bounds: Bounds) -> (Result<RedisStore, ConnectError>, Log) {
+    let Ok(Location::Redis(location)) = Location::parse(url) else { panic!("{url}") };
     let (log, system): (_, Arc<dyn System>) = (Log::kept(), Arc::new(RealSystem::default()));
-    (EngineStore::connect(&location, &options(safety, bounds), [7; 32], system, log.clone()), log)
+    (RedisStore::connect(&location, &options(safety, bounds), [7; 32], system, log.clone()), log)
 }
 
-fn connect(url: &str) -> EngineStore {
+fn connect(url: &str) -> RedisStore {
     connect_with(url, Safety::default(), BOUNDS).0.unwrap_or_else(|error| panic!("{url}: {error}"))
 }
 
@@ -335,11 +335,11 @@ fn the_grants_of_one_issuer_are_on_every_node_of_a_cluster() {
         return;
     }
     let cluster = Cluster::start();
-    let Ok(Location::Engine(location)) = Location::parse(&cluster.url()) else { panic!("a cluster") };
+    let Ok(Location::Redis(location)) = Location::parse(&cluster.url()) else { panic!("a cluster") };
     let key_prefix = KeyPrefix::of_issuer("http://[::1]:3001/t");
     let options = Options { key_prefix, ..options(Safety::default(), BOUNDS) };
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
-    let store = EngineStore::connect(&location, &options, [7; 32], system, Log::kept()).expect("a cluster");
+    let store = RedisStore::connect(&location, &options, [7; 32], system, Log::kept()).expect("a cluster");
     let mut maker = Maker::new(1);
     for _ in 0..100 {
         let code = maker.code();
@@ -366,10 +366,10 @@ fn an_engine_that_comes_back_empty_is_given_the_servers_key_again() {
     let (redeem, _) = maker.redeem(&code);
     assert_eq!(apply(&store, redeem, START), Ok(Outcome::Unknown), "it has forgotten the code");
     wait_until("the key is back", || engine.command("EXISTS oauth:sealing-key") == ":1");
-    let Ok(Location::Engine(location)) = Location::parse(&engine.url()) else { panic!("an engine") };
+    let Ok(Location::Redis(location)) = Location::parse(&engine.url()) else { panic!("an engine") };
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
     let later =
-        EngineStore::connect(&location, &options(Safety::default(), BOUNDS), [8; 32], system, Log::kept());
+        RedisStore::connect(&location, &options(Safety::default(), BOUNDS), [8; 32], system, Log::kept());
     assert_eq!(
         later.unwrap().sealing_keys(),
         store.sealing_keys(),
@@ -491,7 +491,7 @@ fn an_engine_that_always_answers_wrongly_fills_no_disk() {
 
 /// Two stores whose answers wait for a replica: one that soon gives up, for where there is none, and one for where
 /// there is one, which may take its time.
-fn careful(url: &str) -> [EngineStore; 2] {
+fn careful(url: &str) -> [RedisStore; 2] {
     let safety = Safety { replicas_min: 1, ..Safety::default() };
     let hasty = Bounds { time_max: Duration::from_secs(2), ..BOUNDS };
     [hasty, BOUNDS].map(|bounds| connect_with(url, safety, bounds).0.unwrap())
@@ -602,7 +602,7 @@ fn a_write_that_arrives_late_does_not_bring_a_spent_code_back() {
 
 /// `count` rotations of a new grant's refresh token, each of what the one before it makes; and the last access
 /// token.
-fn chain(store: &EngineStore, maker: &mut Maker, count: usize) -> (Vec<(Transition, Timestamp)>, Credential) {
+fn chain(store: &RedisStore, maker: &mut Maker, count: usize) -> (Vec<(Transition, Timestamp)>, Credential) {
     let code = maker.code();
     assert_eq!(apply(store, maker.grant(&code, None), START), Ok(Outcome::Granted));
     let (redeem, mut tokens) = maker.redeem(&code);
@@ -622,7 +622,7 @@ fn chain(store: &EngineStore, maker: &mut Maker, count: usize) -> (Vec<(Transiti
 /// Gives `transitions` to the store while an exchange is held back, so that the next one takes all of them. Then
 /// `next` is what is held back.
 fn submit_together(
-    (store, proxy): (&EngineStore, &Proxy),
+    (store, proxy): (&RedisStore, &Proxy),
     transitions: Vec<(Transition, Timestamp)>,
     next: Holding,
 ) -> Submitted {
@@ -808,11 +808,11 @@ fn the_sealing_key_is_in_no_line_of_the_log() {
         return;
     }
     let engine = Engine::start(&["--rename-command", "SET", "xset"]);
-    let Ok(Location::Engine(location)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
+    let Ok(Location::Redis(location)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
     let (log, system): (_, Arc<dyn System>) = (Log::kept(), Arc::new(RealSystem::default()));
     let key = *b"a key of thirty-two plain letters";
     let key: [u8; 32] = key[..32].try_into().expect("32 bytes");
-    let store = EngineStore::connect(&location, &options(Safety::default(), BOUNDS), key, system, log.clone());
+    let store = RedisStore::connect(&location, &options(Safety::default(), BOUNDS), key, system, log.clone());
     let said = format!("{:?} {:?}", store.map(drop), log.lines());
     assert!(said.contains("refuses SET: ERR") && !said.contains("thirty-two"), "{said}");
 }

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use oauth_from_scratch::cli::{self, Command as Parsed};
 use oauth_from_scratch::config::{self, Location};
 use oauth_from_scratch::log::Log;
-use oauth_from_scratch::store::EngineStore;
-use oauth_from_scratch::store::engine::Safety;
+use oauth_from_scratch::store::RedisStore;
+use oauth_from_scratch::store::redis::Safety;
 use oauth_from_scratch::system::RealSystem;
 use stores::{BOUNDS, Folder};
 
@@ -154,7 +154,7 @@ fn no_message_about_the_command_line_repeats_a_password() {
             }
         }
         for location in &sound {
-            assert!(matches!(Location::parse(location), Ok(Location::Engine(_))), "{location}");
+            assert!(matches!(Location::parse(location), Ok(Location::Redis(_))), "{location}");
         }
     }
 }
@@ -264,10 +264,10 @@ fn no_error_of_an_engine_repeats_a_password_to_the_log() {
         for _ in 0..5 {
             let password = passwords.next();
             let text = format!("redis://ada:{}@127.0.0.1:{port}/3", encoded(&password));
-            let Ok(Location::Engine(location)) = Location::parse(&text) else { panic!("{text}") };
+            let Ok(Location::Redis(location)) = Location::parse(&text) else { panic!("{text}") };
             let (log, system) = (Log::kept(), Arc::new(RealSystem::default()));
             let options = engine::options(Safety::default(), BOUNDS);
-            let store = EngineStore::connect(&location, &options, [7; 32], system, log.clone());
+            let store = RedisStore::connect(&location, &options, [7; 32], system, log.clone());
             let printed = format!("{:?} {:?}", store.map(|_| ()), log.lines());
             assert!(printed.contains("Err("), "{stub:?}: {printed}");
             check(&printed, &password, &format!("{stub:?} {text}"));

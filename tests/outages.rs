@@ -21,9 +21,9 @@ use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::secret::Salt;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
-use oauth_from_scratch::store::engine::Safety;
 use oauth_from_scratch::store::file::Waiting;
-use oauth_from_scratch::store::{Applied, Bounds, EngineStore, FileStore, Store, StoreError};
+use oauth_from_scratch::store::redis::Safety;
+use oauth_from_scratch::store::{Applied, Bounds, FileStore, RedisStore, Store, StoreError};
 use stores::{BOUNDS, CODE_LIFETIME, LIFETIMES, Maker, START, StoreSystem, Tokens, apply, rotated};
 
 /// Seconds.
@@ -135,11 +135,11 @@ fn pass_answers(mut from: TcpStream, mut into: TcpStream, state: &Mutex<NetworkS
 }
 
 /// A server's handle on the engine at `url`.
-fn connect(url: &str, safety: Safety) -> EngineStore {
-    let Ok(Location::Engine(location)) = Location::parse(url) else { panic!("{url}") };
+fn connect(url: &str, safety: Safety) -> RedisStore {
+    let Ok(Location::Redis(location)) = Location::parse(url) else { panic!("{url}") };
     let bounds = Bounds { time_max: Duration::from_secs(1), ..BOUNDS };
     let system = StoreSystem::running();
-    let store = EngineStore::connect(&location, &engine::options(safety, bounds), [7; 32], system, Log::kept());
+    let store = RedisStore::connect(&location, &engine::options(safety, bounds), [7; 32], system, Log::kept());
     store.unwrap_or_else(|error| panic!("{url}: {error}"))
 }
 
@@ -228,7 +228,7 @@ fn an_outage_of_the_network_is_not_held_against_a_client() {
                 let nothing = maker.code();
                 wait_until("the network is back", || apply(&first, maker.check(&nothing), START).is_ok());
             }
-            let (store, judge): (&EngineStore, &EngineStore) = match comes_back_to {
+            let (store, judge): (&RedisStore, &RedisStore) = match comes_back_to {
                 "the first" => (&first, &other),
                 "the other" => (&other, &first),
                 _ => {

@@ -22,18 +22,18 @@ use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::Outcome;
 use oauth_from_scratch::oauth::question::SealingKeys;
-use oauth_from_scratch::store::engine::{EngineError, Options, Safety};
-use oauth_from_scratch::store::{Bounds, EngineStore, Store, StoreError};
+use oauth_from_scratch::store::redis::{ConnectError, Options, Safety};
+use oauth_from_scratch::store::{Bounds, RedisStore, Store, StoreError};
 use oauth_from_scratch::system::{RealSystem, System};
 use stores::{BOUNDS, Folder, Maker, START, apply};
 
 /// What a server that starts puts where there is nothing.
 const FRESH: [u8; 32] = [7; 32];
 
-fn connect(url: &str, fresh: [u8; 32], options: &Options) -> (Result<EngineStore, EngineError>, Log) {
-    let Ok(Location::Engine(location)) = Location::parse(url) else { panic!("{url}") };
+fn connect(url: &str, fresh: [u8; 32], options: &Options) -> (Result<RedisStore, ConnectError>, Log) {
+    let Ok(Location::Redis(location)) = Location::parse(url) else { panic!("{url}") };
     let (log, system): (_, Arc<dyn System>) = (Log::kept(), Arc::new(RealSystem::default()));
-    (EngineStore::connect(&location, options, fresh, system, log.clone()), log)
+    (RedisStore::connect(&location, options, fresh, system, log.clone()), log)
 }
 
 /// Options of a server that looks at its engine again all the time.
@@ -45,7 +45,7 @@ fn has_line(log: &Log, words: &str) -> bool {
     log.lines().iter().any(|line| line.contains(words))
 }
 
-fn seals_alike(one: &EngineStore, other: &SealingKeys) -> bool {
+fn seals_alike(one: &RedisStore, other: &SealingKeys) -> bool {
     one.sealing_keys().is_some_and(|keys| keys.seal_alike(other))
 }
 

@@ -16,9 +16,9 @@ use engine::{Cluster, Engine};
 use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Change, Credential, Grant, GrantId, Outcome, Timestamp, Transition};
-use oauth_from_scratch::store::engine::Safety;
 use oauth_from_scratch::store::file::Waiting;
-use oauth_from_scratch::store::{Applied, Bounds, EngineStore, FileStore, MemoryStore, Store, StoreError};
+use oauth_from_scratch::store::redis::Safety;
+use oauth_from_scratch::store::{Applied, Bounds, FileStore, MemoryStore, RedisStore, Store, StoreError};
 use stores::{BOUNDS, CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, START, StoreSystem, Tokens};
 use stores::{Reader, apply, apply_all, apply_for, rotated, submit_for};
 
@@ -100,9 +100,9 @@ fn what_makes_no_grant_takes_no_room() {
 
 /// A handle of its own on the engine, as another server has it.
 fn connect(url: &str, safety: Safety) -> Arc<dyn Store> {
-    let Ok(Location::Engine(location)) = Location::parse(url) else { panic!("{url}") };
+    let Ok(Location::Redis(location)) = Location::parse(url) else { panic!("{url}") };
     // A transition has a minute: nothing here is too slow.
-    let store = EngineStore::connect(
+    let store = RedisStore::connect(
         &location,
         &engine::options(safety, BOUNDS),
         [7; 32],

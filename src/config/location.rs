@@ -25,12 +25,12 @@ pub enum Location {
     /// A file of this process's own.
     File(PathBuf),
     /// Redis or Valkey, which many servers share.
-    Engine(EngineLocation),
+    Redis(RedisLocation),
 }
 
 /// An engine: one host, or some of a cluster's. It prints without user and password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct EngineLocation {
+pub struct RedisLocation {
     is_tls: bool,
     user: Option<String>,
     password: Option<String>,
@@ -79,12 +79,12 @@ impl Location {
         }
         let scheme = ["redis://", "rediss://"].into_iter().find(|scheme| text.starts_with(scheme));
         let scheme = scheme.ok_or(LocationError::Unknown)?;
-        EngineLocation::parse(scheme, &text[scheme.len()..]).map(Location::Engine)
+        RedisLocation::parse(scheme, &text[scheme.len()..]).map(Location::Redis)
     }
 }
 
-impl EngineLocation {
-    fn parse(scheme: &'static str, rest: &str) -> Result<EngineLocation, LocationError> {
+impl RedisLocation {
+    fn parse(scheme: &'static str, rest: &str) -> Result<RedisLocation, LocationError> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, tail) = rest.split_at(end);
         if tail.contains('@') {
@@ -101,7 +101,7 @@ impl EngineLocation {
         };
         let hosts = hosts.split(',').map(|host| read_host(scheme, host)).collect::<Result<_, _>>()?;
         let database = read_database(tail).ok_or(LocationError::Database(scheme))?;
-        Ok(EngineLocation { is_tls: scheme == "rediss://", user, password, hosts, database })
+        Ok(RedisLocation { is_tls: scheme == "rediss://", user, password, hosts, database })
     }
 
     /// Whether it is reached by TLS.
@@ -203,12 +203,12 @@ impl fmt::Display for Location {
         match self {
             Location::Memory => f.write_str("memory"),
             Location::File(path) => write!(f, "file:{}", path.display()),
-            Location::Engine(engine) => engine.fmt(f),
+            Location::Redis(engine) => engine.fmt(f),
         }
     }
 }
 
-impl fmt::Display for EngineLocation {
+impl fmt::Display for RedisLocation {
     /// Without user and password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.is_tls { "rediss://" } else { "redis://" })?;
@@ -226,9 +226,9 @@ impl fmt::Display for EngineLocation {
     }
 }
 
-impl fmt::Debug for EngineLocation {
+impl fmt::Debug for RedisLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EngineLocation({self})")
+        write!(f, "RedisLocation({self})")
     }
 }
 
@@ -292,7 +292,7 @@ mod tests {
     fn an_engines_location_is_taken_apart() {
         let check =
             |text: &str, user: Option<&str>, password: Option<&str>, host: (&str, u16), database: u32| {
-                let Ok(Location::Engine(engine)) = Location::parse(text) else { panic!("{text}") };
+                let Ok(Location::Redis(engine)) = Location::parse(text) else { panic!("{text}") };
                 assert_eq!((engine.user(), engine.password()), (user, password), "{text}");
                 assert_eq!((engine.hosts()[0].0.as_str(), engine.hosts()[0].1), host, "{text}");
                 assert_eq!(engine.database(), database, "{text}");

@@ -32,7 +32,7 @@ pub use authority::{Authority, Origin, Scheme};
 pub use file::{FileError, FromFlags, Mistakes, locate, read, read_beside};
 pub use issuer::{Issuer, IssuerError};
 pub use key_prefix::{KeyPrefix, KeyPrefixError};
-pub use location::{EngineLocation, Location, LocationError};
+pub use location::{Location, LocationError, RedisLocation};
 pub use networks::{Network, NetworkError};
 pub use reload::Reload;
 pub use store::StoreConfig;

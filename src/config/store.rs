@@ -33,7 +33,7 @@ pub(super) fn read(mut table: Table, mistakes: &mut Mistakes) -> StoreConfig {
         }
     }
     is_file |= matches!(store.location, Location::File(_));
-    is_engine |= matches!(store.location, Location::Engine(_));
+    is_engine |= matches!(store.location, Location::Redis(_));
     if let Some(value) = table.take("durability") {
         let is_relaxed = value.string().and_then(|text| match text {
             "full" => Ok(false),

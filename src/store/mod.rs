@@ -14,19 +14,19 @@ use std::time::Duration;
 use crate::oauth::question::SealingKeys;
 use crate::oauth::{Outcome, Timestamp, Transition};
 
-#[cfg(feature = "redis-store")]
-pub mod engine;
 #[cfg(feature = "file-store")]
 pub mod file;
 pub mod memory;
 mod open;
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
 mod queue;
+#[cfg(feature = "redis-store")]
+pub mod redis;
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
 mod withdrawals;
 
 #[cfg(feature = "redis-store")]
-pub use engine::EngineStore;
+pub use self::redis::RedisStore;
 #[cfg(feature = "file-store")]
 pub use file::FileStore;
 pub use memory::MemoryStore;

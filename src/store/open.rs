@@ -42,8 +42,8 @@ pub fn open(
             Ok(Arc::new(store.map_err(|error| format!("{error} (--store names it)"))?))
         }
         #[cfg(feature = "redis-store")]
-        Location::Engine(location) => {
-            use super::engine::{CHECK_INTERVAL, EngineStore, Options, Safety};
+        Location::Redis(location) => {
+            use super::redis::{CHECK_INTERVAL, Options, RedisStore, Safety};
             let options = Options {
                 key_prefix: match &config.store.key_prefix {
                     Some(prefix) => prefix.clone(),
@@ -59,7 +59,7 @@ pub fn open(
                 check_interval: CHECK_INTERVAL,
             };
             let (key, system) = (fresh_key(system)?, Arc::clone(system));
-            let store = EngineStore::connect(location, &options, key, system, log.clone());
+            let store = RedisStore::connect(location, &options, key, system, log.clone());
             let store = store.map_err(|error| format!("the store {location}: {error} (--store names it)"))?;
             log.line(format_args!(
                 "grants on an engine have no bound for each client: one client's flood fills the engine for all; set \
@@ -70,7 +70,7 @@ pub fn open(
         #[cfg(not(feature = "file-store"))]
         Location::File(_) => Err(missing("file-store")),
         #[cfg(not(feature = "redis-store"))]
-        Location::Engine(_) => Err(missing("redis-store")),
+        Location::Redis(_) => Err(missing("redis-store")),
     }
 }
 

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use oauth_from_scratch::config::{KeyPrefix, Location};
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome};
-use oauth_from_scratch::store::engine::{Options, Safety};
 use oauth_from_scratch::store::file::Waiting;
-use oauth_from_scratch::store::{Bounds, EngineStore, FileStore, MemoryStore, Store};
+use oauth_from_scratch::store::redis::{Options, Safety};
+use oauth_from_scratch::store::{Bounds, FileStore, MemoryStore, RedisStore, Store};
 use oauth_from_scratch::system::{RealSystem, System};
 
 use crate::servers;
@@ -150,12 +150,12 @@ fn engine(text: &mut String) -> io::Result<()> {
         return Ok(());
     };
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
-    let Ok(Location::Engine(location)) = Location::parse(&format!("redis://127.0.0.1:{}", engine.port)) else {
+    let Ok(Location::Redis(location)) = Location::parse(&format!("redis://127.0.0.1:{}", engine.port)) else {
         return Err(io::Error::other("this is a location"));
     };
     let key_prefix = KeyPrefix::of_issuer("http://localhost:3001");
     let options = Options::new(key_prefix, Safety::default(), BOUNDS);
-    let store = EngineStore::connect(&location, &options, [7; 32], system, Log::kept());
+    let store = RedisStore::connect(&location, &options, [7; 32], system, Log::kept());
     let store = store.map_err(io::Error::other)?;
     let before = engine.used_memory()?;
     let begun = Instant::now();

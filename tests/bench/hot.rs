@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use oauth_from_scratch::config::{KeyPrefix, Location};
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Outcome, Timestamp, Transition};
-use oauth_from_scratch::store::engine::{Options, Safety};
-use oauth_from_scratch::store::{Applied, Caller, EngineStore, Mailbox, Store, Ticket};
+use oauth_from_scratch::store::redis::{Options, Safety};
+use oauth_from_scratch::store::{Applied, Caller, Mailbox, RedisStore, Store, Ticket};
 use oauth_from_scratch::system::RealSystem;
 
 use crate::load::median;
@@ -53,11 +53,11 @@ pub fn hot() -> io::Result<String> {
 fn measure(engine: &Engine, grants: usize) -> io::Result<(f64, f64)> {
     let port = delayed(engine.port)?;
     let url = format!("redis://127.0.0.1:{port}");
-    let Ok(Location::Engine(location)) = Location::parse(&url) else { return Err(io::Error::other(url)) };
+    let Ok(Location::Redis(location)) = Location::parse(&url) else { return Err(io::Error::other(url)) };
     let (system, log) = (Arc::new(RealSystem::default()), Log::kept());
     let key_prefix = KeyPrefix::of_issuer("http://localhost:3001");
     let options = Options::new(key_prefix, Safety::default(), BOUNDS);
-    let store = EngineStore::connect(&location, &options, [7; 32], system, log);
+    let store = RedisStore::connect(&location, &options, [7; 32], system, log);
     let store = store.map_err(io::Error::other)?;
     let mut maker = Maker::new(1);
     let mut chains = (0..grants).map(|_| Chain::new(&store, &mut maker)).collect::<Vec<_>>();
@@ -74,7 +74,7 @@ fn measure(engine: &Engine, grants: usize) -> io::Result<(f64, f64)> {
 }
 
 /// A new grant, its redemption and a look at its token, in milliseconds.
-fn flow(store: &EngineStore, maker: &mut Maker) -> f64 {
+fn flow(store: &RedisStore, maker: &mut Maker) -> f64 {
     let begun = Instant::now();
     let code = maker.code();
     assert_eq!(apply(store, maker.grant(&code, None), START), Ok(Outcome::Granted));
@@ -93,7 +93,7 @@ struct Chain {
 }
 
 impl Chain {
-    fn new(store: &EngineStore, maker: &mut Maker) -> Chain {
+    fn new(store: &RedisStore, maker: &mut Maker) -> Chain {
         let code = maker.code();
         assert_eq!(apply(store, maker.grant(&code, None), START), Ok(Outcome::Granted));
         let (redeem, tokens) = maker.redeem(&code);
@@ -134,7 +134,7 @@ impl Mailbox for Letters {
 }
 
 /// Keeps rotations under way until it is over; gives how many there were a second.
-fn rotate(store: &EngineStore, chains: &mut [Chain], is_over: &AtomicBool) -> f64 {
+fn rotate(store: &RedisStore, chains: &mut [Chain], is_over: &AtomicBool) -> f64 {
     let (sender, letters) = channel();
     let mailbox: Arc<dyn Mailbox> = Arc::new(Letters(Mutex::new(sender)));
     let grants = chains.len();

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use oauth_from_scratch::config::KeyPrefix;
 use oauth_from_scratch::store::Bounds;
-use oauth_from_scratch::store::engine::{Options, Safety};
+use oauth_from_scratch::store::redis::{Options, Safety};
 
 use super::stores::{CODE_LIFETIME, Folder};
 

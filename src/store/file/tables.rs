@@ -196,15 +196,15 @@ pub(super) fn apply(
     // It fails only where a savepoint was made.
     transaction.set_durability(durability)?;
     let (applied, changes) = {
-        let mut batch = Batch::new(&transaction, bounds, counts)?;
+        let mut tables = Tables::new(&transaction, bounds, counts)?;
         if let Some(now) = jobs.iter().map(|job| job.now).max() {
-            batch.forget_expired(now, FORGET_PER_BATCH + 2 * jobs.len())?;
+            tables.forget_expired(now, FORGET_PER_BATCH + 2 * jobs.len())?;
         }
         let mut applied = Vec::with_capacity(jobs.len());
         for job in jobs {
-            applied.push(batch.apply(job)?);
+            applied.push(tables.apply(job)?);
         }
-        (applied, batch.changes)
+        (applied, tables.changes)
     };
     match changes {
         // There is nothing to wait for.
@@ -227,7 +227,7 @@ fn name(id: GrantId) -> Option<Name> {
 }
 
 /// One write transaction's tables.
-struct Batch<'t, 'c> {
+struct Tables<'t, 'c> {
     records: Table<'t, &'static Name, &'static [u8]>,
     expiries: Table<'t, (u64, &'static Name), ()>,
     pairs: Pairs<'t, 'c>,
@@ -235,16 +235,16 @@ struct Batch<'t, 'c> {
     changes: usize,
 }
 
-impl<'t, 'c> Batch<'t, 'c> {
+impl<'t, 'c> Tables<'t, 'c> {
     fn new(
         transaction: &'t WriteTransaction,
         bounds: &'c Bounds,
         counts: &'c mut Counts,
-    ) -> Result<Batch<'t, 'c>, redb::Error> {
+    ) -> Result<Tables<'t, 'c>, redb::Error> {
         counts.trim();
         let (records, expiries) = (transaction.open_table(RECORDS)?, transaction.open_table(EXPIRIES)?);
         let pairs = Pairs { rows: transaction.open_table(PAIRS)?, counts };
-        Ok(Batch { records, expiries, pairs, bounds, changes: 0 })
+        Ok(Tables { records, expiries, pairs, bounds, changes: 0 })
     }
 
     fn apply(&mut self, job: &Job) -> Result<Applied, redb::Error> {

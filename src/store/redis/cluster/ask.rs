@@ -8,10 +8,10 @@ use super::super::explain::{explain, name_refusal};
 use super::super::node::ECHO_REFUSED;
 use super::super::probe::Fitness;
 use super::super::slots::Address;
-use super::Fleet;
+use super::Cluster;
 use crate::oauth::Timestamp;
 
-impl Fleet {
+impl Cluster {
     /// Asks one node one thing.
     ///
     /// # Errors

@@ -6,23 +6,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, ServerError, Value};
+use redis::{ServerError, Value};
 
 use super::super::queue::{Answered, Job, Queue};
 use super::super::{Applied, StoreError};
 use super::keys::Keys;
-use super::pipeline::{Reply, Request};
+use super::pipeline::{Command, Reply};
 use super::reports;
+use super::run::{Belief, Run};
 use super::slots::Address;
+use super::swap::{Outcomes, Record, Write};
 use crate::oauth::grant::Writer;
-use crate::oauth::{Change, Grant, GrantId, Outcome};
-
-/// Puts a value in the place of another, if that still stands there.
-pub(super) const SWAP: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end \
-    redis.call('SET',KEYS[1],ARGV[2],'PXAT',ARGV[3]) return 1";
-
-/// How much longer than it is good a grant is kept: the engine's clock may be ahead of ours.
-pub(super) const KEPT_LONGER: Duration = Duration::from_secs(60);
+use crate::oauth::{Change, Grant, GrantId};
 
 /// How often a transition may lose its connection before it is given up.
 const LOSSES_MAX: u32 = 2;
@@ -30,10 +25,6 @@ const LOSSES_MAX: u32 = 2;
 /// How long to wait where no node has the key at the moment, and until when to go on trying.
 pub(super) const PAUSE: Duration = Duration::from_millis(10);
 const PAUSES_MAX: u32 = 50;
-
-/// How long a grant that has ended leaves a mark, at least: longer than any code is good. A write that was late
-/// on its way may still arrive, and must not find the place free.
-const MARK_KEPT: Duration = Duration::from_secs(600);
 
 /// When to try again where the engine has no memory left: it does not say when that may help, and nothing that it
 /// keeps expires sooner than an unredeemed code.
@@ -62,13 +53,6 @@ pub(super) struct Group {
     believed: Vec<(Writer, Belief)>,
 }
 
-/// What is believed of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Belief {
-    Sent,
-    Failed,
-}
-
 /// What to send next.
 enum Step {
     Read,
@@ -80,30 +64,8 @@ enum Step {
     Write(Write),
 }
 
-#[derive(Clone)]
-struct Write {
-    /// What must stand there; `None` for nothing.
-    old: Option<Vec<u8>>,
-    /// What is to stand there.
-    new: Record,
-    /// What the first jobs come to when it does.
-    outcomes: Outcomes,
-    /// How many of the first withdrawals it notes.
-    withdrawn: usize,
-}
-
-/// The outcomes of the first jobs of a group, in their order. A write that covers several has one for each.
-type Outcomes = VecDeque<Outcome>;
-
-/// A grant as bytes, and until when the engine is to keep it.
-#[derive(Clone)]
-struct Record {
-    bytes: Vec<u8>,
-    expires: u64,
-}
-
-/// What every group is told when its answer has come.
-pub(super) struct Rules<'a> {
+/// What is known when the replies have come, the same for every group.
+pub(super) struct Context<'a> {
     pub(super) queue: &'a Queue,
     /// This server.
     pub(super) server: u64,
@@ -160,11 +122,11 @@ impl Group {
         self.again.is_none_or(|again| again <= now)
     }
 
-    pub(super) fn request(&self) -> Request {
-        let (command, is_write) = match &self.step {
+    pub(super) fn command(&self) -> Command {
+        let (cmd, is_write) = match &self.step {
             Step::Ask { server, is_alive } => {
-                let request = reports::read(&self.keys, *server, *is_alive);
-                return Request { ask: self.ask.clone(), ..request };
+                let command = reports::read(&self.keys, *server, *is_alive);
+                return Command { ask: self.ask.clone(), ..command };
             }
             Step::Read => (redis::cmd("GET").arg(&*self.key).to_owned(), false),
             Step::Write(write) => {
@@ -172,7 +134,7 @@ impl Group {
                 (write.command(&self.key), true)
             }
         };
-        Request { key: Arc::clone(&self.key), command, is_write, ask: self.ask.clone() }
+        Command { key: Arc::clone(&self.key), cmd, is_write, ask: self.ask.clone() }
     }
 
     /// Answers those whose time is over; whether any are left.
@@ -205,12 +167,12 @@ impl Group {
         withdrawals.chain(self.jobs.drain(..)).for_each(|job| job.answer(Err(error), answered));
     }
 
-    pub(super) fn take(&mut self, reply: Reply, rules: &Rules, answered: &mut Answered) {
+    pub(super) fn take(&mut self, reply: Reply, context: &Context, answered: &mut Answered) {
         self.ask = None;
         self.again = None;
         let pauses = std::mem::take(&mut self.pauses);
         match reply {
-            Reply::Answered(value) => self.take_answer(value, rules, answered),
+            Reply::Answered(value) => self.take_answer(value, context, answered),
             // It is there, and may be lost again: nobody is told that it is safe.
             Reply::Unsafe => {
                 if let Step::Write(write) = std::mem::replace(&mut self.step, Step::Read) {
@@ -228,7 +190,7 @@ impl Group {
             // Slots that move, and a fail-over, are over in a moment, or not at all soon.
             Reply::Elsewhere(None) if pauses < PAUSES_MAX => {
                 self.pauses = pauses + 1;
-                self.again = Some(rules.now + PAUSE);
+                self.again = Some(context.now + PAUSE);
             }
             Reply::Elsewhere(_) => self.answer_all(StoreError::Unavailable, answered),
             Reply::Lost => self.take_loss(answered),
@@ -236,14 +198,14 @@ impl Group {
         }
     }
 
-    fn take_answer(&mut self, value: Value, rules: &Rules, answered: &mut Answered) {
+    fn take_answer(&mut self, value: Value, context: &Context, answered: &mut Answered) {
         match (std::mem::replace(&mut self.step, Step::Read), value) {
-            (Step::Ask { is_alive, .. }, value) => self.take_report(is_alive, &value, rules),
-            (Step::Read, Value::Nil) => self.proceed(None, rules, answered),
-            (Step::Read, Value::BulkString(bytes)) => self.proceed(Some(bytes), rules, answered),
+            (Step::Ask { is_alive, .. }, value) => self.take_report(is_alive, &value, context),
+            (Step::Read, Value::Nil) => self.proceed(None, context, answered),
+            (Step::Read, Value::BulkString(bytes)) => self.proceed(Some(bytes), context, answered),
             (Step::Write(write), Value::Okay | Value::Int(1)) => {
                 let new = self.confirm(write, answered);
-                self.proceed(Some(new.bytes), rules, answered);
+                self.proceed(Some(new.bytes), context, answered);
             }
             // Somebody else was faster: look again.
             (Step::Write(_), Value::Nil | Value::Int(0)) => {}
@@ -271,7 +233,7 @@ impl Group {
 
     /// Takes what the writer in doubt reports. If its report does not cover the answer and it is alive, it is about
     /// to report, and is asked again after a pause; the first job waits for that as long as it waits for anything.
-    fn take_report(&mut self, is_alive: bool, value: &Value, rules: &Rules) {
+    fn take_report(&mut self, is_alive: bool, value: &Value, context: &Context) {
         let Some(writer) = self.doubt else { return };
         let belief = match is_alive {
             false if reports::covers(value, writer.serial) => Belief::Sent,
@@ -279,10 +241,10 @@ impl Group {
                 self.step = Step::Ask { server: writer.server, is_alive: true };
                 return;
             }
-            true if *value == Value::Nil && rules.is_calm => Belief::Failed,
+            true if *value == Value::Nil && context.is_calm => Belief::Failed,
             true => {
                 self.step = Step::Ask { server: writer.server, is_alive: false };
-                self.again = Some(rules.now + PAUSE);
+                self.again = Some(context.now + PAUSE);
                 return;
             }
         };
@@ -291,11 +253,11 @@ impl Group {
     }
 
     /// Goes on with `current` standing there, as far as nothing has to be written.
-    fn proceed(&mut self, current: Option<Vec<u8>>, rules: &Rules, answered: &mut Answered) {
+    fn proceed(&mut self, current: Option<Vec<u8>>, context: &Context, answered: &mut Answered) {
         let is_there = |tried: &Write| Some(&tried.new.bytes) == current.as_ref();
         if let Some(at) = self.tried.iter().position(is_there) {
             let write = self.tried[at].clone();
-            if rules.waits_for_safety {
+            if context.waits_for_safety {
                 // It is there, and nobody has said how safe. Written once more, it is as safe as must be.
                 self.step = Step::Write(Write { old: current, ..write });
                 return;
@@ -305,17 +267,17 @@ impl Group {
         let Ok(record) = current.as_deref().map(Grant::decode).transpose() else {
             return self.answer_all(StoreError::Damaged, answered);
         };
-        self.withdrawals.extend(rules.queue.recall(self.id));
+        self.withdrawals.extend(context.queue.recall(self.id));
         let mut run = Run::on(record);
         // Where there is nothing to note any more, a withdrawal is done.
         self.withdrawals.retain(|withdrawal| run.begin(withdrawal));
         let withdrawn = self.withdrawals.len();
         for job in &self.jobs {
-            if let Some(writer) = run.doubt(job, rules.server, &self.believed) {
+            if let Some(writer) = run.doubt(job, context.server, &self.believed) {
                 self.doubt = Some(writer);
                 break;
             }
-            run.apply(job, rules.waits_for_safety);
+            run.apply(job, context.waits_for_safety);
         }
         let Run { record, outcomes, unchanged, .. } = run;
         let mut outcomes = Outcomes::from(outcomes);
@@ -331,95 +293,6 @@ impl Group {
             (None, Some(writer)) => Step::Ask { server: writer.server, is_alive: false },
             (None, None) => Step::Read,
         };
-    }
-}
-
-/// Transitions of one grant, applied in memory one after the other.
-struct Run {
-    /// The grant, as they have left it.
-    record: Option<Grant>,
-    outcomes: Vec<Outcome>,
-    /// How many at the beginning need no write.
-    unchanged: usize,
-    is_changed: bool,
-    belief: Belief,
-}
-
-impl Run {
-    fn on(record: Option<Grant>) -> Run {
-        Run { record, outcomes: Vec::new(), unchanged: 0, is_changed: false, belief: Belief::Sent }
-    }
-
-    /// Notes what is withdrawn; whether that changes anything.
-    fn begin(&mut self, withdrawal: &Job) -> bool {
-        let (Change::Put(grant), _) = withdrawal.apply(self.record.as_ref()) else { return false };
-        self.record = Some(grant);
-        self.is_changed = true;
-        true
-    }
-
-    /// The writer whose report decides about `job`, unless it is known what to believe.
-    fn doubt(&mut self, job: &Job, server: u64, believed: &[(Writer, Belief)]) -> Option<Writer> {
-        self.belief = Belief::Sent;
-        let writer = job.transition.doubt(self.record.as_ref(), job.now)?;
-        // Of its own answers this server has noted those that failed.
-        if writer.server == server {
-            return None;
-        }
-        match believed.iter().rev().find(|(known, _)| *known == writer) {
-            Some((_, belief)) => {
-                self.belief = *belief;
-                None
-            }
-            None => Some(writer),
-        }
-    }
-
-    fn apply(&mut self, job: &Job, waits_for_safety: bool) {
-        let (change, outcome) = match self.belief {
-            Belief::Sent => job.apply(self.record.as_ref()),
-            Belief::Failed => job.apply_after_failure(self.record.as_ref()),
-        };
-        let marked_until = job.now.after(MARK_KEPT);
-        let (record, is_write) = match (change, self.record.take()) {
-            // What is said again may have been written by another server, and not be safe yet; and what is to be
-            // revoked and is not there may have been revoked a moment ago, and not be safe either.
-            (Change::Keep, Some(grant)) => {
-                let is_said_again =
-                    matches!(outcome, Outcome::GrantedAgain | Outcome::Refused | Outcome::Repeated { .. })
-                        || job.transition.is_revocation();
-                (Some(grant), waits_for_safety && is_said_again)
-            }
-            (Change::Keep | Change::Forget, None) => (None, false),
-            (Change::Put(mark), Some(grant)) if mark.is_over() => {
-                (Some(grant.mark(mark.expires().max(marked_until))), true)
-            }
-            (Change::Put(grant), _) => (Some(grant), true),
-            (Change::Forget, Some(grant)) => (Some(grant.mark(marked_until)), true),
-        };
-        self.record = record;
-        self.is_changed |= is_write;
-        if !self.is_changed {
-            self.unchanged += 1;
-        }
-        self.outcomes.push(outcome);
-    }
-}
-
-impl Write {
-    fn command(&self, key: &[u8]) -> Cmd {
-        let Record { bytes: new, expires } = &self.new;
-        match &self.old {
-            None => redis::cmd("SET").arg(key).arg(new).arg("NX").arg("PXAT").arg(expires).to_owned(),
-            Some(old) => redis::cmd("EVAL").arg(SWAP).arg(1).arg(key).arg(old).arg(new).arg(expires).to_owned(),
-        }
-    }
-}
-
-impl Record {
-    fn of(grant: &Grant) -> Record {
-        let expires = grant.expires().after(KEPT_LONGER).as_milliseconds();
-        Record { bytes: grant.encode(), expires }
     }
 }
 

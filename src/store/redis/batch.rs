@@ -25,14 +25,14 @@ use std::time::{Duration, Instant};
 
 use super::super::StoreError;
 use super::super::queue::{Answered, Job, Queue};
-use super::fleet::Fleet;
-use super::group::{Group, Rules};
+use super::cluster::Cluster;
+use super::group::{Context, Group};
 use super::keys::Keys;
-use super::pipeline::Request;
+use super::pipeline::Command;
 use super::reports::Reports;
 use crate::oauth::GrantId;
 
-pub(super) use super::group::{KEPT_LONGER, PAUSE, SWAP};
+pub(super) use super::group::PAUSE;
 
 /// How many times the time of a transition a server counts as alive after it has said so.
 const ALIVE_TIMES: u32 = 2;
@@ -72,10 +72,10 @@ impl Batch {
     }
 
     /// Tells the engine how far this server has come, if it is time.
-    pub(super) fn report(&mut self, fleet: &mut Fleet, queue: &Queue, now: Instant) {
+    pub(super) fn report(&mut self, cluster: &mut Cluster, queue: &Queue, now: Instant) {
         let settled = self.settled(queue);
         if self.reports.is_due(settled, now) {
-            let replies = fleet.exchange(&self.reports.requests(settled));
+            let replies = cluster.exchange(&self.reports.commands(settled));
             self.reports.take(settled, &replies, now);
         }
     }
@@ -115,25 +115,25 @@ impl Batch {
 
     /// Goes on with all transitions of `queue` that can, by one exchange. None takes longer than its time from when
     /// it was submitted, give or take one round trip.
-    pub(super) fn advance(&mut self, fleet: &mut Fleet, queue: &Queue, now: Instant) {
+    pub(super) fn advance(&mut self, cluster: &mut Cluster, queue: &Queue, now: Instant) {
         // The callers are woken when this is dropped.
         let mut answered = Answered::of(queue);
         let time_max = self.time_max;
         self.groups.retain_mut(|group| group.drop_late(now, time_max, &mut answered));
         let news = Some(self.settled(queue)).filter(|settled| self.reports.is_due(*settled, now));
         let mut ready: Vec<&mut Group> = self.groups.iter_mut().filter(|group| group.is_ready(now)).collect();
-        let mut requests: Vec<Request> = ready.iter().map(|group| group.request()).collect();
-        if requests.is_empty() {
+        let mut commands: Vec<Command> = ready.iter().map(|group| group.command()).collect();
+        if commands.is_empty() {
             return;
         }
-        requests.extend(news.into_iter().flat_map(|settled| self.reports.requests(settled)));
-        let mut replies = fleet.exchange(&requests);
+        commands.extend(news.into_iter().flat_map(|settled| self.reports.commands(settled)));
+        let mut replies = cluster.exchange(&commands);
         if let Some(settled) = news {
             self.reports.take(settled, &replies.split_off(ready.len()), now);
         }
         // A server whose own report is refused cannot tell whether those of others are.
-        let is_calm = fleet.has_been_calm_for(self.reports.alive_time(), now) && !self.reports.has_failed();
-        let rules = Rules {
+        let is_calm = cluster.has_been_calm_for(self.reports.alive_time(), now) && !self.reports.has_failed();
+        let context = Context {
             queue,
             server: self.reports.server(),
             waits_for_safety: self.waits_for_safety,
@@ -141,7 +141,7 @@ impl Batch {
             now,
         };
         for (group, reply) in ready.iter_mut().zip(replies) {
-            group.take(reply, &rules, &mut answered);
+            group.take(reply, &context, &mut answered);
         }
         self.groups.retain(Group::is_busy);
     }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use redis::Value;
 
 use super::keys::Keys;
-use super::pipeline::{Reply, Request};
+use super::pipeline::{Command, Reply};
 
 /// How long a report outlives its server: longer than refresh tokens do.
 const REPORT_KEPT: Duration = Duration::from_secs(400 * 86_400);
@@ -87,11 +87,11 @@ impl Reports {
 
     /// Tells the engine. `GET` makes the answers a read's, so nothing waits for replicas: a report that is lost, or
     /// late, is waited for.
-    pub(super) fn requests(&self, settled: u64) -> [Request; 2] {
+    pub(super) fn commands(&self, settled: u64) -> [Command; 2] {
         let set = |key: Arc<[u8]>, value: &[u8], kept: Duration| {
             let kept = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
-            let command = redis::cmd("SET").arg(&*key).arg(value).arg("PX").arg(kept).arg("GET").to_owned();
-            Request { key, command, is_write: false, ask: None }
+            let cmd = redis::cmd("SET").arg(&*key).arg(value).arg("PX").arg(kept).arg("GET").to_owned();
+            Command { key, cmd, is_write: false, ask: None }
         };
         [
             set(self.keys.report(self.server), &settled.to_be_bytes(), REPORT_KEPT),
@@ -115,10 +115,10 @@ impl Reports {
 }
 
 /// Asks for the report of `server`, or whether it is alive.
-pub(super) fn read(keys: &Keys, server: u64, is_alive: bool) -> Request {
+pub(super) fn read(keys: &Keys, server: u64, is_alive: bool) -> Command {
     let key = if is_alive { keys.alive(server) } else { keys.report(server) };
-    let command = redis::cmd("GET").arg(&*key).to_owned();
-    Request { key, command, is_write: false, ask: None }
+    let cmd = redis::cmd("GET").arg(&*key).to_owned();
+    Command { key, cmd, is_write: false, ask: None }
 }
 
 /// Whether the report in `value` covers the transition with this number. Where there is none, the engine has lost

@@ -11,18 +11,18 @@ use redis::{Client, ConnectionAddr, ConnectionInfo, RedisError, ServerError, Ser
 
 use super::explain::{explain, name_refusal};
 use super::node::{Node, lost_step, not_connected};
-use super::pipeline::{Answers, Pipeline, Reply, Request, Safety};
+use super::pipeline::{Answers, Command, Pipeline, Reply, Safety};
 use super::probe::Probe;
 use super::seeds::seeds;
 use super::slots::{Address, SlotMap, redirect};
-use crate::config::EngineLocation;
+use crate::config::RedisLocation;
 use crate::log::Log;
 use crate::system::System;
 
 mod ask;
 
 /// The nodes; see the module's page.
-pub(super) struct Fleet {
+pub(super) struct Cluster {
     seeds: Vec<ConnectionInfo>,
     nodes: HashMap<Address, Node>,
     /// `None` for an engine that is no cluster.
@@ -49,19 +49,19 @@ pub(super) struct Fleet {
     pub(super) probes: bool,
 }
 
-impl Fleet {
+impl Cluster {
     /// The nodes at `location`, to which a connection is made.
     ///
     /// # Errors
     /// In words, when no node answers as it should.
     pub(super) fn connect(
-        location: &EngineLocation,
+        location: &RedisLocation,
         probe: Probe,
         safety: Safety,
         patience: Duration,
         system: Arc<dyn System>,
         log: Log,
-    ) -> Result<Fleet, String> {
+    ) -> Result<Cluster, String> {
         if cfg!(not(feature = "redis-tls")) && location.is_tls() {
             return Err("this program was built without TLS; build it with --features redis-tls".to_owned());
         }
@@ -70,7 +70,7 @@ impl Fleet {
         let mut first_marker = [0; 8];
         system.fill(&mut first_marker).map_err(|error| format!("the system gives no random bytes: {error}"))?;
         let trouble = system.monotonic();
-        let mut fleet = Fleet {
+        let mut cluster = Cluster {
             seeds,
             nodes: HashMap::new(),
             slots: None,
@@ -87,16 +87,16 @@ impl Fleet {
             probe,
             probes: false,
         };
-        let seed = fleet.first_that_answers()?;
-        let cluster = fleet.ask(&seed, redis::cmd("INFO").arg("cluster"))?;
-        if text(&cluster).lines().any(|line| line.trim() == "cluster_enabled:1") {
-            let slots = fleet.best_map(fleet.seed_addresses());
-            fleet.slots = Some(slots.ok_or_else(|| format!("{seed} gives no map of the cluster's slots"))?);
-        } else if fleet.seeds.len() > 1 {
+        let seed = cluster.first_that_answers()?;
+        let info = cluster.ask(&seed, redis::cmd("INFO").arg("cluster"))?;
+        if text(&info).lines().any(|line| line.trim() == "cluster_enabled:1") {
+            let slots = cluster.best_map(cluster.seed_addresses());
+            cluster.slots = Some(slots.ok_or_else(|| format!("{seed} gives no map of the cluster's slots"))?);
+        } else if cluster.seeds.len() > 1 {
             return Err(format!("{seed} is no node of a cluster; name one engine, or nodes of a cluster"));
         }
-        fleet.has_returned = false;
-        Ok(fleet)
+        cluster.has_returned = false;
+        Ok(cluster)
     }
 
     fn first_that_answers(&mut self) -> Result<Address, String> {
@@ -179,13 +179,13 @@ impl Fleet {
         }
     }
 
-    /// Sends all of `requests`, each to the node that has its key, and gives what came of each.
-    pub(super) fn exchange(&mut self, requests: &[Request]) -> Vec<Reply> {
+    /// Sends all of `commands`, each to the node that has its key, and gives what came of each.
+    pub(super) fn exchange(&mut self, commands: &[Command]) -> Vec<Reply> {
         self.refresh();
         let now = self.system.monotonic();
-        let mut replies: Vec<Reply> = requests.iter().map(|_| Reply::Away).collect();
+        let mut replies: Vec<Reply> = commands.iter().map(|_| Reply::Away).collect();
         let mut sent: Vec<(Address, Vec<usize>)> = Vec::new();
-        for (address, indices) in self.by_node(requests) {
+        for (address, indices) in self.by_node(commands) {
             if self.make_ready(&address, now).is_err() {
                 self.is_stale = true;
                 continue;
@@ -193,11 +193,11 @@ impl Fleet {
             let is_unfit = self.nodes.get(&address).is_some_and(Node::is_unfit);
             // What it would lose is not written.
             let indices: Vec<usize> =
-                indices.into_iter().filter(|index| !is_unfit || !requests[*index].is_write).collect();
+                indices.into_iter().filter(|index| !is_unfit || !commands[*index].is_write).collect();
             if indices.is_empty() {
                 continue;
             }
-            let pipeline = Pipeline { requests, indices: &indices, safety: self.safety };
+            let pipeline = Pipeline { commands, indices: &indices, safety: self.safety };
             match self.send(&address, pipeline.encode(self.patience)) {
                 Ok(()) => sent.push((address, indices)),
                 Err(error) => {
@@ -209,7 +209,7 @@ impl Fleet {
         }
         for (address, indices) in sent {
             indices.iter().for_each(|index| replies[*index] = Reply::Lost);
-            let pipeline = Pipeline { requests, indices: &indices, safety: self.safety };
+            let pipeline = Pipeline { commands, indices: &indices, safety: self.safety };
             if let Err(error) = self.receive_all(&address, pipeline, &mut replies) {
                 self.leave(&address, now, &explain(&error));
             }
@@ -217,14 +217,14 @@ impl Fleet {
         replies
     }
 
-    /// Which requests are for which node. Those for which there is none are left out, and the map is stale.
-    fn by_node(&mut self, requests: &[Request]) -> Vec<(Address, Vec<usize>)> {
+    /// Which commands are for which node. Those for which there is none are left out, and the map is stale.
+    fn by_node(&mut self, commands: &[Command]) -> Vec<(Address, Vec<usize>)> {
         let mut by_node: Vec<(Address, Vec<usize>)> = Vec::new();
         let single = self.owners().into_iter().next();
-        for (index, request) in requests.iter().enumerate() {
-            let owner = match (&request.ask, &self.slots) {
+        for (index, command) in commands.iter().enumerate() {
+            let owner = match (&command.ask, &self.slots) {
                 (Some(address), _) => Some(address),
-                (None, Some(slots)) => slots.owner(&request.key),
+                (None, Some(slots)) => slots.owner(&command.key),
                 (None, None) => single.as_ref(),
             };
             let Some(owner) = owner else {
@@ -248,9 +248,9 @@ impl Fleet {
     ) -> Result<(), RedisError> {
         let answers = self.receive(address, pipeline.len())?;
         let Answers { values, is_safe } = pipeline.read(answers).ok_or_else(lost_step)?;
-        let Pipeline { requests, indices, .. } = pipeline;
+        let Pipeline { commands, indices, .. } = pipeline;
         let is_taken = |(index, answer): (&usize, &Value)| {
-            requests[*index].is_write && !matches!(answer, Value::ServerError(_))
+            commands[*index].is_write && !matches!(answer, Value::ServerError(_))
         };
         if indices.iter().zip(&values).any(is_taken)
             && let Some(node) = self.nodes.get_mut(address)
@@ -260,7 +260,7 @@ impl Fleet {
         for (index, answer) in indices.iter().zip(values) {
             replies[*index] = match answer {
                 Value::ServerError(error) => self.redirected(address, error),
-                _ if requests[*index].is_write && !is_safe => Reply::Unsafe,
+                _ if commands[*index].is_write && !is_safe => Reply::Unsafe,
                 value => Reply::Answered(value),
             };
         }

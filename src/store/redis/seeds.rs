@@ -3,10 +3,10 @@
 use redis::io::tcp::TcpSettings;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisError};
 
-use crate::config::EngineLocation;
+use crate::config::RedisLocation;
 
 /// How to connect to each host of `location`. The library gets the parts: it never sees a URL that it could repeat.
-pub(super) fn seeds(location: &EngineLocation) -> impl Iterator<Item = Result<ConnectionInfo, RedisError>> {
+pub(super) fn seeds(location: &RedisLocation) -> impl Iterator<Item = Result<ConnectionInfo, RedisError>> {
     let mut login = RedisConnectionInfo::default().set_skip_set_lib_name().set_db(location.database().into());
     if let Some(user) = location.user() {
         login = login.set_username(user);

@@ -1,7 +1,7 @@
 //! What is sent to one node at a time, and how its answers are read: no connection is in here.
 //!
 //! ```text
-//!   [ASKING] command   for each request
+//!   [ASKING] command   each of them
 //!   WAITAOF, WAIT      once for all writes, where answers wait for a disk or for replicas
 //! ```
 //!
@@ -24,15 +24,15 @@ pub struct Safety {
 }
 
 /// One command, about one key.
-pub(super) struct Request {
+pub(super) struct Command {
     pub(super) key: Arc<[u8]>,
-    pub(super) command: Cmd,
+    pub(super) cmd: Cmd,
     pub(super) is_write: bool,
     /// A node that was said to have the key for the moment, while its slot moves.
     pub(super) ask: Option<Address>,
 }
 
-/// What came of a [`Request`].
+/// What came of a [`Command`].
 #[derive(Debug)]
 pub(super) enum Reply {
     /// The answer.
@@ -49,18 +49,18 @@ pub(super) enum Reply {
     Away,
 }
 
-/// Some requests for one node, and what must have their writes.
+/// Some commands for one node, and what must have their writes.
 #[derive(Clone, Copy)]
 pub(super) struct Pipeline<'a> {
-    pub(super) requests: &'a [Request],
-    /// Those of the requests that are meant.
+    pub(super) commands: &'a [Command],
+    /// Those of the commands that are meant.
     pub(super) indices: &'a [usize],
     pub(super) safety: Safety,
 }
 
 /// The answers to a [`Pipeline`].
 pub(super) struct Answers {
-    /// One to each request.
+    /// One to each command.
     pub(super) values: Vec<Value>,
     /// Whether the writes among them are as safe as they must be.
     pub(super) is_safe: bool,
@@ -70,11 +70,11 @@ impl Pipeline<'_> {
     /// The commands, as they are sent to a node that has `patience` to answer.
     pub(super) fn encode(self, patience: Duration) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for request in self.requests() {
-            if request.ask.is_some() {
+        for command in self.commands() {
+            if command.ask.is_some() {
                 redis::cmd("ASKING").write_packed_command(&mut bytes);
             }
-            request.command.write_packed_command(&mut bytes);
+            command.cmd.write_packed_command(&mut bytes);
         }
         // Three quarters together of the time that the node has to answer, so that it can say how far it came. A file
         // that is synced once a second needs more than a second.
@@ -90,7 +90,7 @@ impl Pipeline<'_> {
 
     /// The number of commands, each of which is answered once.
     pub(super) fn len(self) -> usize {
-        let asking = self.requests().filter(|request| request.ask.is_some()).count();
+        let asking = self.commands().filter(|command| command.ask.is_some()).count();
         let waits = usize::from(self.waits_for_file()) + usize::from(self.waits_for_replicas());
         self.indices.len() + asking + waits
     }
@@ -102,11 +102,11 @@ impl Pipeline<'_> {
             answers.next().filter(|answer| is_kind(answer) || matches!(answer, Value::ServerError(_)))
         };
         let mut values = Vec::with_capacity(self.indices.len());
-        for request in self.requests() {
-            if request.ask.is_some() {
+        for command in self.commands() {
+            if command.ask.is_some() {
                 next(|answer| matches!(answer, Value::Okay))?;
             }
-            values.push(next(if request.is_write { is_written } else { is_read })?);
+            values.push(next(if command.is_write { is_written } else { is_read })?);
         }
         let mut is_safe = true;
         if self.waits_for_file() {
@@ -120,12 +120,12 @@ impl Pipeline<'_> {
         answers.next().is_none().then_some(Answers { values, is_safe })
     }
 
-    fn requests(&self) -> impl Iterator<Item = &Request> {
-        self.indices.iter().map(|index| &self.requests[*index])
+    fn commands(&self) -> impl Iterator<Item = &Command> {
+        self.indices.iter().map(|index| &self.commands[*index])
     }
 
     fn has_write(&self) -> bool {
-        self.requests().any(|request| request.is_write)
+        self.commands().any(|command| command.is_write)
     }
 
     fn waits_for_file(&self) -> bool {
@@ -157,15 +157,15 @@ mod tests {
     use super::*;
 
     /// A read, a write at a node that was said to have the key for the moment, and another read.
-    fn requests() -> Vec<Request> {
-        let request = |is_write, ask| Request {
+    fn commands() -> Vec<Command> {
+        let command = |is_write, ask| Command {
             key: Arc::from(&b"k"[..]),
-            command: redis::cmd(if is_write { "SET" } else { "GET" }),
+            cmd: redis::cmd(if is_write { "SET" } else { "GET" }),
             is_write,
             ask,
         };
         let node = Address { host: "a".to_owned(), port: 1 };
-        vec![request(false, None), request(true, Some(node)), request(false, None)]
+        vec![command(false, None), command(true, Some(node)), command(false, None)]
     }
 
     fn answers() -> Vec<Value> {
@@ -175,7 +175,7 @@ mod tests {
 
     fn check(answers: Vec<Value>, safe: Option<bool>) {
         let safety = Safety { replicas_min: 2, append_only_file: true };
-        let pipeline = Pipeline { requests: &requests(), indices: &[0, 1, 2], safety };
+        let pipeline = Pipeline { commands: &commands(), indices: &[0, 1, 2], safety };
         assert_eq!(pipeline.len(), 6);
         let said = format!("{answers:?}");
         let read = pipeline.read(answers);

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use redis::Value;
 
-use super::fleet::Fleet;
+use super::cluster::Cluster;
 use super::keys::Keys;
-use super::pipeline::{Reply, Request};
+use super::pipeline::{Command, Reply};
 use crate::log::Log;
 use crate::oauth::Timestamp;
 use crate::oauth::question::SealingKeys;
@@ -66,13 +66,13 @@ struct Found {
 impl Agreement {
     /// Takes the key that the engine has, or gives it `fresh`.
     pub(super) fn reach(
-        fleet: &mut Fleet,
+        cluster: &mut Cluster,
         names: &Keys,
         fresh: &Key,
         (form_lifetime, now): (Duration, Instant),
         log: Log,
     ) -> Option<Agreement> {
-        let found = exchange(fleet, names, fresh)?;
+        let found = exchange(cluster, names, fresh)?;
         let published = Published {
             keys: RwLock::new(Arc::new(SealingKeys::new(found.current))),
             is_wanted: AtomicBool::new(false),
@@ -95,9 +95,9 @@ impl Agreement {
     }
 
     /// Reads the engine's keys again, and gives it those that it has lost.
-    pub(super) fn renew(&mut self, fleet: &mut Fleet, now: Instant, time: Timestamp) {
+    pub(super) fn renew(&mut self, cluster: &mut Cluster, now: Instant, time: Timestamp) {
         self.published.is_wanted.store(false, Ordering::Relaxed);
-        let Some(found) = exchange(fleet, &self.names, &self.current) else { return };
+        let Some(found) = exchange(cluster, &self.names, &self.current) else { return };
         self.old.retain(|(_, until)| now < *until);
         if found.current != self.current {
             self.log.line(format_args!(
@@ -107,7 +107,7 @@ impl Agreement {
             ));
             let own = std::mem::replace(&mut self.current, found.current);
             self.learn_old(Some(own), now);
-            self.leave_old(fleet, &own, time);
+            self.leave_old(cluster, &own, time);
         } else if found.was_missing {
             self.log.line(format_args!(
                 "the store's engine had lost the key for the dialog's forms and has it again; it was flushed, \
@@ -128,12 +128,12 @@ impl Agreement {
     }
 
     /// Puts the key that was given up where the other servers find it, until forms of it are too old.
-    fn leave_old(&self, fleet: &mut Fleet, key: &Key, time: Timestamp) {
+    fn leave_old(&self, cluster: &mut Cluster, key: &Key, time: Timestamp) {
         let name = self.names.old_sealing_key();
         let expires = time.after(self.form_lifetime).as_milliseconds();
         let set = redis::cmd("SET").arg(&*name).arg(&key[..]).arg("PXAT").arg(expires).to_owned();
         // Without it, forms of this server alone do not open at others.
-        let _ = fleet.exchange(&[Request { key: name, command: set, is_write: true, ask: None }]);
+        let _ = cluster.exchange(&[Command { key: name, cmd: set, is_write: true, ask: None }]);
     }
 
     fn publish(&self) {
@@ -144,28 +144,28 @@ impl Agreement {
 }
 
 /// Gives the keys that the engine has. Where it has none, `key` is put there first.
-fn exchange(fleet: &mut Fleet, names: &Keys, key: &Key) -> Option<Found> {
+fn exchange(cluster: &mut Cluster, names: &Keys, key: &Key) -> Option<Found> {
     let (current, old) = (names.sealing_key(), names.old_sealing_key());
-    let request = |name: &Arc<[u8]>, command: &mut redis::Cmd, is_write| Request {
+    let command = |name: &Arc<[u8]>, cmd: &mut redis::Cmd, is_write| Command {
         key: Arc::clone(name),
-        command: command.to_owned(),
+        cmd: cmd.to_owned(),
         is_write,
         ask: None,
     };
-    let get = || request(&current, redis::cmd("GET").arg(&*current), false);
-    let get_old = request(&old, redis::cmd("GET").arg(&*old), false);
+    let get = || command(&current, redis::cmd("GET").arg(&*current), false);
+    let get_old = command(&old, redis::cmd("GET").arg(&*old), false);
     let read = |reply: Reply| match reply {
         Reply::Answered(Value::BulkString(bytes)) => Key::try_from(bytes).ok(),
         _ => None,
     };
-    let mut replies = fleet.exchange(&[get(), get_old]).into_iter();
+    let mut replies = cluster.exchange(&[get(), get_old]).into_iter();
     let (found, old) = (replies.next()?, read(replies.next()?));
     // A write waits for replicas where answers do, so it is made only where it is needed.
     let was_missing = matches!(found, Reply::Answered(Value::Nil));
     if !was_missing {
         return Some(Found { was_missing, current: read(found)?, old });
     }
-    let set = request(&current, redis::cmd("SET").arg(&*current).arg(&key[..]).arg("NX"), true);
-    let found = fleet.exchange(&[set, get()]).pop()?;
+    let set = command(&current, redis::cmd("SET").arg(&*current).arg(&key[..]).arg("NX"), true);
+    let found = cluster.exchange(&[set, get()]).pop()?;
     Some(Found { was_missing, current: read(found)?, old })
 }

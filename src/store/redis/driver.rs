@@ -1,0 +1,116 @@
+//! The thread that exchanges with the engine: it takes the transitions that have gathered, sends them in one round
+//! trip, and between exchanges reports what this server knows and checks what the engine still keeps.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::Bounds;
+use super::super::queue::{Job, Queue, Taken};
+use super::batch::{self, Batch};
+use super::cluster::Cluster;
+use super::sealing::Agreement;
+use crate::log::Log;
+use crate::oauth::Timestamp;
+use crate::system::System;
+
+/// How many transitions join between two round trips at most.
+const BATCH_MAX: usize = 512;
+
+/// The shortest time between two checks.
+const CHECK_INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+/// The thread that talks to the engine.
+pub(super) struct Driver {
+    pub(super) cluster: Cluster,
+    pub(super) bounds: Bounds,
+    pub(super) batch: Batch,
+    pub(super) agreement: Agreement,
+    /// When the engine was last looked at for more than its answers.
+    pub(super) checked: Instant,
+    pub(super) check_interval: Duration,
+    pub(super) system: Arc<dyn System>,
+    pub(super) log: Log,
+}
+
+impl Driver {
+    /// Runs until the queue is closed and everything in it is answered.
+    pub(super) fn run(mut self, queue: &Queue) {
+        let mut jobs: Vec<Job> = Vec::new();
+        loop {
+            let until_check = self.until_check();
+            let Driver { cluster, batch, bounds, system, log, .. } = &mut self;
+            // What can go on does so at once, with what has come in the meantime. What waits for a node is tried
+            // again after a pause, and keeps nobody else waiting.
+            let pause = if batch.is_ready(system.monotonic()) { Duration::ZERO } else { batch::PAUSE };
+            let is_idle = batch.len() == 0;
+            // When it becomes quiet, the report is brought up to date.
+            let until_report = batch.report_delay(queue, system.monotonic());
+            let patience = if is_idle { until_report.min(until_check) } else { pause };
+            let room = bounds.queue_max.saturating_sub(batch.len());
+            match room {
+                0 => std::thread::sleep(pause),
+                _ => match queue.take(&mut jobs, BATCH_MAX.min(room), Some(patience)) {
+                    Taken::End if is_idle => {
+                        batch.report(cluster, queue, system.monotonic());
+                        return;
+                    }
+                    Taken::End => std::thread::sleep(pause),
+                    Taken::Nothing if is_idle && until_report <= until_check => {
+                        batch.report(cluster, queue, system.monotonic())
+                    }
+                    Taken::Jobs | Taken::Nothing => {}
+                },
+            }
+            let now = system.monotonic();
+            // A fault of this program, should there be one, costs the batch that met it.
+            let applied = catch_unwind(AssertUnwindSafe(|| {
+                batch.add(jobs.drain(..));
+                batch.advance(cluster, queue, now);
+            }));
+            if applied.is_err() {
+                log.line(format_args!("the store failed in applying a batch; this is a fault of the program"));
+                batch.give_up(queue);
+                jobs.clear();
+                cluster.hang_up();
+            }
+            // An engine that came back may have forgotten everything.
+            let has_returned = std::mem::take(&mut self.cluster.has_returned);
+            if has_returned {
+                self.batch.forget_report();
+            }
+            if has_returned || self.until_check().is_zero() {
+                self.check();
+            }
+        }
+    }
+
+    /// How long it is until the engine is looked at again.
+    fn until_check(&self) -> Duration {
+        let interval = match self.agreement.published().is_wanted() {
+            true => self.check_interval.min(CHECK_INTERVAL_MIN),
+            false => self.check_interval,
+        };
+        let since = self.system.monotonic().saturating_duration_since(self.checked);
+        interval.saturating_sub(since)
+    }
+
+    /// Looks whether the engine still keeps what it confirms, and which key everyone seals forms with.
+    fn check(&mut self) {
+        self.checked = self.system.monotonic();
+        let time = self.system.wall_clock();
+        let (cluster, agreement, now) = (&mut self.cluster, &mut self.agreement, self.checked);
+        let checked = catch_unwind(AssertUnwindSafe(|| {
+            cluster.probe_all();
+            agreement.renew(cluster, now, Timestamp::from_system_time(time));
+        }));
+        if checked.is_err() {
+            self.log.line(format_args!("the store failed in a check; this is a fault of the program"));
+            self.cluster.hang_up();
+        }
+        // The check itself may have connected.
+        if std::mem::take(&mut self.cluster.has_returned) {
+            self.batch.forget_report();
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Grants in Redis or Valkey, one engine or a cluster, which many servers share.
+//!
+//! One key for each grant, so it does not matter where a cluster keeps it; its expiry is the engine's to see to.
+//! A change is a compare-and-swap of that key, so of two servers that are asked the same thing at the same time
+//! one is first, and the other finds what the first has made of it. A thread of its own does all the talking: it
+//! takes all transitions that have gathered, and asks for them in one round trip.
+//!
+//! What the engine keeps when it fails is its own affair, and depends on how it is configured: that is looked at
+//! when the server starts, and said in the log, with the name of the setting.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::queue::Queue;
+use super::{Applied, Bounds, Caller, Store};
+use crate::config::{KeyPrefix, Lifetimes, RedisLocation};
+use crate::log::Log;
+use crate::oauth::question::SealingKeys;
+use crate::oauth::{Digest, Timestamp, Transition};
+use crate::system::System;
+
+mod batch;
+mod cluster;
+mod driver;
+mod explain;
+mod group;
+mod keys;
+mod node;
+mod pipeline;
+mod probe;
+mod reports;
+mod run;
+mod sealing;
+mod seeds;
+mod slots;
+mod startup;
+mod swap;
+
+use batch::Batch;
+use cluster::Cluster;
+use driver::Driver;
+use keys::Keys;
+use probe::Probe;
+use sealing::{Agreement, Published};
+
+pub use pipeline::Safety;
+
+/// How a server uses its engine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What every key begins with.
+    pub key_prefix: KeyPrefix,
+    /// What must have a write before its answer leaves.
+    pub safety: Safety,
+    /// How much may wait, and how long.
+    pub bounds: Bounds,
+    /// How long a code is good: no grant is kept for less.
+    pub code_lifetime: Duration,
+    /// How long one of the dialog's forms is good.
+    pub form_lifetime: Duration,
+    /// How often the engine's clock, its permissions and its sealing key are looked at again.
+    pub check_interval: Duration,
+}
+
+impl Options {
+    /// With the lifetimes that a configuration has by default.
+    pub fn new(key_prefix: KeyPrefix, safety: Safety, bounds: Bounds) -> Options {
+        let Lifetimes { code, form, .. } = Lifetimes::default();
+        let check_interval = CHECK_INTERVAL;
+        Options { key_prefix, safety, bounds, code_lifetime: code, form_lifetime: form, check_interval }
+    }
+}
+
+/// How often they are looked at by default: strangers' forms do not cause it more often than once a second.
+pub const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Grants on an engine; see the module's page.
+pub struct RedisStore {
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
+    published: Arc<Published>,
+    system: Arc<dyn System>,
+}
+
+/// Why an engine cannot be used.
+#[derive(Debug)]
+pub struct ConnectError(String);
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl RedisStore {
+    /// Connects to the engine at `location`, of which several hosts are nodes of a cluster. The sealing key is
+    /// `fresh_key` if it has none yet. What its configuration puts at risk is said in `log`.
+    ///
+    /// # Errors
+    /// When it cannot be reached, is too old, or does not have what the options need.
+    pub fn connect(
+        location: &RedisLocation,
+        options: &Options,
+        fresh_key: [u8; 32],
+        system: Arc<dyn System>,
+        log: Log,
+    ) -> Result<RedisStore, ConnectError> {
+        let Options { key_prefix, safety, bounds, code_lifetime, form_lifetime, check_interval } =
+            options.clone();
+        let keys = Keys::new(&key_prefix);
+        // No other server draws the same.
+        let digest = Digest::of(&[&fresh_key[..], b"probe"].concat());
+        let name = digest.as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let probe = Probe::new(keys.clone(), name, code_lifetime + swap::KEPT_LONGER, swap::SWAP, safety);
+        // Half of the time of a request, so that there is time for a second try.
+        let patience = bounds.time_max / 2;
+        let mut cluster = Cluster::connect(location, probe, safety, patience, Arc::clone(&system), log.clone())
+            .map_err(|reason| ConnectError(format!("the engine cannot be used: {reason}")))?;
+        for address in cluster.owners() {
+            startup::check(&mut cluster, &address, safety, &log).map_err(ConnectError)?;
+        }
+        let now = system.monotonic();
+        let agreement = Agreement::reach(&mut cluster, &keys, &fresh_key, (form_lifetime, now), log.clone());
+        let agreement = agreement.ok_or_else(|| {
+            ConnectError("the engine does not keep the key that seals the dialog's forms".into())
+        })?;
+        let published = agreement.published();
+        cluster.has_returned = false;
+        cluster.probes = true;
+        let mut server = [0; 8];
+        system
+            .fill(&mut server)
+            .map_err(|error| ConnectError(format!("the system gives no random bytes: {error}")))?;
+        let server = u64::from_le_bytes(server);
+        let queue = Arc::new(Queue::new(bounds.queue_max, Some(server)));
+        let mut batch = Batch::of(keys, server, bounds.time_max, cluster.waits_for_safety());
+        // If the node that has its report is away, it is told later.
+        batch.report(&mut cluster, &queue, now);
+        let system_too = Arc::clone(&system);
+        let driver =
+            Driver { cluster, bounds, batch, agreement, checked: now, check_interval, system: system_too, log };
+        let shared_queue = Arc::clone(&queue);
+        let thread = std::thread::Builder::new().name("store-redis".to_owned());
+        let thread = thread.spawn(move || driver.run(&shared_queue));
+        let thread = thread.map_err(|error| ConnectError(format!("the system gives no thread: {error}")))?;
+        Ok(RedisStore { queue, thread: Some(thread), published, system })
+    }
+}
+
+impl Store for RedisStore {
+    fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied> {
+        self.queue.submit(transition, (now, self.system.monotonic()), caller)
+    }
+
+    fn sealing_keys(&self) -> Option<Arc<SealingKeys>> {
+        Some(self.published.keys())
+    }
+
+    fn refresh_sealing_keys(&self) {
+        if !self.published.is_wanted() {
+            self.published.want();
+            self.queue.nudge();
+        }
+    }
+}
+
+impl Drop for RedisStore {
+    /// What was submitted is applied first.
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(thread) = self.thread.take() {
+            // It does not panic; if it did, its jobs have been answered.
+            let _ = thread.join();
+        }
+    }
+}
