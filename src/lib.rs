@@ -9,6 +9,7 @@
 //!          ├─ http               bytes <-> messages: no socket, no clock, no OAuth
 //!          ├─ oauth              the rules, pure: no socket, no clock, no dice, no HTTP
 //!          └─ store              where grants live; applies the rules' transitions
+//! crypto                         digests, password hashes and seals; alone in naming ring and argon2
 //! pool                           slow work, off the loop; answers through the stores' mailbox
 //! system                         the only clock and the only dice, behind a trait
 //! log                            lines on standard error or output, which nobody waits for
@@ -23,6 +24,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod crypto;
 pub mod http;
 pub mod log;
 pub mod net;

@@ -15,7 +15,7 @@ use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{self, Descriptors, Listening};
 use oauth_from_scratch::oauth::Credential;
 use oauth_from_scratch::oauth::client::{GrantTypes, SecretDigest};
-use oauth_from_scratch::oauth::secret::CREDENTIAL_BYTES;
+use oauth_from_scratch::oauth::credential::CREDENTIAL_BYTES;
 use oauth_from_scratch::routes;
 use oauth_from_scratch::store;
 use oauth_from_scratch::system::{RealSystem, System};

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use engine::options;
 use oauth_from_scratch::config::Location;
+use oauth_from_scratch::crypto::seal::SealingKeys;
 use oauth_from_scratch::log::Log;
-use oauth_from_scratch::oauth::question::SealingKeys;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
 use oauth_from_scratch::store::redis::{CHECK_INTERVAL, ConnectError, Options, Safety};
 use oauth_from_scratch::store::{Applied, Caller, Mailbox, RedisStore, Store, StoreError, Ticket};

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use disk::PretendDisk;
+use oauth_from_scratch::crypto::seal::SealingKeys;
 use oauth_from_scratch::log::Log;
-use oauth_from_scratch::oauth::question::SealingKeys;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
 use oauth_from_scratch::store::file::{OpenError, Waiting};
 use oauth_from_scratch::store::{Bounds, FileStore, Store, StoreError};

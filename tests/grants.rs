@@ -6,15 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use oauth_from_scratch::crypto::digest::Digest;
 use oauth_from_scratch::oauth::authorize::{self, Authorization, Parameters};
 use oauth_from_scratch::oauth::client::{Client, Clients, Credentials, GrantTypes, SecretDigest};
+use oauth_from_scratch::oauth::credential::{Family, SECRET_BYTES, Salt};
 use oauth_from_scratch::oauth::grant::{RecordError, RefreshReuse, Writer};
 use oauth_from_scratch::oauth::outcome::{Lapse, Mismatch, TokenKind};
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
-use oauth_from_scratch::oauth::secret::{Family, SECRET_BYTES, Salt};
 use oauth_from_scratch::oauth::{
-    Change, Credential, Digest, Grant, GrantId, Outcome, ProtectedResource, Scope, Timestamp, TokenLifetimes,
+    Change, Credential, Grant, GrantId, Outcome, ProtectedResource, Scope, Timestamp, TokenLifetimes,
     Transition,
 };
 

@@ -9,7 +9,8 @@ mod standard;
 use std::sync::Barrier;
 use std::time::Duration;
 
-use oauth_from_scratch::oauth::question::{Question, SealingKeys};
+use oauth_from_scratch::crypto::seal::SealingKeys;
+use oauth_from_scratch::oauth::question::Question;
 use oauth_from_scratch::oauth::{GrantId, Timestamp};
 use serde_json::json;
 use standard::{

@@ -19,7 +19,7 @@ use disk::PretendDisk;
 use engine::{Engine, is_installed, wait_until};
 use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
-use oauth_from_scratch::oauth::secret::Salt;
+use oauth_from_scratch::oauth::credential::Salt;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::file::Waiting;
 use oauth_from_scratch::store::redis::Safety;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// For each layer, what its files may not name. Arrows point down only: main, net, routes; then store, then
-/// oauth, and http beside them; `log` and `system` are below them all. `config` is plain data, which anyone may read;
+/// oauth, and http beside them; `log`, `crypto` and `system` are below them all. `config` is plain data, which anyone may read;
 /// the clients in it are the rules' own.
 const ARROWS: &[(&str, &[&str])] = &[
     (
@@ -60,7 +60,29 @@ const ARROWS: &[(&str, &[&str])] = &[
             "getrandom",
         ],
     ),
-    ("src/oauth/", &["crate::", "mio", "std::net", "std::io", "std::fs", "Instant", "::now()", "getrandom"]),
+    (
+        "src/oauth/",
+        &[
+            "crate::config",
+            "crate::http",
+            "crate::store",
+            "crate::routes",
+            "crate::net",
+            "crate::system",
+            "crate::log",
+            "crate::cli",
+            "crate::peer",
+            "crate::pool",
+            "mio",
+            "std::net",
+            "std::io",
+            "std::fs",
+            "Instant",
+            "::now()",
+            "getrandom",
+        ],
+    ),
+    ("src/crypto/", &["crate::", "mio", "std::net", "std::io", "std::fs", "Instant", "::now()", "getrandom"]),
     (
         "src/store/",
         &[
@@ -169,13 +191,15 @@ fn the_layers_keep_to_their_arrows() {
 }
 
 #[test]
-fn only_the_event_loop_names_mio_and_only_system_the_clock_and_the_dice() {
+fn each_of_these_packages_is_named_in_one_place() {
     for (path, text) in files("src", &[".rs"]) {
         for (number, line) in code_lines(&text) {
             let allowed = |word: &str, layer: &str| !names(line, word) || path.starts_with(layer);
             assert!(allowed("mio", "src/net/"), "{path}:{number}: {line}");
             assert!(allowed("::now()", "src/system.rs"), "{path}:{number}: {line}");
             assert!(allowed("getrandom", "src/system.rs"), "{path}:{number}: {line}");
+            assert!(allowed("ring::", "src/crypto/hash.rs"), "{path}:{number}: {line}");
+            assert!(allowed("argon2", "src/crypto/password.rs"), "{path}:{number}: {line}");
         }
     }
 }
@@ -213,8 +237,9 @@ fn secrets_have_no_derived_debug_and_nothing_is_unsafe_or_left_to_do() {
         let mut derives = "";
         for (number, line) in code_lines(&text) {
             let at = format!("{path}:{number}: {}", line.trim());
-            let is_secret =
-                ["Credential", "Digest", "GrantId"].iter().any(|name| line.contains(&format!("struct {name}")));
+            let is_secret = ["Credential", "Digest", "GrantId", "SealingKey"]
+                .iter()
+                .any(|name| line.contains(&format!("struct {name}")));
             assert!(!(is_secret && derives.contains("Debug")), "{at}: a derived Debug would print it");
             assert!(!names(line, "unsafe"), "{at}");
             for word in ["todo!", "unimplemented!", "dbg!", "println!", "eprintln!"] {
@@ -232,14 +257,14 @@ fn secrets_have_no_derived_debug_and_nothing_is_unsafe_or_left_to_do() {
 
 /// Every function that compares something secret, by its file and its first words.
 const COMPARISONS: &[(&str, &str)] = &[
-    ("src/oauth/secret.rs", "fn matches(&self, other: &Digest)"),
-    ("src/oauth/secret.rs", "fn is_of(&self, family: &Family)"),
-    ("src/oauth/secret.rs", "fn eq(&self, other: &Salt)"),
-    ("src/oauth/secret.rs", "fn eq(&self, other: &Family)"),
+    ("src/crypto/digest.rs", "fn matches(&self, other: &Digest)"),
+    ("src/oauth/credential.rs", "fn is_of(&self, family: &Family)"),
+    ("src/oauth/credential.rs", "fn eq(&self, other: &Salt)"),
+    ("src/oauth/credential.rs", "fn eq(&self, other: &Family)"),
     ("src/oauth/pkce.rs", "fn matches(&self, verified: &Verified)"),
-    ("src/oauth/question.rs", "fn seal_alike(&self, other: &SealingKeys)"),
-    ("src/oauth/question.rs", "fn eq(&self, other: &SealingKeys)"),
-    ("src/oauth/question.rs", "fn open("),
+    ("src/crypto/seal.rs", "fn seal_alike(&self, other: &SealingKeys)"),
+    ("src/crypto/seal.rs", "fn eq(&self, other: &SealingKeys)"),
+    ("src/crypto/seal.rs", "fn opens("),
 ];
 
 /// The types that hold a secret, or what a secret comes to.
@@ -251,6 +276,7 @@ const SECRETS: &[&str] = &[
     "Family",
     "Challenge",
     "Verified",
+    "SealingKey",
     "SealingKeys",
     "SecretDigest",
 ];
@@ -268,13 +294,15 @@ fn secrets_are_compared_in_constant_time_and_in_no_other_way() {
         assert!(is_constant, "{path}: `{function}` must compare by ct_eq and by nothing else");
     }
     let mut found = 0;
-    for (path, text) in files("src/oauth", &[".rs"]) {
+    let mut sources = files("src/oauth", &[".rs"]);
+    sources.extend(files("src/crypto", &[".rs"]));
+    for (path, text) in sources {
         let mut derives = "";
         for (number, line) in code_lines(&text) {
             let line = line.trim_start();
             let is_definition = |name: &&&str| {
                 let rest = line.split_once(&format!("struct {name}")).map(|(_, rest)| rest);
-                rest.is_some_and(|rest| rest.starts_with(['(', ' ']))
+                rest.is_some_and(|rest| rest.starts_with(['(', ' ', '<']))
             };
             if let Some(name) = SECRETS.iter().find(is_definition) {
                 let at = format!("{path}:{number}");

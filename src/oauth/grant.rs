@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::authorize::Binding;
+use super::credential::{Family, RefreshDigest, Salt};
 use super::scope::Scope;
-use super::secret::{Digest, Family, RefreshDigest, Salt};
 use super::timestamp::Timestamp;
 use super::transition::Change;
+use crate::crypto::digest::Digest;
 use delivery::Delivery;
 
 mod delivery;

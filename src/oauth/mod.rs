@@ -26,20 +26,19 @@
 pub mod authorize;
 pub mod client;
 mod client_secret;
+pub mod credential;
 pub mod grant;
 pub mod outcome;
 pub mod pkce;
 pub mod question;
 pub mod redirect;
 pub mod scope;
-pub mod secret;
-pub mod sha256;
 pub mod timestamp;
 pub mod transition;
 
+pub use credential::{Credential, GrantId};
 pub use grant::{Grant, Pair, Stage, TokenLifetimes};
 pub use outcome::Outcome;
 pub use scope::Scope;
-pub use secret::{Credential, Digest, GrantId};
 pub use timestamp::Timestamp;
 pub use transition::{Change, ProtectedResource, Transition};

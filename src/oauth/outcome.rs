@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::credential::{Family, Salt};
 use super::scope::Scope;
-use super::secret::{Family, Salt};
 use super::timestamp::Timestamp;
 
 /// What a transition came to.

@@ -9,7 +9,7 @@ use std::fmt;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use subtle::ConstantTimeEq;
 
-use super::sha256;
+use crate::crypto::hash::sha256;
 
 /// What a client showed when it asked for a code.
 #[derive(Clone)]
@@ -86,7 +86,7 @@ impl Verified {
         }
         let mut text = [0; CHALLENGE_CHARS];
         // It fails only where the room is too small: 32 bytes are 43 characters.
-        let written = Base64UrlUnpadded::encode(&sha256::digest(verifier.as_bytes()), &mut text).map(str::len);
+        let written = Base64UrlUnpadded::encode(&sha256(verifier.as_bytes()), &mut text).map(str::len);
         debug_assert_eq!(written, Ok(CHALLENGE_CHARS));
         Ok(Verified(text))
     }

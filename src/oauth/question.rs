@@ -13,58 +13,13 @@
 //! The request is carried as the query it came in, and is checked anew when the answer comes: `state` is in it
 //! percent-encoded, whatever its bytes are, and no browser mends it on the way.
 
-use std::fmt;
 use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use subtle::ConstantTimeEq;
 
-use super::secret::{Credential, GrantId, SECRET_BYTES};
-use super::sha256::hmac;
+use super::credential::{Credential, GrantId, SECRET_BYTES};
 use super::timestamp::Timestamp;
-
-/// The key that questions are sealed with, and those before it, which still open what they sealed.
-#[derive(Clone, Eq)]
-pub struct SealingKeys {
-    current: [u8; 32],
-    old: Vec<[u8; 32]>,
-}
-
-impl SealingKeys {
-    /// A key out of random bytes, and none before it.
-    pub fn new(random: [u8; 32]) -> SealingKeys {
-        SealingKeys { current: random, old: Vec::new() }
-    }
-
-    /// The same with `old` keys beside it, which open and do not seal.
-    pub fn with_old(self, old: impl IntoIterator<Item = [u8; 32]>) -> SealingKeys {
-        SealingKeys { old: old.into_iter().collect(), ..self }
-    }
-
-    /// The current key and the old ones.
-    fn all(&self) -> impl Iterator<Item = &[u8; 32]> {
-        std::iter::once(&self.current).chain(&self.old)
-    }
-
-    /// Whether both seal with the same key.
-    pub fn seal_alike(&self, other: &SealingKeys) -> bool {
-        self.current.ct_eq(&other.current).into()
-    }
-}
-
-impl PartialEq for SealingKeys {
-    fn eq(&self, other: &SealingKeys) -> bool {
-        let are_alike =
-            self.current.ct_eq(&other.current) & self.old.as_flattened().ct_eq(other.old.as_flattened());
-        are_alike.into()
-    }
-}
-
-impl fmt::Debug for SealingKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SealingKeys(…)")
-    }
-}
+use crate::crypto::seal::{SEAL_BYTES, SealingKey, SealingKeys};
 
 /// A question, as it was put.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,20 +51,23 @@ pub enum Unopened {
     Stale,
 }
 
-const CODE_BYTES: usize = 32;
+/// What the key of a seal is used for: the form itself, and the code that is derived from it.
+const FORM: &[u8] = b"question";
+const CODE: &[u8] = b"code";
+
 const TIME_BYTES: usize = 8;
 const GRANT_BYTES: usize = 20;
 
 impl Question {
     /// The question for the browser with this `session`, as base64url.
     pub fn seal(&self, keys: &SealingKeys, session: &str) -> String {
-        let mut bytes = Vec::with_capacity(CODE_BYTES + TIME_BYTES + GRANT_BYTES + self.query.len());
-        bytes.extend_from_slice(&[0; CODE_BYTES]);
+        let mut bytes = Vec::with_capacity(SEAL_BYTES + TIME_BYTES + GRANT_BYTES + self.query.len());
+        bytes.extend_from_slice(&[0; SEAL_BYTES]);
         bytes.extend_from_slice(&self.expires.as_milliseconds().to_be_bytes());
         bytes.extend_from_slice(self.grant.as_bytes());
         bytes.extend_from_slice(self.query.as_bytes());
-        let code = authenticate(&keys.current, session, &bytes[CODE_BYTES..]);
-        bytes[..CODE_BYTES].copy_from_slice(&code);
+        let seal = keys.current().seal(FORM, session, &bytes[SEAL_BYTES..]);
+        bytes[..SEAL_BYTES].copy_from_slice(&seal);
         Base64UrlUnpadded::encode_string(&bytes)
     }
 
@@ -124,17 +82,16 @@ impl Question {
         now: Timestamp,
     ) -> Result<Opened, Unopened> {
         let bytes = decode(sealed).ok_or(Unopened::Forged)?;
-        let (code, content) = bytes.split_first_chunk::<CODE_BYTES>().ok_or(Unopened::Forged)?;
-        let opens = |key: &[u8; 32], session: &str| bool::from(authenticate(key, session, content).ct_eq(code));
+        let (seal, content) = bytes.split_first_chunk::<SEAL_BYTES>().ok_or(Unopened::Forged)?;
         let (key, session) = keys
             .all()
             .flat_map(|key| sessions.iter().map(move |session| (key, *session)))
-            .find(|(key, session)| opens(key, session))
+            .find(|(key, session)| key.opens(FORM, session, content, seal))
             .ok_or(Unopened::Forged)?;
         let question = Question::read(content).ok_or(Unopened::Forged)?;
         match question.expires > now {
             true => {
-                let code = Credential::of_grant(question.grant, derive_secret(key, session, code));
+                let code = Credential::of_grant(question.grant, derive_secret(key, session, seal));
                 Ok(Opened { question, code })
             }
             false => Err(Unopened::Stale),
@@ -145,7 +102,7 @@ impl Question {
     /// is checked like every request.
     pub fn claimed(sealed: &str) -> Option<Question> {
         let bytes = decode(sealed)?;
-        let (_, content) = bytes.split_first_chunk::<CODE_BYTES>()?;
+        let (_, content) = bytes.split_first_chunk::<SEAL_BYTES>()?;
         // A query is visible ASCII, or it did not come in a request.
         Question::read(content).filter(|question| question.query.bytes().all(|byte| byte.is_ascii_graphic()))
     }
@@ -172,19 +129,12 @@ fn decode(sealed: &str) -> Option<Vec<u8>> {
     Base64UrlUnpadded::decode_vec(sealed).ok()
 }
 
-fn authenticate(key: &[u8; 32], session: &str, content: &[u8]) -> [u8; CODE_BYTES] {
-    // The length keeps the two apart: no end of a session is the beginning of a content.
-    let length = (session.len() as u64).to_be_bytes();
-    hmac(key, &[b"question", &length, session.as_bytes(), content])
-}
-
-/// The secret of the code that a form makes, whose own authentication code is `form`. The key alone does not give it:
-/// it takes the browser's session, too.
-fn derive_secret(key: &[u8; 32], session: &str, form: &[u8; CODE_BYTES]) -> [u8; SECRET_BYTES] {
-    let length = (session.len() as u64).to_be_bytes();
+/// The secret of the code that a form makes, whose own seal is `form`. The key alone does not give it: it takes the
+/// browser's session, too.
+fn derive_secret(key: SealingKey, session: &str, form: &[u8; SEAL_BYTES]) -> [u8; SECRET_BYTES] {
     let mut secret = [0; SECRET_BYTES];
     // All but the last byte, which is one more than the digest has.
-    secret[..CODE_BYTES].copy_from_slice(&hmac(key, &[b"code", &length, session.as_bytes(), form]));
+    secret[..SEAL_BYTES].copy_from_slice(&key.seal(CODE, session, form));
     secret
 }
 
@@ -226,7 +176,7 @@ mod tests {
     #[test]
     fn no_end_of_a_session_is_the_beginning_of_a_question() {
         let bytes = Base64UrlUnpadded::decode_vec(&question().seal(&key(), "session")).unwrap();
-        let (code, content) = bytes.split_at(CODE_BYTES);
+        let (code, content) = bytes.split_at(SEAL_BYTES);
         let shifted = Base64UrlUnpadded::encode_string(&[code, &content[1..]].concat());
         let session = format!("session{}", char::from(content[0]));
         let opened = Question::open(&shifted, &key(), &[&session], Timestamp::from_milliseconds(1000));
@@ -287,7 +237,8 @@ mod tests {
         let opened = Question::open(&sealed, &rotated, &["session"], moment).expect("the old key opens it");
         assert_eq!(opened.code.encode(), first);
         // Who has the key and the page, and not the session, does not have the code.
-        let derive = |session: &str| derive_secret(&[1; 32], session, &[5; CODE_BYTES]);
+        let keys = key();
+        let derive = |session: &str| derive_secret(keys.current(), session, &[5; SEAL_BYTES]);
         assert_ne!(derive("session1"), derive("session2"));
         // Nothing that stands in the page is the code.
         assert!(!sealed.contains(&first[20..]));

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use super::authorize::{Authorization, Binding};
 use super::client::{AuthenticatedClient, Client, Clients};
+use super::credential::{Credential, Family, GrantId, RefreshDigest, Salt};
 use super::grant::{self, Answer, Belief, Grant, Pair, Stage, TokenLifetimes, Withdrawal, Writer};
 use super::outcome::Outcome;
 use super::pkce::Verified;
 use super::scope::Scope;
-use super::secret::{Credential, Digest, Family, GrantId, RefreshDigest, Salt};
 use super::timestamp::Timestamp;
+use crate::crypto::digest::Digest;
 
 /// One request's effect on one grant.
 #[derive(Clone, Debug)]

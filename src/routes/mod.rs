@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Config, Lifetimes, LogFormat};
+use crate::crypto::seal::SealingKeys;
 use crate::http::Refusal;
 use crate::http::message::{FieldLines, FieldValue, Method, Request, Response, Status};
 use crate::oauth::client::{Client, Clients, GrantTypes};
-use crate::oauth::question::SealingKeys;
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::{Scope, Timestamp, Transition};
 use crate::pool::{Kind, Pool};

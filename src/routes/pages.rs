@@ -19,8 +19,8 @@ use super::question_page::{self, Dialog};
 use super::template::{escape_html, fill};
 use super::{Role, Site};
 use crate::config::Config;
+use crate::crypto::hash::sha256;
 use crate::http::message::{Body, FieldLines, FieldValue, Request, Response, Status};
-use crate::oauth::sha256;
 
 /// The files there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +153,7 @@ struct Page {
 
 impl Page {
     fn new(content: String, file: File, policy: &Policy) -> Page {
-        let digest = sha256::digest(content.as_bytes());
+        let digest = sha256(content.as_bytes());
         // 128 bits of it are enough to tell any two contents apart.
         let etag = format!("\"{}\"", Base64UrlUnpadded::encode_string(&digest[..16]));
         let mut fields = policy.clone();

@@ -26,7 +26,7 @@ pub(super) fn answer(to: &VerifiedRedirect, parameters: &Parameters) -> Response
     let mut location = String::with_capacity(to.as_str().len() + 256);
     location.push_str(to.as_str());
     match parameters.result {
-        // Nothing in a code needs to be encoded (`oauth/secret.rs`).
+        // Nothing in a code needs to be encoded (`oauth/credential.rs`).
         Ok(code) => {
             add_name(&mut location, "code");
             code.write(&mut location);

@@ -18,8 +18,8 @@ use super::{Continuation, NO_RANDOMNESS, Reply, Routes, why_unavailable};
 use crate::http::message::{FieldValue, Request, Response, Status};
 use crate::oauth::authorize::grantable_scope;
 use crate::oauth::client::AuthenticatedClient;
+use crate::oauth::credential::{Family, Salt};
 use crate::oauth::pkce::Verified;
-use crate::oauth::secret::{Family, Salt};
 use crate::oauth::{Credential, GrantId, Outcome, Scope, Transition};
 use crate::store::Applied;
 

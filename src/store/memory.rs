@@ -313,9 +313,9 @@ mod tests {
 
     use super::*;
     use crate::oauth::client::{Client, Clients, Credentials, GrantTypes};
+    use crate::oauth::credential::{CREDENTIAL_BYTES, SECRET_BYTES};
     use crate::oauth::grant::RefreshReuse;
     use crate::oauth::redirect::RedirectUri;
-    use crate::oauth::secret::{CREDENTIAL_BYTES, SECRET_BYTES};
     use crate::oauth::{Credential, Outcome, Pair, ProtectedResource, Scope, TokenLifetimes, authorize};
 
     const MINUTE: Duration = Duration::from_secs(60);

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::oauth::question::SealingKeys;
+use crate::crypto::seal::SealingKeys;
 use crate::oauth::{Outcome, Timestamp, Transition};
 
 #[cfg(feature = "file-store")]

@@ -339,7 +339,7 @@ mod tests {
 
     use super::*;
     use crate::oauth::Credential;
-    use crate::oauth::secret::CREDENTIAL_BYTES;
+    use crate::oauth::credential::CREDENTIAL_BYTES;
 
     /// Counts what is put and how often it is woken.
     #[derive(Default)]

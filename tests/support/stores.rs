@@ -11,10 +11,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use oauth_from_scratch::oauth::authorize::{self, Authorization, Parameters};
 use oauth_from_scratch::oauth::client::{AuthenticatedClient, Client, Clients, Credentials, GrantTypes};
+use oauth_from_scratch::oauth::credential::{CREDENTIAL_BYTES, Family, SECRET_BYTES, Salt};
 use oauth_from_scratch::oauth::grant::RefreshReuse;
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
-use oauth_from_scratch::oauth::secret::{CREDENTIAL_BYTES, Family, SECRET_BYTES, Salt};
 use oauth_from_scratch::oauth::{
     Credential, Outcome, ProtectedResource, Scope, Timestamp, TokenLifetimes, Transition,
 };

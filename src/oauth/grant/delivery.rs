@@ -11,9 +11,9 @@
 //! before another server judges a replay it finds out how far that writer has reported.
 
 use super::super::outcome::Outcome;
-use super::super::secret::Digest;
 use super::super::transition::Change;
 use super::{Grant, Live, Phase};
+use crate::crypto::digest::Digest;
 
 /// A server on a store that several share, and the number that it gave to one of its transitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::client::Clients;
+use super::super::credential::RefreshDigest;
 use super::super::outcome::{Description, Lapse, Outcome, TokenKind};
 use super::super::scope::Scope;
-use super::super::secret::{Digest, RefreshDigest};
 use super::super::timestamp::Timestamp;
 use super::super::transition::ProtectedResource;
 use super::{Grant, Phase, Standing};
+use crate::crypto::digest::Digest;
 
 /// Whether an access token opens `resource`.
 pub(in super::super) fn check(

@@ -28,12 +28,13 @@ use minicbor::decode::Error;
 use minicbor::{Decoder, Encoder};
 
 use super::super::authorize::Binding;
+use super::super::credential::{Family, Salt};
 use super::super::pkce::Challenge;
 use super::super::scope::Scope;
-use super::super::secret::{Digest, Family, Salt};
 use super::super::timestamp::Timestamp;
 use super::delivery::{Delivery, Writer};
 use super::{ACCESS_TOKENS_MAX, AccessToken, Code, Grant, Live, Phase, Previous, Refresh};
+use crate::crypto::digest::Digest;
 
 /// The number of this format. A change of it that old programs would misread gets the next.
 pub const FORMAT: u64 = 2;

@@ -1,10 +1,11 @@
 //! The end of a token, and of a grant, when its client asks for it (RFC 7009).
 
+use super::super::credential::RefreshDigest;
 use super::super::outcome::Outcome;
-use super::super::secret::{Digest, RefreshDigest};
 use super::super::timestamp::Timestamp;
 use super::super::transition::Change;
 use super::{Grant, Phase, Standing};
+use crate::crypto::digest::Digest;
 
 /// The end of a token, at the wish of `client` (RFC 7009, 2.1): of an access token by itself, of a refresh
 /// token with all that came of its grant.

@@ -22,8 +22,8 @@ use redb::{Database, DatabaseError, Durability, StorageBackend, StorageError};
 
 use super::queue::{Answered, Job, Queue, Taken};
 use super::{Applied, Bounds, Caller, Store, StoreError};
+use crate::crypto::seal::SealingKeys;
 use crate::log::Log;
-use crate::oauth::question::SealingKeys;
 use crate::oauth::{Timestamp, Transition};
 use crate::system::System;
 

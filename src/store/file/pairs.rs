@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use redb::{ReadableTable, StorageError, Table, TableDefinition};
 
 use super::tables::Name;
-use crate::oauth::{Digest, Pair, Stage, Timestamp};
+use crate::crypto::digest::Digest;
+use crate::oauth::{Pair, Stage, Timestamp};
 
 /// From a [`Row`] to the moment at which the record is entered among the expiries.
 pub(super) const PAIRS: TableDefinition<&RowKey, u64> = TableDefinition::new("pairs");

@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
     use crate::oauth::Credential;
-    use crate::oauth::secret::CREDENTIAL_BYTES;
+    use crate::oauth::credential::CREDENTIAL_BYTES;
 
     fn entry(number: u64) -> (Timestamp, GrantId) {
         let mut random = [0; CREDENTIAL_BYTES];

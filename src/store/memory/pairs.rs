@@ -334,7 +334,7 @@ impl Links {
 mod tests {
     use super::*;
     use crate::oauth::Credential;
-    use crate::oauth::secret::CREDENTIAL_BYTES;
+    use crate::oauth::credential::CREDENTIAL_BYTES;
 
     fn id(number: u8) -> GrantId {
         Credential::of_new_grant([number; CREDENTIAL_BYTES]).grant()

@@ -16,9 +16,10 @@ use std::time::Duration;
 use super::queue::Queue;
 use super::{Applied, Bounds, Caller, Store};
 use crate::config::{KeyPrefix, Lifetimes, RedisLocation};
+use crate::crypto::digest::Digest;
+use crate::crypto::seal::SealingKeys;
 use crate::log::Log;
-use crate::oauth::question::SealingKeys;
-use crate::oauth::{Digest, Timestamp, Transition};
+use crate::oauth::{Timestamp, Transition};
 use crate::system::System;
 
 mod batch;

@@ -14,9 +14,9 @@ use redis::Value;
 use super::cluster::Cluster;
 use super::keys::Keys;
 use super::pipeline::{Command, Reply};
+use crate::crypto::seal::SealingKeys;
 use crate::log::Log;
 use crate::oauth::Timestamp;
-use crate::oauth::question::SealingKeys;
 
 type Key = [u8; 32];
 

@@ -1,0 +1,75 @@
+//! Hashes of secrets that people choose: Argon2id (RFC 9106), as PHC strings.
+//!
+//! Whoever steals such a hash will try the secrets that people choose, so computing it is slow and takes memory: some
+//! 20 milliseconds and 19 MiB by default. A PHC string names its own cost, so one that asks for more than this server
+//! can afford is refused when it is read.
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params, Version};
+
+/// The prefix of a PHC string of Argon2id.
+const PREFIX: &str = "$argon2id$";
+
+/// How much memory a hash may ask for, in KiB.
+const MEMORY_KIB_MAX: u32 = 256 * 1024;
+
+/// How many passes over that memory it may ask for.
+const PASSES_MAX: u32 = 16;
+
+/// The hash of `secret` with this random salt, at the default cost.
+///
+/// # Errors
+/// In words, when there is no memory for it.
+pub fn hash(secret: &str, salt: [u8; 16]) -> Result<String, String> {
+    hash_with(Params::default(), secret, salt)
+}
+
+fn hash_with(params: Params, secret: &str, salt: [u8; 16]) -> Result<String, String> {
+    let hash: Result<PasswordHash, _> = Argon2::from(params).hash_password_with_salt(secret.as_bytes(), &salt);
+    hash.map(|hash| hash.to_string()).map_err(|error| error.to_string())
+}
+
+/// Whether `text` claims to be a hash of this kind.
+pub fn is_hash(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
+
+/// Whether `text` is a whole Argon2id hash, version 1.3, whose memory and passes are within bounds.
+pub fn is_acceptable(text: &str) -> bool {
+    let Some(hash) = PasswordHash::new(text).ok().filter(|_| is_hash(text)) else { return false };
+    let Ok(params) = Params::try_from(&hash) else { return false };
+    let is_bounded = params.m_cost() <= MEMORY_KIB_MAX && params.t_cost() <= PASSES_MAX;
+    is_bounded && hash.hash.is_some() && hash.salt.is_some() && hash.version == Some(Version::V0x13.into())
+}
+
+/// Whether `secret` is the one that was hashed. As slow as `hash` says, so this does not belong on the event loop.
+pub fn verify(secret: &str, hash: &str) -> bool {
+    // Only acceptable hashes are kept, so this one parses.
+    PasswordHash::new(hash)
+        .is_ok_and(|hash| Argon2::default().verify_password(secret.as_bytes(), &hash).is_ok())
+}
+
+/// For tests: a hash at the lowest cost.
+#[cfg(test)]
+pub(crate) fn hash_cheaply(secret: &str, salt: [u8; 16]) -> String {
+    hash_with(Params::new(Params::MIN_M_COST, 1, 1, None).unwrap(), secret, salt).unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_that_asks_for_too_much_is_refused() {
+        let good =
+            "$argon2id$v=19$m=8,t=1,p=1$BwcHBwcHBwcHBwcHBwcHBw$MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA";
+        assert!(is_acceptable(good));
+        for (from, to) in [("m=8", "m=9999999"), ("t=1", "t=99"), ("argon2id", "argon2i"), ("v=19", "v=7")] {
+            assert!(!is_acceptable(&good.replace(from, to)), "{to}");
+        }
+        for text in ["$argon2id$", "$argon2id$v=19$m=8,t=1,p=1$BwcHBwcHBwcHBwcHBwcHBw", &good[..60]] {
+            assert!(!is_acceptable(text), "{text}");
+        }
+    }
+}
