@@ -10,8 +10,8 @@ use oauth_from_scratch::crypto::digest::Digest;
 use oauth_from_scratch::oauth::authorize::{self, Authorization, Parameters};
 use oauth_from_scratch::oauth::client::{Client, Clients, Credentials, GrantTypes, SecretDigest};
 use oauth_from_scratch::oauth::credential::{Family, SECRET_BYTES, Salt};
+use oauth_from_scratch::oauth::grant::outcome::{Lapse, Mismatch, TokenKind};
 use oauth_from_scratch::oauth::grant::{RecordError, RefreshReuse, Writer};
-use oauth_from_scratch::oauth::outcome::{Lapse, Mismatch, TokenKind};
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
 use oauth_from_scratch::oauth::{
@@ -150,7 +150,7 @@ impl World {
         let client = authenticate(&self.clients, client);
         let refresh = Some((&tokens.refresh, family));
         let transition =
-            Transition::redeem(client, code, (redirect_uri, verified), &tokens.access, refresh, self.lifetimes);
+            Transition::redeem(client, code, redirect_uri, verified, &tokens.access, refresh, self.lifetimes);
         (transition, tokens)
     }
 

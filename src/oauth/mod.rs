@@ -28,17 +28,13 @@ pub mod client;
 mod client_secret;
 pub mod credential;
 pub mod grant;
-pub mod outcome;
 pub mod pkce;
 pub mod question;
 pub mod redirect;
 pub mod scope;
 pub mod timestamp;
-pub mod transition;
 
 pub use credential::{Credential, GrantId};
-pub use grant::{Grant, Pair, Stage, TokenLifetimes};
-pub use outcome::Outcome;
+pub use grant::{Change, Grant, Outcome, Pair, ProtectedResource, Stage, TokenLifetimes, Transition};
 pub use scope::Scope;
 pub use timestamp::Timestamp;
-pub use transition::{Change, ProtectedResource, Transition};

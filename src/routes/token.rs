@@ -97,7 +97,8 @@ fn redeem(
     let transition = Transition::redeem(
         client,
         &code,
-        (parameters.value(Name::RedirectUri), verified),
+        parameters.value(Name::RedirectUri),
+        verified,
         &token,
         refresh.as_ref().map(|(token, family)| (token, *family)),
         routes.lifetimes.tokens,

@@ -368,7 +368,7 @@ mod tests {
             refresh_grace: MINUTE,
             refresh_reuse: RefreshReuse::EndsGrant,
         };
-        Transition::redeem(client, &code, (None, None), &token, None, lifetimes)
+        Transition::redeem(client, &code, None, None, &token, None, lifetimes)
     }
 
     fn check(number: u64, token: u8) -> Transition {

@@ -311,7 +311,8 @@ impl Maker {
         let transition = Transition::redeem(
             self.client(),
             code,
-            (Some(CALLBACK), verified),
+            Some(CALLBACK),
+            verified,
             &access,
             Some((&refresh, family)),
             LIFETIMES,

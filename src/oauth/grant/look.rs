@@ -5,23 +5,45 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::client::Clients;
-use super::super::credential::RefreshDigest;
-use super::super::outcome::{Description, Lapse, Outcome, TokenKind};
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
-use super::super::transition::ProtectedResource;
-use super::{Grant, Phase, Standing};
+use super::outcome::{Description, Lapse, Outcome, TokenKind};
+use super::presented::Presented;
+use super::state::{Grant, Standing, State};
 use crate::crypto::digest::Digest;
 
+/// What changes nothing, whatever the record is.
+#[derive(Clone, Debug)]
+pub(super) enum Look {
+    /// Whether a token opens a protected resource.
+    Check { token: Digest, resource: Arc<ProtectedResource> },
+    /// What there is to say of a token, where there are these clients.
+    Inspect(Box<Presented>, Arc<Clients>),
+}
+
+/// What a token is to open, and the clients that there are when it is presented.
+#[derive(Clone, Debug, Default)]
+pub struct ProtectedResource {
+    /// A token of any other client is inactive.
+    pub clients: Arc<Clients>,
+    /// The scope that it takes; `None` where any token will do.
+    pub scope: Option<Arc<str>>,
+}
+
+impl Look {
+    /// What it comes to.
+    pub(super) fn at(&self, record: Option<&Grant>, now: Timestamp) -> Outcome {
+        match self {
+            Look::Check { token, resource } => check(record, token, resource, now),
+            Look::Inspect(presented, clients) => inspect(record, presented, clients, now),
+        }
+    }
+}
+
 /// Whether an access token opens `resource`.
-pub(in super::super) fn check(
-    record: Option<&Grant>,
-    presented: &Digest,
-    resource: &ProtectedResource,
-    now: Timestamp,
-) -> Outcome {
+fn check(record: Option<&Grant>, presented: &Digest, resource: &ProtectedResource, now: Timestamp) -> Outcome {
     let Some(grant) = record else { return Outcome::Inactive };
-    let Phase::Live(live) = &grant.phase else { return Outcome::Inactive };
+    let State::Live(live) = &grant.state else { return Outcome::Inactive };
     let Some(token) = live.find(presented, now) else { return Outcome::Inactive };
     let Some(client) = resource.clients.registered(&grant.client) else { return Outcome::Inactive };
     match grant.permitted(&token.scope, client) {
@@ -31,19 +53,13 @@ pub(in super::super) fn check(
     }
 }
 
-/// What there is to say of a token (RFC 7662, 2.2), to `client`, or to anyone where that is `None`, where there are
-/// these `clients`.
-pub(in super::super) fn inspect(
-    record: Option<&Grant>,
-    (access, refresh): (&Digest, &RefreshDigest),
-    (client, clients): (Option<&str>, &Clients),
-    now: Timestamp,
-) -> Outcome {
-    let Some(grant) = record.filter(|grant| client.is_none_or(|client| client == &*grant.client)) else {
-        return Outcome::Inactive;
-    };
+/// What there is to say of a token (RFC 7662, 2.2), to a client that may ask about it.
+fn inspect(record: Option<&Grant>, presented: &Presented, clients: &Clients, now: Timestamp) -> Outcome {
+    let Presented { access, refresh, client } = presented;
+    let may_ask = |grant: &&Grant| client.as_ref().is_none_or(|client| *client == grant.client);
+    let Some(grant) = record.filter(may_ask) else { return Outcome::Inactive };
     let Some(owner) = clients.registered(&grant.client) else { return Outcome::Inactive };
-    let Phase::Live(live) = &grant.phase else { return Outcome::Inactive };
+    let State::Live(live) = &grant.state else { return Outcome::Inactive };
     let describe = |kind, scope: Result<Scope, Lapse>, issued, expires| {
         let Ok(scope) = scope else { return Outcome::Inactive };
         let (client, subject) = (Arc::clone(&grant.client), grant.subject.clone());

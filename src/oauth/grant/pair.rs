@@ -4,8 +4,7 @@
 //! itself (RFC 6749, 4.4) there is no subject, and the grant belongs to the client alone.
 
 use super::super::timestamp::Timestamp;
-use super::super::transition::Change;
-use super::{Grant, Phase};
+use super::state::{Change, Grant, State};
 
 /// The holder of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +39,10 @@ impl Grant {
 
     /// What it counts as.
     pub fn stage(&self) -> Stage {
-        match self.phase {
-            Phase::Issued { .. } => Stage::Code,
-            Phase::Live(_) => Stage::Live,
-            Phase::Over => Stage::Mark,
+        match self.state {
+            State::Issued { .. } => Stage::Code,
+            State::Live(_) => Stage::Live,
+            State::Over => Stage::Mark,
         }
     }
 
@@ -55,24 +54,24 @@ impl Grant {
     /// The moment by which it is ordered among its pair's records of the same stage, if it reaches that stage at
     /// `now`. Marks are ordered by the age of their forms, so that the ones that go first are the oldest forms'.
     pub fn ordered_by(&self, now: Timestamp) -> Timestamp {
-        match self.phase {
-            Phase::Issued { .. } | Phase::Live(_) => now,
-            Phase::Over => self.kept_until,
+        match self.state {
+            State::Issued { .. } | State::Live(_) => now,
+            State::Over => self.kept_until,
         }
     }
 
     /// The earliest moment at which one of its tokens was issued; `None` where there is none.
     pub fn earliest_token(&self) -> Option<Timestamp> {
-        let Phase::Live(live) = &self.phase else { return None };
+        let State::Live(live) = &self.state else { return None };
         let refresh = live.refresh.as_ref().map(|refresh| refresh.issued);
         live.tokens.iter().map(|token| token.issued).chain(refresh).min()
     }
 
     /// What is left of it at `now` when it makes room for another one of its pair.
     pub fn make_room(&self, now: Timestamp) -> Change {
-        match self.phase {
-            Phase::Over => Change::Forget,
-            Phase::Issued { .. } | Phase::Live(_) => self.end(now),
+        match self.state {
+            State::Over => Change::Forget,
+            State::Issued { .. } | State::Live(_) => self.end(now),
         }
     }
 }

@@ -5,8 +5,8 @@
 //! marks are byte strings; there is no secret in it.
 //!
 //! ```text
-//! grant    = [2, client, subject / null, scope, kept until, phase]
-//! phase    = [0, code]  /  [1, code / null, refresh / null, [* token], delivery]  /  [2]
+//! grant    = [2, client, subject / null, scope, kept until, state]
+//! state    = [0, code]  /  [1, code / null, refresh / null, [* token], delivery]  /  [2]
 //! code     = [digest, redirect URI, whether the request named it, challenge / null, expires]
 //! delivery = true / false  /  [server, serial]
 //! refresh  = [digest, issued, idle until, expires, family, previous / null]
@@ -14,7 +14,7 @@
 //! token    = [digest, scope / null for the grant's, issued, expires]
 //! ```
 //!
-//! Format 1 has no delivery, and the time of a code in the phase in which it is unspent. It is read, too.
+//! Format 1 has no delivery, and the time of a code in the state in which it is unspent. It is read, too.
 //!
 //! What is read back may have been damaged, or written by somebody else: every length is checked, and nothing
 //! is taken on trust.
@@ -33,11 +33,11 @@ use super::super::pkce::Challenge;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use super::delivery::{Delivery, Writer};
-use super::{ACCESS_TOKENS_MAX, AccessToken, Code, Grant, Live, Phase, Previous, Refresh};
+use super::state::{ACCESS_TOKENS_MAX, AccessToken, Code, Grant, Live, Previous, Refresh, State};
 use crate::crypto::digest::Digest;
 
 /// The number of this format. A change of it that old programs would misread gets the next.
-pub const FORMAT: u64 = 2;
+const FORMAT: u64 = 2;
 
 /// The format before it, which is read and not written.
 const FORMAT_BEFORE: u64 = 1;
@@ -49,7 +49,7 @@ const OVER: u64 = 2;
 /// Bytes are no grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordError {
-    /// They are of this format, which is not [`FORMAT`].
+    /// They are of this format, which this program does not read.
     Format(u64),
     /// They are not what [`Grant::encode`] writes.
     Malformed,
@@ -104,12 +104,12 @@ impl Grant {
         let subject = optional(&mut reader, |reader| Ok(reader.str()?.into()))?;
         let scope = read_scope(&mut reader)?;
         let kept_until = moment(&mut reader)?;
-        let phase = match format {
-            FORMAT => read_phase(&mut reader, &scope)?,
-            _ => read_phase_before(&mut reader, &scope)?,
+        let state = match format {
+            FORMAT => read_state(&mut reader, &scope)?,
+            _ => read_state_before(&mut reader, &scope)?,
         };
         match reader.position() == bytes.len() {
-            true => Ok(Grant { client, subject, scope, phase, kept_until }),
+            true => Ok(Grant { client, subject, scope, state, kept_until }),
             false => Err(RecordError::Malformed),
         }
     }
@@ -121,10 +121,10 @@ impl Grant {
             None => writer.null()?,
         };
         writer.str(self.scope.as_str())?.u64(self.kept_until.as_milliseconds())?;
-        match &self.phase {
-            Phase::Issued { code } => write_code(writer.array(2)?.u64(ISSUED)?, code)?,
-            Phase::Live(live) => write_live(writer, live, &self.scope)?,
-            Phase::Over => {
+        match &self.state {
+            State::Issued { code } => write_code(writer.array(2)?.u64(ISSUED)?, code)?,
+            State::Live(live) => write_live(writer, live, &self.scope)?,
+            State::Over => {
                 writer.array(1)?.u64(OVER)?;
             }
         }
@@ -193,11 +193,11 @@ fn write_refresh(writer: &mut Encoder<Vec<u8>>, refresh: &Refresh) -> Written {
     Ok(())
 }
 
-fn read_phase(reader: &mut Decoder, whole: &Scope) -> Result<Phase, RecordError> {
+fn read_state(reader: &mut Decoder, whole: &Scope) -> Result<State, RecordError> {
     match (reader.array()?, reader.u64()?) {
         (Some(2), ISSUED) => {
             expect(reader, 5)?;
-            Ok(Phase::Issued { code: Arc::new(read_code(reader, moment)?) })
+            Ok(State::Issued { code: Arc::new(read_code(reader, moment)?) })
         }
         (Some(5), LIVE) => {
             let code = optional(reader, |reader| {
@@ -205,21 +205,21 @@ fn read_phase(reader: &mut Decoder, whole: &Scope) -> Result<Phase, RecordError>
                 Ok(Arc::new(read_code(reader, moment)?))
             })?;
             let (refresh, tokens) = read_tokens(reader, whole)?;
-            Ok(Phase::Live(Box::new(Live { code, refresh, tokens, delivery: read_delivery(reader)? })))
+            Ok(State::Live(Box::new(Live { code, refresh, tokens, delivery: read_delivery(reader)? })))
         }
-        (Some(1), OVER) => Ok(Phase::Over),
+        (Some(1), OVER) => Ok(State::Over),
         _ => Err(RecordError::Malformed),
     }
 }
 
 /// The same in the format before.
-fn read_phase_before(reader: &mut Decoder, whole: &Scope) -> Result<Phase, RecordError> {
+fn read_state_before(reader: &mut Decoder, whole: &Scope) -> Result<State, RecordError> {
     match (reader.array()?, reader.u64()?) {
         (Some(3), ISSUED) => {
             expect(reader, 4)?;
             let mut code = read_code(reader, long_ago)?;
             code.expires = moment(reader)?;
-            Ok(Phase::Issued { code: Arc::new(code) })
+            Ok(State::Issued { code: Arc::new(code) })
         }
         (Some(4), LIVE) => {
             let code = optional(reader, |reader| {
@@ -227,9 +227,9 @@ fn read_phase_before(reader: &mut Decoder, whole: &Scope) -> Result<Phase, Recor
                 Ok(Arc::new(read_code(reader, long_ago)?))
             })?;
             let (refresh, tokens) = read_tokens(reader, whole)?;
-            Ok(Phase::Live(Box::new(Live { code, refresh, tokens, delivery: Delivery::Sent })))
+            Ok(State::Live(Box::new(Live { code, refresh, tokens, delivery: Delivery::Sent })))
         }
-        (Some(1), OVER) => Ok(Phase::Over),
+        (Some(1), OVER) => Ok(State::Over),
         _ => Err(RecordError::Malformed),
     }
 }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use super::super::outcome::{Mismatch, Outcome};
+use super::super::client::Client;
+use super::super::credential::Family;
 use super::super::pkce::Verified;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
-use super::super::transition::{Change, Redemption};
-use super::delivery::{Belief, Delivery};
-use super::{AccessToken, Code, Grant, Live, Phase, Refresh};
+use super::delivery::{Belief, Delivery, Writer};
+use super::lifetimes::TokenLifetimes;
+use super::outcome::{Mismatch, Outcome};
+use super::state::{AccessToken, Change, Code, Grant, Live, Refresh, State};
+use crate::crypto::digest::Digest;
 
 /// Proof that the client that presents a code has what the code is bound to. Only [`Code::prove`] makes one, and no
 /// token is made of a code without it.
@@ -35,17 +38,30 @@ impl Code {
     }
 }
 
+/// A code, presented by a client that is known to be itself.
+#[derive(Clone, Debug)]
+pub(super) struct Redemption {
+    pub(super) code: Digest,
+    pub(super) client: Arc<Client>,
+    pub(super) redirect_uri: Option<Box<str>>,
+    pub(super) verified: Option<Verified>,
+    pub(super) token: Digest,
+    pub(super) refresh: Option<(Digest, Family)>,
+    pub(super) lifetimes: TokenLifetimes,
+    pub(super) writer: Option<Box<Writer>>,
+}
+
 /// A code for tokens (RFC 6749, 4.1.3).
-pub(in super::super) fn redeem(
+pub(super) fn redeem(
     record: Option<&Grant>,
     asked: &Redemption,
     now: Timestamp,
     belief: Belief,
 ) -> (Change, Outcome) {
-    let code = record.and_then(|grant| match &grant.phase {
-        Phase::Issued { code } => Some(code),
-        Phase::Live(live) => live.code.as_ref(),
-        Phase::Over => None,
+    let code = record.and_then(|grant| match &grant.state {
+        State::Issued { code } => Some(code),
+        State::Live(live) => live.code.as_ref(),
+        State::Over => None,
     });
     // A sender that knows a grant's name without its code may change nothing, least of all revoke it.
     let (Some(grant), Some(code)) = (record, code.filter(|code| code.digest.matches(&asked.code))) else {
@@ -64,8 +80,8 @@ pub(in super::super) fn redeem(
                 Ok(scope) => scope,
                 Err(lapse) => return (Change::Keep, Outcome::Lapsed(lapse)),
             };
-            let phase = Phase::Live(Box::new(first_tokens(proven, &scope, code, asked, now)));
-            (Change::Put(Grant { phase, ..grant.clone() }), Outcome::Redeemed { scope })
+            let state = State::Live(Box::new(first_tokens(proven, &scope, code, asked, now)));
+            (Change::Put(Grant { state, ..grant.clone() }), Outcome::Redeemed { scope })
         }
         // One guess, and no more.
         (Standing::Unspent | Standing::Undelivered, Err(mismatch)) => {
@@ -88,11 +104,11 @@ enum Standing {
 }
 
 fn standing(grant: &Grant, belief: Belief) -> Standing {
-    match &grant.phase {
-        Phase::Issued { .. } => Standing::Unspent,
+    match &grant.state {
+        State::Issued { .. } => Standing::Unspent,
         // A rotation shows that the client got the tokens of its code.
-        Phase::Live(live) if !live.has_rotated() && live.delivery.has_failed(belief) => Standing::Undelivered,
-        Phase::Live(_) | Phase::Over => Standing::Spent,
+        State::Live(live) if !live.has_rotated() && live.delivery.has_failed(belief) => Standing::Undelivered,
+        State::Live(_) | State::Over => Standing::Spent,
     }
 }
 

@@ -7,9 +7,9 @@
 use std::borrow::Cow;
 
 use super::super::client::Client;
-use super::super::outcome::Lapse;
 use super::super::scope::Scope;
-use super::{Code, Grant};
+use super::outcome::Lapse;
+use super::state::{Code, Grant};
 
 impl Grant {
     /// The part of `scope`, which is the grant's or narrower, that `client` may still have.

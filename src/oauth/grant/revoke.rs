@@ -1,22 +1,16 @@
 //! The end of a token, and of a grant, when its client asks for it (RFC 7009).
 
-use super::super::credential::RefreshDigest;
-use super::super::outcome::Outcome;
 use super::super::timestamp::Timestamp;
-use super::super::transition::Change;
-use super::{Grant, Phase, Standing};
-use crate::crypto::digest::Digest;
+use super::outcome::Outcome;
+use super::presented::Presented;
+use super::state::{Change, Grant, Standing, State};
 
-/// The end of a token, at the wish of `client` (RFC 7009, 2.1): of an access token by itself, of a refresh
-/// token with all that came of its grant.
-pub(in super::super) fn revoke(
-    record: Option<&Grant>,
-    (access, refresh): (&Digest, &RefreshDigest),
-    client: &str,
-    now: Timestamp,
-) -> (Change, Outcome) {
-    let Some((grant, live)) = record.and_then(|grant| match &grant.phase {
-        Phase::Live(live) => Some((grant, live)),
+/// The end of a token, when its client asks for it (RFC 7009, 2.1): of an access token by itself, of a refresh token
+/// with all that came of its grant.
+pub(super) fn revoke(record: Option<&Grant>, presented: &Presented, now: Timestamp) -> (Change, Outcome) {
+    let Presented { access, refresh, client } = presented;
+    let Some((grant, live)) = record.and_then(|grant| match &grant.state {
+        State::Live(live) => Some((grant, live)),
         _ => None,
     }) else {
         return (Change::Keep, Outcome::Unknown);
@@ -26,14 +20,14 @@ pub(in super::super) fn revoke(
         live.refresh.as_ref().is_some_and(|own| !matches!(own.standing(refresh), Standing::Foreign));
     match (is_access, is_refresh) {
         (false, false) => (Change::Keep, Outcome::Unknown),
-        _ if *client != *grant.client => (Change::Keep, Outcome::OtherClient),
+        _ if client.as_ref() != Some(&grant.client) => (Change::Keep, Outcome::OtherClient),
         (_, true) => (grant.end(now), Outcome::Revoked),
         (true, false) => {
             let mut live = live.clone();
             live.tokens.retain(|token| !token.digest.matches(access));
             let change = match live.tokens.is_empty() && live.refresh.is_none() {
                 true => grant.end(now),
-                false => Change::Put(Grant { phase: Phase::Live(live), ..grant.clone() }),
+                false => Change::Put(Grant { state: State::Live(live), ..grant.clone() }),
             };
             (change, Outcome::Revoked)
         }

@@ -1,14 +1,32 @@
 //! A refresh token for its successor: rotation, retries, and reuse (RFC 6749, 6; RFC 9700, 4.14).
 
-use super::super::outcome::Outcome;
+use std::sync::Arc;
+
+use super::super::client::Client;
+use super::super::credential::{RefreshDigest, Salt};
 use super::super::scope::{Scope, excerpt};
 use super::super::timestamp::Timestamp;
-use super::super::transition::{Change, Rotation};
-use super::delivery::{Belief, Delivery};
-use super::{AccessToken, Grant, Live, Phase, Previous, Refresh, RefreshReuse, Standing};
+use super::delivery::{Belief, Delivery, Writer};
+use super::lifetimes::{RefreshReuse, TokenLifetimes};
+use super::outcome::Outcome;
+use super::state::{AccessToken, Change, Grant, Live, Previous, Refresh, Standing, State};
+use crate::crypto::digest::Digest;
+
+/// A refresh token, presented by a client that is known to be itself.
+#[derive(Clone, Debug)]
+pub(super) struct Rotation {
+    pub(super) presented: RefreshDigest,
+    pub(super) client: Arc<Client>,
+    pub(super) scope: Option<Scope>,
+    pub(super) salt: Salt,
+    pub(super) successor: Digest,
+    pub(super) token: Digest,
+    pub(super) lifetimes: TokenLifetimes,
+    pub(super) writer: Option<Box<Writer>>,
+}
 
 /// A refresh token for its successor and a new access token (RFC 6749, 6; RFC 9700, 4.14).
-pub(in super::super) fn rotate(
+pub(super) fn rotate(
     record: Option<&Grant>,
     asked: &Rotation,
     now: Timestamp,
@@ -78,7 +96,7 @@ impl Previous {
 
 fn with_refresh(record: Option<&Grant>) -> Option<(&Grant, &Live, &Refresh)> {
     let grant = record?;
-    let Phase::Live(live) = &grant.phase else { return None };
+    let State::Live(live) = &grant.state else { return None };
     live.refresh.as_deref().map(|refresh| (grant, &**live, refresh))
 }
 
@@ -185,7 +203,7 @@ fn repeat_with(
 ) -> (Change, Outcome) {
     match repeat(grant, &live, previous, asked, scope, now) {
         (Change::Keep, outcome) => {
-            (Change::Put(Grant { phase: Phase::Live(Box::new(live)), ..grant.clone() }), outcome)
+            (Change::Put(Grant { state: State::Live(Box::new(live)), ..grant.clone() }), outcome)
         }
         changed => changed,
     }
@@ -194,5 +212,5 @@ fn repeat_with(
 fn add_token(grant: &Grant, mut live: Live, asked: &Rotation, scope: &Scope, now: Timestamp) -> Change {
     let expires = now.after(asked.lifetimes.access_token);
     live.add(AccessToken { digest: asked.token, scope: scope.clone(), issued: now, expires }, now);
-    Change::Put(Grant { phase: Phase::Live(Box::new(live)), ..grant.clone() })
+    Change::Put(Grant { state: State::Live(Box::new(live)), ..grant.clone() })
 }

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::credential::{Family, Salt};
-use super::scope::Scope;
-use super::timestamp::Timestamp;
+use super::super::credential::{Family, Salt};
+use super::super::scope::Scope;
+use super::super::timestamp::Timestamp;
 
 /// What a transition came to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,15 +6,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::authorize::{Authorization, Binding};
-use super::client::{AuthenticatedClient, Client, Clients};
-use super::credential::{Credential, Family, GrantId, RefreshDigest, Salt};
-use super::grant::{self, Answer, Belief, Grant, Pair, Stage, TokenLifetimes, Withdrawal, Writer};
+use super::super::authorize::Authorization;
+use super::super::client::{AuthenticatedClient, Clients};
+use super::super::credential::{Credential, Family, GrantId, Salt};
+use super::super::pkce::Verified;
+use super::super::scope::Scope;
+use super::super::timestamp::Timestamp;
+use super::begin::{Issue, Permission, Refusal, issue, permit, refuse};
+use super::delivery::{Belief, Writer};
+use super::lifetimes::TokenLifetimes;
+use super::look::{Look, ProtectedResource};
 use super::outcome::Outcome;
-use super::pkce::Verified;
-use super::scope::Scope;
-use super::timestamp::Timestamp;
-use crate::crypto::digest::Digest;
+use super::pair::{Pair, Stage};
+use super::presented::Presented;
+use super::redeem::{Redemption, redeem};
+use super::revoke::revoke;
+use super::rotate::{Rotation, rotate};
+use super::state::{Change, Grant};
+use super::withdraw::{Answer, Withdrawal, withdraw};
 
 /// One request's effect on one grant.
 #[derive(Clone, Debug)]
@@ -26,7 +35,7 @@ pub struct Transition {
 #[derive(Clone, Debug)]
 enum Action {
     Grant(Box<Permission>),
-    Refuse { client: Arc<str>, subject: Arc<str>, kept_until: Option<Timestamp> },
+    Refuse(Box<Refusal>),
     Issue(Box<Issue>),
     Redeem(Box<Redemption>),
     Rotate(Box<Rotation>),
@@ -35,103 +44,7 @@ enum Action {
     Withdraw(Box<Withdrawal>),
 }
 
-/// What changes nothing, whatever the record is.
-#[derive(Clone, Debug)]
-enum Look {
-    Check { token: Digest, resource: Arc<ProtectedResource> },
-    Inspect(Box<Presented>, Arc<Clients>),
-}
-
-/// What a token is to open, and the clients that there are when it is presented.
-#[derive(Clone, Debug, Default)]
-pub struct ProtectedResource {
-    /// A token of any other client is inactive.
-    pub clients: Arc<Clients>,
-    /// The scope that it takes; `None` where any token will do.
-    pub scope: Option<Arc<str>>,
-}
-
-/// A resource owner's yes.
-#[derive(Clone, Debug)]
-struct Permission {
-    client: Arc<str>,
-    subject: Arc<str>,
-    scope: Scope,
-    code: Digest,
-    binding: Binding,
-    code_lifetime: Duration,
-    kept_until: Option<Timestamp>,
-}
-
-/// A client that acts for itself.
-#[derive(Clone, Debug)]
-struct Issue {
-    client: Arc<str>,
-    scope: Scope,
-    token: Digest,
-    lifetime: Duration,
-}
-
-/// A code, presented by a client that is known to be itself.
-#[derive(Clone, Debug)]
-pub(super) struct Redemption {
-    pub(super) code: Digest,
-    pub(super) client: Arc<Client>,
-    pub(super) redirect_uri: Option<Box<str>>,
-    pub(super) verified: Option<Verified>,
-    pub(super) token: Digest,
-    pub(super) refresh: Option<(Digest, Family)>,
-    pub(super) lifetimes: TokenLifetimes,
-    pub(super) writer: Option<Box<Writer>>,
-}
-
-/// A refresh token, presented by a client that is known to be itself.
-#[derive(Clone, Debug)]
-pub(super) struct Rotation {
-    pub(super) presented: RefreshDigest,
-    pub(super) client: Arc<Client>,
-    pub(super) scope: Option<Scope>,
-    pub(super) salt: Salt,
-    pub(super) successor: Digest,
-    pub(super) token: Digest,
-    pub(super) lifetimes: TokenLifetimes,
-    pub(super) writer: Option<Box<Writer>>,
-}
-
-/// A token of whichever kind, presented by a client about which something is asked.
-#[derive(Clone, Debug)]
-struct Presented {
-    access: Digest,
-    refresh: RefreshDigest,
-    /// `None` for a client that may ask about every token.
-    client: Option<Arc<str>>,
-}
-
-/// What a store is to do with the record.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// Leave it as it is, or absent.
-    Keep,
-    /// Put this in its place.
-    Put(Grant),
-    /// Remove it.
-    Forget,
-}
-
 impl Transition {
-    /// The client that it is made for, where the request has named one.
-    pub fn client(&self) -> Option<&Arc<str>> {
-        match &self.action {
-            Action::Grant(permission) => Some(&permission.client),
-            Action::Refuse { client, .. } => Some(client),
-            Action::Issue(issue) => Some(&issue.client),
-            Action::Redeem(redemption) => Some(&redemption.client.id),
-            Action::Rotate(rotation) => Some(&rotation.client.id),
-            Action::Revoke(presented) | Action::Look(Look::Inspect(presented, _)) => presented.client.as_ref(),
-            Action::Look(Look::Check { .. }) | Action::Withdraw(_) => None,
-        }
-    }
-
     /// The resource owner `subject` said yes to `asked`: a new grant, with this code. The form that said so
     /// works once until `kept_until`; `None` is for the article's, which is nothing but its button.
     pub fn grant(
@@ -160,8 +73,8 @@ impl Transition {
         grant: GrantId,
         kept_until: Option<Timestamp>,
     ) -> Transition {
-        let client = Arc::clone(&asked.client().id);
-        Transition { grant, action: Action::Refuse { client, subject, kept_until } }
+        let refusal = Refusal { client: Arc::clone(&asked.client().id), subject, kept_until };
+        Transition { grant, action: Action::Refuse(Box::new(refusal)) }
     }
 
     /// `client` is given `token`, which opens `scope` for `lifetime`, on its own behalf (RFC 6749, 4.4).
@@ -180,7 +93,8 @@ impl Transition {
     pub fn redeem(
         client: AuthenticatedClient,
         code: &Credential,
-        (redirect_uri, verified): (Option<&str>, Option<Verified>),
+        redirect_uri: Option<&str>,
+        verified: Option<Verified>,
         token: &Credential,
         refresh: Option<(&Credential, Family)>,
         lifetimes: TokenLifetimes,
@@ -241,6 +155,22 @@ impl Transition {
         let client = Some(Arc::clone(&client.client().id));
         Transition { grant: token.grant(), action: Action::Revoke(Presented::new(token, client)) }
     }
+}
+
+/// What stores and logs need to know of one.
+impl Transition {
+    /// The client that it is made for, where the request has named one.
+    pub fn client(&self) -> Option<&Arc<str>> {
+        match &self.action {
+            Action::Grant(permission) => Some(&permission.client),
+            Action::Refuse(refusal) => Some(&refusal.client),
+            Action::Issue(issue) => Some(&issue.client),
+            Action::Redeem(redemption) => Some(&redemption.client.id),
+            Action::Rotate(rotation) => Some(&rotation.client.id),
+            Action::Revoke(presented) | Action::Look(Look::Inspect(presented, _)) => presented.client.as_ref(),
+            Action::Look(Look::Check { .. }) | Action::Withdraw(_) => None,
+        }
+    }
 
     /// What undoes a redemption or rotation whose answer does not reach its client, and for a withdrawal the same
     /// again; `None` for all others. It is to be applied before anything else that comes for the same grant.
@@ -291,7 +221,7 @@ impl Transition {
 
     /// Whether it may make a record where there is none.
     pub fn is_new(&self) -> bool {
-        matches!(self.action, Action::Grant(_) | Action::Refuse { .. } | Action::Issue(_))
+        matches!(self.action, Action::Grant(_) | Action::Refuse(_) | Action::Issue(_))
     }
 
     /// Who will hold the record that it makes where there is none, and what that will count as; `None` where it
@@ -302,8 +232,9 @@ impl Transition {
                 let pair = Pair { client: &permission.client, subject: Some(&permission.subject) };
                 Some((pair, Stage::Code))
             }
-            Action::Refuse { client, subject, .. } => {
-                Some((Pair { client, subject: Some(subject) }, Stage::Mark))
+            Action::Refuse(refusal) => {
+                let pair = Pair { client: &refusal.client, subject: Some(&refusal.subject) };
+                Some((pair, Stage::Mark))
             }
             Action::Issue(issue) => Some((Pair { client: &issue.client, subject: None }, Stage::Live)),
             Action::Redeem(_)
@@ -318,7 +249,10 @@ impl Transition {
     pub fn is_read_only(&self) -> bool {
         matches!(self.action, Action::Look(_))
     }
+}
 
+/// What it does.
+impl Transition {
     /// What it comes to, if it changes nothing whatever the record is; the others are to be applied
     /// ([`Transition::apply`]).
     pub fn look(&self, record: Option<&Grant>, now: Timestamp) -> Option<Outcome> {
@@ -352,63 +286,13 @@ impl Transition {
     fn apply_believing(&self, record: Option<&Grant>, now: Timestamp, belief: Belief) -> (Change, Outcome) {
         match &self.action {
             Action::Look(look) => (Change::Keep, look.at(record, now)),
-            Action::Grant(permission) => match record {
-                None => (Change::Put(permission.grant(now)), Outcome::Granted),
-                Some(grant) if grant.awaits(&permission.code, now) => (Change::Keep, Outcome::GrantedAgain),
-                Some(_) => (Change::Keep, Outcome::Taken),
-            },
-            // Where nothing is left of the grant, there is nothing that a second refusal could contradict.
-            Action::Refuse { .. } if record.is_some_and(Grant::is_over) => (Change::Keep, Outcome::Refused),
-            Action::Refuse { .. } | Action::Issue(_) if record.is_some() => (Change::Keep, Outcome::Taken),
-            Action::Refuse { client, subject, kept_until } => {
-                let refused =
-                    |until| Change::Put(Grant::refused(Arc::clone(client), Arc::clone(subject), until));
-                (kept_until.map_or(Change::Keep, refused), Outcome::Refused)
-            }
-            Action::Issue(issue) => {
-                let Issue { client, scope, token, lifetime } = &**issue;
-                let expires = now.after(*lifetime);
-                let grant = Grant::of_client(Arc::clone(client), scope.clone(), *token, now, expires);
-                (Change::Put(grant), Outcome::Granted)
-            }
-            Action::Redeem(redemption) => grant::redeem(record, redemption, now, belief),
-            Action::Rotate(rotation) => grant::rotate(record, rotation, now, belief),
-            Action::Withdraw(withdrawal) => grant::withdraw(record, withdrawal),
-            Action::Revoke(presented) => {
-                let Presented { access, refresh, client } = &**presented;
-                grant::revoke(record, (access, refresh), client.as_deref().unwrap_or_default(), now)
-            }
+            Action::Grant(permission) => permit(record, permission, now),
+            Action::Refuse(refusal) => refuse(record, refusal),
+            Action::Issue(asked) => issue(record, asked, now),
+            Action::Redeem(redemption) => redeem(record, redemption, now, belief),
+            Action::Rotate(rotation) => rotate(record, rotation, now, belief),
+            Action::Revoke(presented) => revoke(record, presented, now),
+            Action::Withdraw(withdrawal) => withdraw(record, withdrawal),
         }
-    }
-}
-
-impl Look {
-    fn at(&self, record: Option<&Grant>, now: Timestamp) -> Outcome {
-        match self {
-            Look::Check { token, resource } => grant::check(record, token, resource, now),
-            Look::Inspect(presented, clients) => {
-                let Presented { access, refresh, client } = &**presented;
-                grant::inspect(record, (access, refresh), (client.as_deref(), clients), now)
-            }
-        }
-    }
-}
-
-impl Permission {
-    fn grant(&self, now: Timestamp) -> Grant {
-        Grant::issued(
-            Arc::clone(&self.client),
-            Arc::clone(&self.subject),
-            self.scope.clone(),
-            (self.code, self.binding.clone()),
-            now.after(self.code_lifetime),
-            self.kept_until.unwrap_or(now),
-        )
-    }
-}
-
-impl Presented {
-    fn new(token: &Credential, client: Option<Arc<str>>) -> Box<Presented> {
-        Box::new(Presented { access: token.digest(), refresh: token.refresh_digest(), client })
     }
 }

@@ -1,0 +1,29 @@
+//! How long the tokens of a grant are valid, and what a refresh token that comes back late gets. Settings, not rules.
+
+use std::time::Duration;
+
+/// How long what comes of a grant is good.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenLifetimes {
+    /// An access token.
+    pub access_token: Duration,
+    /// A refresh token that is not used.
+    pub refresh_idle: Duration,
+    /// All refresh tokens of a grant, from the first on.
+    pub refresh: Duration,
+    /// How long after its use a refresh token still gets the same answer.
+    pub refresh_grace: Duration,
+    /// What becomes of one that comes back later than that.
+    pub refresh_reuse: RefreshReuse,
+}
+
+/// What becomes of the previous refresh token when it is presented after the grace window (RFC 9700, 4.14.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RefreshReuse {
+    /// The grant ends.
+    #[default]
+    EndsGrant,
+    /// While its successor is unused, it gets a fresh successor in the place of that one. The replaced successor
+    /// ends the grant when it is presented.
+    UntilSuccessorUsed,
+}

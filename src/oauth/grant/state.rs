@@ -1,0 +1,203 @@
+//! The grant as a value: what a resource owner allowed one client, and how far the client has come in using it.
+//!
+//! ```text
+//!   (nothing) ──▶ issued ──▶ live ──▶ over ──▶ (forgotten)
+//!                   └─────────────────▲
+//! ```
+//!
+//! A grant is *issued* while its code waits, *live* once it has tokens, and *over* when nothing of it is valid any more
+//! and only the mark remains that its form was answered. A client that acts for itself has a live grant from the
+//! start. No grant goes back.
+
+use std::sync::Arc;
+
+use super::super::authorize::Binding;
+use super::super::credential::{Family, RefreshDigest, Salt};
+use super::super::scope::Scope;
+use super::super::timestamp::Timestamp;
+use super::delivery::{Delivery, Writer};
+use crate::crypto::digest::Digest;
+
+/// How many access tokens of one grant are good at a time; the oldest makes room for one more.
+pub const ACCESS_TOKENS_MAX: usize = 16;
+
+/// What a resource owner allowed a client, and how far the client has come in using it.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    pub(super) client: Arc<str>,
+    /// Who allowed it; `None` where a client acts for itself (RFC 6749, 4.4).
+    pub(super) subject: Option<Arc<str>>,
+    /// The most that any of its tokens is good for.
+    pub(super) scope: Scope,
+    pub(super) state: State,
+    /// The record outlives its use until then: the form that made it works once.
+    pub(super) kept_until: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum State {
+    /// The code has been handed out.
+    Issued { code: Arc<Code> },
+    /// There are tokens.
+    Live(Box<Live>),
+    /// It was refused, its code was burnt, or it was revoked. Nothing brings it back.
+    Over,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Code {
+    pub(super) digest: Digest,
+    pub(super) binding: Binding,
+    pub(super) expires: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Live {
+    /// Kept when the code is spent, so that its second use is known for what it is.
+    pub(super) code: Option<Arc<Code>>,
+    /// Boxed, as it is large and the article's grants have none.
+    pub(super) refresh: Option<Box<Refresh>>,
+    pub(super) tokens: Vec<AccessToken>,
+    /// Whether the last redemption or rotation reached the client.
+    pub(super) delivery: Delivery,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct AccessToken {
+    pub(super) digest: Digest,
+    pub(super) scope: Scope,
+    pub(super) issued: Timestamp,
+    pub(super) expires: Timestamp,
+}
+
+/// The one refresh token of a grant that is good, and what is needed to know the others.
+#[derive(Clone, Debug)]
+pub(super) struct Refresh {
+    pub(super) current: Digest,
+    pub(super) issued: Timestamp,
+    /// Unless it is used by then.
+    pub(super) idle_until: Timestamp,
+    /// Used or not.
+    pub(super) expires: Timestamp,
+    pub(super) family: Family,
+    pub(super) previous: Option<Box<Previous>>,
+}
+
+/// The refresh token before the current one, and what it was exchanged for.
+#[derive(Clone, Debug)]
+pub(super) struct Previous {
+    pub(super) digest: Digest,
+    pub(super) rotated: Timestamp,
+    pub(super) salt: Salt,
+    pub(super) token: Digest,
+}
+
+/// What a presented refresh token is to a grant.
+pub(super) enum Standing {
+    Current,
+    Previous,
+    Older,
+    Foreign,
+}
+
+impl Refresh {
+    pub(super) fn standing(&self, presented: &RefreshDigest) -> Standing {
+        if !presented.is_of(&self.family) {
+            return Standing::Foreign;
+        }
+        match &self.previous {
+            _ if self.current.matches(presented.digest()) => Standing::Current,
+            Some(previous) if previous.digest.matches(presented.digest()) => Standing::Previous,
+            _ => Standing::Older,
+        }
+    }
+
+    pub(super) fn ends(&self) -> Timestamp {
+        self.idle_until.min(self.expires)
+    }
+}
+
+impl Live {
+    /// Whether its refresh token was ever used.
+    pub(super) fn has_rotated(&self) -> bool {
+        self.refresh.as_ref().is_some_and(|refresh| refresh.previous.is_some())
+    }
+
+    /// Adds a token, and lets go of those that are no longer good or too many.
+    pub(super) fn add(&mut self, token: AccessToken, now: Timestamp) {
+        self.tokens.retain(|old| old.expires > now);
+        if self.tokens.len() == ACCESS_TOKENS_MAX {
+            self.tokens.remove(0);
+        }
+        self.tokens.push(token);
+    }
+
+    pub(super) fn find(&self, presented: &Digest, now: Timestamp) -> Option<&AccessToken> {
+        self.tokens.iter().find(|token| token.digest.matches(presented)).filter(|token| token.expires > now)
+    }
+
+    pub(super) fn ends(&self) -> Option<Timestamp> {
+        let tokens = self.tokens.iter().map(|token| token.expires);
+        tokens.chain(self.refresh.as_deref().map(Refresh::ends)).max()
+    }
+}
+
+impl Grant {
+    /// From when on the grant is good for nothing and may be forgotten.
+    pub fn expires(&self) -> Timestamp {
+        let ends = match &self.state {
+            State::Issued { code } => Some(code.expires),
+            State::Live(live) => live.ends(),
+            State::Over => None,
+        };
+        ends.map_or(self.kept_until, |ends| ends.max(self.kept_until))
+    }
+
+    /// Who knows whether the last answer with tokens reached the client, if this record does not say.
+    pub(super) fn writer(&self) -> Option<Writer> {
+        match &self.state {
+            State::Live(live) => match &live.delivery {
+                Delivery::ReportedBy(writer) => Some(**writer),
+                Delivery::Sent | Delivery::Failed => None,
+            },
+            State::Issued { .. } | State::Over => None,
+        }
+    }
+
+    /// Whether its code is this one, and can still be redeemed for the first time.
+    pub(super) fn awaits(&self, presented: &Digest, now: Timestamp) -> bool {
+        match &self.state {
+            State::Issued { code } => code.digest.matches(presented) && now < code.expires,
+            State::Live(_) | State::Over => false,
+        }
+    }
+
+    /// Whether it is nothing but a mark that there was a grant.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// The mark that there was this grant, kept at least as long as it would have been, and until `kept_until`.
+    pub fn mark(&self, kept_until: Timestamp) -> Grant {
+        Grant { state: State::Over, kept_until: self.expires().max(kept_until), ..self.clone() }
+    }
+
+    /// The end of the grant and of every token there is of it.
+    pub(super) fn end(&self, now: Timestamp) -> Change {
+        match self.kept_until > now {
+            true => Change::Put(Grant { state: State::Over, ..self.clone() }),
+            false => Change::Forget,
+        }
+    }
+}
+
+/// What a store is to do with the record.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Leave it as it is, or absent.
+    Keep,
+    /// Put this in its place.
+    Put(Grant),
+    /// Remove it.
+    Forget,
+}
