@@ -379,12 +379,16 @@ impl Body {
 }
 
 /// An answer. The connection adds what concerns the connection: Date, Content-Length, Connection.
+///
+/// It is passed on several times. Up to [`RESPONSE_BYTES_MAX`], each time is a few instructions; above, a call.
 #[derive(Clone, Debug)]
 pub struct Response {
     /// The status line's status.
     pub status: Status,
-    /// What many answers have in common: the endpoint's lines, then those of its policy towards other origins.
-    lines: [FieldLines; 2],
+    /// What many answers have in common.
+    lines: FieldLines,
+    /// What its endpoint says to other origins.
+    policy: &'static FieldLines,
     /// What this answer has alone.
     fields: Vec<(&'static str, FieldValue)>,
     body: Body,
@@ -392,13 +396,17 @@ pub struct Response {
     client: Option<Arc<str>>,
 }
 
+const RESPONSE_BYTES_MAX: usize = 128;
+const _: () = assert!(size_of::<Response>() <= RESPONSE_BYTES_MAX);
+
 impl Response {
     /// An answer of `status` with these field lines, without content yet.
     pub fn new(status: Status, lines: FieldLines) -> Response {
         let body = Body::Own(Cow::Borrowed(b""));
         Response {
             status,
-            lines: [lines, FieldLines::NONE],
+            lines,
+            policy: &FieldLines::NONE,
             fields: Vec::new(),
             body,
             reason: None,
@@ -413,8 +421,8 @@ impl Response {
     }
 
     /// The same with these lines as what its endpoint says to other origins.
-    pub fn with_policy(mut self, lines: FieldLines) -> Response {
-        self.lines[1] = lines;
+    pub fn with_policy(mut self, policy: &'static FieldLines) -> Response {
+        self.policy = policy;
         self
     }
 
@@ -449,7 +457,7 @@ impl Response {
     /// The value of the first field line named `name`, for those who look an answer over before it leaves.
     pub fn field(&self, name: &str) -> Option<&str> {
         let own = self.fields.iter().find(|(field_name, _)| field_name.eq_ignore_ascii_case(name));
-        let shared = || self.lines.iter().find_map(|lines| lines.value(name));
+        let shared = || self.lines.value(name).or_else(|| self.policy.value(name));
         own.map(|(_, value)| value.as_str()).or_else(shared)
     }
 
@@ -463,20 +471,19 @@ impl Response {
         // Status line, Date, Content-Length, Connection and Keep-Alive, with what stands around them.
         const ELSE_MAX: usize = 256;
         let fields = self.fields.iter().map(|(name, value)| name.len() + value.as_str().len() + ": \r\n".len());
-        let lines = self.lines.iter().map(|lines| lines.as_str().len());
-        ELSE_MAX + lines.sum::<usize>() + fields.sum::<usize>() + self.body.bytes().len()
+        let lines = self.lines.as_str().len() + self.policy.as_str().len();
+        ELSE_MAX + lines + fields.sum::<usize>() + self.body.bytes().len()
     }
 
     /// Appends the whole answer to `out`; `omit_body` is for HEAD, whose answer has the fields of GET's and no
     /// content (RFC 9110, 9.3.2).
     pub(super) fn write(&self, out: &mut Vec<u8>, date: &Date, persistence: Persistence, omit_body: bool) {
         let body = self.body.bytes();
-        let [first, second] = &self.lines;
         let mut write = |text: &str| out.extend_from_slice(text.as_bytes());
         write(self.status.start());
         write(date.line_end());
-        write(first.as_str());
-        write(second.as_str());
+        write(self.lines.as_str());
+        write(self.policy.as_str());
         for (name, value) in &self.fields {
             [name, ": ", value.as_str(), "\r\n"].into_iter().for_each(&mut write);
         }
@@ -510,8 +517,9 @@ mod tests {
     fn a_response_is_written_field_by_field() {
         let value = FieldValue::new("é".to_owned()).unwrap();
         let lines = FieldLines::shared(&[("Cache-Control", FieldValue::literal("no-store")), ("A", value)]);
+        static POLICY: FieldLines = FieldLines::literal("Vary: Origin\r\nContent-Type: text/plain\r\n");
         let response = Response::new(Status::Ok, lines)
-            .with_policy(FieldLines::literal("Vary: Origin\r\nContent-Type: text/plain\r\n"))
+            .with_policy(&POLICY)
             .with("Location", FieldValue::literal("/"))
             .with_body(Body::Own(Cow::Borrowed(b"hello")));
         let date = Date::of_second(0);

@@ -38,7 +38,7 @@ pub(super) static GET: Policy = Policy {
 };
 
 /// What every other answer of these endpoints says.
-const ANY_ORIGIN: FieldLines = FieldLines::literal(
+static ANY_ORIGIN: FieldLines = FieldLines::literal(
     "Access-Control-Allow-Origin: *\r\n\
      Access-Control-Expose-Headers: WWW-Authenticate, Retry-After\r\n",
 );
@@ -52,7 +52,7 @@ pub(super) fn preflight(policy: &Policy, allow: &'static str) -> Response {
 /// would see that something failed and never what.
 pub(super) fn allow(response: Response, policy: Option<&Policy>) -> Response {
     match policy {
-        Some(_) => response.with_policy(ANY_ORIGIN),
+        Some(_) => response.with_policy(&ANY_ORIGIN),
         None => response,
     }
 }
