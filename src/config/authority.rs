@@ -109,6 +109,14 @@ impl Origin {
         self.port
     }
 
+    /// The host and port as browsers write them in a Host field: without a default port.
+    pub fn authority(&self) -> String {
+        match self.port == self.scheme.default_port() {
+            true => self.host.clone(),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+
     /// Whether a request to this origin may have `authority` in its Host field.
     pub fn has(&self, authority: &Authority) -> bool {
         self.host == authority.host && self.port == authority.port.unwrap_or(self.scheme.default_port())
@@ -123,11 +131,7 @@ impl Origin {
 impl std::fmt::Display for Origin {
     /// As browsers serialize it (RFC 6454, 6.2): without a default port.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}://{}", self.scheme.as_str(), self.host)?;
-        match self.port == self.scheme.default_port() {
-            true => Ok(()),
-            false => write!(f, ":{}", self.port),
-        }
+        write!(f, "{}://{}", self.scheme.as_str(), self.authority())
     }
 }
 

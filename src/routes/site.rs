@@ -17,6 +17,8 @@ pub struct Site {
     is_https: bool,
     /// Every origin that the authorization server's own pages may have.
     own_origins: Vec<Origin>,
+    /// Their hosts as browsers write them in a Host field, which needs no reading.
+    own_hosts: Vec<String>,
 }
 
 impl Site {
@@ -30,6 +32,8 @@ impl Site {
         let own: Vec<String> =
             names.iter().map(|name| format!("http://{}", authority(name, auth_port))).collect();
         let mut own_origins: Vec<Origin> = own.iter().filter_map(|origin| Origin::parse(origin)).collect();
+        own_origins.extend(issuer.iter().map(|issuer| issuer.origin().clone()));
+        let own_hosts = own_origins.iter().map(Origin::authority).collect();
         let Some(issuer) = issuer else {
             return Site {
                 client_app,
@@ -38,9 +42,9 @@ impl Site {
                 base: String::new(),
                 is_https: false,
                 own_origins,
+                own_hosts,
             };
         };
-        own_origins.push(issuer.origin().clone());
         Site {
             client_app,
             authorization_server: issuer.origin().to_string(),
@@ -48,6 +52,7 @@ impl Site {
             base: issuer.base().to_owned(),
             is_https: issuer.is_https(),
             own_origins,
+            own_hosts,
         }
     }
 
@@ -83,7 +88,8 @@ impl Site {
 
     /// Whether `host`, as a Host field has it, is the authorization server, in any spelling (RFC 9110, 4.2.3).
     pub fn is_own_host(&self, host: &str) -> bool {
-        Authority::parse(host).is_some_and(|host| self.own_origins.iter().any(|own| own.has(&host)))
+        let is_own = |host| self.own_origins.iter().any(|own| own.has(&host));
+        self.own_hosts.iter().any(|own| own == host) || Authority::parse(host).is_some_and(is_own)
     }
 
     /// Whether `origin`, as an Origin field has it, is the authorization server's. `null` is not.
