@@ -98,8 +98,18 @@ enum Endpoint {
     Ready,
 }
 
-/// Every path of both servers.
+/// Every path of both servers; looked through from the top, so what is asked for most comes first.
 const TABLE: &[Route] = &[
+    get("/oauth-dialog.html", None, Endpoint::Dialog),
+    get("/authorize", None, Endpoint::Dialog),
+    post("/code", None, Endpoint::Code),
+    post("/token", Some(&cors::POST), Endpoint::Token),
+    get("/secure", Some(&cors::GET), Endpoint::Secure),
+    post("/revoke", Some(&cors::POST), Endpoint::Revoke),
+    post("/introspect", None, Endpoint::Introspect),
+    get(metadata::PATH, Some(&cors::GET), Endpoint::Metadata),
+    get("/healthz", None, Endpoint::Alive),
+    get("/readyz", None, Endpoint::Ready),
     page(Role::ClientApp, "/", File::ClientApp),
     page(Role::ClientApp, "/index.html", File::ClientApp),
     page(Role::ClientApp, "/oauth-callback.html", File::Callback),
@@ -112,16 +122,6 @@ const TABLE: &[Route] = &[
     page(Role::AuthorizationServer, "/dialog.js", File::DialogScript),
     page(Role::AuthorizationServer, "/style.css", File::Style),
     page(Role::AuthorizationServer, "/icon.svg", File::Icon),
-    get("/oauth-dialog.html", None, Endpoint::Dialog),
-    get("/authorize", None, Endpoint::Dialog),
-    post("/code", None, Endpoint::Code),
-    post("/token", Some(&cors::POST), Endpoint::Token),
-    get("/secure", Some(&cors::GET), Endpoint::Secure),
-    post("/revoke", Some(&cors::POST), Endpoint::Revoke),
-    post("/introspect", None, Endpoint::Introspect),
-    get(metadata::PATH, Some(&cors::GET), Endpoint::Metadata),
-    get("/healthz", None, Endpoint::Alive),
-    get("/readyz", None, Endpoint::Ready),
 ];
 
 /// An endpoint of the authorization server to GET from.
