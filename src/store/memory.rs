@@ -136,8 +136,10 @@ impl MemoryStore {
                 }
             },
             (Change::Forget, Some(held)) => {
-                self.pairs.leave(held.key, held.entry, id);
-                self.remove(&mut shard, id);
+                self.pairs.leave(held.key, held.entry(), id);
+                if let Some(held) = shard.grants.remove(&id) {
+                    self.uncount(&mut shard, &held);
+                }
             }
             (Change::Forget | Change::Keep, _) => {}
         }
@@ -154,22 +156,22 @@ impl MemoryStore {
         if grant.kept_until() > now && self.pairs.may_be_answered(key, grant.kept_until()) {
             return None;
         }
-        let (entry, is_too_many) = self.pairs.enter(key, stage, id, grant.kept_until());
-        shard.expiries.push(grant.expires(), id);
-        shard.grants.insert(id, Held { grant, key, entry });
+        let (place, is_too_many) = self.pairs.enter(key, stage, id, grant.kept_until());
+        let expiry = shard.expiries.push(grant.expires(), id);
+        shard.grants.insert(id, Held { grant, key, place, expiry });
         Some(is_too_many.then_some((key, stage)))
     }
 
     /// Puts `grant` in the place of the record that is held, and moves it on where it comes to another stage.
     fn replace(&self, held: &mut Held, id: GrantId, grant: Grant) -> Excess {
-        let (from, to) = (held.grant.stage(), grant.stage());
+        let (key, from, to) = (held.key, held.entry(), grant.stage());
+        let has_moved = held.grant.stage() != to;
         held.grant = grant;
-        if from == to {
+        if !has_moved {
             return None;
         }
-        let key = held.key;
-        let (entry, is_too_many) = self.pairs.move_on(key, held.entry, to, id, held.grant.kept_until());
-        held.entry = entry;
+        let (place, is_too_many) = self.pairs.move_on(key, from, to, id, held.grant.kept_until());
+        held.place = place;
         is_too_many.then_some((key, to))
     }
 
@@ -187,30 +189,32 @@ impl MemoryStore {
     /// Ends a record that its pair's index has no more among those of `stage`. Says whether it leaves a mark too many.
     fn end(&self, key: Key, stage: Stage, id: GrantId, now: Timestamp) -> bool {
         let mut shard = lock(self.shard(id));
-        // Another request may have ended it meanwhile, or redeemed its code: then it is not this one's to end. A record
-        // never comes back to a stage.
-        let held = shard.grants.get_mut(&id).filter(|held| held.grant.stage() == stage);
-        let Some(held) = held else { return false };
+        // Most leave nothing behind, so that the tables are looked into once.
+        let Some(mut held) = shard.grants.remove(&id) else { return false };
+        // Another request may have redeemed its code meanwhile: then it is not this one's to end. A record never comes
+        // back to a stage.
+        if held.grant.stage() != stage {
+            shard.grants.put_back(id, held);
+            return false;
+        }
         match held.grant.make_room(now) {
             Change::Put(mark) => {
-                let (entry, is_too_many) = self.pairs.enter(key, Stage::Mark, id, mark.kept_until());
-                *held = Held { grant: mark, key, entry };
+                let (place, is_too_many) = self.pairs.enter(key, Stage::Mark, id, mark.kept_until());
+                (held.grant, held.place) = (mark, place);
+                shard.grants.put_back(id, held);
                 is_too_many
             }
             Change::Forget | Change::Keep => {
-                self.remove(&mut shard, id);
+                self.uncount(&mut shard, &held);
                 false
             }
         }
     }
 
-    /// Removes a record before its time.
-    fn remove(&self, shard: &mut Shard, id: GrantId) {
-        let Shard { grants, expiries } = shard;
-        if grants.remove(&id).is_some() {
-            self.records.fetch_sub(1, Ordering::Relaxed);
-            expiries.sweep(|id| grants.get_mut(id).is_some());
-        }
+    /// Leaves the entry of a record that was removed before its time, and counts one less.
+    fn uncount(&self, shard: &mut Shard, held: &Held) {
+        shard.expiries.leave(held.expiry);
+        self.records.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Counts one more record for a transition that may make one, if there may be one more. What has expired
@@ -257,7 +261,7 @@ impl MemoryStore {
         for _ in 0..FORGET_PER_CALL {
             let Some((_, id)) = shard.expiries.first().filter(|(due, _)| *due <= now) else { break };
             if let Some(held) = shard.forget_first(id, now) {
-                self.pairs.leave(held.key, held.entry, id);
+                self.pairs.leave(held.key, held.entry(), id);
                 self.records.fetch_sub(1, Ordering::Relaxed);
             }
         }

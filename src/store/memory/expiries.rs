@@ -3,19 +3,46 @@
 //! A grant that ends before its time leaves its entry behind. Each such end looks at a few entries, round and round,
 //! and takes out those whose grants are gone: so about as many are left over as there are grants at most, and
 //! no request pays for all of them.
+//!
+//! Whether the grant of an entry is gone stands in a table of its own, by the entry's number. It is small enough to
+//! stay in the cache, which the grants, looked up by name, are not.
 
 use crate::oauth::{GrantId, Timestamp};
 
-/// How many entries one end looks at. With two, half of what a round finds is left over; each look costs a place in a
-/// table that the processor has not near.
+/// How many entries one end looks at. With two, half of what a round finds is left over.
 const SWEPT_PER_END: usize = 2;
 
-#[derive(Default)]
+/// The number of an entry.
+pub(super) type Number = u32;
+
 pub(super) struct Expiries {
     /// No entry comes before its parent, which is at half its place.
-    heap: Vec<(Timestamp, GrantId)>,
+    heap: Vec<Entry>,
+    /// What each number is: [`THERE`], [`LEFT`], or free, and then the next number that is free.
+    numbers: Vec<u32>,
+    free: u32,
     /// Where the round goes on.
     next: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    due: Timestamp,
+    id: GrantId,
+    number: Number,
+}
+
+/// The entry's grant is there.
+const THERE: u32 = u32::MAX;
+/// The grant is gone and has left its entry behind.
+const LEFT: u32 = u32::MAX - 1;
+/// No number is free.
+const NONE: u32 = u32::MAX - 2;
+
+impl Default for Expiries {
+    fn default() -> Expiries {
+        Expiries { heap: Vec::new(), numbers: Vec::new(), free: NONE, next: 0 }
+    }
 }
 
 impl Expiries {
@@ -25,14 +52,18 @@ impl Expiries {
     }
 
     pub(super) fn first(&self) -> Option<(Timestamp, GrantId)> {
-        self.heap.first().copied()
+        self.heap.first().map(|entry| (entry.due, entry.id))
     }
 
-    pub(super) fn push(&mut self, due: Timestamp, id: GrantId) {
-        self.heap.push((due, id));
+    /// Adds an entry; gives the number by which the grant leaves it.
+    pub(super) fn push(&mut self, due: Timestamp, id: GrantId) -> Number {
+        let number = self.take_number();
+        self.heap.push(Entry { due, id, number });
         self.rise(self.heap.len() - 1);
+        number
     }
 
+    /// Takes out the first entry.
     pub(super) fn pop(&mut self) {
         if !self.heap.is_empty() {
             self.remove(0);
@@ -42,25 +73,42 @@ impl Expiries {
     /// Gives the first entry another moment, a later one.
     pub(super) fn put_off(&mut self, due: Timestamp) {
         if let Some(first) = self.heap.first_mut() {
-            first.0 = due;
+            first.due = due;
             self.sink(0);
         }
     }
 
-    /// Looks at a few entries, and takes out those whose grants are gone.
-    pub(super) fn sweep(&mut self, mut is_there: impl FnMut(&GrantId) -> bool) {
+    /// Notes that the grant of an entry is gone. Looks at a few entries, and takes out those whose grants are.
+    pub(super) fn leave(&mut self, number: Number) {
+        self.numbers[number as usize] = LEFT;
         for _ in 0..SWEPT_PER_END {
             match self.heap.get(self.next) {
                 None => self.next = 0,
-                Some((_, id)) if is_there(id) => self.next += 1,
+                Some(entry) if self.numbers[entry.number as usize] == THERE => self.next += 1,
                 // Another entry is at this place then, and is looked at next.
                 Some(_) => self.remove(self.next),
             }
         }
     }
 
+    fn take_number(&mut self) -> Number {
+        let number = self.free;
+        match self.numbers.get_mut(number as usize) {
+            Some(next) => {
+                self.free = std::mem::replace(next, THERE);
+                number
+            }
+            None => {
+                self.numbers.push(THERE);
+                // A store with more than four thousand million records is out of memory long before.
+                (self.numbers.len() - 1) as Number
+            }
+        }
+    }
+
     fn remove(&mut self, at: usize) {
-        self.heap.swap_remove(at);
+        let number = self.heap.swap_remove(at).number;
+        self.numbers[number as usize] = std::mem::replace(&mut self.free, number);
         if at < self.heap.len() {
             self.sink(at);
             self.rise(at);
@@ -70,7 +118,7 @@ impl Expiries {
     fn rise(&mut self, mut at: usize) {
         while at > 0 {
             let parent = (at - 1) / 2;
-            if self.heap[parent] <= self.heap[at] {
+            if self.heap[parent].due <= self.heap[at].due {
                 return;
             }
             self.heap.swap(parent, at);
@@ -81,9 +129,9 @@ impl Expiries {
     fn sink(&mut self, mut at: usize) {
         loop {
             let (left, right) = (2 * at + 1, 2 * at + 2);
-            let is_right = right < self.heap.len() && self.heap[right] < self.heap[left];
+            let is_right = right < self.heap.len() && self.heap[right].due < self.heap[left].due;
             let child = if is_right { right } else { left };
-            if child >= self.heap.len() || self.heap[at] <= self.heap[child] {
+            if child >= self.heap.len() || self.heap[at].due <= self.heap[child].due {
                 return;
             }
             self.heap.swap(at, child);
@@ -94,7 +142,7 @@ impl Expiries {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::BTreeMap;
 
     use super::*;
     use crate::oauth::Credential;
@@ -110,35 +158,29 @@ mod tests {
     #[test]
     fn entries_come_in_the_order_of_their_moments_and_those_of_gone_grants_go() {
         let mut expiries = Expiries::default();
-        let mut there = BTreeSet::new();
+        let mut there = BTreeMap::new();
         for number in 0..4000 {
             let (due, id) = entry(number);
-            expiries.push(due, id);
-            there.insert((id, due));
+            there.insert(id, (due, expiries.push(due, id)));
             // Two of three end before their time.
             if number % 3 != 0 {
-                let (id, due) = *there.range((entry(number / 2).1, due)..).next().unwrap_or(&(id, due));
-                there.remove(&(id, due));
-                expiries.sweep(|id| {
-                    there
-                        .range((*id, Timestamp::from_milliseconds(0))..)
-                        .next()
-                        .is_some_and(|(found, _)| found == id)
-                });
+                let id = *there.range(entry(number / 2).1..).next().map_or(&id, |(id, _)| id);
+                expiries.leave(there.remove(&id).unwrap().1);
             }
-            assert!(expiries.len() <= 2 * there.len() + 8, "{number}: {} of {}", expiries.len(), there.len());
+            let bound = 2 * there.len() + 8;
+            assert!(expiries.len() <= bound, "{number}: {} of {}", expiries.len(), there.len());
+            assert!(expiries.numbers.len() <= bound, "numbers are used again");
         }
         let (first, _) = expiries.first().unwrap();
         expiries.put_off(first.after(std::time::Duration::from_millis(7)));
         let mut last = Timestamp::from_milliseconds(0);
-        let mut count = 0;
-        while let Some((due, _)) = expiries.first() {
+        while let Some((due, id)) = expiries.first() {
             assert!(due >= last);
             last = due;
+            there.remove(&id);
             expiries.pop();
-            count += 1;
         }
-        assert!(count >= there.len());
+        assert!(there.is_empty());
         expiries.pop();
     }
 }

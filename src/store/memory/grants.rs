@@ -8,8 +8,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::pairs::{Entry, Key};
-use crate::oauth::{Grant, GrantId};
+use super::expiries::Number;
+use super::pairs::{Entry, Key, Place};
+use crate::oauth::{Grant, GrantId, Stage};
 
 /// How many grants the small table has at most: more than there are flows going on in one shard, and as many as
 /// fit into 32 places.
@@ -18,12 +19,26 @@ const NEWEST_MAX: usize = 28;
 /// Grants are boxed, so that the table is small: it is looked into at random, and grows by being copied.
 type Table = HashMap<GrantId, Box<Held>, BuildHasherDefault<AsItIs>>;
 
-/// A grant, whose it is, and where its pair has it.
+/// A grant, and where it is entered.
 pub(super) struct Held {
     pub(super) grant: Grant,
     /// Its pair.
     pub(super) key: Key,
-    pub(super) entry: Entry,
+    /// In the list of its pair and stage.
+    pub(super) place: Place,
+    /// Among what expires.
+    pub(super) expiry: Number,
+}
+
+impl Held {
+    /// Where its pair has it. Nothing changes the time of a mark.
+    pub(super) fn entry(&self) -> Entry {
+        match self.grant.stage() {
+            Stage::Code => Entry::Code(self.place),
+            Stage::Live => Entry::Live(self.place),
+            Stage::Mark => Entry::Mark(self.grant.kept_until()),
+        }
+    }
 }
 
 /// Grants by name; see the module's page.
@@ -48,6 +63,11 @@ impl Grants {
             self.others.extend(self.newest.drain());
         }
         self.newest.insert(id, Box::new(held));
+    }
+
+    /// Adds a grant that was removed, which is not among the newest any more.
+    pub(super) fn put_back(&mut self, id: GrantId, held: Box<Held>) {
+        self.others.insert(id, held);
     }
 
     pub(super) fn remove(&mut self, id: &GrantId) -> Option<Box<Held>> {
@@ -91,7 +111,7 @@ mod tests {
                     panic!("a new grant is put");
                 };
                 let key = pairs.key(grant.pair());
-                grants.insert(transition.grant_id(), Held { grant, key, entry: Entry::Code(0) });
+                grants.insert(transition.grant_id(), Held { grant, key, place: 0, expiry: 0 });
                 transition.grant_id()
             })
             .collect();

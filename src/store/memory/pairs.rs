@@ -35,7 +35,7 @@ impl Hash for Key {
 }
 
 /// Where a record is entered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Entry {
     /// In the list of its pair and stage, at this place.
     Code(Place),
@@ -90,13 +90,13 @@ impl Pairs {
         Key(self.hasher.hash_one((pair.client, pair.subject)))
     }
 
-    /// Adds a record, the newest of its pair and stage; a mark is of a form that is kept until `kept_until`. Gives
-    /// where it is, and whether the pair now has more of the stage than it may.
-    pub(super) fn enter(&self, key: Key, stage: Stage, id: GrantId, kept_until: Timestamp) -> (Entry, bool) {
+    /// Adds a record, the newest of its pair and stage; a mark is of a form that is kept until `kept_until`. Gives its
+    /// place in the list, which a mark has none of, and whether the pair now has more of the stage than it may.
+    pub(super) fn enter(&self, key: Key, stage: Stage, id: GrantId, kept_until: Timestamp) -> (Place, bool) {
         let mut shard = self.lock(key);
         let Shard { pairs, links } = &mut *shard;
-        let (entry, count) = pairs.entry(key).or_default().enter(links, stage, id, kept_until);
-        (entry, count > self.max)
+        let (place, count) = pairs.entry(key).or_default().enter(links, stage, id, kept_until);
+        (place, count > self.max)
     }
 
     /// Moves a record on to another stage; gives what [`Pairs::enter`] gives.
@@ -107,14 +107,14 @@ impl Pairs {
         to: Stage,
         id: GrantId,
         kept_until: Timestamp,
-    ) -> (Entry, bool) {
+    ) -> (Place, bool) {
         let mut shard = self.lock(key);
         let Shard { pairs, links } = &mut *shard;
         let records = pairs.entry(key).or_default();
         // It leaves first: another request may have taken it out, and its old place must not be the new one.
         records.take_out(links, from, id);
-        let (entry, count) = records.enter(links, to, id, kept_until);
-        (entry, count > self.max)
+        let (place, count) = records.enter(links, to, id, kept_until);
+        (place, count > self.max)
     }
 
     /// Removes a record, if it is there.
@@ -197,17 +197,17 @@ impl Records {
         self.codes.len == 0 && self.live.len == 0 && self.marks.is_empty()
     }
 
-    /// Adds a record. Gives where it is, and how many of the stage there are now.
-    fn enter(&mut self, links: &mut Links, stage: Stage, id: GrantId, kept_until: Timestamp) -> (Entry, usize) {
-        let entry = match stage {
-            Stage::Code => Entry::Code(links.push(&mut self.codes, id)),
-            Stage::Live => Entry::Live(links.push(&mut self.live, id)),
+    /// Adds a record. Gives its place, and how many of the stage there are now.
+    fn enter(&mut self, links: &mut Links, stage: Stage, id: GrantId, kept_until: Timestamp) -> (Place, usize) {
+        let place = match stage {
+            Stage::Code => links.push(&mut self.codes, id),
+            Stage::Live => links.push(&mut self.live, id),
             Stage::Mark => {
                 self.marks.push(Reverse((kept_until, id)));
-                Entry::Mark(kept_until)
+                NONE
             }
         };
-        (entry, self.count(stage))
+        (place, self.count(stage))
     }
 
     /// Removes a record, if it is there.
@@ -376,8 +376,8 @@ mod tests {
         for gone in 0..5 {
             let pairs = Pairs::new(9);
             let key = pairs.key(Pair { client: "app", subject: None });
-            let entries: Vec<Entry> =
-                (0..5).map(|number| pairs.enter(key, Stage::Live, id(number), at(0)).0).collect();
+            let enter = |number| Entry::Live(pairs.enter(key, Stage::Live, id(number), at(0)).0);
+            let entries: Vec<Entry> = (0..5).map(enter).collect();
             pairs.leave(key, entries[gone as usize], id(gone));
             assert_eq!(pairs.len(), 4);
             pairs.enter(key, Stage::Live, id(5), at(0));
