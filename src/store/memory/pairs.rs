@@ -87,7 +87,13 @@ impl Pairs {
 
     /// The name of `pair`.
     pub(super) fn key(&self, pair: Pair) -> Key {
-        Key(self.hasher.hash_one((pair.client, pair.subject)))
+        let (client, subject) = (pair.client.as_bytes(), pair.subject.map(str::as_bytes));
+        // Three pieces, and not the five of a tuple of names: each piece costs more than its bytes.
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u64((client.len() as u64) << 1 | u64::from(subject.is_some()));
+        hasher.write(client);
+        hasher.write(subject.unwrap_or_default());
+        Key(hasher.finish())
     }
 
     /// Adds a record, the newest of its pair and stage; a mark is of a form that is kept until `kept_until`. Gives its
