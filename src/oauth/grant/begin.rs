@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::super::authorize::Binding;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
+use super::access_tokens::{AccessToken, AccessTokens};
 use super::delivery::Delivery;
 use super::outcome::Outcome;
-use super::state::{AccessToken, Change, Code, Grant, Live, State};
+use super::state::{Change, Code, Grant, Live, State};
 use crate::crypto::digest::Digest;
 
 /// A resource owner's yes.
@@ -101,7 +102,8 @@ impl Issue {
     fn grant(&self, now: Timestamp) -> Grant {
         let expires = now.after(self.lifetime);
         let token = AccessToken { digest: self.token, scope: self.scope.clone(), issued: now, expires };
-        let live = Live { code: None, refresh: None, tokens: vec![token], delivery: Delivery::Sent };
+        let live =
+            Live { code: None, refresh: None, tokens: AccessTokens::one(token), delivery: Delivery::Sent };
         Grant {
             client: Arc::clone(&self.client),
             subject: None,

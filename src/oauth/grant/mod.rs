@@ -5,6 +5,7 @@
 //! request and now to a [`Change`] and an [`Outcome`]; `transition.rs` dispatches to it. All of them are pure, so a
 //! store may apply one again after a lost race.
 
+mod access_tokens;
 mod begin;
 mod delivery;
 mod lifetimes;
@@ -21,11 +22,12 @@ mod state;
 mod transition;
 mod withdraw;
 
+pub use access_tokens::ACCESS_TOKENS_MAX;
 pub use delivery::Writer;
 pub use lifetimes::{RefreshReuse, TokenLifetimes};
 pub use look::ProtectedResource;
 pub use outcome::Outcome;
 pub use pair::{Pair, Stage};
 pub use record::RecordError;
-pub use state::{ACCESS_TOKENS_MAX, Change, Grant};
+pub use state::{Change, Grant};
 pub use transition::Transition;

@@ -32,8 +32,9 @@ use super::super::credential::{Family, Salt};
 use super::super::pkce::Challenge;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
+use super::access_tokens::{ACCESS_TOKENS_MAX, AccessToken, AccessTokens};
 use super::delivery::{Delivery, Writer};
-use super::state::{ACCESS_TOKENS_MAX, AccessToken, Code, Grant, Live, Previous, Refresh, State};
+use super::state::{Code, Grant, Live, Previous, Refresh, State};
 use crate::crypto::digest::Digest;
 
 /// The number of this format. A change of it that old programs would misread gets the next.
@@ -158,7 +159,7 @@ fn write_live(writer: &mut Encoder<Vec<u8>>, live: &Live, whole: &Scope) -> Writ
         }
     }
     writer.array(live.tokens.len() as u64)?;
-    for AccessToken { digest, scope, issued, expires } in &live.tokens {
+    for AccessToken { digest, scope, issued, expires } in live.tokens.iter() {
         writer.array(4)?.bytes(digest.as_bytes())?;
         match scope == whole {
             true => writer.null()?,
@@ -234,7 +235,7 @@ fn read_state_before(reader: &mut Decoder, whole: &Scope) -> Result<State, Recor
     }
 }
 
-type Tokens = (Option<Box<Refresh>>, Vec<AccessToken>);
+type Tokens = (Option<Box<Refresh>>, AccessTokens);
 
 fn read_tokens(reader: &mut Decoder, whole: &Scope) -> Result<Tokens, RecordError> {
     let refresh = optional(reader, read_refresh)?.map(Box::new);

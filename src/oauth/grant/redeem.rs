@@ -7,10 +7,11 @@ use super::super::credential::Family;
 use super::super::pkce::Verified;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
+use super::access_tokens::{AccessToken, AccessTokens};
 use super::delivery::{Belief, Delivery, Writer};
 use super::lifetimes::TokenLifetimes;
 use super::outcome::{Mismatch, Outcome};
-use super::state::{AccessToken, Change, Code, Grant, Live, Refresh, State};
+use super::state::{Change, Code, Grant, Live, Refresh, State};
 use crate::crypto::digest::Digest;
 
 /// Proof that the client that presents a code has what the code is bound to. Only [`Code::prove`] makes one, and no
@@ -125,5 +126,5 @@ fn first_tokens(_: CodeProven, scope: &Scope, code: &Arc<Code>, asked: &Redempti
     });
     let refresh = refresh.map(Box::new);
     let delivery = Delivery::reported_by(asked.writer.as_deref());
-    Live { code: Some(Arc::clone(code)), refresh, tokens: vec![token], delivery }
+    Live { code: Some(Arc::clone(code)), refresh, tokens: AccessTokens::one(token), delivery }
 }

@@ -24,7 +24,7 @@ pub(super) fn revoke(record: Option<&Grant>, presented: &Presented, now: Timesta
         (_, true) => (grant.end(now), Outcome::Revoked),
         (true, false) => {
             let mut live = live.clone();
-            live.tokens.retain(|token| !token.digest.matches(access));
+            live.tokens.remove(access);
             let change = match live.tokens.is_empty() && live.refresh.is_none() {
                 true => grant.end(now),
                 false => Change::Put(Grant { state: State::Live(live), ..grant.clone() }),

@@ -6,10 +6,11 @@ use super::super::client::Client;
 use super::super::credential::{RefreshDigest, Salt};
 use super::super::scope::{Scope, excerpt};
 use super::super::timestamp::Timestamp;
+use super::access_tokens::AccessToken;
 use super::delivery::{Belief, Delivery, Writer};
 use super::lifetimes::{RefreshReuse, TokenLifetimes};
 use super::outcome::Outcome;
-use super::state::{AccessToken, Change, Grant, Live, Previous, Refresh, Standing, State};
+use super::state::{Change, Grant, Live, Previous, Refresh, Standing, State};
 use crate::crypto::digest::Digest;
 
 /// A refresh token, presented by a client that is known to be itself.
@@ -211,6 +212,6 @@ fn repeat_with(
 
 fn add_token(grant: &Grant, mut live: Live, asked: &Rotation, scope: &Scope, now: Timestamp) -> Change {
     let expires = now.after(asked.lifetimes.access_token);
-    live.add(AccessToken { digest: asked.token, scope: scope.clone(), issued: now, expires }, now);
+    live.tokens.add(AccessToken { digest: asked.token, scope: scope.clone(), issued: now, expires }, now);
     Change::Put(Grant { state: State::Live(Box::new(live)), ..grant.clone() })
 }

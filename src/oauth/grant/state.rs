@@ -15,11 +15,9 @@ use super::super::authorize::Binding;
 use super::super::credential::{Family, RefreshDigest, Salt};
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
+use super::access_tokens::{AccessToken, AccessTokens};
 use super::delivery::{Delivery, Writer};
 use crate::crypto::digest::Digest;
-
-/// How many access tokens of one grant are good at a time; the oldest makes room for one more.
-pub const ACCESS_TOKENS_MAX: usize = 16;
 
 /// What a resource owner allowed a client, and how far the client has come in using it.
 #[derive(Clone, Debug)]
@@ -57,17 +55,9 @@ pub(super) struct Live {
     pub(super) code: Option<Arc<Code>>,
     /// Boxed, as it is large and the article's grants have none.
     pub(super) refresh: Option<Box<Refresh>>,
-    pub(super) tokens: Vec<AccessToken>,
+    pub(super) tokens: AccessTokens,
     /// Whether the last redemption or rotation reached the client.
     pub(super) delivery: Delivery,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct AccessToken {
-    pub(super) digest: Digest,
-    pub(super) scope: Scope,
-    pub(super) issued: Timestamp,
-    pub(super) expires: Timestamp,
 }
 
 /// The one refresh token of a grant that is good, and what is needed to know the others.
@@ -121,15 +111,6 @@ impl Live {
     /// Whether its refresh token was ever used.
     pub(super) fn has_rotated(&self) -> bool {
         self.refresh.as_ref().is_some_and(|refresh| refresh.previous.is_some())
-    }
-
-    /// Adds a token, and lets go of those that are no longer good or too many.
-    pub(super) fn add(&mut self, token: AccessToken, now: Timestamp) {
-        self.tokens.retain(|old| old.expires > now);
-        if self.tokens.len() == ACCESS_TOKENS_MAX {
-            self.tokens.remove(0);
-        }
-        self.tokens.push(token);
     }
 
     pub(super) fn find(&self, presented: &Digest, now: Timestamp) -> Option<&AccessToken> {
