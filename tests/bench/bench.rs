@@ -28,7 +28,8 @@ mod servers;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod stores;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
-#[path = "../support/stores.rs"]
+#[path = "../it/support/stores.rs"]
+#[allow(dead_code, reason = "the tests use all of it")]
 mod transitions;
 
 use load::{Figures, Measured, Work, median};

@@ -1,6 +1,6 @@
 //! The conformance table: what RFC 9110 and RFC 9112 say of a server, as bytes and the answers to them.
 //!
-//! `tests/conformance.rs` holds this server to it; `cargo bench -- conformance` shows the same bytes to other
+//! `tests/it/conformance.rs` holds this server to it; `cargo bench -- conformance` shows the same bytes to other
 //! servers. A case that is refused is followed by a request for `/`, which must not be answered.
 
 /// One line of the table.

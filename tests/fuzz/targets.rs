@@ -1,7 +1,7 @@
 //! What must hold for any bytes at all. Each function is given some and panics if it does not.
 //!
 //! The same functions are the fuzzer's targets (`tests/fuzz/README.md`) and, over the corpus and over random
-//! changes of it, part of `cargo test` (`tests/fuzz.rs`).
+//! changes of it, part of `cargo test` (`tests/it/fuzz.rs`).
 
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;

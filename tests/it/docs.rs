@@ -1,0 +1,385 @@
+//! What the documents quote is the source, what they show is what the server answers, and what they name is
+//! there.
+//!
+//! Quoted source stands in a fence ```` ```rust src/path.rs ````: its lines must stand in that file in that
+//! order, a line of `// ...` skipping some. An exchange stands in a fence ```` ```http ```` (or ```` ```http
+//! client-app ````): lines that begin with `> ` are sent, those with `< ` expected. `‹name›` in an answer takes
+//! down what stands there, and in a request puts it back; `‹length›` there is the content's. A content line `...`
+//! skips some. With ```` ```http example ```` the server is configured as in docs/example.toml.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{Answer, Client, TestServer};
+
+/// A fenced block of a document: the words after the fence, the lines in it, and where it begins.
+struct Fence {
+    document: String,
+    line: usize,
+    info: String,
+    lines: Vec<String>,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The documents, by their path in the project: the README and all of docs.
+fn documents() -> Vec<(String, String)> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(root().join("docs"))
+        .expect("docs")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect();
+    paths.push(root().join("README.md"));
+    paths.sort();
+    let name =
+        |path: &Path| path.strip_prefix(root()).expect("below the root").to_string_lossy().replace('\\', "/");
+    paths.iter().map(|path| (name(path), fs::read_to_string(path).expect("text"))).collect()
+}
+
+fn fences() -> Vec<Fence> {
+    let mut fences = Vec::new();
+    for (document, text) in documents() {
+        let mut open: Option<Fence> = None;
+        for (index, line) in text.lines().enumerate() {
+            match (line.strip_prefix("```"), &mut open) {
+                (Some(info), None) => {
+                    let info = info.trim().to_owned();
+                    open = Some(Fence { document: document.clone(), line: index + 1, info, lines: Vec::new() });
+                }
+                (Some(_), Some(_)) => fences.extend(open.take()),
+                (None, Some(fence)) => fence.lines.push(line.to_owned()),
+                (None, None) => {}
+            }
+        }
+        assert!(open.is_none(), "{document}: a fence is not closed");
+    }
+    fences
+}
+
+/// Fails with the first line of `fence` that does not stand in `source` where it should.
+fn check_quote(fence: &Fence, source: &str) {
+    let source: Vec<&str> = source.lines().map(str::trim).collect();
+    let mut at = 0;
+    let mut may_skip = true;
+    for (offset, line) in fence.lines.iter().enumerate() {
+        let line = line.trim();
+        if line == "// ..." {
+            may_skip = true;
+            continue;
+        }
+        let place = format!("{}:{}", fence.document, fence.line + 1 + offset);
+        let found = match may_skip {
+            // A stretch begins where most of it stands, so that a drifted line in it is reported by itself.
+            true => (at..source.len())
+                .filter(|start| source[*start] == line)
+                .max_by_key(|start| (lines_standing(fence, offset, &source[*start..]), usize::MAX - start)),
+            false => (source.get(at) == Some(&line)).then_some(at),
+        };
+        let expected = source.get(at).filter(|_| !may_skip).map(|line| format!("; there stands `{line}`"));
+        let Some(found) = found else {
+            panic!("{place}: `{line}` does not stand there in {}{}", fence.info, expected.unwrap_or_default());
+        };
+        at = found + 1;
+        may_skip = false;
+    }
+}
+
+/// How many lines of the fence, from `offset` to the next that skips, `source` begins with.
+fn lines_standing(fence: &Fence, offset: usize, source: &[&str]) -> usize {
+    let stretch = fence.lines[offset..].iter().map(|line| line.trim()).take_while(|line| *line != "// ...");
+    stretch.zip(source).take_while(|(quoted, line)| quoted == *line).count()
+}
+
+#[test]
+fn every_quoted_line_stands_in_the_source() {
+    let mut quotes = 0;
+    for fence in fences() {
+        let Some(path) = fence.info.strip_prefix("rust") else { continue };
+        let path = path.trim();
+        assert!(!path.is_empty(), "{}:{}: a quote must name its file", fence.document, fence.line);
+        let source = fs::read_to_string(root().join(path))
+            .unwrap_or_else(|error| panic!("{}:{}: {path}: {error}", fence.document, fence.line));
+        check_quote(&fence, &source);
+        quotes += 1;
+    }
+    assert!(quotes >= 12, "the walkthrough quotes the source: {quotes}");
+}
+
+#[test]
+#[should_panic(
+    expected = "docs/x.md:4: `let y = 3;` does not stand there in rust src/x.rs; there stands `let y = 2;`"
+)]
+fn a_drifted_quote_is_named_with_document_and_line() {
+    let lines = ["fn f() {", "let x = 1;", "let y = 3;"].map(str::to_owned).to_vec();
+    let fence = Fence { document: "docs/x.md".into(), line: 1, info: "rust src/x.rs".into(), lines };
+    check_quote(&fence, "fn f() {\n    let x = 1;\n    let y = 2;\n}\n");
+}
+
+/// The exchanges of one document share their captures and their server.
+struct Replay {
+    server: TestServer,
+    example: TestServer,
+    captures: HashMap<String, String>,
+}
+
+impl Replay {
+    fn new() -> Replay {
+        let text = fs::read_to_string(root().join("docs/example.toml")).expect("docs/example.toml");
+        let configured = oauth_from_scratch::config::read(&text, 1).expect("a sound file");
+        let example = TestServer::start_with(|config| {
+            *config = configured;
+            // On a port that is free, and called by it.
+            (config.auth_port, config.issuer) = (0, None);
+        });
+        Replay { server: TestServer::start(), example, captures: HashMap::new() }
+    }
+
+    /// `text` with the ports of `server`, and with what has been taken down so far.
+    fn fill(&self, text: &str, server: &TestServer) -> String {
+        let (client_app, own) = (server.client_app.port(), server.authorization_server.port());
+        let mut text = text.to_owned();
+        for separator in [":", "%3A"] {
+            text = text
+                .replace(&format!("localhost{separator}3000"), &format!("localhost{separator}{client_app}"))
+                .replace(&format!("localhost{separator}3001"), &format!("localhost{separator}{own}"));
+        }
+        for (name, value) in &self.captures {
+            text = text.replace(&format!("‹{name}›"), value);
+        }
+        text
+    }
+
+    fn check(&mut self, fence: &Fence) {
+        let place = format!("{}:{}", fence.document, fence.line);
+        let (is_example, address) = match fence.info.as_str() {
+            "http" => (false, self.server.authorization_server),
+            "http client-app" => (false, self.server.client_app),
+            "http example" => (true, self.example.authorization_server),
+            other => panic!("{place}: no server is called {other:?}"),
+        };
+        let server = if is_example { &self.example } else { &self.server };
+        let request = self.fill(&lines_after(fence, '>').join("\r\n"), server);
+        let request = if request.contains("\r\n\r\n") { request } else { format!("{request}\r\n") };
+        let length = request.split_once("\r\n\r\n").map_or(0, |(_, content)| content.len());
+        let request = request.replace("‹length›", &length.to_string());
+        let mut client = Client::connect(address);
+        let answer = client.answer_to(&request);
+        let mut shown = lines_after(fence, '<').into_iter();
+        let status = shown.next().unwrap_or_else(|| panic!("{place}: no answer is shown"));
+        assert!(
+            status.starts_with(&format!("HTTP/1.1 {} ", answer.status)),
+            "{place}: {status}, but {answer:?}"
+        );
+        for line in shown.by_ref().take_while(|line| !line.is_empty()) {
+            self.check_field(&place, &line, &answer, is_example);
+        }
+        let shown: Vec<String> = shown.collect();
+        match shown.iter().any(|line| line == "...") {
+            true => self.check_excerpts(&place, &shown, answer.text(), is_example),
+            false if shown.is_empty() => {}
+            false => self.check_text(&place, &shown.join("\n"), answer.text().trim_end(), is_example),
+        }
+    }
+
+    /// Looks for each line of `shown` in the lines of `actual`, one after the other.
+    fn check_excerpts(&mut self, place: &str, shown: &[String], actual: &str, is_example: bool) {
+        let mut lines = actual.lines().map(str::trim);
+        for line in shown.iter().map(|line| line.trim()).filter(|line| *line != "...") {
+            let begin = line.split('‹').next().unwrap_or(line);
+            let found = lines.find(|actual| actual.starts_with(begin));
+            let found = found.unwrap_or_else(|| panic!("{place}: shown {line}, not answered: {actual}"));
+            self.check_text(place, line, found, is_example);
+        }
+    }
+
+    fn check_field(&mut self, place: &str, line: &str, answer: &Answer, is_example: bool) {
+        let (name, shown) = line.split_once(": ").unwrap_or_else(|| panic!("{place}: no field line: {line}"));
+        let value = answer.field(&name.to_ascii_lowercase());
+        let value = value.unwrap_or_else(|| panic!("{place}: the answer has no {name}: {answer:?}"));
+        self.check_text(place, shown, value, is_example);
+    }
+
+    /// Compares `shown` with `actual`; a `‹name›` not known yet takes down what stands in its place, up to the
+    /// text that comes after it.
+    fn check_text(&mut self, place: &str, shown: &str, actual: &str, is_example: bool) {
+        let shown = self.fill(shown, if is_example { &self.example } else { &self.server });
+        let (mut left, mut right) = (shown.as_str(), actual);
+        while let Some((before, rest)) = left.split_once('‹') {
+            let (name, after) = rest.split_once('›').unwrap_or_else(|| panic!("{place}: a ‹ without its ›"));
+            let literal = after.split('‹').next().unwrap_or(after);
+            assert!(!literal.is_empty() || after.is_empty(), "{place}: what lies between two names?");
+            let taken = right.strip_prefix(before).and_then(|rest| match literal {
+                "" => Some((rest, "")),
+                literal => rest.find(literal).map(|at| rest.split_at(at)),
+            });
+            let (taken, rest) = taken.unwrap_or_else(|| panic!("{place}: shown {shown}, answered {actual}"));
+            self.captures.insert(name.to_owned(), taken.to_owned());
+            (left, right) = (after, rest);
+        }
+        assert_eq!(left, right, "{place}: shown left, answered right");
+    }
+}
+
+/// The lines of `fence` that begin with `mark`, without it.
+fn lines_after(fence: &Fence, mark: char) -> Vec<String> {
+    let lines = fence.lines.iter().filter_map(|line| line.strip_prefix(mark));
+    lines.map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned()).collect()
+}
+
+#[test]
+fn every_exchange_shown_is_what_the_running_server_answers() {
+    let mut replays: HashMap<String, Replay> = HashMap::new();
+    let mut exchanges = 0;
+    for fence in fences() {
+        if fence.info == "http" || fence.info.starts_with("http ") {
+            replays.entry(fence.document.clone()).or_insert_with(Replay::new).check(&fence);
+            exchanges += 1;
+        }
+    }
+    assert!(exchanges >= 8, "the walkthrough shows exchanges: {exchanges}");
+}
+
+#[test]
+fn every_chapter_quotes_the_source_or_shows_an_exchange() {
+    let fences = fences();
+    for chapter in 1..=6 {
+        let is_of_chapter = |fence: &&Fence| fence.document.starts_with(&format!("docs/{chapter}-"));
+        let shows = |fence: &Fence| fence.info.starts_with("rust ") || fence.info.starts_with("http");
+        assert!(fences.iter().filter(is_of_chapter).any(shows), "chapter {chapter}");
+    }
+}
+
+#[test]
+fn every_source_file_is_named_in_a_document() {
+    let documents: String = documents().into_iter().map(|(_, text)| text).collect();
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder of the project") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name =
+                path.strip_prefix(root().join("src")).expect("below src").to_string_lossy().replace('\\', "/");
+            assert!(documents.contains(&name), "src/{name} is named nowhere in docs");
+        }
+    }
+}
+
+/// What a reader types must work as it is printed, and must do nothing to the reader's other programs.
+#[test]
+fn a_shell_example_runs_what_is_there_and_ends_only_what_it_started() {
+    let mut installed_in = String::new();
+    let mut shells = 0;
+    for fence in fences().iter().filter(|fence| fence.info == "sh") {
+        shells += 1;
+        for (offset, line) in fence.lines.iter().enumerate() {
+            let place = format!("{}:{}: {line}", fence.document, fence.line + 1 + offset);
+            let by_name = ["pkill", "killall", "pidof", "pgrep"];
+            assert!(!by_name.iter().any(|tool| line.contains(tool)), "{place}\nname a process by its id");
+            if line.starts_with("cargo install --path .") {
+                installed_in.clone_from(&fence.document);
+            }
+            let is_run = line.starts_with("oauth-from-scratch ");
+            assert!(
+                !is_run || installed_in == fence.document,
+                "{place}\ninstall it first: cargo install --path ."
+            );
+            // The servers' JSON has no line end, and the next prompt or answer would stand in its line.
+            let prints_json = line.starts_with("curl -s ");
+            assert!(!prints_json || line.contains(r"-w '\n'"), "{place}\nend the answer with -w '\\n'");
+        }
+    }
+    assert!(shells >= 5, "the documents have shell examples: {shells}");
+}
+
+#[test]
+fn the_article_is_named_and_credited_once_in_the_readme_and_once_in_the_first_chapter() {
+    for (document, text) in documents() {
+        let text = text.split_whitespace().collect::<Vec<&str>>().join(" ");
+        let links = text.matches("[OAuth with Node.js and Express](https://thecodebarbarian.com/").count();
+        let expected = usize::from(["README.md", "docs/1-run-it.md"].contains(&document.as_str()));
+        assert_eq!((links, text.matches("Valeri Karpov").count()), (expected, expected), "{document}");
+    }
+}
+
+#[test]
+fn every_link_leads_to_a_file() {
+    let mut links = 0;
+    for (document, text) in documents() {
+        let folder = root().join(&document).parent().expect("a folder").to_owned();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = target.split('#').next().unwrap_or_default();
+            if !path.is_empty() && !path.contains("://") {
+                assert!(folder.join(path).exists(), "{document}: {target} leads nowhere");
+                links += 1;
+            }
+        }
+    }
+    assert!(links >= 10, "the documents are linked: {links}");
+}
+
+#[test]
+fn every_test_that_security_and_conformance_name_exists() {
+    for (document, least) in [("docs/security.md", 40), ("docs/conformance.md", 100)] {
+        let text = fs::read_to_string(root().join(document)).expect("a document");
+        let mut named = 0;
+        for (file, test) in text.split('`').filter_map(|word| word.split_once(".rs::")) {
+            let path = root().join(format!("{file}.rs"));
+            let source =
+                fs::read_to_string(path).unwrap_or_else(|error| panic!("{document}: {file}.rs: {error}"));
+            assert!(source.contains(&format!("fn {test}()")), "{document} names {file}.rs::{test}");
+            named += 1;
+        }
+        assert!(named >= least, "{document}: {named} tests are named");
+    }
+}
+
+#[test]
+fn every_row_of_conformance_names_a_test_or_says_why_not() {
+    let text = fs::read_to_string(root().join("docs/conformance.md")).expect("docs/conformance.md");
+    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| section"));
+    let rows: Vec<&str> = rows.filter(|line| !line.starts_with("| ---")).collect();
+    for row in &rows {
+        let shown_by = row.split(" | ").nth(2).unwrap_or_else(|| panic!("three columns: {row}"));
+        assert!(shown_by.contains(".rs::") || shown_by.starts_with("not applicable: "), "{row}");
+    }
+    let tested = rows.iter().filter(|row| row.contains(".rs::")).count();
+    let words = format!("There are {} rows; {tested} name a test.", rows.len());
+    assert!(text.contains(&words), "docs/conformance.md should say: {words}");
+}
+
+#[test]
+fn the_reference_has_every_flag_every_key_and_every_path() {
+    let reference = fs::read_to_string(root().join("docs/reference.md")).expect("docs/reference.md");
+    let source = |path: &str| fs::read_to_string(root().join(path)).expect(path);
+    let mut found = 0;
+    let mut require = |what: &str| {
+        assert!(reference.contains(what), "docs/reference.md does not have {what}");
+        found += 1;
+    };
+    for line in oauth_from_scratch::cli::HELP.lines() {
+        if let Some(flag) = line.strip_prefix("  --") {
+            require(&format!("`--{}", flag.split([' ', '[']).next().unwrap_or(flag)));
+        }
+    }
+    let file = source("src/config/file.rs");
+    let code = file.split("#[cfg(test)]").next().unwrap_or(&file).to_owned();
+    let code = code + &source("src/config/store.rs");
+    let taken = code.split("take(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let listed = code.split("(\"").skip(1).filter_map(|rest| rest.split_once("\", &mut ")).map(|(key, _)| key);
+    for key in
+        taken.chain(listed).filter(|key| !["listen", "limits", "lifetimes", "store", "clients"].contains(key))
+    {
+        require(&format!("`{key}`").replace("`scopes`", "`[scopes]`"));
+    }
+    let table = source("src/routes/mod.rs");
+    for path in table.split("(\"/").skip(1).filter_map(|rest| rest.split('"').next()) {
+        require(&format!("/{path}`"));
+    }
+    assert!(found > 55, "flags, keys and paths: {found}");
+}

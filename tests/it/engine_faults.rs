@@ -1,0 +1,551 @@
+//! What the engine store makes of an engine that loses answers, says too much, or comes back empty.
+//!
+//! The engine is a pretend one, so each fault comes at the same command in every run.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use crate::support::engine::options;
+use crate::support::pretend_engine::{Fault, PretendEngine, Words};
+use crate::support::stores::{BOUNDS, CODE_LIFETIME, Maker, START, StoreSystem, apply, submit_all};
+use oauth_from_scratch::config::Location;
+use oauth_from_scratch::crypto::seal::SealingKeys;
+use oauth_from_scratch::log::Log;
+use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
+use oauth_from_scratch::store::redis::{CHECK_INTERVAL, ConnectError, Options, Safety};
+use oauth_from_scratch::store::{Applied, Caller, Mailbox, RedisStore, Store, StoreError, Ticket};
+use oauth_from_scratch::system::System;
+
+/// What only the keys of grants have in them.
+const GRANT_KEY: &[u8] = b":grant:";
+
+/// How the key of the key that seals the dialog's forms ends.
+const SEALING_KEY: &[u8] = b":sealing-key";
+
+/// How long a grant that has ended leaves a mark, and how much longer than that the engine keeps it.
+const MARK_KEPT: Duration = Duration::from_secs(600);
+const KEPT_LONGER: Duration = Duration::from_secs(60);
+
+fn connect_with(
+    engine: &PretendEngine,
+    safety: Safety,
+    system: Arc<dyn System>,
+    log: &Log,
+) -> Result<RedisStore, ConnectError> {
+    let Ok(Location::Redis(location)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
+    let options = Options { check_interval: CHECK_INTERVAL, ..options(safety, BOUNDS) };
+    RedisStore::connect(&location, &options, [7; 32], system, log.clone())
+}
+
+fn connect(engine: &PretendEngine, system: Arc<dyn System>, log: &Log) -> RedisStore {
+    connect_with(engine, Safety::default(), system, log).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A pretend engine, and a store on it whose clock stands still.
+fn start() -> (PretendEngine, RedisStore) {
+    let engine = PretendEngine::start();
+    let store = connect(&engine, StoreSystem::new(), &Log::kept());
+    (engine, store)
+}
+
+/// A code that has been made.
+fn granted(store: &dyn Store, maker: &mut Maker) -> Credential {
+    let code = maker.code();
+    assert_eq!(apply(store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    code
+}
+
+/// How the key of a grant ends.
+fn key(code: &Credential) -> Vec<u8> {
+    [b":", code.grant().as_bytes()].concat()
+}
+
+/// A look at a grant, or a change of one; not the servers' own keys.
+fn is_about_a_grant(words: &Words) -> bool {
+    let key = match words {
+        [name, key, ..] if matches!(&**name, b"GET" | b"SET") => key,
+        [name, _, _, key, ..] if name == b"EVAL" => key,
+        _ => return false,
+    };
+    key.windows(GRANT_KEY.len()).any(|part| part == GRANT_KEY)
+}
+
+fn is_look_at(end: &[u8], words: &Words) -> bool {
+    words[0] == b"GET" && words[1].ends_with(end)
+}
+
+fn is_offer_of_the_sealing_key(words: &Words) -> bool {
+    words[0] == b"SET" && words[1].ends_with(SEALING_KEY)
+}
+
+/// Of the commands about grants, the first `count` meet `fault`.
+fn first(count: usize, fault: Fault) -> impl FnMut(&Words) -> Fault {
+    let mut left = count;
+    move |words| match is_about_a_grant(words) && left > 0 {
+        true => {
+            left -= 1;
+            fault.clone()
+        }
+        false => Fault::None,
+    }
+}
+
+/// The first compare-and-swap meets `fault`.
+fn first_swap(fault: Fault) -> impl FnMut(&Words) -> Fault {
+    let mut is_over = false;
+    move |words| match words[0] == b"EVAL" && !std::mem::replace(&mut is_over, true) {
+        true => fault.clone(),
+        false => Fault::None,
+    }
+}
+
+#[test]
+fn an_engine_that_cannot_do_what_is_needed_is_refused_at_the_start() {
+    // What the engine answers to one command, and what is said of it; `None` where it will do. Probes are answered so
+    // only where `is_everywhere`.
+    let check_in =
+        |is_everywhere, safety: Safety, command: &[&str], answer: &'static [u8], expected: Option<&str>| {
+            let engine = PretendEngine::start();
+            let command: Vec<Vec<u8>> = command.iter().map(|word| word.as_bytes().to_vec()).collect();
+            let script = move |words: &Words| match words.starts_with(&command) {
+                true => Fault::Instead(answer),
+                false => Fault::None,
+            };
+            match is_everywhere {
+                true => engine.go_wrong_everywhere(script),
+                false => engine.go_wrong(script),
+            }
+            let connected = connect_with(&engine, safety, StoreSystem::new(), &Log::kept());
+            match (connected.map(drop), expected) {
+                (Ok(()), None) => {}
+                (Err(error), Some(words)) if error.to_string().contains(words) => {}
+                (connected, _) => panic!("{}: {connected:?}", answer.escape_ascii()),
+            }
+        };
+    let check = |safety, command: &[&str], answer, expected| check_in(false, safety, command, answer, expected);
+    let (any, file) = (Safety::default(), Safety { append_only_file: true, ..Safety::default() });
+    let version: &[&str] = &["INFO", "server"];
+    check(any, version, b"$22\r\nredis_version:6.2.14\r\n\r\n", None);
+    check(any, version, b"$22\r\nredis_version:10.0.0\r\n\r\n", None);
+    let old = "is version \"6.1.99\"; 6.2 or later is needed";
+    check(any, version, b"$22\r\nredis_version:6.1.99\r\n\r\n", Some(old));
+    check(any, version, b"$0\r\n\r\n", Some("is version \"\"; 6.2 or later is needed"));
+    let old = "7.2 or later is needed for wait_for_append_only_file";
+    check(file, version, b"$22\r\nredis_version:7.1.99\r\n\r\n", Some(old));
+    check(any, version, b"$22\r\nredis_version:7.1.99\r\n\r\n", None);
+    let no = b"*2\r\n$10\r\nappendonly\r\n$2\r\nno\r\n";
+    check(file, &["CONFIG", "GET", "appendonly"], no, Some("set appendonly yes"));
+    check(any, &["CONFIG", "GET", "appendonly"], no, None);
+    let refused = b"-NOPERM this user has no permissions to run the command\r\n";
+    check(any, &["CONFIG"], refused, None);
+    for command in ["ECHO", "TIME", "SET", "GET", "EVAL"] {
+        let expected = format!("it refuses {command}");
+        check_in(true, any, &[command], refused, Some(&expected));
+        check_in(true, any, &[command], refused, Some("allow it with ACL SETUSER"));
+    }
+    let unkept = "the engine does not keep the key that seals the dialog's forms";
+    check(any, &["SET"], refused, Some(unkept));
+    check(any, &["GET"], refused, Some(unkept));
+    check(any, &["GET"], b"$5\r\nshort\r\n", Some(unkept));
+}
+
+#[test]
+fn a_connection_that_is_lost_once_costs_nothing_and_one_that_is_lost_twice_is_503() {
+    for fault in [Fault::Lost, Fault::Dropped] {
+        let (engine, store) = start();
+        let mut maker = Maker::new(1);
+        let code = granted(&store, &mut maker);
+        engine.go_wrong(first(1, fault.clone()));
+        assert_eq!(apply(&store, maker.check(&code), START), Ok(Outcome::Inactive), "{fault:?}, once");
+        let before = engine.count(is_about_a_grant);
+        engine.go_wrong(first(10, fault.clone()));
+        assert_eq!(apply(&store, maker.check(&code), START), Err(StoreError::Unavailable), "{fault:?}, twice");
+        assert_eq!(engine.count(is_about_a_grant) - before, 2, "it is asked twice, and not again and again");
+        engine.mend();
+        let (redeem, _) = maker.redeem(&code);
+        let redeemed = apply(&store, redeem, START);
+        assert!(matches!(redeemed, Ok(Outcome::Redeemed { .. })), "and then it works again");
+    }
+}
+
+#[test]
+fn a_write_whose_answer_is_lost_is_found_to_have_been_made() {
+    for fault in [Fault::Lost, Fault::Dropped] {
+        let (engine, store) = start();
+        let mut maker = Maker::new(1);
+        engine.go_wrong(first(1, fault.clone()));
+        let code = granted(&store, &mut maker);
+        engine.go_wrong(first_swap(fault.clone()));
+        let (redeem, _) = maker.redeem(&code);
+        let outcome = apply(&store, redeem, START);
+        assert!(matches!(outcome, Ok(Outcome::Redeemed { .. })), "{fault:?}: {outcome:?}");
+        let (again, _) = maker.redeem(&code);
+        assert_eq!(apply(&store, again, START), Ok(Outcome::Replayed), "{fault:?}");
+    }
+}
+
+/// Holds the store's thread in a look at the grant of `other`; gives what hears of it, and what lets it go on. Of all
+/// other commands `script` says what goes wrong.
+fn hold(
+    engine: &PretendEngine,
+    other: &Credential,
+    mut script: impl FnMut(&Words) -> Fault + Send + 'static,
+) -> (Receiver<()>, Sender<()>) {
+    let ((is_held, held), (go_on, may_go_on)) = (channel(), channel::<()>());
+    let key = key(other);
+    engine.go_wrong(move |words| {
+        if is_look_at(&key, words) {
+            is_held.send(()).expect("the test waits");
+            may_go_on.recv().expect("the test lets it go on");
+        }
+        script(words)
+    });
+    (held, go_on)
+}
+
+/// Whoever sent it has been told 503; if it were applied afterwards, a code would be spent for nobody.
+#[test]
+fn what_has_waited_too_long_is_answered_so_and_never_applied() {
+    for (time, is_late) in [(BOUNDS.time_max, true), (BOUNDS.time_max - Duration::from_millis(1), false)] {
+        let (engine, system) = (PretendEngine::start(), StoreSystem::new());
+        let store = connect(&engine, system.clone(), &Log::kept());
+        let mut maker = Maker::new(1);
+        let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
+        let (held, go_on) = hold(&engine, &other, |_| Fault::None);
+        let look = submit_all(&store, vec![(maker.check(&other), START)]);
+        held.recv().expect("the store asks");
+        // The store's thread is busy with the look; this one waits in the queue meanwhile.
+        let waits = submit_all(&store, vec![(maker.redeem(&code).0, START)]);
+        system.wait(time);
+        go_on.send(()).expect("the store waits");
+        assert_eq!(look.wait(), [Ok(Outcome::Inactive)], "what had begun is done, and said");
+        let (applied, again) = (waits.wait(), apply(&store, maker.redeem(&code).0, START));
+        match is_late {
+            true => {
+                assert_eq!(applied, [Err(StoreError::TimedOut)], "after {time:?}");
+                assert!(matches!(again, Ok(Outcome::Redeemed { .. })), "the code is still good: {again:?}");
+            }
+            false => {
+                assert!(matches!(applied[..], [Ok(Outcome::Redeemed { .. })]), "after {time:?}: {applied:?}");
+                assert_eq!(again, Ok(Outcome::Replayed));
+            }
+        }
+    }
+}
+
+/// Nor is what was about to be written for one request, whose time was over before that, written for the next.
+#[test]
+fn what_was_to_be_done_for_a_request_that_took_too_long_is_not_done_for_the_next() {
+    let (engine, system) = (PretendEngine::start(), StoreSystem::new());
+    let store = connect(&engine, system.clone(), &Log::kept());
+    let mut maker = Maker::new(1);
+    let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
+    let (clock, code_key, mut is_over) = (system.clone(), key(&code), false);
+    // When the first one has been looked up, its time is over, and that of the second is not.
+    let (held, go_on) = hold(&engine, &other, move |words| {
+        if is_look_at(&code_key, words) && !std::mem::replace(&mut is_over, true) {
+            clock.wait(BOUNDS.time_max - Duration::from_millis(500));
+        }
+        Fault::None
+    });
+    let look = submit_all(&store, vec![(maker.check(&other), START)]);
+    held.recv().expect("the store asks");
+    let [(first, _), (second, tokens)] = [maker.redeem(&code), maker.redeem(&code)];
+    let first = submit_all(&store, vec![(first, START)]);
+    system.wait(Duration::from_secs(1));
+    let second = submit_all(&store, vec![(second, START)]);
+    go_on.send(()).expect("the store waits");
+    assert_eq!(look.wait(), [Ok(Outcome::Inactive)]);
+    assert_eq!(first.wait(), [Err(StoreError::TimedOut)]);
+    let applied = second.wait();
+    assert!(matches!(applied[..], [Ok(Outcome::Redeemed { .. })]), "{applied:?}");
+    assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active), "its own tokens work");
+}
+
+/// Two requests with one code wait in one batch: what was lost on behalf of the first is not taken for the second's.
+#[test]
+fn what_was_tried_for_one_request_is_no_answer_to_the_next() {
+    for fault in [Fault::Lost, Fault::Dropped] {
+        let (engine, store) = start();
+        let mut maker = Maker::new(1);
+        let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
+        // The store's thread is busy with a look at another grant until both requests are in its queue.
+        let (held, go_on) = hold(&engine, &other, first_swap(fault.clone()));
+        let look = submit_all(&store, vec![(maker.check(&other), START)]);
+        held.recv().expect("the store asks");
+        let transitions = [maker.redeem(&code), maker.redeem(&code)].map(|(redeem, _)| (redeem, START));
+        let both = submit_all(&store, transitions.into());
+        go_on.send(()).expect("the store waits");
+        assert_eq!(look.wait(), [Ok(Outcome::Inactive)]);
+        let outcomes = both.wait();
+        assert!(matches!(outcomes[0], Ok(Outcome::Redeemed { .. })), "{fault:?}: {outcomes:?}");
+        assert_eq!(outcomes[1], Ok(Outcome::Replayed), "{fault:?}");
+    }
+}
+
+/// The write for two requests was made and its answer is lost; then the time of the first is over. What the write
+/// came to for the second is the answer to the second.
+#[test]
+fn what_was_tried_for_a_request_that_took_too_long_is_no_answer_to_the_next() {
+    let (engine, system) = (PretendEngine::start(), StoreSystem::new());
+    let store = connect(&engine, system.clone(), &Log::kept());
+    let mut maker = Maker::new(1);
+    let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
+    let clock = system.clone();
+    let mut swap = first_swap(Fault::Lost);
+    let (held, go_on) = hold(&engine, &other, move |words| {
+        let fault = swap(words);
+        if fault != Fault::None {
+            clock.wait(BOUNDS.time_max - Duration::from_millis(500));
+        }
+        fault
+    });
+    let look = submit_all(&store, vec![(maker.check(&other), START)]);
+    held.recv().expect("the store asks");
+    let first = submit_all(&store, vec![(maker.redeem(&code).0, START)]);
+    system.wait(Duration::from_secs(1));
+    let second = submit_all(&store, vec![(maker.redeem(&code).0, START)]);
+    go_on.send(()).expect("the store waits");
+    assert_eq!(look.wait(), [Ok(Outcome::Inactive)]);
+    assert_eq!(first.wait(), [Err(StoreError::TimedOut)]);
+    assert_eq!(second.wait(), [Ok(Outcome::Replayed)]);
+}
+
+/// A write that the network has held back finds the mark, however soon the grant itself would have expired.
+#[test]
+fn a_grant_that_has_ended_leaves_a_mark_for_ten_minutes_at_least() {
+    let check = |kept_until: Option<Timestamp>, expected: Timestamp| {
+        let (engine, store) = start();
+        let mut maker = Maker::new(1);
+        let code = maker.code();
+        assert_eq!(apply(&store, maker.grant(&code, kept_until), START), Ok(Outcome::Granted));
+        let entry = engine.entry(&key(&code)).expect("the grant");
+        // Burnt: it comes without its verifier.
+        let (redeem, _) = maker.redeem_without_verifier(&code);
+        assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Burnt(_))));
+        let mark = engine.entry(&key(&code)).expect("the mark");
+        assert_ne!(mark.value, entry.value);
+        let expected = expected.after(KEPT_LONGER).as_milliseconds();
+        assert_eq!(mark.expires, Some(expected), "kept until {kept_until:?}");
+    };
+    let after = |time: Duration| START.after(time);
+    // The rules would have it forgotten.
+    check(None, after(MARK_KEPT));
+    // They would have a mark kept: for less long, and for longer.
+    check(Some(after(CODE_LIFETIME * 2)), after(MARK_KEPT));
+    check(Some(after(MARK_KEPT * 2)), after(MARK_KEPT * 2));
+}
+
+/// A grant that lives longer than a mark is kept: its mark lives as long as it would have.
+#[test]
+fn a_mark_lives_as_long_as_its_grant_would_have() {
+    let (engine, store) = start();
+    let mut maker = Maker::new(1);
+    let code = granted(&store, &mut maker);
+    let (redeem, tokens) = maker.redeem(&code);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    let live = engine.entry(&key(&code)).expect("the grant").expires;
+    assert!(
+        live > Some(START.after(MARK_KEPT + KEPT_LONGER).as_milliseconds()),
+        "it lives longer than ten minutes"
+    );
+    assert_eq!(apply(&store, maker.revoke(&tokens.refresh), START), Ok(Outcome::Revoked));
+    assert_eq!(engine.entry(&key(&code)).expect("the mark").expires, live);
+}
+
+/// Whoever waits here makes the store's thread panic when it answers.
+struct PanickingMailbox;
+
+impl Mailbox for PanickingMailbox {
+    fn put(&self, _: Ticket, _: Applied) -> bool {
+        panic!("this mailbox panics, as the test wants");
+    }
+
+    fn put_done(&self, _: Ticket) {}
+
+    fn abandon(&self, _: Ticket) -> bool {
+        true
+    }
+
+    fn is_abandoned(&self, _: Ticket) -> bool {
+        false
+    }
+
+    fn wake(&self) {}
+}
+
+/// What is still to be read on a connection would be taken for the answer to the next question.
+#[test]
+fn after_a_panic_no_connection_is_used_again() {
+    let (engine, store) = start();
+    let mut maker = Maker::new(1);
+    let code = granted(&store, &mut maker);
+    let (redeem, tokens) = maker.redeem(&code);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    let before = engine.connections();
+    let (is_asked, asked) = channel();
+    engine.go_wrong(move |words| {
+        if is_about_a_grant(words) {
+            let _ = is_asked.send(());
+        }
+        Fault::None
+    });
+    let mailbox: Arc<dyn Mailbox> = Arc::new(PanickingMailbox);
+    let caller = Caller { mailbox: &mailbox, ticket: Ticket { place: 0, serial: 0 } };
+    assert!(store.submit(maker.check(&tokens.access), START, caller).is_none());
+    asked.recv().expect("the store asks");
+    // What comes from now on comes after the panic.
+    assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active));
+    assert_eq!(engine.connections(), before + 1, "the connection is another one");
+}
+
+/// A server that starts later is to have the same key as those that run.
+#[test]
+fn an_engine_that_came_back_empty_is_offered_the_sealing_key_until_it_keeps_it() {
+    let (engine, system) = (PretendEngine::start(), StoreSystem::new());
+    let store = connect(&engine, system.clone(), &Log::kept());
+    let mut maker = Maker::new(1);
+    assert_eq!(engine.entry(SEALING_KEY).expect("the key").value, [7; 32]);
+    let before = engine.count(is_offer_of_the_sealing_key);
+    let mut refusals_left = 2;
+    engine.go_wrong(move |words| match is_offer_of_the_sealing_key(words) && refusals_left > 0 {
+        true => {
+            refusals_left -= 1;
+            Fault::Instead(b"-LOADING the pretend engine reads its file\r\n")
+        }
+        false => Fault::None,
+    });
+    engine.forget();
+    engine.hang_up();
+    // The key is offered after a batch, so what came of one batch is known when the next one is answered. Each offer
+    // is one interval after the last one, or two, where the time passed in the middle of it.
+    for _ in 0..8 {
+        granted(&store, &mut maker);
+        system.wait(CHECK_INTERVAL);
+    }
+    assert_eq!(engine.entry(SEALING_KEY).map(|entry| entry.value), Some(vec![7; 32]), "it is asked again");
+    assert!(engine.count(is_offer_of_the_sealing_key) >= before + 3, "two were refused");
+}
+
+/// Else forms would be good at one server and not at the next.
+#[test]
+fn a_sealing_key_that_is_not_this_servers_is_adopted_and_named_in_the_log() {
+    let (engine, log) = (PretendEngine::start(), Log::kept());
+    let store = connect(&engine, StoreSystem::new(), &log);
+    let mut maker = Maker::new(1);
+    engine.replace(SEALING_KEY, &[8; 32]);
+    engine.hang_up();
+    for _ in 0..3 {
+        granted(&store, &mut maker);
+    }
+    let lines = log.lines();
+    let said = lines.iter().filter(|line| line.contains("has a new key for the dialog's forms"));
+    assert_eq!(said.count(), 1, "{lines:?}");
+    let both = SealingKeys::new([8; 32]).with_old([[7; 32]]);
+    assert_eq!(store.sealing_keys(), Some(Arc::new(both)), "the forms that were shown stay good");
+    assert_eq!(engine.entry(b":sealing-key:old").expect("the old key").value, [7; 32], "at other servers, too");
+}
+
+/// What is said a second time is as safe as what is said the first time.
+#[test]
+fn nothing_is_confirmed_that_has_not_reached_as_many_replicas_as_it_must() {
+    let engine = PretendEngine::start();
+    // What another server says of its answers is waited for, which takes a clock that goes on.
+    let careless = connect(&engine, StoreSystem::running(), &Log::kept());
+    let safety = Safety { replicas_min: 2, ..Safety::default() };
+    let careful =
+        connect_with(&engine, safety, StoreSystem::running(), &Log::kept()).expect("an engine that will do");
+    let mut maker = Maker::new(1);
+    let [revoked, rotated] = [granted(&careless, &mut maker), granted(&careless, &mut maker)].map(|code| {
+        let (redeem, tokens) = maker.redeem(&code);
+        assert!(matches!(apply(&careless, redeem, START), Ok(Outcome::Redeemed { .. })));
+        tokens
+    });
+    let (rotate, _) = maker.rotate(&rotated.refresh);
+    assert!(matches!(apply(&careless, rotate, START), Ok(Outcome::Rotated { .. })));
+    for replicas in [b":0\r\n", b":1\r\n"] {
+        engine.go_wrong(move |words| match words[0] == b"WAIT" {
+            true => Fault::Instead(replicas),
+            false => Fault::None,
+        });
+        let code = maker.code();
+        assert_eq!(apply(&careful, maker.grant(&code, None), START), Err(StoreError::Unavailable));
+        let (again, _) = maker.rotate(&rotated.refresh);
+        assert_eq!(apply(&careful, again, START), Err(StoreError::Unavailable), "a rotation that is repeated");
+        for _ in 0..2 {
+            let revoke = maker.revoke(&revoked.refresh);
+            assert_eq!(
+                apply(&careful, revoke, START),
+                Err(StoreError::Unavailable),
+                "a revocation, and once more"
+            );
+        }
+        assert_eq!(apply(&careful, maker.check(&revoked.access), START), Ok(Outcome::Inactive), "it was done");
+    }
+    engine.go_wrong(|words| match words[0] == b"WAIT" {
+        true => Fault::Instead(b":2\r\n"),
+        false => Fault::None,
+    });
+    assert_eq!(apply(&careful, maker.revoke(&revoked.refresh), START), Ok(Outcome::Unknown), "now it is safe");
+    let (again, _) = maker.rotate(&rotated.refresh);
+    assert!(matches!(apply(&careful, again, START), Ok(Outcome::Repeated { .. })));
+    granted(&careful, &mut maker);
+}
+
+#[test]
+fn what_an_engine_refuses_is_503_and_said_to_be_full_where_it_is() {
+    let wait = Duration::from_secs(60);
+    for (answer, expected) in [
+        (&b"-OOM command not allowed when used memory > 'maxmemory'\r\n"[..], StoreError::Full { wait }),
+        (b"-MISCONF errors writing to the append-only file\r\n", StoreError::Unavailable),
+        (b"-ERR something else\r\n", StoreError::Unavailable),
+    ] {
+        let (engine, store) = start();
+        let mut maker = Maker::new(1);
+        let code = maker.code();
+        engine.go_wrong(first(1, Fault::Instead(answer)));
+        let applied = apply(&store, maker.grant(&code, None), START);
+        assert_eq!(applied, Err(expected), "{}", answer.escape_ascii());
+        let again = apply(&store, maker.grant(&code, None), START);
+        assert_eq!(again, Ok(Outcome::Granted), "and then it works again");
+    }
+}
+
+/// What is no answer to a command may be the answer to another one.
+#[test]
+fn an_answer_that_its_command_does_not_have_is_not_believed_and_the_connection_is_dropped() {
+    let once = |answer| check_unbelieved(answer, 1, Ok(Outcome::Granted));
+    let twice = |answer| check_unbelieved(answer, 2, Err(StoreError::Unavailable));
+    for answer in [&b"+a word that nobody expects\r\n"[..], b":2\r\n", b"*0\r\n"] {
+        once(answer);
+        twice(answer);
+    }
+    // No answer to a write. After a loss there is a look, to which it would be one.
+    once(b"$4\r\nnone\r\n");
+}
+
+fn check_unbelieved(answer: &'static [u8], count: usize, expected: Applied) {
+    let (engine, store) = start();
+    let mut maker = Maker::new(1);
+    let (code, before) = (maker.code(), engine.connections());
+    engine.go_wrong(first(count, Fault::Instead(answer)));
+    let applied = apply(&store, maker.grant(&code, None), START);
+    assert_eq!(applied, expected, "{}, {count} times", answer.escape_ascii());
+    // The connection after the last fault is made for what comes next.
+    engine.mend();
+    granted(&store, &mut maker);
+    assert_eq!(engine.connections(), before + count, "{}, {count} times", answer.escape_ascii());
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_damaged_and_others_are_not() {
+    let (engine, store) = start();
+    let mut maker = Maker::new(1);
+    let [damaged, sound] = [granted(&store, &mut maker), granted(&store, &mut maker)];
+    engine.replace(&key(&damaged), b"none");
+    assert_eq!(apply(&store, maker.check(&damaged), START), Err(StoreError::Damaged));
+    assert_eq!(apply(&store, maker.redeem(&damaged).0, START), Err(StoreError::Damaged));
+    assert_eq!(apply(&store, maker.check(&sound), START), Ok(Outcome::Inactive));
+    assert_eq!(engine.entry(&key(&damaged)).expect("it stays").value, b"none");
+}

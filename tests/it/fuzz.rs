@@ -1,0 +1,82 @@
+//! The fuzzer's targets over the corpus and over random changes of it: what once broke stays found, and every
+//! change is tried a little by everyone who runs the tests. `tests/fuzz/README.md` says how to try it a lot.
+
+#[path = "../fuzz/targets.rs"]
+mod targets;
+
+use std::fs;
+use std::path::Path;
+
+/// How many changed inputs each target is given.
+const CHANGES: usize = 20_000;
+
+/// The inputs of a target, in the order of their names.
+fn corpus(name: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name);
+    let entries = fs::read_dir(folder).expect("a folder of the corpus");
+    let mut inputs: Vec<(String, Vec<u8>)> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .map(|path| (path.display().to_string(), fs::read(&path).expect("an input")))
+        .collect();
+    inputs.sort();
+    inputs
+}
+
+#[test]
+fn everything_in_the_corpus_holds() {
+    for (name, target) in targets::ALL {
+        let inputs = corpus(name);
+        assert!(inputs.len() >= 5, "{name} has a corpus");
+        for (path, bytes) in inputs {
+            let result = std::panic::catch_unwind(|| target(&bytes));
+            assert!(result.is_ok(), "{path}");
+        }
+    }
+}
+
+#[test]
+fn random_changes_of_the_corpus_hold() {
+    // The same in each run (an xorshift of a fixed seed), so that a failure is one for everybody.
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut below = move |end: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % end.max(1) as u64) as usize
+    };
+    const TOKENS: [&[u8]; 12] = [
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b":",
+        b" ",
+        b"\t",
+        b"0",
+        b"Content-Length: 5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"\r\n\r\n",
+        b"\0",
+        b"%",
+    ];
+    for (name, target) in targets::ALL {
+        let inputs = corpus(name);
+        for _ in 0..CHANGES {
+            let mut bytes = inputs[below(inputs.len())].1.clone();
+            for _ in 0..=below(4) {
+                let at = below(bytes.len() + 1);
+                match below(4) {
+                    0 if at < bytes.len() => bytes[at] ^= 1 << below(8),
+                    1 if at < bytes.len() => drop(bytes.drain(at..(at + 1 + below(5)).min(bytes.len()))),
+                    2 => {
+                        let other = &inputs[below(inputs.len())].1;
+                        let from = below(other.len() + 1);
+                        bytes.splice(at..at, other[from..].iter().copied());
+                    }
+                    _ => drop(bytes.splice(at..at, TOKENS[below(TOKENS.len())].iter().copied())),
+                }
+            }
+            let result = std::panic::catch_unwind(|| target(&bytes));
+            assert!(result.is_ok(), "{name}: {:?}", String::from_utf8_lossy(&bytes));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! All integration tests in one binary: it is linked once, and the tests of all files run in parallel.
+//!
+//! So all tests share a process. A test must not change the environment, the current directory or a limit of the
+//! process, nor measure its memory, threads or descriptors. A test that needs to starts the program as a child.
+
+#![cfg_attr(
+    not(all(feature = "file-store", feature = "redis-store")),
+    allow(dead_code, reason = "some of the support is for the tests of a store that is not compiled in")
+)]
+
+mod support;
+
+#[cfg(feature = "file-store")]
+mod bounds;
+mod browser;
+mod cli;
+mod clients;
+mod conformance;
+mod contract;
+#[cfg(feature = "file-store")]
+mod crashes;
+mod docs;
+#[cfg(feature = "redis-store")]
+mod engine_faults;
+#[cfg(feature = "redis-store")]
+mod engines;
+#[cfg(feature = "file-store")]
+mod file_store;
+mod flow;
+mod forwarded;
+mod fuzz;
+mod grants;
+mod health;
+mod http;
+mod late_answers;
+#[cfg(feature = "redis-store")]
+mod locations;
+mod oauth;
+#[cfg(all(feature = "file-store", feature = "redis-store"))]
+mod outages;
+mod refusals;
+#[cfg(unix)]
+mod reload;
+#[cfg(feature = "redis-store")]
+mod shared_engine;
+mod simulation;
+mod slow_work;
+mod sockets;
+mod starting;
+#[cfg(all(feature = "file-store", feature = "redis-store"))]
+mod stores;
+mod tidy;

@@ -1,0 +1,423 @@
+//! What the socket-level tests share: a server on free ports with a clock of its own, and raw bytes to it.
+//!
+//! Nothing here sleeps. A test that is about time moves the server's clock and wakes it; a test that waits for
+//! an answer waits in `read`, whose time-out ends a test that would otherwise hang.
+
+pub mod app;
+pub mod browser;
+#[cfg(feature = "file-store")]
+pub mod disk;
+#[cfg(feature = "redis-store")]
+pub mod engine;
+#[cfg(any(feature = "file-store", feature = "redis-store"))]
+pub mod ledger;
+#[cfg(feature = "redis-store")]
+pub mod pretend_engine;
+pub mod program;
+#[cfg(feature = "redis-store")]
+pub mod proxy;
+pub mod standard;
+#[cfg(any(feature = "file-store", feature = "redis-store"))]
+pub mod stores;
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use oauth_from_scratch::config::Config;
+use oauth_from_scratch::log::{Log, Logs};
+use oauth_from_scratch::net::{Handle, Server};
+use oauth_from_scratch::pool::Pool;
+use oauth_from_scratch::routes::Role;
+use oauth_from_scratch::store::{MemoryStore, Store};
+use oauth_from_scratch::system::System;
+
+/// How long a test waits for bytes before it fails: far longer than any server needs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A clock that stands still until it is moved, beginning at 2026-01-01 00:00:00, and dice that count.
+pub struct TestSystem {
+    start: Instant,
+    moved: Mutex<Duration>,
+    /// How far the time of day is ahead of that.
+    ahead: Mutex<Duration>,
+    drawn: AtomicU64,
+    dice: Dice,
+}
+
+/// How the test's dice are.
+#[derive(Clone, Copy, PartialEq)]
+enum Dice {
+    Fair,
+    Broken,
+    Panicking,
+}
+
+impl System for TestSystem {
+    fn monotonic(&self) -> Instant {
+        self.start + *self.moved.lock().unwrap()
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        UNIX_EPOCH
+            + Duration::from_secs(1_767_225_600)
+            + *self.moved.lock().unwrap()
+            + *self.ahead.lock().unwrap()
+    }
+
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        // The first draw is the server's, when it starts.
+        match self.dice {
+            _ if self.drawn.load(Ordering::Relaxed) == 0 => {}
+            Dice::Fair => {}
+            Dice::Broken => return Err(io::Error::other("no dice")),
+            Dice::Panicking => panic!("these dice panic, as the test wants"),
+        }
+        // Different at every draw, and the same in every run.
+        let draw = self.drawn.fetch_add(1, Ordering::Relaxed);
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = (draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (at % 8 * 8)) as u8 ^ at as u8;
+        }
+        Ok(())
+    }
+}
+
+/// Both servers on free ports, until it is dropped.
+pub struct TestServer {
+    /// The authorization server's, where there is no client app.
+    pub client_app: SocketAddr,
+    pub authorization_server: SocketAddr,
+    pub log: Log,
+    pub access: Log,
+    /// Every address that is listened on.
+    pub addresses: Vec<(Role, SocketAddr)>,
+    /// The server's pool for slow work, which a test may keep busy.
+    pub pool: Arc<Pool>,
+    system: Arc<TestSystem>,
+    store: Arc<MemoryStore>,
+    handle: Handle,
+    /// What a reload reads.
+    file: Arc<Mutex<Config>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl TestServer {
+    /// Servers with the default limits.
+    pub fn start() -> TestServer {
+        TestServer::start_with(|_| {})
+    }
+
+    /// Servers whose configuration `change` has changed.
+    pub fn start_with(change: impl FnOnce(&mut Config)) -> TestServer {
+        TestServer::start_on(change, Dice::Fair)
+    }
+
+    /// Servers whose random number generator fails.
+    pub fn start_without_dice() -> TestServer {
+        TestServer::start_on(|_| {}, Dice::Broken)
+    }
+
+    /// Servers whose random number generator panics, as a fault in a handler would.
+    pub fn start_with_panicking_dice() -> TestServer {
+        TestServer::start_on(|_| {}, Dice::Panicking)
+    }
+
+    /// Reloads the configuration, changed by `change`, and waits until every worker uses it.
+    pub fn reload(&self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.file.lock().unwrap());
+        let done = || self.log.lines().iter().filter(|line| line.starts_with("reload: done")).count();
+        let (before, begin) = (done(), Instant::now());
+        self.handle.reload();
+        while done() == before {
+            assert!(begin.elapsed() < PATIENCE, "the reload ends");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Begins an orderly end.
+    pub fn finish(&self) {
+        self.handle.finish();
+    }
+
+    /// Waits for the end, and gives the log.
+    pub fn join(mut self) -> Log {
+        let result = self.thread.take().expect("a server ends once").join();
+        result.expect("the server does not panic").expect("the event queue works");
+        self.log.clone()
+    }
+
+    /// Ends this server and starts another that is configured as `config` says, with the same grants and clock.
+    pub fn restart_with(self, config: &Config) -> TestServer {
+        let (system, store) = (Arc::clone(&self.system), Arc::clone(&self.store));
+        drop(self);
+        TestServer::run(config, system, store)
+    }
+
+    fn start_on(change: impl FnOnce(&mut Config), dice: Dice) -> TestServer {
+        let mut config = Config { client_port: Some(0), auth_port: 0, ..Config::default() };
+        change(&mut config);
+        let system = Arc::new(TestSystem {
+            start: Instant::now(),
+            moved: Mutex::default(),
+            ahead: Mutex::default(),
+            drawn: AtomicU64::default(),
+            dice,
+        });
+        let store = Arc::new(MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max()));
+        TestServer::run(&config, system, store)
+    }
+
+    fn run(config: &Config, system: Arc<TestSystem>, store: Arc<MemoryStore>) -> TestServer {
+        config.check().expect("a sound configuration");
+        let (log, access) = (Log::kept(), Log::kept());
+        let logs = Logs { errors: log.clone(), access: access.clone() };
+        let shared_system: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
+        let shared_store: Arc<dyn Store> = Arc::<MemoryStore>::clone(&store);
+        let pool = Arc::new(Pool::new(config.pool_threads_max()));
+        let mut server = Server::bind_with_pool(config, shared_store, Arc::clone(&pool), shared_system, logs)
+            .expect("free ports");
+        let file = Arc::new(Mutex::new(config.clone()));
+        let read = Arc::clone(&file);
+        server.reload_with(config.clone(), move || Ok(read.lock().unwrap().clone()));
+        let addresses = server.addresses().to_vec();
+        let first =
+            |role| addresses.iter().find(|(of, _)| *of == role).or(addresses.first()).expect("an address").1;
+        TestServer {
+            client_app: first(Role::ClientApp),
+            authorization_server: first(Role::AuthorizationServer),
+            log,
+            access,
+            addresses: addresses.clone(),
+            pool,
+            system,
+            store,
+            handle: server.handle(),
+            file,
+            thread: Some(std::thread::spawn(move || server.run())),
+        }
+    }
+
+    /// Lets `time` go by on the server's clock.
+    pub fn wait(&self, time: Duration) {
+        *self.system.moved.lock().unwrap() += time;
+        self.handle.wake();
+    }
+
+    /// Sets the time of day ahead of the time that has passed, or back to it; and lets a moment go by, in which every
+    /// worker reads it.
+    pub fn set_clock_ahead(&self, time: Duration) {
+        *self.system.ahead.lock().unwrap() = time;
+        self.wait(Duration::from_millis(2));
+    }
+
+    /// A connection to the authorization server.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.authorization_server)
+    }
+
+    /// A connection to the client app.
+    pub fn connect_to_client_app(&self) -> Client {
+        Client::connect(self.client_app)
+    }
+
+    /// Sends `request` to the authorization server and gives the one answer to it.
+    pub fn answer_to(&self, request: &str) -> Answer {
+        self.connect().answer_to(request)
+    }
+
+    /// The authorization server's `host:port`, as browsers write it.
+    pub fn host(&self) -> String {
+        format!("localhost:{}", self.authorization_server.port())
+    }
+
+    /// A new code, by way of `POST /code`.
+    pub fn code(&self) -> String {
+        let answer = self.answer_to(&format!(
+            "POST /code HTTP/1.1\r\nHost: {}\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 0\r\n\r\n",
+            self.host()
+        ));
+        let location = answer.field("location").unwrap_or_else(|| panic!("no Location: {answer:?}"));
+        location.split_once("code=").expect("a code").1.to_owned()
+    }
+
+    /// A new access token, by way of `POST /code` and `POST /token`.
+    pub fn token(&self) -> String {
+        let answer = self.answer_to(&token_request(&self.code()));
+        let json: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        json["access_token"].as_str().expect("a token").to_owned()
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.handle.stop();
+        let Some(thread) = self.thread.take() else { return };
+        let result = thread.join();
+        if !std::thread::panicking() {
+            result.expect("the server does not panic").expect("the event queue works");
+        }
+    }
+}
+
+/// The article's request for a token.
+pub fn token_request(code: &str) -> String {
+    json_request(&format!(r#"{{"code":"{code}"}}"#))
+}
+
+/// A `POST /token` with this content as JSON.
+pub fn json_request(content: &str) -> String {
+    let length = content.len();
+    format!(
+        "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{content}"
+    )
+}
+
+/// A `POST /token` with this content as a form.
+pub fn form_request(content: &str) -> String {
+    let length = content.len();
+    format!(
+        "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {length}\r\n\r\n{content}"
+    )
+}
+
+/// A `GET /secure` with this Authorization.
+pub fn secure_request(authorization: &str) -> String {
+    format!("GET /secure HTTP/1.1\r\nHost: h\r\nAuthorization: {authorization}\r\n\r\n")
+}
+
+/// A raw connection.
+pub struct Client {
+    pub socket: TcpStream,
+    arrived: Vec<u8>,
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Client {
+        let socket = TcpStream::connect(address).expect("a server listens");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        socket.set_write_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        socket.set_nodelay(true).expect("an option can be set");
+        Client { socket, arrived: Vec::new() }
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.socket.write_all(bytes.as_ref()).expect("the server reads");
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn end(&mut self) {
+        self.socket.shutdown(Shutdown::Write).expect("the connection is open");
+    }
+
+    pub fn answer_to(&mut self, request: &str) -> Answer {
+        self.send(request);
+        let is_head = request.starts_with("HEAD ");
+        self.answer(is_head)
+    }
+
+    /// The next answer; `to_head` says that it has no content, whatever its length field says.
+    pub fn answer(&mut self, to_head: bool) -> Answer {
+        loop {
+            if let Some((answer, length)) = Answer::parse(&self.arrived, to_head) {
+                self.arrived.drain(..length);
+                return answer;
+            }
+            let mut bytes = [0; 4096];
+            let count = self.socket.read(&mut bytes).expect("the server answers in time");
+            let so_far = String::from_utf8_lossy(&self.arrived).into_owned();
+            assert!(count > 0, "the server closed before its answer was whole: {so_far:?}");
+            self.arrived.extend_from_slice(&bytes[..count]);
+        }
+    }
+
+    /// All answers until the server closes; `to_head` says that they have no content.
+    pub fn answers_until_close(&mut self, to_head: bool) -> Vec<Answer> {
+        let mut bytes = std::mem::take(&mut self.arrived);
+        // A reset after the last answer is an end, too.
+        let _ = self.socket.read_to_end(&mut bytes);
+        let (mut answers, mut rest) = (Vec::new(), &bytes[..]);
+        while let Some((answer, length)) = Answer::parse(rest, to_head) {
+            answers.push(answer);
+            rest = &rest[length..];
+        }
+        assert_eq!(String::from_utf8_lossy(rest), "", "nothing but whole answers");
+        answers
+    }
+
+    /// All bytes until the server closes.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.arrived);
+        self.socket.read_to_end(&mut bytes).expect("the server closes in time");
+        bytes
+    }
+
+    /// Fails where anything has arrived.
+    pub fn expect_nothing_yet(&mut self) {
+        self.socket.set_nonblocking(true).expect("an option can be set");
+        let arrived = self.socket.read(&mut [0]).map_err(|error| error.kind());
+        self.socket.set_nonblocking(false).expect("an option can be set");
+        assert_eq!((arrived, self.arrived.len()), (Err(io::ErrorKind::WouldBlock), 0));
+    }
+
+    /// Fails unless the server closes, in whatever manner, without another byte.
+    pub fn expect_close(&mut self) {
+        assert_eq!(String::from_utf8_lossy(&self.arrived), "", "nothing comes before the close");
+        let mut byte = [0];
+        match self.socket.read(&mut byte) {
+            Ok(count) => assert_eq!(count, 0, "the server sent another byte"),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "the server closes in time"),
+        }
+    }
+}
+
+/// A response, taken apart.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub fields: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The answer that `bytes` begin with, if it is whole, and its length.
+    fn parse(bytes: &[u8], to_head: bool) -> Option<(Answer, usize)> {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let head = std::str::from_utf8(&bytes[..end]).expect("a head is text");
+        let mut lines = head.split("\r\n");
+        let status_line = lines.next().expect("a status line");
+        let status: u16 =
+            status_line.strip_prefix("HTTP/1.1 ").expect(status_line)[..3].parse().expect(status_line);
+        let fields: Vec<(String, String)> = lines
+            .map(|line| line.split_once(": ").unwrap_or_else(|| panic!("a field line: {line:?}")))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        let mut answer = Answer { status, fields, body: Vec::new() };
+        let has_content = !to_head && status >= 200 && status != 204 && status != 304;
+        let length = match has_content {
+            true => answer.field("content-length").expect("a length").parse().expect("a number"),
+            false => 0,
+        };
+        answer.body = bytes.get(end + 4..end + 4 + length)?.to_vec();
+        Some((answer, end + 4 + length))
+    }
+
+    /// The value of the field `name`, in lower case, which must not stand twice.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut values = self.fields.iter().filter(|(field, _)| field == name).map(|(_, value)| value.as_str());
+        let value = values.next();
+        assert_eq!(values.next(), None, "{name} stands twice");
+        value
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("text")
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("JSON: {self:?}"))
+    }
+}

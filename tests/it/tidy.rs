@@ -1,0 +1,390 @@
+//! The house rules, as a test that names file, line and remedy. The first is the architecture: which layer
+//! may name which.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// For each layer, what its files may not name. Arrows point down only: main, net, routes; then store, then
+/// oauth, and http beside them; `log`, `crypto` and `system` are below them all. `config` is plain data, which anyone may read;
+/// the clients in it are the rules' own.
+const ARROWS: &[(&str, &[&str])] = &[
+    (
+        "src/config/",
+        &[
+            "crate::http",
+            "crate::store",
+            "crate::routes",
+            "crate::net",
+            "crate::system",
+            "crate::log",
+            "crate::cli",
+            "mio",
+            "std::io",
+            "std::fs",
+            "::now()",
+            "getrandom",
+        ],
+    ),
+    ("src/system.rs", &["crate::", "mio", "std::net"]),
+    ("src/peer.rs", &["crate::", "mio", "::now()", "getrandom"]),
+    (
+        "src/pool.rs",
+        &[
+            "crate::http",
+            "crate::oauth",
+            "crate::routes",
+            "crate::net",
+            "crate::config",
+            "crate::cli",
+            "mio",
+            "::now()",
+        ],
+    ),
+    ("src/log.rs", &["crate::", "mio", "std::net", "::now()", "getrandom"]),
+    (
+        "src/http/",
+        &[
+            "crate::oauth",
+            "crate::store",
+            "crate::routes",
+            "crate::net",
+            "crate::system",
+            "crate::log",
+            "crate::cli",
+            "mio",
+            "std::net",
+            "std::io",
+            "std::fs",
+            "SystemTime",
+            "::now()",
+            "getrandom",
+        ],
+    ),
+    (
+        "src/oauth/",
+        &[
+            "crate::config",
+            "crate::http",
+            "crate::store",
+            "crate::routes",
+            "crate::net",
+            "crate::system",
+            "crate::log",
+            "crate::cli",
+            "crate::peer",
+            "crate::pool",
+            "mio",
+            "std::net",
+            "std::io",
+            "std::fs",
+            "Instant",
+            "::now()",
+            "getrandom",
+        ],
+    ),
+    ("src/crypto/", &["crate::", "mio", "std::net", "std::io", "std::fs", "Instant", "::now()", "getrandom"]),
+    (
+        "src/store/",
+        &[
+            "crate::http",
+            "crate::routes",
+            "crate::net",
+            "crate::cli",
+            "mio",
+            "std::net",
+            "::now()",
+            "getrandom",
+        ],
+    ),
+    (
+        "src/routes/",
+        &[
+            "crate::net",
+            "crate::log",
+            "crate::cli",
+            "crate::http::connection",
+            "crate::http::head",
+            "crate::http::body",
+            "mio",
+            "TcpStream",
+            "TcpListener",
+            "::now()",
+            "getrandom",
+        ],
+    ),
+    ("src/net/", &["crate::cli", "crate::oauth::Transition", "crate::oauth::Grant", "::now()", "getrandom"]),
+    ("src/cli.rs", &["crate::http", "crate::oauth", "crate::store", "crate::routes", "crate::net", "mio"]),
+    ("src/ready.rs", &["mio", "::now()", "getrandom", "crate::"]),
+    ("src/main.rs", &["mio::", "::now()", "getrandom"]),
+];
+
+/// Files past this many lines that are not blank, unit tests aside, hold more than one idea.
+const LINES_MAX: usize = 450;
+
+/// The files of `folder` and below that end in one of `endings`, by their path in the project.
+fn files(folder: &str, endings: &[&str]) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = vec![root.join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of the project") {
+            let path = entry.expect("an entry").path();
+            let name = path.strip_prefix(root).expect("below the root").to_string_lossy().replace('\\', "/");
+            if path.is_dir() {
+                folders.push(path);
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+                found.push((name, fs::read_to_string(&path).expect("text")));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A file's lines before its unit tests, numbered from 1, without comments.
+fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or(text);
+    code.lines().enumerate().map(|(index, line)| (index + 1, line)).filter(|(_, line)| {
+        let line = line.trim_start();
+        !line.is_empty() && !line.starts_with("//")
+    })
+}
+
+/// Whether `line` names `word` as a whole: `mio` is not in `premiom`.
+fn names(line: &str, word: &str) -> bool {
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    line.match_indices(word).any(|(start, _)| {
+        let before = line[..start].chars().next_back();
+        let after = line[start + word.len()..].chars().next();
+        let begins = !word.starts_with(is_part) || !before.is_some_and(is_part);
+        let ends = !word.ends_with(is_part) || !after.is_some_and(is_part);
+        begins && ends
+    })
+}
+
+#[test]
+fn the_layers_keep_to_their_arrows() {
+    let sources = files("src", &[".rs"]);
+    let mut broken = Vec::new();
+    for (path, text) in &sources {
+        if path == "src/lib.rs" {
+            continue;
+        }
+        let (_, forbidden) = ARROWS
+            .iter()
+            .find(|(layer, _)| path.starts_with(layer))
+            .unwrap_or_else(|| panic!("{path} belongs to no layer; say in tests/it/tidy.rs what it may name"));
+        for (number, line) in code_lines(text) {
+            for word in forbidden.iter().filter(|word| names(line, word)) {
+                broken
+                    .push(format!("{path}:{number}: names `{word}`, which its layer may not: {}", line.trim()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    for (layer, _) in ARROWS {
+        assert!(
+            sources.iter().any(|(path, _)| path.starts_with(layer)),
+            "{layer} is gone; take it out of ARROWS"
+        );
+    }
+}
+
+#[test]
+fn each_of_these_packages_is_named_in_one_place() {
+    for (path, text) in files("src", &[".rs"]) {
+        for (number, line) in code_lines(&text) {
+            let allowed = |word: &str, layer: &str| !names(line, word) || path.starts_with(layer);
+            assert!(allowed("mio", "src/net/"), "{path}:{number}: {line}");
+            assert!(allowed("::now()", "src/system.rs"), "{path}:{number}: {line}");
+            assert!(allowed("getrandom", "src/system.rs"), "{path}:{number}: {line}");
+            assert!(allowed("ring::", "src/crypto/hash.rs"), "{path}:{number}: {line}");
+            assert!(allowed("argon2", "src/crypto/password.rs"), "{path}:{number}: {line}");
+        }
+    }
+}
+
+#[test]
+fn no_file_holds_more_than_one_idea() {
+    for (path, text) in files("src", &[".rs"]) {
+        let code = text.split("#[cfg(test)]").next().unwrap_or(&text);
+        let lines = code.lines().filter(|line| !line.trim().is_empty()).count();
+        assert!(lines <= LINES_MAX, "{path} has {lines} lines; look for the second idea in it");
+    }
+}
+
+#[test]
+fn every_log_line_that_can_repeat_has_a_rate() {
+    // The places that may log at no rate, each with its own bound: the access log was asked for, the refusals count
+    // what is past their bound, and a reload takes a signal.
+    let bounded = ["src/log.rs", "src/net/access.rs", "src/net/refusals.rs", "src/net/reload.rs"];
+    for (path, text) in files("src", &[".rs"]) {
+        for (number, line) in code_lines(&text) {
+            let is_bounded = !names(line, "unlimited_line") || bounded.contains(&&*path);
+            assert!(is_bounded, "{path}:{number}: this line has no rate; log it with Log::line: {line}");
+            // A log that is made here and outlives its line.
+            let is_rated = !line.contains("= Log::to_stderr(") || path != "src/main.rs";
+            let is_rated =
+                is_rated || line.contains(".with_rate(") || line.contains("Log::to_stderr_untimed(1)");
+            assert!(is_rated, "{path}:{number}: this log has no rate; make it with Log::with_rate: {line}");
+        }
+    }
+}
+
+#[test]
+fn secrets_have_no_derived_debug_and_nothing_is_unsafe_or_left_to_do() {
+    for (path, text) in files("src", &[".rs"]) {
+        let mut derives = "";
+        for (number, line) in code_lines(&text) {
+            let at = format!("{path}:{number}: {}", line.trim());
+            let is_secret = ["Credential", "Digest", "GrantId", "SealingKey"]
+                .iter()
+                .any(|name| line.contains(&format!("struct {name}")));
+            assert!(!(is_secret && derives.contains("Debug")), "{at}: a derived Debug would print it");
+            assert!(!names(line, "unsafe"), "{at}");
+            for word in ["todo!", "unimplemented!", "dbg!", "println!", "eprintln!"] {
+                assert!(!line.contains(word), "{at}: {word}");
+            }
+            if line.trim_start().starts_with("#[derive") {
+                derives = line;
+            } else if !line.trim_start().starts_with("#[") {
+                derives = "";
+            }
+        }
+        assert!(!text.contains(&["TO", "DO"].concat()) && !text.contains(&["FIX", "ME"].concat()), "{path}");
+    }
+}
+
+/// Every function that compares something secret, by its file and its first words.
+const COMPARISONS: &[(&str, &str)] = &[
+    ("src/crypto/digest.rs", "fn matches(&self, other: &Digest)"),
+    ("src/oauth/credential.rs", "fn is_of(&self, family: &Family)"),
+    ("src/oauth/credential.rs", "fn eq(&self, other: &Salt)"),
+    ("src/oauth/credential.rs", "fn eq(&self, other: &Family)"),
+    ("src/oauth/pkce.rs", "fn matches(&self, verified: &Verified)"),
+    ("src/crypto/seal.rs", "fn seal_alike(&self, other: &SealingKeys)"),
+    ("src/crypto/seal.rs", "fn eq(&self, other: &SealingKeys)"),
+    ("src/crypto/seal.rs", "fn opens("),
+];
+
+/// The types that hold a secret, or what a secret comes to.
+const SECRETS: &[&str] = &[
+    "Credential",
+    "Digest",
+    "RefreshDigest",
+    "Salt",
+    "Family",
+    "Challenge",
+    "Verified",
+    "SealingKey",
+    "SealingKeys",
+    "SecretDigest",
+];
+
+/// How long a comparison takes shows in the time of the answer. No test can measure that, so this one reads the
+/// source.
+#[test]
+fn secrets_are_compared_in_constant_time_and_in_no_other_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (path, function) in COMPARISONS {
+        let text = fs::read_to_string(root.join(path)).expect("text");
+        let (_, rest) = text.split_once(function).unwrap_or_else(|| panic!("{path} has no `{function}`"));
+        let body: String = rest.split("\n    }\n").next().unwrap_or(rest).split_whitespace().collect();
+        let is_constant = body.contains(".ct_eq(") && !body.contains("==") && !body.contains("!=");
+        assert!(is_constant, "{path}: `{function}` must compare by ct_eq and by nothing else");
+    }
+    let mut found = 0;
+    let mut sources = files("src/oauth", &[".rs"]);
+    sources.extend(files("src/crypto", &[".rs"]));
+    for (path, text) in sources {
+        let mut derives = "";
+        for (number, line) in code_lines(&text) {
+            let line = line.trim_start();
+            let is_definition = |name: &&&str| {
+                let rest = line.split_once(&format!("struct {name}")).map(|(_, rest)| rest);
+                rest.is_some_and(|rest| rest.starts_with(['(', ' ', '<']))
+            };
+            if let Some(name) = SECRETS.iter().find(is_definition) {
+                let at = format!("{path}:{number}");
+                assert!(
+                    !derives.contains("PartialEq"),
+                    "{at}: a derived == of {name} stops at the first difference"
+                );
+                found += 1;
+            }
+            if line.starts_with("#[derive") {
+                derives = line;
+            } else if !line.starts_with("#[") {
+                derives = "";
+            }
+        }
+    }
+    assert_eq!(found, SECRETS.len(), "each of the types is found");
+}
+
+#[test]
+fn no_panic_stands_where_the_network_could_reach_it_without_its_reason() {
+    for (path, text) in files("src", &[".rs"]) {
+        for (number, line) in code_lines(&text) {
+            for word in [".unwrap()", ".expect(", "panic!(", "unreachable!("] {
+                assert!(!line.contains(word), "{path}:{number}: {word} can end the server: {}", line.trim());
+            }
+        }
+    }
+}
+
+#[test]
+fn pages_load_nothing_from_other_hosts_and_run_nothing_inline() {
+    let pages = files("www", &[".html", ".css", ".js", ".svg"]);
+    assert!(pages.len() >= 9, "all pages are looked at");
+    for (path, text) in pages {
+        for (number, line) in text.lines().enumerate() {
+            let at = format!("{path}:{}: {}", number + 1, line.trim());
+            let addresses = line.replace("http://www.w3.org/2000/svg", "");
+            assert!(
+                !addresses.contains("http://") && !addresses.contains("https://"),
+                "{at}: an address is written in"
+            );
+            for port in ["3000", "3001"] {
+                assert!(!line.contains(port), "{at}: a port is written in");
+            }
+            if path.ends_with(".html") {
+                for word in
+                    [" style=", "<style", "<script>", " onclick=", " onload=", " onsubmit=", "javascript:"]
+                {
+                    assert!(!line.contains(word), "{at}: the page's policy forbids {word}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_dependency_says_why_it_is_there() {
+    let manifest =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("a manifest");
+    let section = manifest.split("[dependencies]").nth(1).expect("dependencies").split("\n[").next().unwrap();
+    let lines: Vec<&str> = section.lines().filter(|line| !line.trim().is_empty()).collect();
+    let mut count = 0;
+    for pair in lines.windows(2) {
+        if !pair[1].starts_with('#') {
+            assert!(pair[0].starts_with("# "), "`{}` needs a line above it that says why", pair[1]);
+            count += 1;
+        }
+    }
+    assert!(count >= 3, "the dependencies are found");
+}
+
+/// The test runner captures what `println!` prints, and shows it only where the test fails. A skip is to be seen.
+#[test]
+fn a_test_that_is_skipped_says_so_past_the_test_runners_capture() {
+    let mut said = 0;
+    for (path, text) in files("tests", &["rs"]).into_iter().filter(|(path, _)| !path.ends_with("tidy.rs")) {
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| line.contains("skipped: ")) {
+            let place = format!("{}:{}: {line}", path, index + 1);
+            assert!(!line.contains("println!"), "{place}\nwrite to std::io::stderr() with writeln!");
+            said += usize::from(line.contains("writeln!"));
+        }
+    }
+    assert!(said >= 4, "tests say what they skip: {said}");
+}
