@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::file::File;
 use crate::support::program::{self, PROGRAM, program};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -272,7 +273,7 @@ fn program_with_half_a_request(test: &str) -> (Program, TcpStream) {
     // The rest of the request may take its time, and so may the end.
     let patient = "[listen]\nclient_app_port = 0\n[limits]\nhead_time_max = 600\nfinish_time_max = 600\n\
                    [scopes]\nanswer = \"Read the secret answer.\"\n";
-    let file = File::new(test, patient);
+    let file = File::new(&format!("{test}.toml"), patient);
     let mut command = program();
     let flags = ["--config", file.path(), "--client-port", "0", "--auth-port", "0"];
     let program = Program::start(command.args(flags));
@@ -374,27 +375,6 @@ fn the_program_ends_though_its_standard_error_is_full_and_never_read() {
     assert_eq!(wait_for_the_end(&mut child).code(), Some(2));
 }
 
-/// A configuration file of this test's own, until it is dropped.
-struct File(std::path::PathBuf);
-
-impl File {
-    fn new(name: &str, text: &str) -> File {
-        let path = std::env::temp_dir().join(format!("oauth-from-scratch-{}-{name}.toml", std::process::id()));
-        std::fs::write(&path, text).expect("a file for the test");
-        File(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().expect("a name that is text")
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 const CONFIGURATION: &str = r#"
 issuer = "https://auth.example"
 [listen]
@@ -415,7 +395,7 @@ grant_types = ["client_credentials"]
 
 #[test]
 fn a_configuration_is_checked_and_told_without_serving_it() {
-    let file = File::new("check", CONFIGURATION);
+    let file = File::new("check.toml", CONFIGURATION);
     let (status, output, errors) = run(&["--config", file.path(), "--check-config", "--workers", "3"]);
     assert_eq!((status, &*errors), (0, ""));
     for words in [
@@ -438,7 +418,7 @@ fn a_configuration_is_checked_and_told_without_serving_it() {
 #[test]
 fn a_mistake_in_a_configuration_file_is_named_by_file_and_line_with_status_2() {
     let check = |name: &str, from: &str, to: &str, words: &str| {
-        let file = File::new(name, &CONFIGURATION.replace(from, to));
+        let file = File::new(&format!("{name}.toml"), &CONFIGURATION.replace(from, to));
         let (status, output, errors) = run(&["--config", file.path()]);
         assert_eq!((status, &*output, errors.lines().count()), (2, "", 1), "{errors}");
         let expected = format!("oauth-from-scratch: {}: {words}", file.path());
@@ -458,13 +438,14 @@ fn a_mistake_in_a_configuration_file_is_named_by_file_and_line_with_status_2() {
         "secret = \"",
         "line 15: secret: a secret does not stand in a file",
     );
-    let file = File::new("port", CONFIGURATION);
+    let file = File::new("port.toml", CONFIGURATION);
     let (status, _, errors) = run(&["--config", file.path(), "--client-port", "0"]);
     assert!(status == 2 && errors.contains("the configuration file has none"), "{errors}");
-    let file = File::new("issuer", &CONFIGURATION.replace("issuer = \"https://auth.example\"", ""));
+    let file = File::new("issuer.toml", &CONFIGURATION.replace("issuer = \"https://auth.example\"", ""));
     let (status, _, errors) = run(&["--config", file.path(), "--bind", "0.0.0.0"]);
     assert!(status == 2 && errors.contains("--bind 0.0.0.0 is not loopback"), "{errors}");
-    let file = File::new("limits", &CONFIGURATION.replace("[scopes]", "[limits]\nfields_max = 257\n[scopes]"));
+    let file =
+        File::new("limits.toml", &CONFIGURATION.replace("[scopes]", "[limits]\nfields_max = 257\n[scopes]"));
     let (status, _, errors) = run(&["--config", file.path()]);
     let expected = format!("{}: line 6: the limit fields_max must be 1 to 256", file.path());
     assert!(status == 2 && errors.contains(&expected), "{errors}");
@@ -477,7 +458,7 @@ fn a_checked_configuration_names_all_its_mistakes() {
         .replace("/callback", "/callback?state=x")
         .replace("scopes = [\"read\"]", "scopes = [\"reed\"]")
         .replace("secret_digest = \"sha256:ba", "secret_digest = \"sha256:xx");
-    let file = File::new("mistakes", &broken);
+    let file = File::new("mistakes.toml", &broken);
     let expected = [
         "line 4: there is no key prot in [listen]; did you mean port? It may have",
         "line 10: redirect_uris: \"https://app.example/callback?state=x\" has the parameter state in its query",
@@ -494,7 +475,7 @@ fn a_checked_configuration_names_all_its_mistakes() {
     }
     // What does not fit together is found when each value could be read.
     let limits = "[limits]\nfields_max = 0\nconnections_max = 0\n[scopes]";
-    let file = File::new("all-limits", &CONFIGURATION.replace("[scopes]", limits));
+    let file = File::new("all-limits.toml", &CONFIGURATION.replace("[scopes]", limits));
     let (status, _, errors) = run(&["--config", file.path(), "--check-config"]);
     let lines: Vec<&str> =
         errors.lines().filter_map(|line| line.split_once(".toml: ")).map(|(_, it)| it).collect();
@@ -507,7 +488,7 @@ fn a_checked_configuration_names_all_its_mistakes() {
 #[test]
 fn a_checked_configuration_lines_up_whatever_the_length_of_an_id() {
     let id = "a-client-with-an-id-that-is-longer-than-any-word-of-ours";
-    let file = File::new("long", &CONFIGURATION.replace("\"robot\"", &format!("{id:?}")));
+    let file = File::new("long.toml", &CONFIGURATION.replace("\"robot\"", &format!("{id:?}")));
     let (status, output, errors) = run(&["--config", file.path(), "--check-config"]);
     assert_eq!((status, &*errors), (0, ""));
     let column = output.lines().find_map(|line| line.find("The Robot,")).expect(&output);
@@ -528,7 +509,7 @@ fn a_checked_configuration_lines_up_whatever_the_length_of_an_id() {
 #[test]
 fn a_scheme_that_another_app_may_claim_is_served_with_a_warning() {
     let text = CONFIGURATION.replace("https://app.example/callback", "vscode://publisher.extension/callback");
-    let file = File::new("scheme", &text);
+    let file = File::new("scheme.toml", &text);
     let words =
         "WARNING: the client \"app\": the redirect URI vscode://publisher.extension/callback has a scheme";
     let (status, output, errors) = run(&["--config", file.path(), "--check-config"]);
@@ -550,7 +531,7 @@ fn a_scheme_that_another_app_may_claim_is_served_with_a_warning() {
 
 #[test]
 fn a_configured_server_comes_up_by_its_issuer_without_a_client_app() {
-    let file = File::new("serve", CONFIGURATION);
+    let file = File::new("serve.toml", CONFIGURATION);
     let mut child = program()
         .args(["--config", file.path()])
         .stdout(Stdio::piped())
@@ -583,7 +564,7 @@ fn a_client_secret_is_made_with_the_digest_that_the_file_wants() {
     assert_eq!(oauth_from_scratch::oauth::client::SecretDigest::of(&secret).to_string(), digest);
     assert_ne!(run(&["client-secret"]).1, output, "another each time");
     let file = File::new(
-        "made",
+        "made.toml",
         &CONFIGURATION
             .replace("sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", &digest),
     );
@@ -610,7 +591,7 @@ fn the_digest_of_a_secret_that_a_person_chose_is_a_slow_one() {
     assert!(digest.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{digest}");
     let text = CONFIGURATION
         .replace("sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", &digest);
-    assert_eq!(run(&["--config", File::new("chosen", &text).path(), "--check-config"]).0, 0);
+    assert_eq!(run(&["--config", File::new("chosen.toml", &text).path(), "--check-config"]).0, 0);
     assert_eq!(digest_of("\n").0, Some(1));
 }
 
@@ -619,7 +600,7 @@ fn the_digest_of_a_secret_that_a_person_chose_is_a_slow_one() {
 #[test]
 fn no_memory_for_a_content_ends_that_one_connection_and_nothing_else() {
     let text = format!("{CONFIGURATION}\n[limits]\nbody_bytes_max = 1000000000\n");
-    let file = File::new("memory", &text);
+    let file = File::new("memory.toml", &text);
     let mut child = Command::new("sh")
         .args([
             "-c",

@@ -2,10 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use crate::support::file::File;
 use crate::support::program::program;
 
 /// Longer than anything takes, so that a test that hangs ends.
@@ -80,34 +80,6 @@ fn ask(port: u16, request: &str) -> String {
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
     answer
-}
-
-/// A file of this test's own, until it is dropped.
-struct File(PathBuf);
-
-impl File {
-    fn new(name: &str, text: &str) -> File {
-        let file = File::absent(name);
-        std::fs::write(&file.0, text).expect("a file for the test");
-        file
-    }
-
-    /// A path at which there is no file yet.
-    fn absent(name: &str) -> File {
-        let path = std::env::temp_dir().join(format!("oauth-from-scratch-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        File(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().expect("a name that is text")
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 const FREE_PORTS: [&str; 4] = ["--client-port", "0", "--auth-port", "0"];
@@ -208,7 +180,7 @@ fn a_test_learns_from_one_line_of_json_where_both_servers_listen() {
     let mut program = Program::start(&[&FREE_PORTS[..], &words].concat());
     let line = program.line();
     assert_eq!(
-        std::fs::read_to_string(&file.0).expect("the file is there before the line"),
+        std::fs::read_to_string(file.path()).expect("the file is there before the line"),
         format!("{line}\n")
     );
     let ready: serde_json::Value = serde_json::from_str(&line).expect("JSON");
@@ -222,7 +194,7 @@ fn a_test_learns_from_one_line_of_json_where_both_servers_listen() {
     assert_eq!(ready["client_app"], format!("http://localhost:{}", ready["client_port"]));
     program.errors();
     program.child.wait().expect("it ends");
-    assert!(!file.0.exists(), "an orderly end removes it");
+    assert!(!file.exists(), "an orderly end removes it");
 }
 
 #[test]
@@ -240,7 +212,7 @@ fn a_file_of_an_earlier_server_is_gone_when_a_later_one_cannot_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let (status, _) = refused(&["--client-port", "0", "--auth-port", &port, "--ready-file", file.path()]);
-    assert!(status == 1 && !file.0.exists());
+    assert!(status == 1 && !file.exists());
     let (status, errors) = refused(&[&FREE_PORTS[..], &["--ready-file", "/nowhere/ready.json"]].concat());
     assert!(status == 1 && errors.contains("--ready-file /nowhere/ready.json cannot be written"), "{errors}");
 }
@@ -252,9 +224,9 @@ fn a_ready_file_may_be_a_pipe() {
     let pipe = File::absent("pipe");
     assert!(Command::new("mkfifo").arg(pipe.path()).status().expect("there is mkfifo").success());
     let _program = Program::start(&[&FREE_PORTS[..], &["--ready-file", pipe.path()]].concat());
-    let line = std::fs::read_to_string(&pipe.0).expect("the line");
+    let line = std::fs::read_to_string(pipe.path()).expect("the line");
     assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok_and(|ready| ready["issuer"].is_string()));
-    assert!(pipe.0.exists());
+    assert!(pipe.exists());
 }
 
 #[test]
@@ -311,11 +283,11 @@ fn standard_output_has_nothing_but_json_where_that_is_asked_for_and_standard_err
         let words = ["--log=json", "--ready-file", ready.path(), "--bind", "127.0.0.1", "--insecure-http"];
         let mut program = Program::start(&[&FREE_PORTS[..], &words, more].concat());
         let begin = std::time::Instant::now();
-        while !ready.0.exists() {
+        while !ready.exists() {
             assert!(begin.elapsed() < PATIENCE, "it starts");
             std::thread::yield_now();
         }
-        let text = std::fs::read_to_string(&ready.0).expect("the file");
+        let text = std::fs::read_to_string(ready.path()).expect("the file");
         let ready: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let port = ready["auth_port"].as_u64().expect("a port") as u16;
         let code =

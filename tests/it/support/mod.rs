@@ -9,6 +9,7 @@ pub mod browser;
 pub mod disk;
 #[cfg(feature = "redis-store")]
 pub mod engine;
+pub mod file;
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
 pub mod ledger;
 #[cfg(feature = "redis-store")]
