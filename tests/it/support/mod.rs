@@ -386,7 +386,7 @@ pub struct Answer {
 impl Answer {
     /// The answer that `bytes` begin with, if it is whole, and its length.
     fn parse(bytes: &[u8], to_head: bool) -> Option<(Answer, usize)> {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let end = memchr::memmem::find(bytes, b"\r\n\r\n")?;
         let head = std::str::from_utf8(&bytes[..end]).expect("a head is text");
         let mut lines = head.split("\r\n");
         let status_line = lines.next().expect("a status line");
