@@ -11,7 +11,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime};
 
 use cases::{CASES, Case};
-use oauth_from_scratch::config::{Config, Limits};
+use oauth_from_scratch::config::Config;
+use oauth_from_scratch::http::Limits;
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
 use oauth_from_scratch::http::date::Date;
 use oauth_from_scratch::oauth::Timestamp;
@@ -96,7 +97,7 @@ fn every_case_is_answered_as_the_table_says_cut_at_any_point() {
     let store = Arc::new(MemoryStore::new(10));
     let routes = Routes::new(&config, site, store, Arc::new(Pool::new(1)), Arc::new(RealSystem::default()))
         .expect("random bytes");
-    let limits = Arc::new(config.limits.clone());
+    let limits = Arc::new(config.limits.http.clone());
     for case in CASES {
         let bytes = cases::bytes(case);
         for at in 0..=bytes.len() {

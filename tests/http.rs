@@ -9,7 +9,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use oauth_from_scratch::config::Limits;
+use oauth_from_scratch::http::Limits;
 use oauth_from_scratch::http::connection::{Buffers, Connection, Event, Want};
 use oauth_from_scratch::http::date::Date;
 use oauth_from_scratch::http::message::{Body, FieldLines, Request, Response, Status};

@@ -11,7 +11,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "src/config/",
         &[
-            "crate::http",
             "crate::store",
             "crate::routes",
             "crate::net",
@@ -41,25 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("src/log.rs", &["crate::", "mio", "std::net", "::now()", "getrandom"]),
-    (
-        "src/http/",
-        &[
-            "crate::oauth",
-            "crate::store",
-            "crate::routes",
-            "crate::net",
-            "crate::system",
-            "crate::log",
-            "crate::cli",
-            "mio",
-            "std::net",
-            "std::io",
-            "std::fs",
-            "SystemTime",
-            "::now()",
-            "getrandom",
-        ],
-    ),
+    ("src/http/", &["crate::", "mio", "std::net", "std::io", "std::fs", "SystemTime", "::now()", "getrandom"]),
     (
         "src/oauth/",
         &[

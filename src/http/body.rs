@@ -5,8 +5,8 @@
 //! extensions and trailers are read past, checked and bounded: nothing here has a use for them.
 
 use super::head::CONTENT_TOO_LARGE;
+use super::limits::Limits;
 use super::{Refusal, is_field_byte, is_token_byte};
-use crate::config::Limits;
 
 /// More hexadecimal digits than any chunk here can need: leading zeros have an end, too.
 const SIZE_DIGITS_MAX: usize = 16;

@@ -20,9 +20,9 @@ use super::body::ChunkedDecoder;
 use super::date::Date;
 use super::head::{Framing, Head};
 use super::head_end::Persistence;
+use super::limits::Limits;
 use super::message::{Method, Request, Response, Status};
 use super::scan::Scan;
-use crate::config::Limits;
 
 /// A buffer larger than this is given back to the system when it is empty, so that one large request does not
 /// cost memory for as long as the buffer is kept.

@@ -14,12 +14,12 @@ use std::mem::MaybeUninit;
 use memchr::memchr;
 
 use super::authority::{LastAuthority, is_authority};
+use super::limits::{FIELDS_CAPACITY, Limits};
 use super::message::{Method, Status, Version};
 use super::scan::Scan;
 use super::{Refusal, is_name, is_token_byte, trim_ows};
-use crate::config::{FIELDS_CAPACITY, Limits};
 
-/// A stretch of a head, counted from the head's first byte. 16 bits suffice: see `Config::check`.
+/// A stretch of a head, counted from the head's first byte. 16 bits suffice: see [`Limits::mistakes`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
     start: u16,

@@ -40,9 +40,11 @@ pub mod date;
 pub mod form;
 pub mod head;
 mod head_end;
+mod limits;
 pub mod message;
 mod scan;
 
+pub use limits::Limits;
 use message::Status;
 
 /// A request that cannot be served because of how it is written: the status that answers it and the exact

@@ -5,9 +5,9 @@
 
 use memchr::memchr;
 
+use super::limits::Limits;
 use super::message::Status;
 use super::{Refusal, is_token_byte};
-use crate::config::Limits;
 
 /// Empty lines before a request line are skipped (RFC 9112, 2.2), but not for ever.
 const LEADING_LINES_MAX: usize = 8;

@@ -6,7 +6,8 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use oauth_from_scratch::config::{self, Config, Limits};
+use oauth_from_scratch::config::{self, Config};
+use oauth_from_scratch::http::Limits;
 use oauth_from_scratch::http::body::ChunkedDecoder;
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
 use oauth_from_scratch::http::date::Date;
