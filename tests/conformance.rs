@@ -12,9 +12,8 @@ use std::time::{Instant, SystemTime};
 
 use cases::{CASES, Case};
 use oauth_from_scratch::config::Config;
-use oauth_from_scratch::http::Limits;
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
-use oauth_from_scratch::http::date::Date;
+use oauth_from_scratch::http::{Date, Limits};
 use oauth_from_scratch::oauth::Timestamp;
 use oauth_from_scratch::pool::Pool;
 use oauth_from_scratch::routes::{Answer, Role, Routes, Site};

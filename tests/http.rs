@@ -9,10 +9,8 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use oauth_from_scratch::http::Limits;
 use oauth_from_scratch::http::connection::{Buffers, Connection, Event, Want};
-use oauth_from_scratch::http::date::Date;
-use oauth_from_scratch::http::message::{Body, FieldLines, Request, Response, Status};
+use oauth_from_scratch::http::{Body, Date, FieldLines, Limits, Request, Response, Status};
 
 /// The moment of every answer: none of these cases is about it.
 static DATE: LazyLock<Date> = LazyLock::new(|| Date::of_second(0));

@@ -69,7 +69,6 @@ const KNOWN_UPWARD: &[(&str, &str)] =
 
 /// Imports that close a circle of files: the file, and how the paths of what it imports begin.
 const KNOWN_CIRCLES: &[(&str, &str)] = &[
-    ("src/http/message.rs", "src/http/"),
     ("src/net/reload.rs", "src/net/worker.rs"),
     ("src/net/turn.rs", "src/net/"),
     ("src/routes/dialog.rs", "src/routes/code.rs"),

@@ -20,7 +20,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         &[
             "crate::http::connection",
             "crate::http::head",
-            "crate::http::body",
+            "crate::http::chunked",
             "mio",
             "TcpStream",
             "TcpListener",

@@ -15,14 +15,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Refusal;
-use super::body::ChunkedDecoder;
+use super::chunked::ChunkedDecoder;
 use super::date::Date;
 use super::head::{Framing, Head};
 use super::head_end::Persistence;
 use super::limits::Limits;
-use super::message::{Method, Request, Response, Status};
+use super::refusal::Refusal;
+use super::request::Request;
+use super::response::Response;
 use super::scan::Scan;
+use super::start_line::{Method, Status};
 
 /// A buffer larger than this is given back to the system when it is empty, so that one large request does not
 /// cost memory for as long as the buffer is kept.

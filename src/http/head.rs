@@ -15,9 +15,10 @@ use memchr::memchr;
 
 use super::authority::{LastAuthority, is_authority};
 use super::limits::{FIELDS_CAPACITY, Limits};
-use super::message::{Method, Status, Version};
+use super::refusal::{CONTENT_TOO_LARGE, Refusal};
 use super::scan::Scan;
-use super::{Refusal, is_name, is_token_byte, trim_ows};
+use super::start_line::{Method, Status, Version};
+use super::syntax::{is_name, is_token_byte, list, trim_ows};
 
 /// A stretch of a head, counted from the head's first byte. 16 bits suffice: see [`Limits::mistakes`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -399,9 +400,6 @@ fn framing(lines: &MessageFields, version: Version, limits: &Limits) -> Result<F
     length.map(Framing::Length).ok_or(CONTENT_TOO_LARGE)
 }
 
-/// More content than `body_bytes_max`.
-pub(super) const CONTENT_TOO_LARGE: Refusal = Refusal::new(Status::ContentTooLarge, "the content is too large");
-
 fn transfer_coding(lines: &MessageFields, version: Version) -> Result<Framing, Refusal> {
     if lines.content_length_lines > 0 {
         return Err(Refusal::bad("both Content-Length and Transfer-Encoding"));
@@ -416,12 +414,6 @@ fn transfer_coding(lines: &MessageFields, version: Version) -> Result<Framing, R
         return Err(Refusal::new(Status::NotImplemented, "a transfer coding other than chunked"));
     }
     Ok(Framing::Chunked)
-}
-
-/// The members of a comma-separated list, without the space around them; empty ones are passed over
-/// (RFC 9110, 5.6.1.2).
-pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(trim_ows).filter(|member| !member.is_empty())
 }
 
 /// Whether the whole head `bytes` is one that [`Scan`] would let pass, but for lines within it that end in a bare

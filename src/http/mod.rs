@@ -34,84 +34,26 @@
 //! transfer coding but `chunked`, a request without exactly one valid Host.
 
 mod authority;
-pub mod body;
+pub mod chunked;
 pub mod connection;
-pub mod date;
+mod date;
+mod field;
 pub mod form;
-pub mod head;
+mod head;
 mod head_end;
 mod limits;
-pub mod message;
+mod refusal;
+mod request;
+mod response;
 mod scan;
+mod start_line;
+mod syntax;
 
+pub use date::Date;
+pub use field::{ControlByte, FieldLines, FieldValue, Repeated};
 pub use limits::Limits;
-use message::Status;
-
-/// A request that cannot be served because of how it is written: the status that answers it and the exact
-/// reason, which the client and the log both get to read. It holds no byte of the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The status of the answer, after which the connection is closed.
-    pub status: Status,
-    /// What was wrong, in words.
-    pub reason: &'static str,
-}
-
-impl Refusal {
-    /// A refusal with `status`, for `reason`.
-    pub const fn new(status: Status, reason: &'static str) -> Refusal {
-        Refusal { status, reason }
-    }
-
-    /// 400: the message does not follow the grammar or the framing rules (RFC 9112).
-    pub(crate) const fn bad(reason: &'static str) -> Refusal {
-        Refusal::new(Status::BadRequest, reason)
-    }
-}
-
-/// Whether `byte` may stand in a token (RFC 9110, 5.6.2): a method, a field name, a transfer coding.
-pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-/// Whether the field name `name`, in whatever case, is `wanted`: letters in lower case, digits and hyphens.
-pub(crate) fn is_name(name: &[u8], wanted: &str) -> bool {
-    // Of the bytes that a token may have, only a letter becomes a letter by this bit, and only a digit or a
-    // hyphen stays one.
-    const LOWER: u8 = 0x20;
-    let is_same = |(bytes, wanted): (&[u8; 8], &[u8; 8])| {
-        u64::from_ne_bytes(*bytes) | u64::from_ne_bytes([LOWER; 8]) == u64::from_ne_bytes(*wanted)
-    };
-    let wanted = wanted.as_bytes();
-    if name.len() != wanted.len() {
-        return false;
-    }
-    // Eight at a time; the last eight may have been looked at in part.
-    match (name.last_chunk(), wanted.last_chunk()) {
-        (Some(name_end), Some(wanted_end)) => {
-            let chunks = name.as_chunks().0.iter().zip(wanted.as_chunks().0);
-            is_same((name_end, wanted_end)) && chunks.into_iter().all(is_same)
-        }
-        // Four are the only ones of the short names that every request has.
-        _ => match (name, wanted) {
-            ([a, b, c, d], [e, f, g, h]) => {
-                u32::from_ne_bytes([*a, *b, *c, *d]) | u32::from_ne_bytes([LOWER; 4])
-                    == u32::from_ne_bytes([*e, *f, *g, *h])
-            }
-            _ => name.iter().zip(wanted).all(|(byte, wanted)| byte | LOWER == *wanted),
-        },
-    }
-}
-
-/// Whether `byte` may stand in a field value (RFC 9110, 5.5): visible, space, tab, or beyond ASCII.
-pub(crate) fn is_field_byte(byte: u8) -> bool {
-    (byte == b'\t') | ((byte >= b' ') & (byte != 0x7f))
-}
-
-/// `bytes` without the spaces and tabs around it (OWS; RFC 9110, 5.6.3).
-pub(crate) fn trim_ows(bytes: &[u8]) -> &[u8] {
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = bytes.iter().position(|byte| !blank(byte)).unwrap_or(bytes.len());
-    let end = bytes.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
-    &bytes[start..end]
-}
+pub use refusal::Refusal;
+pub use request::Request;
+pub use response::{Body, Response};
+pub use start_line::{Method, Status, Version};
+pub(crate) use syntax::trim_ows;

@@ -6,8 +6,9 @@
 use memchr::memchr;
 
 use super::limits::Limits;
-use super::message::Status;
-use super::{Refusal, is_token_byte};
+use super::refusal::Refusal;
+use super::start_line::Status;
+use super::syntax::is_token_byte;
 
 /// Empty lines before a request line are skipped (RFC 9112, 2.2), but not for ever.
 const LEADING_LINES_MAX: usize = 8;

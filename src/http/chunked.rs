@@ -4,9 +4,9 @@
 //! and line ends before it, and so turns the coding into the plain content without a second buffer. Chunk
 //! extensions and trailers are read past, checked and bounded: nothing here has a use for them.
 
-use super::head::CONTENT_TOO_LARGE;
 use super::limits::Limits;
-use super::{Refusal, is_field_byte, is_token_byte};
+use super::refusal::{CONTENT_TOO_LARGE, Refusal};
+use super::syntax::{is_field_byte, is_token_byte};
 
 /// More hexadecimal digits than any chunk here can need: leading zeros have an end, too.
 const SIZE_DIGITS_MAX: usize = 16;
