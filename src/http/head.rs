@@ -13,7 +13,7 @@ use std::mem::MaybeUninit;
 
 use memchr::memchr;
 
-use super::authority::{LastAuthority, is_authority};
+use super::authority::is_authority;
 use super::limits::{FIELDS_CAPACITY, Limits};
 use super::refusal::{CONTENT_TOO_LARGE, Refusal};
 use super::scan::Scan;
@@ -72,7 +72,6 @@ pub struct Head {
     /// Where the names and values of the field lines stand, of which there are so many.
     fields: [(Span, Span); FIELDS_CAPACITY],
     fields_count: usize,
-    last_host: LastAuthority,
 }
 
 impl Default for Head {
@@ -91,7 +90,6 @@ impl Default for Head {
             version: Version::Http11,
             fields: [(Span::default(), Span::default()); FIELDS_CAPACITY],
             fields_count: 0,
-            last_host: LastAuthority::default(),
         }
     }
 }
@@ -287,13 +285,13 @@ impl Head {
     }
 
     /// Exactly one Host where the version is 1.1, at most one in 1.0, and a valid one (RFC 9112, 3.2).
-    fn check_host<'a>(&mut self, lines: &MessageFields<'a>) -> Result<Option<&'a [u8]>, Refusal> {
+    fn check_host<'a>(&self, lines: &MessageFields<'a>) -> Result<Option<&'a [u8]>, Refusal> {
         if lines.host_lines > 1 {
             return Err(Refusal::bad("more than one Host"));
         }
         match lines.host {
             None if self.version == Version::Http11 => Err(Refusal::bad("no Host")),
-            Some(host) if !self.last_host.is_authority(host) => Err(Refusal::bad("the Host is malformed")),
+            Some(host) if !is_authority(host) => Err(Refusal::bad("the Host is malformed")),
             host => Ok(host),
         }
     }
