@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 
 use super::chunked::ChunkedDecoder;
 use super::date::Date;
-use super::head::{Framing, Head};
+use super::framing::Framing;
+use super::head::Head;
 use super::head_end::Persistence;
 use super::limits::Limits;
 use super::refusal::Refusal;

@@ -13,12 +13,13 @@ use std::mem::MaybeUninit;
 
 use memchr::memchr;
 
-use super::authority::is_authority;
+use super::framing::{Framing, MessageFields};
 use super::limits::{FIELDS_CAPACITY, Limits};
-use super::refusal::{CONTENT_TOO_LARGE, Refusal};
+use super::refusal::Refusal;
 use super::scan::Scan;
 use super::start_line::{Method, Status, Version};
-use super::syntax::{is_name, is_token_byte, list, trim_ows};
+use super::syntax::is_name;
+use super::target::Target;
 
 /// A stretch of a head, counted from the head's first byte. 16 bits suffice: see [`Limits::mistakes`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,15 +42,6 @@ impl Span {
         let start = part.as_ptr() as usize - whole.as_ptr() as usize;
         Span { start: start as u16, end: (start + part.len()) as u16 }
     }
-}
-
-/// How the content after a head is delimited (RFC 9112, 6.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// This many bytes; 0 where the head says nothing.
-    Length(usize),
-    /// The chunked coding, which says itself where it ends.
-    Chunked,
 }
 
 /// What a request's head says. Kept and filled anew for each request of a connection.
@@ -149,6 +141,7 @@ impl Head {
         let mut parsed = httparse::Request::new(&mut []);
         parsed.parse_with_uninit_headers(bytes, &mut table).map_err(|error| refuse_syntax(error, bytes))?;
         let mut fields = MessageFields::default();
+        // The search has refused a bare LF.
         self.take_fields(bytes, parsed.headers, &mut fields);
         self.understand(bytes, &parsed, &fields, limits).map(|()| true)
     }
@@ -166,27 +159,30 @@ impl Head {
             return None;
         }
         let mut fields = MessageFields::default();
-        self.take_fields(bytes, parsed.headers, &mut fields);
-        (!fields.has_bare_lf).then(|| self.understand(bytes, &parsed, &fields, limits))
+        let has_bare_lf = self.take_fields(bytes, parsed.headers, &mut fields);
+        (!has_bare_lf).then(|| self.understand(bytes, &parsed, &fields, limits))
     }
 
     /// The one pass over the field lines of the whole head `bytes`: remembers where they stand, and notes what
-    /// concerns the message itself in `fields`.
+    /// concerns the message itself in `fields`. Returns whether some line ends in a bare LF, with which httparse is
+    /// content; [`Scan`] is not.
     fn take_fields<'a>(
         &mut self,
         bytes: &[u8],
         lines: &[httparse::Header<'a>],
         fields: &mut MessageFields<'a>,
-    ) {
+    ) -> bool {
+        let mut has_bare_lf = false;
         self.fields_count = lines.len().min(FIELDS_CAPACITY);
         for (place, line) in self.fields.iter_mut().zip(lines) {
             let name = Span::locate(bytes, line.name.as_bytes());
             // The LF of the line before it, or httparse would have gone on with the same one; the CR before that.
-            fields.has_bare_lf |= bytes[usize::from(name.start).saturating_sub(2)] != b'\r';
+            has_bare_lf |= bytes[usize::from(name.start).saturating_sub(2)] != b'\r';
             fields.note(line.name.as_bytes(), line.value);
             // The value comes without the space around it.
             *place = (name, Span::locate(bytes, line.value));
         }
+        has_bare_lf
     }
 
     /// Takes over what httparse made of the whole head `bytes`, and decides what it leaves open.
@@ -206,212 +202,31 @@ impl Head {
         self.version = if version == 0 { Version::Http10 } else { Version::Http11 };
         self.method = Method::from_token(method)
             .ok_or(Refusal::new(Status::NotImplemented, "the method is not one that this server knows"))?;
-        self.read_target(bytes, target.as_bytes())?;
+        let target = Target::parse(self.method, target.as_bytes())?;
+        self.path = Span::locate(bytes, target.path);
+        self.query = target.query.map(|query| Span::locate(bytes, query));
+        if !target.authority.is_empty() {
+            self.authority = Span::locate(bytes, target.authority);
+        }
         self.has_target = true;
         debug_assert!(parsed.headers.len() <= limits.fields_max, "the lines were counted");
         self.decide(bytes, fields, limits)
     }
 
-    /// The four forms of a target (RFC 9112, 3.2), each for the methods that it belongs to.
-    fn read_target(&mut self, bytes: &[u8], target: &[u8]) -> Result<(), Refusal> {
-        let mark = target.iter().position(|byte| !BEFORE_QUERY[usize::from(*byte)]).unwrap_or(target.len());
-        let (before, query) = target.split_at(mark);
-        // Without a branch for each byte, they are looked at many at a time.
-        let is_wrong = |byte: u8| !matches!(byte, 0x21..=0x7e) | (byte == b'#');
-        if query.iter().fold(false, |any, byte| any | is_wrong(*byte)) {
-            return Err(Refusal::bad("the request target holds a byte that no target may hold"));
-        }
-        if self.method == Method::Connect {
-            return self.read_authority_form(bytes, target);
-        }
-        let path = match before {
-            [b'/', ..] => before,
-            b"*" if self.method == Method::Options && query.is_empty() => before,
-            _ => self.read_absolute_form(bytes, before)?,
-        };
-        self.path = Span::locate(bytes, path);
-        // Without its mark.
-        self.query = query.get(1..).map(|query| Span::locate(bytes, query));
-        Ok(())
-    }
-
-    /// `http://host:port/path`: sets the authority, which overrides Host, and returns the path.
-    fn read_absolute_form<'a>(&mut self, bytes: &[u8], target: &'a [u8]) -> Result<&'a [u8], Refusal> {
-        const SCHEME: &[u8] = b"http://";
-        let rest = match target.split_at_checked(SCHEME.len()) {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => rest,
-            _ => return Err(Refusal::bad("the request target is neither a path nor an http URI")),
-        };
-        let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        if authority.is_empty() || !is_authority(authority) {
-            return Err(Refusal::bad("the request target's host is malformed"));
-        }
-        self.authority = Span::locate(bytes, authority);
-        Ok(path)
-    }
-
-    /// `host:port`, for CONNECT alone. There is nothing to connect to, which the routes will say.
-    fn read_authority_form(&mut self, bytes: &[u8], target: &[u8]) -> Result<(), Refusal> {
-        let has_port = target.last().is_some_and(u8::is_ascii_digit) && target.contains(&b':');
-        if !has_port || !is_authority(target) {
-            return Err(Refusal::bad("the target of CONNECT must be a host and a port"));
-        }
-        self.path = Span::locate(bytes, target);
-        self.authority = self.path;
-        Ok(())
-    }
-
     /// What the field lines say of the message itself, each by its own rule.
-    fn decide(&mut self, bytes: &[u8], lines: &MessageFields, limits: &Limits) -> Result<(), Refusal> {
-        if lines.has_malformed_coding {
+    fn decide(&mut self, bytes: &[u8], fields: &MessageFields, limits: &Limits) -> Result<(), Refusal> {
+        if fields.has_malformed_coding {
             return Err(Refusal::bad("the Transfer-Encoding is malformed"));
         }
-        self.keep_alive = match self.version {
-            Version::Http11 => !lines.close,
-            Version::Http10 => lines.keep_alive && !lines.close,
-        };
-        let host = self.check_host(lines)?.map(|host| Span::locate(bytes, host));
-        self.framing = framing(lines, self.version, limits)?;
+        self.keep_alive = fields.keeps_alive(self.version);
+        let host = fields.host(self.version)?;
+        self.framing = fields.framing(self.version, limits)?;
         if self.authority == Span::default() {
-            self.authority = host.unwrap_or_default();
+            self.authority = host.map(|host| Span::locate(bytes, host)).unwrap_or_default();
         }
-        // An expectation from an HTTP/1.0 client is ignored (RFC 9110, 10.1.1).
-        if self.version == Version::Http11 && lines.expects_other {
-            return Err(Refusal::new(Status::ExpectationFailed, "an expectation other than 100-continue"));
-        }
-        self.expects_continue = self.version == Version::Http11 && lines.expects_continue;
+        self.expects_continue = fields.expects_continue(self.version)?;
         Ok(())
     }
-
-    /// Exactly one Host where the version is 1.1, at most one in 1.0, and a valid one (RFC 9112, 3.2).
-    fn check_host<'a>(&self, lines: &MessageFields<'a>) -> Result<Option<&'a [u8]>, Refusal> {
-        if lines.host_lines > 1 {
-            return Err(Refusal::bad("more than one Host"));
-        }
-        match lines.host {
-            None if self.version == Version::Http11 => Err(Refusal::bad("no Host")),
-            Some(host) if !is_authority(host) => Err(Refusal::bad("the Host is malformed")),
-            host => Ok(host),
-        }
-    }
-}
-
-/// Which bytes may stand in a target before its query: those that are visible, but `?` and, anywhere, `#`.
-const BEFORE_QUERY: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0x21;
-    while byte <= 0x7e {
-        table[byte] = byte != b'#' as usize && byte != b'?' as usize;
-        byte += 1;
-    }
-    table
-};
-
-/// The field lines that say how a message is framed and what becomes of its connection.
-#[derive(Default)]
-struct MessageFields<'a> {
-    host: Option<&'a [u8]>,
-    host_lines: usize,
-    content_length: Option<&'a [u8]>,
-    content_length_lines: usize,
-    has_transfer_encoding: bool,
-    has_malformed_coding: bool,
-    /// Transfer codings other than chunked.
-    other_codings: usize,
-    chunked: usize,
-    chunked_is_last: bool,
-    close: bool,
-    keep_alive: bool,
-    expects_continue: bool,
-    expects_other: bool,
-    /// Some line ends in a bare LF, with which httparse is content; [`Scan`] is not.
-    has_bare_lf: bool,
-}
-
-impl<'a> MessageFields<'a> {
-    fn note(&mut self, name: &[u8], value: &'a [u8]) {
-        // Lengths first: most field lines are none of these, and this tells it soonest.
-        match name.len() {
-            4 if is_name(name, "host") => {
-                self.host = Some(value);
-                self.host_lines += 1;
-            }
-            6 if is_name(name, "expect") => self.note_expectations(value),
-            10 if is_name(name, "connection") => self.note_connection(value),
-            14 if is_name(name, "content-length") => {
-                self.content_length = Some(value);
-                self.content_length_lines += 1;
-            }
-            17 if is_name(name, "transfer-encoding") => self.note_codings(value),
-            _ => {}
-        }
-    }
-
-    fn note_connection(&mut self, value: &[u8]) {
-        for option in list(value) {
-            self.close |= option.eq_ignore_ascii_case(b"close");
-            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-        }
-    }
-
-    fn note_expectations(&mut self, value: &[u8]) {
-        for expectation in list(value) {
-            match expectation.eq_ignore_ascii_case(b"100-continue") {
-                true => self.expects_continue = true,
-                false => self.expects_other = true,
-            }
-        }
-    }
-
-    fn note_codings(&mut self, value: &[u8]) {
-        self.has_transfer_encoding = true;
-        for coding in list(value) {
-            let name = coding.split(|byte| *byte == b';').next().unwrap_or(coding);
-            let is_token = !trim_ows(name).is_empty() && trim_ows(name).iter().copied().all(is_token_byte);
-            self.has_malformed_coding |= !is_token;
-            self.chunked_is_last = coding.eq_ignore_ascii_case(b"chunked");
-            match self.chunked_is_last {
-                true => self.chunked += 1,
-                false => self.other_codings += 1,
-            }
-        }
-    }
-}
-
-/// How the content is delimited, or why that cannot be said for sure (RFC 9112, 6.1 to 6.3).
-fn framing(lines: &MessageFields, version: Version, limits: &Limits) -> Result<Framing, Refusal> {
-    if lines.has_transfer_encoding {
-        return transfer_coding(lines, version);
-    }
-    if lines.content_length_lines > 1 {
-        return Err(Refusal::bad("more than one Content-Length"));
-    }
-    let Some(digits) = lines.content_length else { return Ok(Framing::Length(0)) };
-    // Rust's parser would take a sign, and a list of equal lengths is more than one.
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(Refusal::bad("the Content-Length is not a number"));
-    }
-    let length = digits.iter().try_fold(0usize, |length, digit| {
-        length.checked_mul(10)?.checked_add(usize::from(digit - b'0')).filter(|n| *n <= limits.body_bytes_max)
-    });
-    length.map(Framing::Length).ok_or(CONTENT_TOO_LARGE)
-}
-
-fn transfer_coding(lines: &MessageFields, version: Version) -> Result<Framing, Refusal> {
-    if lines.content_length_lines > 0 {
-        return Err(Refusal::bad("both Content-Length and Transfer-Encoding"));
-    }
-    if version == Version::Http10 {
-        return Err(Refusal::bad("Transfer-Encoding in HTTP/1.0"));
-    }
-    if lines.chunked != 1 || !lines.chunked_is_last {
-        return Err(Refusal::bad("the transfer codings do not end in one chunked"));
-    }
-    if lines.other_codings > 0 {
-        return Err(Refusal::new(Status::NotImplemented, "a transfer coding other than chunked"));
-    }
-    Ok(Framing::Chunked)
 }
 
 /// Whether the whole head `bytes` is one that [`Scan`] would let pass, but for lines within it that end in a bare

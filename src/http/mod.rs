@@ -39,6 +39,7 @@ pub mod connection;
 mod date;
 mod field;
 pub mod form;
+mod framing;
 mod head;
 mod head_end;
 mod limits;
@@ -48,6 +49,7 @@ mod response;
 mod scan;
 mod start_line;
 mod syntax;
+mod target;
 
 pub use date::Date;
 pub use field::{ControlByte, FieldLines, FieldValue, Repeated};
