@@ -13,58 +13,31 @@
 //! thousand of them cost one write; and while answers wait for the client to read them, nothing more is read.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::chunked::ChunkedDecoder;
 use super::date::Date;
 use super::framing::Framing;
-use super::head::Head;
 use super::head_end::Persistence;
 use super::limits::Limits;
 use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
 use super::scan::Scan;
-use super::start_line::{Method, Status};
+use super::start_line::Method;
 
-/// A buffer larger than this is given back to the system when it is empty, so that one large request does not
-/// cost memory for as long as the buffer is kept.
-const BUFFER_BYTES_KEPT: usize = 16 * 1024;
+mod buffers;
+mod state;
+mod timeouts;
 
-/// What a connection needs while there is a byte in it, and can do without between requests. A driver with
-/// many connections keeps a few of these and lends them ([`Connection::lend`]).
-#[derive(Default)]
-pub struct Buffers {
-    /// What has arrived.
-    input: Vec<u8>,
-    /// Answers on their way.
-    output: Vec<u8>,
-    head: Head,
-    /// How far the content is decoded, if it is chunked.
-    chunks: ChunkedDecoder,
-}
-
-impl Buffers {
-    /// Decodes what has arrived of the chunked content that begins at `start`. Its length, once it is all there.
-    fn decode(&mut self, start: usize, limits: &Limits) -> Result<Option<usize>, Refusal> {
-        let Buffers { input, chunks, .. } = self;
-        let has_ended = chunks.decode(&mut input[start..], limits)?;
-        let slack = chunks.take_slack();
-        input.drain(start + slack.start..start + slack.end);
-        Ok(has_ended.then(|| chunks.content()))
-    }
-}
+pub use buffers::Buffers;
+use state::{Exchange, State};
 
 /// One connection's state, from the first byte to the last.
 pub struct Connection {
     limits: Arc<Limits>,
     /// `None` when there is no byte in them; a connection that is given bytes then makes its own.
     buffers: Option<Box<Buffers>>,
-    /// Where the message being read begins in the input; what stands before has been answered.
-    start: usize,
-    /// How many bytes of the output are gone.
-    sent: usize,
-    phase: Phase,
+    state: State,
     scan: Scan,
     /// The client has closed its sending side; what it sent before is still answered.
     ended: bool,
@@ -73,37 +46,9 @@ pub struct Connection {
     is_starved: bool,
     /// Requests that have been answered.
     requests: u32,
-    /// When the phase's clock began to run, and when the client last took some of its answers.
-    phase_since: Instant,
+    /// When the state's clock began to run, and when the client last took some of its answers.
+    state_since: Instant,
     sent_since: Instant,
-}
-
-/// It has a tag of its own and not one hidden among its contents, for it is looked at a dozen times a request.
-#[derive(Clone, Copy, Debug)]
-#[repr(u8)]
-enum Phase {
-    /// Between requests, or within a head.
-    Head,
-    /// Within a request's content.
-    Body(Framing),
-    /// A request was refused, and the refusal has not been given out yet.
-    Refusing(Refusal),
-    /// A request or refusal has been given out and is not answered yet.
-    Answering(Exchange),
-    /// The last answer is on its way; `linger` says whether the client may still be sending.
-    Closing { linger: bool },
-    /// Everything is sent and the sending side is shut: what still comes, up to this many bytes, is read away.
-    Lingering { bytes_left: usize },
-    /// There is nothing left to do.
-    Closed,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Exchange {
-    /// A request whose content has this many bytes.
-    Request { content: usize },
-    /// A refusal, after which the connection ends.
-    Refusal,
 }
 
 /// What a step brought about.
@@ -138,27 +83,25 @@ impl Connection {
         Connection {
             limits,
             buffers: None,
-            start: 0,
-            sent: 0,
-            phase: Phase::Head,
+            state: State::Idle,
             scan: Scan::default(),
             ended: false,
             is_finishing: false,
             is_starved: false,
             requests: 0,
-            phase_since: now,
+            state_since: now,
             sent_since: now,
         }
     }
 
     /// A connection for which there is no room: whatever it asks for, this refusal is the answer.
     pub fn turned_away(limits: Arc<Limits>, refusal: Refusal, now: Instant) -> Connection {
-        Connection { phase: Phase::Refusing(refusal), ..Connection::new(limits, now) }
+        Connection { state: State::Refusing(refusal), ..Connection::new(limits, now) }
     }
 
     /// Since when the connection has been between requests with nothing left to send, if it is.
     pub fn idle_since(&self) -> Option<Instant> {
-        (self.is_idle() && self.unsent() == 0).then_some(self.phase_since)
+        (self.is_idle() && self.unsent() == 0).then_some(self.state_since)
     }
 
     /// The answer to the last request that has arrived is to be the last. (One that is idle has had its last;
@@ -175,9 +118,14 @@ impl Connection {
     /// There is no memory to go on with: the connection ends, and what it holds is free for the others.
     fn starve(&mut self) {
         self.is_starved = true;
-        self.phase = Phase::Closed;
+        self.enter(State::Closed);
         self.buffers = None;
-        (self.start, self.sent) = (0, 0);
+    }
+
+    /// Changes the state to one that may follow.
+    fn enter(&mut self, next: State) {
+        debug_assert!(self.state.may_precede(next), "{next:?} after {:?}", self.state);
+        self.state = next;
     }
 
     /// Lends the connection buffers, to be called before [`Connection::receive`].
@@ -194,44 +142,37 @@ impl Connection {
 
     /// The connection's buffers, if there is nothing in them that it still needs.
     pub fn give_back(&mut self) -> Option<Box<Buffers>> {
-        let is_over = matches!(self.phase, Phase::Lingering { .. } | Phase::Closed);
+        let is_over = matches!(self.state, State::Lingering { .. } | State::Closed);
         if self.unsent() > 0 || !(self.is_idle() || is_over) {
             return None;
         }
         let mut buffers = self.buffers.take()?;
         // Empty lines before a request line may be left, which count for nothing.
-        empty(&mut buffers.input);
-        self.start = 0;
+        buffers.drop_input();
         Some(buffers)
     }
 
     /// How much memory the connection's buffers take, in bytes.
     pub fn buffered(&self) -> usize {
-        let size = |buffers: &Buffers| buffers.input.capacity() + buffers.output.capacity();
-        self.buffers.as_ref().map_or(0, |buffers| size_of::<Buffers>() + size(buffers))
+        self.buffers.as_ref().map_or(0, |buffers| buffers.size())
     }
 
     /// Takes bytes that arrived `now`.
     pub fn receive(&mut self, bytes: &[u8], now: Instant) {
-        match &mut self.phase {
-            Phase::Closing { .. } | Phase::Closed => {}
-            Phase::Lingering { bytes_left } => match bytes_left.checked_sub(bytes.len()) {
+        match &mut self.state {
+            State::Closing { .. } | State::Closed => {}
+            State::Lingering { bytes_left } => match bytes_left.checked_sub(bytes.len()) {
                 Some(left) => *bytes_left = left,
-                None => self.phase = Phase::Closed,
+                None => self.enter(State::Closed),
             },
             _ => {
-                let input = &mut self.buffers.get_or_insert_default().input;
-                if self.start > 0 {
-                    input.drain(..self.start);
-                    self.start = 0;
-                }
-                if input.is_empty() && matches!(self.phase, Phase::Head) {
-                    self.phase_since = now;
-                }
-                if input.try_reserve(bytes.len()).is_err() {
+                if self.buffers.get_or_insert_default().receive(bytes).is_err() {
                     return self.starve();
                 }
-                input.extend_from_slice(bytes);
+                if self.is_idle() {
+                    self.enter(State::Head);
+                    self.state_since = now;
+                }
             }
         }
     }
@@ -250,11 +191,14 @@ impl Connection {
         match self.advance(now) {
             Ok(None) => Event::Nothing,
             Ok(Some(content)) => {
-                self.phase = Phase::Answering(Exchange::Request { content });
+                self.enter(State::Answering(Exchange::Request { content }));
                 self.request(content).map_or(Event::Nothing, Event::Request)
             }
             Err(refusal) => {
-                self.phase = Phase::Answering(Exchange::Refusal);
+                if !matches!(self.state, State::Refusing(_)) {
+                    self.enter(State::Refusing(refusal));
+                }
+                self.enter(State::Answering(Exchange::Refusal));
                 Event::Refused(refusal, self.request(0).filter(|request| request.head.has_target))
             }
         }
@@ -262,19 +206,18 @@ impl Connection {
 
     /// The length of the content, once a whole request is there.
     fn advance(&mut self, now: Instant) -> Result<Option<usize>, Refusal> {
-        if let Phase::Refusing(refusal) = self.phase {
+        if let State::Refusing(refusal) = self.state {
             return Err(refusal);
         }
-        if matches!(self.phase, Phase::Head) {
+        if matches!(self.state, State::Head) {
             self.read_head(now)?;
         }
-        let (Phase::Body(framing), Some(buffers)) = (self.phase, &mut self.buffers) else {
+        let (State::Content(framing), Some(buffers)) = (self.state, &mut self.buffers) else {
             return Ok(None);
         };
-        let body_start = self.start + buffers.head.length;
         let content = match framing {
-            Framing::Length(length) => (buffers.input.len() - body_start >= length).then_some(length),
-            Framing::Chunked => buffers.decode(body_start, &self.limits)?,
+            Framing::Length(length) => (buffers.content_arrived() >= length).then_some(length),
+            Framing::Chunked => buffers.decode(&self.limits)?,
         };
         match content {
             None if self.ended => Err(Refusal::bad("the client closed before the end of the content")),
@@ -285,67 +228,68 @@ impl Connection {
     /// Looks for a whole head, and moves on to the content behind it.
     fn read_head(&mut self, now: Instant) -> Result<(), Refusal> {
         let Some(buffers) = &mut self.buffers else { return Ok(()) };
-        let Buffers { input, output, head, chunks } = &mut **buffers;
-        if self.start == input.len() {
+        let empty_lines = self.scan.skip_empty_lines(buffers.arrived())?;
+        buffers.skip(empty_lines);
+        let (arrived, head) = buffers.arrived_and_head();
+        if arrived.is_empty() {
+            self.enter(State::Idle);
             return Ok(());
         }
-        self.start += self.scan.skip_empty_lines(&input[self.start..])?;
-        let arrived = &mut input[self.start..];
         if !head.read(arrived, &mut self.scan, &self.limits)? {
-            return match self.ended && !arrived.is_empty() {
+            return match self.ended {
                 true => Err(Refusal::bad("the client closed before the end of the head")),
                 false => Ok(()),
             };
         }
-        let has_content = arrived.len() > head.length;
-        if head.expects_continue && !has_content && head.framing != Framing::Length(0) {
-            if output.is_empty() {
+        let framing = head.framing;
+        if head.expects_continue && arrived.len() == head.length && framing != Framing::Length(0) {
+            if buffers.unsent() == 0 {
                 self.sent_since = now;
             }
-            output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            buffers.output().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-        self.phase_since = now;
-        if head.framing == Framing::Chunked {
-            *chunks = ChunkedDecoder::default();
+        if framing == Framing::Chunked {
+            buffers.begin_chunks();
         }
-        self.phase = Phase::Body(head.framing);
+        self.state_since = now;
+        self.enter(State::Content(framing));
         Ok(())
     }
 
     /// The request that was read into the buffers; there is one only where there are buffers.
     fn request(&self, content: usize) -> Option<Request<'_>> {
-        let Buffers { input, head, .. } = &**self.buffers.as_ref()?;
-        let bytes = &input[self.start..];
+        let buffers = self.buffers.as_ref()?;
+        let (head, bytes) = (&buffers.head, buffers.arrived());
         let body = bytes.get(head.length..)?.get(..content)?;
-        Some(Request { head, bytes, body, since: self.phase_since })
+        Some(Request { head, bytes, body, since: self.state_since })
     }
 
     /// Whether bytes of a request, or of a part of one, wait for [`Connection::step`].
     pub fn has_input(&self) -> bool {
-        matches!(self.phase, Phase::Head | Phase::Body(_)) && !self.is_idle()
+        matches!(self.state, State::Head | State::Content(_))
     }
 
     /// The request that was given out and has no answer yet.
     pub fn unanswered(&self) -> Option<Request<'_>> {
-        match self.phase {
-            Phase::Answering(Exchange::Request { content }) => self.request(content),
+        match self.state {
+            State::Answering(Exchange::Request { content }) => self.request(content),
             _ => None,
         }
     }
 
     /// Queues the answer to the request or refusal that was given out. `date` is the moment it is made at.
     pub fn respond(&mut self, response: &Response, date: &Date, now: Instant) {
-        let Phase::Answering(exchange) = self.phase else {
-            debug_assert!(false, "an answer to nothing: {:?}", self.phase);
+        let State::Answering(exchange) = self.state else {
+            debug_assert!(false, "an answer to nothing: {:?}", self.state);
             return;
         };
         let (refused, content) = match exchange {
             Exchange::Request { content } => (false, content),
             Exchange::Refusal => (true, 0),
         };
-        let Buffers { input, output, head, .. } = &mut **self.buffers.get_or_insert_default();
-        let message_end = self.start + head.length + content;
-        let has_more = input.len() > message_end;
+        let buffers = &mut **self.buffers.get_or_insert_default();
+        let head = &buffers.head;
+        let has_more = buffers.content_arrived() > content;
         self.requests += 1;
         let is_last = self.requests >= self.limits.connection_requests_max || (self.is_finishing && !has_more);
         let keep_alive = head.keep_alive && !refused && !is_last;
@@ -354,126 +298,64 @@ impl Connection {
             true => Persistence::KeepAlive { idle_seconds: self.limits.idle_time_max.as_secs() },
         };
         let omit_body = head.has_target && head.method == Method::Head;
-        if output.is_empty() {
+        if buffers.unsent() == 0 {
             self.sent_since = now;
         }
+        let output = buffers.output();
         if output.try_reserve(response.bytes_max()).is_err() {
             return self.starve();
         }
         response.write(output, date, persistence, omit_body);
-        head.be_over();
-        if keep_alive && has_more {
-            self.start = message_end;
+        buffers.skip_message(content);
+        if keep_alive {
+            self.scan = Scan::default();
+            self.state_since = now;
+            self.enter(if has_more { State::Head } else { State::Idle });
         } else {
-            empty(input);
-            self.start = 0;
-        }
-        match keep_alive {
-            true => {
-                self.scan = Scan::default();
-                self.phase = Phase::Head;
-                self.phase_since = now;
-            }
-            false => self.phase = Phase::Closing { linger: (refused || has_more) && !self.ended },
+            buffers.drop_input();
+            self.enter(State::Closing { lingers: (refused || has_more) && !self.ended });
         }
     }
 
     /// The bytes to send next.
     pub fn outgoing(&self) -> &[u8] {
-        self.buffers.as_ref().map_or(&[], |buffers| &buffers.output[self.sent..])
+        self.buffers.as_ref().map_or(&[], |buffers| buffers.outgoing())
     }
 
     /// Takes note that `count` of the outgoing bytes were sent `now`.
     pub fn sent(&mut self, count: usize, now: Instant) {
-        self.sent += count;
         self.sent_since = now;
-        if self.unsent() == 0 {
-            if let Some(buffers) = &mut self.buffers {
-                empty(&mut buffers.output);
-            }
-            self.sent = 0;
-            if self.is_idle() {
-                self.phase_since = now;
-            }
+        let is_all = self.buffers.as_mut().is_none_or(|buffers| buffers.sent(count));
+        if is_all && self.is_idle() {
+            self.state_since = now;
         }
     }
 
     /// Takes note that the sending side was shut down `now`.
     pub fn shut(&mut self, now: Instant) {
-        self.phase = Phase::Lingering { bytes_left: self.limits.linger_bytes_max };
-        self.phase_since = now;
+        self.enter(State::Lingering { bytes_left: self.limits.linger_bytes_max });
+        self.state_since = now;
     }
 
     /// What the driver is to do, once [`Connection::step`] has given [`Event::Nothing`].
     pub fn wants(&self) -> Want {
-        match self.phase {
-            Phase::Closed => Want::Close,
+        match self.state {
+            State::Closed => Want::Close,
             _ if self.unsent() > 0 => Want::Write,
-            Phase::Head | Phase::Lingering { .. } if self.ended => Want::Close,
-            Phase::Head | Phase::Body(_) | Phase::Lingering { .. } => Want::Read,
-            Phase::Refusing(_) | Phase::Answering(_) => Want::Answer,
-            Phase::Closing { linger: true } => Want::Shutdown,
-            Phase::Closing { linger: false } => Want::Close,
+            State::Idle | State::Head | State::Lingering { .. } if self.ended => Want::Close,
+            State::Idle | State::Head | State::Content(_) | State::Lingering { .. } => Want::Read,
+            State::Refusing(_) | State::Answering(_) => Want::Answer,
+            State::Closing { lingers: true } => Want::Shutdown,
+            State::Closing { lingers: false } => Want::Close,
         }
-    }
-
-    /// When the driver is to call [`Connection::expire`], unless something happens before.
-    pub fn deadline(&self) -> Option<Instant> {
-        if self.unsent() > 0 {
-            return Some(self.sent_since + self.limits.write_time_max);
-        }
-        let time_max = match self.phase {
-            Phase::Head if self.is_idle() => self.limits.idle_time_max,
-            Phase::Head => self.limits.head_time_max,
-            Phase::Body(_) => self.body_time_max(),
-            Phase::Lingering { .. } => self.limits.linger_time_max,
-            Phase::Refusing(_) | Phase::Answering(_) | Phase::Closing { .. } | Phase::Closed => return None,
-        };
-        Some(self.phase_since + time_max)
-    }
-
-    /// Ends what has taken too long by `now`: with 408 where a request has begun and the client reads
-    /// (RFC 9110, 15.5.9), else without a word. Does nothing before the deadline.
-    pub fn expire(&mut self, now: Instant) {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
-            return;
-        }
-        let too_slow = |reason| Phase::Refusing(Refusal::new(Status::RequestTimeout, reason));
-        self.phase = match self.phase {
-            _ if self.unsent() > 0 => Phase::Closed,
-            Phase::Head if !self.is_idle() => too_slow("the request head took too long"),
-            Phase::Body(_) => too_slow("the content came too slowly"),
-            _ => Phase::Closed,
-        };
-    }
-
-    /// How long the content may take, as far as it has come: so much in all, and no slower than a client that
-    /// means to send it would. Bytes count once they are content; a chunk's size line is none.
-    fn body_time_max(&self) -> Duration {
-        let arrived = self
-            .buffers
-            .as_ref()
-            .map_or(0, |buffers| buffers.input.len().saturating_sub(self.start + buffers.head.length));
-        let limits = &self.limits;
-        let earned = Duration::from_secs_f64(arrived as f64 / f64::from(limits.body_bytes_per_second_min));
-        limits.body_time_max.min(limits.body_grace_time + earned)
     }
 
     fn unsent(&self) -> usize {
-        self.buffers.as_ref().map_or(0, |buffers| buffers.output.len() - self.sent)
+        self.buffers.as_ref().map_or(0, |buffers| buffers.unsent())
     }
 
     /// Whether no byte of a request is waiting.
     fn is_idle(&self) -> bool {
-        let arrived = self.buffers.as_ref().map_or(0, |buffers| buffers.input.len());
-        matches!(self.phase, Phase::Head) && self.start == arrived
-    }
-}
-
-/// Empties a buffer, and lets its memory go if it is large.
-fn empty(buffer: &mut Vec<u8>) {
-    buffer.clear();
-    if buffer.capacity() > BUFFER_BYTES_KEPT {
-        buffer.shrink_to(BUFFER_BYTES_KEPT);
+        matches!(self.state, State::Idle)
     }
 }

@@ -90,7 +90,7 @@ impl Head {
     /// Forgets what the last request's head said, all but its field lines, which are counted anew: what this one
     /// does not say must not be taken from that one, least of all a place in bytes that are gone.
     fn forget(&mut self) {
-        self.be_over();
+        self.invalidate();
         self.method = Method::Get;
         (self.path, self.query, self.authority) = (Span::default(), None, Span::default());
         self.framing = Framing::Length(0);
@@ -100,7 +100,7 @@ impl Head {
 
     /// Makes the head one that says nothing: no target, no length. The rest is forgotten when the next head
     /// is read, and not looked at before.
-    pub(super) fn be_over(&mut self) {
+    pub(super) fn invalidate(&mut self) {
         self.length = 0;
         self.has_target = false;
     }

@@ -6,18 +6,13 @@
 //! hand it a conversation cut into any pieces, at any pace, in no time at all.
 //!
 //! ```text
-//!              first byte                blank line              all of the content
-//!   ┌──────┐ ───────────▶ ┌──────┐ ───────────────────▶ ┌──────┐ ──────────────────▶ ┌───────────┐
-//!   │ idle │              │ head │                      │ body │                     │ answering │
-//!   └──────┘ ◀──────┐     └──────┘                      └──────┘                     └───────────┘
-//!     │ time-out,   │        │ malformed, too long, too slow │                             │
-//!     │ end         │        ▼                               ▼                             │ response
-//!     │             │     ┌─────────────────────────────────────┐                          │
-//!     │             │     │ refused: 4xx or 5xx, then           │                          │
-//!     │             │     │ lingering, until the client has     │                          │
-//!     ▼             │     │ had its chance to read the answer   │                          │
-//!   closed ◀────────┼──── └─────────────────────────────────────┘                          │
-//!                   └──────────────── keep-alive; else closed ─────────────────────────────┘
+//! Idle ─▶ Head ─▶ Content ─▶ Answering ─▶ Idle    a request and its response
+//! Answering ─▶ Head                               the next request was there before the response
+//! Head ─▶ Idle                                    empty lines before a request line
+//! Head ─▶ Refusing ─▶ Answering                   malformed, too long or too slow
+//! Content ─▶ Refusing                             the same
+//! Answering ─▶ Closing ─▶ Lingering ─▶ Closed     the last response, and the time to read it
+//! Idle ─▶ Closed                                  idle for too long
 //! ```
 //!
 //! What the codec promises:

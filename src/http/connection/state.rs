@@ -1,0 +1,174 @@
+//! The states of a connection, and which may follow which.
+//!
+//! [`RULES`] is the whole of it. Every change of state goes through
+//! [`Connection::enter`](super::Connection), which holds it to the table wherever debug assertions are on; tests below show
+//! that every rule is needed, and that the drawings in `http/mod.rs` and `docs/4-http.md` are this table.
+
+use crate::http::framing::Framing;
+use crate::http::refusal::Refusal;
+
+/// Where a connection is between its first byte and its last, and what belongs to that. The tag is a byte of its own
+/// and not hidden among the contents, for it is looked at a dozen times a request.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(super) enum State {
+    /// Between requests: no byte of the next one has arrived.
+    Idle,
+    /// Within a head.
+    Head,
+    /// Within a request's content.
+    Content(Framing),
+    /// A request was refused, and the refusal has not been given out yet.
+    Refusing(Refusal),
+    /// A request or refusal has been given out and is not answered yet.
+    Answering(Exchange),
+    /// The last response is on its way; `lingers` says whether the client may still be sending.
+    Closing { lingers: bool },
+    /// Everything is sent and the sending side is shut: up to this many bytes of input are discarded.
+    Lingering { bytes_left: usize },
+    /// There is nothing left to do.
+    Closed,
+}
+
+/// What is to be answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Exchange {
+    /// A request whose content has this many bytes.
+    Request { content: usize },
+    /// A refusal, after which the connection ends.
+    Refusal,
+}
+
+/// A state without what belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Idle,
+    Head,
+    Content,
+    Refusing,
+    Answering,
+    Closing,
+    Lingering,
+    Closed,
+}
+
+/// Which phase may follow which, and when it does. Beside these, every phase is followed by `Closed` when the client
+/// does not take what is sent, and when there is no memory for its bytes.
+pub(super) const RULES: &[(Phase, Phase, &str)] = &[
+    (Phase::Idle, Phase::Head, "the first byte arrives"),
+    (Phase::Idle, Phase::Closed, "idle for too long"),
+    (Phase::Head, Phase::Idle, "these were empty lines"),
+    (Phase::Head, Phase::Content, "the head is complete"),
+    (Phase::Head, Phase::Refusing, "malformed, too long or too slow"),
+    (Phase::Content, Phase::Answering, "the request is complete"),
+    (Phase::Content, Phase::Refusing, "malformed, too long or too slow"),
+    (Phase::Refusing, Phase::Answering, "the refusal is given out"),
+    (Phase::Answering, Phase::Idle, "answered"),
+    (Phase::Answering, Phase::Head, "answered, with more input at hand"),
+    (Phase::Answering, Phase::Closing, "answered for the last time"),
+    (Phase::Closing, Phase::Lingering, "all is sent, and the client may be sending"),
+    (Phase::Lingering, Phase::Closed, "time or bytes are used up"),
+];
+
+impl State {
+    /// The state without what belongs to it.
+    pub(super) fn phase(self) -> Phase {
+        match self {
+            State::Idle => Phase::Idle,
+            State::Head => Phase::Head,
+            State::Content(_) => Phase::Content,
+            State::Refusing(_) => Phase::Refusing,
+            State::Answering(_) => Phase::Answering,
+            State::Closing { .. } => Phase::Closing,
+            State::Lingering { .. } => Phase::Lingering,
+            State::Closed => Phase::Closed,
+        }
+    }
+
+    /// Whether the rules let `next` follow.
+    pub(super) fn may_precede(self, next: State) -> bool {
+        let (from, to) = (self.phase(), next.phase());
+        #[cfg(test)]
+        tests::SEEN.with_borrow_mut(|seen| seen.insert((from, to)));
+        to == Phase::Closed || RULES.iter().any(|rule| (rule.0, rule.1) == (from, to))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use super::super::{Connection, Event, Want};
+    use super::*;
+    use crate::http::{Date, FieldLines, Limits, Response, Status};
+
+    thread_local! {
+        /// Which phase followed which on this thread.
+        pub(super) static SEEN: RefCell<BTreeSet<(Phase, Phase)>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    /// Gives a connection some bytes, answers every request, and sends what there is to send.
+    fn converse(connection: &mut Connection, bytes: &[u8], now: Instant) {
+        connection.receive(bytes, now);
+        while !matches!(connection.step(now), Event::Nothing) {
+            let response = Response::new(Status::Ok, FieldLines::NONE);
+            connection.respond(&response, &Date::of_second(0), now);
+        }
+        connection.sent(connection.outgoing().len(), now);
+    }
+
+    #[test]
+    fn every_rule_is_needed() {
+        const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+        const LAST: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nmore";
+        const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let begun = Instant::now();
+        let late = begun + Duration::from_secs(3600);
+        let open = || Connection::new(Arc::new(Limits::default()), begun);
+        // Without a word, in the middle of a head, in the middle of the content, malformed, and malformed later.
+        for bytes in [&b""[..], b"\r\n", b"GET", GET, POST, b"GET\r\n\r\n", &[POST, b"x"].concat()] {
+            let mut connection = open();
+            converse(&mut connection, bytes, begun);
+            connection.expire(late);
+            converse(&mut connection, b"", late);
+        }
+        let mut connection = open();
+        converse(&mut connection, &[GET, GET, LAST].concat(), begun);
+        assert_eq!(connection.wants(), Want::Shutdown);
+        connection.shut(begun);
+        connection.expire(late);
+        assert_eq!(connection.wants(), Want::Close);
+        let rules: BTreeSet<(Phase, Phase)> = RULES.iter().map(|(from, to, _)| (*from, *to)).collect();
+        assert_eq!(rules.len(), RULES.len(), "no rule is there twice");
+        SEEN.with_borrow(|seen| assert_eq!(*seen, rules));
+    }
+
+    /// Each line at the top of `http/mod.rs` is a way along the rules, and together they are all of them.
+    #[test]
+    fn the_ways_at_the_top_of_the_layer_are_this_table() {
+        let lines = include_str!("../mod.rs").lines().filter(|line| line.contains(" ─▶ "));
+        let mut drawn = BTreeSet::new();
+        for line in lines {
+            let (way, _) = line.split_once("   ").expect("three spaces end the way");
+            let phases: Vec<&str> = way.trim_start_matches("//! ").split(" ─▶ ").collect();
+            drawn.extend(phases.windows(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())));
+        }
+        let rules = RULES.iter().map(|(from, to, _)| (format!("{from:?}"), format!("{to:?}")));
+        assert_eq!(drawn, rules.collect());
+    }
+
+    /// The fence of the chapter that begins with `stateDiagram-v2` has a line `From --> To: when` for each rule.
+    #[test]
+    fn the_drawing_in_the_chapter_is_this_table() {
+        let chapter = include_str!("../../../docs/4-http.md");
+        let (_, drawing) = chapter.split_once("```mermaid\nstateDiagram-v2\n").expect("a drawing");
+        let (drawing, _) = drawing.split_once("```").expect("its end");
+        let arrows: Vec<&str> = drawing.lines().map(str::trim).filter(|line| !line.contains("[*]")).collect();
+        let rules: Vec<String> =
+            RULES.iter().map(|(from, to, when)| format!("{from:?} --> {to:?}: {when}")).collect();
+        assert_eq!(arrows, rules);
+    }
+}
