@@ -1,4 +1,4 @@
-//! The chunked transfer coding (RFC 9112, 7.1), undone where it lies.
+//! The chunked transfer coding (RFC 9112, 7.1): undone where it lies, and written.
 //!
 //! The decoder is given all of the content's bytes so far, moves the data of each chunk down over the sizes
 //! and line ends before it, and so turns the coding into the plain content without a second buffer. Chunk
@@ -183,4 +183,23 @@ impl ChunkedDecoder {
             false => Ok(()),
         }
     }
+}
+
+/// The size line and the line end that [`write_chunk`] adds to its data, in bytes, at most.
+pub(super) const OVERHEAD_MAX: usize = SIZE_DIGITS_MAX + "\r\n\r\n".len();
+
+/// What ends the content: a chunk without data, and no trailers.
+pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Appends `data` as one chunk; nothing if there is none, for that would be the last chunk.
+pub(super) fn write_chunk(data: &[u8], out: &mut Vec<u8>) {
+    if data.is_empty() {
+        return;
+    }
+    let digits = (usize::BITS - data.len().leading_zeros()).div_ceil(4);
+    let digit = |place: u32| char::from_digit((data.len() >> (4 * place)) as u32 & 0xf, 16);
+    out.extend((0..digits).rev().filter_map(digit).map(|digit| digit as u8));
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
 }

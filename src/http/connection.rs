@@ -17,16 +17,17 @@ use std::time::Instant;
 
 use super::date::Date;
 use super::framing::Framing;
-use super::head_end::Persistence;
 use super::limits::Limits;
 use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
+use super::response_framing::Persistence;
 use super::scan::Scan;
-use super::start_line::Method;
+use super::start_line::{Method, Version};
 
 mod buffers;
 mod state;
+mod streaming;
 mod timeouts;
 
 pub use buffers::Buffers;
@@ -51,6 +52,15 @@ pub struct Connection {
     sent_since: Instant,
 }
 
+/// How a message is replied to.
+struct Reply {
+    keep_alive: bool,
+    /// The request was HEAD.
+    omits_content: bool,
+    version: Version,
+    is_refusal: bool,
+}
+
 /// What a step brought about.
 pub enum Event<'a> {
     /// Nothing, until the driver has done what [`Connection::wants`] says.
@@ -71,6 +81,8 @@ pub enum Want {
     Write,
     /// Nothing before [`Connection::respond`].
     Answer,
+    /// Nothing before there is more content of the stream: [`Connection::push`], or its end.
+    Content,
     /// Shut down the sending side, and say so with [`Connection::shut`].
     Shutdown,
     /// Close the socket.
@@ -104,10 +116,11 @@ impl Connection {
         (self.is_idle() && self.unsent() == 0).then_some(self.state_since)
     }
 
-    /// The answer to the last request that has arrived is to be the last. (One that is idle has had its last;
-    /// the driver closes it when nothing more is there to read.)
-    pub fn finish(&mut self) {
+    /// The answer to the last request that has arrived is to be the last; a stream ends `now`. (A connection that is
+    /// idle has had its last; the driver closes it when nothing more is there to read.)
+    pub fn finish(&mut self, now: Instant) {
         self.is_finishing = true;
+        self.end_stream(now);
     }
 
     /// Whether the connection ended because there was no memory for its bytes.
@@ -142,8 +155,14 @@ impl Connection {
 
     /// The connection's buffers, if there is nothing in them that it still needs.
     pub fn give_back(&mut self) -> Option<Box<Buffers>> {
-        let is_over = matches!(self.state, State::Lingering { .. } | State::Closed);
-        if self.unsent() > 0 || !(self.is_idle() || is_over) {
+        let is_needed = match self.state {
+            State::Idle | State::Lingering { .. } | State::Closed => false,
+            State::Streaming { .. } => {
+                self.buffers.as_ref().is_some_and(|buffers| !buffers.arrived().is_empty())
+            }
+            _ => true,
+        };
+        if is_needed || self.unsent() > 0 {
             return None;
         }
         let mut buffers = self.buffers.take()?;
@@ -279,41 +298,70 @@ impl Connection {
 
     /// Queues the answer to the request or refusal that was given out. `date` is the moment it is made at.
     pub fn respond(&mut self, response: &Response, date: &Date, now: Instant) {
+        let Some(reply) = self.begin_reply() else { return };
+        let persistence = self.persistence(reply.keep_alive);
+        let Some(output) = self.output(response.bytes_max(), now) else { return };
+        response.write(output, date, persistence, reply.omits_content);
+        self.end_reply(reply.keep_alive, reply.is_refusal, now);
+    }
+
+    /// Decides how the message that was given out is replied to, and drops it from the input. `None` where none was.
+    fn begin_reply(&mut self) -> Option<Reply> {
         let State::Answering(exchange) = self.state else {
             debug_assert!(false, "an answer to nothing: {:?}", self.state);
-            return;
+            return None;
         };
-        let (refused, content) = match exchange {
+        let (is_refusal, content) = match exchange {
             Exchange::Request { content } => (false, content),
             Exchange::Refusal => (true, 0),
         };
-        let buffers = &mut **self.buffers.get_or_insert_default();
-        let head = &buffers.head;
+        let buffers = self.buffers.get_or_insert_default();
         let has_more = buffers.content_arrived() > content;
         self.requests += 1;
         let is_last = self.requests >= self.limits.connection_requests_max || (self.is_finishing && !has_more);
-        let keep_alive = head.keep_alive && !refused && !is_last;
-        let persistence = match keep_alive {
+        let head = &buffers.head;
+        let reply = Reply {
+            keep_alive: head.keep_alive && !is_refusal && !is_last,
+            omits_content: head.has_target && head.method == Method::Head,
+            version: head.version,
+            is_refusal,
+        };
+        buffers.skip_message(content);
+        Some(reply)
+    }
+
+    /// How a reply says what becomes of the connection.
+    fn persistence(&self, keep_alive: bool) -> Persistence {
+        match keep_alive {
             false => Persistence::Close,
             true => Persistence::KeepAlive { idle_seconds: self.limits.idle_time_max.as_secs() },
-        };
-        let omit_body = head.has_target && head.method == Method::Head;
+        }
+    }
+
+    /// The output, with room for `bytes_max` more. `None` where there is no memory for them; the connection has then
+    /// ended.
+    fn output(&mut self, bytes_max: usize, now: Instant) -> Option<&mut Vec<u8>> {
+        let buffers = self.buffers.get_or_insert_default();
         if buffers.unsent() == 0 {
             self.sent_since = now;
         }
-        let output = buffers.output();
-        if output.try_reserve(response.bytes_max()).is_err() {
-            return self.starve();
+        if buffers.output().try_reserve(bytes_max).is_err() {
+            self.starve();
         }
-        response.write(output, date, persistence, omit_body);
-        buffers.skip_message(content);
+        self.buffers.as_mut().map(|buffers| buffers.output())
+    }
+
+    /// Goes on to the next message after a reply, or to the end of the connection.
+    fn end_reply(&mut self, keep_alive: bool, is_refusal: bool, now: Instant) {
+        let buffers = self.buffers.get_or_insert_default();
+        let has_more = !buffers.arrived().is_empty();
         if keep_alive {
             self.scan = Scan::default();
             self.state_since = now;
             self.enter(if has_more { State::Head } else { State::Idle });
         } else {
             buffers.drop_input();
-            self.enter(State::Closing { lingers: (refused || has_more) && !self.ended });
+            self.enter(State::Closing { lingers: (is_refusal || has_more) && !self.ended });
         }
     }
 
@@ -345,6 +393,7 @@ impl Connection {
             State::Idle | State::Head | State::Lingering { .. } if self.ended => Want::Close,
             State::Idle | State::Head | State::Content(_) | State::Lingering { .. } => Want::Read,
             State::Refusing(_) | State::Answering(_) => Want::Answer,
+            State::Streaming { .. } => Want::Content,
             State::Closing { lingers: true } => Want::Shutdown,
             State::Closing { lingers: false } => Want::Close,
         }

@@ -11,6 +11,9 @@
 //! Head ─▶ Idle                                    empty lines before a request line
 //! Head ─▶ Refusing ─▶ Answering                   malformed, too long or too slow
 //! Content ─▶ Refusing                             the same
+//! Answering ─▶ Streaming ─▶ Idle                  a response without an end, and its end
+//! Streaming ─▶ Head                               the next request was there before the end
+//! Streaming ─▶ Closing                            the stream broke off, or was the last response
 //! Answering ─▶ Closing ─▶ Lingering ─▶ Closed     the last response, and the time to read it
 //! Idle ─▶ Closed                                  idle for too long
 //! ```
@@ -36,13 +39,14 @@ mod field;
 pub mod form;
 mod framing;
 mod head;
-mod head_end;
 mod limits;
 mod refusal;
 mod request;
 mod response;
+mod response_framing;
 mod scan;
 mod start_line;
+mod stream;
 mod syntax;
 mod target;
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use super::date::Date;
 use super::field::{FieldLines, FieldValue};
-use super::head_end::{Persistence, last_line};
+use super::response_framing::{Persistence, last_line};
 use super::start_line::Status;
+use super::stream::StreamFraming;
 
 /// A response's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +131,34 @@ impl Response {
     /// Appends the whole answer to `out`; `omit_body` is for HEAD, whose answer has the fields of GET's and no
     /// content (RFC 9110, 9.3.2).
     pub(super) fn write(&self, out: &mut Vec<u8>, date: &Date, persistence: Persistence, omit_body: bool) {
+        self.write_fields(out, date, persistence);
+        if self.status.has_no_content() {
+            return out.extend_from_slice(b"\r\n");
+        }
         let body = self.body.bytes();
+        out.extend_from_slice(last_line(body.len(), &mut [0; _]));
+        if !omit_body {
+            out.extend_from_slice(body);
+        }
+    }
+
+    /// Appends the head of an answer whose content follows in pieces, as `framing` delimits them.
+    pub(super) fn write_stream_head(
+        &self,
+        out: &mut Vec<u8>,
+        date: &Date,
+        persistence: Persistence,
+        framing: StreamFraming,
+    ) {
+        self.write_fields(out, date, persistence);
+        if !self.status.has_no_content() {
+            framing.write_field(out);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Appends the status line and all field lines but those about the content's length.
+    fn write_fields(&self, out: &mut Vec<u8>, date: &Date, persistence: Persistence) {
         let mut write = |text: &str| out.extend_from_slice(text.as_bytes());
         write(self.status.start());
         write(date.line_end());
@@ -140,13 +168,6 @@ impl Response {
             [name, ": ", value.as_str(), "\r\n"].into_iter().for_each(&mut write);
         }
         persistence.write(out);
-        if self.status.has_no_content() {
-            return out.extend_from_slice(b"\r\n");
-        }
-        out.extend_from_slice(last_line(body.len(), &mut [0; _]));
-        if !omit_body {
-            out.extend_from_slice(body);
-        }
     }
 }
 

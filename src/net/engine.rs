@@ -330,7 +330,7 @@ impl<S: Socket> Engine<S> {
         peer.into_iter().for_each(|peer| self.peers.add(peer, slot));
         let mut link = Link::new(role, address, socket, conversation);
         if self.finish_by.is_some() {
-            link.finish();
+            link.finish(self.moment.now);
         }
         self.connections.insert(link);
         self.drive(slot);
@@ -343,9 +343,10 @@ impl<S: Socket> Engine<S> {
             return;
         }
         self.finish_by = Some(self.moment.now + self.limits.finish_time_max);
+        let now = self.moment.now;
         for slot in self.connections.slots() {
             if let Some(link) = self.connections.at(slot) {
-                link.finish();
+                link.finish(now);
                 self.drive(slot);
             }
         }

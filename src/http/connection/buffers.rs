@@ -106,6 +106,11 @@ impl Buffers {
         &self.output[self.sent..]
     }
 
+    /// How many bytes were queued since the output was last empty.
+    pub(super) fn queued(&self) -> usize {
+        self.output.len()
+    }
+
     /// How many bytes are to be sent.
     pub(super) fn unsent(&self) -> usize {
         self.output.len() - self.sent

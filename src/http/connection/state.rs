@@ -6,6 +6,7 @@
 
 use crate::http::framing::Framing;
 use crate::http::refusal::Refusal;
+use crate::http::stream::StreamFraming;
 
 /// Where a connection is between its first byte and its last, and what belongs to that. The tag is a byte of its own
 /// and not hidden among the contents, for it is looked at a dozen times a request.
@@ -22,6 +23,8 @@ pub(super) enum State {
     Refusing(Refusal),
     /// A request or refusal has been given out and is not answered yet.
     Answering(Exchange),
+    /// A response without an end has begun.
+    Streaming { framing: StreamFraming, keep_alive: bool },
     /// The last response is on its way; `lingers` says whether the client may still be sending.
     Closing { lingers: bool },
     /// Everything is sent and the sending side is shut: up to this many bytes of input are discarded.
@@ -47,6 +50,7 @@ pub(super) enum Phase {
     Content,
     Refusing,
     Answering,
+    Streaming,
     Closing,
     Lingering,
     Closed,
@@ -66,6 +70,10 @@ pub(super) const RULES: &[(Phase, Phase, &str)] = &[
     (Phase::Answering, Phase::Idle, "answered"),
     (Phase::Answering, Phase::Head, "answered, with more input at hand"),
     (Phase::Answering, Phase::Closing, "answered for the last time"),
+    (Phase::Answering, Phase::Streaming, "a response without an end begins"),
+    (Phase::Streaming, Phase::Idle, "the stream ends"),
+    (Phase::Streaming, Phase::Head, "the stream ends, with more input at hand"),
+    (Phase::Streaming, Phase::Closing, "the last stream ends, or one breaks off"),
     (Phase::Closing, Phase::Lingering, "all is sent, and the client may be sending"),
     (Phase::Lingering, Phase::Closed, "time or bytes are used up"),
 ];
@@ -79,6 +87,7 @@ impl State {
             State::Content(_) => Phase::Content,
             State::Refusing(_) => Phase::Refusing,
             State::Answering(_) => Phase::Answering,
+            State::Streaming { .. } => Phase::Streaming,
             State::Closing { .. } => Phase::Closing,
             State::Lingering { .. } => Phase::Lingering,
             State::Closed => Phase::Closed,
@@ -134,6 +143,13 @@ mod tests {
             converse(&mut connection, bytes, begun);
             connection.expire(late);
             converse(&mut connection, b"", late);
+        }
+        for (bytes, is_whole) in [(GET.to_vec(), true), ([GET, GET].concat(), true), (GET.to_vec(), false)] {
+            let mut connection = open();
+            connection.receive(&bytes, begun);
+            assert!(matches!(connection.step(begun), Event::Request(_)));
+            connection.begin_stream(&Response::new(Status::Ok, FieldLines::NONE), &Date::of_second(0), begun);
+            if is_whole { connection.end_stream(begun) } else { connection.break_stream(begun) }
         }
         let mut connection = open();
         converse(&mut connection, &[GET, GET, LAST].concat(), begun);

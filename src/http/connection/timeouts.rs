@@ -18,7 +18,8 @@ impl Connection {
             State::Head => self.limits.head_time_max,
             State::Content(_) => self.content_time_max(),
             State::Lingering { .. } => self.limits.linger_time_max,
-            State::Refusing(_) | State::Answering(_) | State::Closing { .. } | State::Closed => return None,
+            State::Refusing(_) | State::Answering(_) | State::Streaming { .. } => return None,
+            State::Closing { .. } | State::Closed => return None,
         };
         Some(self.state_since + time_max)
     }
