@@ -117,7 +117,7 @@ fn a_client_that_ends_within_a_request_is_told_so() {
     client.end();
     let answer = client.answer(false);
     assert_eq!((answer.status, answer.field("connection")), (400, Some("close")));
-    assert_eq!(answer.json()["message"], "the client closed before the end of the content");
+    assert_eq!(answer.json()["message"], "the client closed the connection before the end of the content");
     client.expect_close();
 }
 

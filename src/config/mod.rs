@@ -271,7 +271,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// A time of nothing would be over whenever it is looked at, and the loop would spin.
-const MORE_THAN_NOTHING: &str = "more than nothing";
+const MORE_THAN_NOTHING: &str = "greater than zero";
 
 /// The bound on one peer's connections where a peer may be anyone.
 pub const PEER_CONNECTIONS_MAX: usize = 256;

@@ -1,10 +1,14 @@
-//! Hosts and ports as requests name them: in the Host field and in absolute targets.
+//! Hosts and ports, as in the Host field and in absolute request targets.
+//!
+//! Only the syntax is checked. Which hosts this server answers for is decided by the layers above.
 
 use memchr::memchr;
 
-/// Whether `bytes` are `uri-host [ ":" port ]` (RFC 9110, 7.2; RFC 3986, 3.2.2), possibly empty.
+/// Whether `bytes` match `uri-host [ ":" port ]` (RFC 9110, 7.2; RFC 3986, 3.2.2), possibly empty. User information
+/// (`user@host`) is refused: it has no place in a request, and it makes one host look like another.
 pub(super) fn is_authority(bytes: &[u8]) -> bool {
     let port = match bytes {
+        // An IP literal. Which of these are addresses does not matter: none is ever resolved.
         [b'[', rest @ ..] => {
             let Some(end) = memchr(b']', rest) else { return false };
             let literal = &rest[..end];
@@ -23,8 +27,8 @@ pub(super) fn is_authority(bytes: &[u8]) -> bool {
     }
 }
 
-/// How many bytes at the beginning are a registered name: unreserved characters, sub-delimiters and
-/// percent-encodings (RFC 3986, 3.2.2); the grammar allows none.
+/// The length of the registered name that `bytes` begin with: unreserved characters, sub-delimiters and
+/// percent-encodings (RFC 3986, 3.2.2). The grammar allows it to be empty.
 fn registered_name(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     loop {
@@ -36,7 +40,7 @@ fn registered_name(bytes: &[u8]) -> usize {
     }
 }
 
-/// Which bytes stand for themselves in a registered name.
+/// The bytes that a registered name may contain unencoded.
 const IN_NAMES: [bool; 256] = {
     let mut table = [false; 256];
     let marks = b"-._~!$&'()*+,;=";

@@ -1,16 +1,71 @@
-//! One client's conversation: bytes in, requests out; responses in, bytes out; and what to do next.
+//! One connection: bytes in, requests out; responses in, bytes out; and what the driver must do next.
 //!
-//! The driver's side of the contract, which `net` keeps with a socket and the tests keep with slices:
+//! The driver owns the socket and the clock. It keeps this contract:
 //!
-//! 1. call [`Connection::step`] until it gives [`Event::Nothing`]; answer each request and refusal with
-//!    [`Connection::respond`], at once or later (nothing more is given out until then);
-//! 2. do what [`Connection::wants`] says: read and [`receive`](Connection::receive), write
-//!    [`outgoing`](Connection::outgoing) and say how much was [`sent`](Connection::sent), shut down the sending
-//!    side, or close;
-//! 3. when [`deadline`](Connection::deadline) has passed, call [`Connection::expire`], and go to 1.
+//! 1. call [`Connection::step`] until it returns [`Event::Nothing`]. Respond to each request and refusal with
+//!    [`Connection::respond`] or [`Connection::begin_stream`], at once or later; until then there are no further events;
+//! 2. do what [`Connection::wants`] says: read, and pass the bytes to [`receive`](Connection::receive) or the end to
+//!    [`receive_end`](Connection::receive_end); write [`outgoing`](Connection::outgoing), and report how much was
+//!    [`sent`](Connection::sent); shut down the sending side; or close;
+//! 3. when [`deadline`](Connection::deadline) has passed, call [`Connection::expire`]. Then go to 1.
 //!
-//! Pipelined requests are all answered before anything is written, up to `output_bytes_max`, so that a
-//! thousand of them cost one write; and while answers wait for the client to read them, nothing more is read.
+//! Responses to pipelined requests are collected up to `output_bytes_max` before the driver writes, so that a thousand of
+//! them cost one write. While output is queued, nothing is read, so that a client that does not read cannot make the
+//! server buffer more.
+//!
+//! The contract as a program, without a socket:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Instant;
+//!
+//! use oauth_from_scratch::http::connection::{Connection, Event, Want};
+//! use oauth_from_scratch::http::{Body, Date, FieldLines, Limits, Response, Status};
+//!
+//! let now = Instant::now();
+//! let mut connection = Connection::new(Arc::new(Limits::default()), now);
+//!
+//! // Bytes in. A request may arrive in any pieces.
+//! assert_eq!(connection.wants(), Want::Read);
+//! connection.receive(b"GET /hello HTTP/1.1\r\nHost: exa", now);
+//! assert!(matches!(connection.step(now), Event::Nothing));
+//! connection.receive(b"mple.org\r\n\r\n", now);
+//!
+//! // Request out, response in.
+//! let body = match connection.step(now) {
+//!     Event::Request(request) => format!("This is {}.", request.path()),
+//!     Event::Refused(..) | Event::Nothing => unreachable!("the request is complete and valid"),
+//! };
+//! let lines = FieldLines::literal("Content-Type: text/plain\r\n");
+//! let response = Response::new(Status::Ok, lines).with_body(Body::Own(body.into_bytes().into()));
+//! connection.respond(&response, &Date::of_second(0), now);
+//!
+//! // Bytes out.
+//! assert!(matches!(connection.step(now), Event::Nothing));
+//! assert_eq!(connection.wants(), Want::Write);
+//! let sent = String::from_utf8(connection.outgoing().to_vec()).expect("text");
+//! connection.sent(sent.len(), now);
+//! assert_eq!(
+//!     sent,
+//!     "HTTP/1.1 200 OK\r\n\
+//!      Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
+//!      Content-Type: text/plain\r\n\
+//!      Connection: keep-alive\r\n\
+//!      Keep-Alive: timeout=75\r\n\
+//!      Content-Length: 15\r\n\
+//!      \r\n\
+//!      This is /hello."
+//! );
+//!
+//! // The connection is idle again. What cannot be a request is refused, and ends it.
+//! assert_eq!(connection.wants(), Want::Read);
+//! connection.receive(b"\x16\x03\x01", now);
+//! let Event::Refused(refusal, None) = connection.step(now) else { panic!("this is TLS") };
+//! assert_eq!(refusal.reason, "the request line does not begin with a method");
+//! connection.respond(&Response::new(refusal.status, FieldLines::NONE), &Date::of_second(0), now);
+//! connection.sent(connection.outgoing().len(), now);
+//! assert_eq!(connection.wants(), Want::Shutdown);
+//! ```
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,71 +88,73 @@ mod timeouts;
 pub use buffers::Buffers;
 use state::{Exchange, State};
 
-/// One connection's state, from the first byte to the last.
+/// One connection, from its first byte to its last.
 pub struct Connection {
     limits: Arc<Limits>,
-    /// `None` when there is no byte in them; a connection that is given bytes then makes its own.
+    /// `None` while they would be empty. A connection that receives bytes without any allocates its own.
     buffers: Option<Box<Buffers>>,
     state: State,
     scan: Scan,
-    /// The client has closed its sending side; what it sent before is still answered.
-    ended: bool,
-    /// The server ends: the answer to the last request that is here is the last.
+    /// The client has closed its sending side. What it sent before is still answered.
+    client_has_ended: bool,
+    /// The server is shutting down: the last request that has arrived gets the last response.
     is_finishing: bool,
+    /// There was no memory.
     is_starved: bool,
-    /// Requests that have been answered.
+    /// How many requests were answered.
     requests: u32,
-    /// When the state's clock began to run, and when the client last took some of its answers.
+    /// When the time limit of the state began.
     state_since: Instant,
+    /// When the client last read some of its output.
     sent_since: Instant,
 }
 
-/// How a message is replied to.
+/// What is decided about a response before it is written.
 struct Reply {
     keep_alive: bool,
-    /// The request was HEAD.
+    /// The request is HEAD.
     omits_content: bool,
     version: Version,
     is_refusal: bool,
 }
 
-/// What a step brought about.
+/// What [`Connection::step`] found.
 pub enum Event<'a> {
     /// Nothing, until the driver has done what [`Connection::wants`] says.
     Nothing,
-    /// A whole request, to be answered by [`Connection::respond`].
+    /// A complete request, which needs a response.
     Request(Request<'a>),
-    /// What the client sent is no request that can be served. To be answered by [`Connection::respond`], too;
-    /// the connection then closes. The request comes along, without content, where it was understood that far.
+    /// A request that cannot be served. It needs a response, too; then the connection closes. Where method and target are
+    /// valid, the request comes along, without content.
     Refused(Refusal, Option<Request<'a>>),
 }
 
-/// What the driver is to do next.
+/// What the driver must do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
-    /// Read some bytes, if there are any.
+    /// Read from the socket.
     Read,
-    /// Write the outgoing bytes, as many as the socket takes.
+    /// Write [`Connection::outgoing`], as much as the socket accepts.
     Write,
-    /// Nothing before [`Connection::respond`].
+    /// Wait for the application: there is a request or refusal without a response.
     Answer,
-    /// Nothing before there is more content of the stream: [`Connection::push`], or its end.
+    /// Wait for the application: a stream is open, and all of its content so far is sent.
     Content,
-    /// Shut down the sending side, and say so with [`Connection::shut`].
+    /// Shut down the sending side of the socket, and call [`Connection::shut`].
     Shutdown,
     /// Close the socket.
     Close,
 }
 
 impl Connection {
-    /// A connection that opened `now`.
+    /// A connection that was accepted at `now`.
     pub fn new(limits: Arc<Limits>, now: Instant) -> Connection {
         Connection {
             limits,
             buffers: None,
             state: State::Idle,
             scan: Scan::default(),
-            ended: false,
+            client_has_ended: false,
             is_finishing: false,
             is_starved: false,
             requests: 0,
@@ -106,54 +163,54 @@ impl Connection {
         }
     }
 
-    /// A connection for which there is no room: whatever it asks for, this refusal is the answer.
+    /// A connection that is accepted only to be refused, whatever it sends: there are too many.
     pub fn turned_away(limits: Arc<Limits>, refusal: Refusal, now: Instant) -> Connection {
         Connection { state: State::Refusing(refusal), ..Connection::new(limits, now) }
     }
 
-    /// Since when the connection has been between requests with nothing left to send, if it is.
+    /// When the connection became idle: between requests, with all output sent. `None` when it is not idle.
     pub fn idle_since(&self) -> Option<Instant> {
         (self.is_idle() && self.unsent() == 0).then_some(self.state_since)
     }
 
-    /// The answer to the last request that has arrived is to be the last; a stream ends `now`. (A connection that is
-    /// idle has had its last; the driver closes it when nothing more is there to read.)
+    /// Begins an orderly shutdown. Requests that have arrived are answered, the last of them with `Connection: close`; an
+    /// open stream ends. An idle connection is left to the driver, which closes it when there is nothing to read.
     pub fn finish(&mut self, now: Instant) {
         self.is_finishing = true;
         self.end_stream(now);
     }
 
-    /// Whether the connection ended because there was no memory for its bytes.
+    /// Whether the connection was closed for lack of memory.
     pub fn is_starved(&self) -> bool {
         self.is_starved
     }
 
-    /// There is no memory to go on with: the connection ends, and what it holds is free for the others.
+    /// Closes the connection for lack of memory, and frees what it holds for the others.
     fn starve(&mut self) {
         self.is_starved = true;
         self.enter(State::Closed);
         self.buffers = None;
     }
 
-    /// Changes the state to one that may follow.
+    /// Changes the state, by a transition of the table.
     fn enter(&mut self, next: State) {
         debug_assert!(self.state.may_precede(next), "{next:?} after {:?}", self.state);
         self.state = next;
     }
 
-    /// Lends the connection buffers, to be called before [`Connection::receive`].
+    /// Lends buffers to the connection, so that [`Connection::receive`] and [`Connection::push`] need not allocate.
     pub fn lend(&mut self, buffers: Box<Buffers>) {
         if self.buffers.is_none() {
             self.buffers = Some(buffers);
         }
     }
 
-    /// Whether the connection could use buffers, having none.
+    /// Whether the connection has no buffers.
     pub fn wants_buffers(&self) -> bool {
         self.buffers.is_none()
     }
 
-    /// The connection's buffers, if there is nothing in them that it still needs.
+    /// Takes the buffers back, unless they contain something that the connection needs.
     pub fn give_back(&mut self) -> Option<Box<Buffers>> {
         let is_needed = match self.state {
             State::Idle | State::Lingering { .. } | State::Closed => false,
@@ -166,17 +223,17 @@ impl Connection {
             return None;
         }
         let mut buffers = self.buffers.take()?;
-        // Empty lines before a request line may be left, which count for nothing.
-        buffers.drop_input();
+        // Empty lines before a request line may be left.
+        buffers.clear();
         Some(buffers)
     }
 
-    /// How much memory the connection's buffers take, in bytes.
+    /// The memory that the connection's buffers take, in bytes.
     pub fn buffered(&self) -> usize {
         self.buffers.as_ref().map_or(0, |buffers| buffers.size())
     }
 
-    /// Takes bytes that arrived `now`.
+    /// Accepts bytes that were read at `now`.
     pub fn receive(&mut self, bytes: &[u8], now: Instant) {
         match &mut self.state {
             State::Closing { .. } | State::Closed => {}
@@ -196,14 +253,14 @@ impl Connection {
         }
     }
 
-    /// Takes note that the client will send no more.
+    /// Notes that the client has closed its sending side.
     pub fn receive_end(&mut self) {
-        self.ended = true;
+        self.client_has_ended = true;
     }
 
-    /// Goes on as far as the bytes at hand allow: the next request, or a refusal, or nothing.
+    /// Reads on in the input until there is an event, or nothing more to read.
     pub fn step(&mut self, now: Instant) -> Event<'_> {
-        // The usual case: between two requests there is nothing to go on with.
+        // The first is the usual case. The second is backpressure: a client that does not read gets no more responses.
         if self.is_idle() || self.unsent() >= self.limits.output_bytes_max {
             return Event::Nothing;
         }
@@ -223,7 +280,7 @@ impl Connection {
         }
     }
 
-    /// The length of the content, once a whole request is there.
+    /// Reads on in the input. Returns the length of the content once a request is complete.
     fn advance(&mut self, now: Instant) -> Result<Option<usize>, Refusal> {
         if let State::Refusing(refusal) = self.state {
             return Err(refusal);
@@ -239,12 +296,14 @@ impl Connection {
             Framing::Chunked => buffers.decode(&self.limits)?,
         };
         match content {
-            None if self.ended => Err(Refusal::bad("the client closed before the end of the content")),
+            None if self.client_has_ended => {
+                Err(Refusal::bad_request("the client closed the connection before the end of the content"))
+            }
             content => Ok(content),
         }
     }
 
-    /// Looks for a whole head, and moves on to the content behind it.
+    /// Reads a head, and continues with the content if it is complete.
     fn read_head(&mut self, now: Instant) -> Result<(), Refusal> {
         let Some(buffers) = &mut self.buffers else { return Ok(()) };
         let empty_lines = self.scan.skip_empty_lines(buffers.arrived())?;
@@ -255,12 +314,15 @@ impl Connection {
             return Ok(());
         }
         if !head.read(arrived, &mut self.scan, &self.limits)? {
-            return match self.ended {
-                true => Err(Refusal::bad("the client closed before the end of the head")),
-                false => Ok(()),
-            };
+            if self.client_has_ended {
+                return Err(Refusal::bad_request(
+                    "the client closed the connection before the end of the head",
+                ));
+            }
+            return Ok(());
         }
         let framing = head.framing;
+        // A client that has begun to send its content does not wait for a 100 (RFC 9110, 10.1.1).
         if head.expects_continue && arrived.len() == head.length && framing != Framing::Length(0) {
             if buffers.unsent() == 0 {
                 self.sent_since = now;
@@ -275,7 +337,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The request that was read into the buffers; there is one only where there are buffers.
+    /// The request in the buffers, with this much content; `None` without buffers.
     fn request(&self, content: usize) -> Option<Request<'_>> {
         let buffers = self.buffers.as_ref()?;
         let (head, bytes) = (&buffers.head, buffers.arrived());
@@ -283,12 +345,12 @@ impl Connection {
         Some(Request { head, bytes, body, since: self.state_since })
     }
 
-    /// Whether bytes of a request, or of a part of one, wait for [`Connection::step`].
+    /// Whether there is input for [`Connection::step`]: a request or a part of one.
     pub fn has_input(&self) -> bool {
         matches!(self.state, State::Head | State::Content(_))
     }
 
-    /// The request that was given out and has no answer yet.
+    /// The request that has no response yet, for an application that responds later.
     pub fn unanswered(&self) -> Option<Request<'_>> {
         match self.state {
             State::Answering(Exchange::Request { content }) => self.request(content),
@@ -296,7 +358,7 @@ impl Connection {
         }
     }
 
-    /// Queues the answer to the request or refusal that was given out. `date` is the moment it is made at.
+    /// Queues the response to the request or refusal of the last event. `date` is the time at which it was made.
     pub fn respond(&mut self, response: &Response, date: &Date, now: Instant) {
         let Some(reply) = self.begin_reply() else { return };
         let persistence = self.persistence(reply.keep_alive);
@@ -305,10 +367,11 @@ impl Connection {
         self.end_reply(reply.keep_alive, reply.is_refusal, now);
     }
 
-    /// Decides how the message that was given out is replied to, and drops it from the input. `None` where none was.
+    /// Decides what becomes of the connection with the response to the current message, and drops the message from the
+    /// input. `None` when there is no message without a response, which is a mistake of the driver.
     fn begin_reply(&mut self) -> Option<Reply> {
         let State::Answering(exchange) = self.state else {
-            debug_assert!(false, "an answer to nothing: {:?}", self.state);
+            debug_assert!(false, "a response to nothing: {:?}", self.state);
             return None;
         };
         let (is_refusal, content) = match exchange {
@@ -330,16 +393,15 @@ impl Connection {
         Some(reply)
     }
 
-    /// How a reply says what becomes of the connection.
     fn persistence(&self, keep_alive: bool) -> Persistence {
-        match keep_alive {
-            false => Persistence::Close,
-            true => Persistence::KeepAlive { idle_seconds: self.limits.idle_time_max.as_secs() },
+        if keep_alive {
+            Persistence::KeepAlive { idle_seconds: self.limits.idle_time_max.as_secs() }
+        } else {
+            Persistence::Close
         }
     }
 
-    /// The output, with room for `bytes_max` more. `None` where there is no memory for them; the connection has then
-    /// ended.
+    /// The output, with memory reserved for `bytes_max` more. `None` when there is none; the connection is then closed.
     fn output(&mut self, bytes_max: usize, now: Instant) -> Option<&mut Vec<u8>> {
         let buffers = self.buffers.get_or_insert_default();
         if buffers.unsent() == 0 {
@@ -351,7 +413,7 @@ impl Connection {
         self.buffers.as_mut().map(|buffers| buffers.output())
     }
 
-    /// Goes on to the next message after a reply, or to the end of the connection.
+    /// Continues after a response with the next message, or with the end of the connection.
     fn end_reply(&mut self, keep_alive: bool, is_refusal: bool, now: Instant) {
         let buffers = self.buffers.get_or_insert_default();
         let has_more = !buffers.arrived().is_empty();
@@ -361,16 +423,16 @@ impl Connection {
             self.enter(if has_more { State::Head } else { State::Idle });
         } else {
             buffers.drop_input();
-            self.enter(State::Closing { lingers: (is_refusal || has_more) && !self.ended });
+            self.enter(State::Closing { lingers: (is_refusal || has_more) && !self.client_has_ended });
         }
     }
 
-    /// The bytes to send next.
+    /// The bytes to write next.
     pub fn outgoing(&self) -> &[u8] {
         self.buffers.as_ref().map_or(&[], |buffers| buffers.outgoing())
     }
 
-    /// Takes note that `count` of the outgoing bytes were sent `now`.
+    /// Notes that the first `count` bytes of [`Connection::outgoing`] were written at `now`.
     pub fn sent(&mut self, count: usize, now: Instant) {
         self.sent_since = now;
         let is_all = self.buffers.as_mut().is_none_or(|buffers| buffers.sent(count));
@@ -379,18 +441,18 @@ impl Connection {
         }
     }
 
-    /// Takes note that the sending side was shut down `now`.
+    /// Notes that the sending side was shut down at `now`.
     pub fn shut(&mut self, now: Instant) {
         self.enter(State::Lingering { bytes_left: self.limits.linger_bytes_max });
         self.state_since = now;
     }
 
-    /// What the driver is to do, once [`Connection::step`] has given [`Event::Nothing`].
+    /// What the driver must do, once [`Connection::step`] has returned [`Event::Nothing`].
     pub fn wants(&self) -> Want {
         match self.state {
             State::Closed => Want::Close,
             _ if self.unsent() > 0 => Want::Write,
-            State::Idle | State::Head | State::Lingering { .. } if self.ended => Want::Close,
+            State::Idle | State::Head | State::Lingering { .. } if self.client_has_ended => Want::Close,
             State::Idle | State::Head | State::Content(_) | State::Lingering { .. } => Want::Read,
             State::Refusing(_) | State::Answering(_) => Want::Answer,
             State::Streaming { .. } => Want::Content,
@@ -403,7 +465,6 @@ impl Connection {
         self.buffers.as_ref().map_or(0, |buffers| buffers.unsent())
     }
 
-    /// Whether no byte of a request is waiting.
     fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
     }

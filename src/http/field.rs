@@ -1,15 +1,19 @@
-//! Field values and field lines that cannot break a response apart.
+//! Fields of a response, which cannot split it.
+//!
+//! If a text with a line break reached a field value, its author could write further fields, or a whole second response
+//! (response splitting). So a value is checked when it is made, once, and the type is the proof: writing a response
+//! checks nothing again. Field names are literals of this program and need no check.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::syntax::is_field_byte;
 
-/// A field that may stand once stood more often.
+/// The field of this name occurs more than once where only one is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeated(pub &'static str);
 
-/// A value of a response's field line, known to hold no byte that could end the line.
+/// The value of a field of a response. It contains no control byte but tab, so it cannot end its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldValue(Value);
 
@@ -20,10 +24,10 @@ enum Value {
 }
 
 impl FieldValue {
-    /// A value from this program's source.
+    /// A literal of this program.
     ///
     /// # Panics
-    /// When `text` holds a control byte; as a constant, at compile time.
+    /// When `text` contains a control byte; for a constant, at compile time.
     pub const fn literal(text: &'static str) -> FieldValue {
         let bytes = text.as_bytes();
         let mut at = 0;
@@ -34,16 +38,14 @@ impl FieldValue {
         FieldValue(Value::Literal(text))
     }
 
-    /// A value made while running.
+    /// A value made at run time.
     ///
     /// # Errors
-    /// [`ControlByte`] when `text` holds a byte that no field value may have (RFC 9110, 5.5).
+    /// [`ControlByte`] when `text` contains a byte that no field value may contain (RFC 9110, 5.5).
     pub fn new(text: String) -> Result<FieldValue, ControlByte> {
-        // Without a branch for each byte, they are looked at many at a time.
-        match text.bytes().fold(true, |all, byte| all & is_field_byte(byte)) {
-            true => Ok(FieldValue(Value::Owned(text))),
-            false => Err(ControlByte),
-        }
+        // A fold without a branch for each byte, so that the compiler checks many at a time.
+        let is_valid = text.bytes().fold(true, |all, byte| all & is_field_byte(byte));
+        if is_valid { Ok(FieldValue(Value::Owned(text))) } else { Err(ControlByte) }
     }
 
     /// A number in decimal digits.
@@ -60,20 +62,20 @@ impl FieldValue {
     }
 }
 
-/// A text was refused as a field value: it holds a control byte, such as the CR and LF that would end the
-/// field line and let the rest be read as another.
+/// A text is not a field value: it contains a control byte, such as the CR or LF that would end the field line and let
+/// the rest be read as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ControlByte;
 
 impl fmt::Display for ControlByte {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a control byte cannot stand in a field value")
+        f.write_str("a field value must not contain a control byte")
     }
 }
 
 impl std::error::Error for ControlByte {}
 
-/// Whole field lines, made once for many answers: writing them is one copy.
+/// Complete field lines that many responses share. They are made and checked once; writing them is one copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldLines(Lines);
 
@@ -84,13 +86,13 @@ enum Lines {
 }
 
 impl FieldLines {
-    /// No line at all.
+    /// No lines.
     pub const NONE: FieldLines = FieldLines(Lines::Literal(""));
 
-    /// Lines from this program's source, each `Name: value` with its CRLF.
+    /// Literals of this program, each `Name: value` with its CRLF.
     ///
     /// # Panics
-    /// When `text` is not that; as a constant, at compile time.
+    /// When `text` is anything else; for a constant, at compile time.
     pub const fn literal(text: &'static str) -> FieldLines {
         let bytes = text.as_bytes();
         let (mut at, mut has_colon) = (0, false);
@@ -110,7 +112,7 @@ impl FieldLines {
         FieldLines(Lines::Literal(text))
     }
 
-    /// Lines of these names and values; a clone shares their memory.
+    /// Lines of these names and values. Clones share their memory.
     pub fn shared(fields: &[(&'static str, FieldValue)]) -> FieldLines {
         let lines = fields.iter().map(|(name, value)| format!("{name}: {}\r\n", value.as_str()));
         FieldLines(Lines::Shared(lines.collect::<String>().into()))

@@ -1,5 +1,9 @@
-//! What the field lines of a head say of the message itself: how its content is delimited, which host it is for, and
-//! what becomes of its connection.
+//! The fields of a head that control the message itself: how its content is delimited, which host it is for, and whether
+//! its connection is kept.
+//!
+//! A request whose framing can be read in two ways is refused, even where RFC 9112 says which reading is right. A proxy in
+//! front of this server may read it in the other way; the two would then disagree on where the next request begins, and
+//! the bytes between are a request that the proxy never saw (request smuggling).
 
 use super::authority::is_authority;
 use super::limits::Limits;
@@ -10,13 +14,13 @@ use super::syntax::{is_name, is_token_byte, list, trim_ows};
 /// How the content after a head is delimited (RFC 9112, 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// This many bytes; 0 where the head says nothing.
+    /// By its length in bytes; 0 where the head has no field about it.
     Length(usize),
-    /// The chunked coding, which says itself where it ends.
+    /// By the chunked coding, which marks its end itself.
     Chunked,
 }
 
-/// The field lines that say how a message is framed and what becomes of its connection.
+/// What these fields say, collected in one pass over the field lines. Lines are counted, so that a second one is noticed.
 #[derive(Default)]
 pub(super) struct MessageFields<'a> {
     host: Option<&'a [u8]>,
@@ -36,9 +40,9 @@ pub(super) struct MessageFields<'a> {
 }
 
 impl<'a> MessageFields<'a> {
-    /// Takes note of a field line, if it is one of these.
+    /// Collects a field line, if it is one of these. `name` is a token, in any case.
     pub(super) fn note(&mut self, name: &[u8], value: &'a [u8]) {
-        // Lengths first: most field lines are none of these, and this tells it soonest.
+        // Comparing lengths first is the quickest way to pass over the lines that are none of these, which most are.
         match name.len() {
             4 if is_name(name, "host") => {
                 self.host = Some(value);
@@ -64,10 +68,9 @@ impl<'a> MessageFields<'a> {
 
     fn note_expectations(&mut self, value: &[u8]) {
         for expectation in list(value) {
-            match expectation.eq_ignore_ascii_case(b"100-continue") {
-                true => self.expects_continue = true,
-                false => self.expects_other = true,
-            }
+            let is_continue = expectation.eq_ignore_ascii_case(b"100-continue");
+            self.expects_continue |= is_continue;
+            self.expects_other |= !is_continue;
         }
     }
 
@@ -77,26 +80,28 @@ impl<'a> MessageFields<'a> {
             let name = coding.split(|byte| *byte == b';').next().unwrap_or(coding);
             let is_token = !trim_ows(name).is_empty() && trim_ows(name).iter().copied().all(is_token_byte);
             self.has_malformed_coding |= !is_token;
+            // The last one counts, across all field lines: they are one list (RFC 9110, 5.3).
             self.chunked_is_last = coding.eq_ignore_ascii_case(b"chunked");
-            match self.chunked_is_last {
-                true => self.chunked += 1,
-                false => self.other_codings += 1,
-            }
+            self.chunked += usize::from(self.chunked_is_last);
+            self.other_codings += usize::from(!self.chunked_is_last);
         }
     }
 
-    /// How the content is delimited, or why that cannot be said for sure (RFC 9112, 6.1 to 6.3).
+    /// How the content is delimited (RFC 9112, 6.1 to 6.3).
+    ///
+    /// # Errors
+    /// When there is any doubt about it, and when it is longer than `body_bytes_max`.
     pub(super) fn framing(&self, version: Version, limits: &Limits) -> Result<Framing, Refusal> {
         if self.has_transfer_encoding {
             return self.transfer_coding(version);
         }
         if self.content_length_lines > 1 {
-            return Err(Refusal::bad("more than one Content-Length"));
+            return Err(Refusal::bad_request("more than one Content-Length"));
         }
         let Some(digits) = self.content_length else { return Ok(Framing::Length(0)) };
-        // Rust's parser would take a sign, and a list of equal lengths is more than one.
+        // Digits only: Rust's parser accepts a sign, and other parsers accept a list of equal lengths (`3, 3`).
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-            return Err(Refusal::bad("the Content-Length is not a number"));
+            return Err(Refusal::bad_request("malformed Content-Length"));
         }
         let length = digits.iter().try_fold(0usize, |length, digit| {
             length
@@ -109,33 +114,40 @@ impl<'a> MessageFields<'a> {
 
     fn transfer_coding(&self, version: Version) -> Result<Framing, Refusal> {
         if self.content_length_lines > 0 {
-            return Err(Refusal::bad("both Content-Length and Transfer-Encoding"));
+            return Err(Refusal::bad_request("both Content-Length and Transfer-Encoding"));
         }
         if version == Version::Http10 {
-            return Err(Refusal::bad("Transfer-Encoding in HTTP/1.0"));
+            return Err(Refusal::bad_request("Transfer-Encoding in HTTP/1.0"));
         }
         if self.chunked != 1 || !self.chunked_is_last {
-            return Err(Refusal::bad("the transfer codings do not end in one chunked"));
+            return Err(Refusal::bad_request("chunked must be the last transfer coding, and applied once"));
         }
         if self.other_codings > 0 {
-            return Err(Refusal::new(Status::NotImplemented, "a transfer coding other than chunked"));
+            return Err(Refusal::new(
+                Status::NotImplemented,
+                "unsupported transfer coding: only chunked is implemented",
+            ));
         }
         Ok(Framing::Chunked)
     }
 
-    /// Exactly one Host where the version is 1.1, at most one in 1.0, and a valid one (RFC 9112, 3.2).
+    /// The value of Host; `None` where an HTTP/1.0 client sends none.
+    ///
+    /// # Errors
+    /// When HTTP/1.1 has none, when there are several, and when it is not a host and port (RFC 9112, 3.2): a proxy may
+    /// route by one Host and this server answer for another.
     pub(super) fn host(&self, version: Version) -> Result<Option<&'a [u8]>, Refusal> {
         if self.host_lines > 1 {
-            return Err(Refusal::bad("more than one Host"));
+            return Err(Refusal::bad_request("more than one Host"));
         }
         match self.host {
-            None if version == Version::Http11 => Err(Refusal::bad("no Host")),
-            Some(host) if !is_authority(host) => Err(Refusal::bad("the Host is malformed")),
+            None if version == Version::Http11 => Err(Refusal::bad_request("no Host")),
+            Some(host) if !is_authority(host) => Err(Refusal::bad_request("malformed Host")),
             host => Ok(host),
         }
     }
 
-    /// Whether the client lets the connection be used again (RFC 9112, 9.3).
+    /// Whether the client allows the connection to be kept open (RFC 9112, 9.3).
     pub(super) fn keeps_alive(&self, version: Version) -> bool {
         match version {
             Version::Http11 => !self.close,
@@ -143,13 +155,19 @@ impl<'a> MessageFields<'a> {
         }
     }
 
-    /// Whether the client waits for a 100 before it sends its content. An expectation from an HTTP/1.0 client is
+    /// Whether the client waits for a 100 response before it sends its content. Expectations of an HTTP/1.0 client are
     /// ignored (RFC 9110, 10.1.1).
+    ///
+    /// # Errors
+    /// 417 when the client expects anything else.
     pub(super) fn expects_continue(&self, version: Version) -> Result<bool, Refusal> {
-        let is_heard = version == Version::Http11;
-        if is_heard && self.expects_other {
-            return Err(Refusal::new(Status::ExpectationFailed, "an expectation other than 100-continue"));
+        let is_known = version == Version::Http11;
+        if is_known && self.expects_other {
+            return Err(Refusal::new(
+                Status::ExpectationFailed,
+                "unsupported expectation: only 100-continue is implemented",
+            ));
         }
-        Ok(is_heard && self.expects_continue)
+        Ok(is_known && self.expects_continue)
     }
 }

@@ -1,46 +1,47 @@
-//! The bounds of one connection: its bytes, its requests, and the times it may take.
+//! The limits of one connection: its bytes, its requests, and how long each part may take.
 //!
-//! The codec owns these settings, and whoever embeds it composes them with its own. The defaults suit a server on
-//! the open network. [`Limits::mistakes`] names every value that the codec could not keep.
+//! These settings belong to the codec; a program that uses it combines them with its own. The defaults suit a server on
+//! the open network. [`Limits::mistakes`] lists the values that the codec cannot work with.
 
 use std::time::Duration;
 
-/// The most field lines a head may have, whatever [`Limits::fields_max`] says: the parser's table of field lines is
-/// on the stack and has this size.
+/// The upper bound of [`Limits::fields_max`]: the parser's table of field lines is on the stack and has this size.
 pub(super) const FIELDS_CAPACITY: usize = 256;
 
-/// The bounds of everything that a client can make grow on its connection: bytes, counts and waiting times.
+/// Limits of everything that a client can make grow on its connection. Sizes are in bytes.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The request line without its CRLF, in bytes; past it the answer is 414 (RFC 9112, 3: at least 8000).
+    /// The request line without its CRLF; a longer one is answered 414 (RFC 9112, 3, recommends at least 8000).
     pub request_line_bytes_max: usize,
-    /// A whole request head with its blank line, in bytes; past it the answer is 431.
+    /// A request head including its blank line; a longer one is answered 431.
     pub head_bytes_max: usize,
-    /// Field lines in one head; past it the answer is 431.
+    /// Field lines in one head; more are answered 431.
     pub fields_max: usize,
-    /// A request's content once decoded, in bytes; past it the answer is 413.
+    /// A request's content after decoding; more is answered 413.
     pub body_bytes_max: usize,
-    /// Chunk extensions and trailers of one request together, in bytes; past it the answer is 400.
+    /// Chunk extensions and trailers of one request together; more are answered 400.
     pub chunk_extra_bytes_max: usize,
-    /// Responses waiting for a client that does not read, in bytes, before no further request of it is read.
+    /// Output queued for a client that does not read. At this size no further request of it is read, and its stream takes
+    /// no more content.
     pub output_bytes_max: usize,
-    /// Requests on one connection; the last is answered with `Connection: close`.
+    /// Requests on one connection; the last one is answered with `Connection: close`.
     pub connection_requests_max: u32,
-    /// From the first byte of a head to its blank line; past it the answer is 408.
+    /// From the first byte of a head to its blank line; a slower one is answered 408.
     pub head_time_max: Duration,
-    /// From the end of the head to the end of the content; past it the answer is 408.
+    /// From the end of the head to the end of the content; slower content is answered 408.
     pub body_time_max: Duration,
-    /// How slowly content may come, in bytes a second, once `body_grace_time` has passed; the answer is 408.
+    /// The lowest average rate of content, in bytes a second, once `body_grace_time` has passed; slower content is
+    /// answered 408.
     pub body_bytes_per_second_min: u32,
-    /// How long content may come more slowly than that.
+    /// How long content may be slower than that.
     pub body_grace_time: Duration,
-    /// Between requests, and before the first; past it the connection is closed.
+    /// How long a connection may be idle between requests, and before the first; then it is closed.
     pub idle_time_max: Duration,
-    /// Between two moments at which a client took some of its response; past it the connection is dropped.
+    /// How long a client may read nothing of its output; then the connection is dropped.
     pub write_time_max: Duration,
     /// How long input is discarded after a refusal, so that the client has time to read it.
     pub linger_time_max: Duration,
-    /// How many bytes of input are discarded in that time.
+    /// How much input is discarded in that time.
     pub linger_bytes_max: usize,
 }
 
@@ -48,7 +49,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             request_line_bytes_max: 8 * 1024,
-            // Browsers send the cookies of all programs on localhost to each of them.
+            // Browsers send the cookies of every program on localhost to all of them, whatever their ports.
             head_bytes_max: 48 * 1024,
             fields_max: 100,
             body_bytes_max: 64 * 1024,
@@ -59,8 +60,8 @@ impl Default for Limits {
             body_time_max: Duration::from_secs(30),
             body_bytes_per_second_min: 1024,
             body_grace_time: Duration::from_secs(5),
-            // Longer than the 60 seconds for which common proxies keep a connection. If the server closed first, the
-            // proxy might send a request into a connection that is closing.
+            // Common proxies keep a connection for 60 seconds. The server must not close first, or a request may be on
+            // its way at that moment and be lost.
             idle_time_max: Duration::from_secs(75),
             write_time_max: Duration::from_secs(30),
             linger_time_max: Duration::from_secs(2),
@@ -70,19 +71,19 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What one connection's buffers may take, in bytes. They grow by doubling.
+    /// The most memory that the buffers of one connection take, in bytes. They grow by doubling, hence the factor.
     pub fn connection_bytes_max(&self) -> usize {
         let bytes =
             self.head_bytes_max.saturating_add(self.body_bytes_max).saturating_add(self.output_bytes_max);
         bytes.saturating_mul(2)
     }
 
-    /// Every value that the codec cannot keep, by its name, with what it must be.
+    /// Every value that the codec cannot work with: its name, and what it must be.
     pub fn mistakes(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        // A time of zero would be over whenever it is looked at, and the driver's loop would spin.
-        const MORE_THAN_NOTHING: &str = "more than nothing";
+        // A zero duration is always over, and the driver's loop would spin.
+        const GREATER_THAN_ZERO: &str = "greater than zero";
         let rules = [
-            // A head's parts are remembered as 16-bit positions.
+            // Heads are indexed by 16-bit positions.
             (self.head_bytes_max <= usize::from(u16::MAX), "head_bytes_max", "at most 65,535 bytes"),
             (
                 self.request_line_bytes_max < self.head_bytes_max,
@@ -93,12 +94,12 @@ impl Limits {
             (self.connection_requests_max > 0, "connection_requests_max", "at least 1"),
             (self.body_bytes_per_second_min > 0, "body_bytes_per_second_min", "at least 1 byte"),
             (self.output_bytes_max > 0, "output_bytes_max", "at least 1 byte"),
-            (!self.head_time_max.is_zero(), "head_time_max", MORE_THAN_NOTHING),
-            (!self.body_time_max.is_zero(), "body_time_max", MORE_THAN_NOTHING),
-            (!self.body_grace_time.is_zero(), "body_grace_time", MORE_THAN_NOTHING),
-            (!self.idle_time_max.is_zero(), "idle_time_max", MORE_THAN_NOTHING),
-            (!self.write_time_max.is_zero(), "write_time_max", MORE_THAN_NOTHING),
-            (!self.linger_time_max.is_zero(), "linger_time_max", MORE_THAN_NOTHING),
+            (!self.head_time_max.is_zero(), "head_time_max", GREATER_THAN_ZERO),
+            (!self.body_time_max.is_zero(), "body_time_max", GREATER_THAN_ZERO),
+            (!self.body_grace_time.is_zero(), "body_grace_time", GREATER_THAN_ZERO),
+            (!self.idle_time_max.is_zero(), "idle_time_max", GREATER_THAN_ZERO),
+            (!self.write_time_max.is_zero(), "write_time_max", GREATER_THAN_ZERO),
+            (!self.linger_time_max.is_zero(), "linger_time_max", GREATER_THAN_ZERO),
         ];
         rules.into_iter().filter(|(holds, ..)| !holds).map(|(_, name, remedy)| (name, remedy))
     }

@@ -1,35 +1,36 @@
-//! HTTP/1.1 between bytes and messages (RFC 9110, RFC 9112): no socket, no clock, no OAuth.
+//! HTTP/1.1 as a codec: bytes to messages, and back (RFC 9110, RFC 9112).
 //!
-//! [`Connection`](connection::Connection) is one client's conversation. It is given the bytes that arrived
-//! and gives back requests; it is given responses and gives back bytes to send. It never waits and never asks
-//! the time: whoever drives it says what happened and when, and asks what is wanted next. So every test can
-//! hand it a conversation cut into any pieces, at any pace, in no time at all.
+//! A [`Connection`](connection::Connection) takes the bytes that arrived and yields requests; it takes responses and
+//! yields bytes to send. It has no socket and no clock, and it imports nothing of this project: the driver reports what
+//! happened and when, and asks what to do next. So a test can cut the input at any byte and move the clock at will.
+//!
+//! The states of a connection ([`connection`] has the contract):
 //!
 //! ```text
 //! Idle ─▶ Head ─▶ Content ─▶ Answering ─▶ Idle    a request and its response
-//! Answering ─▶ Head                               the next request was there before the response
-//! Head ─▶ Idle                                    empty lines before a request line
+//! Answering ─▶ Head                               the next request has begun to arrive
+//! Head ─▶ Idle                                    only empty lines arrived
 //! Head ─▶ Refusing ─▶ Answering                   malformed, too long or too slow
 //! Content ─▶ Refusing                             the same
-//! Answering ─▶ Streaming ─▶ Idle                  a response without an end, and its end
-//! Streaming ─▶ Head                               the next request was there before the end
-//! Streaming ─▶ Closing                            the stream broke off, or was the last response
-//! Answering ─▶ Closing ─▶ Lingering ─▶ Closed     the last response, and the time to read it
+//! Answering ─▶ Streaming ─▶ Idle                  a response without an end
+//! Streaming ─▶ Head                               the next request has begun to arrive
+//! Streaming ─▶ Closing                            the stream breaks off, or was the last response
+//! Answering ─▶ Closing ─▶ Lingering ─▶ Closed     the last response; input is discarded
 //! Idle ─▶ Closed                                  idle for too long
 //! ```
 //!
-//! What the codec promises:
+//! The codec guarantees that
 //!
-//! - a message means the same however its bytes were cut; a test cuts every case at every point;
-//! - what was refused ends the connection: no byte after it is ever taken for a request, for that is how
-//!   requests are smuggled past a proxy that reads the same bytes in another way;
-//! - answers leave in the order of their requests;
-//! - a response cannot be split, for a field value with a line break in it cannot be made;
-//! - each connection holds a bounded number of bytes, in and out.
+//! - the same bytes are the same messages however they are cut; a test cuts every case at every byte;
+//! - a refusal ends the connection, and no later byte is read as a request. Once the two sides disagree on where a message
+//!   ends, the next "request" may be content that an attacker chose (request smuggling);
+//! - responses are sent in the order of their requests;
+//! - a response cannot be split, since a field value with a line break cannot be made;
+//! - the input and output of a connection are bounded.
 //!
-//! What it refuses, though others let it pass: a bare LF as line end, a space before the colon, a continued
-//! field line, any second Content-Length (equal or not), Content-Length beside Transfer-Encoding, any
-//! transfer coding but `chunked`, a request without exactly one valid Host.
+//! It refuses what other servers accept: a bare LF as a line end, whitespace before a colon, a continuation line, a second
+//! Content-Length (even an equal one), Content-Length with Transfer-Encoding, any transfer coding but `chunked`, and an
+//! HTTP/1.1 request without exactly one valid Host. Others may read each of these in another way.
 
 mod authority;
 pub mod chunked;

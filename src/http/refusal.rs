@@ -1,14 +1,14 @@
-//! Requests that cannot be served because of how they are written.
+//! Why a request cannot be served: malformed, too large, too slow, or not implemented.
 
 use super::start_line::Status;
 
-/// A request that cannot be served because of how it is written: the status that answers it and the exact
-/// reason, which the client and the log both get to read. It holds no byte of the request.
+/// A request that the codec refuses: the status of the response and the exact reason, for the client and the log. It
+/// contains no byte of the request, so it cannot inject anything into either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The status of the answer, after which the connection is closed.
+    /// The status of the response, after which the connection is closed.
     pub status: Status,
-    /// What was wrong, in words.
+    /// What is wrong, in words.
     pub reason: &'static str,
 }
 
@@ -18,11 +18,11 @@ impl Refusal {
         Refusal { status, reason }
     }
 
-    /// 400: the message does not follow the grammar or the framing rules (RFC 9112).
-    pub(super) const fn bad(reason: &'static str) -> Refusal {
+    /// 400: the message violates the grammar or the framing rules (RFC 9112).
+    pub(super) const fn bad_request(reason: &'static str) -> Refusal {
         Refusal::new(Status::BadRequest, reason)
     }
 }
 
-/// More content than `body_bytes_max`.
+/// The content is longer than `body_bytes_max`.
 pub(super) const CONTENT_TOO_LARGE: Refusal = Refusal::new(Status::ContentTooLarge, "the content is too large");

@@ -1,6 +1,7 @@
-//! Requests, as routes read them.
+//! A complete request, as an application reads it.
 //!
-//! A [`Request`] borrows the connection's buffer: reading one copies nothing.
+//! A [`Request`] borrows the connection's buffer, so nothing is copied. Only what the codec itself needs was interpreted;
+//! everything else is bytes until somebody asks for it.
 
 use std::time::Instant;
 
@@ -8,34 +9,34 @@ use super::field::Repeated;
 use super::head::{Head, Span};
 use super::start_line::{Method, Version};
 
-/// A whole request: its head and its content, both in the connection's buffer.
+/// A complete request: its head and its content, both in the connection's buffer.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     pub(super) head: &'a Head,
-    /// The bytes that the head's positions point into.
+    /// The bytes that the head's positions refer to.
     pub(super) bytes: &'a [u8],
     pub(super) body: &'a [u8],
-    /// When its head was whole.
     pub(super) since: Instant,
 }
 
 impl<'a> Request<'a> {
-    /// What is to be done.
+    /// The method.
     pub fn method(&self) -> Method {
         self.head.method
     }
 
-    /// When its head was whole.
+    /// When the end of its head arrived.
     pub fn since(&self) -> Instant {
         self.since
     }
 
-    /// The version it was sent in.
+    /// The version of HTTP that it was sent in.
     pub fn version(&self) -> Version {
         self.head.version
     }
 
-    /// The target's path, as sent: nothing is decoded. `*` for the server as a whole (RFC 9112, 3.2.4).
+    /// The target's path, as sent, without decoding; `/` where the target has none. `*` refers to the server as a whole
+    /// (RFC 9112, 3.2.4), and for CONNECT this is the whole target.
     pub fn path(&self) -> &'a str {
         match self.text(self.head.path) {
             "" => "/",
@@ -43,7 +44,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The same as bytes, for those who only compare it.
+    /// The same as bytes: comparing is cheaper without validating UTF-8.
     pub fn path_bytes(&self) -> &'a [u8] {
         match self.head.path.of(self.bytes) {
             b"" => b"/",
@@ -51,28 +52,27 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// What follows the first `?` of the target, if there is one.
+    /// What follows the first `?` of the target, if there is one, without decoding.
     pub fn query(&self) -> Option<&'a str> {
         self.head.query.map(|span| self.text(span))
     }
 
-    /// The host and port the client means: an absolute target's own, else the Host field's (RFC 9112, 3.2.2);
-    /// empty where HTTP/1.0 says neither.
+    /// The host and port that the request is for: those of an absolute target, otherwise the Host field (RFC 9112,
+    /// 3.2.2). Empty where an HTTP/1.0 request has neither.
     pub fn authority(&self) -> &'a str {
         self.text(self.head.authority)
     }
 
-    /// The values of all field lines named `name` (written in lower case, and sent in any), in the order they came,
-    /// without the space around them.
+    /// The values of all field lines named `name`, in the order in which they were sent, without surrounding whitespace.
+    /// `name` must be in lower case; the request's names match in any case.
     pub fn fields(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
         self.head.fields(self.bytes, name)
     }
 
-    /// The value of the one field line named `name`, if there is one.
+    /// The value of the only field line named `name`, if there is one.
     ///
     /// # Errors
-    /// [`Repeated`] when there are more: for a field that is not a list, which of them counts is anyone's
-    /// guess, and guesses differ.
+    /// [`Repeated`] when there are several. For a field that is not a list, parsers may pick different copies.
     #[inline(always)]
     pub fn field(&self, name: &'static str) -> Result<Option<&'a [u8]>, Repeated> {
         let mut found = None;
@@ -90,7 +90,7 @@ impl<'a> Request<'a> {
     }
 
     fn text(&self, span: Span) -> &'a str {
-        // The head was refused unless its target and Host are visible ASCII, so the fallback is never taken.
+        // A head is refused unless its target and Host are visible ASCII, so this never falls back.
         std::str::from_utf8(span.of(self.bytes)).unwrap_or("")
     }
 }

@@ -1,7 +1,7 @@
-//! Responses, as routes make them and as they are written.
+//! Responses, as an application makes them and as they are written.
 //!
-//! A [`Response`] is made of parts that cannot break the message apart: field names are names in this program's source,
-//! and a [`FieldValue`] with a CR, LF or NUL in it cannot be made.
+//! A [`Response`] consists of parts that cannot split it: field names are literals, and the type of a [`FieldValue`] proves
+//! that it has no line break. So writing one is a sequence of copies, without any check.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use super::stream::StreamFraming;
 /// A response's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Made for this one answer, or standing in the program.
+    /// A literal, or made for this response.
     Own(Cow<'static, [u8]>),
-    /// Made once, for many answers.
+    /// Made once, for many responses.
     Shared(Arc<[u8]>),
 }
 
@@ -31,18 +31,18 @@ impl Body {
     }
 }
 
-/// An answer. The connection adds what concerns the connection: Date, Content-Length, Connection.
+/// A response. The connection adds Date, and the fields about itself: Content-Length or Transfer-Encoding, Connection.
 ///
-/// It is passed on several times. Up to [`RESPONSE_BYTES_MAX`], each time is a few instructions; above, a call.
+/// It is moved several times on its way. Up to 128 bytes, a move is a few instructions; above, it is a call.
 #[derive(Clone, Debug)]
 pub struct Response {
-    /// The status line's status.
+    /// The status.
     pub status: Status,
-    /// What many answers have in common.
+    /// Field lines that many responses share.
     lines: FieldLines,
-    /// What its endpoint says to other origins.
+    /// What scripts of other origins may do with it.
     policy: &'static FieldLines,
-    /// What this answer has alone.
+    /// Fields of this response alone.
     fields: Vec<(&'static str, FieldValue)>,
     body: Body,
     reason: Option<Cow<'static, str>>,
@@ -53,7 +53,7 @@ const RESPONSE_BYTES_MAX: usize = 128;
 const _: () = assert!(size_of::<Response>() <= RESPONSE_BYTES_MAX);
 
 impl Response {
-    /// An answer of `status` with these field lines, without content yet.
+    /// A response with `status` and these field lines, and no content.
     pub fn new(status: Status, lines: FieldLines) -> Response {
         let body = Body::Own(Cow::Borrowed(b""));
         Response {
@@ -67,37 +67,37 @@ impl Response {
         }
     }
 
-    /// The same with a field line `name: value` after those it has.
+    /// Appends a field.
     pub fn with(mut self, name: &'static str, value: FieldValue) -> Response {
         self.fields.push((name, value));
         self
     }
 
-    /// The same with these lines as what its endpoint says to other origins.
+    /// Sets the lines about other origins.
     pub fn with_policy(mut self, policy: &'static FieldLines) -> Response {
         self.policy = policy;
         self
     }
 
-    /// The same with this content, whose type its lines must say.
+    /// Sets the content. The lines must include its Content-Type.
     pub fn with_body(mut self, body: Body) -> Response {
         self.body = body;
         self
     }
 
-    /// The same with the exact reason for the log, which the client may get in more general words.
+    /// Sets the exact reason of a refusal, for the log. What the client is told may be less exact.
     pub fn because(mut self, reason: impl Into<Cow<'static, str>>) -> Response {
         self.reason = Some(reason.into());
         self
     }
 
-    /// The same with the client that the request comes from, for the log.
+    /// Sets the identifier of the client that sent the request, for the log.
     pub fn of_client(mut self, client: Option<Arc<str>>) -> Response {
         self.client = client;
         self
     }
 
-    /// The client that the request comes from, where it is known.
+    /// The identifier of the client that sent the request, where it is known.
     pub fn client(&self) -> Option<&str> {
         self.client.as_deref()
     }
@@ -107,7 +107,7 @@ impl Response {
         self.reason.as_deref()
     }
 
-    /// The value of the first field line named `name`, for those who look an answer over before it leaves.
+    /// The value of the first field named `name`, in any case.
     pub fn field(&self, name: &str) -> Option<&str> {
         let own = self.fields.iter().find(|(field_name, _)| field_name.eq_ignore_ascii_case(name));
         let shared = || self.lines.value(name).or_else(|| self.policy.value(name));
@@ -119,17 +119,17 @@ impl Response {
         self.body.bytes()
     }
 
-    /// How many bytes [`Response::write`] appends at most.
+    /// The most bytes that [`Response::write`] appends. Reserved beforehand, since memory may be short.
     pub(super) fn bytes_max(&self) -> usize {
-        // Status line, Date, Content-Length, Connection and Keep-Alive, with what stands around them.
+        // Status line, Date, Content-Length, Connection and Keep-Alive, with their line ends.
         const ELSE_MAX: usize = 256;
         let fields = self.fields.iter().map(|(name, value)| name.len() + value.as_str().len() + ": \r\n".len());
         let lines = self.lines.as_str().len() + self.policy.as_str().len();
         ELSE_MAX + lines + fields.sum::<usize>() + self.body.bytes().len()
     }
 
-    /// Appends the whole answer to `out`; `omit_body` is for HEAD, whose answer has the fields of GET's and no
-    /// content (RFC 9110, 9.3.2).
+    /// Appends the response to `out`. `omit_body` is for HEAD, whose response has the fields of GET's and no content
+    /// (RFC 9110, 9.3.2).
     pub(super) fn write(&self, out: &mut Vec<u8>, date: &Date, persistence: Persistence, omit_body: bool) {
         self.write_fields(out, date, persistence);
         if self.status.has_no_content() {
@@ -142,7 +142,7 @@ impl Response {
         }
     }
 
-    /// Appends the head of an answer whose content follows in pieces, as `framing` delimits them.
+    /// Appends the head of a response whose content follows in pieces with this framing.
     pub(super) fn write_stream_head(
         &self,
         out: &mut Vec<u8>,
@@ -157,7 +157,7 @@ impl Response {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Appends the status line and all field lines but those about the content's length.
+    /// Appends the status line and all fields but those about the length of the content.
     fn write_fields(&self, out: &mut Vec<u8>, date: &Date, persistence: Persistence) {
         let mut write = |text: &str| out.extend_from_slice(text.as_bytes());
         write(self.status.start());

@@ -1,6 +1,6 @@
-//! What the first line of a message says: method, version, status.
+//! The parts of start lines: method, version, status (RFC 9112, 3 and 4).
 
-/// The methods this server knows (RFC 9110, 9.3; PATCH: RFC 5789). Others are answered 501.
+/// The methods that the codec knows (RFC 9110, 9.3; PATCH: RFC 5789). Any other is answered 501.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the standard's own")]
 pub enum Method {
@@ -16,7 +16,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method that `token` names, if it is known. Methods are case-sensitive (RFC 9110, 9.1).
+    /// The method named `token`; `None` when it is unknown. Methods are case-sensitive (RFC 9110, 9.1).
     pub fn from_token(token: &str) -> Option<Method> {
         Some(match token {
             "GET" => Method::Get,
@@ -32,7 +32,7 @@ impl Method {
         })
     }
 
-    /// The method as it stands in a request line.
+    /// The method as in a request line.
     pub fn token(self) -> &'static str {
         match self {
             Method::Get => "GET",
@@ -48,16 +48,16 @@ impl Method {
     }
 }
 
-/// The version a request was sent in; any minor version above 1 is served as 1.1 (RFC 9110, 2.5).
+/// The version of a request. A minor version above 1 counts as 1.1 (RFC 9110, 2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// HTTP/1.0: no chunked coding, no Host required, one request a connection unless asked otherwise.
+    /// HTTP/1.0: no chunked coding, Host optional, one request per connection unless the client asks for more.
     Http10,
     /// HTTP/1.1.
     Http11,
 }
 
-/// The statuses this server answers with (RFC 9110, 15).
+/// The statuses of this server's responses (RFC 9110, 15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the standard's own")]
 pub enum Status {
@@ -82,7 +82,7 @@ pub enum Status {
     HttpVersionNotSupported,
 }
 
-/// What stands around the status in [`Status::start`].
+/// What surrounds the status in [`Status::start`].
 const START: &str = "HTTP/1.1 ";
 const DATE: &str = "\r\nDate: ";
 
@@ -93,7 +93,7 @@ impl Status {
         &start[START.len()..start.len() - DATE.len()]
     }
 
-    /// What every answer of this status begins with, up to the date.
+    /// The beginning of every response with this status, up to the value of Date: one copy when it is written.
     pub(super) fn start(self) -> &'static str {
         macro_rules! start {
             ($line:literal) => {
@@ -128,8 +128,8 @@ impl Status {
         &self.line()[..3]
     }
 
-    /// Whether an answer of this status never has content, nor a Content-Length of it (RFC 9110, 15.3.5 and
-    /// 15.4.5).
+    /// Whether responses of this status have neither content nor a Content-Length (RFC 9110, 15.3.5 and 15.4.5). The head
+    /// is then the whole message, and a client would take a length for that of content which never comes.
     pub(super) fn has_no_content(self) -> bool {
         matches!(self, Status::NoContent | Status::NotModified)
     }

@@ -1,20 +1,20 @@
-//! How content is delimited whose length is not known when the head is sent (RFC 9112, 6.3).
+//! Framing of content whose length is unknown when the head is sent (RFC 9112, 6.3).
 
 use super::chunked;
 use super::start_line::Version;
 
-/// How the client learns where the content of a stream ends.
+/// How the client recognises the end of the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StreamFraming {
-    /// By the chunked coding, after which the connection can go on.
+    /// By the last chunk. The connection can be kept.
     Chunked,
-    /// By the end of the connection, for HTTP/1.0 has no transfer codings. A client cannot tell content that is cut
-    /// short from content that ends.
+    /// By the end of the connection: HTTP/1.0 has no transfer codings. The client cannot distinguish truncated content
+    /// from complete content.
     UntilClose,
 }
 
 impl StreamFraming {
-    /// How many bytes are added to a piece of content at most.
+    /// The most bytes that framing adds to a piece of content, or to the end.
     pub(super) const OVERHEAD_MAX: usize = chunked::OVERHEAD_MAX;
 
     /// The framing that a client of `version` understands.
@@ -25,14 +25,14 @@ impl StreamFraming {
         }
     }
 
-    /// Appends the field line that says it.
+    /// Appends the field line that announces it, if there is one.
     pub(super) fn write_field(self, out: &mut Vec<u8>) {
         if self == StreamFraming::Chunked {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
     }
 
-    /// Appends a piece of content; nothing if it is empty, for an empty chunk would be the last.
+    /// Appends a piece of content. An empty piece appends nothing, since an empty chunk is the last one.
     pub(super) fn write_content(self, content: &[u8], out: &mut Vec<u8>) {
         match self {
             StreamFraming::Chunked => chunked::write_chunk(content, out),
@@ -40,7 +40,7 @@ impl StreamFraming {
         }
     }
 
-    /// Appends what says that the content is whole.
+    /// Appends the mark that the content is complete.
     pub(super) fn write_end(self, out: &mut Vec<u8>) {
         if self == StreamFraming::Chunked {
             out.extend_from_slice(chunked::LAST_CHUNK);

@@ -1,7 +1,8 @@
-//! The bytes of one connection: those that arrived, and those to send.
+//! The input and output of one connection.
 //!
-//! A connection needs buffers only while there is a byte in them. A driver with many connections keeps a few and lends
-//! them, so that ten thousand idle connections hold none.
+//! A connection needs buffers only while they contain something. A driver with many connections keeps a few and lends
+//! them out, so that ten thousand idle connections hold none. Nothing that one client sent may therefore be readable
+//! after the buffers went to another connection: the input is emptied, and the head invalidated.
 
 use std::collections::TryReserveError;
 
@@ -10,33 +11,36 @@ use crate::http::head::Head;
 use crate::http::limits::Limits;
 use crate::http::refusal::Refusal;
 
-/// A buffer larger than this is given back to the system when it is empty, so that one large request does not cost
-/// memory for as long as the buffer is kept.
+/// Memory beyond this is returned to the system when a buffer is empty, so that one large request does not occupy it for
+/// as long as the buffer lives.
 const BYTES_KEPT: usize = 16 * 1024;
 
-/// What a connection needs while there is a byte in it. A driver with many connections keeps a few of these and lends
-/// them ([`Connection::lend`](super::Connection::lend)).
+/// What a connection needs between the first byte of a request and the last byte of the response, and can do without
+/// otherwise. See [`Connection::lend`](super::Connection::lend).
 #[derive(Default)]
 pub struct Buffers {
     input: Vec<u8>,
-    /// Where the message being read begins in the input. What is before it has been answered.
+    /// The start of the current message in the input. Everything before it was answered.
     start: usize,
     output: Vec<u8>,
     /// How many bytes of the output were sent.
     sent: usize,
-    /// What the head of the message being read says, once it is complete.
+    /// The head of the current message, once it is complete.
     pub(super) head: Head,
-    /// How far the content is decoded, if it is chunked.
+    /// The progress of decoding, where the content is chunked.
     chunks: ChunkedDecoder,
 }
 
 impl Buffers {
-    /// How much memory they take, in bytes.
+    /// The memory they take, in bytes.
     pub(super) fn size(&self) -> usize {
         size_of::<Buffers>() + self.input.capacity() + self.output.capacity()
     }
 
-    /// Appends bytes that arrived to the input.
+    /// Appends to the input.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
     pub(super) fn receive(&mut self, bytes: &[u8]) -> Result<(), TryReserveError> {
         if self.start > 0 {
             self.input.drain(..self.start);
@@ -47,27 +51,27 @@ impl Buffers {
         Ok(())
     }
 
-    /// The input from the beginning of the message being read.
+    /// The input from the start of the current message.
     pub(super) fn arrived(&self) -> &[u8] {
         &self.input[self.start..]
     }
 
-    /// The same, to read a head from into [`Buffers::head`].
+    /// The same, with the head to parse it into.
     pub(super) fn arrived_and_head(&mut self) -> (&mut [u8], &mut Head) {
         (&mut self.input[self.start..], &mut self.head)
     }
 
-    /// How many bytes have arrived after the head.
+    /// How much of the input follows the head, in bytes. The next message may be part of it.
     pub(super) fn content_arrived(&self) -> usize {
         self.arrived().len().saturating_sub(self.head.length)
     }
 
-    /// Drops so many bytes from the beginning of the input, which are answered or count for nothing.
+    /// Drops `count` bytes from the front of the input.
     pub(super) fn skip(&mut self, count: usize) {
         self.start += count;
     }
 
-    /// Drops the message that was read, with so many bytes of content; if nothing is after it, its memory, too.
+    /// Drops the current message, which has `content` bytes after its head.
     pub(super) fn skip_message(&mut self, content: usize) {
         self.start += self.head.length + content;
         self.head.invalidate();
@@ -76,18 +80,24 @@ impl Buffers {
         }
     }
 
+    /// Drops everything that a client sent, before the buffers go to another connection.
+    pub(super) fn clear(&mut self) {
+        self.drop_input();
+        self.head.invalidate();
+    }
+
     /// Drops all input.
     pub(super) fn drop_input(&mut self) {
         empty(&mut self.input);
         self.start = 0;
     }
 
-    /// Begins to decode the chunked content that comes next.
+    /// Prepares for chunked content.
     pub(super) fn begin_chunks(&mut self) {
         self.chunks = ChunkedDecoder::default();
     }
 
-    /// Decodes what has arrived of the chunked content. Its length, once all of it has arrived.
+    /// Decodes what has arrived of the chunked content. Returns its length once it is complete.
     pub(super) fn decode(&mut self, limits: &Limits) -> Result<Option<usize>, Refusal> {
         let start = self.start + self.head.length;
         let has_ended = self.chunks.decode(&mut self.input[start..], limits)?;
@@ -101,22 +111,22 @@ impl Buffers {
         &mut self.output
     }
 
-    /// The bytes to send next.
+    /// The output that was not sent yet.
     pub(super) fn outgoing(&self) -> &[u8] {
         &self.output[self.sent..]
     }
 
-    /// How many bytes were queued since the output was last empty.
+    /// How many bytes were queued since the output was last empty, sent or not.
     pub(super) fn queued(&self) -> usize {
         self.output.len()
     }
 
-    /// How many bytes are to be sent.
+    /// How many bytes of the output were not sent yet.
     pub(super) fn unsent(&self) -> usize {
         self.output.len() - self.sent
     }
 
-    /// Drops so many bytes from the beginning of what is to be sent. Whether that was all.
+    /// Drops `count` bytes from the front of the output. Returns whether it is empty.
     pub(super) fn sent(&mut self, count: usize) -> bool {
         self.sent += count;
         let is_all = self.sent >= self.output.len();
@@ -128,7 +138,7 @@ impl Buffers {
     }
 }
 
-/// Empties a buffer, and lets its memory go if it is large.
+/// Empties a buffer and shrinks it if it is large.
 fn empty(buffer: &mut Vec<u8>) {
     buffer.clear();
     if buffer.capacity() > BYTES_KEPT {

@@ -1,48 +1,49 @@
-//! The states of a connection, and which may follow which.
+//! The states of a connection, and the transitions between them.
 //!
-//! [`RULES`] is the whole of it. Every change of state goes through
-//! [`Connection::enter`](super::Connection), which holds it to the table wherever debug assertions are on; tests below show
-//! that every rule is needed, and that the drawings in `http/mod.rs` and `docs/4-http.md` are this table.
+//! [`RULES`] lists all transitions. Each goes through `Connection::enter`, which checks it against the table where debug
+//! assertions are on, and so in every test. Tests below show that no rule is superfluous, and that the drawings in
+//! `http/mod.rs` and `docs/4-http.md` agree with the table.
 
 use crate::http::framing::Framing;
 use crate::http::refusal::Refusal;
 use crate::http::stream::StreamFraming;
 
-/// Where a connection is between its first byte and its last, and what belongs to that. The tag is a byte of its own
-/// and not hidden among the contents, for it is looked at a dozen times a request.
+/// The state of a connection, with its data. The tag has a byte of its own and is not folded into the data, since it is
+/// read a dozen times per request.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
 pub(super) enum State {
-    /// Between requests: no byte of the next one has arrived.
+    /// Between requests. No byte of the next one has arrived.
     Idle,
-    /// Within a head.
+    /// Reading a head.
     Head,
-    /// Within a request's content.
+    /// Reading the content of a request.
     Content(Framing),
-    /// A request was refused, and the refusal has not been given out yet.
+    /// A request was refused, and the driver has not been told yet.
     Refusing(Refusal),
-    /// A request or refusal has been given out and is not answered yet.
+    /// The driver has the request or refusal, and has not responded yet.
     Answering(Exchange),
-    /// A response without an end has begun.
+    /// The head of a response without an end is queued, and its content follows in pieces.
     Streaming { framing: StreamFraming, keep_alive: bool },
-    /// The last response is on its way; `lingers` says whether the client may still be sending.
+    /// The last response is queued. `lingers` is set where the client may still be sending: closing at once would make
+    /// the kernel send a reset, which can destroy the response before the client has read it.
     Closing { lingers: bool },
-    /// Everything is sent and the sending side is shut: up to this many bytes of input are discarded.
+    /// Everything is sent and the sending side is shut down. Input is discarded, up to this many bytes.
     Lingering { bytes_left: usize },
-    /// There is nothing left to do.
+    /// Over; the driver must close the socket.
     Closed,
 }
 
-/// What is to be answered.
+/// What the driver has to respond to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Exchange {
-    /// A request whose content has this many bytes.
+    /// A request with this many bytes of content.
     Request { content: usize },
     /// A refusal, after which the connection ends.
     Refusal,
 }
 
-/// A state without what belongs to it.
+/// A state without its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     Idle,
@@ -56,30 +57,30 @@ pub(super) enum Phase {
     Closed,
 }
 
-/// Which phase may follow which, and when it does. Beside these, every phase is followed by `Closed` when the client
-/// does not take what is sent, and when there is no memory for its bytes.
+/// The transitions: from, to, and when. In addition, every phase leads to `Closed` when the client does not read its
+/// output, and when there is no memory.
 pub(super) const RULES: &[(Phase, Phase, &str)] = &[
     (Phase::Idle, Phase::Head, "the first byte arrives"),
     (Phase::Idle, Phase::Closed, "idle for too long"),
-    (Phase::Head, Phase::Idle, "these were empty lines"),
+    (Phase::Head, Phase::Idle, "only empty lines arrived"),
     (Phase::Head, Phase::Content, "the head is complete"),
     (Phase::Head, Phase::Refusing, "malformed, too long or too slow"),
     (Phase::Content, Phase::Answering, "the request is complete"),
     (Phase::Content, Phase::Refusing, "malformed, too long or too slow"),
-    (Phase::Refusing, Phase::Answering, "the refusal is given out"),
+    (Phase::Refusing, Phase::Answering, "the driver is told"),
     (Phase::Answering, Phase::Idle, "answered"),
-    (Phase::Answering, Phase::Head, "answered, with more input at hand"),
+    (Phase::Answering, Phase::Head, "answered, and more input is there"),
     (Phase::Answering, Phase::Closing, "answered for the last time"),
     (Phase::Answering, Phase::Streaming, "a response without an end begins"),
     (Phase::Streaming, Phase::Idle, "the stream ends"),
-    (Phase::Streaming, Phase::Head, "the stream ends, with more input at hand"),
+    (Phase::Streaming, Phase::Head, "the stream ends, and more input is there"),
     (Phase::Streaming, Phase::Closing, "the last stream ends, or one breaks off"),
-    (Phase::Closing, Phase::Lingering, "all is sent, and the client may be sending"),
+    (Phase::Closing, Phase::Lingering, "all is sent, and the client may still be sending"),
     (Phase::Lingering, Phase::Closed, "time or bytes are used up"),
 ];
 
 impl State {
-    /// The state without what belongs to it.
+    /// The state without its data.
     pub(super) fn phase(self) -> Phase {
         match self {
             State::Idle => Phase::Idle,
@@ -94,7 +95,7 @@ impl State {
         }
     }
 
-    /// Whether the rules let `next` follow.
+    /// Whether the rules allow `next` after this state.
     pub(super) fn may_precede(self, next: State) -> bool {
         let (from, to) = (self.phase(), next.phase());
         #[cfg(test)]

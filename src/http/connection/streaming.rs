@@ -1,17 +1,16 @@
-//! Responses without an end: their length is not known when their head is sent, and their content follows in pieces.
+//! Responses without an end: the length is unknown when the head is sent, and the content follows in pieces.
 //!
-//! The driver answers a request with [`Connection::begin_stream`] in place of [`Connection::respond`], and then, as long
-//! as [`Connection::is_streaming`]:
+//! The driver responds to a request with [`Connection::begin_stream`] instead of [`Connection::respond`]. Then, while
+//! [`Connection::is_streaming`]:
 //!
-//! 1. asks [`Connection::room`] how many bytes the connection takes, and gives it some with [`Connection::push`]; where
-//!    there is no room, the client is slow, and whoever makes the content has to wait;
-//! 2. ends it with [`Connection::end_stream`], so that the client knows it to be whole, or with
-//!    [`Connection::break_stream`], so that the client knows it is not.
+//! 1. [`Connection::room`] is how many bytes the connection accepts, and [`Connection::push`] queues them. No room means
+//!    that the client is slow, and the source of the content must wait (backpressure);
+//! 2. [`Connection::end_stream`] tells the client that the content is complete; [`Connection::break_stream`] lets it know
+//!    that it is not.
 //!
-//! Requests that the client sends meanwhile wait until the stream has ended. A client that takes nothing of what is
-//! queued within `write_time_max` is dropped, as with any other response; while nothing is queued, a stream may be
-//! silent for as long as it likes. HTTP/1.0 has no chunked coding: there the end of the connection ends the stream, and a
-//! client cannot tell the two ends apart.
+//! Further requests of the client wait until the stream is over. A client that reads nothing for `write_time_max` while
+//! output is queued is dropped, as with any other response. While nothing is queued, a stream may be silent for any time.
+//! For HTTP/1.0 the end of the connection ends the content, and a client cannot distinguish the two ends.
 
 use std::time::Instant;
 
@@ -22,9 +21,9 @@ use crate::http::response::Response;
 use crate::http::stream::StreamFraming;
 
 impl Connection {
-    /// Queues the head of a response whose content follows by [`Connection::push`], in answer to the request that was
-    /// given out. The content of `response` itself is not sent. Where the client gets no content (HEAD, 204) or the server
-    /// ends, the response is over at once. A refusal is answered as by [`Connection::respond`].
+    /// Queues the head of a response whose content follows by [`Connection::push`]. The content of `response` itself is not
+    /// sent. Where there must be no content (HEAD, 204), and while the server is shutting down, the response is over at
+    /// once. A refusal is answered as by [`Connection::respond`].
     pub fn begin_stream(&mut self, response: &Response, date: &Date, now: Instant) {
         if matches!(self.state, State::Answering(Exchange::Refusal)) {
             return self.respond(response, date, now);
@@ -44,23 +43,20 @@ impl Connection {
         }
     }
 
-    /// Whether a stream has begun and not ended.
+    /// Whether a stream is open. It may end without the driver, by a timeout or [`Connection::finish`].
     pub fn is_streaming(&self) -> bool {
         matches!(self.state, State::Streaming { .. })
     }
 
-    /// How many bytes of content [`Connection::push`] takes now; 0 without a stream. What is queued counts until all of
-    /// it is sent, its framing included, against `output_bytes_max`.
+    /// How many bytes of content [`Connection::push`] accepts now; 0 when no stream is open. Queued output counts against
+    /// `output_bytes_max` until all of it is sent: that keeps the buffer from growing without moving bytes within it.
     pub fn room(&self) -> usize {
         let queued = self.buffers.as_ref().map_or(0, |buffers| buffers.queued());
-        match self.is_streaming() {
-            true => self.limits.output_bytes_max.saturating_sub(queued),
-            false => 0,
-        }
+        if self.is_streaming() { self.limits.output_bytes_max.saturating_sub(queued) } else { 0 }
     }
 
-    /// Queues the first bytes of `content`, as many as there is [`Connection::room`] for, as one piece. Returns how many
-    /// these are.
+    /// Queues as much of the front of `content` as there is [`Connection::room`] for, as one chunk. Returns how many bytes
+    /// were accepted.
     pub fn push(&mut self, content: &[u8], now: Instant) -> usize {
         let State::Streaming { framing, .. } = self.state else { return 0 };
         let content = &content[..content.len().min(self.room())];
@@ -72,8 +68,8 @@ impl Connection {
         content.len()
     }
 
-    /// Ends the stream: its content is whole. The connection goes on to the next request, or closes. Does nothing where
-    /// there is no stream.
+    /// Ends the stream: the content is complete. The connection continues with the next request, or closes. Does nothing
+    /// when no stream is open.
     pub fn end_stream(&mut self, now: Instant) {
         let State::Streaming { framing, keep_alive } = self.state else { return };
         let Some(output) = self.output(StreamFraming::OVERHEAD_MAX, now) else { return };
@@ -81,8 +77,8 @@ impl Connection {
         self.end_reply(keep_alive, false, now);
     }
 
-    /// Breaks the stream off: what is queued is sent, and then the connection closes without the mark of an end, so that
-    /// the client does not take what it has for the whole. Does nothing where there is no stream.
+    /// Breaks off the stream: what is queued is sent, and then the connection closes without the last chunk, so that the
+    /// client does not take truncated content for complete. Does nothing when no stream is open.
     pub fn break_stream(&mut self, now: Instant) {
         if self.is_streaming() {
             self.end_reply(false, false, now);

@@ -1,4 +1,7 @@
-//! What takes too long: when the driver is to look again, and what happens then.
+//! Timeouts: when the next one is due, and what it does.
+//!
+//! Each state has a limit of its own, so that a client cannot hold a connection by being slow in a new way: sending a head
+//! or content byte by byte, reading nothing, or saying nothing.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +11,8 @@ use crate::http::refusal::Refusal;
 use crate::http::start_line::Status;
 
 impl Connection {
-    /// When the driver is to call [`Connection::expire`], unless something happens before.
+    /// When the driver must call [`Connection::expire`], unless something else happens before. `None` while the connection
+    /// waits for the application.
     pub fn deadline(&self) -> Option<Instant> {
         if self.unsent() > 0 {
             return Some(self.sent_since + self.limits.write_time_max);
@@ -24,8 +28,8 @@ impl Connection {
         Some(self.state_since + time_max)
     }
 
-    /// Ends what has taken too long by `now`: with 408 where a request has begun and the client reads
-    /// (RFC 9110, 15.5.9), else without a word. Does nothing before the deadline.
+    /// Handles a deadline that has passed. A request that has begun is answered 408 (RFC 9110, 15.5.9); otherwise, and where
+    /// the client does not read, the connection is closed without a response. Does nothing before the deadline.
     pub fn expire(&mut self, now: Instant) {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return;
@@ -34,13 +38,13 @@ impl Connection {
         self.enter(match self.state {
             _ if self.unsent() > 0 => State::Closed,
             State::Head => too_slow("the request head took too long"),
-            State::Content(_) => too_slow("the content came too slowly"),
+            State::Content(_) => too_slow("the content arrived too slowly"),
             _ => State::Closed,
         });
     }
 
-    /// How long the content may take, as far as it has come: so much in all, and no slower than a client that means to
-    /// send it would. Bytes count once they are content; a chunk's size line is none.
+    /// How long the content may take, given how much has arrived: a grace time, and then as long as the lowest rate allows,
+    /// up to a fixed maximum. Only decoded content counts; a client could send size lines for ever.
     fn content_time_max(&self) -> Duration {
         let arrived = self.buffers.as_ref().map_or(0, |buffers| buffers.content_arrived());
         let limits = &self.limits;
