@@ -369,6 +369,8 @@ impl Connection {
 
     /// Decides what becomes of the connection with the response to the current message, and drops the message from the
     /// input. `None` when there is no message without a response, which is a mistake of the driver.
+    // This and the next two are inlined: `respond` is on the path of every request, and streams share them with it.
+    #[inline(always)]
     fn begin_reply(&mut self) -> Option<Reply> {
         let State::Answering(exchange) = self.state else {
             debug_assert!(false, "a response to nothing: {:?}", self.state);
@@ -402,6 +404,7 @@ impl Connection {
     }
 
     /// The output, with memory reserved for `bytes_max` more. `None` when there is none; the connection is then closed.
+    #[inline(always)]
     fn output(&mut self, bytes_max: usize, now: Instant) -> Option<&mut Vec<u8>> {
         let buffers = self.buffers.get_or_insert_default();
         if buffers.unsent() == 0 {
@@ -414,6 +417,7 @@ impl Connection {
     }
 
     /// Continues after a response with the next message, or with the end of the connection.
+    #[inline(always)]
     fn end_reply(&mut self, keep_alive: bool, is_refusal: bool, now: Instant) {
         let buffers = self.buffers.get_or_insert_default();
         let has_more = !buffers.arrived().is_empty();
