@@ -33,7 +33,7 @@ pub struct ChunkedDecoder {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// Within a chunk's size: so many digits were read, and their value.
+    /// Within a chunk's size: how many digits were read, and their value.
     Size {
         digits: usize,
         size: usize,
@@ -50,7 +50,7 @@ enum State {
     SizeLf {
         size: usize,
     },
-    /// Within a chunk's data, of which so many bytes are missing.
+    /// Within a chunk's data, and how many bytes of it are missing.
     Data {
         left: usize,
     },

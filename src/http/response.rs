@@ -85,7 +85,7 @@ impl Response {
         self
     }
 
-    /// Sets the exact reason of a refusal, for the log. What the client is told may be less exact.
+    /// Sets the exact reason of a refusal, for the log. The response itself may be less exact.
     pub fn because(mut self, reason: impl Into<Cow<'static, str>>) -> Response {
         self.reason = Some(reason.into());
         self

@@ -7,8 +7,8 @@
 pub(super) enum Persistence {
     /// It closes.
     Close,
-    /// It stays open until it has been idle for this many seconds. The client is told, so that it does not send a request
-    /// at the moment of closing. (Keep-Alive is hop-by-hop, so Connection must name it: RFC 9110, 7.6.1.)
+    /// It stays open until it has been idle for this many seconds. A client that knows this does not send a request at
+    /// the moment of closing. (Keep-Alive is hop-by-hop, so Connection must name it: RFC 9110, 7.6.1.)
     KeepAlive { idle_seconds: u64 },
 }
 

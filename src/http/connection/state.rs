@@ -67,7 +67,7 @@ pub(super) const RULES: &[(Phase, Phase, &str)] = &[
     (Phase::Head, Phase::Refusing, "malformed, too long or too slow"),
     (Phase::Content, Phase::Answering, "the request is complete"),
     (Phase::Content, Phase::Refusing, "malformed, too long or too slow"),
-    (Phase::Refusing, Phase::Answering, "the driver is told"),
+    (Phase::Refusing, Phase::Answering, "the driver takes the refusal"),
     (Phase::Answering, Phase::Idle, "answered"),
     (Phase::Answering, Phase::Head, "answered, and more input is there"),
     (Phase::Answering, Phase::Closing, "answered for the last time"),
