@@ -1,6 +1,6 @@
 //! A small, strict OAuth authorization server from the socket up, made to be read.
 //!
-//! The layers, each of which uses those below it and none above; a test, `tests/it/tidy.rs`, holds them to it:
+//! The layers, each of which uses those below it and none above; a test, `tests/it/imports.rs`, holds them to it:
 //!
 //! ```text
 //! main ── cli, config            what to run

@@ -241,11 +241,11 @@ fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes, mistakes: &mut Mi
 
 fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
     let counts: [(&'static str, &mut usize); 16] = [
-        ("request_line_bytes_max", &mut limits.request_line_bytes_max),
-        ("head_bytes_max", &mut limits.head_bytes_max),
-        ("fields_max", &mut limits.fields_max),
-        ("body_bytes_max", &mut limits.body_bytes_max),
-        ("output_bytes_max", &mut limits.output_bytes_max),
+        ("request_line_bytes_max", &mut limits.http.request_line_bytes_max),
+        ("head_bytes_max", &mut limits.http.head_bytes_max),
+        ("fields_max", &mut limits.http.fields_max),
+        ("body_bytes_max", &mut limits.http.body_bytes_max),
+        ("output_bytes_max", &mut limits.http.output_bytes_max),
         ("buffered_bytes_max", &mut limits.buffered_bytes_max),
         ("connections_max", &mut limits.connections_max),
         ("grants_max", &mut limits.grants_max),
@@ -275,8 +275,8 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
     }
     let numbers: [(&'static str, &mut u32); 3] = [
         ("wrong_secrets_max", &mut limits.wrong_secrets_max),
-        ("connection_requests_max", &mut limits.connection_requests_max),
-        ("body_bytes_per_second_min", &mut limits.body_bytes_per_second_min),
+        ("connection_requests_max", &mut limits.http.connection_requests_max),
+        ("body_bytes_per_second_min", &mut limits.http.body_bytes_per_second_min),
     ];
     for (key, field) in numbers {
         if let Some(value) = table.take(key) {
@@ -284,11 +284,11 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
         }
     }
     let times: [(&'static str, &mut Duration); 10] = [
-        ("head_time_max", &mut limits.head_time_max),
-        ("body_time_max", &mut limits.body_time_max),
-        ("body_grace_time", &mut limits.body_grace_time),
-        ("idle_time_max", &mut limits.idle_time_max),
-        ("write_time_max", &mut limits.write_time_max),
+        ("head_time_max", &mut limits.http.head_time_max),
+        ("body_time_max", &mut limits.http.body_time_max),
+        ("body_grace_time", &mut limits.http.body_grace_time),
+        ("idle_time_max", &mut limits.http.idle_time_max),
+        ("write_time_max", &mut limits.http.write_time_max),
         ("finish_time_max", &mut limits.finish_time_max),
         ("store_time_max", &mut limits.store_time_max),
         ("pool_time_max", &mut limits.pool_time_max),
@@ -367,10 +367,10 @@ introspects_all = true
         assert_eq!((config.bind, config.auth_port, config.client_port), ("::1".parse().ok(), 0, Some(4000)));
         assert_eq!((config.workers, config.access_log), (3, Some(LogFormat::Json)));
         assert_eq!(config.lifetimes.tokens.refresh, Duration::from_secs(1000));
-        assert_eq!(config.limits.idle_time_max, Duration::from_secs(16));
+        assert_eq!(config.limits.http.idle_time_max, Duration::from_secs(16));
         assert_eq!((config.limits.grants_max, config.limits.peer_connections_max), (7, Some(9)));
-        assert_eq!(config.limits.body_grace_time, Duration::from_secs(8));
-        assert_eq!(config.limits.body_bytes_per_second_min, 99);
+        assert_eq!(config.limits.http.body_grace_time, Duration::from_secs(8));
+        assert_eq!(config.limits.http.body_bytes_per_second_min, 99);
         assert_eq!((&*config.scopes[1].0, config.scopes.len()), ("https://x.example/b", 2));
         assert_eq!((&*config.resource_owner, config.secure_scope.as_deref()), ("ada", Some("answer")));
         assert_eq!(config.store.location, Location::File("grants.redb".into()));

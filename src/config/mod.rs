@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::http;
 use crate::oauth::TokenLifetimes;
 use crate::oauth::client::Client;
 use crate::oauth::grant::RefreshReuse;
@@ -36,10 +37,6 @@ pub use location::{Location, LocationError, RedisLocation};
 pub use networks::{Network, NetworkError};
 pub use reload::Reload;
 pub use store::StoreConfig;
-
-/// The most field lines a head may have, whatever [`Limits::fields_max`] says: the parser's table of field
-/// lines lies on the stack and has this size.
-pub const FIELDS_CAPACITY: usize = 256;
 
 /// What to serve, where, and within which bounds.
 #[derive(Clone, Debug)]
@@ -130,18 +127,8 @@ impl Default for Config {
 /// The bounds of everything that a stranger can make grow: bytes, counts and waiting times.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The request line without its CRLF, in bytes; past it the answer is 414 (RFC 9112, 3: at least 8000).
-    pub request_line_bytes_max: usize,
-    /// A whole request head with its blank line, in bytes; past it the answer is 431.
-    pub head_bytes_max: usize,
-    /// Field lines in one head; past it the answer is 431.
-    pub fields_max: usize,
-    /// A request's content once decoded, in bytes; past it the answer is 413.
-    pub body_bytes_max: usize,
-    /// Chunk extensions and trailers of one request together, in bytes; past it the answer is 400.
-    pub chunk_extra_bytes_max: usize,
-    /// Answers waiting for a client that does not read, in bytes, before no further request of it is read.
-    pub output_bytes_max: usize,
+    /// Those of one connection, which the codec keeps.
+    pub http: http::Limits,
     /// Requests and answers that wait in memory, of all connections together, in bytes; past it, the connection that
     /// holds most is closed. Each worker has its share, which is never less than one connection may need.
     pub buffered_bytes_max: usize,
@@ -152,24 +139,6 @@ pub struct Limits {
     /// no bound where the server is bound to loopback, for then every peer is this machine or a proxy on it,
     /// and for [`PEER_CONNECTIONS_MAX`] elsewhere.
     pub peer_connections_max: Option<usize>,
-    /// Requests on one connection; the last is answered with `Connection: close`.
-    pub connection_requests_max: u32,
-    /// From the first byte of a head to its blank line; past it the answer is 408.
-    pub head_time_max: Duration,
-    /// From the end of the head to the end of the content; past it the answer is 408.
-    pub body_time_max: Duration,
-    /// How slowly content may come, in bytes a second, once `body_grace_time` has passed; the answer is 408.
-    pub body_bytes_per_second_min: u32,
-    /// How long content may come more slowly than that.
-    pub body_grace_time: Duration,
-    /// Between requests, and before the first; past it the connection is closed.
-    pub idle_time_max: Duration,
-    /// Between two moments at which a client took some of its answer; past it the connection is dropped.
-    pub write_time_max: Duration,
-    /// How long what a refused client still sends is read away, so that the refusal can reach it.
-    pub linger_time_max: Duration,
-    /// How many bytes of it are read away.
-    pub linger_bytes_max: usize,
     /// How long an orderly end may take: what has been asked for by then is answered, the rest is cut off.
     pub finish_time_max: Duration,
     /// How long accepting pauses when the process has run out of descriptors and none has come free.
@@ -217,27 +186,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            request_line_bytes_max: 8 * 1024,
-            // Browsers send the cookies of all programs on localhost to each of them.
-            head_bytes_max: 48 * 1024,
-            fields_max: 100,
-            body_bytes_max: 64 * 1024,
-            chunk_extra_bytes_max: 4 * 1024,
-            output_bytes_max: 256 * 1024,
+            http: http::Limits::default(),
             buffered_bytes_max: 256 * 1024 * 1024,
             connections_max: 16_000,
             peer_connections_max: None,
-            connection_requests_max: 100_000,
-            head_time_max: Duration::from_secs(10),
-            body_time_max: Duration::from_secs(30),
-            body_bytes_per_second_min: 1024,
-            body_grace_time: Duration::from_secs(5),
-            // Longer than the 60 seconds for which common proxies keep a connection: the one who closes first must not
-            // be the server, or a request is sent into the closing.
-            idle_time_max: Duration::from_secs(75),
-            write_time_max: Duration::from_secs(30),
-            linger_time_max: Duration::from_secs(2),
-            linger_bytes_max: 1024 * 1024,
             finish_time_max: Duration::from_secs(10),
             accept_retry_time: Duration::from_millis(100),
             grants_max: 1_000_000,
@@ -258,15 +210,6 @@ impl Default for Limits {
             log_lines_max: 1024,
             page_bytes_max: 1024 * 1024,
         }
-    }
-}
-
-impl Limits {
-    /// What one connection's buffers may take, in bytes. They grow by doubling.
-    pub fn connection_bytes_max(&self) -> usize {
-        let bytes =
-            self.head_bytes_max.saturating_add(self.body_bytes_max).saturating_add(self.output_bytes_max);
-        bytes.saturating_mul(2)
     }
 }
 
@@ -328,7 +271,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// A time of nothing would be over whenever it is looked at, and the loop would spin.
-const MORE_THAN_NOTHING: &str = "more than nothing";
+const MORE_THAN_NOTHING: &str = "greater than zero";
 
 /// The bound on one peer's connections where a peer may be anyone.
 pub const PEER_CONNECTIONS_MAX: usize = 256;
@@ -398,18 +341,8 @@ impl Config {
             (!lifetimes.tokens.access_token.is_zero(), "lifetimes.access_token", MORE_THAN_NOTHING),
             (!lifetimes.tokens.refresh.is_zero(), "lifetimes.refresh_token", MORE_THAN_NOTHING),
             (!lifetimes.tokens.refresh_idle.is_zero(), "lifetimes.refresh_token_idle", MORE_THAN_NOTHING),
-            // A head's parts are remembered as 16-bit positions.
-            (limits.head_bytes_max <= usize::from(u16::MAX), "head_bytes_max", "at most 65,535 bytes"),
-            (
-                limits.request_line_bytes_max < limits.head_bytes_max,
-                "request_line_bytes_max",
-                "less than head_bytes_max",
-            ),
-            ((1..=FIELDS_CAPACITY).contains(&limits.fields_max), "fields_max", "1 to 256"),
             (limits.connections_max > 0, "connections_max", "at least 1"),
             (limits.peer_connections_max != Some(0), "peer_connections_max", "at least 1"),
-            (limits.connection_requests_max > 0, "connection_requests_max", "at least 1"),
-            (limits.body_bytes_per_second_min > 0, "body_bytes_per_second_min", "at least 1 byte"),
             (limits.grants_max > 0, "grants_max", "at least 1"),
             (limits.pair_grants_max != Some(0), "pair_grants_max", "at least 1"),
             (
@@ -428,18 +361,12 @@ impl Config {
             (limits.wrong_secrets_max > 0, "wrong_secrets_max", "at least 1"),
             (!limits.wrong_secret_time.is_zero(), "wrong_secret_time", MORE_THAN_NOTHING),
             (limits.wrong_secret_peers_max > 0, "wrong_secret_peers_max", "at least 1"),
-            (limits.output_bytes_max > 0, "output_bytes_max", "at least 1 byte"),
             (!limits.accept_retry_time.is_zero(), "accept_retry_time", MORE_THAN_NOTHING),
-            (!limits.head_time_max.is_zero(), "head_time_max", MORE_THAN_NOTHING),
-            (!limits.body_time_max.is_zero(), "body_time_max", MORE_THAN_NOTHING),
-            (!limits.body_grace_time.is_zero(), "body_grace_time", MORE_THAN_NOTHING),
             (!limits.finish_time_max.is_zero(), "finish_time_max", MORE_THAN_NOTHING),
-            (!limits.idle_time_max.is_zero(), "idle_time_max", MORE_THAN_NOTHING),
-            (!limits.write_time_max.is_zero(), "write_time_max", MORE_THAN_NOTHING),
-            (!limits.linger_time_max.is_zero(), "linger_time_max", MORE_THAN_NOTHING),
         ];
         let broken = rules.iter().filter(|(holds, ..)| !holds);
-        mistakes.extend(broken.map(|(_, name, remedy)| ConfigError::Limit(name, remedy)));
+        let broken = broken.map(|(_, name, remedy)| (*name, *remedy)).chain(limits.http.mistakes());
+        mistakes.extend(broken.map(|(name, remedy)| ConfigError::Limit(name, remedy)));
         mistakes
     }
 }
@@ -470,12 +397,15 @@ mod tests {
             |c| c.auth_port = 3000,
             "--client-port and --auth-port are both 3000; give each server a port of its own",
         );
-        check(|c| c.limits.head_bytes_max = 65_536, "the limit head_bytes_max must be at most 65,535 bytes");
         check(
-            |c| c.limits.request_line_bytes_max = 48 * 1024,
+            |c| c.limits.http.head_bytes_max = 65_536,
+            "the limit head_bytes_max must be at most 65,535 bytes",
+        );
+        check(
+            |c| c.limits.http.request_line_bytes_max = 48 * 1024,
             "the limit request_line_bytes_max must be less than head_bytes_max",
         );
-        check(|c| c.limits.fields_max = 257, "the limit fields_max must be 1 to 256");
+        check(|c| c.limits.http.fields_max = 257, "the limit fields_max must be 1 to 256");
         check(|c| c.limits.connections_max = 0, "the limit connections_max must be at least 1");
         check(|c| c.limits.grants_max = 0, "the limit grants_max must be at least 1");
         check(|c| c.limits.wrong_secrets_max = 0, "the limit wrong_secrets_max must be at least 1");
@@ -515,21 +445,21 @@ mod tests {
         check(|c| c.lifetimes.tokens.access_token = Duration::ZERO, "lifetimes.access_token");
         check(|c| c.lifetimes.tokens.refresh = Duration::ZERO, "lifetimes.refresh_token");
         check(|c| c.lifetimes.tokens.refresh_idle = Duration::ZERO, "lifetimes.refresh_token_idle");
-        check(|c| c.limits.fields_max = 0, "fields_max");
+        check(|c| c.limits.http.fields_max = 0, "fields_max");
         check(|c| c.limits.peer_connections_max = Some(0), "peer_connections_max");
-        check(|c| c.limits.connection_requests_max = 0, "connection_requests_max");
-        check(|c| c.limits.body_bytes_per_second_min = 0, "body_bytes_per_second_min");
+        check(|c| c.limits.http.connection_requests_max = 0, "connection_requests_max");
+        check(|c| c.limits.http.body_bytes_per_second_min = 0, "body_bytes_per_second_min");
         check(|c| c.limits.store_time_max = Duration::ZERO, "store_time_max");
         check(|c| c.limits.store_queue_max = 0, "store_queue_max");
-        check(|c| c.limits.output_bytes_max = 0, "output_bytes_max");
+        check(|c| c.limits.http.output_bytes_max = 0, "output_bytes_max");
         check(|c| c.limits.accept_retry_time = Duration::ZERO, "accept_retry_time");
-        check(|c| c.limits.head_time_max = Duration::ZERO, "head_time_max");
-        check(|c| c.limits.body_time_max = Duration::ZERO, "body_time_max");
-        check(|c| c.limits.body_grace_time = Duration::ZERO, "body_grace_time");
+        check(|c| c.limits.http.head_time_max = Duration::ZERO, "head_time_max");
+        check(|c| c.limits.http.body_time_max = Duration::ZERO, "body_time_max");
+        check(|c| c.limits.http.body_grace_time = Duration::ZERO, "body_grace_time");
         check(|c| c.limits.finish_time_max = Duration::ZERO, "finish_time_max");
-        check(|c| c.limits.idle_time_max = Duration::ZERO, "idle_time_max");
-        check(|c| c.limits.write_time_max = Duration::ZERO, "write_time_max");
-        check(|c| c.limits.linger_time_max = Duration::ZERO, "linger_time_max");
+        check(|c| c.limits.http.idle_time_max = Duration::ZERO, "idle_time_max");
+        check(|c| c.limits.http.write_time_max = Duration::ZERO, "write_time_max");
+        check(|c| c.limits.http.linger_time_max = Duration::ZERO, "linger_time_max");
     }
 
     /// RFC 6749, 4.1.2.

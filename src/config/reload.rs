@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Config, KeyPrefix, Lifetimes, Limits, LogFormat, StoreConfig};
+use crate::http;
 use crate::oauth::TokenLifetimes;
 use crate::oauth::client::Client;
 use crate::oauth::grant::RefreshReuse;
@@ -197,21 +198,10 @@ fn lifetimes(lifetimes: &Lifetimes) -> Vec<Key> {
 
 fn limits(limits: &Limits) -> Vec<Key> {
     let Limits {
-        request_line_bytes_max,
-        head_bytes_max,
-        fields_max,
-        body_bytes_max,
-        output_bytes_max,
+        http,
         buffered_bytes_max,
         connections_max,
         peer_connections_max,
-        connection_requests_max,
-        head_time_max,
-        body_time_max,
-        body_grace_time,
-        body_bytes_per_second_min,
-        idle_time_max,
-        write_time_max,
         finish_time_max,
         grants_max,
         pair_grants_max,
@@ -230,12 +220,27 @@ fn limits(limits: &Limits) -> Vec<Key> {
         refusal_lines_per_second_max,
         log_lines_max,
         // No file has these.
-        chunk_extra_bytes_max: _,
-        linger_time_max: _,
-        linger_bytes_max: _,
         accept_retry_time: _,
         page_bytes_max: _,
     } = limits;
+    let http::Limits {
+        request_line_bytes_max,
+        head_bytes_max,
+        fields_max,
+        body_bytes_max,
+        output_bytes_max,
+        connection_requests_max,
+        head_time_max,
+        body_time_max,
+        body_grace_time,
+        body_bytes_per_second_min,
+        idle_time_max,
+        write_time_max,
+        // No file has these.
+        chunk_extra_bytes_max: _,
+        linger_time_max: _,
+        linger_bytes_max: _,
+    } = http;
     vec![
         ("request_line_bytes_max", Now, request_line_bytes_max.to_string()),
         ("head_bytes_max", Now, head_bytes_max.to_string()),
@@ -497,7 +502,7 @@ grant_types = ["client_credentials"]
     #[test]
     fn what_needs_a_restart_keeps_its_running_value_and_is_named_each_time() {
         let once = reload(&[("grants_max = 7", "grants_max = 8"), ("idle_time_max = 20", "idle_time_max = 2")]);
-        assert_eq!((once.config.limits.grants_max, once.config.limits.idle_time_max.as_secs()), (7, 2));
+        assert_eq!((once.config.limits.grants_max, once.config.limits.http.idle_time_max.as_secs()), (7, 2));
         let twice = once.config.reload(read(&RUNNING.replace("grants_max = 7", "grants_max = 8")));
         assert_eq!(twice.restarts, ["[limits] grants_max needs a restart: running 7, configured 8"]);
         assert_eq!(twice.changes, ["limits: idle_time_max 20 s, was 2 s"]);

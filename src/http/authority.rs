@@ -1,33 +1,14 @@
-//! Hosts and ports as requests name them: in the Host field and in absolute targets.
+//! Hosts and ports, as in the Host field and in absolute request targets.
+//!
+//! Only the syntax is checked. Which hosts this server answers for is decided by the layers above.
 
 use memchr::memchr;
 
-/// The last name that was found to be well-formed: most requests have the same one, and to compare it is less
-/// than to read it.
-#[derive(Debug, Default)]
-pub(super) struct LastAuthority(Vec<u8>);
-
-impl LastAuthority {
-    /// Longer names are not remembered.
-    const BYTES_MAX: usize = 64;
-
-    /// What [`is_authority`] says of `bytes`.
-    pub(super) fn is_authority(&mut self, bytes: &[u8]) -> bool {
-        if *bytes == *self.0 {
-            return true;
-        }
-        let is_authority = is_authority(bytes);
-        if is_authority && bytes.len() <= LastAuthority::BYTES_MAX {
-            self.0.clear();
-            self.0.extend_from_slice(bytes);
-        }
-        is_authority
-    }
-}
-
-/// Whether `bytes` are `uri-host [ ":" port ]` (RFC 9110, 7.2; RFC 3986, 3.2.2), possibly empty.
+/// Whether `bytes` match `uri-host [ ":" port ]` (RFC 9110, 7.2; RFC 3986, 3.2.2), possibly empty. User information
+/// (`user@host`) is refused: it has no place in a request, and it makes one host look like another.
 pub(super) fn is_authority(bytes: &[u8]) -> bool {
     let port = match bytes {
+        // An IP literal. Which of these are addresses does not matter: none is ever resolved.
         [b'[', rest @ ..] => {
             let Some(end) = memchr(b']', rest) else { return false };
             let literal = &rest[..end];
@@ -46,8 +27,8 @@ pub(super) fn is_authority(bytes: &[u8]) -> bool {
     }
 }
 
-/// How many bytes at the beginning are a registered name: unreserved characters, sub-delimiters and
-/// percent-encodings (RFC 3986, 3.2.2); the grammar allows none.
+/// The length of the registered name that `bytes` begin with: unreserved characters, sub-delimiters and
+/// percent-encodings (RFC 3986, 3.2.2). The grammar allows it to be empty.
 fn registered_name(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     loop {
@@ -59,7 +40,7 @@ fn registered_name(bytes: &[u8]) -> usize {
     }
 }
 
-/// Which bytes stand for themselves in a registered name.
+/// The bytes that a registered name may contain unencoded.
 const IN_NAMES: [bool; 256] = {
     let mut table = [false; 256];
     let marks = b"-._~!$&'()*+,;=";
@@ -81,27 +62,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_remembered_means_what_it_means_to_one_who_remembers_nothing() {
-        let long = [b'a'; LastAuthority::BYTES_MAX + 1];
-        let names: [(&[u8], bool); 8] = [
-            (b"", true),
-            (b"h:80", true),
-            (b"%zz", false),
-            (b"h:80x", false),
-            (b"h:", true),
-            (b"[::1]:3001", true),
-            (&long, true),
-            (b"a b", false),
-        ];
-        let mut last = LastAuthority::default();
-        for (before, _) in names {
-            for (name, expected) in names {
-                last.is_authority(before);
-                let shown = (before.escape_ascii(), name.escape_ascii());
-                assert_eq!(last.is_authority(name), expected, "{} then {}", shown.0, shown.1);
-                assert_eq!(last.is_authority(name), expected, "{} then {}, twice", shown.0, shown.1);
-            }
+    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+        let check = |text: &str, expected| assert_eq!(is_authority(text.as_bytes()), expected, "{text:?}");
+        for text in ["", "h", "h:80", "h:", "a-b.c_d~e:1", "%2f", "[::1]:3001", "[::ffff:1.2.3.4]", "1.2.3.4"] {
+            check(text, true);
         }
-        assert!(last.0.len() <= LastAuthority::BYTES_MAX);
+        for text in
+            ["a b", "u@h", "a/b", "h:80x", "h:123456", "h:1:2", "%zz", "%2", "[]", "[::1", "[g]", "[::1]x"]
+        {
+            check(text, false);
+        }
     }
 }

@@ -1,476 +1,475 @@
-//! One client's conversation: bytes in, requests out; responses in, bytes out; and what to do next.
+//! One connection: bytes in, requests out; responses in, bytes out; and what the driver must do next.
 //!
-//! The driver's side of the contract, which `net` keeps with a socket and the tests keep with slices:
+//! The driver owns the socket and the clock. It keeps this contract:
 //!
-//! 1. call [`Connection::step`] until it gives [`Event::Nothing`]; answer each request and refusal with
-//!    [`Connection::respond`], at once or later (nothing more is given out until then);
-//! 2. do what [`Connection::wants`] says: read and [`receive`](Connection::receive), write
-//!    [`outgoing`](Connection::outgoing) and say how much was [`sent`](Connection::sent), shut down the sending
-//!    side, or close;
-//! 3. when [`deadline`](Connection::deadline) has passed, call [`Connection::expire`], and go to 1.
+//! 1. call [`Connection::step`] until it returns [`Event::Nothing`]. Respond to each request and refusal with
+//!    [`Connection::respond`] or [`Connection::begin_stream`], at once or later; until then there are no further events;
+//! 2. do what [`Connection::wants`] says: read, and pass the bytes to [`receive`](Connection::receive) or the end to
+//!    [`receive_end`](Connection::receive_end); write [`outgoing`](Connection::outgoing), and report how much was
+//!    [`sent`](Connection::sent); shut down the sending side; or close;
+//! 3. when [`deadline`](Connection::deadline) has passed, call [`Connection::expire`]. Then go to 1.
 //!
-//! Pipelined requests are all answered before anything is written, up to `output_bytes_max`, so that a
-//! thousand of them cost one write; and while answers wait for the client to read them, nothing more is read.
+//! Responses to pipelined requests are collected up to `output_bytes_max` before the driver writes, so that a thousand of
+//! them cost one write. While output is queued, nothing is read, so that a client that does not read cannot make the
+//! server buffer more.
+//!
+//! The contract as a program, without a socket:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Instant;
+//!
+//! use oauth_from_scratch::http::connection::{Connection, Event, Want};
+//! use oauth_from_scratch::http::{Body, Date, FieldLines, Limits, Response, Status};
+//!
+//! let now = Instant::now();
+//! let mut connection = Connection::new(Arc::new(Limits::default()), now);
+//!
+//! // Bytes in. A request may arrive in any pieces.
+//! assert_eq!(connection.wants(), Want::Read);
+//! connection.receive(b"GET /hello HTTP/1.1\r\nHost: exa", now);
+//! assert!(matches!(connection.step(now), Event::Nothing));
+//! connection.receive(b"mple.org\r\n\r\n", now);
+//!
+//! // Request out, response in.
+//! let body = match connection.step(now) {
+//!     Event::Request(request) => format!("This is {}.", request.path()),
+//!     Event::Refused(..) | Event::Nothing => unreachable!("the request is complete and valid"),
+//! };
+//! let lines = FieldLines::literal("Content-Type: text/plain\r\n");
+//! let response = Response::new(Status::Ok, lines).with_body(Body::Own(body.into_bytes().into()));
+//! connection.respond(&response, &Date::of_second(0), now);
+//!
+//! // Bytes out.
+//! assert!(matches!(connection.step(now), Event::Nothing));
+//! assert_eq!(connection.wants(), Want::Write);
+//! let sent = String::from_utf8(connection.outgoing().to_vec()).expect("text");
+//! connection.sent(sent.len(), now);
+//! assert_eq!(
+//!     sent,
+//!     "HTTP/1.1 200 OK\r\n\
+//!      Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
+//!      Content-Type: text/plain\r\n\
+//!      Connection: keep-alive\r\n\
+//!      Keep-Alive: timeout=75\r\n\
+//!      Content-Length: 15\r\n\
+//!      \r\n\
+//!      This is /hello."
+//! );
+//!
+//! // The connection is idle again. What cannot be a request is refused, and ends it.
+//! assert_eq!(connection.wants(), Want::Read);
+//! connection.receive(b"\x16\x03\x01", now);
+//! let Event::Refused(refusal, None) = connection.step(now) else { panic!("this is TLS") };
+//! assert_eq!(refusal.reason, "the request line does not begin with a method");
+//! connection.respond(&Response::new(refusal.status, FieldLines::NONE), &Date::of_second(0), now);
+//! connection.sent(connection.outgoing().len(), now);
+//! assert_eq!(connection.wants(), Want::Shutdown);
+//! ```
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::Refusal;
-use super::body::ChunkedDecoder;
 use super::date::Date;
-use super::head::{Framing, Head};
-use super::head_end::Persistence;
-use super::message::{Method, Request, Response, Status};
+use super::framing::Framing;
+use super::limits::Limits;
+use super::refusal::Refusal;
+use super::request::Request;
+use super::response::Response;
+use super::response_framing::Persistence;
 use super::scan::Scan;
-use crate::config::Limits;
+use super::start_line::{Method, Version};
 
-/// A buffer larger than this is given back to the system when it is empty, so that one large request does not
-/// cost memory for as long as the buffer is kept.
-const BUFFER_BYTES_KEPT: usize = 16 * 1024;
+mod buffers;
+mod state;
+mod streaming;
+mod timeouts;
 
-/// What a connection needs while there is a byte in it, and can do without between requests. A driver with
-/// many connections keeps a few of these and lends them ([`Connection::lend`]).
-#[derive(Default)]
-pub struct Buffers {
-    /// What has arrived.
-    input: Vec<u8>,
-    /// Answers on their way.
-    output: Vec<u8>,
-    head: Head,
-    /// How far the content is decoded, if it is chunked.
-    chunks: ChunkedDecoder,
-}
+pub use buffers::Buffers;
+use state::{Exchange, State};
 
-impl Buffers {
-    /// Decodes what has arrived of the chunked content that begins at `start`. Its length, once it is all there.
-    fn decode(&mut self, start: usize, limits: &Limits) -> Result<Option<usize>, Refusal> {
-        let Buffers { input, chunks, .. } = self;
-        let has_ended = chunks.decode(&mut input[start..], limits)?;
-        let slack = chunks.take_slack();
-        input.drain(start + slack.start..start + slack.end);
-        Ok(has_ended.then(|| chunks.content()))
-    }
-}
-
-/// One connection's state, from the first byte to the last.
+/// One connection, from its first byte to its last.
 pub struct Connection {
     limits: Arc<Limits>,
-    /// `None` when there is no byte in them; a connection that is given bytes then makes its own.
+    /// `None` while they would be empty. A connection that receives bytes without any allocates its own.
     buffers: Option<Box<Buffers>>,
-    /// Where the message being read begins in the input; what stands before has been answered.
-    start: usize,
-    /// How many bytes of the output are gone.
-    sent: usize,
-    phase: Phase,
+    state: State,
     scan: Scan,
-    /// The client has closed its sending side; what it sent before is still answered.
-    ended: bool,
-    /// The server ends: the answer to the last request that is here is the last.
+    /// The client has closed its sending side. What it sent before is still answered.
+    client_has_ended: bool,
+    /// The server is shutting down: the last request that has arrived gets the last response.
     is_finishing: bool,
+    /// There was no memory.
     is_starved: bool,
-    /// Requests that have been answered.
+    /// How many requests were answered.
     requests: u32,
-    /// When the phase's clock began to run, and when the client last took some of its answers.
-    phase_since: Instant,
+    /// When the time limit of the state began.
+    state_since: Instant,
+    /// When the client last read some of its output.
     sent_since: Instant,
 }
 
-/// It has a tag of its own and not one hidden among its contents, for it is looked at a dozen times a request.
-#[derive(Clone, Copy, Debug)]
-#[repr(u8)]
-enum Phase {
-    /// Between requests, or within a head.
-    Head,
-    /// Within a request's content.
-    Body(Framing),
-    /// A request was refused, and the refusal has not been given out yet.
-    Refusing(Refusal),
-    /// A request or refusal has been given out and is not answered yet.
-    Answering(Exchange),
-    /// The last answer is on its way; `linger` says whether the client may still be sending.
-    Closing { linger: bool },
-    /// Everything is sent and the sending side is shut: what still comes, up to this many bytes, is read away.
-    Lingering { bytes_left: usize },
-    /// There is nothing left to do.
-    Closed,
+/// What is decided about a response before it is written.
+struct Reply {
+    keep_alive: bool,
+    /// The request is HEAD.
+    omits_content: bool,
+    version: Version,
+    is_refusal: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Exchange {
-    /// A request whose content has this many bytes.
-    Request { content: usize },
-    /// A refusal, after which the connection ends.
-    Refusal,
-}
-
-/// What a step brought about.
+/// What [`Connection::step`] found.
 pub enum Event<'a> {
     /// Nothing, until the driver has done what [`Connection::wants`] says.
     Nothing,
-    /// A whole request, to be answered by [`Connection::respond`].
+    /// A complete request, which needs a response.
     Request(Request<'a>),
-    /// What the client sent is no request that can be served. To be answered by [`Connection::respond`], too;
-    /// the connection then closes. The request comes along, without content, where it was understood that far.
+    /// A request that cannot be served. It needs a response, too; then the connection closes. Where method and target are
+    /// valid, the request comes along, without content.
     Refused(Refusal, Option<Request<'a>>),
 }
 
-/// What the driver is to do next.
+/// What the driver must do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
-    /// Read some bytes, if there are any.
+    /// Read from the socket.
     Read,
-    /// Write the outgoing bytes, as many as the socket takes.
+    /// Write [`Connection::outgoing`], as much as the socket accepts.
     Write,
-    /// Nothing before [`Connection::respond`].
+    /// Wait for the application: there is a request or refusal without a response.
     Answer,
-    /// Shut down the sending side, and say so with [`Connection::shut`].
+    /// Wait for the application: a stream is open, and all of its content so far is sent.
+    Content,
+    /// Shut down the sending side of the socket, and call [`Connection::shut`].
     Shutdown,
     /// Close the socket.
     Close,
 }
 
 impl Connection {
-    /// A connection that opened `now`.
+    /// A connection that was accepted at `now`.
     pub fn new(limits: Arc<Limits>, now: Instant) -> Connection {
         Connection {
             limits,
             buffers: None,
-            start: 0,
-            sent: 0,
-            phase: Phase::Head,
+            state: State::Idle,
             scan: Scan::default(),
-            ended: false,
+            client_has_ended: false,
             is_finishing: false,
             is_starved: false,
             requests: 0,
-            phase_since: now,
+            state_since: now,
             sent_since: now,
         }
     }
 
-    /// A connection for which there is no room: whatever it asks for, this refusal is the answer.
+    /// A connection that is accepted only to be refused, whatever it sends: there are too many.
     pub fn turned_away(limits: Arc<Limits>, refusal: Refusal, now: Instant) -> Connection {
-        Connection { phase: Phase::Refusing(refusal), ..Connection::new(limits, now) }
+        Connection { state: State::Refusing(refusal), ..Connection::new(limits, now) }
     }
 
-    /// Since when the connection has been between requests with nothing left to send, if it is.
+    /// When the connection became idle: between requests, with all output sent. `None` when it is not idle.
     pub fn idle_since(&self) -> Option<Instant> {
-        (self.is_idle() && self.unsent() == 0).then_some(self.phase_since)
+        (self.is_idle() && self.unsent() == 0).then_some(self.state_since)
     }
 
-    /// The answer to the last request that has arrived is to be the last. (One that is idle has had its last;
-    /// the driver closes it when nothing more is there to read.)
-    pub fn finish(&mut self) {
+    /// Begins an orderly shutdown. Requests that have arrived are answered, the last of them with `Connection: close`; an
+    /// open stream ends. An idle connection is left to the driver, which closes it when there is nothing to read.
+    pub fn finish(&mut self, now: Instant) {
         self.is_finishing = true;
+        self.end_stream(now);
     }
 
-    /// Whether the connection ended because there was no memory for its bytes.
+    /// Whether the connection was closed for lack of memory.
     pub fn is_starved(&self) -> bool {
         self.is_starved
     }
 
-    /// There is no memory to go on with: the connection ends, and what it holds is free for the others.
+    /// Closes the connection for lack of memory, and frees what it holds for the others.
     fn starve(&mut self) {
         self.is_starved = true;
-        self.phase = Phase::Closed;
+        self.enter(State::Closed);
         self.buffers = None;
-        (self.start, self.sent) = (0, 0);
     }
 
-    /// Lends the connection buffers, to be called before [`Connection::receive`].
+    /// Changes the state, by a transition of the table.
+    fn enter(&mut self, next: State) {
+        debug_assert!(self.state.may_precede(next), "{next:?} after {:?}", self.state);
+        self.state = next;
+    }
+
+    /// Lends buffers to the connection, so that [`Connection::receive`] and [`Connection::push`] need not allocate.
     pub fn lend(&mut self, buffers: Box<Buffers>) {
         if self.buffers.is_none() {
             self.buffers = Some(buffers);
         }
     }
 
-    /// Whether the connection could use buffers, having none.
+    /// Whether the connection has no buffers.
     pub fn wants_buffers(&self) -> bool {
         self.buffers.is_none()
     }
 
-    /// The connection's buffers, if there is nothing in them that it still needs.
+    /// Takes the buffers back, unless they contain something that the connection needs.
     pub fn give_back(&mut self) -> Option<Box<Buffers>> {
-        let is_over = matches!(self.phase, Phase::Lingering { .. } | Phase::Closed);
-        if self.unsent() > 0 || !(self.is_idle() || is_over) {
+        let is_needed = match self.state {
+            State::Idle | State::Lingering { .. } | State::Closed => false,
+            State::Streaming { .. } => {
+                self.buffers.as_ref().is_some_and(|buffers| !buffers.arrived().is_empty())
+            }
+            _ => true,
+        };
+        if is_needed || self.unsent() > 0 {
             return None;
         }
         let mut buffers = self.buffers.take()?;
-        // Empty lines before a request line may be left, which count for nothing.
-        empty(&mut buffers.input);
-        self.start = 0;
+        // Empty lines before a request line may be left.
+        buffers.clear();
         Some(buffers)
     }
 
-    /// How much memory the connection's buffers take, in bytes.
+    /// The memory that the connection's buffers take, in bytes.
     pub fn buffered(&self) -> usize {
-        let size = |buffers: &Buffers| buffers.input.capacity() + buffers.output.capacity();
-        self.buffers.as_ref().map_or(0, |buffers| size_of::<Buffers>() + size(buffers))
+        self.buffers.as_ref().map_or(0, |buffers| buffers.size())
     }
 
-    /// Takes bytes that arrived `now`.
+    /// Accepts bytes that were read at `now`.
     pub fn receive(&mut self, bytes: &[u8], now: Instant) {
-        match &mut self.phase {
-            Phase::Closing { .. } | Phase::Closed => {}
-            Phase::Lingering { bytes_left } => match bytes_left.checked_sub(bytes.len()) {
+        match &mut self.state {
+            State::Closing { .. } | State::Closed => {}
+            State::Lingering { bytes_left } => match bytes_left.checked_sub(bytes.len()) {
                 Some(left) => *bytes_left = left,
-                None => self.phase = Phase::Closed,
+                None => self.enter(State::Closed),
             },
             _ => {
-                let input = &mut self.buffers.get_or_insert_default().input;
-                if self.start > 0 {
-                    input.drain(..self.start);
-                    self.start = 0;
-                }
-                if input.is_empty() && matches!(self.phase, Phase::Head) {
-                    self.phase_since = now;
-                }
-                if input.try_reserve(bytes.len()).is_err() {
+                if self.buffers.get_or_insert_default().receive(bytes).is_err() {
                     return self.starve();
                 }
-                input.extend_from_slice(bytes);
+                if self.is_idle() {
+                    self.enter(State::Head);
+                    self.state_since = now;
+                }
             }
         }
     }
 
-    /// Takes note that the client will send no more.
+    /// Notes that the client has closed its sending side.
     pub fn receive_end(&mut self) {
-        self.ended = true;
+        self.client_has_ended = true;
     }
 
-    /// Goes on as far as the bytes at hand allow: the next request, or a refusal, or nothing.
+    /// Reads on in the input until there is an event, or nothing more to read.
     pub fn step(&mut self, now: Instant) -> Event<'_> {
-        // The usual case: between two requests there is nothing to go on with.
+        // The first is the usual case. The second is backpressure: a client that does not read gets no more responses.
         if self.is_idle() || self.unsent() >= self.limits.output_bytes_max {
             return Event::Nothing;
         }
         match self.advance(now) {
             Ok(None) => Event::Nothing,
             Ok(Some(content)) => {
-                self.phase = Phase::Answering(Exchange::Request { content });
+                self.enter(State::Answering(Exchange::Request { content }));
                 self.request(content).map_or(Event::Nothing, Event::Request)
             }
             Err(refusal) => {
-                self.phase = Phase::Answering(Exchange::Refusal);
+                if !matches!(self.state, State::Refusing(_)) {
+                    self.enter(State::Refusing(refusal));
+                }
+                self.enter(State::Answering(Exchange::Refusal));
                 Event::Refused(refusal, self.request(0).filter(|request| request.head.has_target))
             }
         }
     }
 
-    /// The length of the content, once a whole request is there.
+    /// Reads on in the input. Returns the length of the content once a request is complete.
     fn advance(&mut self, now: Instant) -> Result<Option<usize>, Refusal> {
-        if let Phase::Refusing(refusal) = self.phase {
+        if let State::Refusing(refusal) = self.state {
             return Err(refusal);
         }
-        if matches!(self.phase, Phase::Head) {
+        if matches!(self.state, State::Head) {
             self.read_head(now)?;
         }
-        let (Phase::Body(framing), Some(buffers)) = (self.phase, &mut self.buffers) else {
+        let (State::Content(framing), Some(buffers)) = (self.state, &mut self.buffers) else {
             return Ok(None);
         };
-        let body_start = self.start + buffers.head.length;
         let content = match framing {
-            Framing::Length(length) => (buffers.input.len() - body_start >= length).then_some(length),
-            Framing::Chunked => buffers.decode(body_start, &self.limits)?,
+            Framing::Length(length) => (buffers.content_arrived() >= length).then_some(length),
+            Framing::Chunked => buffers.decode(&self.limits)?,
         };
         match content {
-            None if self.ended => Err(Refusal::bad("the client closed before the end of the content")),
+            None if self.client_has_ended => {
+                Err(Refusal::bad_request("the client closed the connection before the end of the content"))
+            }
             content => Ok(content),
         }
     }
 
-    /// Looks for a whole head, and moves on to the content behind it.
+    /// Reads a head, and continues with the content if it is complete.
     fn read_head(&mut self, now: Instant) -> Result<(), Refusal> {
         let Some(buffers) = &mut self.buffers else { return Ok(()) };
-        let Buffers { input, output, head, chunks } = &mut **buffers;
-        if self.start == input.len() {
+        let empty_lines = self.scan.skip_empty_lines(buffers.arrived())?;
+        buffers.skip(empty_lines);
+        let (arrived, head) = buffers.arrived_and_head();
+        if arrived.is_empty() {
+            self.enter(State::Idle);
             return Ok(());
         }
-        self.start += self.scan.skip_empty_lines(&input[self.start..])?;
-        let arrived = &mut input[self.start..];
         if !head.read(arrived, &mut self.scan, &self.limits)? {
-            return match self.ended && !arrived.is_empty() {
-                true => Err(Refusal::bad("the client closed before the end of the head")),
-                false => Ok(()),
-            };
+            if self.client_has_ended {
+                return Err(Refusal::bad_request(
+                    "the client closed the connection before the end of the head",
+                ));
+            }
+            return Ok(());
         }
-        let has_content = arrived.len() > head.length;
-        if head.expects_continue && !has_content && head.framing != Framing::Length(0) {
-            if output.is_empty() {
+        let framing = head.framing;
+        // A client that has begun to send its content does not wait for a 100 (RFC 9110, 10.1.1).
+        if head.expects_continue && arrived.len() == head.length && framing != Framing::Length(0) {
+            if buffers.unsent() == 0 {
                 self.sent_since = now;
             }
-            output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            buffers.output().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-        self.phase_since = now;
-        if head.framing == Framing::Chunked {
-            *chunks = ChunkedDecoder::default();
+        if framing == Framing::Chunked {
+            buffers.begin_chunks();
         }
-        self.phase = Phase::Body(head.framing);
+        self.state_since = now;
+        self.enter(State::Content(framing));
         Ok(())
     }
 
-    /// The request that was read into the buffers; there is one only where there are buffers.
+    /// The request in the buffers, with this much content; `None` without buffers.
     fn request(&self, content: usize) -> Option<Request<'_>> {
-        let Buffers { input, head, .. } = &**self.buffers.as_ref()?;
-        let bytes = &input[self.start..];
+        let buffers = self.buffers.as_ref()?;
+        let (head, bytes) = (&buffers.head, buffers.arrived());
         let body = bytes.get(head.length..)?.get(..content)?;
-        Some(Request { head, bytes, body, since: self.phase_since })
+        Some(Request { head, bytes, body, since: self.state_since })
     }
 
-    /// Whether bytes of a request, or of a part of one, wait for [`Connection::step`].
+    /// Whether there is input for [`Connection::step`]: a request or a part of one.
     pub fn has_input(&self) -> bool {
-        matches!(self.phase, Phase::Head | Phase::Body(_)) && !self.is_idle()
+        matches!(self.state, State::Head | State::Content(_))
     }
 
-    /// The request that was given out and has no answer yet.
+    /// The request that has no response yet, for an application that responds later.
     pub fn unanswered(&self) -> Option<Request<'_>> {
-        match self.phase {
-            Phase::Answering(Exchange::Request { content }) => self.request(content),
+        match self.state {
+            State::Answering(Exchange::Request { content }) => self.request(content),
             _ => None,
         }
     }
 
-    /// Queues the answer to the request or refusal that was given out. `date` is the moment it is made at.
+    /// Queues the response to the request or refusal of the last event. `date` is the time at which it was made.
     pub fn respond(&mut self, response: &Response, date: &Date, now: Instant) {
-        let Phase::Answering(exchange) = self.phase else {
-            debug_assert!(false, "an answer to nothing: {:?}", self.phase);
-            return;
+        let Some(reply) = self.begin_reply() else { return };
+        let persistence = self.persistence(reply.keep_alive);
+        let Some(output) = self.output(response.bytes_max(), now) else { return };
+        response.write(output, date, persistence, reply.omits_content);
+        self.end_reply(reply.keep_alive, reply.is_refusal, now);
+    }
+
+    /// Decides what becomes of the connection with the response to the current message, and drops the message from the
+    /// input. `None` when there is no message without a response, which is a mistake of the driver.
+    // This and the next two are inlined: `respond` is on the path of every request, and streams share them with it.
+    #[inline(always)]
+    fn begin_reply(&mut self) -> Option<Reply> {
+        let State::Answering(exchange) = self.state else {
+            debug_assert!(false, "a response to nothing: {:?}", self.state);
+            return None;
         };
-        let (refused, content) = match exchange {
+        let (is_refusal, content) = match exchange {
             Exchange::Request { content } => (false, content),
             Exchange::Refusal => (true, 0),
         };
-        let Buffers { input, output, head, .. } = &mut **self.buffers.get_or_insert_default();
-        let message_end = self.start + head.length + content;
-        let has_more = input.len() > message_end;
+        let buffers = self.buffers.get_or_insert_default();
+        let has_more = buffers.content_arrived() > content;
         self.requests += 1;
         let is_last = self.requests >= self.limits.connection_requests_max || (self.is_finishing && !has_more);
-        let keep_alive = head.keep_alive && !refused && !is_last;
-        let persistence = match keep_alive {
-            false => Persistence::Close,
-            true => Persistence::KeepAlive { idle_seconds: self.limits.idle_time_max.as_secs() },
+        let head = &buffers.head;
+        let reply = Reply {
+            keep_alive: head.keep_alive && !is_refusal && !is_last,
+            omits_content: head.has_target && head.method == Method::Head,
+            version: head.version,
+            is_refusal,
         };
-        let omit_body = head.has_target && head.method == Method::Head;
-        if output.is_empty() {
+        buffers.skip_message(content);
+        Some(reply)
+    }
+
+    fn persistence(&self, keep_alive: bool) -> Persistence {
+        if keep_alive {
+            Persistence::KeepAlive { idle_seconds: self.limits.idle_time_max.as_secs() }
+        } else {
+            Persistence::Close
+        }
+    }
+
+    /// The output, with memory reserved for `bytes_max` more. `None` when there is none; the connection is then closed.
+    #[inline(always)]
+    fn output(&mut self, bytes_max: usize, now: Instant) -> Option<&mut Vec<u8>> {
+        let buffers = self.buffers.get_or_insert_default();
+        if buffers.unsent() == 0 {
             self.sent_since = now;
         }
-        if output.try_reserve(response.bytes_max()).is_err() {
-            return self.starve();
+        if buffers.output().try_reserve(bytes_max).is_err() {
+            self.starve();
         }
-        response.write(output, date, persistence, omit_body);
-        head.be_over();
-        if keep_alive && has_more {
-            self.start = message_end;
+        self.buffers.as_mut().map(|buffers| buffers.output())
+    }
+
+    /// Continues after a response with the next message, or with the end of the connection.
+    #[inline(always)]
+    fn end_reply(&mut self, keep_alive: bool, is_refusal: bool, now: Instant) {
+        let buffers = self.buffers.get_or_insert_default();
+        let has_more = !buffers.arrived().is_empty();
+        if keep_alive {
+            self.scan = Scan::default();
+            self.state_since = now;
+            self.enter(if has_more { State::Head } else { State::Idle });
         } else {
-            empty(input);
-            self.start = 0;
-        }
-        match keep_alive {
-            true => {
-                self.scan = Scan::default();
-                self.phase = Phase::Head;
-                self.phase_since = now;
-            }
-            false => self.phase = Phase::Closing { linger: (refused || has_more) && !self.ended },
+            buffers.drop_input();
+            self.enter(State::Closing { lingers: (is_refusal || has_more) && !self.client_has_ended });
         }
     }
 
-    /// The bytes to send next.
+    /// The bytes to write next.
     pub fn outgoing(&self) -> &[u8] {
-        self.buffers.as_ref().map_or(&[], |buffers| &buffers.output[self.sent..])
+        self.buffers.as_ref().map_or(&[], |buffers| buffers.outgoing())
     }
 
-    /// Takes note that `count` of the outgoing bytes were sent `now`.
+    /// Notes that the first `count` bytes of [`Connection::outgoing`] were written at `now`.
     pub fn sent(&mut self, count: usize, now: Instant) {
-        self.sent += count;
         self.sent_since = now;
-        if self.unsent() == 0 {
-            if let Some(buffers) = &mut self.buffers {
-                empty(&mut buffers.output);
-            }
-            self.sent = 0;
-            if self.is_idle() {
-                self.phase_since = now;
-            }
+        let is_all = self.buffers.as_mut().is_none_or(|buffers| buffers.sent(count));
+        if is_all && self.is_idle() {
+            self.state_since = now;
         }
     }
 
-    /// Takes note that the sending side was shut down `now`.
+    /// Notes that the sending side was shut down at `now`.
     pub fn shut(&mut self, now: Instant) {
-        self.phase = Phase::Lingering { bytes_left: self.limits.linger_bytes_max };
-        self.phase_since = now;
+        self.enter(State::Lingering { bytes_left: self.limits.linger_bytes_max });
+        self.state_since = now;
     }
 
-    /// What the driver is to do, once [`Connection::step`] has given [`Event::Nothing`].
+    /// What the driver must do, once [`Connection::step`] has returned [`Event::Nothing`].
     pub fn wants(&self) -> Want {
-        match self.phase {
-            Phase::Closed => Want::Close,
+        match self.state {
+            State::Closed => Want::Close,
             _ if self.unsent() > 0 => Want::Write,
-            Phase::Head | Phase::Lingering { .. } if self.ended => Want::Close,
-            Phase::Head | Phase::Body(_) | Phase::Lingering { .. } => Want::Read,
-            Phase::Refusing(_) | Phase::Answering(_) => Want::Answer,
-            Phase::Closing { linger: true } => Want::Shutdown,
-            Phase::Closing { linger: false } => Want::Close,
+            State::Idle | State::Head | State::Lingering { .. } if self.client_has_ended => Want::Close,
+            State::Idle | State::Head | State::Content(_) | State::Lingering { .. } => Want::Read,
+            State::Refusing(_) | State::Answering(_) => Want::Answer,
+            State::Streaming { .. } => Want::Content,
+            State::Closing { lingers: true } => Want::Shutdown,
+            State::Closing { lingers: false } => Want::Close,
         }
-    }
-
-    /// When the driver is to call [`Connection::expire`], unless something happens before.
-    pub fn deadline(&self) -> Option<Instant> {
-        if self.unsent() > 0 {
-            return Some(self.sent_since + self.limits.write_time_max);
-        }
-        let time_max = match self.phase {
-            Phase::Head if self.is_idle() => self.limits.idle_time_max,
-            Phase::Head => self.limits.head_time_max,
-            Phase::Body(_) => self.body_time_max(),
-            Phase::Lingering { .. } => self.limits.linger_time_max,
-            Phase::Refusing(_) | Phase::Answering(_) | Phase::Closing { .. } | Phase::Closed => return None,
-        };
-        Some(self.phase_since + time_max)
-    }
-
-    /// Ends what has taken too long by `now`: with 408 where a request has begun and the client reads
-    /// (RFC 9110, 15.5.9), else without a word. Does nothing before the deadline.
-    pub fn expire(&mut self, now: Instant) {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
-            return;
-        }
-        let too_slow = |reason| Phase::Refusing(Refusal::new(Status::RequestTimeout, reason));
-        self.phase = match self.phase {
-            _ if self.unsent() > 0 => Phase::Closed,
-            Phase::Head if !self.is_idle() => too_slow("the request head took too long"),
-            Phase::Body(_) => too_slow("the content came too slowly"),
-            _ => Phase::Closed,
-        };
-    }
-
-    /// How long the content may take, as far as it has come: so much in all, and no slower than a client that
-    /// means to send it would. Bytes count once they are content; a chunk's size line is none.
-    fn body_time_max(&self) -> Duration {
-        let arrived = self
-            .buffers
-            .as_ref()
-            .map_or(0, |buffers| buffers.input.len().saturating_sub(self.start + buffers.head.length));
-        let limits = &self.limits;
-        let earned = Duration::from_secs_f64(arrived as f64 / f64::from(limits.body_bytes_per_second_min));
-        limits.body_time_max.min(limits.body_grace_time + earned)
     }
 
     fn unsent(&self) -> usize {
-        self.buffers.as_ref().map_or(0, |buffers| buffers.output.len() - self.sent)
+        self.buffers.as_ref().map_or(0, |buffers| buffers.unsent())
     }
 
-    /// Whether no byte of a request is waiting.
     fn is_idle(&self) -> bool {
-        let arrived = self.buffers.as_ref().map_or(0, |buffers| buffers.input.len());
-        matches!(self.phase, Phase::Head) && self.start == arrived
-    }
-}
-
-/// Empties a buffer, and lets its memory go if it is large.
-fn empty(buffer: &mut Vec<u8>) {
-    buffer.clear();
-    if buffer.capacity() > BUFFER_BYTES_KEPT {
-        buffer.shrink_to(BUFFER_BYTES_KEPT);
+        matches!(self.state, State::Idle)
     }
 }

@@ -1,20 +1,22 @@
-//! The Date field: when an answer was made (RFC 9110, 6.6.1).
+//! The Date field: when a response was made (RFC 9110, 6.6.1).
+//!
+//! The codec has no clock, so the driver passes a [`Date`] with each response. It need not format more than one a second.
 
 use std::time::{Duration, UNIX_EPOCH};
 
-/// A second, written as the Date field has it, once for all the answers that are made in it.
+/// One second, formatted for the Date field of all responses made in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Date {
-    /// The value and the end of its line, so that both are one copy.
+    /// The value and its CRLF, so that both are appended by one copy.
     line_end: String,
 }
 
 const CRLF: &str = "\r\n";
 
 impl Date {
-    /// The second that begins so many `seconds` after 1970 did; after the year 9999 its last one.
+    /// The second that begins `seconds` after the Unix epoch. Later than the year 9999 is clamped to its last second.
     pub fn of_second(seconds: u64) -> Date {
-        // The format ends there (RFC 9110, 5.6.7), and its implementation panics beyond.
+        // The format has four digits for the year (RFC 9110, 5.6.7), and httpdate panics on five.
         const LAST: u64 = 253_402_300_799;
         let time = UNIX_EPOCH + Duration::from_secs(seconds.min(LAST));
         Date { line_end: httpdate::fmt_http_date(time) + CRLF }
@@ -25,7 +27,7 @@ impl Date {
         &self.line_end[..self.line_end.len() - CRLF.len()]
     }
 
-    /// The value and the end of its line.
+    /// The value and its CRLF.
     pub(super) fn line_end(&self) -> &str {
         &self.line_end
     }

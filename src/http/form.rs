@@ -1,24 +1,24 @@
-//! Queries and forms as ordered pairs (application/x-www-form-urlencoded, as the WHATWG URL standard has it).
+//! Queries and forms: application/x-www-form-urlencoded, as in the WHATWG URL standard.
 //!
-//! Pairs and not a map: a map keeps one of two equal names and hides that there were two, and OAuth wants a
-//! repeated parameter refused (RFC 6749, 3.1 and 3.2).
+//! The result is a list of pairs and not a map: a map keeps one of two equal names and hides the other, and OAuth
+//! requires that a repeated parameter is refused (RFC 6749, 3.1 and 3.2).
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// The decoded name–value pairs of a form or query, in the order they came.
+/// The decoded name–value pairs of a form or query, in the order in which they were sent.
 pub struct Form<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, [u8]>)>,
 }
 
-/// A parameter that may stand once stood more often.
+/// A parameter occurs more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeated;
 
 impl<'a> Form<'a> {
-    /// Decodes `bytes`. Every input means something: what is not valid percent-encoding stands for itself. A
-    /// value may be any bytes at all; in a name, what is not UTF-8 becomes U+FFFD.
+    /// Decodes `bytes`. Every input is accepted: an invalid percent-encoding is taken literally, as the standard says. A
+    /// value may be any bytes; in a name, invalid UTF-8 becomes U+FFFD, which matches the name of no parameter.
     pub fn parse(bytes: &'a [u8]) -> Form<'a> {
         let pairs = bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
             let at = pair.iter().position(|byte| *byte == b'=');
@@ -32,10 +32,10 @@ impl<'a> Form<'a> {
         Form { pairs: pairs.collect() }
     }
 
-    /// The value of the parameter `name`, if it is there.
+    /// The value of the parameter `name`; `None` when there is no such parameter.
     ///
     /// # Errors
-    /// [`Repeated`] when it is there more than once.
+    /// [`Repeated`] when it occurs more than once.
     pub fn bytes(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
         let mut values = self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_ref());
         match (values.next(), values.next()) {
@@ -44,24 +44,24 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// The same as text. What is not UTF-8 is U+FFFD, which is no value of any parameter that is text.
+    /// The same as text. A value that is not UTF-8 becomes U+FFFD, which no parameter accepts.
     ///
     /// # Errors
-    /// [`Repeated`] when it is there more than once.
+    /// [`Repeated`] when it occurs more than once.
     pub fn value(&self, name: &str) -> Result<Option<&str>, Repeated> {
         Ok(self.bytes(name)?.map(|bytes| std::str::from_utf8(bytes).unwrap_or("\u{fffd}")))
     }
 }
 
-/// Undoes the coding of one name or value: plus signs are spaces, percent signs introduce bytes.
+/// Decodes one name or value: `+` is a space, `%` introduces a byte as two hexadecimal digits. Nothing is copied where
+/// there is nothing to decode.
 pub fn decode(text: &[u8]) -> Cow<'_, [u8]> {
-    match text.contains(&b'+') {
-        false => percent_decode(text).into(),
-        true => {
-            let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-            Cow::Owned(percent_decode(&spaced).collect())
-        }
+    if !text.contains(&b'+') {
+        return percent_decode(text).into();
     }
+    // Plus signs first: an encoded one (%2B) must stay a plus sign.
+    let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    Cow::Owned(percent_decode(&spaced).collect())
 }
 
 #[cfg(test)]

@@ -1,25 +1,28 @@
-//! Request heads: what one says, and how the content after it is framed.
+//! Request heads.
 //!
-//! A head that arrives whole, as most do, is split by httparse at once. Where it is not all there yet, or
-//! something is wrong with its lines, [`Scan`] looks for its end and has the say on what it is refused for; so
-//! the answer is the same however the bytes were cut. Then what the parser leaves open is decided: version,
-//! target, Host, framing, persistence.
+//! Most heads arrive whole, and httparse splits them into lines in one pass. If it cannot, because the end has not
+//! arrived or something is malformed, [`Scan`] searches for the end, and httparse runs once more when it is there. The
+//! first refusal in the order of the bytes is the one that counts, so it is the same however the bytes were cut.
 //!
-//! Everything is remembered as a position, never as a copy. What is refused here is refused by RFC 9112's
-//! letter; where the RFC leaves a choice, the strict one is taken, for a lenient reading is one that some
-//! proxy before this server may not share.
+//! httparse leaves most decisions open. They are made here and in the files of each part: version, target, Host,
+//! framing, persistence. Where RFC 9112 allows a choice, the strict one is taken: a proxy in front of this server may
+//! not share a lenient reading.
+//!
+//! The parts are stored as positions in the buffer. Nothing is copied, and nothing is allocated per request.
 
 use std::mem::MaybeUninit;
 
 use memchr::memchr;
 
-use super::authority::{LastAuthority, is_authority};
-use super::message::{Method, Status, Version};
+use super::framing::{Framing, MessageFields};
+use super::limits::{FIELDS_CAPACITY, Limits};
+use super::refusal::Refusal;
 use super::scan::Scan;
-use super::{Refusal, is_name, is_token_byte, trim_ows};
-use crate::config::{FIELDS_CAPACITY, Limits};
+use super::start_line::{Method, Status, Version};
+use super::syntax::is_name;
+use super::target::Target;
 
-/// A stretch of a head, counted from the head's first byte. 16 bits suffice: see `Config::check`.
+/// A range of bytes, relative to the first byte of the head. 16 bits are enough: see [`Limits::mistakes`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
     start: u16,
@@ -27,6 +30,7 @@ pub(super) struct Span {
 }
 
 impl Span {
+    /// The bytes of this range in `bytes`, which must be those it was located in.
     pub(super) fn of(self, bytes: &[u8]) -> &[u8] {
         &bytes[usize::from(self.start)..usize::from(self.end)]
     }
@@ -35,47 +39,37 @@ impl Span {
         usize::from(self.end - self.start)
     }
 
-    /// Where `part`, a slice of `whole`, stands in it.
+    /// The position of `part` in `whole`. It must be a slice of it.
     fn locate(whole: &[u8], part: &[u8]) -> Span {
         let start = part.as_ptr() as usize - whole.as_ptr() as usize;
         Span { start: start as u16, end: (start + part.len()) as u16 }
     }
 }
 
-/// How the content after a head is delimited (RFC 9112, 6.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// This many bytes; 0 where the head says nothing.
-    Length(usize),
-    /// The chunked coding, which says itself where it ends.
-    Chunked,
-}
-
-/// What a request's head says. Kept and filled anew for each request of a connection.
+/// A parsed head. One is reused for all requests that go through the same buffers.
 #[derive(Debug)]
-pub struct Head {
-    /// How many bytes the head has, blank line included.
+pub(super) struct Head {
+    /// The length of the head in bytes, including its blank line; 0 when none was read.
     pub(super) length: usize,
-    /// Whether method and target could be read: a refusal after that may answer as the endpoint would.
+    /// Whether method and target are valid. A refusal can then be written as the endpoint would write it.
     pub(super) has_target: bool,
     pub(super) method: Method,
     pub(super) path: Span,
     pub(super) query: Option<Span>,
     pub(super) authority: Span,
     pub(super) framing: Framing,
-    /// Whether the client lets the connection be used again (RFC 9112, 9.3).
+    /// Whether the client allows the connection to be kept open (RFC 9112, 9.3).
     pub(super) keep_alive: bool,
-    /// Whether the client waits for a 100 before it sends its content (RFC 9110, 10.1.1).
+    /// Whether the client waits for a 100 response before it sends its content (RFC 9110, 10.1.1).
     pub(super) expects_continue: bool,
     pub(super) version: Version,
-    /// Where the names and values of the field lines stand, of which there are so many.
+    /// The name and value of each field line; those from `fields_count` on are stale.
     fields: [(Span, Span); FIELDS_CAPACITY],
     fields_count: usize,
-    last_host: LastAuthority,
 }
 
 impl Default for Head {
-    /// A head that says nothing yet.
+    /// A head before the first request.
     fn default() -> Head {
         Head {
             length: 0,
@@ -90,16 +84,15 @@ impl Default for Head {
             version: Version::Http11,
             fields: [(Span::default(), Span::default()); FIELDS_CAPACITY],
             fields_count: 0,
-            last_host: LastAuthority::default(),
         }
     }
 }
 
 impl Head {
-    /// Forgets what the last request's head said, all but its field lines, which are counted anew: what this one
-    /// does not say must not be taken from that one, least of all a place in bytes that are gone.
-    fn forget(&mut self) {
-        self.be_over();
+    /// Resets everything but the field lines, which have a count. Otherwise a part that this request does not have would
+    /// be taken from the one before, as a position in bytes that are gone.
+    fn reset(&mut self) {
+        self.invalidate();
         self.method = Method::Get;
         (self.path, self.query, self.authority) = (Span::default(), None, Span::default());
         self.framing = Framing::Length(0);
@@ -107,30 +100,29 @@ impl Head {
         self.version = Version::Http11;
     }
 
-    /// Makes the head one that says nothing: no target, no length. The rest is forgotten when the next head
-    /// is read, and not looked at before.
-    pub(super) fn be_over(&mut self) {
+    /// Invalidates the head: no length, no target. The rest is reset when the next head is read, and not used before.
+    pub(super) fn invalidate(&mut self) {
         self.length = 0;
         self.has_target = false;
     }
 
-    /// The values of all field lines named `wanted`, which is in lower case, in the order they came; `bytes` are
-    /// those the head was read from.
+    /// The values of all field lines named `wanted`, which must be in lower case, in the order in which they were sent.
+    /// `bytes` must be those that the head was read from.
     pub(super) fn fields<'a>(
         &'a self,
         bytes: &'a [u8],
         wanted: &'static str,
     ) -> impl Iterator<Item = &'a [u8]> {
-        // Most are told apart by their lengths alone.
+        // Most lines differ in the length of the name already.
         let lines = self.fields[..self.fields_count].iter().filter(|(name, _)| name.len() == wanted.len());
         lines.filter(|(name, _)| is_name(name.of(bytes), wanted)).map(|(_, value)| value.of(bytes))
     }
 
-    /// Reads the head that `bytes` begin with; `false` when its end has not arrived. The next call must bring
-    /// the same bytes and more, and the same `scan`.
+    /// Reads the head that `bytes` begin with; `false` when its end has not arrived. The next call must pass the same bytes
+    /// and more, and the same `scan`.
     ///
     /// # Errors
-    /// Whatever RFC 9112 wants refused, with the status and the reason, and what is past its limit.
+    /// When the head is malformed, exceeds a limit, or asks for something that is not implemented.
     pub(super) fn read(&mut self, bytes: &mut [u8], scan: &mut Scan, limits: &Limits) -> Result<bool, Refusal> {
         if scan.is_new()
             && let Some(understood) = self.read_at_once(bytes, limits)
@@ -140,7 +132,7 @@ impl Head {
         self.read_scanned(bytes, scan, limits)
     }
 
-    /// A head that arrives in pieces, or has something wrong with its lines.
+    /// The slow path: a head that arrives in pieces, or is malformed.
     #[cold]
     fn read_scanned(&mut self, bytes: &mut [u8], scan: &mut Scan, limits: &Limits) -> Result<bool, Refusal> {
         let Some(length) = scan.find_end(bytes, limits)? else { return Ok(false) };
@@ -150,12 +142,12 @@ impl Head {
         let mut parsed = httparse::Request::new(&mut []);
         parsed.parse_with_uninit_headers(bytes, &mut table).map_err(|error| refuse_syntax(error, bytes))?;
         let mut fields = MessageFields::default();
+        // Whether there is a bare LF does not matter here: the search has refused it.
         self.take_fields(bytes, parsed.headers, &mut fields);
         self.understand(bytes, &parsed, &fields, limits).map(|()| true)
     }
 
-    /// The usual case, without a look for the end before: the head is all there, and its lines are as they
-    /// should be. `None` when they are not.
+    /// The fast path: a head that arrived whole and well-formed. `None` where the slow path has to decide.
     fn read_at_once(&mut self, bytes: &[u8], limits: &Limits) -> Option<Result<(), Refusal>> {
         let mut table = [const { MaybeUninit::uninit() }; FIELDS_CAPACITY];
         let mut parsed = httparse::Request::new(&mut []);
@@ -167,30 +159,33 @@ impl Head {
             return None;
         }
         let mut fields = MessageFields::default();
-        self.take_fields(bytes, parsed.headers, &mut fields);
-        (!fields.has_bare_lf).then(|| self.understand(bytes, &parsed, &fields, limits))
+        let has_bare_lf = self.take_fields(bytes, parsed.headers, &mut fields);
+        (!has_bare_lf).then(|| self.understand(bytes, &parsed, &fields, limits))
     }
 
-    /// The one pass over the field lines of the whole head `bytes`: remembers where they stand, and notes what
-    /// concerns the message itself in `fields`.
+    /// Stores the positions of the field lines in `bytes`, a whole head, and collects in `fields` those that control the
+    /// message; one pass for both. Returns whether any line ends in a bare LF, which httparse accepts and [`Scan`]
+    /// refuses.
     fn take_fields<'a>(
         &mut self,
         bytes: &[u8],
         lines: &[httparse::Header<'a>],
         fields: &mut MessageFields<'a>,
-    ) {
+    ) -> bool {
+        let mut has_bare_lf = false;
         self.fields_count = lines.len().min(FIELDS_CAPACITY);
         for (place, line) in self.fields.iter_mut().zip(lines) {
             let name = Span::locate(bytes, line.name.as_bytes());
-            // The LF of the line before it, or httparse would have gone on with the same one; the CR before that.
-            fields.has_bare_lf |= bytes[usize::from(name.start).saturating_sub(2)] != b'\r';
+            // A name follows the LF of the line before. In front of that LF must be a CR.
+            has_bare_lf |= bytes[usize::from(name.start).saturating_sub(2)] != b'\r';
             fields.note(line.name.as_bytes(), line.value);
-            // The value comes without the space around it.
+            // httparse has trimmed the value.
             *place = (name, Span::locate(bytes, line.value));
         }
+        has_bare_lf
     }
 
-    /// Takes over what httparse made of the whole head `bytes`, and decides what it leaves open.
+    /// Takes over the parts that httparse found in `bytes`, a whole head, and decides what it leaves open.
     fn understand(
         &mut self,
         bytes: &[u8],
@@ -198,234 +193,43 @@ impl Head {
         fields: &MessageFields,
         limits: &Limits,
     ) -> Result<(), Refusal> {
-        self.forget();
+        self.reset();
         self.length = bytes.len();
         let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
-            // The blank line is there, so httparse either has all three or refuses.
-            return Err(Refusal::bad("the request line is malformed"));
+            // Not reachable: httparse has all three or fails, since the blank line is there.
+            return Err(Refusal::bad_request("malformed request line"));
         };
         self.version = if version == 0 { Version::Http10 } else { Version::Http11 };
-        self.method = Method::from_token(method)
-            .ok_or(Refusal::new(Status::NotImplemented, "the method is not one that this server knows"))?;
-        self.read_target(bytes, target.as_bytes())?;
+        self.method =
+            Method::from_token(method).ok_or(Refusal::new(Status::NotImplemented, "unknown method"))?;
+        let target = Target::parse(self.method, target.as_bytes())?;
+        self.path = Span::locate(bytes, target.path);
+        self.query = target.query.map(|query| Span::locate(bytes, query));
+        if !target.authority.is_empty() {
+            self.authority = Span::locate(bytes, target.authority);
+        }
         self.has_target = true;
         debug_assert!(parsed.headers.len() <= limits.fields_max, "the lines were counted");
         self.decide(bytes, fields, limits)
     }
 
-    /// The four forms of a target (RFC 9112, 3.2), each for the methods that it belongs to.
-    fn read_target(&mut self, bytes: &[u8], target: &[u8]) -> Result<(), Refusal> {
-        let mark = target.iter().position(|byte| !BEFORE_QUERY[usize::from(*byte)]).unwrap_or(target.len());
-        let (before, query) = target.split_at(mark);
-        // Without a branch for each byte, they are looked at many at a time.
-        let is_wrong = |byte: u8| !matches!(byte, 0x21..=0x7e) | (byte == b'#');
-        if query.iter().fold(false, |any, byte| any | is_wrong(*byte)) {
-            return Err(Refusal::bad("the request target holds a byte that no target may hold"));
+    /// Decides what the fields say about the message. The order is that of the refusals: the first mistake is reported.
+    fn decide(&mut self, bytes: &[u8], fields: &MessageFields, limits: &Limits) -> Result<(), Refusal> {
+        if fields.has_malformed_coding {
+            return Err(Refusal::bad_request("malformed Transfer-Encoding"));
         }
-        if self.method == Method::Connect {
-            return self.read_authority_form(bytes, target);
-        }
-        let path = match before {
-            [b'/', ..] => before,
-            b"*" if self.method == Method::Options && query.is_empty() => before,
-            _ => self.read_absolute_form(bytes, before)?,
-        };
-        self.path = Span::locate(bytes, path);
-        // Without its mark.
-        self.query = query.get(1..).map(|query| Span::locate(bytes, query));
-        Ok(())
-    }
-
-    /// `http://host:port/path`: sets the authority, which overrides Host, and returns the path.
-    fn read_absolute_form<'a>(&mut self, bytes: &[u8], target: &'a [u8]) -> Result<&'a [u8], Refusal> {
-        const SCHEME: &[u8] = b"http://";
-        let rest = match target.split_at_checked(SCHEME.len()) {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => rest,
-            _ => return Err(Refusal::bad("the request target is neither a path nor an http URI")),
-        };
-        let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        if authority.is_empty() || !is_authority(authority) {
-            return Err(Refusal::bad("the request target's host is malformed"));
-        }
-        self.authority = Span::locate(bytes, authority);
-        Ok(path)
-    }
-
-    /// `host:port`, for CONNECT alone. There is nothing to connect to, which the routes will say.
-    fn read_authority_form(&mut self, bytes: &[u8], target: &[u8]) -> Result<(), Refusal> {
-        let has_port = target.last().is_some_and(u8::is_ascii_digit) && target.contains(&b':');
-        if !has_port || !is_authority(target) {
-            return Err(Refusal::bad("the target of CONNECT must be a host and a port"));
-        }
-        self.path = Span::locate(bytes, target);
-        self.authority = self.path;
-        Ok(())
-    }
-
-    /// What the field lines say of the message itself, each by its own rule.
-    fn decide(&mut self, bytes: &[u8], lines: &MessageFields, limits: &Limits) -> Result<(), Refusal> {
-        if lines.has_malformed_coding {
-            return Err(Refusal::bad("the Transfer-Encoding is malformed"));
-        }
-        self.keep_alive = match self.version {
-            Version::Http11 => !lines.close,
-            Version::Http10 => lines.keep_alive && !lines.close,
-        };
-        let host = self.check_host(lines)?.map(|host| Span::locate(bytes, host));
-        self.framing = framing(lines, self.version, limits)?;
+        self.keep_alive = fields.keeps_alive(self.version);
+        let host = fields.host(self.version)?;
+        self.framing = fields.framing(self.version, limits)?;
         if self.authority == Span::default() {
-            self.authority = host.unwrap_or_default();
+            self.authority = host.map(|host| Span::locate(bytes, host)).unwrap_or_default();
         }
-        // An expectation from an HTTP/1.0 client is ignored (RFC 9110, 10.1.1).
-        if self.version == Version::Http11 && lines.expects_other {
-            return Err(Refusal::new(Status::ExpectationFailed, "an expectation other than 100-continue"));
-        }
-        self.expects_continue = self.version == Version::Http11 && lines.expects_continue;
+        self.expects_continue = fields.expects_continue(self.version)?;
         Ok(())
     }
-
-    /// Exactly one Host where the version is 1.1, at most one in 1.0, and a valid one (RFC 9112, 3.2).
-    fn check_host<'a>(&mut self, lines: &MessageFields<'a>) -> Result<Option<&'a [u8]>, Refusal> {
-        if lines.host_lines > 1 {
-            return Err(Refusal::bad("more than one Host"));
-        }
-        match lines.host {
-            None if self.version == Version::Http11 => Err(Refusal::bad("no Host")),
-            Some(host) if !self.last_host.is_authority(host) => Err(Refusal::bad("the Host is malformed")),
-            host => Ok(host),
-        }
-    }
 }
 
-/// Which bytes may stand in a target before its query: those that are visible, but `?` and, anywhere, `#`.
-const BEFORE_QUERY: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0x21;
-    while byte <= 0x7e {
-        table[byte] = byte != b'#' as usize && byte != b'?' as usize;
-        byte += 1;
-    }
-    table
-};
-
-/// The field lines that say how a message is framed and what becomes of its connection.
-#[derive(Default)]
-struct MessageFields<'a> {
-    host: Option<&'a [u8]>,
-    host_lines: usize,
-    content_length: Option<&'a [u8]>,
-    content_length_lines: usize,
-    has_transfer_encoding: bool,
-    has_malformed_coding: bool,
-    /// Transfer codings other than chunked.
-    other_codings: usize,
-    chunked: usize,
-    chunked_is_last: bool,
-    close: bool,
-    keep_alive: bool,
-    expects_continue: bool,
-    expects_other: bool,
-    /// Some line ends in a bare LF, with which httparse is content; [`Scan`] is not.
-    has_bare_lf: bool,
-}
-
-impl<'a> MessageFields<'a> {
-    fn note(&mut self, name: &[u8], value: &'a [u8]) {
-        // Lengths first: most field lines are none of these, and this tells it soonest.
-        match name.len() {
-            4 if is_name(name, "host") => {
-                self.host = Some(value);
-                self.host_lines += 1;
-            }
-            6 if is_name(name, "expect") => self.note_expectations(value),
-            10 if is_name(name, "connection") => self.note_connection(value),
-            14 if is_name(name, "content-length") => {
-                self.content_length = Some(value);
-                self.content_length_lines += 1;
-            }
-            17 if is_name(name, "transfer-encoding") => self.note_codings(value),
-            _ => {}
-        }
-    }
-
-    fn note_connection(&mut self, value: &[u8]) {
-        for option in list(value) {
-            self.close |= option.eq_ignore_ascii_case(b"close");
-            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-        }
-    }
-
-    fn note_expectations(&mut self, value: &[u8]) {
-        for expectation in list(value) {
-            match expectation.eq_ignore_ascii_case(b"100-continue") {
-                true => self.expects_continue = true,
-                false => self.expects_other = true,
-            }
-        }
-    }
-
-    fn note_codings(&mut self, value: &[u8]) {
-        self.has_transfer_encoding = true;
-        for coding in list(value) {
-            let name = coding.split(|byte| *byte == b';').next().unwrap_or(coding);
-            let is_token = !trim_ows(name).is_empty() && trim_ows(name).iter().copied().all(is_token_byte);
-            self.has_malformed_coding |= !is_token;
-            self.chunked_is_last = coding.eq_ignore_ascii_case(b"chunked");
-            match self.chunked_is_last {
-                true => self.chunked += 1,
-                false => self.other_codings += 1,
-            }
-        }
-    }
-}
-
-/// How the content is delimited, or why that cannot be said for sure (RFC 9112, 6.1 to 6.3).
-fn framing(lines: &MessageFields, version: Version, limits: &Limits) -> Result<Framing, Refusal> {
-    if lines.has_transfer_encoding {
-        return transfer_coding(lines, version);
-    }
-    if lines.content_length_lines > 1 {
-        return Err(Refusal::bad("more than one Content-Length"));
-    }
-    let Some(digits) = lines.content_length else { return Ok(Framing::Length(0)) };
-    // Rust's parser would take a sign, and a list of equal lengths is more than one.
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(Refusal::bad("the Content-Length is not a number"));
-    }
-    let length = digits.iter().try_fold(0usize, |length, digit| {
-        length.checked_mul(10)?.checked_add(usize::from(digit - b'0')).filter(|n| *n <= limits.body_bytes_max)
-    });
-    length.map(Framing::Length).ok_or(CONTENT_TOO_LARGE)
-}
-
-/// More content than `body_bytes_max`.
-pub(super) const CONTENT_TOO_LARGE: Refusal = Refusal::new(Status::ContentTooLarge, "the content is too large");
-
-fn transfer_coding(lines: &MessageFields, version: Version) -> Result<Framing, Refusal> {
-    if lines.content_length_lines > 0 {
-        return Err(Refusal::bad("both Content-Length and Transfer-Encoding"));
-    }
-    if version == Version::Http10 {
-        return Err(Refusal::bad("Transfer-Encoding in HTTP/1.0"));
-    }
-    if lines.chunked != 1 || !lines.chunked_is_last {
-        return Err(Refusal::bad("the transfer codings do not end in one chunked"));
-    }
-    if lines.other_codings > 0 {
-        return Err(Refusal::new(Status::NotImplemented, "a transfer coding other than chunked"));
-    }
-    Ok(Framing::Chunked)
-}
-
-/// The members of a comma-separated list, without the space around them; empty ones are passed over
-/// (RFC 9110, 5.6.1.2).
-pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(trim_ows).filter(|member| !member.is_empty())
-}
-
-/// Whether the whole head `bytes` is one that [`Scan`] would let pass, but for lines within it that end in a bare
-/// LF.
+/// Whether [`Scan`] would accept `bytes`, a whole head, apart from bare LFs between its lines.
 fn is_within_limits(bytes: &[u8], parsed: &httparse::Request, limits: &Limits) -> bool {
     let place = |part: &str| part.as_ptr() as usize - bytes.as_ptr() as usize;
     let request_line = parsed.headers.first().map_or(bytes.len(), |field| place(field.name)).saturating_sub(2);
@@ -436,26 +240,26 @@ fn is_within_limits(bytes: &[u8], parsed: &httparse::Request, limits: &Limits) -
         && bytes.len() <= limits.head_bytes_max
 }
 
-/// Makes `HTTP/1.2` and up read as `HTTP/1.1`: a higher minor version is served as the highest that the
-/// server knows (RFC 9110, 2.5), and httparse knows no higher one.
+/// Rewrites `HTTP/1.2` and above to `HTTP/1.1`. A request of a higher minor version is treated as one of the highest
+/// version that the server implements (RFC 9110, 2.5), but httparse refuses it.
 fn lower_minor_version(request_line: &mut [u8]) {
     if let [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9', b'\r'] = request_line {
         *minor = b'1';
     }
 }
 
-/// What httparse refused, in this server's words.
+/// Translates an error of httparse.
 fn refuse_syntax(error: httparse::Error, bytes: &[u8]) -> Refusal {
     match error {
-        httparse::Error::HeaderName => Refusal::bad("a field line's name is malformed"),
-        httparse::Error::HeaderValue => Refusal::bad("a field line's value holds a control byte"),
+        httparse::Error::HeaderName => Refusal::bad_request("malformed field name"),
+        httparse::Error::HeaderValue => Refusal::bad_request("a field value contains a control byte"),
         httparse::Error::Version if names_other_major_version(bytes) => {
             Refusal::new(Status::HttpVersionNotSupported, "the HTTP version is not 1.x")
         }
         httparse::Error::TooManyHeaders => {
             Refusal::new(Status::RequestHeaderFieldsTooLarge, "too many field lines")
         }
-        _ => Refusal::bad("the request line is malformed"),
+        _ => Refusal::bad_request("malformed request line"),
     }
 }
 

@@ -1,39 +1,46 @@
-//! Where a head ends that arrives in pieces.
+//! Finds the end of a head that arrives in pieces.
 //!
-//! [`Scan`] looks for the blank line, and remembers how far it has looked, so that a head in a thousand pieces
-//! is looked through once. It refuses what is too long as soon as that is known.
+//! Parsing the whole buffer again after each piece would cost time quadratic in the length of the head, which is a cheap
+//! attack. [`Scan`] remembers how far it has searched for the blank line, so every byte is examined once however many
+//! pieces there are. It refuses what is too long as soon as it is too long, and not when the end arrives, which may be
+//! never.
 
 use memchr::memchr;
 
-use super::message::Status;
-use super::{Refusal, is_token_byte};
-use crate::config::Limits;
+use super::limits::Limits;
+use super::refusal::Refusal;
+use super::start_line::Status;
+use super::syntax::is_token_byte;
 
-/// Empty lines before a request line are skipped (RFC 9112, 2.2), but not for ever.
+/// The most empty lines that are skipped before a request line (RFC 9112, 2.2, asks for at least one).
 const LEADING_LINES_MAX: usize = 8;
 
-/// The search for a head's end, and how far it has come.
+/// The progress of the search for a head's end. All positions are relative to the first byte of the head.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
-    /// How long the request line is, without its LF, once that is known.
+    /// The length of the request line without its LF, once its end was found.
     pub(super) request_line: usize,
+    /// Where the line begins whose end has not been found.
     line_start: usize,
+    /// Everything before this was searched.
     searched: usize,
+    /// How many lines have ended.
     lines: usize,
+    /// How many empty lines were skipped before the request line.
     skipped: usize,
 }
 
 impl Scan {
-    /// Whether nothing has been looked at yet.
+    /// Whether the search has not begun.
     pub(super) fn is_new(&self) -> bool {
         self.searched == 0
     }
 
-    /// Drops the empty lines that may precede a request line (RFC 9112, 2.2), and returns how many bytes
-    /// they have. To be called before [`Scan::find_end`], with bytes that begin where the last call ended.
+    /// Returns the length of the empty lines that `bytes` begin with, which may precede a request line (RFC 9112, 2.2); the
+    /// caller drops them. Must be called before each [`Scan::find_end`].
     ///
     /// # Errors
-    /// When there is no end to them.
+    /// When there are too many of them, counted over all calls.
     pub(super) fn skip_empty_lines(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
         if self.lines > 0 {
             return Ok(0);
@@ -43,25 +50,25 @@ impl Scan {
             at += 2;
             self.skipped += 1;
             if self.skipped > LEADING_LINES_MAX {
-                return Err(Refusal::bad("too many empty lines before the request line"));
+                return Err(Refusal::bad_request("too many empty lines before the request line"));
             }
             self.searched = 0;
         }
         Ok(at)
     }
 
-    /// The length of the head that `bytes` begin with, blank line included, or `None` when its end has not
-    /// arrived. The next call must bring the same bytes and more.
+    /// The length of the head that `bytes` begin with, including its blank line; `None` when the end has not arrived. The
+    /// next call must pass the same bytes and more.
     ///
     /// # Errors
-    /// What shows before the end does: a first byte that begins no method, a line that ends in a bare LF, a
-    /// line or head or number of field lines past its limit. Whether it shows depends on the bytes up to that
-    /// point alone, so any cut of the same bytes is refused alike.
+    /// When the first byte cannot begin a method, when a line ends in a bare LF, and when the request line, the head or
+    /// the number of field lines exceeds its limit. Each depends only on the bytes up to that point, so the same bytes are
+    /// refused for the same reason however they are cut.
     pub(super) fn find_end(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
-        // A client that speaks TLS, or another protocol, is told so now: it may never send a line end.
+        // Checked before any line end, which a client that speaks TLS or another protocol may never send.
         match bytes.first() {
             Some(&first) if first != b'\r' && !is_token_byte(first) => {
-                return Err(Refusal::bad("the request line does not begin with a method"));
+                return Err(Refusal::bad_request("the request line does not begin with a method"));
             }
             _ => {}
         }
@@ -69,7 +76,7 @@ impl Scan {
             let line_end = self.searched + offset;
             self.check_length(&bytes[..=line_end], line_end, limits)?;
             if line_end == self.line_start || bytes[line_end - 1] != b'\r' {
-                return Err(Refusal::bad("a line ends in a bare LF"));
+                return Err(Refusal::bad_request("a line ends in a bare LF"));
             }
             if line_end - 1 == self.line_start {
                 return Ok(Some(line_end + 1));
@@ -89,23 +96,23 @@ impl Scan {
         Ok(None)
     }
 
-    /// Refuses what is too long: the request line, of which `bytes[..line_end]` is here, or the head.
+    /// Refuses a request line or head that is too long. `bytes[..line_end]` is what has arrived of the line.
     fn check_length(&self, bytes: &[u8], line_end: usize, limits: &Limits) -> Result<(), Refusal> {
-        // The CR that may be the line's end does not count as part of it.
+        // A CR at the end may belong to the CRLF, so it does not count.
         let line = &bytes[..line_end];
         let line_bytes = line.len() - usize::from(line.ends_with(b"\r"));
         if self.lines == 0 && line_bytes > limits.request_line_bytes_max {
             return Err(Refusal::new(Status::UriTooLong, "the request line is too long"));
         }
         if bytes.len() > limits.head_bytes_max {
-            // Of what is past the limit more or less may have arrived; the reason does not depend on it.
+            // How much has arrived beyond the limit depends on the cut, so the reason must not depend on it.
             return Err(too_large(&bytes[..limits.head_bytes_max], &TOO_LONG));
         }
         Ok(())
     }
 }
 
-/// Why a head is refused; where most of it is cookies, the second.
+/// Why a head is refused; the second is for heads that consist mostly of cookies.
 type Reasons = [&'static str; 2];
 
 const TOO_LONG: Reasons = [
@@ -120,7 +127,8 @@ const TOO_MANY_LINES: Reasons = [
      one host share them), or raise it",
 ];
 
-/// The refusal of a head that begins with `bytes` and has more than it may.
+/// Refuses a head that begins with `bytes` and exceeds a limit. Other programs on the same host may have set the cookies,
+/// and then only the person at the browser can help, so they are told.
 #[cold]
 fn too_large(bytes: &[u8], [reason, of_cookies]: &Reasons) -> Refusal {
     const COOKIE: &[u8] = b"cookie:";

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::moment::Moment;
 use crate::config::LogFormat;
-use crate::http::message::{Method, Request, Response, Version};
+use crate::http::{Method, Request, Response, Version};
 use crate::log::{Log, Rfc3339};
 use crate::routes::Role;
 use crate::system::System;

@@ -201,8 +201,8 @@ impl<S: Socket> Link<S> {
 
     /// The connection is to end when what has been asked for is answered. What has arrived was asked for, so
     /// there is one more look at the socket.
-    pub(super) fn finish(&mut self) {
-        self.conversation.finish();
+    pub(super) fn finish(&mut self, now: Instant) {
+        self.conversation.finish(now);
         self.is_finishing = true;
         self.readable = true;
     }
@@ -246,7 +246,7 @@ impl<S: Socket> Link<S> {
                     return Driven::Closed;
                 }
                 Want::Read if self.is_finishing && self.idle_since().is_some() => return Driven::Closed,
-                Want::Read | Want::Write | Want::Answer => return Driven::Waiting,
+                Want::Read | Want::Write | Want::Answer | Want::Content => return Driven::Waiting,
             };
             // The peer is gone, or the machine has no memory for the socket: there is nobody to answer.
             if result.is_err() {

@@ -23,9 +23,8 @@ use super::refusals::Refusals;
 use super::socket::{Readiness, Socket};
 use super::turn::Turn;
 use crate::config::{Config, Limits};
-use crate::http::Refusal;
 use crate::http::connection::Connection;
-use crate::http::message::Status;
+use crate::http::{self, Refusal, Status};
 use crate::log::{Log, Logs};
 use crate::oauth::Timestamp;
 use crate::peer::Peer;
@@ -110,7 +109,9 @@ pub struct Engine<S> {
     mailbox: Arc<dyn Mailbox>,
     /// Counts requests, so that an answer that comes too late is not taken for another's.
     serial: u64,
-    limits: Arc<Limits>,
+    limits: Limits,
+    /// Those of a connection that opens now.
+    connection_limits: Arc<http::Limits>,
     system: Arc<dyn System>,
     log: Log,
     refusals: Refusals,
@@ -131,7 +132,7 @@ impl<S: Socket> Engine<S> {
         system: Arc<dyn System>,
         logs: &Logs,
     ) -> Engine<S> {
-        let limits = Arc::new(config.limits.clone());
+        let limits = config.limits.clone();
         let Shares { connections_max, peer_max, buffered_max } = Shares::of(config);
         Engine {
             connections: Connections::new(),
@@ -155,6 +156,7 @@ impl<S: Socket> Engine<S> {
             access: AccessLog::new(logs.access.clone(), config.access_log, Arc::clone(&system)),
             proxies: Proxies::new(&config.trusted_proxies),
             system,
+            connection_limits: Arc::new(limits.http.clone()),
             limits,
             counts: Counts::default(),
             scratch: vec![0; READ_BYTES_MAX].into_boxed_slice(),
@@ -319,7 +321,7 @@ impl<S: Socket> Engine<S> {
             self.counts.broken += 1;
             return;
         }
-        let limits = Arc::clone(&self.limits);
+        let limits = Arc::clone(&self.connection_limits);
         let conversation = match is_admitted {
             true => Connection::new(limits, self.moment.now),
             false => Connection::turned_away(limits, NO_ROOM, self.moment.now),
@@ -328,7 +330,7 @@ impl<S: Socket> Engine<S> {
         peer.into_iter().for_each(|peer| self.peers.add(peer, slot));
         let mut link = Link::new(role, address, socket, conversation);
         if self.finish_by.is_some() {
-            link.finish();
+            link.finish(self.moment.now);
         }
         self.connections.insert(link);
         self.drive(slot);
@@ -341,9 +343,10 @@ impl<S: Socket> Engine<S> {
             return;
         }
         self.finish_by = Some(self.moment.now + self.limits.finish_time_max);
+        let now = self.moment.now;
         for slot in self.connections.slots() {
             if let Some(link) = self.connections.at(slot) {
-                link.finish();
+                link.finish(now);
                 self.drive(slot);
             }
         }

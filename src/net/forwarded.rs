@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use crate::config::Network;
-use crate::http::message::Request;
+use crate::http::Request;
 
 /// The proxies that are believed.
 pub(super) struct Proxies(Vec<Network>);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::http::date::Date;
+use crate::http::Date;
 use crate::oauth::Timestamp;
 use crate::system::System;
 

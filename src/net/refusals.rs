@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::http::message::{Request, Response};
+use crate::http::{Request, Response};
 use crate::log::Log;
 use crate::routes::Role;
 
@@ -77,7 +77,7 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::message::{FieldLines, Status};
+    use crate::http::{FieldLines, Status};
 
     #[test]
     fn a_bound_that_is_lowered_within_a_second_holds_in_it() {

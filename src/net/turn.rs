@@ -12,9 +12,7 @@ use super::forwarded::Proxies;
 use super::moment::Moment;
 use super::refusals::Refusals;
 use crate::config::Limits;
-use crate::http::Refusal;
-use crate::http::date::Date;
-use crate::http::message::{Request, Response, Status};
+use crate::http::{Date, Refusal, Request, Response, Status};
 use crate::routes::{Answer, Letter, Parked, Role, Routes};
 use crate::store::{Caller, Mailbox, Ticket};
 

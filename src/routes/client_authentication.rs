@@ -12,7 +12,7 @@ use super::work::Work;
 use super::{Reply, Routes};
 use crate::config::Limits;
 use crate::http::form;
-use crate::http::message::{FieldValue, Request, Status};
+use crate::http::{FieldValue, Request, Status};
 use crate::oauth::client::{AuthenticatedClient, Credentials, Guess, SecretCheck, Unproven, WRONG_SECRET};
 use crate::peer::Peer;
 use crate::pool::{Bounds, Owner};

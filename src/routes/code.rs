@@ -12,7 +12,7 @@
 //! The article's form has nothing in it. It is heard where there is the demo client, and means that one.
 
 use crate::http::form::Form;
-use crate::http::message::{FieldValue, Request, Response, Status};
+use crate::http::{FieldValue, Request, Response, Status};
 use crate::oauth::authorize::{self, Authorization};
 use crate::oauth::client::VerifiedRedirect;
 use crate::oauth::question::{Opened, Question, Unopened};

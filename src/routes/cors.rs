@@ -6,7 +6,7 @@
 //! bought with a code or token in the request itself and never with a cookie that the browser adds. The code
 //! endpoint says nothing at all: it acts on the strength of who is asking, and its only caller is the dialog.
 
-use crate::http::message::{FieldLines, FieldValue, Response, Status};
+use crate::http::{FieldLines, FieldValue, Response, Status};
 
 /// What scripts of other origins may send to an endpoint.
 pub(super) struct Policy {

@@ -5,7 +5,7 @@
 //! sealed, to `/code`.
 
 use crate::http::form::Form;
-use crate::http::message::{Request, Response, Status};
+use crate::http::{Request, Response, Status};
 use crate::oauth::authorize::{self, Authorization, AuthorizationError, Parameters};
 use crate::oauth::question::Question;
 use crate::oauth::{GrantId, Timestamp};

@@ -5,7 +5,7 @@
 //! turn.
 
 use super::{Continuation, NO_RANDOMNESS, RETRY_AFTER, Reply, Routes, json, why_unavailable};
-use crate::http::message::{FieldValue, Response, Status};
+use crate::http::{FieldValue, Response, Status};
 use crate::oauth::{Credential, Transition};
 use crate::store::Applied;
 

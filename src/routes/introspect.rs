@@ -12,7 +12,7 @@ use super::client_authentication::{Stop, authenticate, invalid_client};
 use super::json;
 use super::parameters::{Name, Parameters};
 use super::{Continuation, Reply, Routes, why_unavailable};
-use crate::http::message::{Request, Response, Status};
+use crate::http::{Request, Response, Status};
 use crate::oauth::grant::outcome::{Description, TokenKind};
 use crate::oauth::{Credential, Outcome, Transition};
 use crate::store::Applied;

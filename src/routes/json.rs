@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::http::message::{Body, FieldLines, FieldValue, Response, Status};
+use crate::http::{Body, FieldLines, FieldValue, Response, Status};
 
 /// The error name of RFC 6749 (5.2) and RFC 6750 (3.1) for a request that is not put right.
 pub(super) const INVALID_REQUEST: &str = "invalid_request";

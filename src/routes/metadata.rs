@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::Site;
-use crate::http::message::{Body, FieldLines, Response, Status};
+use crate::http::{Body, FieldLines, Response, Status};
 
 /// Where it stands; an issuer's path comes after it (RFC 8414, 3.1).
 pub(super) const PATH: &str = "/.well-known/oauth-authorization-server";

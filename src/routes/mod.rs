@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Lifetimes, LogFormat};
 use crate::crypto::seal::SealingKeys;
-use crate::http::Refusal;
-use crate::http::message::{FieldLines, FieldValue, Method, Request, Response, Status};
+use crate::http::{FieldLines, FieldValue, Method, Refusal, Request, Response, Status};
 use crate::oauth::client::{Client, Clients, GrantTypes};
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::{Scope, Timestamp, Transition};

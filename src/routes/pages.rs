@@ -20,7 +20,7 @@ use super::template::{escape_html, fill};
 use super::{Role, Site};
 use crate::config::Config;
 use crate::crypto::hash::sha256;
-use crate::http::message::{Body, FieldLines, FieldValue, Request, Response, Status};
+use crate::http::{Body, FieldLines, FieldValue, Request, Response, Status};
 
 /// The files there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::json::Refusal;
+use crate::http::Request;
 use crate::http::form::Form;
-use crate::http::message::Request;
 
 /// The parameters that there are, by their names on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::work::{Then, Work};
 use super::{Reply, Routes, code, cors, health, introspect, json, revoke, secure, token};
 use crate::config::Limits;
-use crate::http::message::{Request, Response, Status};
+use crate::http::{Request, Response, Status};
 use crate::oauth::Timestamp;
 use crate::pool::PoolError;
 use crate::store::{Applied, Caller, StoreError};

@@ -3,7 +3,7 @@
 
 use memchr::memchr;
 
-use crate::http::message::{FieldLines, FieldValue, Response, Status};
+use crate::http::{FieldLines, FieldValue, Response, Status};
 use crate::oauth::Credential;
 use crate::oauth::client::VerifiedRedirect;
 

@@ -6,7 +6,7 @@ use super::client_authentication::{Stop, authenticate};
 use super::json;
 use super::parameters::{Name, Parameters};
 use super::{Continuation, Reply, Routes, why_unavailable};
-use crate::http::message::{Request, Response, Status};
+use crate::http::{Request, Response, Status};
 use crate::oauth::{Credential, Outcome, Transition};
 use crate::store::Applied;
 

@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use crate::http::message::{FieldValue, Request, Response, Status};
 use crate::http::trim_ows;
+use crate::http::{FieldValue, Request, Response, Status};
 use crate::oauth::client::Clients;
 use crate::oauth::{Credential, Outcome, ProtectedResource, Transition};
 use crate::store::Applied;

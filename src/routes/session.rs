@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
-use crate::http::message::{FieldValue, Request};
+use crate::http::{FieldValue, Request};
 
 const SESSION_BYTES: usize = 24;
 

@@ -15,7 +15,7 @@ use super::client_authentication::{Stop, authenticate, names_client};
 use super::json::{self, Refusal};
 use super::parameters::{Name, Parameters};
 use super::{Continuation, NO_RANDOMNESS, Reply, Routes, why_unavailable};
-use crate::http::message::{FieldValue, Request, Response, Status};
+use crate::http::{FieldValue, Request, Response, Status};
 use crate::oauth::authorize::grantable_scope;
 use crate::oauth::client::AuthenticatedClient;
 use crate::oauth::credential::{Family, Salt};

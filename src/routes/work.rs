@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Reply, Routes};
-use crate::http::message::Request;
+use crate::http::Request;
 use crate::pool::{self, Kind, Owner};
 
 /// Work for the pool, and what to do when it has ended.

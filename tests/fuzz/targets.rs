@@ -6,12 +6,11 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use oauth_from_scratch::config::{self, Config, Limits};
-use oauth_from_scratch::http::body::ChunkedDecoder;
+use oauth_from_scratch::config::{self, Config};
+use oauth_from_scratch::http::chunked::ChunkedDecoder;
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
-use oauth_from_scratch::http::date::Date;
 use oauth_from_scratch::http::form::Form;
-use oauth_from_scratch::http::message::{FieldLines, Request, Response, Status};
+use oauth_from_scratch::http::{Date, FieldLines, Limits, Request, Response, Status};
 use oauth_from_scratch::oauth::{Grant, Timestamp};
 use oauth_from_scratch::pool::Pool;
 use oauth_from_scratch::routes::{Answer, Role, Routes, Site};

@@ -11,9 +11,9 @@ use std::time::{Instant, SystemTime};
 
 use crate::support::TestServer;
 use cases::{CASES, Case};
-use oauth_from_scratch::config::{Config, Limits};
+use oauth_from_scratch::config::Config;
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
-use oauth_from_scratch::http::date::Date;
+use oauth_from_scratch::http::{Date, Limits};
 use oauth_from_scratch::oauth::Timestamp;
 use oauth_from_scratch::pool::Pool;
 use oauth_from_scratch::routes::{Answer, Role, Routes, Site};
@@ -95,7 +95,7 @@ fn every_case_is_answered_as_the_table_says_cut_at_any_point() {
     let store = Arc::new(MemoryStore::new(10));
     let routes = Routes::new(&config, site, store, Arc::new(Pool::new(1)), Arc::new(RealSystem::default()))
         .expect("random bytes");
-    let limits = Arc::new(config.limits.clone());
+    let limits = Arc::new(config.limits.http.clone());
     for case in CASES {
         let bytes = cases::bytes(case);
         for at in 0..=bytes.len() {

@@ -127,7 +127,7 @@ impl World {
     fn new(idle_time_max: Duration) -> World {
         let mut config = Config { clients: vec![gate()], ..Config::default() };
         config.limits.store_time_max = STORE_TIME_MAX;
-        config.limits.idle_time_max = idle_time_max;
+        config.limits.http.idle_time_max = idle_time_max;
         let system = Arc::new(TestSystem { start: Instant::now(), passed: Mutex::default() });
         let store = Arc::<SilentStore>::default();
         let shared: Arc<dyn System> = Arc::<TestSystem>::clone(&system);

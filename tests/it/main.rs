@@ -32,6 +32,7 @@ mod fuzz;
 mod grants;
 mod health;
 mod http;
+mod imports;
 mod late_answers;
 #[cfg(feature = "redis-store")]
 mod locations;
@@ -49,4 +50,5 @@ mod sockets;
 mod starting;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod stores;
+mod streams;
 mod tidy;

@@ -718,7 +718,7 @@ fn a_configuration_that_changes_all_the_time_changes_no_answer() {
             let mut config = config.clone();
             // Peers are counted, or not; answers wait in more room, or less; what is issued lives longer, or not.
             config.limits.peer_connections_max = (number % 2 == 1).then_some(10 * CLIENTS);
-            config.limits.output_bytes_max /= number;
+            config.limits.http.output_bytes_max /= number;
             config.lifetimes.tokens.access_token /= number as u32;
             let routes = Arc::new(routes.reconfigured(&config));
             simulation.settings.push_back((config, routes));

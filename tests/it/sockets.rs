@@ -115,7 +115,7 @@ fn a_client_that_ends_within_a_request_is_told_so() {
     client.end();
     let answer = client.answer(false);
     assert_eq!((answer.status, answer.field("connection")), (400, Some("close")));
-    assert_eq!(answer.json()["message"], "the client closed before the end of the content");
+    assert_eq!(answer.json()["message"], "the client closed the connection before the end of the content");
     client.expect_close();
 }
 
@@ -307,7 +307,7 @@ fn one_peer_cannot_take_all_the_connections() {
 
 #[test]
 fn a_connection_ends_after_its_last_request() {
-    let server = TestServer::start_with(|config| config.limits.connection_requests_max = 3);
+    let server = TestServer::start_with(|config| config.limits.http.connection_requests_max = 3);
     let mut client = server.connect();
     client.send(GET.repeat(4));
     for last in [Some("keep-alive"), Some("keep-alive"), Some("close")] {
@@ -453,7 +453,7 @@ fn other_programs_cookies_are_no_reason_to_refuse_and_past_the_limit_the_answer_
         );
     }
     let larger = TestServer::start_with(|config| {
-        (config.limits.head_bytes_max, config.limits.fields_max) = (65_535, 256);
+        (config.limits.http.head_bytes_max, config.limits.http.fields_max) = (65_535, 256);
     });
     assert_eq!(larger.answer_to(&cookies(60 * 1024)).status, 200);
     let fields = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(255));

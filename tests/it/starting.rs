@@ -335,7 +335,7 @@ fn standard_output_has_nothing_but_json_where_that_is_asked_for_and_standard_err
             (of(2, "status"), of(2, "refused")),
             (401.into(), "the token is not of the form that tokens have here".into())
         );
-        assert_eq!((of(3, "method"), of(3, "refused")), ("-".into(), "the request line is malformed".into()));
+        assert_eq!((of(3, "method"), of(3, "refused")), ("-".into(), "malformed request line".into()));
         assert!(!output.contains("secret") && !output.contains(&code), "{output}");
         assert!(
             !errors.is_empty()

@@ -11,7 +11,6 @@ impl<S: Socket> Engine<S> {
     /// that is open keeps the limits that it was opened with, and a request that waits is finished by
     /// the routes that it began with. The number of workers must be as before.
     pub fn reconfigure(&mut self, config: &Config, routes: Arc<Routes>) {
-        let limits = Arc::new(config.limits.clone());
         let Shares { connections_max, peer_max, buffered_max } = Shares::of(config);
         (self.connections_max, self.buffered_max) = (connections_max, buffered_max);
         if self.peers.each_max() != peer_max {
@@ -22,8 +21,9 @@ impl<S: Socket> Engine<S> {
                 }
             }
         }
-        self.refusals.set_lines_per_second_max(limits.refusal_lines_per_second_max);
-        (self.limits, self.routes) = (limits, routes);
+        self.refusals.set_lines_per_second_max(config.limits.refusal_lines_per_second_max);
+        self.connection_limits = Arc::new(config.limits.http.clone());
+        (self.limits, self.routes) = (config.limits.clone(), routes);
     }
 }
 
@@ -44,7 +44,7 @@ impl Shares {
             usize::MAX => usize::MAX,
             max => share(max),
         };
-        let buffered_max = share(limits.buffered_bytes_max).max(limits.connection_bytes_max());
+        let buffered_max = share(limits.buffered_bytes_max).max(limits.http.connection_bytes_max());
         Shares { connections_max: share(limits.connections_max), peer_max, buffered_max }
     }
 }

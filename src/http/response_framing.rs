@@ -1,17 +1,19 @@
-//! The last lines of an answer's head: what becomes of the connection, and how long the content is.
+//! The last fields of a response's head: whether the connection is kept, and how long the content is.
+//!
+//! They are written by hand and not by `format!`, since every response has them.
 
-/// What becomes of the connection after an answer, as the answer says it.
+/// Whether the connection is kept after a response.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Persistence {
     /// It closes.
     Close,
-    /// It stays open, and closes after this many idle seconds. A client that knows that does not send a request into
-    /// the closing. (Keep-Alive is a field of the connection, so Connection has to name it: RFC 9110, 7.6.1.)
+    /// It stays open until it has been idle for this many seconds. A client that knows this does not send a request at
+    /// the moment of closing. (Keep-Alive is hop-by-hop, so Connection must name it: RFC 9110, 7.6.1.)
     KeepAlive { idle_seconds: u64 },
 }
 
 impl Persistence {
-    /// Appends the field lines that say it.
+    /// Appends the field lines.
     pub(super) fn write(self, out: &mut Vec<u8>) {
         match self {
             Persistence::Close => out.extend_from_slice(b"Connection: close\r\n"),
@@ -27,12 +29,12 @@ impl Persistence {
 const CONTENT_LENGTH: &[u8] = b"Content-Length: ";
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
-/// 20 digits hold every 64-bit number.
+/// Every 64-bit number fits in 20 digits.
 const DIGITS_MAX: usize = 20;
 
 pub(super) const LAST_LINE_MAX: usize = CONTENT_LENGTH.len() + DIGITS_MAX + HEAD_END.len();
 
-/// `number` in decimal digits; written to the end of `room`, from right to left.
+/// `number` in decimal digits, written into `room` from its end.
 fn decimal(mut number: u64, room: &mut [u8; DIGITS_MAX]) -> &[u8] {
     let mut start = DIGITS_MAX;
     loop {
@@ -45,7 +47,7 @@ fn decimal(mut number: u64, room: &mut [u8; DIGITS_MAX]) -> &[u8] {
     }
 }
 
-/// The head's last line, with the end of the head; written to the end of `room`, from right to left.
+/// The Content-Length line and the blank line after it, written into `room` from its end: one copy appends both.
 pub(super) fn last_line(content: usize, room: &mut [u8; LAST_LINE_MAX]) -> &[u8] {
     let mut digits = [0; DIGITS_MAX];
     let digits = decimal(content as u64, &mut digits);

@@ -1,0 +1,440 @@
+//! Who imports whom: the layers as rows of a table, and no circles.
+//!
+//! The graph is read from the source: `use` declarations and paths within the code, each resolved to the file that
+//! defines what it names, through re-exports. Unit tests count for nothing, and neither does a `pub use` of what its
+//! file does not use itself. Both lists of exceptions may only shrink: an entry that no longer holds is a failure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each layer with its files, and the layers that they may import. A row lists only layers that come after it, so no
+/// chain of imports, however long, leads up.
+const LAYERS: &[(&str, &[&str])] = &[
+    (
+        "src/main.rs",
+        &[
+            "src/ready.rs",
+            "src/cli.rs",
+            "src/config/",
+            "src/net/",
+            "src/routes/",
+            "src/store/",
+            "src/oauth/",
+            "src/system.rs",
+            "src/log.rs",
+        ],
+    ),
+    ("src/ready.rs", &["src/cli.rs", "src/net/", "src/routes/"]),
+    ("src/cli.rs", &["src/config/"]),
+    ("src/config/", &["src/net/", "src/routes/", "src/pool.rs", "src/store/", "src/http/", "src/oauth/"]),
+    (
+        "src/net/",
+        &[
+            "src/routes/",
+            "src/pool.rs",
+            "src/store/",
+            "src/http/",
+            "src/oauth/",
+            "src/peer.rs",
+            "src/system.rs",
+            "src/log.rs",
+        ],
+    ),
+    (
+        "src/routes/",
+        &[
+            "src/pool.rs",
+            "src/store/",
+            "src/http/",
+            "src/oauth/",
+            "src/crypto/",
+            "src/peer.rs",
+            "src/system.rs",
+        ],
+    ),
+    ("src/pool.rs", &["src/store/", "src/peer.rs"]),
+    ("src/store/", &["src/oauth/", "src/crypto/", "src/system.rs", "src/log.rs"]),
+    ("src/http/", &[]),
+    ("src/oauth/", &["src/crypto/"]),
+    ("src/crypto/", &[]),
+    ("src/peer.rs", &[]),
+    ("src/system.rs", &[]),
+    ("src/log.rs", &[]),
+];
+
+/// Layers that still import one above them.
+const KNOWN_UPWARD: &[(&str, &str)] =
+    &[("src/net/", "src/config/"), ("src/routes/", "src/config/"), ("src/store/", "src/config/")];
+
+/// Imports that close a circle of files: the file, and how the paths of what it imports begin.
+const KNOWN_CIRCLES: &[(&str, &str)] = &[
+    ("src/net/reload.rs", "src/net/worker.rs"),
+    ("src/net/turn.rs", "src/net/"),
+    ("src/routes/dialog.rs", "src/routes/code.rs"),
+    ("src/routes/parked.rs", "src/routes/"),
+    ("src/store/file/pairs.rs", "src/store/file/tables.rs"),
+    ("src/store/memory/grants.rs", "src/store/memory/pairs.rs"),
+];
+
+/// Files that are in a circle with some of their own parts: the files in the folder of their name.
+const KNOWN_PARENTS: &[&str] = &[
+    "src/config/mod.rs",
+    "src/net/engine.rs",
+    "src/net/mod.rs",
+    "src/routes/mod.rs",
+    "src/store/file/mod.rs",
+    "src/store/mod.rs",
+];
+
+/// The program's files, by their path in the project, each with what it imports.
+type Graph = BTreeMap<String, BTreeSet<String>>;
+
+#[test]
+fn imports_lead_down_the_layers() {
+    for (index, (layer, below)) in LAYERS.iter().enumerate() {
+        for below in *below {
+            let is_below = LAYERS[index + 1..].iter().any(|(other, _)| other == below);
+            assert!(is_below, "LAYERS: {below} does not come after {layer}");
+        }
+    }
+    let graph = graph();
+    let mut upward = BTreeSet::new();
+    let mut broken = Vec::new();
+    for (file, imports) in graph.iter().filter(|(file, _)| *file != "src/lib.rs") {
+        let (layer, below) = layer_of(file);
+        for import in imports {
+            let (target, _) = layer_of(import);
+            if target == layer || below.contains(&target) {
+                continue;
+            }
+            if KNOWN_UPWARD.contains(&(layer, target)) {
+                upward.insert((layer, target));
+            } else {
+                broken.push(format!("{file} imports {import}, but {layer} must not import {target}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    for known in KNOWN_UPWARD {
+        assert!(upward.contains(known), "KNOWN_UPWARD: {known:?} is no longer so; remove it");
+    }
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let graph = graph();
+    let mut open = graph.clone();
+    for parent in KNOWN_PARENTS {
+        let has_circle = open.get(*parent).is_some_and(|parts| {
+            let mut parts = parts.iter().filter(|part| is_part_of(part, parent));
+            parts.any(|part| path(&graph, part, parent).is_some())
+        });
+        assert!(has_circle, "KNOWN_PARENTS: {parent} is in no circle with its parts; remove the entry");
+        let parts = open.iter_mut().filter(|(file, _)| is_part_of(file, parent));
+        for (_, imports) in parts {
+            imports.remove(*parent);
+        }
+    }
+    for (from, to) in KNOWN_CIRCLES {
+        let imports = open.get_mut(*from).unwrap_or_else(|| panic!("KNOWN_CIRCLES: there is no {from}"));
+        let closes = |import: &&String| import.starts_with(to) && path(&graph, import, from).is_some();
+        assert!(
+            imports.iter().any(|import| closes(&import)),
+            "KNOWN_CIRCLES: {from} is in no circle with {to}*; remove the entry"
+        );
+        imports.retain(|import| !import.starts_with(to));
+    }
+    if let Some(circle) = circle(&open) {
+        panic!("these files import each other in a circle: {}", circle.join(" -> "));
+    }
+}
+
+/// Whether `file` is in the folder of `parent`'s name.
+fn is_part_of(file: &str, parent: &str) -> bool {
+    let folder = parent.trim_end_matches("mod.rs").trim_end_matches(".rs");
+    file.strip_prefix(folder).is_some_and(|rest| !rest.starts_with('.') && file != parent)
+}
+
+#[test]
+fn the_reader_of_imports_sees_every_form_of_them() {
+    let files = BTreeMap::from([
+        ("src/lib.rs".to_owned(), "pub mod a;\npub mod b;\n"),
+        (
+            "src/a/mod.rs".to_owned(),
+            "mod c;\npub mod d;\npub use c::{self as see, C};\npub use d::D;\nstruct A(D);\n",
+        ),
+        ("src/a/c.rs".to_owned(), "use super::{A, D};\n"),
+        ("src/a/d.rs".to_owned(), "// use crate::b::B;\nfn f() -> crate::b::B {}\n"),
+        (
+            "src/b.rs".to_owned(),
+            "use crate::a::d;\nfn f(x: d::X) {}\n#[cfg(test)]\nmod tests { use crate::a::C; }\n",
+        ),
+        ("src/main.rs".to_owned(), "use oauth_from_scratch::a::{C, see::Y};\n"),
+    ]);
+    let files = files.into_iter().map(|(path, text)| (path, text.to_owned())).collect();
+    let graph = graph_of(&files);
+    let imports = |file: &str| graph[file].iter().map(String::as_str).collect::<Vec<&str>>();
+    assert_eq!(imports("src/a/mod.rs"), ["src/a/d.rs"], "a re-export counts where the file uses it, too");
+    assert_eq!(imports("src/a/c.rs"), ["src/a/d.rs", "src/a/mod.rs"]);
+    assert_eq!(imports("src/a/d.rs"), ["src/b.rs"], "a path within the code");
+    assert_eq!(imports("src/b.rs"), ["src/a/d.rs"], "a module's name, and not the unit tests");
+    assert_eq!(imports("src/main.rs"), ["src/a/c.rs"]);
+    assert!(circle(&graph).is_some_and(|circle| circle.first() == circle.last()));
+}
+
+fn layer_of(file: &str) -> (&'static str, &'static [&'static str]) {
+    let found = LAYERS.iter().find(|(layer, _)| file.starts_with(layer));
+    *found.unwrap_or_else(|| panic!("{file} belongs to no layer; add it to LAYERS"))
+}
+
+/// A way from `from` to `to` along the imports, both included.
+fn path(graph: &Graph, from: &str, to: &str) -> Option<Vec<String>> {
+    let mut ways = vec![vec![from.to_owned()]];
+    let mut seen = BTreeSet::from([from.to_owned()]);
+    while !ways.is_empty() {
+        let mut longer = Vec::new();
+        for way in ways {
+            let last = way.last()?;
+            if last == to {
+                return Some(way);
+            }
+            for next in graph.get(last).into_iter().flatten().filter(|next| seen.insert((*next).clone())) {
+                longer.push([&way[..], std::slice::from_ref(next)].concat());
+            }
+        }
+        ways = longer;
+    }
+    None
+}
+
+/// The shortest circle of the first file that is in one.
+fn circle(graph: &Graph) -> Option<Vec<String>> {
+    graph.iter().find_map(|(file, imports)| {
+        let mut circle = imports.iter().filter_map(|import| path(graph, import, file)).min_by_key(Vec::len)?;
+        circle.insert(0, file.clone());
+        Some(circle)
+    })
+}
+
+fn graph() -> Graph {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = BTreeMap::new();
+    let mut folders: Vec<PathBuf> = vec![root.join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of the project") {
+            let path = entry.expect("an entry").path();
+            let name = path.strip_prefix(root).expect("below the root").to_string_lossy().replace('\\', "/");
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(".rs") {
+                files.insert(name, fs::read_to_string(&path).expect("text"));
+            }
+        }
+    }
+    graph_of(&files)
+}
+
+fn graph_of(files: &BTreeMap<String, String>) -> Graph {
+    let modules: Modules =
+        files.iter().map(|(file, text)| (module_of(file), Module::read(file, text))).collect();
+    let imports = |module: &Module| {
+        let paths = module.uses.iter().filter(|used| !used.is_public || module.words.contains(&used.name));
+        let paths = paths.map(|used| used.path.clone()).chain(module.paths.iter().cloned());
+        paths.filter_map(|path| resolve(&modules, &path, 0)).filter(|file| *file != module.file).collect()
+    };
+    modules.values().map(|module| (module.file.clone(), imports(module))).collect()
+}
+
+/// The modules, by their path from the root of the library; the program's own is `main`.
+type Modules = BTreeMap<Vec<String>, Module>;
+
+/// The file that defines what `path` names; `None` for what is not the project's.
+fn resolve(modules: &Modules, path: &[String], depth: usize) -> Option<String> {
+    assert!(depth < 20, "{path:?} is re-exported in a circle");
+    let length = (1..=path.len()).rev().find(|length| modules.contains_key(&path[..*length]))?;
+    let module = &modules[&path[..length]];
+    let Some(name) = path.get(length) else { return Some(module.file.clone()) };
+    match module.uses.iter().find(|used| used.name == *name && used.path[..] != path[..=length]) {
+        Some(used) => {
+            let further = [&used.path[..], &path[length + 1..]].concat();
+            resolve(modules, &further, depth + 1)
+        }
+        None => Some(module.file.clone()),
+    }
+}
+
+fn module_of(file: &str) -> Vec<String> {
+    let path = file.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
+    let root = if path == "main" { "main" } else { "crate" };
+    let parts = path.split('/').filter(|part| !["lib", "main"].contains(part));
+    std::iter::once(root).chain(parts).map(str::to_owned).collect()
+}
+
+/// What a file says about others.
+struct Module {
+    file: String,
+    uses: Vec<Use>,
+    /// The paths within its code, from the root of the library.
+    paths: Vec<Vec<String>>,
+    /// Every word of its code, `use` declarations aside.
+    words: BTreeSet<String>,
+}
+
+/// One name that a `use` declaration brings in, and the path that it is for.
+struct Use {
+    name: String,
+    path: Vec<String>,
+    is_public: bool,
+}
+
+impl Module {
+    fn read(file: &str, text: &str) -> Module {
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+        let own = module_of(file);
+        let (mut uses, mut paths, mut children) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let tokens = tokens(text);
+        let mut rest = &tokens[..];
+        let mut is_public = false;
+        while let [token, after @ ..] = rest {
+            rest = after;
+            match token.as_str() {
+                "use" => leaves(&mut rest, &[], &mut |name, path| uses.push(Use { name, path, is_public })),
+                "mod" => children
+                    .extend(rest.first().filter(|_| rest.get(1).is_some_and(|next| next == ";")).cloned()),
+                _ if is_word(token) => paths.push(path_at(token, &mut rest)),
+                _ => {}
+            }
+            // `pub use`, `pub(super) use`: a visibility lasts until its item's first word.
+            is_public = token == "pub" || (is_public && ["(", ")", "super", "crate"].contains(&token.as_str()));
+        }
+        let words = paths.iter().map(|path| path[0].clone()).collect();
+        let scope: BTreeMap<String, Vec<String>> =
+            uses.iter().map(|used: &Use| (used.name.clone(), used.path.clone())).collect();
+        let from_root = |path: &[String]| from_root(&own, &children, &scope, path);
+        let paths = paths.iter().filter(|path| path.len() > 1).filter_map(|path| from_root(path)).collect();
+        let uses = uses.iter().filter_map(|used| {
+            Some(Use { name: used.name.clone(), path: from_root(&used.path)?, is_public: used.is_public })
+        });
+        Module { file: file.to_owned(), uses: uses.collect(), paths, words }
+    }
+}
+
+/// `path`, as written in the module `own`, from the root of the library; `None` for what is not the project's.
+fn from_root(
+    own: &[String],
+    children: &BTreeSet<String>,
+    scope: &BTreeMap<String, Vec<String>>,
+    path: &[String],
+) -> Option<Vec<String>> {
+    let (first, rest) = path.split_first()?;
+    let join = |start: &[String]| [start, rest].concat();
+    match first.as_str() {
+        "crate" if own[0] == "main" => Some(join(&own[..1])),
+        "crate" | "oauth_from_scratch" => Some(join(&["crate".to_owned()])),
+        "self" => from_root_of(own, rest),
+        "super" => from_root_of(&own[..own.len() - 1], rest),
+        child if children.contains(child) => Some([own, path].concat()),
+        name => {
+            let meant = scope.get(name).filter(|meant| meant[0] != name || meant.len() > 1)?;
+            let meant = from_root(own, children, &BTreeMap::new(), meant)?;
+            Some(join(&meant))
+        }
+    }
+}
+
+/// What follows `super` or `self`, which may be another `super`.
+fn from_root_of(module: &[String], rest: &[String]) -> Option<Vec<String>> {
+    match rest.split_first() {
+        Some((first, rest)) if first == "super" => from_root_of(&module[..module.len() - 1], rest),
+        _ => Some([module, rest].concat()),
+    }
+}
+
+/// Takes the tree of a `use` declaration, and gives each of its names with the path that it is for.
+fn leaves(rest: &mut &[String], start: &[String], found: &mut dyn FnMut(String, Vec<String>)) {
+    let mut path = start.to_vec();
+    loop {
+        let token = rest.first().map_or(";", String::as_str);
+        match token {
+            "{" => {
+                *rest = &rest[1..];
+                while rest.first().is_some_and(|token| token != "}") {
+                    leaves(rest, &path, found);
+                    *rest = rest.strip_prefix(&[",".to_owned()]).unwrap_or(rest);
+                }
+                *rest = rest.get(1..).unwrap_or_default();
+                return;
+            }
+            "as" => {
+                found(rest[1].clone(), path);
+                *rest = &rest[2..];
+                return;
+            }
+            "::" | "*" => {}
+            "self" if !start.is_empty() => {}
+            word if is_word(word) => path.push(word.to_owned()),
+            _ => return found(path.last().cloned().unwrap_or_default(), path),
+        }
+        *rest = &rest[1..];
+    }
+}
+
+/// The path that begins with `first` and goes on in `rest`.
+fn path_at(first: &str, rest: &mut &[String]) -> Vec<String> {
+    let mut path = vec![first.to_owned()];
+    while let [colons, word, after @ ..] = *rest {
+        if colons != "::" || !is_word(word) {
+            break;
+        }
+        path.push(word.clone());
+        *rest = after;
+    }
+    path
+}
+
+fn is_word(token: &str) -> bool {
+    token.starts_with(|character: char| character.is_alphabetic() || character == '_')
+}
+
+/// The words and marks of `text`, without comments and without what is quoted.
+fn tokens(text: &str) -> Vec<String> {
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    let mut tokens: Vec<String> = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let length = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if first == '"' {
+            quoted_length(rest)
+        } else if first == '\'' {
+            let is_character = rest[1..].chars().nth(1) == Some('\'') || rest[1..].starts_with('\\');
+            // Past the quoted character, which may be a quote itself; a lifetime is one mark.
+            if is_character { rest[2..].find('\'').map_or(rest.len(), |at| at + 3) } else { 1 }
+        } else {
+            let length = match rest.find(|character: char| !is_part(character)) {
+                Some(0) if rest.starts_with("::") => 2,
+                Some(0) => first.len_utf8(),
+                Some(length) => length,
+                None => rest.len(),
+            };
+            if !first.is_whitespace() {
+                tokens.push(rest[..length].to_owned());
+            }
+            length
+        };
+        rest = &rest[length..];
+    }
+    tokens
+}
+
+/// How long the string literal is that `text` begins with.
+fn quoted_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.char_indices().skip(1).find(|(_, character)| {
+        let is_end = *character == '"' && !is_escaped;
+        is_escaped = *character == '\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(text.len(), |(at, _)| at + 1)
+}
