@@ -56,7 +56,7 @@ pub struct Owner {
     pub peer: Peer,
 }
 
-/// Why a job was not accepted.
+/// Why a job was not accepted, or has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolError {
     /// As many jobs of this kind wait as may.
@@ -67,6 +67,10 @@ pub enum PoolError {
     PeerFull,
     /// The system gives no thread.
     NoThread,
+    /// The caller has waited for as long as it may. The job may still run.
+    TimedOut,
+    /// The job panicked.
+    Panicked,
 }
 
 impl PoolError {
@@ -77,6 +81,8 @@ impl PoolError {
             PoolError::SubjectFull => "the queue for slow work holds as many jobs for this client as it may",
             PoolError::PeerFull => "the queue for slow work holds as many jobs for this peer as it may",
             PoolError::NoThread => "the system gives no thread for slow work",
+            PoolError::TimedOut => "slow work for the request was not done in time",
+            PoolError::Panicked => "slow work for the request failed",
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::socket::{Readiness, Socket};
 use super::turn::Turn;
 use crate::http::connection::{Buffers, Connection, Event, Want};
-use crate::routes::{Answer, Letter, Parked, Role, Routes};
+use crate::routes::{Letter, Parked, Role, Routes, Step};
 use crate::store::{Mailbox, Ticket};
 
 /// How often one connection may read in one turn of the loop before others have theirs.
@@ -262,29 +262,29 @@ impl<S: Socket> Link<S> {
         }
         while *requests_left > 0 {
             let ticket = Ticket { place: slot, serial: turn.next_serial() };
-            let answer = match self.conversation.step(turn.now) {
+            let step = match self.conversation.step(turn.now) {
                 Event::Nothing => return,
-                Event::Request(request) => turn.answer(self.role, self.address, &request, ticket),
+                Event::Request(request) => turn.begin(self.role, self.address, &request, ticket),
                 Event::Refused(refusal, request) => {
-                    Answer::Ready(turn.refuse(self.role, self.address, refusal, request.as_ref()))
+                    Step::Done(turn.refuse(self.role, self.address, refusal, request.as_ref()))
                 }
             };
             *requests_left -= 1;
             let routes = turn.routes();
-            if !self.take_answer(answer, routes, ticket, turn) {
+            if !self.take_step(step, routes, ticket, turn) {
                 return;
             }
         }
     }
 
-    /// Sends the answer, if this is one; else the request waits, and nothing else is answered before it.
-    fn take_answer(&mut self, answer: Answer, routes: &Arc<Routes>, ticket: Ticket, turn: &Turn) -> bool {
-        match answer {
-            Answer::Ready(response) => {
+    /// Sends the response, if the step is done; else the request waits, and nothing else is answered before it.
+    fn take_step(&mut self, step: Step, routes: &Arc<Routes>, ticket: Ticket, turn: &Turn) -> bool {
+        match step {
+            Step::Done(response) => {
                 self.conversation.respond(&response, turn.date(), turn.now);
                 true
             }
-            Answer::Parked(parked) => {
+            Step::Parked(parked) => {
                 self.park(parked, Arc::clone(routes), ticket, turn);
                 false
             }
@@ -316,8 +316,8 @@ impl<S: Socket> Link<S> {
         // The client may have been given up in the same moment: then there is nobody to answer.
         let Some(request) = self.conversation.unanswered() else { return true };
         let ticket = Ticket { place: slot, serial: turn.next_serial() };
-        let answer = turn.resume(self.role, self.address, (&routes, parked, letter), &request, ticket);
-        self.take_answer(answer, &routes, ticket, turn)
+        let step = turn.resume(self.role, self.address, (&routes, parked, letter), &request, ticket);
+        self.take_step(step, &routes, ticket, turn)
     }
 
     fn read(&mut self, turn: &mut Turn) -> io::Result<()> {

@@ -1,6 +1,5 @@
 //! Which client a request comes from, and how it shows that (RFC 6749, 2.3).
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +7,14 @@ use base64ct::{Base64, Encoding};
 
 use super::json::Refusal;
 use super::parameters::{Name, Parameters};
-use super::work::Work;
-use super::{Reply, Routes};
+use super::step::Job;
+use super::{Context, Endpoint, Lasting, Step};
 use crate::config::Limits;
 use crate::http::form;
 use crate::http::message::{FieldValue, Request, Status};
 use crate::oauth::client::{AuthenticatedClient, Credentials, Guess, SecretCheck, Unproven, WRONG_SECRET};
 use crate::peer::Peer;
-use crate::pool::{Bounds, Owner};
+use crate::pool::{Bounds, Owner, PoolError};
 
 /// Why an endpoint does not go on with a request.
 pub(super) enum Stop {
@@ -33,21 +32,18 @@ impl From<Refusal> for Stop {
     }
 }
 
-/// An endpoint that clients authenticate at.
-type Endpoint = fn(&Routes, &Request, IpAddr) -> Reply;
-
 impl Stop {
-    /// The refusal; or the work that is left to do for a request of the peer at `address`, after which `endpoint`
-    /// begins again, and knows the secret.
-    pub(super) fn into_reply(self, routes: &Routes, address: IpAddr, endpoint: Endpoint) -> Reply {
+    /// The refusal; or the work that is left to do, after which `endpoint` begins again, and knows the secret.
+    pub(super) fn into_step(self, context: &Context, endpoint: Endpoint) -> Step {
         let (check, subject) = match self {
-            Stop::Refused(refusal) => return Reply::Now(refusal.into_answer()),
-            Stop::TooManyGuesses(wait) => return too_many_guesses(routes, wait),
+            Stop::Refused(refusal) => return Step::Done(refusal.into_answer()),
+            Stop::TooManyGuesses(wait) => return too_many_guesses(context, wait),
             Stop::Unchecked(check, id) => (check, id),
         };
-        let peer = Peer::of(address);
-        let (guesses, system) = (Arc::clone(&routes.lasting.guesses), Arc::clone(&routes.lasting.system));
-        let job = move || {
+        let peer = Peer::of(context.peer);
+        let Lasting { guesses, system, secret_checks, .. } = &context.routes.lasting;
+        let (guesses, system, kind) = (Arc::clone(guesses), Arc::clone(system), *secret_checks);
+        let run = move || {
             // The peer may have been wrong too often while this waited.
             guesses.check(peer, system.monotonic())?;
             let is_right = check.run();
@@ -56,19 +52,23 @@ impl Stop {
             }
             Ok(is_right)
         };
-        let then = move |routes: &Routes, request: &Request, result: Option<Result<bool, Duration>>| {
+        context.work(Job { kind, owner: Owner { subject, peer }, run }, move |context, result| {
             let refusal = match result {
-                Some(Ok(true)) => return endpoint(routes, request, address),
-                Some(Ok(false)) => invalid_client(routes, request, WRONG_SECRET),
-                Some(Err(wait)) => return too_many_guesses(routes, wait),
-                None => Refusal {
+                Ok(Ok(true)) => return endpoint(context),
+                Ok(Ok(false)) => invalid_client(context, WRONG_SECRET),
+                Ok(Err(wait)) => return too_many_guesses(context, wait),
+                Err(PoolError::Panicked) => Refusal {
                     status: Status::InternalServerError,
                     ..Refusal::new("server_error", "the server failed in comparing the client's secret")
                 },
+                Err(error) => Refusal {
+                    status: Status::ServiceUnavailable,
+                    description: Some("the server is too busy to authenticate the client; try again"),
+                    ..Refusal::new("temporarily_unavailable", error.as_str())
+                },
             };
-            Reply::Now(refusal.into_answer())
-        };
-        Reply::Work(Work::new(routes.lasting.secret_checks, Owner { subject, peer }, job, then))
+            Step::Done(refusal.into_answer())
+        })
     }
 }
 
@@ -82,25 +82,23 @@ pub(super) fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-/// The client that `request`, from the peer at `address`, proves to come from: by HTTP's Basic scheme, by `client_id`
+/// The client that the request proves to come from: by HTTP's Basic scheme, by `client_id`
 /// and `client_secret` among its `parameters`, or, where it is public, by its `client_id` alone.
 ///
 /// # Errors
 /// `invalid_client` where it proves nothing, and `invalid_request` where it authenticates in two ways at once (RFC
 /// 6749, 5.2); 429 where the peer was wrong too often; and what there is to do before more can be said.
 pub(super) fn authenticate<'a>(
-    routes: &'a Routes,
-    request: &Request,
+    context: &Context<'a>,
     parameters: &Parameters,
-    address: IpAddr,
 ) -> Result<AuthenticatedClient<'a>, Stop> {
-    let basic = basic_credentials(routes, request)?;
+    let basic = basic_credentials(context)?;
     let (id, secret) = (parameters.value(Name::ClientId), parameters.value(Name::ClientSecret));
-    match routes.clients.authenticate(&Credentials { basic, id, secret }) {
+    match context.routes.clients.authenticate(&Credentials { basic, id, secret }) {
         Ok(client) => Ok(client),
-        Err(Unproven::Refused(reason)) => Err(invalid_client(routes, request, reason).into()),
+        Err(Unproven::Refused(reason)) => Err(invalid_client(context, reason).into()),
         Err(Unproven::Ambiguous(reason)) => Err(Refusal::invalid_request(reason).into()),
-        Err(Unproven::Guess(guess)) => judge(routes, request, &guess, address),
+        Err(Unproven::Guess(guess)) => judge(context, &guess),
     }
 }
 
@@ -109,40 +107,28 @@ pub(super) fn authenticate<'a>(
 /// A peer that was wrong too often is refused before its secret is looked at: else it would go on guessing at a secret
 /// that was right once, at the price of one SHA-256. Peers on loopback are looked at all the same: they may be a proxy,
 /// behind which somebody's wrong guesses must not lock out a client that is right.
-fn judge<'a>(
-    routes: &'a Routes,
-    request: &Request,
-    guess: &Guess<'a>,
-    address: IpAddr,
-) -> Result<AuthenticatedClient<'a>, Stop> {
-    let (peer, now) = (Peer::of(address), routes.lasting.system.monotonic());
-    let allowed = routes.lasting.guesses.check(peer, now).map_err(Stop::TooManyGuesses);
-    if !address.to_canonical().is_loopback() {
+fn judge<'a>(context: &Context, guess: &Guess<'a>) -> Result<AuthenticatedClient<'a>, Stop> {
+    let Lasting { guesses, system, .. } = &context.routes.lasting;
+    let peer = Peer::of(context.peer);
+    let allowed = guesses.check(peer, system.monotonic()).map_err(Stop::TooManyGuesses);
+    if !context.peer.to_canonical().is_loopback() {
         allowed?;
-        return recall(routes, request, guess, peer);
+        return recall(context, guess, peer);
     }
     match (allowed, guess.recall()) {
         (_, Some(Ok(client))) => Ok(client),
         (Err(stop), _) => Err(stop),
-        (Ok(()), _) => recall(routes, request, guess, peer),
+        (Ok(()), _) => recall(context, guess, peer),
     }
 }
 
-fn recall<'a>(
-    routes: &'a Routes,
-    request: &Request,
-    guess: &Guess<'a>,
-    peer: Peer,
-) -> Result<AuthenticatedClient<'a>, Stop> {
+fn recall<'a>(context: &Context, guess: &Guess<'a>, peer: Peer) -> Result<AuthenticatedClient<'a>, Stop> {
     match guess.recall() {
         Some(Ok(client)) => Ok(client),
         Some(Err(reason)) => {
-            routes
-                .lasting
-                .guesses
-                .note(peer, routes.lasting.system.monotonic())
-                .map_err(Stop::TooManyGuesses)?;
-            Err(invalid_client(routes, request, reason).into())
+            let Lasting { guesses, system, .. } = &context.routes.lasting;
+            guesses.note(peer, system.monotonic()).map_err(Stop::TooManyGuesses)?;
+            Err(invalid_client(context, reason).into())
         }
         None => Err(Stop::Unchecked(guess.check().clone(), Arc::clone(guess.client_id()))),
     }
@@ -153,7 +139,7 @@ fn recall<'a>(
 ///
 /// The answer is put off: one that cost nothing and came at once would let whoever goes on guessing ask as fast as the
 /// server can answer, and everyone else would wait behind that.
-fn too_many_guesses(routes: &Routes, wait: Duration) -> Reply {
+fn too_many_guesses(context: &Context, wait: Duration) -> Step {
     const DESCRIPTION: &str = "too many wrong client secrets have come from this address; try again later";
     let refusal = Refusal {
         status: Status::TooManyRequests,
@@ -161,7 +147,7 @@ fn too_many_guesses(routes: &Routes, wait: Duration) -> Reply {
         retry_after: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
         ..Refusal::new("temporarily_unavailable", "the peer has presented too many wrong client secrets")
     };
-    Reply::Later(refusal.into_answer(), routes.refused_guess_delay)
+    context.later(refusal.into_answer(), context.routes.refused_guess_delay)
 }
 
 /// Whether the request says which client it comes from. The article's does not.
@@ -174,30 +160,30 @@ pub(super) fn names_client(request: &Request, parameters: &Parameters) -> bool {
 ///
 /// It is 401 for a request with Authorization, and 400 for all others (RFC 6749, 5.2): a 401 has a challenge (RFC
 /// 9110, 15.5.2), and a browser answers a challenge of the Basic scheme by asking its user for a password.
-pub(super) fn invalid_client(routes: &Routes, request: &Request, reason: &'static str) -> Refusal {
+pub(super) fn invalid_client(context: &Context, reason: &'static str) -> Refusal {
     const CHALLENGE: FieldValue = FieldValue::literal(r#"Basic realm="client""#);
     const GENERAL: &str = "the client is not known, or did not authenticate as it must";
-    let (status, challenge) = match request.fields("authorization").next() {
+    let (status, challenge) = match context.request.fields("authorization").next() {
         Some(_) => (Status::Unauthorized, Some(CHALLENGE)),
         None => (Status::BadRequest, None),
     };
-    let description = (!routes.explains_errors).then_some(GENERAL);
+    let description = (!context.routes.explains_errors).then_some(GENERAL);
     Refusal { status, description, challenge, ..Refusal::new("invalid_client", reason) }
 }
 
 /// Name and password of the Basic scheme, if the request has them. Both are coded as in a form before they are
 /// coded for HTTP (RFC 6749, 2.3.1).
-fn basic_credentials(routes: &Routes, request: &Request) -> Result<Option<(String, String)>, Refusal> {
+fn basic_credentials(context: &Context) -> Result<Option<(String, String)>, Refusal> {
     const BASIC: &[u8] = b"Basic ";
-    let Ok(authorization) = request.field("authorization") else {
+    let Ok(authorization) = context.request.field("authorization") else {
         return Err(Refusal::invalid_request("more than one Authorization"));
     };
     let Some(authorization) = authorization else { return Ok(None) };
     let coded = match authorization.split_at_checked(BASIC.len()) {
         Some((scheme, coded)) if scheme.eq_ignore_ascii_case(BASIC) => coded.trim_ascii(),
-        _ => return Err(invalid_client(routes, request, "the scheme of Authorization is not Basic")),
+        _ => return Err(invalid_client(context, "the scheme of Authorization is not Basic")),
     };
-    let malformed = || invalid_client(routes, request, "the Basic credentials are malformed (RFC 7617, 2)");
+    let malformed = || invalid_client(context, "the Basic credentials are malformed (RFC 7617, 2)");
     let coded = std::str::from_utf8(coded).map_err(|_| malformed())?;
     let pair = Base64::decode_vec(coded).map_err(|_| malformed())?;
     let at = pair.iter().position(|byte| *byte == b':').ok_or_else(malformed)?;

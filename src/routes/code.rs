@@ -13,30 +13,18 @@
 
 use crate::http::form::Form;
 use crate::http::message::{FieldValue, Request, Response, Status};
-use crate::oauth::authorize::{self, Authorization};
+use crate::oauth::authorize;
 use crate::oauth::client::VerifiedRedirect;
 use crate::oauth::question::{Opened, Question, Unopened};
-use crate::oauth::{Credential, Outcome, Timestamp, Transition};
+use crate::oauth::{Credential, Outcome, Transition};
 use crate::store::Applied;
 
 use super::message_page::{Link, Message, Notice};
 use super::question_page::return_to;
 use super::{
-    Continuation, NO_RANDOMNESS, RETRY_AFTER, Reply, Role, Routes, Site, authorization_request, dialog,
-    redirect, session, why_unavailable,
+    Context, NO_RANDOMNESS, RETRY_AFTER, Role, Routes, Site, Step, authorization_request, dialog, redirect,
+    session, why_unavailable,
 };
-
-/// What is left to do when the answer is stored.
-pub(super) struct Pending {
-    to: VerifiedRedirect,
-    /// `None` where the resource owner refused.
-    code: Option<Credential>,
-    state: Option<Box<[u8]>>,
-    /// The article's redirect has a code in it, and nothing else; and what fails there is shown.
-    is_article: bool,
-    /// The query of the request.
-    query: Box<str>,
-}
 
 /// What the resource owner decided.
 #[derive(Clone, Copy, PartialEq)]
@@ -61,12 +49,23 @@ struct Taken {
     decision: Decision,
 }
 
+/// Where the browser goes when the decision is stored.
+struct Return {
+    to: VerifiedRedirect,
+    state: Option<Box<[u8]>>,
+    /// The article's redirect has a code in it, and nothing else; and what fails there is shown.
+    is_article: bool,
+    /// The query of the request.
+    query: Box<str>,
+}
+
 /// Makes a code, unless the form is not this server's own, or says no.
-pub(super) fn issue(routes: &Routes, request: &Request, now: Timestamp) -> Reply {
-    let taken = sent_by_own_dialog(routes, request).and_then(|()| read(routes, request, now));
+pub(super) fn issue(context: &Context) -> Step {
+    let routes = context.routes;
+    let taken = sent_by_own_dialog(routes, context.request).and_then(|()| read(context));
     let Taken { opened, decision } = match taken {
         Ok(taken) => taken,
-        Err(untaken) => return Reply::Now(explain(routes, untaken)),
+        Err(untaken) => return Step::Done(explain(routes, untaken)),
     };
     let query = opened.as_ref().map(|opened| opened.question.query.clone()).unwrap_or_default();
     let form = Form::parse(query.as_bytes());
@@ -74,71 +73,82 @@ pub(super) fn issue(routes: &Routes, request: &Request, now: Timestamp) -> Reply
     // It was sound when it was shown. The configuration may have changed since.
     let authorization = match authorize::check(&routes.clients, &parameters) {
         Ok(authorization) => authorization,
-        Err(error) => return Reply::Now(dialog::refuse(routes, &parameters, error)),
+        Err(error) => return Step::Done(dialog::refuse(routes, &parameters, error)),
     };
-    let state = parameters.state.map(Box::from);
-    answer_question(routes, &authorization, opened, decision, (state, query.as_str().into()))
-}
-
-fn answer_question(
-    routes: &Routes,
-    authorization: &Authorization,
-    opened: Option<Opened>,
-    decision: Decision,
-    (state, query): (Option<Box<[u8]>>, Box<str>),
-) -> Reply {
-    let is_article = opened.is_none();
+    let back = Return {
+        to: authorization.redirect().clone(),
+        state: parameters.state.map(Box::from),
+        is_article: opened.is_none(),
+        query: query.as_str().into(),
+    };
     let kept_until = opened.as_ref().map(|opened| opened.question.kept_until());
     let code = match opened {
         Some(opened) => opened.code,
         None => match routes.random() {
             Some(random) => Credential::of_new_grant(random),
-            None => return Reply::Now(unavailable(routes, NO_RANDOMNESS, RETRY_AFTER)),
+            None => return Step::Done(unavailable(routes, NO_RANDOMNESS, RETRY_AFTER)),
         },
     };
     let subject = routes.resource_owner.clone();
-    let (transition, code) = match decision {
+    match decision {
         Decision::Authorize => {
             let lifetime = routes.lifetimes.code;
-            (Transition::grant(authorization, subject, &code, lifetime, kept_until), Some(code))
+            let transition = Transition::grant(&authorization, subject, &code, lifetime, kept_until);
+            context.ask(transition, move |context, applied| {
+                Step::Done(send_code(context.routes, &back, &code, applied))
+            })
         }
-        Decision::Refuse => (Transition::refuse(authorization, subject, code.grant(), kept_until), None),
-    };
-    let to = authorization.redirect().clone();
-    let pending = Pending { to, code, state, is_article, query };
-    Reply::After(transition, Continuation::Code(Box::new(pending)))
+        Decision::Refuse => {
+            let transition = Transition::refuse(&authorization, subject, code.grant(), kept_until);
+            context.ask(transition, move |context, applied| {
+                Step::Done(send_refusal(context.routes, &back, applied))
+            })
+        }
+    }
 }
 
-/// Sends the browser on to the client (RFC 6749, 4.1.2).
-pub(super) fn answer(routes: &Routes, pending: &Pending, outcome: Applied) -> Response {
-    let code = pending.code.as_ref();
-    let result = match (&outcome, code) {
-        (Ok(Outcome::Granted | Outcome::GrantedAgain), Some(code)) => Ok(code),
-        (Ok(Outcome::Refused), None) => {
-            Err(("access_denied", "the resource owner did not authorize the client"))
+/// Sends the browser on to the client, with `code` (RFC 6749, 4.1.2).
+fn send_code(routes: &Routes, back: &Return, code: &Credential, applied: Applied) -> Response {
+    match applied {
+        Ok(Outcome::Granted | Outcome::GrantedAgain) => {
+            let (state, issuer) = (back.state.as_deref(), (!back.is_article).then(|| routes.site.issuer()));
+            redirect::answer(&back.to, &redirect::Parameters { result: Ok(code), state, issuer })
         }
-        (Ok(Outcome::Taken), _) => {
-            let ways_on = [start_again(routes, &pending.query)].into_iter().chain(back_to_client(&pending.to));
-            return explain(
-                routes,
-                Untaken {
-                    status: Status::BadRequest,
-                    notice: Notice::UsedForm,
-                    reason: "the form was answered before, in another way or with a code that is spent or expired",
-                    ways_on: ways_on.collect(),
-                },
-            );
+        applied => not_stored(routes, back, applied),
+    }
+}
+
+/// Sends the browser on to the client, with a no (RFC 6749, 4.1.2.1).
+fn send_refusal(routes: &Routes, back: &Return, applied: Applied) -> Response {
+    match applied {
+        Ok(Outcome::Refused) => {
+            let result = Err(("access_denied", "the resource owner did not authorize the client"));
+            let (state, issuer) = (back.state.as_deref(), Some(routes.site.issuer()));
+            redirect::answer(&back.to, &redirect::Parameters { result, state, issuer })
         }
-        _ => {
-            let (reason, retry_after) = why_unavailable(&outcome);
-            return match pending.is_article {
-                true => unavailable(routes, reason, retry_after),
-                false => redirect_unavailable(routes, &pending.to, pending.state.as_deref(), reason),
-            };
-        }
-    };
-    let issuer = (!pending.is_article || code.is_none()).then(|| routes.site.issuer());
-    redirect::answer(&pending.to, &redirect::Parameters { result, state: pending.state.as_deref(), issuer })
+        applied => not_stored(routes, back, applied),
+    }
+}
+
+/// The form was answered before, or the store failed.
+fn not_stored(routes: &Routes, back: &Return, applied: Applied) -> Response {
+    if let Ok(Outcome::Taken) = applied {
+        let ways_on = [start_again(routes, &back.query)].into_iter().chain(back_to_client(&back.to));
+        return explain(
+            routes,
+            Untaken {
+                status: Status::BadRequest,
+                notice: Notice::UsedForm,
+                reason: "the form was answered before, in another way or with a code that is spent or expired",
+                ways_on: ways_on.collect(),
+            },
+        );
+    }
+    let (reason, retry_after) = why_unavailable(&applied);
+    match back.is_article {
+        true => unavailable(routes, reason, retry_after),
+        false => redirect_unavailable(routes, &back.to, back.state.as_deref(), reason),
+    }
 }
 
 /// The client is told that it may try again (RFC 6749, 4.1.2.1).
@@ -154,8 +164,9 @@ pub(super) fn redirect_unavailable(
 }
 
 /// The question that the form answers, and the answer.
-fn read(routes: &Routes, request: &Request, now: Timestamp) -> Result<Taken, Untaken> {
-    let form = Form::parse(request.body());
+fn read(context: &Context) -> Result<Taken, Untaken> {
+    let routes = context.routes;
+    let form = Form::parse(context.request.body());
     let malformed = |reason, sealed| {
         let ways_on = claimed_request(routes, sealed);
         Untaken { status: Status::BadRequest, notice: Notice::MalformedForm, reason, ways_on }
@@ -179,19 +190,20 @@ fn read(routes: &Routes, request: &Request, now: Timestamp) -> Result<Taken, Unt
             }
         };
     };
-    let opened = open(routes, request, sealed, now)?;
+    let opened = open(context, sealed)?;
     Ok(Taken { opened: Some(opened), decision })
 }
 
 /// Opens the form for one of the browser's sessions. One that does not open is old before it is hostile: its session
 /// or its key may have been lost since it was shown. Its page offers to ask again what the form claims to ask.
-fn open(routes: &Routes, request: &Request, sealed: &str, now: Timestamp) -> Result<Opened, Untaken> {
+fn open(context: &Context, sealed: &str) -> Result<Opened, Untaken> {
+    let (routes, now) = (context.routes, context.now);
     let untaken = |status, notice, reason| {
         let ways_on = claimed_request(routes, Some(sealed));
         Untaken { status, notice, reason, ways_on }
     };
     let stale = |reason| untaken(Status::BadRequest, Notice::StaleForm, reason);
-    let sessions = session::of_request(request, routes.site.is_https());
+    let sessions = session::of_request(context.request, routes.site.is_https());
     if sessions.is_empty() {
         // A cookie that is past its time is not sent.
         let is_old = Question::claimed(sealed).is_some_and(|question| question.expires <= now);

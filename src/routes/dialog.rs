@@ -5,43 +5,41 @@
 //! sealed, to `/code`.
 
 use crate::http::form::Form;
-use crate::http::message::{Request, Response, Status};
+use crate::http::message::{Response, Status};
+use crate::oauth::GrantId;
 use crate::oauth::authorize::{self, Authorization, AuthorizationError, Parameters};
 use crate::oauth::question::Question;
-use crate::oauth::{GrantId, Timestamp};
 
 use super::message_page::{Message, Notice};
 use super::pages::File;
 use super::question_page::Dialog;
-use super::{NO_RANDOMNESS, Role, Routes, authorization_request, code, redirect, session};
+use super::{
+    Context, NO_RANDOMNESS, Role, Routes, Step, authorization_request, code, pages, redirect, session,
+};
 
 /// Shows the dialog, or what is wrong with the request for it.
-pub(super) fn show(routes: &Routes, request: &Request, now: Timestamp) -> Response {
+pub(super) fn show(context: &Context) -> Step {
+    let (routes, request) = (context.routes, context.request);
     let query = request.query().unwrap_or_default();
     let form = Form::parse(query.as_bytes());
     let parameters = authorization_request::read(&form);
     if authorization_request::is_bare(&parameters) && routes.clients.demo().is_some() {
-        return routes.pages.serve(File::Dialog, request);
+        return pages::serve(context, File::Dialog);
     }
-    match authorize::check(&routes.clients, &parameters) {
-        Ok(authorization) => ask(routes, request, &authorization, (query, parameters.state), now),
+    Step::Done(match authorize::check(&routes.clients, &parameters) {
+        Ok(authorization) => ask(context, &authorization, query, parameters.state),
         Err(error) => refuse(routes, &parameters, error),
-    }
+    })
 }
 
 /// Puts the question, in a form that holds all that its answer needs.
-fn ask(
-    routes: &Routes,
-    request: &Request,
-    authorization: &Authorization,
-    (query, state): (&str, Option<&[u8]>),
-    now: Timestamp,
-) -> Response {
+fn ask(context: &Context, authorization: &Authorization, query: &str, state: Option<&[u8]>) -> Response {
+    let routes = context.routes;
     let site = &routes.site;
     let (Some(grant), Some(random)) = (routes.random(), routes.random()) else {
         return code::redirect_unavailable(routes, authorization.redirect(), state, NO_RANDOMNESS);
     };
-    let session = match session::of_request(request, site.is_https()).last() {
+    let session = match session::of_request(context.request, site.is_https()).last() {
         Some(newest) => (*newest).to_owned(),
         None => session::begin(random),
     };
@@ -49,7 +47,7 @@ fn ask(
     let cookie = session::cookie(&session, site.is_https(), 2 * routes.lifetimes.form);
     let question = Question {
         grant: GrantId::new(grant),
-        expires: now.after(routes.lifetimes.form),
+        expires: context.now.after(routes.lifetimes.form),
         query: query.to_owned(),
     };
     let scopes: Vec<(&str, &str)> =

@@ -4,33 +4,33 @@
 //! asks for a grant that does not exist, with a new random name each time, so that each node of a cluster is asked in
 //! turn.
 
-use super::{Continuation, NO_RANDOMNESS, RETRY_AFTER, Reply, Routes, json, why_unavailable};
+use super::{Context, NO_RANDOMNESS, RETRY_AFTER, Step, json, why_unavailable};
 use crate::http::message::{FieldValue, Response, Status};
 use crate::oauth::{Credential, Transition};
-use crate::store::Applied;
 
-/// The process is alive.
-pub(super) fn alive() -> Response {
+/// `/healthz`: the process is alive.
+pub(super) fn alive(_: &Context) -> Step {
+    Step::Done(ok())
+}
+
+/// `/readyz`: whether the store answers, whatever it says.
+pub(super) fn ready(context: &Context) -> Step {
+    let Some(token) = context.routes.random().map(Credential::of_new_grant) else {
+        return Step::Done(unavailable(NO_RANDOMNESS, RETRY_AFTER));
+    };
+    context.ask(Transition::check(&token, context.routes.secure.resource()), |_, applied| {
+        Step::Done(match applied {
+            Ok(_) => ok(),
+            Err(_) => {
+                let (reason, retry_after) = why_unavailable(&applied);
+                unavailable(reason, retry_after)
+            }
+        })
+    })
+}
+
+fn ok() -> Response {
     json::answer(Status::Ok, r#"{"status":"ok"}"#)
-}
-
-/// Asks the store for a grant that does not exist.
-pub(super) fn ask(routes: &Routes) -> Reply {
-    match routes.random().map(Credential::of_new_grant) {
-        Some(token) => Reply::After(Transition::check(&token, routes.secure.resource()), Continuation::Ready),
-        None => Reply::Now(unavailable(NO_RANDOMNESS, RETRY_AFTER)),
-    }
-}
-
-/// Whether the store has answered, whatever it said.
-pub(super) fn answer(applied: Applied) -> Response {
-    match applied {
-        Ok(_) => alive(),
-        Err(_) => {
-            let (reason, retry_after) = why_unavailable(&applied);
-            unavailable(reason, retry_after)
-        }
-    }
 }
 
 fn unavailable(reason: &'static str, retry_after: FieldValue) -> Response {

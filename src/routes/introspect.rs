@@ -3,7 +3,6 @@
 //! Of a token that is not good, or that the client may not know of, the answer is exactly `{"active":false}`,
 //! for whatever reason.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -11,36 +10,32 @@ use serde_json::json;
 use super::client_authentication::{Stop, authenticate, invalid_client};
 use super::json;
 use super::parameters::{Name, Parameters};
-use super::{Continuation, Reply, Routes, why_unavailable};
-use crate::http::message::{Request, Response, Status};
+use super::{Context, Routes, Step, why_unavailable};
+use crate::http::message::{Response, Status};
 use crate::oauth::grant::outcome::{Description, TokenKind};
 use crate::oauth::{Credential, Outcome, Transition};
 use crate::store::Applied;
 
 /// Reads the token and asks about it.
-pub(super) fn inspect(routes: &Routes, request: &Request, peer: IpAddr) -> Reply {
-    read(routes, request, peer).unwrap_or_else(|stop| stop.into_reply(routes, peer, inspect))
+pub(super) fn inspect(context: &Context) -> Step {
+    read(context).unwrap_or_else(|stop| stop.into_step(context, inspect))
 }
 
-fn read(routes: &Routes, request: &Request, peer: IpAddr) -> Result<Reply, Stop> {
-    let parameters = Parameters::read_form(request)?;
-    let client = authenticate(routes, request, &parameters, peer)?;
+fn read(context: &Context) -> Result<Step, Stop> {
+    let parameters = Parameters::read_form(context.request)?;
+    let client = authenticate(context, &parameters)?;
     if !client.client().is_confidential() {
         // Anyone can name a public client, so it would be anyone who asks (RFC 7662, 2.1).
-        return Err(invalid_client(routes, request, "the client is public, and may not introspect").into());
+        return Err(invalid_client(context, "the client is public, and may not introspect").into());
     }
     let token = parameters.required(Name::Token)?;
-    Ok(match Credential::parse(token.as_bytes()) {
-        Some(token) => {
-            let transition = Transition::inspect(client, &token, Arc::clone(&routes.clients));
-            Reply::After(transition, Continuation::Introspect)
-        }
-        None => Reply::Now(inactive()),
-    })
+    let Some(token) = Credential::parse(token.as_bytes()) else { return Ok(Step::Done(inactive())) };
+    let transition = Transition::inspect(client, &token, Arc::clone(&context.routes.clients));
+    Ok(context.ask(transition, |context, applied| Step::Done(respond(context.routes, applied))))
 }
 
 /// What there is to say (RFC 7662, 2.2).
-pub(super) fn answer(routes: &Routes, outcome: Applied) -> Response {
+fn respond(routes: &Routes, outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Described(description)) => describe(routes, &description),
         Ok(Outcome::Inactive) => inactive(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Site;
+use super::{Context, Site, Step};
 use crate::http::message::{Body, FieldLines, Response, Status};
 
 /// Where it stands; an issuer's path comes after it (RFC 8414, 3.1).
@@ -39,10 +39,11 @@ pub(super) fn document<'a>(site: &Site, scopes: impl Iterator<Item = &'a str>) -
     members.to_string().into_bytes().into()
 }
 
-/// The document as an answer. It may be kept for a while: it changes only with the configuration.
-pub(super) fn answer(document: &Arc<[u8]>) -> Response {
+/// Sends the document. It may be kept for a while: it changes only with the configuration.
+pub(super) fn show(context: &Context) -> Step {
     const LINES: FieldLines = FieldLines::literal(
         "Cache-Control: max-age=3600\r\nX-Content-Type-Options: nosniff\r\nContent-Type: application/json\r\n",
     );
-    Response::new(Status::Ok, LINES).with_body(Body::Shared(Arc::clone(document)))
+    let document = Arc::clone(&context.routes.metadata);
+    Step::Done(Response::new(Status::Ok, LINES).with_body(Body::Shared(document)))
 }

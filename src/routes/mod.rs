@@ -1,9 +1,9 @@
 //! From a request to its answer: which endpoint it is for, and what that endpoint makes of it.
 //!
-//! Each endpoint is a file. It reads its request, has slow work done where there is some, asks the store for at
-//! most one transition, and answers from the outcome. Between these steps the request is a [`Reply`], so that
-//! neither the pool nor the store keeps the loop waiting. [`TABLE`] is the whole map: what is not in it is 404, and
-//! a method that a path does not have is 405 with an `Allow`.
+//! Each endpoint is a file with one function, from a request to a [`Step`]: the response, or what has to happen
+//! before there is one. So neither the pool nor the store keeps the loop waiting. [`TABLE`] is the whole map: what is
+//! not in it is 404, and a method that a path does not have is 405 with an `Allow`. A new endpoint takes one file and
+//! one row.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::http::Refusal;
 use crate::http::message::{FieldLines, FieldValue, Method, Request, Response, Status};
 use crate::oauth::client::{Client, Clients, GrantTypes};
 use crate::oauth::redirect::RedirectUri;
-use crate::oauth::{Scope, Timestamp, Transition};
+use crate::oauth::{Scope, Timestamp};
 use crate::pool::{Kind, Pool};
 use crate::store::{Applied, Caller, Store, StoreError};
 use crate::system::System;
@@ -33,28 +33,26 @@ mod message_page;
 mod metadata;
 mod pages;
 mod parameters;
-mod parked;
 mod question_page;
 mod redirect;
 mod revoke;
 mod secure;
 mod session;
 mod site;
+mod step;
 mod template;
 mod token;
-mod work;
 
 pub use pages::{PageMissing, check_folder};
-pub use parked::{Answer, Letter, Parked};
 pub use site::Site;
+pub use step::{Letter, Parked, Step};
 
 use guesses::Guesses;
 use message_page::Notice;
 use pages::{File, Pages};
-use parked::Continuation;
 use question_page::Dialog;
 use secure::Secure;
-use work::Work;
+use step::Context;
 
 /// Which of the two servers a connection came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +63,7 @@ pub enum Role {
     AuthorizationServer,
 }
 
-/// One line of the map.
+/// One row of the map.
 struct Route {
     role: Role,
     path: &'static str,
@@ -74,89 +72,71 @@ struct Route {
     allow: &'static str,
     /// What other origins' scripts may do here; `None` where they may not even read the answer.
     cors: Option<&'static cors::Policy>,
+    /// The form of the errors that are not the endpoint's own, such as a body that is too large.
+    errors: Errors,
     endpoint: Endpoint,
 }
 
-impl Route {
-    /// Whether its answers are for programs.
-    fn speaks_json(&self) -> bool {
-        !matches!(self.endpoint, Endpoint::Page(_) | Endpoint::Dialog | Endpoint::Code)
-    }
+/// What a request for a path and a method of the map comes to.
+type Endpoint = fn(&Context) -> Step;
+
+/// Whom an endpoint's errors are for.
+#[derive(Clone, Copy, PartialEq)]
+enum Errors {
+    /// People: a page.
+    Page,
+    /// Programs: JSON.
+    Json,
 }
 
-#[derive(Clone, Copy)]
-enum Endpoint {
-    Page(File),
-    Dialog,
-    Code,
-    Token,
-    Secure,
-    Revoke,
-    Introspect,
-    Metadata,
-    Alive,
-    Ready,
-}
-
-/// Every path of both servers; looked through from the top, so what is asked for most comes first.
+/// Every path of both servers; searched from the top, so what is asked for most comes first.
 const TABLE: &[Route] = &[
-    get("/oauth-dialog.html", None, Endpoint::Dialog),
-    get("/authorize", None, Endpoint::Dialog),
-    post("/code", None, Endpoint::Code),
-    post("/token", Some(&cors::POST), Endpoint::Token),
-    get("/secure", Some(&cors::GET), Endpoint::Secure),
-    post("/revoke", Some(&cors::POST), Endpoint::Revoke),
-    post("/introspect", None, Endpoint::Introspect),
-    get(metadata::PATH, Some(&cors::GET), Endpoint::Metadata),
-    get("/healthz", None, Endpoint::Alive),
-    get("/readyz", None, Endpoint::Ready),
-    page(Role::ClientApp, "/", File::ClientApp),
-    page(Role::ClientApp, "/index.html", File::ClientApp),
-    page(Role::ClientApp, "/oauth-callback.html", File::Callback),
-    page(Role::ClientApp, "/client-app.js", File::ClientAppScript),
-    page(Role::ClientApp, "/popup.js", File::PopupScript),
-    page(Role::ClientApp, "/style.css", File::Style),
-    page(Role::ClientApp, "/icon.svg", File::Icon),
-    page(Role::AuthorizationServer, "/", File::Welcome),
-    page(Role::AuthorizationServer, "/index.html", File::Welcome),
-    page(Role::AuthorizationServer, "/dialog.js", File::DialogScript),
-    page(Role::AuthorizationServer, "/style.css", File::Style),
-    page(Role::AuthorizationServer, "/icon.svg", File::Icon),
+    page(Role::AuthorizationServer, "/oauth-dialog.html", dialog::show),
+    page(Role::AuthorizationServer, "/authorize", dialog::show),
+    Route { errors: Errors::Page, ..post("/code", None, code::issue) },
+    post("/token", Some(&cors::POST), token::exchange),
+    get("/secure", Some(&cors::GET), secure::check),
+    post("/revoke", Some(&cors::POST), revoke::revoke),
+    post("/introspect", None, introspect::inspect),
+    get(metadata::PATH, Some(&cors::GET), metadata::show),
+    get("/healthz", None, health::alive),
+    get("/readyz", None, health::ready),
+    page(Role::ClientApp, "/", |context| pages::serve(context, File::ClientApp)),
+    page(Role::ClientApp, "/index.html", |context| pages::serve(context, File::ClientApp)),
+    page(Role::ClientApp, "/oauth-callback.html", |context| pages::serve(context, File::Callback)),
+    page(Role::ClientApp, "/client-app.js", |context| pages::serve(context, File::ClientAppScript)),
+    page(Role::ClientApp, "/popup.js", |context| pages::serve(context, File::PopupScript)),
+    page(Role::ClientApp, "/style.css", |context| pages::serve(context, File::Style)),
+    page(Role::ClientApp, "/icon.svg", |context| pages::serve(context, File::Icon)),
+    page(Role::AuthorizationServer, "/", |context| pages::serve(context, File::Welcome)),
+    page(Role::AuthorizationServer, "/index.html", |context| pages::serve(context, File::Welcome)),
+    page(Role::AuthorizationServer, "/dialog.js", |context| pages::serve(context, File::DialogScript)),
+    page(Role::AuthorizationServer, "/style.css", |context| pages::serve(context, File::Style)),
+    page(Role::AuthorizationServer, "/icon.svg", |context| pages::serve(context, File::Icon)),
 ];
 
-/// An endpoint of the authorization server to GET from.
+/// A page, script or picture to GET.
+const fn page(role: Role, path: &'static str, endpoint: Endpoint) -> Route {
+    let methods = &[Method::Get, Method::Head];
+    Route { role, path, methods, allow: "GET, HEAD", cors: None, errors: Errors::Page, endpoint }
+}
+
+/// An endpoint of the authorization server for programs to GET from.
 const fn get(path: &'static str, cors: Option<&'static cors::Policy>, endpoint: Endpoint) -> Route {
     let (methods, allow): (&[Method], _) = match cors {
         Some(_) => (&[Method::Get, Method::Head, Method::Options], "GET, HEAD, OPTIONS"),
         None => (&[Method::Get, Method::Head], "GET, HEAD"),
     };
-    Route { role: Role::AuthorizationServer, path, methods, allow, cors, endpoint }
+    Route { role: Role::AuthorizationServer, path, methods, allow, cors, errors: Errors::Json, endpoint }
 }
 
-/// An endpoint of the authorization server to POST to.
+/// An endpoint of the authorization server for programs to POST to.
 const fn post(path: &'static str, cors: Option<&'static cors::Policy>, endpoint: Endpoint) -> Route {
     let (methods, allow): (&[Method], _) = match cors {
         Some(_) => (&[Method::Post, Method::Options], "POST, OPTIONS"),
         None => (&[Method::Post], "POST"),
     };
-    Route { role: Role::AuthorizationServer, path, methods, allow, cors, endpoint }
-}
-
-const fn page(role: Role, path: &'static str, file: File) -> Route {
-    let methods = &[Method::Get, Method::Head];
-    Route { role, path, methods, allow: "GET, HEAD", cors: None, endpoint: Endpoint::Page(file) }
-}
-
-/// What an endpoint makes of a request.
-enum Reply {
-    /// The answer.
-    Now(Response),
-    /// The answer depends on what this transition comes to.
-    After(Transition, Continuation),
-    /// The request goes on when this work is done.
-    Work(Work),
-    /// The answer, once this time has passed. Nothing else on its connection is answered before it.
-    Later(Response, Duration),
+    Route { role: Role::AuthorizationServer, path, methods, allow, cors, errors: Errors::Json, endpoint }
 }
 
 /// The endpoints of both servers, and what they need.
@@ -260,45 +240,20 @@ impl Routes {
         &self.site
     }
 
-    /// Answers a request that came to `role` from `peer` at the moment `now`; where the store or the pool takes its
-    /// time, `caller` is told.
-    pub fn answer(
-        &self,
-        role: Role,
-        peer: IpAddr,
-        request: &Request,
-        now: Timestamp,
-        caller: Caller,
-    ) -> Answer {
+    /// Begins to answer a request that came to `role` from `peer` at the moment `now`; where the store or the pool
+    /// takes its time, `caller` is told.
+    pub fn begin(&self, role: Role, peer: IpAddr, request: &Request, now: Timestamp, caller: Caller) -> Step {
         let Some(route) = self.find(role, request.path_bytes()) else {
-            let response = self.answer_outside_the_table(role, request);
-            return Answer::Ready(cors::allow(
-                response,
-                self.cors_outside_the_table(role, request.path_bytes()),
-            ));
+            let cors = self.cors_outside_the_table(role, request.path_bytes());
+            return Step::Done(self.answer_outside_the_table(role, request)).allow(cors);
         };
-        let reply = self.dispatch(route, peer, request, now);
-        self.advance(reply, route.cors, now, caller)
-    }
-
-    fn dispatch(&self, route: &Route, peer: IpAddr, request: &Request, now: Timestamp) -> Reply {
         let method = request.method();
-        if !route.methods.contains(&method) {
-            return Reply::Now(self.refuse_method(route));
-        }
-        match (route.endpoint, route.cors) {
-            (_, Some(policy)) if method == Method::Options => Reply::Now(cors::preflight(policy, route.allow)),
-            (Endpoint::Page(file), _) => Reply::Now(self.pages.serve(file, request)),
-            (Endpoint::Dialog, _) => Reply::Now(dialog::show(self, request, now)),
-            (Endpoint::Code, _) => code::issue(self, request, now),
-            (Endpoint::Token, _) => token::exchange(self, request, peer),
-            (Endpoint::Secure, _) => secure::check(self, request),
-            (Endpoint::Revoke, _) => revoke::revoke(self, request, peer),
-            (Endpoint::Introspect, _) => introspect::inspect(self, request, peer),
-            (Endpoint::Metadata, _) => Reply::Now(metadata::answer(&self.metadata)),
-            (Endpoint::Alive, _) => Reply::Now(health::alive()),
-            (Endpoint::Ready, _) => health::ask(self),
-        }
+        let step = match route.cors {
+            _ if !route.methods.contains(&method) => Step::Done(self.refuse_method(route)),
+            Some(policy) if method == Method::Options => Step::Done(cors::preflight(policy, route.allow)),
+            cors => (route.endpoint)(&Context::new(self, peer, request, now, caller, cors)),
+        };
+        step.allow(route.cors)
     }
 
     /// Answers what the codec refused. Where the request was understood far enough to know its endpoint, the
@@ -311,7 +266,7 @@ impl Routes {
             (None, Some(request)) => self.cors_outside_the_table(role, request.path_bytes()),
             (None, None) => None,
         };
-        let response = match route.is_some_and(Route::speaks_json) {
+        let response = match route.is_some_and(|route| route.errors == Errors::Json) {
             true if status == Status::InternalServerError => {
                 json::error(status, reason, "server_error", reason)
             }
@@ -355,9 +310,9 @@ impl Routes {
 
     fn refuse_method(&self, route: &Route) -> Response {
         const REASON: &str = "the endpoint does not have this method";
-        let response = match route.speaks_json() {
-            true => json::error(Status::MethodNotAllowed, REASON, json::INVALID_REQUEST, REASON),
-            false => self.pages.notice(route.role, Status::MethodNotAllowed, Notice::NotThisWay),
+        let response = match route.errors {
+            Errors::Json => json::error(Status::MethodNotAllowed, REASON, json::INVALID_REQUEST, REASON),
+            Errors::Page => self.pages.notice(route.role, Status::MethodNotAllowed, Notice::NotThisWay),
         };
         response.with("Allow", FieldValue::literal(route.allow)).because(REASON)
     }

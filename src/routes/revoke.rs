@@ -1,32 +1,28 @@
 //! `POST /revoke`: a client has no more use for a token (RFC 7009).
 
-use std::net::IpAddr;
-
 use super::client_authentication::{Stop, authenticate};
 use super::json;
 use super::parameters::{Name, Parameters};
-use super::{Continuation, Reply, Routes, why_unavailable};
-use crate::http::message::{Request, Response, Status};
+use super::{Context, Step, why_unavailable};
+use crate::http::message::{Response, Status};
 use crate::oauth::{Credential, Outcome, Transition};
 use crate::store::Applied;
 
 /// Reads the token and asks for its end.
-pub(super) fn revoke(routes: &Routes, request: &Request, peer: IpAddr) -> Reply {
-    read(routes, request, peer).unwrap_or_else(|stop| stop.into_reply(routes, peer, revoke))
+pub(super) fn revoke(context: &Context) -> Step {
+    read(context).unwrap_or_else(|stop| stop.into_step(context, revoke))
 }
 
-fn read(routes: &Routes, request: &Request, peer: IpAddr) -> Result<Reply, Stop> {
-    let parameters = Parameters::read_form(request)?;
-    let client = authenticate(routes, request, &parameters, peer)?;
+fn read(context: &Context) -> Result<Step, Stop> {
+    let parameters = Parameters::read_form(context.request)?;
+    let client = authenticate(context, &parameters)?;
     let token = parameters.required(Name::Token)?;
-    Ok(match Credential::parse(token.as_bytes()) {
-        Some(token) => Reply::After(Transition::revoke(client, &token), Continuation::Revoke),
-        None => Reply::Now(done()),
-    })
+    let Some(token) = Credential::parse(token.as_bytes()) else { return Ok(Step::Done(done())) };
+    Ok(context.ask(Transition::revoke(client, &token), |_, applied| Step::Done(respond(applied))))
 }
 
 /// Whatever the token was, it is good no longer, or never was (RFC 7009, 2.2).
-pub(super) fn answer(outcome: Applied) -> Response {
+fn respond(outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Revoked | Outcome::Unknown) => done(),
         // To say more would tell a client about tokens that are not its own.

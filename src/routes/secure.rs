@@ -6,17 +6,17 @@
 
 use std::sync::Arc;
 
-use crate::http::message::{FieldValue, Request, Response, Status};
+use crate::http::message::{FieldValue, Response, Status};
 use crate::http::trim_ows;
 use crate::oauth::client::Clients;
 use crate::oauth::{Credential, Outcome, ProtectedResource, Transition};
 use crate::store::Applied;
 
-use super::{Continuation, Reply, Routes, json, why_unavailable};
+use super::{Context, Routes, Step, json, why_unavailable};
 
 /// How a request shows its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
+enum Scheme {
     /// `Authorization: TOKEN`
     Bare,
     /// `Authorization: Bearer TOKEN`
@@ -24,30 +24,33 @@ pub(super) enum Scheme {
 }
 
 /// Reads the token and asks whether it is good.
-pub(super) fn check(routes: &Routes, request: &Request) -> Reply {
-    let Ok(authorization) = request.field("authorization") else {
-        return Reply::Now(malformed("more than one Authorization"));
+pub(super) fn check(context: &Context) -> Step {
+    let routes = context.routes;
+    let Ok(authorization) = context.request.field("authorization") else {
+        return Step::Done(malformed("more than one Authorization"));
     };
     let Some(authorization) = authorization else {
-        return Reply::Now(refuse_without_token(routes, "no Authorization"));
+        return Step::Done(refuse_without_token(routes, "no Authorization"));
     };
     let (scheme, token) = split(authorization);
     if scheme == Scheme::Bare && !routes.answers_the_article() {
-        return Reply::Now(refuse_without_token(routes, "the scheme of Authorization is not Bearer"));
+        return Step::Done(refuse_without_token(routes, "the scheme of Authorization is not Bearer"));
     }
-    match Credential::parse(token) {
-        Some(token) => {
-            Reply::After(Transition::check(&token, routes.secure.resource()), Continuation::Secure(scheme))
-        }
-        None if scheme == Scheme::Bearer && !is_token68(token) => {
-            Reply::Now(malformed("after Bearer in Authorization stands no token (RFC 6750, 2.1)"))
-        }
-        None => Reply::Now(refuse(scheme, "the token is not of the form that tokens have here")),
-    }
+    let Some(credential) = Credential::parse(token) else {
+        return Step::Done(match scheme {
+            Scheme::Bearer if !is_token68(token) => {
+                malformed("after Bearer in Authorization stands no token (RFC 6750, 2.1)")
+            }
+            _ => refuse(scheme, "the token is not of the form that tokens have here"),
+        });
+    };
+    context.ask(Transition::check(&credential, routes.secure.resource()), move |context, applied| {
+        Step::Done(respond(context.routes, scheme, applied))
+    })
 }
 
 /// The secret, or what was wrong.
-pub(super) fn answer(routes: &Routes, scheme: Scheme, outcome: Applied) -> Response {
+fn respond(routes: &Routes, scheme: Scheme, outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Active) => json::answer(Status::Ok, r#"{"answer":42}"#),
         Ok(Outcome::Inactive) => refuse(

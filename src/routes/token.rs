@@ -9,13 +9,13 @@
 //! look at what it presents. Nothing that a stranger sends touches a grant.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::time::Duration;
 
 use super::client_authentication::{Stop, authenticate, names_client};
 use super::json::{self, Refusal};
 use super::parameters::{Name, Parameters};
-use super::{Continuation, NO_RANDOMNESS, Reply, Routes, why_unavailable};
-use crate::http::message::{FieldValue, Request, Response, Status};
+use super::{Context, NO_RANDOMNESS, Routes, Step, why_unavailable};
+use crate::http::message::{FieldValue, Response, Status};
 use crate::oauth::authorize::grantable_scope;
 use crate::oauth::client::AuthenticatedClient;
 use crate::oauth::credential::{Family, Salt};
@@ -23,32 +23,31 @@ use crate::oauth::pkce::Verified;
 use crate::oauth::{Credential, GrantId, Outcome, Scope, Transition};
 use crate::store::Applied;
 
-/// What is left to say once the store has answered.
-pub(super) enum Pending {
-    /// These tokens, for a code.
-    Redeem { token: Credential, refresh: Option<Credential> },
-    /// What follows this refresh token under this salt.
-    Rotate { presented: Credential, salt: Salt },
-    /// This token, for a client's own credentials.
-    Issue { token: Credential, scope: Scope },
+/// What a client presents, and what is said of it.
+#[derive(Clone, Copy, PartialEq)]
+enum Presented {
+    Code,
+    RefreshToken,
+    /// Nothing but who it is.
+    Credentials,
 }
 
 /// Reads the request and asks for what it wants.
-pub(super) fn exchange(routes: &Routes, request: &Request, peer: IpAddr) -> Reply {
-    read(routes, request, peer).unwrap_or_else(|stop| stop.into_reply(routes, peer, exchange))
+pub(super) fn exchange(context: &Context) -> Step {
+    read(context).unwrap_or_else(|stop| stop.into_step(context, exchange))
 }
 
-fn read(routes: &Routes, request: &Request, peer: IpAddr) -> Result<Reply, Stop> {
-    let parameters = match routes.answers_the_article() {
-        true => Parameters::read(request)?,
-        false => Parameters::read_form(request)?,
+fn read(context: &Context) -> Result<Step, Stop> {
+    let parameters = match context.routes.answers_the_article() {
+        true => Parameters::read(context.request)?,
+        false => Parameters::read_form(context.request)?,
     };
     let grant_type = match parameters.value(Name::GrantType) {
         // The article's request has none.
         None if parameters.is_json => "authorization_code",
         _ => parameters.required(Name::GrantType)?,
     };
-    let client = authenticate(routes, request, &parameters, peer)?;
+    let client = authenticate(context, &parameters)?;
     let allowed = client.client().grant_types;
     let is_allowed = match grant_type {
         "authorization_code" => allowed.authorization_code,
@@ -64,19 +63,15 @@ fn read(routes: &Routes, request: &Request, peer: IpAddr) -> Result<Reply, Stop>
         return Err(Refusal::new("unauthorized_client", reason).into());
     }
     Ok(match grant_type {
-        "authorization_code" => redeem(routes, request, &parameters, client)?,
-        "refresh_token" => rotate(routes, &parameters, client)?,
-        _ => issue(routes, &parameters, client)?,
+        "authorization_code" => redeem(context, &parameters, client)?,
+        "refresh_token" => rotate(context, &parameters, client)?,
+        _ => issue(context, &parameters, client)?,
     })
 }
 
 /// RFC 6749, 4.1.3.
-fn redeem(
-    routes: &Routes,
-    request: &Request,
-    parameters: &Parameters,
-    client: AuthenticatedClient,
-) -> Result<Reply, Refusal> {
+fn redeem(context: &Context, parameters: &Parameters, client: AuthenticatedClient) -> Result<Step, Refusal> {
+    let routes = context.routes;
     let code = parameters.required(Name::Code)?;
     let verified = parameters.value(Name::CodeVerifier).map(Verified::new).transpose();
     let verified = verified.map_err(Refusal::invalid_request)?;
@@ -86,7 +81,7 @@ fn redeem(
     let Some(secret) = routes.random() else { return Err(no_randomness()) };
     let token = Credential::of_grant(code.grant(), secret);
     // The article knows no refresh tokens.
-    let may_refresh = client.client().grant_types.refresh_token && names_client(request, parameters);
+    let may_refresh = client.client().grant_types.refresh_token && names_client(context.request, parameters);
     let refresh = match may_refresh.then(|| Some((routes.random()?, Family(routes.random()?)))) {
         None => None,
         Some(None) => return Err(no_randomness()),
@@ -104,11 +99,18 @@ fn redeem(
         routes.lifetimes.tokens,
     );
     let refresh = refresh.map(|(token, _)| token);
-    Ok(Reply::After(transition, Continuation::Token(Box::new(Pending::Redeem { token, refresh }))))
+    Ok(context.ask(transition, move |context, applied| {
+        let lifetime = context.routes.lifetimes.tokens.access_token;
+        Step::Done(match applied {
+            Ok(Outcome::Redeemed { scope }) => tokens(&token, refresh.as_ref(), lifetime, &scope),
+            applied => refuse(context.routes, Presented::Code, applied),
+        })
+    }))
 }
 
 /// RFC 6749, 6.
-fn rotate(routes: &Routes, parameters: &Parameters, client: AuthenticatedClient) -> Result<Reply, Refusal> {
+fn rotate(context: &Context, parameters: &Parameters, client: AuthenticatedClient) -> Result<Step, Refusal> {
+    let routes = context.routes;
     let presented = parameters.required(Name::RefreshToken)?;
     let scope = parameters.value(Name::Scope).map(Scope::parse).transpose();
     let scope =
@@ -119,53 +121,53 @@ fn rotate(routes: &Routes, parameters: &Parameters, client: AuthenticatedClient)
             "the refresh token is not of the form that refresh tokens have here",
         ));
     };
-    let Some(salt) = routes.random().map(Salt) else { return Err(no_randomness()) };
-    let transition = Transition::rotate(client, &presented, scope, salt, routes.lifetimes.tokens);
-    Ok(Reply::After(transition, Continuation::Token(Box::new(Pending::Rotate { presented, salt }))))
+    let Some(own) = routes.random().map(Salt) else { return Err(no_randomness()) };
+    let transition = Transition::rotate(client, &presented, scope, own, routes.lifetimes.tokens);
+    Ok(context.ask(transition, move |context, applied| {
+        let lifetime = context.routes.lifetimes.tokens.access_token;
+        let (family, salt, scope, expires_in) = match applied {
+            Ok(Outcome::Rotated { family, scope }) => (family, own, scope, None),
+            Ok(Outcome::Repeated { family, salt, scope, expires_in }) => (family, salt, scope, expires_in),
+            applied => return Step::Done(refuse(context.routes, Presented::RefreshToken, applied)),
+        };
+        // A repeated request is given the first one's access token, unless it gets one of its own.
+        let token_salt = if expires_in.is_some() { &salt } else { &own };
+        let token = Credential::of_grant(presented.grant(), presented.derive_access_secret(token_salt));
+        let refresh = successor(&presented, &salt, &family);
+        Step::Done(tokens(&token, Some(&refresh), expires_in.unwrap_or(lifetime), &scope))
+    }))
 }
 
 /// RFC 6749, 4.4.
-fn issue(routes: &Routes, parameters: &Parameters, client: AuthenticatedClient) -> Result<Reply, Refusal> {
+fn issue(context: &Context, parameters: &Parameters, client: AuthenticatedClient) -> Result<Step, Refusal> {
+    let routes = context.routes;
     let scope = grantable_scope(client.client(), parameters.value(Name::Scope))
         .map_err(|reason| Refusal::new("invalid_scope", reason))?;
     let (Some(grant), Some(secret)) = (routes.random(), routes.random()) else { return Err(no_randomness()) };
     let token = Credential::of_grant(GrantId::new(grant), secret);
     let lifetime = routes.lifetimes.tokens.access_token;
     let transition = Transition::issue(client, scope.clone(), &token, lifetime);
-    Ok(Reply::After(transition, Continuation::Token(Box::new(Pending::Issue { token, scope }))))
+    Ok(context.ask(transition, move |context, applied| {
+        Step::Done(match applied {
+            Ok(Outcome::Granted) => tokens(&token, None, context.routes.lifetimes.tokens.access_token, &scope),
+            applied => refuse(context.routes, Presented::Credentials, applied),
+        })
+    }))
 }
 
-/// Hands out the tokens, if what was presented was good (RFC 6749, 5.1).
-pub(super) fn answer(routes: &Routes, pending: Pending, outcome: Applied) -> Response {
-    let lifetime = routes.lifetimes.tokens.access_token;
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(_) => return unavailable(outcome),
-    };
-    match (pending, outcome) {
-        (Pending::Redeem { token, refresh }, Outcome::Redeemed { scope }) => {
-            tokens(&token, refresh.as_ref(), lifetime.as_secs(), &scope)
-        }
-        (Pending::Issue { token, scope }, Outcome::Granted) => tokens(&token, None, lifetime.as_secs(), &scope),
-        (Pending::Rotate { presented, salt }, Outcome::Rotated { family, scope }) => {
-            let token = Credential::of_grant(presented.grant(), presented.derive_access_secret(&salt));
-            tokens(&token, Some(&successor(&presented, &salt, &family)), lifetime.as_secs(), &scope)
-        }
-        (Pending::Rotate { presented, salt: own }, Outcome::Repeated { family, salt, scope, expires_in }) => {
-            let token_salt = if expires_in.is_some() { &salt } else { &own };
-            let token = Credential::of_grant(presented.grant(), presented.derive_access_secret(token_salt));
-            let expires_in = expires_in.unwrap_or(lifetime).as_secs();
-            tokens(&token, Some(&successor(&presented, &salt, &family)), expires_in, &scope)
-        }
-        (_, Outcome::TooWide { name }) => {
+/// Why there are no tokens for what was `presented`.
+fn refuse(routes: &Routes, presented: Presented, applied: Applied) -> Response {
+    match applied {
+        Ok(Outcome::TooWide { name }) => {
             let reason =
                 format!("the scope {name} was not granted, or the client is no longer registered for it");
             Refusal::new("invalid_scope", reason).into_answer()
         }
-        (pending, outcome) => match why_invalid(&pending, &outcome) {
+        Ok(outcome) => match why_invalid(presented, &outcome) {
             Some(reason) => invalid_grant(routes, reason).into_answer(),
             None => unavailable(Ok(outcome)),
         },
+        Err(_) => unavailable(applied),
     }
 }
 
@@ -174,13 +176,13 @@ fn successor(presented: &Credential, salt: &Salt, family: &Family) -> Credential
 }
 
 /// A token is base64url and a scope's name has no quotation mark: nothing in them could end a string.
-fn tokens(token: &Credential, refresh: Option<&Credential>, expires_in: u64, scope: &Scope) -> Response {
+fn tokens(token: &Credential, refresh: Option<&Credential>, expires_in: Duration, scope: &Scope) -> Response {
     // Joined by hand: this is half the article's flow, and formatting costs more than all the rest of it.
     let mut text = String::with_capacity(ANSWER_BYTES + scope.as_str().len());
     text.push_str(r#"{"access_token":""#);
     token.write(&mut text);
     text.push_str(r#"","token_type":"Bearer","expires_in":"#);
-    text.push_str(&expires_in.to_string());
+    text.push_str(&expires_in.as_secs().to_string());
     text.push_str(r#","scope":""#);
     text.push_str(scope.as_str());
     if let Some(refresh) = refresh {
@@ -194,9 +196,9 @@ fn tokens(token: &Credential, refresh: Option<&Credential>, expires_in: u64, sco
 /// Room for an answer with two tokens, but for the scope.
 const ANSWER_BYTES: usize = 256;
 
-/// What is wrong with what was presented; `None` for an outcome that it cannot have.
-fn why_invalid(pending: &Pending, outcome: &Outcome) -> Option<Cow<'static, str>> {
-    let is_code = matches!(pending, Pending::Redeem { .. });
+/// What is wrong with what was `presented`; `None` for an outcome that it cannot have.
+fn why_invalid(presented: Presented, outcome: &Outcome) -> Option<Cow<'static, str>> {
+    let is_code = presented == Presented::Code;
     let reason = match outcome {
         Outcome::Replayed => "the code was used before; its grant is revoked (RFC 6749, 4.1.2)",
         Outcome::Reused => "the refresh token was used before; its grant is revoked (RFC 9700, 4.14.2)",

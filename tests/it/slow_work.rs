@@ -19,7 +19,7 @@ use oauth_from_scratch::http::connection::{Connection, Event};
 use oauth_from_scratch::oauth::{Timestamp, Transition};
 use oauth_from_scratch::peer::Peer;
 use oauth_from_scratch::pool::{Bounds, Owner, Pool};
-use oauth_from_scratch::routes::{Answer, Letter, Role, Routes, Site};
+use oauth_from_scratch::routes::{Letter, Role, Routes, Site, Step};
 use oauth_from_scratch::store::{Applied, Caller, Mailbox, MemoryStore, Store, Ticket};
 use oauth_from_scratch::system::System;
 
@@ -392,15 +392,15 @@ impl Harness {
         let now = Timestamp::from_milliseconds(0);
         let (peer, ticket): (IpAddr, _) = (peer.parse().expect("an address"), Ticket { place: 0, serial: 0 });
         let caller = Caller { mailbox: &self.mailbox, ticket };
-        let mut answer = self.routes.answer(Role::AuthorizationServer, peer, &request, now, caller);
+        let mut step = self.routes.begin(Role::AuthorizationServer, peer, &request, now, caller);
         let mut parked_times = 0;
         loop {
-            match answer {
-                Answer::Ready(response) => return (response.status.code(), parked_times),
-                Answer::Parked(parked) => {
+            match step {
+                Step::Done(response) => return (response.status.code(), parked_times),
+                Step::Parked(parked) => {
                     parked_times += 1;
                     let letter = self.letters.recv_timeout(Duration::from_secs(20)).expect("a letter");
-                    answer = self.routes.resume(parked, letter, &request, now, caller);
+                    step = self.routes.resume(parked, letter, peer, &request, now, caller);
                 }
             }
         }
