@@ -15,7 +15,7 @@ use crate::config::Limits;
 use crate::http::Refusal;
 use crate::http::date::Date;
 use crate::http::message::{Request, Response, Status};
-use crate::routes::{Letter, Parked, Role, Routes, Step};
+use crate::routes::{Completion, Parked, Role, Routes, Step};
 use crate::store::{Caller, Mailbox, Ticket};
 
 /// A handler panicked, which is a fault of this program and not of the request.
@@ -72,15 +72,16 @@ impl<'a> Turn<'a> {
         &mut self,
         role: Role,
         peer: IpAddr,
-        (routes, parked, letter): (&Routes, Parked, Letter),
+        (routes, parked, completion): (&Routes, Parked, Completion),
         request: &Request,
         ticket: Ticket,
     ) -> Step {
         let peer = self.proxies.client_of(peer, request);
         let timestamp = self.moment.timestamp;
         let caller = Caller { mailbox: self.mailbox, ticket };
-        let step =
-            catch_unwind(AssertUnwindSafe(|| routes.resume(parked, letter, peer, request, timestamp, caller)));
+        let step = catch_unwind(AssertUnwindSafe(|| {
+            routes.resume(parked, completion, peer, request, timestamp, caller)
+        }));
         self.check(role, peer, request, step)
     }
 

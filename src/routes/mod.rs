@@ -45,7 +45,7 @@ mod token;
 
 pub use pages::{PageMissing, check_folder};
 pub use site::Site;
-pub use step::{Letter, Parked, Step};
+pub use step::{Completion, Parked, Step};
 
 use guesses::Guesses;
 use message_page::Notice;

@@ -56,11 +56,11 @@ enum Wait {
 type Then<T> = Box<dyn FnOnce(&Context, T) -> Step + Send>;
 
 /// Why a parked request goes on.
-pub enum Letter {
+pub enum Completion {
     /// The store has applied the transition, or failed to.
     Applied(Applied),
     /// The pool has ended the job.
-    Done,
+    JobDone,
     /// The time that the request may wait is over.
     TimedOut,
 }
@@ -209,7 +209,7 @@ impl Routes {
     pub fn resume(
         &self,
         parked: Parked,
-        letter: Letter,
+        completion: Completion,
         peer: IpAddr,
         request: &Request,
         now: Timestamp,
@@ -217,11 +217,13 @@ impl Routes {
     ) -> Step {
         let Parked { wait, cors, client } = parked;
         let context = Context { routes: self, request, peer, now, caller, cors };
-        let step = match (wait, letter) {
-            (Wait::Store(then), Letter::Applied(applied)) => then(&context, applied),
-            (Wait::Store(then), Letter::TimedOut | Letter::Done) => then(&context, Err(StoreError::TimedOut)),
-            (Wait::Pool(then), Letter::Done) => then(&context, Ok(())),
-            (Wait::Pool(then), Letter::TimedOut | Letter::Applied(_)) => {
+        let step = match (wait, completion) {
+            (Wait::Store(then), Completion::Applied(applied)) => then(&context, applied),
+            (Wait::Store(then), Completion::TimedOut | Completion::JobDone) => {
+                then(&context, Err(StoreError::TimedOut))
+            }
+            (Wait::Pool(then), Completion::JobDone) => then(&context, Ok(())),
+            (Wait::Pool(then), Completion::TimedOut | Completion::Applied(_)) => {
                 then(&context, Err(PoolError::TimedOut))
             }
             (Wait::Clock(response, _), _) => Step::Done(*response),
@@ -311,7 +313,7 @@ mod tests {
         }
 
         /// The step that `endpoint` comes to, and then those that `next` goes on with, one for each parked request.
-        fn run(&mut self, endpoint: Endpoint, mut next: impl FnMut(&Receiver<()>) -> Letter) -> Response {
+        fn run(&mut self, endpoint: Endpoint, mut next: impl FnMut(&Receiver<()>) -> Completion) -> Response {
             let Event::Request(request) = self.connection.step(Instant::now()) else { panic!("a request") };
             let (peer, now) = (Ipv4Addr::LOCALHOST.into(), Timestamp::from_milliseconds(0));
             let caller = |place| Caller { mailbox: &self.mailbox, ticket: Ticket { place, serial: 0 } };
@@ -320,8 +322,8 @@ mod tests {
                 match step {
                     Step::Done(response) => return response,
                     Step::Parked(parked) => {
-                        let letter = next(&self.ended);
-                        step = self.routes.resume(parked, letter, peer, &request, now, caller(place));
+                        let completion = next(&self.ended);
+                        step = self.routes.resume(parked, completion, peer, &request, now, caller(place));
                     }
                 }
             }
@@ -362,13 +364,13 @@ mod tests {
 
     #[test]
     fn a_request_may_be_parked_at_each_of_its_steps() {
-        let response = Harness::new(false).run(ask_twice, |_| Letter::Applied(Ok(Outcome::Inactive)));
+        let response = Harness::new(false).run(ask_twice, |_| Completion::Applied(Ok(Outcome::Inactive)));
         assert_eq!(response.reason(), Some("both"));
         for late in 0..2 {
             let mut step = 0..;
             let response = Harness::new(false).run(ask_twice, |_| match step.next() {
-                Some(step) if step < late => Letter::Applied(Ok(Outcome::Inactive)),
-                _ => Letter::TimedOut,
+                Some(step) if step < late => Completion::Applied(Ok(Outcome::Inactive)),
+                _ => Completion::TimedOut,
             });
             assert_eq!(response.reason(), Some("Err(TimedOut)"), "step {late} takes too long");
         }
@@ -389,14 +391,14 @@ mod tests {
     fn a_job_has_a_result_or_a_reason_why_not() {
         let wait = |ended: &Receiver<()>| {
             ended.recv_timeout(Duration::from_secs(20)).expect("the job ends");
-            Letter::Done
+            Completion::JobDone
         };
         let response = Harness::new(true).run(|context| work(context, bounds(1), || "the result"), wait);
         assert_eq!(response.reason(), Some("the result"));
         let response =
             Harness::new(true).run(|context| work(context, bounds(1), || panic!("on purpose")), wait);
         assert_eq!(response.reason(), Some(PoolError::Panicked.as_str()));
-        let late = |_: &Receiver<()>| Letter::TimedOut;
+        let late = |_: &Receiver<()>| Completion::TimedOut;
         let response = Harness::new(true).run(|context| work(context, bounds(1), || "too late"), late);
         assert_eq!(response.reason(), Some(PoolError::TimedOut.as_str()));
         let response = Harness::new(true).run(|context| work(context, bounds(0), || "never"), wait);

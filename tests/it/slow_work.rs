@@ -19,7 +19,7 @@ use oauth_from_scratch::http::connection::{Connection, Event};
 use oauth_from_scratch::oauth::{Timestamp, Transition};
 use oauth_from_scratch::peer::Peer;
 use oauth_from_scratch::pool::{Bounds, Owner, Pool};
-use oauth_from_scratch::routes::{Letter, Role, Routes, Site, Step};
+use oauth_from_scratch::routes::{Completion, Role, Routes, Site, Step};
 use oauth_from_scratch::store::{Applied, Caller, Mailbox, MemoryStore, Store, Ticket};
 use oauth_from_scratch::system::System;
 
@@ -307,7 +307,7 @@ fn a_reload_forgives_no_guess() {
 struct Harness {
     routes: Routes,
     mailbox: Arc<dyn Mailbox>,
-    letters: Receiver<Letter>,
+    completions: Receiver<Completion>,
     system: Arc<HarnessSystem>,
 }
 
@@ -335,11 +335,11 @@ impl System for HarnessSystem {
     }
 }
 
-struct Letters(Mutex<Sender<Letter>>);
+struct Completions(Mutex<Sender<Completion>>);
 
-impl Mailbox for Letters {
+impl Mailbox for Completions {
     fn put(&self, _: Ticket, applied: Applied) -> bool {
-        self.0.lock().unwrap().send(Letter::Applied(applied)).expect("somebody listens");
+        self.0.lock().unwrap().send(Completion::Applied(applied)).expect("somebody listens");
         true
     }
 
@@ -352,7 +352,7 @@ impl Mailbox for Letters {
     }
 
     fn put_done(&self, _: Ticket) {
-        self.0.lock().unwrap().send(Letter::Done).expect("somebody listens");
+        self.0.lock().unwrap().send(Completion::JobDone).expect("somebody listens");
     }
 
     fn wake(&self) {}
@@ -380,8 +380,8 @@ impl Harness {
         let store = Arc::new(Later(MemoryStore::new(100)));
         let shared: Arc<dyn System> = Arc::<HarnessSystem>::clone(&system);
         let routes = Routes::new(&config, site, store, Arc::new(Pool::new(1)), shared).expect("random bytes");
-        let (sender, letters) = channel();
-        Harness { routes, mailbox: Arc::new(Letters(Mutex::new(sender))), letters, system }
+        let (sender, completions) = channel();
+        Harness { routes, mailbox: Arc::new(Completions(Mutex::new(sender))), completions, system }
     }
 
     /// The status that answers `client`'s request from `peer`, and how often the request was parked.
@@ -399,8 +399,9 @@ impl Harness {
                 Step::Done(response) => return (response.status.code(), parked_times),
                 Step::Parked(parked) => {
                     parked_times += 1;
-                    let letter = self.letters.recv_timeout(Duration::from_secs(20)).expect("a letter");
-                    step = self.routes.resume(parked, letter, peer, &request, now, caller);
+                    let completion =
+                        self.completions.recv_timeout(Duration::from_secs(20)).expect("a completion");
+                    step = self.routes.resume(parked, completion, peer, &request, now, caller);
                 }
             }
         }
