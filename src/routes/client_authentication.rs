@@ -35,7 +35,7 @@ impl From<Refusal> for Stop {
 impl Stop {
     /// The refusal; or the work that is left to do, after which `endpoint` begins again, and knows the secret.
     pub(super) fn into_step(self, context: &Context, endpoint: Endpoint) -> Step {
-        let (check, subject) = match self {
+        let (check, target) = match self {
             Stop::Refused(refusal) => return Step::Done(refusal.into_answer()),
             Stop::TooManyGuesses(wait) => return too_many_guesses(context, wait),
             Stop::Unchecked(check, id) => (check, id),
@@ -52,7 +52,7 @@ impl Stop {
             }
             Ok(is_right)
         };
-        context.work(Job { kind, owner: Owner { subject, peer }, run }, move |context, result| {
+        context.work(Job { kind, owner: Owner { target, peer }, run }, move |context, result| {
             let refusal = match result {
                 Ok(Ok(true)) => return endpoint(context),
                 Ok(Ok(false)) => invalid_client(context, WRONG_SECRET),
@@ -77,7 +77,7 @@ pub(super) fn bounds(limits: &Limits) -> Bounds {
     Bounds {
         running_max: limits.secret_checks_running_max,
         waiting_max: limits.secret_checks_waiting_max,
-        subject_waiting_max: limits.client_secret_checks_waiting_max,
+        target_waiting_max: limits.client_secret_checks_waiting_max,
         peer_waiting_max: limits.peer_secret_checks_waiting_max,
     }
 }

@@ -377,13 +377,13 @@ mod tests {
     }
 
     fn bounds(waiting_max: usize) -> Bounds {
-        Bounds { running_max: 1, waiting_max, subject_waiting_max: 1, peer_waiting_max: 1 }
+        Bounds { running_max: 1, waiting_max, target_waiting_max: 1, peer_waiting_max: 1 }
     }
 
     /// Has `run` run by the pool, and is done when it has a result.
     fn work(context: &Context, bounds: Bounds, run: fn() -> &'static str) -> Step {
         let kind = context.routes.lasting.pool.add_kind(bounds);
-        let owner = Owner { subject: "a".into(), peer: Peer::of(context.peer) };
+        let owner = Owner { target: "a".into(), peer: Peer::of(context.peer) };
         context.work(Job { kind, owner, run }, |_, result| done(result.unwrap_or_else(PoolError::as_str)))
     }
 

@@ -54,14 +54,14 @@ const SECURE: &str = "GET /secure HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x
 
 /// Keeps the only thread of the server's pool busy, until what comes back is dropped.
 fn block(pool: &Pool) -> Sender<()> {
-    let bounds = Bounds { running_max: 1, waiting_max: 1, subject_waiting_max: 1, peer_waiting_max: 1 };
+    let bounds = Bounds { running_max: 1, waiting_max: 1, target_waiting_max: 1, peer_waiting_max: 1 };
     let nobody: Arc<dyn Mailbox> = Arc::new(());
     let ((release, released), (begin, begun)) = (channel::<()>(), channel());
     let work = move || {
         let _ = begin.send(());
         let _ = released.recv();
     };
-    let owner = Owner { subject: "the test".into(), peer: Peer::of([192, 0, 2, 1].into()) };
+    let owner = Owner { target: "the test".into(), peer: Peer::of([192, 0, 2, 1].into()) };
     let caller = Caller { mailbox: &nobody, ticket: Ticket { place: 0, serial: 0 } };
     pool.submit(pool.add_kind(bounds), owner, Box::new(work), caller).expect("room for it");
     begun.recv().expect("it begins");
