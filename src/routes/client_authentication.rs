@@ -7,8 +7,8 @@ use base64ct::{Base64, Encoding};
 
 use super::json::Refusal;
 use super::parameters::{Name, Parameters};
-use super::step::Job;
-use super::{Context, Endpoint, Lasting, Step};
+use super::shared::Lasting;
+use super::step::{Context, Endpoint, Job, Step};
 use crate::config::Limits;
 use crate::http::form;
 use crate::http::message::{FieldValue, Request, Status};

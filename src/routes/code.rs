@@ -21,10 +21,11 @@ use crate::store::Applied;
 
 use super::message_page::{Link, Message, Notice};
 use super::question_page::return_to;
-use super::{
-    Context, NO_RANDOMNESS, RETRY_AFTER, Role, Routes, Site, Step, authorization_request, dialog, redirect,
-    session, why_unavailable,
-};
+use super::shared::Routes;
+use super::site::{Role, Site};
+use super::step::{Context, Step};
+use super::unavailable::{NO_RANDOMNESS, RETRY_AFTER, why_unavailable};
+use super::{authorization_request, dialog, redirect, session};
 
 /// What the resource owner decided.
 #[derive(Clone, Copy, PartialEq)]

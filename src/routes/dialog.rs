@@ -13,9 +13,11 @@ use crate::oauth::question::Question;
 use super::message_page::{Message, Notice};
 use super::pages::File;
 use super::question_page::Dialog;
-use super::{
-    Context, NO_RANDOMNESS, Role, Routes, Step, authorization_request, code, pages, redirect, session,
-};
+use super::shared::Routes;
+use super::site::Role;
+use super::step::{Context, Step};
+use super::unavailable::NO_RANDOMNESS;
+use super::{authorization_request, code, pages, redirect, session};
 
 /// Shows the dialog, or what is wrong with the request for it.
 pub(super) fn show(context: &Context) -> Step {

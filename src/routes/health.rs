@@ -4,7 +4,9 @@
 //! asks for a grant that does not exist, with a new random name each time, so that each node of a cluster is asked in
 //! turn.
 
-use super::{Context, NO_RANDOMNESS, RETRY_AFTER, Step, json, why_unavailable};
+use super::json;
+use super::step::{Context, Step};
+use super::unavailable::{NO_RANDOMNESS, RETRY_AFTER, why_unavailable};
 use crate::http::message::{FieldValue, Response, Status};
 use crate::oauth::{Credential, Transition};
 

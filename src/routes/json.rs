@@ -79,7 +79,7 @@ impl Refusal {
         };
         let answer = match (self.retry_after, self.status) {
             (Some(seconds), _) => answer.with("Retry-After", FieldValue::number(seconds)),
-            (None, Status::ServiceUnavailable) => answer.with("Retry-After", super::RETRY_AFTER),
+            (None, Status::ServiceUnavailable) => answer.with("Retry-After", super::unavailable::RETRY_AFTER),
             _ => answer,
         };
         answer.because(self.reason)

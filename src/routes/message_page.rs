@@ -2,8 +2,8 @@
 //!
 //! The page is for the person in front of the browser. What only a developer understands is under "Details".
 
+use super::site::{Role, Site};
 use super::template::escape_html;
-use super::{Role, Site};
 
 /// What the servers say in a page of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

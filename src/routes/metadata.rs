@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Context, Site, Step};
+use super::site::Site;
+use super::step::{Context, Step};
 use crate::http::message::{Body, FieldLines, Response, Status};
 
 /// Where it stands; an issuer's path comes after it (RFC 8414, 3.1).

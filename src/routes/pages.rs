@@ -16,8 +16,9 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 
 use super::message_page::{Message, Notice};
 use super::question_page::{self, Dialog};
+use super::site::{Role, Site};
+use super::step::{Context, Step};
 use super::template::{escape_html, fill};
-use super::{Context, Role, Site, Step};
 use crate::config::Config;
 use crate::crypto::hash::sha256;
 use crate::http::message::{Body, FieldLines, FieldValue, Request, Response, Status};

@@ -3,7 +3,8 @@
 use super::client_authentication::{Stop, authenticate};
 use super::json;
 use super::parameters::{Name, Parameters};
-use super::{Context, Step, why_unavailable};
+use super::step::{Context, Step};
+use super::unavailable::why_unavailable;
 use crate::http::message::{Response, Status};
 use crate::oauth::{Credential, Outcome, Transition};
 use crate::store::Applied;

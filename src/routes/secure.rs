@@ -12,7 +12,10 @@ use crate::oauth::client::Clients;
 use crate::oauth::{Credential, Outcome, ProtectedResource, Transition};
 use crate::store::Applied;
 
-use super::{Context, Routes, Step, json, why_unavailable};
+use super::json;
+use super::shared::Routes;
+use super::step::{Context, Step};
+use super::unavailable::why_unavailable;
 
 /// How a request shows its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,15 @@ use std::net::IpAddr;
 
 use crate::config::{Authority, Issuer, Origin};
 
+/// Which of the two servers a connection came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The client app: the one who wants to be let in.
+    ClientApp,
+    /// The authorization server: the one who lets in.
+    AuthorizationServer,
+}
+
 /// The addresses of both servers, as browsers write them.
 #[derive(Clone, Debug)]
 pub struct Site {

@@ -21,7 +21,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Routes, cors};
+use super::cors;
+use super::shared::Routes;
 use crate::config::Limits;
 use crate::http::message::{Request, Response};
 use crate::oauth::{Timestamp, Transition};
@@ -76,6 +77,9 @@ pub(super) struct Context<'a> {
     caller: Caller<'a>,
     cors: Option<&'static cors::Policy>,
 }
+
+/// What a request for a path and a method of the map comes to.
+pub(super) type Endpoint = fn(&Context) -> Step;
 
 /// A job for the pool.
 pub(super) struct Job<F> {
@@ -246,7 +250,7 @@ mod tests {
     use crate::oauth::{Credential, Outcome};
     use crate::peer::Peer;
     use crate::pool::{Bounds, Pool};
-    use crate::routes::{Endpoint, Site};
+    use crate::routes::Site;
     use crate::store::{Mailbox, MemoryStore, Store, Ticket};
     use crate::system::RealSystem;
 
