@@ -25,7 +25,7 @@ use super::shared::Routes;
 use super::site::{Role, Site};
 use super::step::{Context, Step};
 use super::unavailable::{NO_RANDOMNESS, RETRY_AFTER, why_unavailable};
-use super::{authorization_request, dialog, redirect, session};
+use super::{authorization_request, authorization_response, session};
 
 /// What the resource owner decided.
 #[derive(Clone, Copy, PartialEq)]
@@ -74,7 +74,7 @@ pub(super) fn issue(context: &Context) -> Step {
     // It was sound when it was shown. The configuration may have changed since.
     let authorization = match authorize::check(&routes.clients, &parameters) {
         Ok(authorization) => authorization,
-        Err(error) => return Step::Done(dialog::refuse(routes, &parameters, error)),
+        Err(error) => return Step::Done(authorization_response::refuse(routes, &parameters, error)),
     };
     let back = Return {
         to: authorization.redirect().clone(),
@@ -113,7 +113,10 @@ fn send_code(routes: &Routes, back: &Return, code: &Credential, applied: Applied
     match applied {
         Ok(Outcome::Granted | Outcome::GrantedAgain) => {
             let (state, issuer) = (back.state.as_deref(), (!back.is_article).then(|| routes.site.issuer()));
-            redirect::answer(&back.to, &redirect::Parameters { result: Ok(code), state, issuer })
+            authorization_response::redirect(
+                &back.to,
+                &authorization_response::Parameters { result: Ok(code), state, issuer },
+            )
         }
         applied => not_stored(routes, back, applied),
     }
@@ -125,7 +128,10 @@ fn send_refusal(routes: &Routes, back: &Return, applied: Applied) -> Response {
         Ok(Outcome::Refused) => {
             let result = Err(("access_denied", "the resource owner did not authorize the client"));
             let (state, issuer) = (back.state.as_deref(), Some(routes.site.issuer()));
-            redirect::answer(&back.to, &redirect::Parameters { result, state, issuer })
+            authorization_response::redirect(
+                &back.to,
+                &authorization_response::Parameters { result, state, issuer },
+            )
         }
         applied => not_stored(routes, back, applied),
     }
@@ -148,20 +154,8 @@ fn not_stored(routes: &Routes, back: &Return, applied: Applied) -> Response {
     let (reason, retry_after) = why_unavailable(&applied);
     match back.is_article {
         true => unavailable(routes, reason, retry_after),
-        false => redirect_unavailable(routes, &back.to, back.state.as_deref(), reason),
+        false => authorization_response::unavailable(routes, &back.to, back.state.as_deref(), reason),
     }
-}
-
-/// The client is told that it may try again (RFC 6749, 4.1.2.1).
-pub(super) fn redirect_unavailable(
-    routes: &Routes,
-    to: &VerifiedRedirect,
-    state: Option<&[u8]>,
-    reason: &'static str,
-) -> Response {
-    let result = Err(("temporarily_unavailable", "the server cannot make a code at the moment; try again"));
-    let issuer = Some(routes.site.issuer());
-    redirect::answer(to, &redirect::Parameters { result, state, issuer }).because(reason)
 }
 
 /// The question that the form answers, and the answer.

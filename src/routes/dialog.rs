@@ -5,19 +5,17 @@
 //! sealed, to `/code`.
 
 use crate::http::form::Form;
-use crate::http::message::{Response, Status};
+use crate::http::message::Response;
 use crate::oauth::GrantId;
-use crate::oauth::authorize::{self, Authorization, AuthorizationError, Parameters};
+use crate::oauth::authorize::{self, Authorization};
 use crate::oauth::question::Question;
 
-use super::message_page::{Message, Notice};
+use super::page::serve;
 use super::pages::File;
 use super::question_page::Dialog;
-use super::shared::Routes;
-use super::site::Role;
 use super::step::{Context, Step};
 use super::unavailable::NO_RANDOMNESS;
-use super::{authorization_request, code, pages, redirect, session};
+use super::{authorization_request, authorization_response, session};
 
 /// Shows the dialog, or what is wrong with the request for it.
 pub(super) fn show(context: &Context) -> Step {
@@ -26,11 +24,11 @@ pub(super) fn show(context: &Context) -> Step {
     let form = Form::parse(query.as_bytes());
     let parameters = authorization_request::read(&form);
     if authorization_request::is_bare(&parameters) && routes.clients.demo().is_some() {
-        return pages::serve(context, File::Dialog);
+        return serve(context, File::Dialog);
     }
     Step::Done(match authorize::check(&routes.clients, &parameters) {
         Ok(authorization) => ask(context, &authorization, query, parameters.state),
-        Err(error) => refuse(routes, &parameters, error),
+        Err(error) => authorization_response::refuse(routes, &parameters, error),
     })
 }
 
@@ -39,7 +37,7 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
     let routes = context.routes;
     let site = &routes.site;
     let (Some(grant), Some(random)) = (routes.random(), routes.random()) else {
-        return code::redirect_unavailable(routes, authorization.redirect(), state, NO_RANDOMNESS);
+        return authorization_response::unavailable(routes, authorization.redirect(), state, NO_RANDOMNESS);
     };
     let session = match session::of_request(context.request, site.is_https()).last() {
         Some(newest) => (*newest).to_owned(),
@@ -61,25 +59,4 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
         request: &question.seal(&routes.sealing_keys(), &session),
     });
     page.with("Set-Cookie", cookie)
-}
-
-/// Tells whoever may be told (RFC 6749, 4.1.2.1).
-pub(super) fn refuse(routes: &Routes, parameters: &Parameters, error: AuthorizationError) -> Response {
-    match error {
-        AuthorizationError::Show(reason) => {
-            let details = match routes.explains_errors {
-                true => &*reason,
-                false => "The reason is in this server's log.",
-            };
-            let message = Message { details: Some(details), ..Message::of(Notice::CannotAuthorize) };
-            let page = routes.pages.message(Role::AuthorizationServer, Status::BadRequest, &message);
-            page.because(reason.into_owned())
-        }
-        AuthorizationError::Redirect { to, error, reason } => {
-            let result = Err((error, &*reason));
-            let issuer = Some(routes.site.issuer());
-            redirect::answer(&to, &redirect::Parameters { result, state: parameters.state, issuer })
-                .because(reason)
-        }
-    }
 }

@@ -4,6 +4,8 @@
 //! asks for a grant that does not exist, with a new random name each time, so that each node of a cluster is asked in
 //! turn.
 
+use std::sync::Arc;
+
 use super::json;
 use super::step::{Context, Step};
 use super::unavailable::{NO_RANDOMNESS, RETRY_AFTER, why_unavailable};
@@ -20,7 +22,7 @@ pub(super) fn ready(context: &Context) -> Step {
     let Some(token) = context.routes.random().map(Credential::of_new_grant) else {
         return Step::Done(unavailable(NO_RANDOMNESS, RETRY_AFTER));
     };
-    context.ask(Transition::check(&token, context.routes.secure.resource()), |_, applied| {
+    context.ask(Transition::check(&token, Arc::clone(&context.routes.resource)), |_, applied| {
         Step::Done(match applied {
             Ok(_) => ok(),
             Err(_) => {

@@ -17,7 +17,6 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use super::message_page::{Message, Notice};
 use super::question_page::{self, Dialog};
 use super::site::{Role, Site};
-use super::step::{Context, Step};
 use super::template::{escape_html, fill};
 use crate::config::Config;
 use crate::crypto::hash::sha256;
@@ -118,11 +117,6 @@ pub fn check_folder(folder: &Path) -> Result<(), PageMissing> {
         std::fs::File::open(folder.join(path)).map_err(|error| PageMissing { path, error })?;
     }
     Ok(())
-}
-
-/// Sends `file`.
-pub(super) fn serve(context: &Context, file: File) -> Step {
-    Step::Done(context.routes.pages.serve(file, context.request))
 }
 
 /// The files as they are served.
@@ -244,7 +238,7 @@ impl Pages {
     }
 
     /// Answers a GET or HEAD of `file`: with its content or, where the client has that already, 304.
-    fn serve(&self, file: File, request: &Request) -> Response {
+    pub(super) fn serve(&self, file: File, request: &Request) -> Response {
         let source = file.source();
         let page = match self.page(file) {
             Ok(page) => page,

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use crate::http::message::{FieldValue, Response, Status};
 use crate::http::trim_ows;
-use crate::oauth::client::Clients;
-use crate::oauth::{Credential, Outcome, ProtectedResource, Transition};
+use crate::oauth::{Credential, Outcome, Transition};
 use crate::store::Applied;
 
 use super::json;
@@ -47,7 +46,7 @@ pub(super) fn check(context: &Context) -> Step {
             _ => refuse(scheme, "the token is not of the form that tokens have here"),
         });
     };
-    context.ask(Transition::check(&credential, routes.secure.resource()), move |context, applied| {
+    context.ask(Transition::check(&credential, Arc::clone(&routes.resource)), move |context, applied| {
         Step::Done(respond(context.routes, scheme, applied))
     })
 }
@@ -128,34 +127,19 @@ fn refuse_scope(routes: &Routes) -> Response {
         "the access token is not good for the scope that this needs"
     );
     json::answer(Status::Forbidden, TEXT)
-        .with("WWW-Authenticate", routes.secure.scope_challenge.clone())
+        .with("WWW-Authenticate", routes.scope_challenge.clone())
         .because("the token does not have the scope that the endpoint needs")
 }
 
-/// What the endpoint protects.
-pub(super) struct Secure {
-    resource: Arc<ProtectedResource>,
-    /// The challenge for a token without the scope; where every scope will do, it is never sent.
-    scope_challenge: FieldValue,
-}
-
-impl Secure {
-    /// Opens for tokens of `clients` that have `scope`, if that is given.
-    pub(super) fn new(clients: Arc<Clients>, scope: Option<Arc<str>>) -> Secure {
-        let name = scope.as_deref().unwrap_or_default();
-        let challenge = format!(
-            "Bearer realm=\"secure\", error=\"insufficient_scope\", \
-             error_description=\"the access token is not good for this\", scope=\"{name}\""
-        );
-        // A scope's name has no control byte in it.
-        let scope_challenge = FieldValue::new(challenge).unwrap_or(BARE_CHALLENGE);
-        Secure { resource: Arc::new(ProtectedResource { clients, scope }), scope_challenge }
-    }
-
-    /// The clients and the scope that it opens for.
-    pub(super) fn resource(&self) -> Arc<ProtectedResource> {
-        Arc::clone(&self.resource)
-    }
+/// The challenge for a token without `scope`. Where every scope will do, it is never sent.
+pub(super) fn scope_challenge(scope: Option<&str>) -> FieldValue {
+    let name = scope.unwrap_or_default();
+    let challenge = format!(
+        "Bearer realm=\"secure\", error=\"insufficient_scope\", \
+         error_description=\"the access token is not good for this\", scope=\"{name}\""
+    );
+    // A scope's name has no control byte in it.
+    FieldValue::new(challenge).unwrap_or(BARE_CHALLENGE)
 }
 
 const BARE_CHALLENGE: FieldValue = FieldValue::literal(r#"Bearer realm="secure""#);

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use super::guesses::Guesses;
 use super::pages::Pages;
 use super::question_page::Dialog;
-use super::secure::Secure;
 use super::shared::{Lasting, Routes};
 use super::site::Site;
-use super::{client_authentication, metadata};
+use super::{client_authentication, metadata, secure};
 use crate::config::{Config, LogFormat};
 use crate::crypto::seal::SealingKeys;
-use crate::oauth::Scope;
 use crate::oauth::client::{Client, Clients, GrantTypes};
 use crate::oauth::redirect::RedirectUri;
+use crate::oauth::{ProtectedResource, Scope};
 use crate::pool::Pool;
 use crate::store::Store;
 use crate::system::System;
@@ -70,7 +69,11 @@ impl Routes {
             metadata: metadata::document(&site, scopes.iter().map(|(name, _)| &**name)),
             site,
             pages,
-            secure: Secure::new(Arc::clone(&clients), config.secure_scope.clone()),
+            resource: Arc::new(ProtectedResource {
+                clients: Arc::clone(&clients),
+                scope: config.secure_scope.clone(),
+            }),
+            scope_challenge: secure::scope_challenge(config.secure_scope.as_deref()),
             clients,
             scopes,
             resource_owner: Arc::clone(&config.resource_owner),

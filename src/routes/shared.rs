@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use super::guesses::Guesses;
 use super::pages::Pages;
-use super::secure::Secure;
 use super::site::Site;
 use crate::config::Lifetimes;
 use crate::crypto::seal::SealingKeys;
+use crate::http::message::FieldValue;
+use crate::oauth::ProtectedResource;
 use crate::oauth::client::Clients;
 use crate::pool::{Kind, Pool};
 use crate::store::Store;
@@ -24,7 +25,10 @@ pub struct Routes {
     pub(super) clients: Arc<Clients>,
     /// Each scope's name, and its sentence.
     pub(super) scopes: Vec<(Arc<str>, String)>,
-    pub(super) secure: Secure,
+    /// What `/secure` protects.
+    pub(super) resource: Arc<ProtectedResource>,
+    /// What it says of a token that does not have the scope.
+    pub(super) scope_challenge: FieldValue,
     pub(super) resource_owner: Arc<str>,
     pub(super) explains_errors: bool,
     /// Whether answers say which client they are for, for the log.

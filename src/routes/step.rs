@@ -348,7 +348,7 @@ mod tests {
 
     fn look_for(number: u8, context: &Context) -> Transition {
         let token = Credential::of_new_grant([number; 48]);
-        Transition::check(&token, context.routes.secure.resource())
+        Transition::check(&token, Arc::clone(&context.routes.resource))
     }
 
     fn done(reason: &'static str) -> Step {

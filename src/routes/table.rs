@@ -2,7 +2,8 @@
 //!
 //! What is not in it is 404, and a method that a path does not have is 405 with an `Allow`.
 
-use super::pages::{self, File};
+use super::page::serve;
+use super::pages::File;
 use super::site::Role;
 use super::step::Endpoint;
 use super::{code, cors, dialog, health, introspect, metadata, revoke, secure, token};
@@ -43,18 +44,18 @@ const TABLE: &[Route] = &[
     get(metadata::PATH, Some(&cors::GET), metadata::show),
     get("/healthz", None, health::alive),
     get("/readyz", None, health::ready),
-    page(Role::ClientApp, "/", |context| pages::serve(context, File::ClientApp)),
-    page(Role::ClientApp, "/index.html", |context| pages::serve(context, File::ClientApp)),
-    page(Role::ClientApp, "/oauth-callback.html", |context| pages::serve(context, File::Callback)),
-    page(Role::ClientApp, "/client-app.js", |context| pages::serve(context, File::ClientAppScript)),
-    page(Role::ClientApp, "/popup.js", |context| pages::serve(context, File::PopupScript)),
-    page(Role::ClientApp, "/style.css", |context| pages::serve(context, File::Style)),
-    page(Role::ClientApp, "/icon.svg", |context| pages::serve(context, File::Icon)),
-    page(Role::AuthorizationServer, "/", |context| pages::serve(context, File::Welcome)),
-    page(Role::AuthorizationServer, "/index.html", |context| pages::serve(context, File::Welcome)),
-    page(Role::AuthorizationServer, "/dialog.js", |context| pages::serve(context, File::DialogScript)),
-    page(Role::AuthorizationServer, "/style.css", |context| pages::serve(context, File::Style)),
-    page(Role::AuthorizationServer, "/icon.svg", |context| pages::serve(context, File::Icon)),
+    page(Role::ClientApp, "/", |context| serve(context, File::ClientApp)),
+    page(Role::ClientApp, "/index.html", |context| serve(context, File::ClientApp)),
+    page(Role::ClientApp, "/oauth-callback.html", |context| serve(context, File::Callback)),
+    page(Role::ClientApp, "/client-app.js", |context| serve(context, File::ClientAppScript)),
+    page(Role::ClientApp, "/popup.js", |context| serve(context, File::PopupScript)),
+    page(Role::ClientApp, "/style.css", |context| serve(context, File::Style)),
+    page(Role::ClientApp, "/icon.svg", |context| serve(context, File::Icon)),
+    page(Role::AuthorizationServer, "/", |context| serve(context, File::Welcome)),
+    page(Role::AuthorizationServer, "/index.html", |context| serve(context, File::Welcome)),
+    page(Role::AuthorizationServer, "/dialog.js", |context| serve(context, File::DialogScript)),
+    page(Role::AuthorizationServer, "/style.css", |context| serve(context, File::Style)),
+    page(Role::AuthorizationServer, "/icon.svg", |context| serve(context, File::Icon)),
 ];
 
 /// A page, script or picture to GET.

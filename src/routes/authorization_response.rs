@@ -3,8 +3,12 @@
 
 use memchr::memchr;
 
+use super::message_page::{Message, Notice};
+use super::shared::Routes;
+use super::site::Role;
 use crate::http::message::{FieldLines, FieldValue, Response, Status};
 use crate::oauth::Credential;
+use crate::oauth::authorize::{self, AuthorizationError};
 use crate::oauth::client::VerifiedRedirect;
 
 /// A code may be in it, which is for one reader: no cache keeps it, no Referer field passes it on.
@@ -21,7 +25,7 @@ pub(super) struct Parameters<'a> {
 }
 
 /// Sends the browser to `to` with `parameters`.
-pub(super) fn answer(to: &VerifiedRedirect, parameters: &Parameters) -> Response {
+pub(super) fn redirect(to: &VerifiedRedirect, parameters: &Parameters) -> Response {
     // Room for a code, an issuer and a usual state.
     let mut location = String::with_capacity(to.as_str().len() + 256);
     location.push_str(to.as_str());
@@ -46,6 +50,38 @@ pub(super) fn answer(to: &VerifiedRedirect, parameters: &Parameters) -> Response
             Response::new(Status::InternalServerError, LINES).because("a redirect URI holds a control byte")
         }
     }
+}
+
+/// Tells whoever may be told (RFC 6749, 4.1.2.1).
+pub(super) fn refuse(routes: &Routes, request: &authorize::Parameters, error: AuthorizationError) -> Response {
+    match error {
+        AuthorizationError::Show(reason) => {
+            let details = match routes.explains_errors {
+                true => &*reason,
+                false => "The reason is in this server's log.",
+            };
+            let message = Message { details: Some(details), ..Message::of(Notice::CannotAuthorize) };
+            let page = routes.pages.message(Role::AuthorizationServer, Status::BadRequest, &message);
+            page.because(reason.into_owned())
+        }
+        AuthorizationError::Redirect { to, error, reason } => {
+            let result = Err((error, &*reason));
+            let issuer = Some(routes.site.issuer());
+            redirect(&to, &Parameters { result, state: request.state, issuer }).because(reason)
+        }
+    }
+}
+
+/// The client is told that it may try again (RFC 6749, 4.1.2.1).
+pub(super) fn unavailable(
+    routes: &Routes,
+    to: &VerifiedRedirect,
+    state: Option<&[u8]>,
+    reason: &'static str,
+) -> Response {
+    let result = Err(("temporarily_unavailable", "the server cannot make a code at the moment; try again"));
+    let issuer = Some(routes.site.issuer());
+    redirect(to, &Parameters { result, state, issuer }).because(reason)
 }
 
 /// Adds a parameter to the query of `location`, which may have one already.
