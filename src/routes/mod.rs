@@ -12,43 +12,25 @@ use crate::http::message::{FieldLines, FieldValue, Method, Request, Response, St
 use crate::oauth::Timestamp;
 use crate::store::Caller;
 
-mod authorization_request;
-mod authorization_response;
-mod client_authentication;
-mod code;
-mod cors;
-mod dialog;
-mod guesses;
-mod health;
-mod introspect;
-mod json;
-mod message_page;
-mod metadata;
-mod page;
-mod pages;
-mod parameters;
-mod question_page;
-mod revoke;
-mod secure;
-mod session;
+mod endpoint;
+mod reply;
+mod request;
 mod setup;
 mod shared;
 mod site;
 mod step;
 mod table;
-mod template;
-mod token;
-mod unavailable;
 
-pub use pages::{PageMissing, check_folder};
+pub use reply::pages::{PageMissing, check_folder};
 pub use shared::Routes;
 pub use site::{Role, Site};
 pub use step::{Completion, Parked, Step};
 
-use message_page::Notice;
+use reply::message::Notice;
+use reply::unavailable::RETRY_AFTER;
+use reply::{cors, json, pages};
 use step::Context;
 use table::{Errors, Route};
-use unavailable::RETRY_AFTER;
 
 impl Routes {
     /// Begins to answer a request that came to `role` from `peer` at the moment `now`; where the store or the pool

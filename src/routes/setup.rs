@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use super::guesses::Guesses;
-use super::pages::Pages;
-use super::question_page::Dialog;
+use super::endpoint::metadata;
+use super::endpoint::secure;
+use super::reply::pages::Pages;
+use super::reply::question::Dialog;
+use super::request::client_authentication;
+use super::request::guesses::Guesses;
 use super::shared::{Lasting, Routes};
 use super::site::Site;
-use super::{client_authentication, metadata, secure};
 use crate::config::{Config, LogFormat};
 use crate::crypto::seal::SealingKeys;
 use crate::oauth::client::{Client, Clients, GrantTypes};

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::guesses::Guesses;
-use super::pages::Pages;
+use super::reply::pages::Pages;
+use super::request::guesses::Guesses;
 use super::site::Site;
 use crate::config::Lifetimes;
 use crate::crypto::seal::SealingKeys;

@@ -21,7 +21,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::cors;
+use super::reply::cors;
 use super::shared::Routes;
 use crate::config::Limits;
 use crate::http::message::{Request, Response};

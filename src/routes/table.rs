@@ -2,11 +2,19 @@
 //!
 //! What is not in it is 404, and a method that a path does not have is 405 with an `Allow`.
 
-use super::page::serve;
-use super::pages::File;
+use super::endpoint::code;
+use super::endpoint::dialog;
+use super::endpoint::health;
+use super::endpoint::introspect;
+use super::endpoint::metadata;
+use super::endpoint::page::serve;
+use super::endpoint::revoke;
+use super::endpoint::secure;
+use super::endpoint::token;
+use super::reply::cors;
+use super::reply::pages::File;
 use super::site::Role;
 use super::step::Endpoint;
-use super::{code, cors, dialog, health, introspect, metadata, revoke, secure, token};
 use crate::http::message::Method;
 
 /// One row of the map.

@@ -3,29 +3,29 @@
 
 use memchr::memchr;
 
-use super::message_page::{Message, Notice};
-use super::shared::Routes;
-use super::site::Role;
+use super::message::{Message, Notice};
 use crate::http::message::{FieldLines, FieldValue, Response, Status};
 use crate::oauth::Credential;
 use crate::oauth::authorize::{self, AuthorizationError};
 use crate::oauth::client::VerifiedRedirect;
+use crate::routes::shared::Routes;
+use crate::routes::site::Role;
 
 /// A code may be in it, which is for one reader: no cache keeps it, no Referer field passes it on.
 const LINES: FieldLines = FieldLines::literal("Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n");
 
 /// What the client is told.
-pub(super) struct Parameters<'a> {
+pub(crate) struct Parameters<'a> {
     /// The code; or the name of the error, with the reason in words.
-    pub(super) result: Result<&'a Credential, (&'a str, &'a str)>,
+    pub(crate) result: Result<&'a Credential, (&'a str, &'a str)>,
     /// What the client sent along, whatever its bytes are.
-    pub(super) state: Option<&'a [u8]>,
+    pub(crate) state: Option<&'a [u8]>,
     /// Who answers (RFC 9207, 2).
-    pub(super) issuer: Option<&'a str>,
+    pub(crate) issuer: Option<&'a str>,
 }
 
 /// Sends the browser to `to` with `parameters`.
-pub(super) fn redirect(to: &VerifiedRedirect, parameters: &Parameters) -> Response {
+pub(crate) fn redirect(to: &VerifiedRedirect, parameters: &Parameters) -> Response {
     // Room for a code, an issuer and a usual state.
     let mut location = String::with_capacity(to.as_str().len() + 256);
     location.push_str(to.as_str());
@@ -53,7 +53,7 @@ pub(super) fn redirect(to: &VerifiedRedirect, parameters: &Parameters) -> Respon
 }
 
 /// Tells whoever may be told (RFC 6749, 4.1.2.1).
-pub(super) fn refuse(routes: &Routes, request: &authorize::Parameters, error: AuthorizationError) -> Response {
+pub(crate) fn refuse(routes: &Routes, request: &authorize::Parameters, error: AuthorizationError) -> Response {
     match error {
         AuthorizationError::Show(reason) => {
             let details = match routes.explains_errors {
@@ -73,7 +73,7 @@ pub(super) fn refuse(routes: &Routes, request: &authorize::Parameters, error: Au
 }
 
 /// The client is told that it may try again (RFC 6749, 4.1.2.1).
-pub(super) fn unavailable(
+pub(crate) fn unavailable(
     routes: &Routes,
     to: &VerifiedRedirect,
     state: Option<&[u8]>,

@@ -11,18 +11,18 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::client_authentication::{Stop, authenticate, names_client};
-use super::json::{self, Refusal};
-use super::parameters::{Name, Parameters};
-use super::shared::Routes;
-use super::step::{Context, Step};
-use super::unavailable::{NO_RANDOMNESS, why_unavailable};
 use crate::http::message::{FieldValue, Response, Status};
 use crate::oauth::authorize::grantable_scope;
 use crate::oauth::client::AuthenticatedClient;
 use crate::oauth::credential::{Family, Salt};
 use crate::oauth::pkce::Verified;
 use crate::oauth::{Credential, GrantId, Outcome, Scope, Transition};
+use crate::routes::reply::json::{self, Refusal};
+use crate::routes::reply::unavailable::{NO_RANDOMNESS, why_unavailable};
+use crate::routes::request::client_authentication::{Stop, authenticate, names_client};
+use crate::routes::request::parameters::{Name, Parameters};
+use crate::routes::shared::Routes;
+use crate::routes::step::{Context, Step};
 use crate::store::Applied;
 
 /// What a client presents, and what is said of it.
@@ -35,7 +35,7 @@ enum Presented {
 }
 
 /// Reads the request and asks for what it wants.
-pub(super) fn exchange(context: &Context) -> Step {
+pub(crate) fn exchange(context: &Context) -> Step {
     read(context).unwrap_or_else(|stop| stop.into_step(context, exchange))
 }
 

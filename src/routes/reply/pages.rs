@@ -14,17 +14,17 @@ use std::sync::Arc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
-use super::message_page::{Message, Notice};
-use super::question_page::{self, Dialog};
-use super::site::{Role, Site};
+use super::message::{Message, Notice};
+use super::question::{self, Dialog};
 use super::template::{escape_html, fill};
 use crate::config::Config;
 use crate::crypto::hash::sha256;
 use crate::http::message::{Body, FieldLines, FieldValue, Request, Response, Status};
+use crate::routes::site::{Role, Site};
 
 /// The files there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum File {
+pub(crate) enum File {
     ClientApp,
     Callback,
     ClientAppScript,
@@ -66,7 +66,7 @@ impl File {
             ($path:literal, $media_type:expr, $role:ident) => {
                 Source {
                     path: $path,
-                    text: include_str!(concat!("../../www/", $path)),
+                    text: include_str!(concat!("../../../www/", $path)),
                     media_type: $media_type,
                     role: Role::$role,
                 }
@@ -120,13 +120,13 @@ pub fn check_folder(folder: &Path) -> Result<(), PageMissing> {
 }
 
 /// The files as they are served.
-pub(super) struct Pages {
+pub(crate) struct Pages {
     site: Site,
     folder: Option<PathBuf>,
     page_bytes_max: u64,
     placeholders: [(&'static str, String); 9],
     /// What the article's dialog says, if there is one.
-    article_dialog: Option<question_page::Placeholders>,
+    article_dialog: Option<question::Placeholders>,
     client_app_policy: Policy,
     authorization_server_policy: Policy,
     dialog_policy: Policy,
@@ -176,7 +176,7 @@ impl Page {
 impl Pages {
     /// The pages of `site`, from `folder` where that is given.
     /// `article` is what the article's dialog asks, if there is one.
-    pub(super) fn new(
+    pub(crate) fn new(
         site: &Site,
         article: Option<&Dialog>,
         folder: Option<PathBuf>,
@@ -238,7 +238,7 @@ impl Pages {
     }
 
     /// Answers a GET or HEAD of `file`: with its content or, where the client has that already, 304.
-    pub(super) fn serve(&self, file: File, request: &Request) -> Response {
+    pub(crate) fn serve(&self, file: File, request: &Request) -> Response {
         let source = file.source();
         let page = match self.page(file) {
             Ok(page) => page,
@@ -251,7 +251,7 @@ impl Pages {
     }
 
     /// A page that says `notice` in the voice of `role`.
-    pub(super) fn notice(&self, role: Role, status: Status, notice: Notice) -> Response {
+    pub(crate) fn notice(&self, role: Role, status: Status, notice: Notice) -> Response {
         match self.folder {
             Some(_) => self.message(role, status, &Message::of(notice)),
             None => {
@@ -262,7 +262,7 @@ impl Pages {
     }
 
     /// The page that asks what `dialog` says.
-    pub(super) fn dialog(&self, dialog: &Dialog) -> Response {
+    pub(crate) fn dialog(&self, dialog: &Dialog) -> Response {
         let source = File::Dialog.source();
         let template = match self.folder.as_deref().map(|folder| self.read(folder, &source)) {
             None => Cow::Borrowed(source.text),
@@ -279,7 +279,7 @@ impl Pages {
     }
 
     /// A page that says `message` in the voice of `role`.
-    pub(super) fn message(&self, role: Role, status: Status, message: &Message) -> Response {
+    pub(crate) fn message(&self, role: Role, status: Status, message: &Message) -> Response {
         let source = File::Message.source();
         // With the file missing from the folder, the one in the binary still says what is wrong.
         let from_folder = self.folder.as_deref().and_then(|folder| self.read(folder, &source).ok());
@@ -339,7 +339,7 @@ impl Pages {
 }
 
 /// A short answer for clients that are programs.
-pub(super) fn plain_text(status: Status, text: &str) -> Response {
+pub(crate) fn plain_text(status: Status, text: &str) -> Response {
     const LINES: FieldLines =
         FieldLines::literal("X-Content-Type-Options: nosniff\r\nContent-Type: text/plain; charset=utf-8\r\n");
     Response::new(status, LINES).with_body(Body::Own(format!("{text}\n").into_bytes().into()))

@@ -1,5 +1,4 @@
-//! How often each peer has presented a wrong secret, where a person chose the secret (RFC 6749, 2.3.1: such secrets are
-//! protected against guessing).
+//! How often each peer has presented a wrong secret, where a person chose the secret (RFC 6749, 2.3.1: such secrets are//! protected against guessing).
 //!
 //! A wrong secret is forgiven after a time, one after the other. A peer that has `wrong_secrets_max` of them left is
 //! refused until one is forgiven. So a peer may be wrong a few times in a row, and after that once in each
@@ -13,7 +12,7 @@ use crate::config::Limits;
 use crate::peer::Peer;
 
 /// The peers that presented wrong secrets, and when all of each are forgiven.
-pub(super) struct Guesses {
+pub(crate) struct Guesses {
     wrong_secrets_max: u32,
     wrong_secret_time: Duration,
     peers_max: usize,
@@ -28,7 +27,7 @@ struct Debts {
 }
 
 impl Guesses {
-    pub(super) fn new(limits: &Limits) -> Guesses {
+    pub(crate) fn new(limits: &Limits) -> Guesses {
         Guesses {
             wrong_secrets_max: limits.wrong_secrets_max,
             wrong_secret_time: limits.wrong_secret_time,
@@ -41,7 +40,7 @@ impl Guesses {
     ///
     /// # Errors
     /// How long it has to wait, where it may not.
-    pub(super) fn check(&self, peer: Peer, now: Instant) -> Result<(), Duration> {
+    pub(crate) fn check(&self, peer: Peer, now: Instant) -> Result<(), Duration> {
         self.wait(&self.lock(), peer, now)
     }
 
@@ -49,7 +48,7 @@ impl Guesses {
     ///
     /// # Errors
     /// How long it has to wait, where it should not have been allowed to. Then nothing is noted.
-    pub(super) fn note(&self, peer: Peer, now: Instant) -> Result<(), Duration> {
+    pub(crate) fn note(&self, peer: Peer, now: Instant) -> Result<(), Duration> {
         let mut debts = self.lock();
         self.wait(&debts, peer, now)?;
         debts.forgive(now);

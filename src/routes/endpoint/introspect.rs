@@ -7,19 +7,19 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::client_authentication::{Stop, authenticate, invalid_client};
-use super::json;
-use super::parameters::{Name, Parameters};
-use super::shared::Routes;
-use super::step::{Context, Step};
-use super::unavailable::why_unavailable;
 use crate::http::message::{Response, Status};
 use crate::oauth::grant::outcome::{Description, TokenKind};
 use crate::oauth::{Credential, Outcome, Transition};
+use crate::routes::reply::json;
+use crate::routes::reply::unavailable::why_unavailable;
+use crate::routes::request::client_authentication::{Stop, authenticate, invalid_client};
+use crate::routes::request::parameters::{Name, Parameters};
+use crate::routes::shared::Routes;
+use crate::routes::step::{Context, Step};
 use crate::store::Applied;
 
 /// Reads the token and asks about it.
-pub(super) fn inspect(context: &Context) -> Step {
+pub(crate) fn inspect(context: &Context) -> Step {
     read(context).unwrap_or_else(|stop| stop.into_step(context, inspect))
 }
 

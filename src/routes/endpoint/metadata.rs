@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::site::Site;
-use super::step::{Context, Step};
 use crate::http::message::{Body, FieldLines, Response, Status};
+use crate::routes::site::Site;
+use crate::routes::step::{Context, Step};
 
 /// Where it stands; an issuer's path comes after it (RFC 8414, 3.1).
-pub(super) const PATH: &str = "/.well-known/oauth-authorization-server";
+pub(crate) const PATH: &str = "/.well-known/oauth-authorization-server";
 
 /// The document of the server called `site`, with these scopes. What it leaves out would have a default, some of
 /// them of flows that are not here, so it leaves out nothing but empty lists.
-pub(super) fn document<'a>(site: &Site, scopes: impl Iterator<Item = &'a str>) -> Arc<[u8]> {
+pub(crate) fn document<'a>(site: &Site, scopes: impl Iterator<Item = &'a str>) -> Arc<[u8]> {
     let endpoint = |path: &str| format!("{}{}{path}", site.authorization_server(), site.base());
     let methods = ["none", "client_secret_basic", "client_secret_post"];
     let mut members = json!({
@@ -41,7 +41,7 @@ pub(super) fn document<'a>(site: &Site, scopes: impl Iterator<Item = &'a str>) -
 }
 
 /// Sends the document. It may be kept for a while: it changes only with the configuration.
-pub(super) fn show(context: &Context) -> Step {
+pub(crate) fn show(context: &Context) -> Step {
     const LINES: FieldLines = FieldLines::literal(
         "Cache-Control: max-age=3600\r\nX-Content-Type-Options: nosniff\r\nContent-Type: application/json\r\n",
     );

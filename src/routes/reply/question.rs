@@ -3,23 +3,23 @@
 use super::template::escape_html;
 
 /// What the dialog asks.
-pub(super) struct Dialog<'a> {
+pub(crate) struct Dialog<'a> {
     /// The client's name, as people know it.
-    pub(super) client: &'a str,
+    pub(crate) client: &'a str,
     /// Where the browser goes afterwards.
-    pub(super) redirect_uri: &'a str,
+    pub(crate) redirect_uri: &'a str,
     /// What is asked for: each scope's name, and a sentence about it.
-    pub(super) scopes: &'a [(&'a str, &'a str)],
+    pub(crate) scopes: &'a [(&'a str, &'a str)],
     /// The sealed request; empty for the article's.
-    pub(super) request: &'a str,
+    pub(crate) request: &'a str,
 }
 
 /// What stands in the place of the dialog's placeholders.
-pub(super) type Placeholders = [(&'static str, String); 4];
+pub(crate) type Placeholders = [(&'static str, String); 4];
 
 impl Dialog<'_> {
     /// The words of the question, escaped.
-    pub(super) fn placeholders(&self) -> Placeholders {
+    pub(crate) fn placeholders(&self) -> Placeholders {
         // Whole elements, made here of what is escaped.
         let nothing =
             self.scopes.is_empty().then(|| "<li>This app gets no access to your data.</li>".to_owned());
@@ -37,7 +37,7 @@ impl Dialog<'_> {
 }
 
 /// What a person is told of where they go: the origin, or the scheme of an app on their machine.
-pub(super) fn return_to(uri: &str) -> &str {
+pub(crate) fn return_to(uri: &str) -> &str {
     let after_scheme = uri.find("://").map(|at| at + 3);
     let end = match after_scheme {
         Some(start) => uri[start..].find(['/', '?']).map(|length| start + length),

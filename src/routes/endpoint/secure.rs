@@ -9,12 +9,11 @@ use std::sync::Arc;
 use crate::http::message::{FieldValue, Response, Status};
 use crate::http::trim_ows;
 use crate::oauth::{Credential, Outcome, Transition};
+use crate::routes::reply::json;
+use crate::routes::reply::unavailable::why_unavailable;
+use crate::routes::shared::Routes;
+use crate::routes::step::{Context, Step};
 use crate::store::Applied;
-
-use super::json;
-use super::shared::Routes;
-use super::step::{Context, Step};
-use super::unavailable::why_unavailable;
 
 /// How a request shows its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +25,7 @@ enum Scheme {
 }
 
 /// Reads the token and asks whether it is good.
-pub(super) fn check(context: &Context) -> Step {
+pub(crate) fn check(context: &Context) -> Step {
     let routes = context.routes;
     let Ok(authorization) = context.request.field("authorization") else {
         return Step::Done(malformed("more than one Authorization"));
@@ -132,7 +131,7 @@ fn refuse_scope(routes: &Routes) -> Response {
 }
 
 /// The challenge for a token without `scope`. Where every scope will do, it is never sent.
-pub(super) fn scope_challenge(scope: Option<&str>) -> FieldValue {
+pub(crate) fn scope_challenge(scope: Option<&str>) -> FieldValue {
     let name = scope.unwrap_or_default();
     let challenge = format!(
         "Bearer realm=\"secure\", error=\"insufficient_scope\", \

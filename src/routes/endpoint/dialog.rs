@@ -9,16 +9,18 @@ use crate::http::message::Response;
 use crate::oauth::GrantId;
 use crate::oauth::authorize::{self, Authorization};
 use crate::oauth::question::Question;
+use crate::routes::reply::authorization_response;
+use crate::routes::reply::pages::File;
+use crate::routes::reply::question::Dialog;
+use crate::routes::reply::unavailable::NO_RANDOMNESS;
+use crate::routes::request::authorization_request;
+use crate::routes::request::session;
+use crate::routes::step::{Context, Step};
 
 use super::page::serve;
-use super::pages::File;
-use super::question_page::Dialog;
-use super::step::{Context, Step};
-use super::unavailable::NO_RANDOMNESS;
-use super::{authorization_request, authorization_response, session};
 
 /// Shows the dialog, or what is wrong with the request for it.
-pub(super) fn show(context: &Context) -> Step {
+pub(crate) fn show(context: &Context) -> Step {
     let (routes, request) = (context.routes, context.request);
     let query = request.query().unwrap_or_default();
     let form = Form::parse(query.as_bytes());

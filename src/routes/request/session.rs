@@ -1,5 +1,4 @@
-//! The browser's sessions: random names in cookies, so that the dialog's form is good in the browser that was shown
-//! it, and in no other.
+//! The browser's sessions: random names in cookies, so that the dialog's form is good in the browser that was shown//! it, and in no other.
 //!
 //! A browser that opens several dialogs before it has a session is given one by each answer. So each session is a
 //! cookie of its own name, and none overwrites another: every form stays good. A browser that has a session keeps it,
@@ -38,7 +37,7 @@ fn cookie_name(is_https: bool) -> &'static str {
 
 /// The sessions that `request` says it belongs to, as far as they have the form that sessions have here. Browsers put
 /// the newest last, and past a bound the oldest are left out.
-pub(super) fn of_request<'a>(request: &Request<'a>, is_https: bool) -> Vec<&'a str> {
+pub(crate) fn of_request<'a>(request: &Request<'a>, is_https: bool) -> Vec<&'a str> {
     let name = cookie_name(is_https).as_bytes();
     let pairs = request.fields("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
     let mut sessions: Vec<&str> = pairs
@@ -60,13 +59,13 @@ fn is_session(value: &str) -> bool {
 }
 
 /// A new session out of random bytes.
-pub(super) fn begin(random: [u8; SESSION_BYTES]) -> String {
+pub(crate) fn begin(random: [u8; SESSION_BYTES]) -> String {
     Base64UrlUnpadded::encode_string(&random)
 }
 
 /// The field value that gives `session` to the browser for `lifetime`, or prolongs it. Not even this server's own
 /// scripts may read it, and no other site's form carries it.
-pub(super) fn cookie(session: &str, is_https: bool, lifetime: Duration) -> FieldValue {
+pub(crate) fn cookie(session: &str, is_https: bool, lifetime: Duration) -> FieldValue {
     let (name, secure) = (cookie_name(is_https), if is_https { "; Secure" } else { "" });
     let (suffix, seconds) = (session.get(..NAME_CHARS).unwrap_or_default(), lifetime.as_secs().max(1));
     let cookie =

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
 
-use super::json::Refusal;
 use super::parameters::{Name, Parameters};
-use super::shared::Lasting;
-use super::step::{Context, Endpoint, Job, Step};
 use crate::config::Limits;
 use crate::http::form;
 use crate::http::message::{FieldValue, Request, Status};
 use crate::oauth::client::{AuthenticatedClient, Credentials, Guess, SecretCheck, Unproven, WRONG_SECRET};
 use crate::peer::Peer;
 use crate::pool::{Bounds, Owner, PoolError};
+use crate::routes::reply::json::Refusal;
+use crate::routes::shared::Lasting;
+use crate::routes::step::{Context, Endpoint, Job, Step};
 
 /// Why an endpoint does not go on with a request.
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// It is refused.
     Refused(Refusal),
     /// The secret of the client with this `client_id` has to be compared with a slow digest first.
@@ -34,7 +34,7 @@ impl From<Refusal> for Stop {
 
 impl Stop {
     /// The refusal; or the work that is left to do, after which `endpoint` begins again, and knows the secret.
-    pub(super) fn into_step(self, context: &Context, endpoint: Endpoint) -> Step {
+    pub(crate) fn into_step(self, context: &Context, endpoint: Endpoint) -> Step {
         let (check, target) = match self {
             Stop::Refused(refusal) => return Step::Done(refusal.into_answer()),
             Stop::TooManyGuesses(wait) => return too_many_guesses(context, wait),
@@ -73,7 +73,7 @@ impl Stop {
 }
 
 /// How many secrets may be compared with slow digests, and wait for that.
-pub(super) fn bounds(limits: &Limits) -> Bounds {
+pub(crate) fn bounds(limits: &Limits) -> Bounds {
     Bounds {
         running_max: limits.secret_checks_running_max,
         waiting_max: limits.secret_checks_waiting_max,
@@ -88,7 +88,7 @@ pub(super) fn bounds(limits: &Limits) -> Bounds {
 /// # Errors
 /// `invalid_client` where it proves nothing, and `invalid_request` where it authenticates in two ways at once (RFC
 /// 6749, 5.2); 429 where the peer was wrong too often; and what there is to do before more can be said.
-pub(super) fn authenticate<'a>(
+pub(crate) fn authenticate<'a>(
     context: &Context<'a>,
     parameters: &Parameters,
 ) -> Result<AuthenticatedClient<'a>, Stop> {
@@ -151,7 +151,7 @@ fn too_many_guesses(context: &Context, wait: Duration) -> Step {
 }
 
 /// Whether the request says which client it comes from. The article's does not.
-pub(super) fn names_client(request: &Request, parameters: &Parameters) -> bool {
+pub(crate) fn names_client(request: &Request, parameters: &Parameters) -> bool {
     parameters.value(Name::ClientId).is_some() || request.fields("authorization").next().is_some()
 }
 
@@ -160,7 +160,7 @@ pub(super) fn names_client(request: &Request, parameters: &Parameters) -> bool {
 ///
 /// It is 401 for a request with Authorization, and 400 for all others (RFC 6749, 5.2): a 401 has a challenge (RFC
 /// 9110, 15.5.2), and a browser answers a challenge of the Basic scheme by asking its user for a password.
-pub(super) fn invalid_client(context: &Context, reason: &'static str) -> Refusal {
+pub(crate) fn invalid_client(context: &Context, reason: &'static str) -> Refusal {
     const CHALLENGE: FieldValue = FieldValue::literal(r#"Basic realm="client""#);
     const GENERAL: &str = "the client is not known, or did not authenticate as it must";
     let (status, challenge) = match context.request.fields("authorization").next() {

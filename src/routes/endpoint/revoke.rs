@@ -1,16 +1,16 @@
 //! `POST /revoke`: a client has no more use for a token (RFC 7009).
 
-use super::client_authentication::{Stop, authenticate};
-use super::json;
-use super::parameters::{Name, Parameters};
-use super::step::{Context, Step};
-use super::unavailable::why_unavailable;
 use crate::http::message::{Response, Status};
 use crate::oauth::{Credential, Outcome, Transition};
+use crate::routes::reply::json;
+use crate::routes::reply::unavailable::why_unavailable;
+use crate::routes::request::client_authentication::{Stop, authenticate};
+use crate::routes::request::parameters::{Name, Parameters};
+use crate::routes::step::{Context, Step};
 use crate::store::Applied;
 
 /// Reads the token and asks for its end.
-pub(super) fn revoke(context: &Context) -> Step {
+pub(crate) fn revoke(context: &Context) -> Step {
     read(context).unwrap_or_else(|stop| stop.into_step(context, revoke))
 }
 

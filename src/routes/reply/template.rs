@@ -1,7 +1,6 @@
 //! Pages with placeholders, such as `{{client_app}}`, and what may stand in their place.
-
 /// `text` with its placeholders filled. What is filled in is HTML already.
-pub(super) fn fill(text: &str, placeholders: &[(&'static str, String)]) -> String {
+pub(crate) fn fill(text: &str, placeholders: &[(&'static str, String)]) -> String {
     // One pass, so that nothing that is filled in is taken for a placeholder.
     let mut filled = String::with_capacity(text.len() + 256);
     let mut rest = text;
@@ -18,7 +17,7 @@ pub(super) fn fill(text: &str, placeholders: &[(&'static str, String)]) -> Strin
 }
 
 /// `text` as it may stand in HTML, in an element or a quoted attribute.
-pub(super) fn escape_html(text: &str) -> String {
+pub(crate) fn escape_html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

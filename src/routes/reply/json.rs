@@ -1,11 +1,10 @@
 //! The JSON answers of the token and secure endpoints.
-
 use std::borrow::Cow;
 
 use crate::http::message::{Body, FieldLines, FieldValue, Response, Status};
 
 /// The error name of RFC 6749 (5.2) and RFC 6750 (3.1) for a request that is not put right.
-pub(super) const INVALID_REQUEST: &str = "invalid_request";
+pub(crate) const INVALID_REQUEST: &str = "invalid_request";
 
 /// No cache may keep these answers (RFC 6749, 5.1), and no browser take them for a page.
 const LINES: FieldLines = FieldLines::literal(
@@ -28,10 +27,10 @@ macro_rules! error_text {
     };
 }
 
-pub(super) use error_text;
+pub(crate) use error_text;
 
 /// `text`, a JSON value, as an answer.
-pub(super) fn answer(status: Status, text: impl Into<Cow<'static, str>>) -> Response {
+pub(crate) fn answer(status: Status, text: impl Into<Cow<'static, str>>) -> Response {
     let bytes = match text.into() {
         Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
         Cow::Owned(text) => Cow::Owned(text.into_bytes()),
@@ -40,37 +39,37 @@ pub(super) fn answer(status: Status, text: impl Into<Cow<'static, str>>) -> Resp
 }
 
 /// Why a request is refused, in the words of the standards.
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     /// The status of the answer.
-    pub(super) status: Status,
+    pub(crate) status: Status,
     /// The name of the error (RFC 6749, 5.2).
-    pub(super) error: &'static str,
+    pub(crate) error: &'static str,
     /// The exact reason, for the log.
-    pub(super) reason: Cow<'static, str>,
+    pub(crate) reason: Cow<'static, str>,
     /// What the client is told of it; `None` for the reason itself.
-    pub(super) description: Option<&'static str>,
+    pub(crate) description: Option<&'static str>,
     /// The article's `message`; `None` for the description.
-    pub(super) message: Option<&'static str>,
+    pub(crate) message: Option<&'static str>,
     /// What would do, in the answer's `WWW-Authenticate`.
-    pub(super) challenge: Option<FieldValue>,
+    pub(crate) challenge: Option<FieldValue>,
     /// After how many seconds trying again makes sense; for a 503, `None` is for the usual few.
-    pub(super) retry_after: Option<u64>,
+    pub(crate) retry_after: Option<u64>,
 }
 
 impl Refusal {
     /// A refusal with 400 that tells its reason, which is nobody's secret.
-    pub(super) fn new(error: &'static str, reason: impl Into<Cow<'static, str>>) -> Refusal {
+    pub(crate) fn new(error: &'static str, reason: impl Into<Cow<'static, str>>) -> Refusal {
         let (status, reason) = (Status::BadRequest, reason.into());
         Refusal { status, error, reason, description: None, message: None, challenge: None, retry_after: None }
     }
 
     /// A request that is not put right (RFC 6749, 5.2).
-    pub(super) fn invalid_request(reason: impl Into<Cow<'static, str>>) -> Refusal {
+    pub(crate) fn invalid_request(reason: impl Into<Cow<'static, str>>) -> Refusal {
         Refusal::new(INVALID_REQUEST, reason)
     }
 
     /// The answer to the client.
-    pub(super) fn into_answer(self) -> Response {
+    pub(crate) fn into_answer(self) -> Response {
         let description = self.description.unwrap_or(&self.reason);
         let answer = error(self.status, self.message.unwrap_or(description), self.error, description);
         let answer = match self.challenge {
@@ -87,7 +86,7 @@ impl Refusal {
 }
 
 /// `text` as an `error_description` may have it: printable ASCII without `"` and `\` (RFC 6749, 5.2).
-pub(super) fn describe(text: &str) -> Cow<'_, str> {
+pub(crate) fn describe(text: &str) -> Cow<'_, str> {
     let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\');
     // Without a branch for each byte, they are looked at many at a time.
     if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
@@ -102,7 +101,7 @@ pub(super) fn describe(text: &str) -> Cow<'_, str> {
 }
 
 /// An error with the article's `message`, and with `error` and `error_description` as the standards name them.
-pub(super) fn error(status: Status, message: &str, error: &str, description: &str) -> Response {
+pub(crate) fn error(status: Status, message: &str, error: &str, description: &str) -> Response {
     // In plain text there is nothing that JSON would escape.
     let (message, description) = (describe(message), describe(description));
     let parts = [

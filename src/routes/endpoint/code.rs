@@ -17,15 +17,16 @@ use crate::oauth::authorize;
 use crate::oauth::client::VerifiedRedirect;
 use crate::oauth::question::{Opened, Question, Unopened};
 use crate::oauth::{Credential, Outcome, Transition};
+use crate::routes::reply::authorization_response;
+use crate::routes::reply::message::{Link, Message, Notice};
+use crate::routes::reply::question::return_to;
+use crate::routes::reply::unavailable::{NO_RANDOMNESS, RETRY_AFTER, why_unavailable};
+use crate::routes::request::authorization_request;
+use crate::routes::request::session;
+use crate::routes::shared::Routes;
+use crate::routes::site::{Role, Site};
+use crate::routes::step::{Context, Step};
 use crate::store::Applied;
-
-use super::message_page::{Link, Message, Notice};
-use super::question_page::return_to;
-use super::shared::Routes;
-use super::site::{Role, Site};
-use super::step::{Context, Step};
-use super::unavailable::{NO_RANDOMNESS, RETRY_AFTER, why_unavailable};
-use super::{authorization_request, authorization_response, session};
 
 /// What the resource owner decided.
 #[derive(Clone, Copy, PartialEq)]
@@ -61,7 +62,7 @@ struct Return {
 }
 
 /// Makes a code, unless the form is not this server's own, or says no.
-pub(super) fn issue(context: &Context) -> Step {
+pub(crate) fn issue(context: &Context) -> Step {
     let routes = context.routes;
     let taken = sent_by_own_dialog(routes, context.request).and_then(|()| read(context));
     let Taken { opened, decision } = match taken {

@@ -10,13 +10,13 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::json::Refusal;
 use crate::http::form::Form;
 use crate::http::message::Request;
+use crate::routes::reply::json::Refusal;
 
 /// The parameters that there are, by their names on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Name {
+pub(crate) enum Name {
     GrantType,
     Code,
     RedirectUri,
@@ -42,32 +42,32 @@ impl Name {
     ];
 
     /// The name on the wire.
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         Name::ALL[self as usize].1
     }
 }
 
 /// What a request said.
 #[derive(Default)]
-pub(super) struct Parameters {
+pub(crate) struct Parameters {
     values: [Option<String>; Name::ALL.len()],
     /// Whether it was said in the article's language.
-    pub(super) is_json: bool,
+    pub(crate) is_json: bool,
 }
 
 impl Parameters {
     /// The value of the parameter called `name`, which is not empty.
-    pub(super) fn value(&self, name: Name) -> Option<&str> {
+    pub(crate) fn value(&self, name: Name) -> Option<&str> {
         self.values[name as usize].as_deref()
     }
 
     /// The same, where there must be one.
-    pub(super) fn required(&self, name: Name) -> Result<&str, Refusal> {
+    pub(crate) fn required(&self, name: Name) -> Result<&str, Refusal> {
         self.value(name).ok_or_else(|| Refusal::invalid_request(format!("the {} is missing", name.as_str())))
     }
 
     /// Reads the content of a request to an endpoint that speaks both languages, form and JSON.
-    pub(super) fn read(request: &Request) -> Result<Parameters, Refusal> {
+    pub(crate) fn read(request: &Request) -> Result<Parameters, Refusal> {
         match media_type(request)? {
             json if json.eq_ignore_ascii_case(b"application/json") => read_json(request.body()),
             form if form.eq_ignore_ascii_case(FORM) => read_form(request.body()),
@@ -78,7 +78,7 @@ impl Parameters {
     }
 
     /// Reads the content of a request to an endpoint that takes forms alone.
-    pub(super) fn read_form(request: &Request) -> Result<Parameters, Refusal> {
+    pub(crate) fn read_form(request: &Request) -> Result<Parameters, Refusal> {
         match media_type(request)? {
             form if form.eq_ignore_ascii_case(FORM) => read_form(request.body()),
             _ => Err(Refusal::invalid_request("the Content-Type is not application/x-www-form-urlencoded")),

@@ -6,19 +6,19 @@
 
 use std::sync::Arc;
 
-use super::json;
-use super::step::{Context, Step};
-use super::unavailable::{NO_RANDOMNESS, RETRY_AFTER, why_unavailable};
 use crate::http::message::{FieldValue, Response, Status};
 use crate::oauth::{Credential, Transition};
+use crate::routes::reply::json;
+use crate::routes::reply::unavailable::{NO_RANDOMNESS, RETRY_AFTER, why_unavailable};
+use crate::routes::step::{Context, Step};
 
 /// `/healthz`: the process is alive.
-pub(super) fn alive(_: &Context) -> Step {
+pub(crate) fn alive(_: &Context) -> Step {
     Step::Done(ok())
 }
 
 /// `/readyz`: whether the store answers, whatever it says.
-pub(super) fn ready(context: &Context) -> Step {
+pub(crate) fn ready(context: &Context) -> Step {
     let Some(token) = context.routes.random().map(Credential::of_new_grant) else {
         return Step::Done(unavailable(NO_RANDOMNESS, RETRY_AFTER));
     };

@@ -1,10 +1,9 @@
 //! Why there is a 503, and when to try again.
-
 use crate::http::message::FieldValue;
 use crate::store::{Applied, StoreError};
 
 /// Why there is a 503, and after how many seconds trying again makes sense (RFC 9110, 10.2.3).
-pub(super) fn why_unavailable(applied: &Applied) -> (&'static str, FieldValue) {
+pub(crate) fn why_unavailable(applied: &Applied) -> (&'static str, FieldValue) {
     match applied {
         // Rounded up: before that, nothing expires.
         Err(error @ StoreError::Full { wait }) => {
@@ -15,6 +14,6 @@ pub(super) fn why_unavailable(applied: &Applied) -> (&'static str, FieldValue) {
     }
 }
 
-pub(super) const NO_RANDOMNESS: &str = "the random number generator failed";
+pub(crate) const NO_RANDOMNESS: &str = "the random number generator failed";
 
-pub(super) const RETRY_AFTER: FieldValue = FieldValue::literal("5");
+pub(crate) const RETRY_AFTER: FieldValue = FieldValue::literal("5");

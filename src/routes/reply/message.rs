@@ -2,12 +2,12 @@
 //!
 //! The page is for the person in front of the browser. What only a developer understands is under "Details".
 
-use super::site::{Role, Site};
 use super::template::escape_html;
+use crate::routes::site::{Role, Site};
 
 /// What the servers say in a page of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Notice {
+pub(crate) enum Notice {
     NothingHere,
     NoProxy,
     NotThisWay,
@@ -22,7 +22,7 @@ pub(super) enum Notice {
 }
 
 impl Notice {
-    pub(super) const ALL: [Notice; 11] = [
+    pub(crate) const ALL: [Notice; 11] = [
         Notice::NothingHere,
         Notice::NoProxy,
         Notice::NotThisWay,
@@ -89,27 +89,27 @@ impl Notice {
 }
 
 /// A message's page.
-pub(super) struct Message<'a> {
-    pub(super) title: &'a str,
-    pub(super) text: &'a str,
+pub(crate) struct Message<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) text: &'a str,
     /// What helps a developer.
-    pub(super) details: Option<&'a str>,
+    pub(crate) details: Option<&'a str>,
     /// How the person can go on: words, and where they lead. With none, it is the server's own first page.
-    pub(super) ways_on: Vec<Link>,
+    pub(crate) ways_on: Vec<Link>,
 }
 
 /// A link: its words and its address.
-pub(super) type Link = (&'static str, String);
+pub(crate) type Link = (&'static str, String);
 
 impl Message<'_> {
     /// A page that says `notice` and offers the way to the first page.
-    pub(super) fn of(notice: Notice) -> Message<'static> {
+    pub(crate) fn of(notice: Notice) -> Message<'static> {
         let (title, text) = notice.words();
         Message { title, text, details: None, ways_on: Vec::new() }
     }
 
     /// What stands in the place of the page's placeholders, in the voice of `role`.
-    pub(super) fn placeholders(&self, site: &Site, role: Role) -> [(&'static str, String); 7] {
+    pub(crate) fn placeholders(&self, site: &Site, role: Role) -> [(&'static str, String); 7] {
         let (class, speaker, origin) = match role {
             Role::ClientApp => ("client", "Client app", site.client_app().unwrap_or_default()),
             Role::AuthorizationServer => ("authority", "Authorization server", site.authorization_server()),

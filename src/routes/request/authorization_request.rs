@@ -1,11 +1,10 @@
 //! The query of an authorization request, to the parameters that the rules know.
-
 use crate::http::form::Form;
 use crate::oauth::authorize::Parameters;
 
 /// Reads `form`. A parameter without a value counts as left out (RFC 6749, 3.1), an unknown one is ignored,
 /// and of those that stand more than once the first is named.
-pub(super) fn read<'a>(form: &'a Form) -> Parameters<'a> {
+pub(crate) fn read<'a>(form: &'a Form) -> Parameters<'a> {
     let mut repeated = None;
     let mut value = |name: &'static str| match form.bytes(name) {
         Ok(value) => value.filter(|value| !value.is_empty()),
@@ -30,7 +29,7 @@ pub(super) fn read<'a>(form: &'a Form) -> Parameters<'a> {
 }
 
 /// Whether none of the parameters is there: the article's dialog.
-pub(super) fn is_bare(parameters: &Parameters) -> bool {
+pub(crate) fn is_bare(parameters: &Parameters) -> bool {
     let Parameters { client_id, redirect_uri, response_type, scope, state, .. } = parameters;
     let texts = [client_id, redirect_uri, response_type, scope];
     let challenges = [&parameters.code_challenge, &parameters.code_challenge_method];
