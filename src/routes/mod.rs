@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use crate::http::Refusal;
-use crate::http::message::{FieldLines, FieldValue, Method, Request, Response, Status};
+use crate::http::message::{Body, FieldLines, FieldValue, Method, Request, Response, Status};
 use crate::oauth::Timestamp;
 use crate::store::Caller;
 
@@ -21,14 +21,14 @@ mod site;
 mod step;
 mod table;
 
-pub use reply::pages::{PageMissing, check_folder};
+pub use reply::folder::{PageMissing, check_folder};
 pub use shared::Routes;
 pub use site::{Role, Site};
 pub use step::{Completion, Parked, Step};
 
 use reply::message::Notice;
 use reply::unavailable::RETRY_AFTER;
-use reply::{cors, json, pages};
+use reply::{cors, json};
 use step::Context;
 use table::{Errors, Route};
 
@@ -64,7 +64,7 @@ impl Routes {
                 json::error(status, reason, "server_error", reason)
             }
             true => json::error(status, reason, json::INVALID_REQUEST, reason),
-            false => pages::plain_text(status, reason),
+            false => plain_text(status, reason),
         };
         let response = match status {
             Status::ServiceUnavailable => response.with("Retry-After", RETRY_AFTER),
@@ -100,4 +100,11 @@ impl Routes {
         };
         response.with("Allow", FieldValue::literal(route.allow)).because(REASON)
     }
+}
+
+/// A short answer for clients that are programs.
+fn plain_text(status: Status, text: &str) -> Response {
+    const LINES: FieldLines =
+        FieldLines::literal("X-Content-Type-Options: nosniff\r\nContent-Type: text/plain; charset=utf-8\r\n");
+    Response::new(status, LINES).with_body(Body::Own(format!("{text}\n").into_bytes().into()))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::endpoint::metadata;
 use super::endpoint::secure;
+use super::reply::folder::Folder;
 use super::reply::pages::Pages;
 use super::reply::question::Dialog;
 use super::request::client_authentication;
@@ -66,7 +67,9 @@ impl Routes {
             scopes: &sentences,
             request: "",
         });
-        let pages = Pages::new(&site, article.as_ref(), config.www.clone(), config.limits.page_bytes_max);
+        let bytes_max = config.limits.page_bytes_max;
+        let folder = config.www.clone().map(|path| Folder::new(path, bytes_max));
+        let pages = Pages::new(&site, article.as_ref(), folder);
         Routes {
             metadata: metadata::document(&site, scopes.iter().map(|(name, _)| &**name)),
             site,

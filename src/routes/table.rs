@@ -2,17 +2,17 @@
 //!
 //! What is not in it is 404, and a method that a path does not have is 405 with an `Allow`.
 
+use super::endpoint::asset::serve;
 use super::endpoint::code;
 use super::endpoint::dialog;
 use super::endpoint::health;
 use super::endpoint::introspect;
 use super::endpoint::metadata;
-use super::endpoint::page::serve;
 use super::endpoint::revoke;
 use super::endpoint::secure;
 use super::endpoint::token;
+use super::reply::assets::Asset;
 use super::reply::cors;
-use super::reply::pages::File;
 use super::site::Role;
 use super::step::Endpoint;
 use crate::http::message::Method;
@@ -52,18 +52,18 @@ const TABLE: &[Route] = &[
     get(metadata::PATH, Some(&cors::GET), metadata::show),
     get("/healthz", None, health::alive),
     get("/readyz", None, health::ready),
-    page(Role::ClientApp, "/", |context| serve(context, File::ClientApp)),
-    page(Role::ClientApp, "/index.html", |context| serve(context, File::ClientApp)),
-    page(Role::ClientApp, "/oauth-callback.html", |context| serve(context, File::Callback)),
-    page(Role::ClientApp, "/client-app.js", |context| serve(context, File::ClientAppScript)),
-    page(Role::ClientApp, "/popup.js", |context| serve(context, File::PopupScript)),
-    page(Role::ClientApp, "/style.css", |context| serve(context, File::Style)),
-    page(Role::ClientApp, "/icon.svg", |context| serve(context, File::Icon)),
-    page(Role::AuthorizationServer, "/", |context| serve(context, File::Welcome)),
-    page(Role::AuthorizationServer, "/index.html", |context| serve(context, File::Welcome)),
-    page(Role::AuthorizationServer, "/dialog.js", |context| serve(context, File::DialogScript)),
-    page(Role::AuthorizationServer, "/style.css", |context| serve(context, File::Style)),
-    page(Role::AuthorizationServer, "/icon.svg", |context| serve(context, File::Icon)),
+    page(Role::ClientApp, "/", |context| serve(context, Asset::ClientApp)),
+    page(Role::ClientApp, "/index.html", |context| serve(context, Asset::ClientApp)),
+    page(Role::ClientApp, "/oauth-callback.html", |context| serve(context, Asset::Callback)),
+    page(Role::ClientApp, "/client-app.js", |context| serve(context, Asset::ClientAppScript)),
+    page(Role::ClientApp, "/popup.js", |context| serve(context, Asset::PopupScript)),
+    page(Role::ClientApp, "/style.css", |context| serve(context, Asset::Style)),
+    page(Role::ClientApp, "/icon.svg", |context| serve(context, Asset::Icon)),
+    page(Role::AuthorizationServer, "/", |context| serve(context, Asset::Welcome)),
+    page(Role::AuthorizationServer, "/index.html", |context| serve(context, Asset::Welcome)),
+    page(Role::AuthorizationServer, "/dialog.js", |context| serve(context, Asset::DialogScript)),
+    page(Role::AuthorizationServer, "/style.css", |context| serve(context, Asset::Style)),
+    page(Role::AuthorizationServer, "/icon.svg", |context| serve(context, Asset::Icon)),
 ];
 
 /// A page, script or picture to GET.

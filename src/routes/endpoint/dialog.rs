@@ -9,15 +9,15 @@ use crate::http::message::Response;
 use crate::oauth::GrantId;
 use crate::oauth::authorize::{self, Authorization};
 use crate::oauth::question::Question;
+use crate::routes::reply::assets::Asset;
 use crate::routes::reply::authorization_response;
-use crate::routes::reply::pages::File;
 use crate::routes::reply::question::Dialog;
 use crate::routes::reply::unavailable::NO_RANDOMNESS;
 use crate::routes::request::authorization_request;
 use crate::routes::request::session;
 use crate::routes::step::{Context, Step};
 
-use super::page::serve;
+use super::asset::serve;
 
 /// Shows the dialog, or what is wrong with the request for it.
 pub(crate) fn show(context: &Context) -> Step {
@@ -26,7 +26,7 @@ pub(crate) fn show(context: &Context) -> Step {
     let form = Form::parse(query.as_bytes());
     let parameters = authorization_request::read(&form);
     if authorization_request::is_bare(&parameters) && routes.clients.demo().is_some() {
-        return serve(context, File::Dialog);
+        return serve(context, Asset::Dialog);
     }
     Step::Done(match authorize::check(&routes.clients, &parameters) {
         Ok(authorization) => ask(context, &authorization, query, parameters.state),

@@ -2,7 +2,7 @@
 //!
 //! The page is for the person in front of the browser. What only a developer understands is under "Details".
 
-use super::template::escape_html;
+use super::template::{Placeholder, escape_html};
 use crate::routes::site::{Role, Site};
 
 /// What the servers say in a page of its own.
@@ -109,7 +109,7 @@ impl Message<'_> {
     }
 
     /// What stands in the place of the page's placeholders, in the voice of `role`.
-    pub(crate) fn placeholders(&self, site: &Site, role: Role) -> [(&'static str, String); 7] {
+    pub(crate) fn placeholders(&self, site: &Site, role: Role) -> [Placeholder; 7] {
         let (class, speaker, origin) = match role {
             Role::ClientApp => ("client", "Client app", site.client_app().unwrap_or_default()),
             Role::AuthorizationServer => ("authority", "Authorization server", site.authorization_server()),

@@ -1,10 +1,14 @@
 //! How responses are made: JSON, pages, redirects, and what scripts of other origins may read of them.
 
+pub(crate) mod assets;
 pub(crate) mod authorization_response;
+pub(crate) mod cached_page;
 pub(crate) mod cors;
+pub(crate) mod folder;
 pub(crate) mod json;
 pub(crate) mod message;
 pub(crate) mod pages;
 pub(crate) mod question;
+pub(crate) mod security_fields;
 pub(crate) mod template;
 pub(crate) mod unavailable;

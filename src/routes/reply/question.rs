@@ -1,6 +1,6 @@
 //! What the dialog's page says: who asks for what, and where the answer goes.
 
-use super::template::escape_html;
+use super::template::{Placeholder, escape_html};
 
 /// What the dialog asks.
 pub(crate) struct Dialog<'a> {
@@ -14,12 +14,9 @@ pub(crate) struct Dialog<'a> {
     pub(crate) request: &'a str,
 }
 
-/// What stands in the place of the dialog's placeholders.
-pub(crate) type Placeholders = [(&'static str, String); 4];
-
 impl Dialog<'_> {
     /// The words of the question, escaped.
-    pub(crate) fn placeholders(&self) -> Placeholders {
+    pub(crate) fn placeholders(&self) -> [Placeholder; 4] {
         // Whole elements, made here of what is escaped.
         let nothing =
             self.scopes.is_empty().then(|| "<li>This app gets no access to your data.</li>".to_owned());

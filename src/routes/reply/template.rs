@@ -1,6 +1,9 @@
 //! Pages with placeholders, such as `{{client_app}}`, and what may stand in their place.
+/// What a page has, such as `{{client_app}}`, and the HTML that replaces it.
+pub(crate) type Placeholder = (&'static str, String);
+
 /// `text` with its placeholders filled. What is filled in is HTML already.
-pub(crate) fn fill(text: &str, placeholders: &[(&'static str, String)]) -> String {
+pub(crate) fn fill(text: &str, placeholders: &[Placeholder]) -> String {
     // One pass, so that nothing that is filled in is taken for a placeholder.
     let mut filled = String::with_capacity(text.len() + 256);
     let mut rest = text;
