@@ -14,7 +14,7 @@ use super::scope::{Scope, excerpt};
 /// The parameters of an authorization request. Each is `None` where it is left out or empty (RFC 6749, 3.1).
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(missing_docs, reason = "the names are the standard's own")]
-pub struct Parameters<'a> {
+pub struct AuthorizationRequest<'a> {
     pub response_type: Option<&'a str>,
     pub client_id: Option<&'a str>,
     pub redirect_uri: Option<&'a str>,
@@ -61,7 +61,7 @@ pub enum AuthorizationError {
 /// The first thing that is wrong: shown as long as nothing can be trusted, sent to the client afterwards.
 pub fn check<'a>(
     clients: &'a Clients,
-    parameters: &Parameters,
+    parameters: &AuthorizationRequest,
 ) -> Result<Authorization<'a>, AuthorizationError> {
     let show = |reason: &'static str| AuthorizationError::Show(reason.into());
     match parameters.repeated {

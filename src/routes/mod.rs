@@ -11,6 +11,7 @@ use crate::http::Refusal;
 use crate::http::message::{Body, FieldLines, FieldValue, Method, Request, Response, Status};
 use crate::oauth::Timestamp;
 use crate::store::Caller;
+use reply::error_response::{INVALID_REQUEST, RETRY_AFTER, error};
 
 mod endpoint;
 mod reply;
@@ -26,9 +27,8 @@ pub use shared::Routes;
 pub use site::{Role, Site};
 pub use step::{Completion, Parked, Step};
 
-use reply::message::Notice;
-use reply::unavailable::RETRY_AFTER;
-use reply::{cors, json};
+use reply::cors;
+use reply::message_page::Notice;
 use step::Context;
 use table::{Errors, Route};
 
@@ -60,10 +60,8 @@ impl Routes {
             (None, None) => None,
         };
         let response = match route.is_some_and(|route| route.errors == Errors::Json) {
-            true if status == Status::InternalServerError => {
-                json::error(status, reason, "server_error", reason)
-            }
-            true => json::error(status, reason, json::INVALID_REQUEST, reason),
+            true if status == Status::InternalServerError => error(status, reason, "server_error", reason),
+            true => error(status, reason, INVALID_REQUEST, reason),
             false => plain_text(status, reason),
         };
         let response = match status {
@@ -95,7 +93,7 @@ impl Routes {
     fn refuse_method(&self, route: &Route) -> Response {
         const REASON: &str = "the endpoint does not have this method";
         let response = match route.errors {
-            Errors::Json => json::error(Status::MethodNotAllowed, REASON, json::INVALID_REQUEST, REASON),
+            Errors::Json => error(Status::MethodNotAllowed, REASON, INVALID_REQUEST, REASON),
             Errors::Page => self.pages.notice(route.role, Status::MethodNotAllowed, Notice::NotThisWay),
         };
         response.with("Allow", FieldValue::literal(route.allow)).because(REASON)

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::endpoint::metadata;
 use super::endpoint::secure;
+use super::reply::dialog_page::DialogPage;
 use super::reply::folder::Folder;
 use super::reply::pages::Pages;
-use super::reply::question::Dialog;
 use super::request::client_authentication;
 use super::request::guesses::Guesses;
 use super::shared::{Lasting, Routes};
@@ -61,7 +61,7 @@ impl Routes {
         let demo_scopes = scopes.iter().filter(|(name, _)| demo_scope.contains(name));
         let sentences: Vec<(&str, &str)> =
             demo_scopes.map(|(name, sentence)| (&**name, sentence.as_str())).collect();
-        let article = clients.demo().map(|demo| Dialog {
+        let article = clients.demo().map(|demo| DialogPage {
             client: &demo.name,
             redirect_uri: demo.redirect_uris.first().map_or("", RedirectUri::as_str),
             scopes: &sentences,

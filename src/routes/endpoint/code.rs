@@ -1,94 +1,64 @@
-//! `POST /code`: the resource owner has answered in the dialog; a code is made and sent on with the browser.
+//! `POST /code`: the resource owner has answered the dialog; a code is made and sent to the client by way of the browser.
 //!
-//! Any page in the world can hold a form that posts here, and the browser of whoever opens that page would
-//! send it. So before anything is made, the request must show that this server's own dialog sent it. Browsers
-//! say so themselves, in fields that no page can set: `Sec-Fetch-Site`, and in older ones `Origin`. And the
-//! form itself must be the one that this browser was shown: it is sealed, for ten minutes and for one use.
+//! Whether the form is this server's own is checked first (`request/dialog_form.rs`). Then the authorization request that
+//! it carries is checked again, as when the dialog was shown, and the decision is stored: a grant, or that there will be
+//! none. Only then is the browser redirected.
 //!
-//! A person may click twice, click late, or click in an old tab. The same answer to the same form gets the same
-//! redirect while its code is unspent. Every other answer to a form of this server's leads to a page with a link that
-//! asks the same request again.
-//!
-//! The article's form has nothing in it. It is heard where there is the demo client, and means that one.
+//! A person may click twice, click late, or click in an old tab. The same decision on the same form gets the same
+//! redirect while its code is unspent: the code is derived from the form. Anything else leads to a page that says what
+//! happened, with a link that asks the same request again.
 
 use crate::http::form::Form;
-use crate::http::message::{FieldValue, Request, Response, Status};
+use crate::http::message::{FieldValue, Response, Status};
 use crate::oauth::authorize;
 use crate::oauth::client::VerifiedRedirect;
-use crate::oauth::question::{Opened, Question, Unopened};
 use crate::oauth::{Credential, Outcome, Transition};
-use crate::routes::reply::authorization_response;
-use crate::routes::reply::message::{Link, Message, Notice};
-use crate::routes::reply::question::return_to;
-use crate::routes::reply::unavailable::{NO_RANDOMNESS, RETRY_AFTER, why_unavailable};
+use crate::routes::reply::authorization_response::{self, AuthorizationResponse};
+use crate::routes::reply::dialog_page::return_to;
+use crate::routes::reply::error_response::RETRY_AFTER;
+use crate::routes::reply::message_page::{Button, MessagePage, Notice};
+use crate::routes::reply::unavailable::{NO_RANDOMNESS, why_unavailable};
 use crate::routes::request::authorization_request;
-use crate::routes::request::session;
+use crate::routes::request::dialog_form::{self, Decision, Rejection, Submission};
 use crate::routes::shared::Routes;
-use crate::routes::site::{Role, Site};
+use crate::routes::site::Role;
 use crate::routes::step::{Context, Step};
 use crate::store::Applied;
 
-/// What the resource owner decided.
-#[derive(Clone, Copy, PartialEq)]
-enum Decision {
-    Authorize,
-    Refuse,
-}
-
-/// Why a form is not taken, and how the person can go on.
-struct Untaken {
-    status: Status,
-    notice: Notice,
-    /// The exact reason.
-    reason: &'static str,
-    ways_on: Vec<Link>,
-}
-
-/// What the form says, where it may be listened to.
-struct Taken {
-    /// `None` for the article's.
-    opened: Option<Opened>,
-    decision: Decision,
-}
-
 /// Where the browser goes when the decision is stored.
-struct Return {
+struct Destination {
     to: VerifiedRedirect,
     state: Option<Box<[u8]>>,
-    /// The article's redirect has a code in it, and nothing else; and what fails there is shown.
+    /// The article's redirect has a code and nothing else, and its errors are shown as pages.
     is_article: bool,
-    /// The query of the request.
-    query: Box<str>,
+    /// The query of the authorization request, for a link that asks it again.
+    query: String,
 }
 
-/// Makes a code, unless the form is not this server's own, or says no.
+/// Stores the decision that the form carries, and sends the browser to the client.
 pub(crate) fn issue(context: &Context) -> Step {
     let routes = context.routes;
-    let taken = sent_by_own_dialog(routes, context.request).and_then(|()| read(context));
-    let Taken { opened, decision } = match taken {
-        Ok(taken) => taken,
-        Err(untaken) => return Step::Done(explain(routes, untaken)),
+    let Submission { mut opened, decision } = match dialog_form::read(context) {
+        Ok(submission) => submission,
+        Err(rejection) => return Step::Done(explain_rejection(routes, rejection)),
     };
-    let query = opened.as_ref().map(|opened| opened.question.query.clone()).unwrap_or_default();
+    let query = opened.as_mut().map(|opened| std::mem::take(&mut opened.question.query)).unwrap_or_default();
     let form = Form::parse(query.as_bytes());
-    let parameters = authorization_request::read(&form);
-    // It was sound when it was shown. The configuration may have changed since.
-    let authorization = match authorize::check(&routes.clients, &parameters) {
+    let request = authorization_request::read(&form);
+    let state = request.state.map(Box::from);
+    // It was valid when the dialog was shown, but the configuration may have changed since.
+    let authorization = match authorize::check(&routes.clients, &request) {
         Ok(authorization) => authorization,
-        Err(error) => return Step::Done(authorization_response::refuse(routes, &parameters, error)),
+        Err(error) => return Step::Done(authorization_response::refuse(routes, error, state.as_deref())),
     };
-    let back = Return {
-        to: authorization.redirect().clone(),
-        state: parameters.state.map(Box::from),
-        is_article: opened.is_none(),
-        query: query.as_str().into(),
-    };
+    let (to, is_article) = (authorization.redirect().clone(), opened.is_none());
+    let destination = Destination { to, state, is_article, query };
     let kept_until = opened.as_ref().map(|opened| opened.question.kept_until());
     let code = match opened {
         Some(opened) => opened.code,
         None => match routes.random() {
             Some(random) => Credential::of_new_grant(random),
-            None => return Step::Done(unavailable(routes, NO_RANDOMNESS, RETRY_AFTER)),
+            None => return Step::Done(article_unavailable(routes, NO_RANDOMNESS, RETRY_AFTER)),
         },
     };
     let subject = routes.resource_owner.clone();
@@ -97,187 +67,92 @@ pub(crate) fn issue(context: &Context) -> Step {
             let lifetime = routes.lifetimes.code;
             let transition = Transition::grant(&authorization, subject, &code, lifetime, kept_until);
             context.ask(transition, move |context, applied| {
-                Step::Done(send_code(context.routes, &back, &code, applied))
+                Step::Done(send_code(context.routes, &destination, &code, applied))
             })
         }
         Decision::Refuse => {
             let transition = Transition::refuse(&authorization, subject, code.grant(), kept_until);
             context.ask(transition, move |context, applied| {
-                Step::Done(send_refusal(context.routes, &back, applied))
+                Step::Done(send_refusal(context.routes, &destination, applied))
             })
         }
     }
 }
 
-/// Sends the browser on to the client, with `code` (RFC 6749, 4.1.2).
-fn send_code(routes: &Routes, back: &Return, code: &Credential, applied: Applied) -> Response {
+/// RFC 6749, 4.1.2.
+fn send_code(routes: &Routes, destination: &Destination, code: &Credential, applied: Applied) -> Response {
+    let Destination { to, state, is_article, .. } = destination;
     match applied {
         Ok(Outcome::Granted | Outcome::GrantedAgain) => {
-            let (state, issuer) = (back.state.as_deref(), (!back.is_article).then(|| routes.site.issuer()));
-            authorization_response::redirect(
-                &back.to,
-                &authorization_response::Parameters { result: Ok(code), state, issuer },
-            )
+            let issuer = (!is_article).then(|| routes.site.issuer());
+            AuthorizationResponse { to, result: Ok(code), state: state.as_deref(), issuer }.respond()
         }
-        applied => not_stored(routes, back, applied),
+        applied => explain_failure(routes, destination, applied),
     }
 }
 
-/// Sends the browser on to the client, with a no (RFC 6749, 4.1.2.1).
-fn send_refusal(routes: &Routes, back: &Return, applied: Applied) -> Response {
+/// RFC 6749, 4.1.2.1.
+fn send_refusal(routes: &Routes, destination: &Destination, applied: Applied) -> Response {
+    let Destination { to, state, .. } = destination;
     match applied {
         Ok(Outcome::Refused) => {
             let result = Err(("access_denied", "the resource owner did not authorize the client"));
-            let (state, issuer) = (back.state.as_deref(), Some(routes.site.issuer()));
-            authorization_response::redirect(
-                &back.to,
-                &authorization_response::Parameters { result, state, issuer },
-            )
+            let issuer = Some(routes.site.issuer());
+            AuthorizationResponse { to, result, state: state.as_deref(), issuer }.respond()
         }
-        applied => not_stored(routes, back, applied),
+        applied => explain_failure(routes, destination, applied),
     }
 }
 
-/// The form was answered before, or the store failed.
-fn not_stored(routes: &Routes, back: &Return, applied: Applied) -> Response {
+/// The decision was not stored: the form was answered before, or the store failed.
+fn explain_failure(routes: &Routes, destination: &Destination, applied: Applied) -> Response {
+    let Destination { to, state, is_article, query } = destination;
     if let Ok(Outcome::Taken) = applied {
-        let ways_on = [start_again(routes, &back.query)].into_iter().chain(back_to_client(&back.to));
-        return explain(
-            routes,
-            Untaken {
-                status: Status::BadRequest,
-                notice: Notice::UsedForm,
-                reason: "the form was answered before, in another way or with a code that is spent or expired",
-                ways_on: ways_on.collect(),
-            },
-        );
+        let reason = "the form was answered before, in another way or with a code that is spent or expired";
+        let buttons = [start_again(routes, query)].into_iter().chain(go_to_app(to)).collect();
+        return explain(routes, Status::BadRequest, Notice::UsedForm, reason, buttons);
     }
     let (reason, retry_after) = why_unavailable(&applied);
-    match back.is_article {
-        true => unavailable(routes, reason, retry_after),
-        false => authorization_response::unavailable(routes, &back.to, back.state.as_deref(), reason),
+    match is_article {
+        true => article_unavailable(routes, reason, retry_after),
+        false => authorization_response::unavailable(routes, to, state.as_deref(), reason),
     }
 }
 
-/// The question that the form answers, and the answer.
-fn read(context: &Context) -> Result<Taken, Untaken> {
-    let routes = context.routes;
-    let form = Form::parse(context.request.body());
-    let malformed = |reason, sealed| {
-        let ways_on = claimed_request(routes, sealed);
-        Untaken { status: Status::BadRequest, notice: Notice::MalformedForm, reason, ways_on }
-    };
-    let value = |name| form.value(name).map(|value| value.filter(|value| !value.is_empty()));
-    let (Ok(sealed), Ok(decision)) = (value("request"), value("decision")) else {
-        return Err(malformed("the form has its request or its decision more than once", None));
-    };
-    let decision = match decision {
-        Some("authorize") => Decision::Authorize,
-        Some("refuse") => Decision::Refuse,
-        // The article's form has one button, without a name.
-        None if sealed.is_none() => Decision::Authorize,
-        _ => return Err(malformed("the form's decision is neither authorize nor refuse", sealed)),
-    };
-    let Some(sealed) = sealed else {
-        return match routes.clients.demo() {
-            Some(_) => Ok(Taken { opened: None, decision }),
-            None => {
-                Err(malformed("the form has no request, and there is no demo client that it could mean", None))
-            }
-        };
-    };
-    let opened = open(context, sealed)?;
-    Ok(Taken { opened: Some(opened), decision })
+fn explain_rejection(routes: &Routes, rejection: Rejection) -> Response {
+    let Rejection { status, notice, reason, query } = rejection;
+    let buttons = query.map(|query| start_again(routes, &query)).into_iter().collect();
+    explain(routes, status, notice, reason, buttons)
 }
 
-/// Opens the form for one of the browser's sessions. One that does not open is old before it is hostile: its session
-/// or its key may have been lost since it was shown. Its page offers to ask again what the form claims to ask.
-fn open(context: &Context, sealed: &str) -> Result<Opened, Untaken> {
-    let (routes, now) = (context.routes, context.now);
-    let untaken = |status, notice, reason| {
-        let ways_on = claimed_request(routes, Some(sealed));
-        Untaken { status, notice, reason, ways_on }
-    };
-    let stale = |reason| untaken(Status::BadRequest, Notice::StaleForm, reason);
-    let sessions = session::of_request(context.request, routes.site.is_https());
-    if sessions.is_empty() {
-        // A cookie that is past its time is not sent.
-        let is_old = Question::claimed(sealed).is_some_and(|question| question.expires <= now);
-        return Err(match is_old {
-            true => stale("the form was shown too long ago, and its session has ended"),
-            false => untaken(
-                Status::Forbidden,
-                Notice::NoSession,
-                "the browser sent no session cookie with the form",
-            ),
-        });
-    }
-    Question::open(sealed, &routes.sealing_keys(), &sessions, now).map_err(|unopened| match unopened {
-        Unopened::Forged => {
-            // Or another server made it, under a key that this one has not seen yet.
-            routes.lasting.store.refresh_sealing_keys();
-            stale("the form was not made here for this browser, or was changed")
-        }
-        Unopened::Stale => stale("the form was shown too long ago"),
-    })
-}
-
-/// A link that asks what the form claims to ask. It is checked like every request, so it takes no proof.
-fn claimed_request(routes: &Routes, sealed: Option<&str>) -> Vec<Link> {
-    let question = sealed.and_then(Question::claimed);
-    question.map(|question| start_again(routes, &question.query)).into_iter().collect()
-}
-
-fn start_again(routes: &Routes, query: &str) -> Link {
-    // At the server's own address, whatever name the request came to.
+/// 503, as a page: the article's client is not told of errors.
+fn article_unavailable(routes: &Routes, reason: &'static str, retry_after: FieldValue) -> Response {
     let (origin, base) = (routes.site.authorization_server(), routes.site.base());
-    ("Start again", format!("{origin}{base}/authorize?{query}"))
+    let buttons = vec![Button { words: "Start again", url: format!("{origin}{base}/oauth-dialog.html") }];
+    explain(routes, Status::ServiceUnavailable, Notice::NotJustNow, reason, buttons)
+        .with("Retry-After", retry_after)
 }
 
-/// A link to the site that the client's redirect URI is on. An app on the person's machine has none.
-fn back_to_client(to: &VerifiedRedirect) -> Option<Link> {
-    let is_web = to.as_str().starts_with("https://") || to.as_str().starts_with("http://");
-    is_web.then(|| ("Go to the app", format!("{}/", return_to(to.as_str()))))
-}
-
-fn explain(routes: &Routes, untaken: Untaken) -> Response {
-    let Untaken { status, notice, reason, ways_on } = untaken;
+fn explain(
+    routes: &Routes,
+    status: Status,
+    notice: Notice,
+    reason: &'static str,
+    buttons: Vec<Button>,
+) -> Response {
     let details = routes.explains_errors.then_some(reason);
-    let message = Message { details, ways_on, ..Message::of(notice) };
+    let message = MessagePage { details, buttons, ..MessagePage::of(notice) };
     routes.pages.message(Role::AuthorizationServer, status, &message).because(reason)
 }
 
-/// Whether the form was sent by the dialog, or by nobody's page at all (a person at a command line).
-fn sent_by_own_dialog(routes: &Routes, request: &Request) -> Result<(), Untaken> {
-    let refuse = |notice, reason, ways_on| Untaken { status: Status::Forbidden, notice, reason, ways_on };
-    // A name that someone pointed at this machine agrees with itself in every other field.
-    if !routes.site.is_own_host(request.authority()) {
-        let form = Form::parse(request.body());
-        let ways_on = claimed_request(routes, form.value("request").unwrap_or_default());
-        return Err(refuse(Notice::OtherName, "the Host is not one of this server's names", ways_on));
-    }
-    own_page_sent(&routes.site, request).map_err(|reason| refuse(Notice::ForeignForm, reason, Vec::new()))
-}
-
-/// What browsers say of the page that sent the form.
-fn own_page_sent(site: &Site, request: &Request) -> Result<(), &'static str> {
-    let (Ok(fetch_site), Ok(origin)) = (request.field("sec-fetch-site"), request.field("origin")) else {
-        return Err("Sec-Fetch-Site or Origin stands more than once");
-    };
-    match (fetch_site, origin) {
-        (Some(b"same-origin" | b"none"), _) => Ok(()),
-        (Some(_), _) => Err("Sec-Fetch-Site says that another site sent the form"),
-        // Browsers from before Sec-Fetch-Site put an Origin on every POST.
-        (None, Some(origin)) if site.is_own_origin(origin) => Ok(()),
-        (None, Some(_)) => Err("Origin says that another site sent the form"),
-        (None, None) => Ok(()),
-    }
-}
-
-fn unavailable(routes: &Routes, reason: &'static str, retry_after: FieldValue) -> Response {
-    // Only the article's form is answered here; all others are answered by a redirect.
+/// Asks the request with this `query` again. At the server's own address, whatever name the form came to.
+fn start_again(routes: &Routes, query: &str) -> Button {
     let (origin, base) = (routes.site.authorization_server(), routes.site.base());
-    let ways_on = vec![("Start again", format!("{origin}{base}/oauth-dialog.html"))];
-    let untaken = Untaken { status: Status::ServiceUnavailable, notice: Notice::NotJustNow, reason, ways_on };
-    explain(routes, untaken).with("Retry-After", retry_after)
+    Button { words: "Start again", url: format!("{origin}{base}/authorize?{query}") }
+}
+
+/// Leads to the site of the client's redirect URI; `None` for an app on the person's machine, which has none.
+fn go_to_app(to: &VerifiedRedirect) -> Option<Button> {
+    let is_web = to.as_str().starts_with("https://") || to.as_str().starts_with("http://");
+    is_web.then(|| Button { words: "Go to the app", url: format!("{}/", return_to(to.as_str())) })
 }

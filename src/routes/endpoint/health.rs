@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use crate::http::message::{FieldValue, Response, Status};
 use crate::oauth::{Credential, Transition};
+use crate::routes::reply::error_response::RETRY_AFTER;
 use crate::routes::reply::json;
-use crate::routes::reply::unavailable::{NO_RANDOMNESS, RETRY_AFTER, why_unavailable};
+use crate::routes::reply::unavailable::{NO_RANDOMNESS, why_unavailable};
 use crate::routes::step::{Context, Step};
 
 /// `/healthz`: the process is alive.
@@ -34,10 +35,10 @@ pub(crate) fn ready(context: &Context) -> Step {
 }
 
 fn ok() -> Response {
-    json::answer(Status::Ok, r#"{"status":"ok"}"#)
+    json::response(Status::Ok, r#"{"status":"ok"}"#)
 }
 
 fn unavailable(reason: &'static str, retry_after: FieldValue) -> Response {
     let text = serde_json::json!({ "status": "unavailable", "reason": reason }).to_string();
-    json::answer(Status::ServiceUnavailable, text).with("Retry-After", retry_after).because(reason)
+    json::response(Status::ServiceUnavailable, text).with("Retry-After", retry_after).because(reason)
 }

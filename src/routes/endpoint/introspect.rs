@@ -11,7 +11,7 @@ use crate::http::message::{Response, Status};
 use crate::oauth::grant::outcome::{Description, TokenKind};
 use crate::oauth::{Credential, Outcome, Transition};
 use crate::routes::reply::json;
-use crate::routes::reply::unavailable::why_unavailable;
+use crate::routes::reply::unavailable::unavailable;
 use crate::routes::request::client_authentication::{Stop, authenticate, invalid_client};
 use crate::routes::request::parameters::{Name, Parameters};
 use crate::routes::shared::Routes;
@@ -41,13 +41,7 @@ fn respond(routes: &Routes, outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Described(description)) => describe(routes, &description),
         Ok(Outcome::Inactive) => inactive(),
-        outcome => {
-            const DESCRIPTION: &str = "the server cannot look at a token at the moment; try again";
-            let (reason, retry_after) = why_unavailable(&outcome);
-            json::error(Status::ServiceUnavailable, DESCRIPTION, "temporarily_unavailable", DESCRIPTION)
-                .with("Retry-After", retry_after)
-                .because(reason)
-        }
+        outcome => unavailable(&outcome, "the server cannot look at a token at the moment; try again"),
     }
 }
 
@@ -69,9 +63,9 @@ fn describe(routes: &Routes, description: &Description) -> Response {
     if let Some(subject) = subject {
         members["sub"] = json!(&**subject);
     }
-    json::answer(Status::Ok, members.to_string())
+    json::response(Status::Ok, members.to_string())
 }
 
 fn inactive() -> Response {
-    json::answer(Status::Ok, r#"{"active":false}"#)
+    json::response(Status::Ok, r#"{"active":false}"#)
 }

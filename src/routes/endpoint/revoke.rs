@@ -3,7 +3,7 @@
 use crate::http::message::{Response, Status};
 use crate::oauth::{Credential, Outcome, Transition};
 use crate::routes::reply::json;
-use crate::routes::reply::unavailable::why_unavailable;
+use crate::routes::reply::unavailable::unavailable;
 use crate::routes::request::client_authentication::{Stop, authenticate};
 use crate::routes::request::parameters::{Name, Parameters};
 use crate::routes::step::{Context, Step};
@@ -28,16 +28,10 @@ fn respond(outcome: Applied) -> Response {
         Ok(Outcome::Revoked | Outcome::Unknown) => done(),
         // To say more would tell a client about tokens that are not its own.
         Ok(Outcome::OtherClient) => done().because("the token is another client's; it was not revoked"),
-        outcome => {
-            const DESCRIPTION: &str = "the server cannot revoke a token at the moment; try again";
-            let (reason, retry_after) = why_unavailable(&outcome);
-            json::error(Status::ServiceUnavailable, DESCRIPTION, "temporarily_unavailable", DESCRIPTION)
-                .with("Retry-After", retry_after)
-                .because(reason)
-        }
+        outcome => unavailable(&outcome, "the server cannot revoke a token at the moment; try again"),
     }
 }
 
 fn done() -> Response {
-    json::answer(Status::Ok, "{}")
+    json::response(Status::Ok, "{}")
 }

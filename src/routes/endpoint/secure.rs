@@ -9,8 +9,9 @@ use std::sync::Arc;
 use crate::http::message::{FieldValue, Response, Status};
 use crate::http::trim_ows;
 use crate::oauth::{Credential, Outcome, Transition};
+use crate::routes::reply::error_response::{INVALID_REQUEST, error, error_text};
 use crate::routes::reply::json;
-use crate::routes::reply::unavailable::why_unavailable;
+use crate::routes::reply::unavailable::unavailable;
 use crate::routes::shared::Routes;
 use crate::routes::step::{Context, Step};
 use crate::store::Applied;
@@ -53,19 +54,13 @@ pub(crate) fn check(context: &Context) -> Step {
 /// The secret, or what was wrong.
 fn respond(routes: &Routes, scheme: Scheme, outcome: Applied) -> Response {
     match outcome {
-        Ok(Outcome::Active) => json::answer(Status::Ok, r#"{"answer":42}"#),
+        Ok(Outcome::Active) => json::response(Status::Ok, r#"{"answer":42}"#),
         Ok(Outcome::Inactive) => refuse(
             scheme,
             "the token is not known, has expired or was revoked, or its client may not use it any more",
         ),
         Ok(Outcome::TooNarrow) => refuse_scope(routes),
-        _ => {
-            const DESCRIPTION: &str = "the server cannot check a token at the moment; try again";
-            let (reason, retry_after) = why_unavailable(&outcome);
-            json::error(Status::ServiceUnavailable, DESCRIPTION, "temporarily_unavailable", DESCRIPTION)
-                .with("Retry-After", retry_after)
-                .because(reason)
-        }
+        outcome => unavailable(&outcome, "the server cannot check a token at the moment; try again"),
     }
 }
 
@@ -89,13 +84,12 @@ fn split(authorization: &[u8]) -> (Scheme, &[u8]) {
 }
 
 fn refuse(scheme: Scheme, reason: &'static str) -> Response {
-    const TEXT: &str =
-        json::error_text!("Unauthorized", "invalid_token", "the access token is wrong or has expired");
+    const TEXT: &str = error_text!("Unauthorized", "invalid_token", "the access token is wrong or has expired");
     let (status, challenge) = match scheme {
         Scheme::Bare => (Status::Forbidden, BARE_CHALLENGE),
         Scheme::Bearer => (Status::Unauthorized, BEARER_CHALLENGE),
     };
-    json::answer(status, TEXT).with("WWW-Authenticate", challenge).because(reason)
+    json::response(status, TEXT).with("WWW-Authenticate", challenge).because(reason)
 }
 
 /// Who shows no token has done nothing wrong yet, and is told no error, only what is wanted (RFC 6750, 3.1).
@@ -104,7 +98,7 @@ fn refuse_without_token(routes: &Routes, reason: &'static str) -> Response {
         true => Status::Forbidden,
         false => Status::Unauthorized,
     };
-    json::answer(status, r#"{"message":"Unauthorized"}"#)
+    json::response(status, r#"{"message":"Unauthorized"}"#)
         .with("WWW-Authenticate", BARE_CHALLENGE)
         .because(reason)
 }
@@ -113,19 +107,19 @@ fn malformed(reason: &'static str) -> Response {
     const CHALLENGE: FieldValue = FieldValue::literal(
         r#"Bearer realm="secure", error="invalid_request", error_description="Authorization is malformed""#,
     );
-    json::error(Status::BadRequest, reason, json::INVALID_REQUEST, reason)
+    error(Status::BadRequest, reason, INVALID_REQUEST, reason)
         .with("WWW-Authenticate", CHALLENGE)
         .because(reason)
 }
 
 /// The token is good for something else (RFC 6750, 3.1).
 fn refuse_scope(routes: &Routes) -> Response {
-    const TEXT: &str = json::error_text!(
+    const TEXT: &str = error_text!(
         "Unauthorized",
         "insufficient_scope",
         "the access token is not good for the scope that this needs"
     );
-    json::answer(Status::Forbidden, TEXT)
+    json::response(Status::Forbidden, TEXT)
         .with("WWW-Authenticate", routes.scope_challenge.clone())
         .because("the token does not have the scope that the endpoint needs")
 }

@@ -11,14 +11,15 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::http::message::{FieldValue, Response, Status};
+use crate::http::message::{Response, Status};
 use crate::oauth::authorize::grantable_scope;
 use crate::oauth::client::AuthenticatedClient;
 use crate::oauth::credential::{Family, Salt};
 use crate::oauth::pkce::Verified;
 use crate::oauth::{Credential, GrantId, Outcome, Scope, Transition};
-use crate::routes::reply::json::{self, Refusal};
-use crate::routes::reply::unavailable::{NO_RANDOMNESS, why_unavailable};
+use crate::routes::reply::error_response::ErrorResponse;
+use crate::routes::reply::json;
+use crate::routes::reply::unavailable::{NO_RANDOMNESS, unavailable};
 use crate::routes::request::client_authentication::{Stop, authenticate, names_client};
 use crate::routes::request::parameters::{Name, Parameters};
 use crate::routes::shared::Routes;
@@ -57,12 +58,12 @@ fn read(context: &Context) -> Result<Step, Stop> {
         "client_credentials" => allowed.client_credentials,
         _ => {
             let known = "the grant_type is not authorization_code, refresh_token or client_credentials";
-            return Err(Refusal::new("unsupported_grant_type", known).into());
+            return Err(ErrorResponse::new("unsupported_grant_type", known).into());
         }
     };
     if !is_allowed {
         let reason = format!("the client is not registered for the grant type {grant_type}");
-        return Err(Refusal::new("unauthorized_client", reason).into());
+        return Err(ErrorResponse::new("unauthorized_client", reason).into());
     }
     Ok(match grant_type {
         "authorization_code" => redeem(context, &parameters, client)?,
@@ -72,11 +73,15 @@ fn read(context: &Context) -> Result<Step, Stop> {
 }
 
 /// RFC 6749, 4.1.3.
-fn redeem(context: &Context, parameters: &Parameters, client: AuthenticatedClient) -> Result<Step, Refusal> {
+fn redeem(
+    context: &Context,
+    parameters: &Parameters,
+    client: AuthenticatedClient,
+) -> Result<Step, ErrorResponse> {
     let routes = context.routes;
     let code = parameters.required(Name::Code)?;
     let verified = parameters.value(Name::CodeVerifier).map(Verified::new).transpose();
-    let verified = verified.map_err(Refusal::invalid_request)?;
+    let verified = verified.map_err(ErrorResponse::invalid_request)?;
     let Some(code) = Credential::parse(code.as_bytes()) else {
         return Err(invalid_grant(routes, "the code is not of the form that codes have here"));
     };
@@ -111,12 +116,16 @@ fn redeem(context: &Context, parameters: &Parameters, client: AuthenticatedClien
 }
 
 /// RFC 6749, 6.
-fn rotate(context: &Context, parameters: &Parameters, client: AuthenticatedClient) -> Result<Step, Refusal> {
+fn rotate(
+    context: &Context,
+    parameters: &Parameters,
+    client: AuthenticatedClient,
+) -> Result<Step, ErrorResponse> {
     let routes = context.routes;
     let presented = parameters.required(Name::RefreshToken)?;
     let scope = parameters.value(Name::Scope).map(Scope::parse).transpose();
-    let scope =
-        scope.map_err(|_| Refusal::new("invalid_scope", "the scope holds a character that no name has"))?;
+    let scope = scope
+        .map_err(|_| ErrorResponse::new("invalid_scope", "the scope holds a character that no name has"))?;
     let Some(presented) = Credential::parse(presented.as_bytes()) else {
         return Err(invalid_grant(
             routes,
@@ -141,10 +150,14 @@ fn rotate(context: &Context, parameters: &Parameters, client: AuthenticatedClien
 }
 
 /// RFC 6749, 4.4.
-fn issue(context: &Context, parameters: &Parameters, client: AuthenticatedClient) -> Result<Step, Refusal> {
+fn issue(
+    context: &Context,
+    parameters: &Parameters,
+    client: AuthenticatedClient,
+) -> Result<Step, ErrorResponse> {
     let routes = context.routes;
     let scope = grantable_scope(client.client(), parameters.value(Name::Scope))
-        .map_err(|reason| Refusal::new("invalid_scope", reason))?;
+        .map_err(|reason| ErrorResponse::new("invalid_scope", reason))?;
     let (Some(grant), Some(secret)) = (routes.random(), routes.random()) else { return Err(no_randomness()) };
     let token = Credential::of_grant(GrantId::new(grant), secret);
     let lifetime = routes.lifetimes.tokens.access_token;
@@ -163,13 +176,13 @@ fn refuse(routes: &Routes, presented: Presented, applied: Applied) -> Response {
         Ok(Outcome::TooWide { name }) => {
             let reason =
                 format!("the scope {name} was not granted, or the client is no longer registered for it");
-            Refusal::new("invalid_scope", reason).into_answer()
+            ErrorResponse::new("invalid_scope", reason).into_response()
         }
         Ok(outcome) => match why_invalid(presented, &outcome) {
-            Some(reason) => invalid_grant(routes, reason).into_answer(),
-            None => unavailable(Ok(outcome)),
+            Some(reason) => invalid_grant(routes, reason).into_response(),
+            None => unavailable(&Ok(outcome), UNAVAILABLE),
         },
-        Err(_) => unavailable(applied),
+        Err(_) => unavailable(&applied, UNAVAILABLE),
     }
 }
 
@@ -192,7 +205,7 @@ fn tokens(token: &Credential, refresh: Option<&Credential>, expires_in: Duration
         refresh.write(&mut text);
     }
     text.push_str(r#""}"#);
-    json::answer(Status::Ok, text)
+    json::response(Status::Ok, text)
 }
 
 /// Room for an answer with two tokens, but for the scope.
@@ -220,28 +233,21 @@ fn why_invalid(presented: Presented, outcome: &Outcome) -> Option<Cow<'static, s
 
 /// One answer for everything that is presented and is not good: which of the reasons it was is for the log
 /// alone, unless the server is there to explain.
-fn invalid_grant(routes: &Routes, reason: impl Into<Cow<'static, str>>) -> Refusal {
+fn invalid_grant(routes: &Routes, reason: impl Into<Cow<'static, str>>) -> ErrorResponse {
     const GENERAL: &str = "the code or refresh token is wrong, has expired or was used before";
-    Refusal {
+    ErrorResponse {
         description: (!routes.explains_errors).then_some(GENERAL),
         message: Some("Invalid auth token"),
-        ..Refusal::new("invalid_grant", reason)
+        ..ErrorResponse::new("invalid_grant", reason)
     }
 }
 
 const UNAVAILABLE: &str = "the server cannot hand out tokens at the moment; try again";
 
-fn no_randomness() -> Refusal {
-    Refusal {
+fn no_randomness() -> ErrorResponse {
+    ErrorResponse {
         status: Status::ServiceUnavailable,
         description: Some(UNAVAILABLE),
-        ..Refusal::new("temporarily_unavailable", NO_RANDOMNESS)
+        ..ErrorResponse::new("temporarily_unavailable", NO_RANDOMNESS)
     }
-}
-
-fn unavailable(outcome: Applied) -> Response {
-    let (reason, retry_after): (&str, FieldValue) = why_unavailable(&outcome);
-    json::error(Status::ServiceUnavailable, UNAVAILABLE, "temporarily_unavailable", UNAVAILABLE)
-        .with("Retry-After", retry_after)
-        .because(reason)
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use super::assets::{Asset, HTML};
 use super::cached_page::CachedPage;
+use super::dialog_page::DialogPage;
 use super::folder::Folder;
-use super::message::{Message, Notice};
-use super::question::Dialog;
+use super::message_page::{MessagePage, Notice};
 use super::security_fields::{NO_STORE, SecurityFields, authorization_server, client_app, dialog};
 use super::template::{Placeholder, escape_html, fill};
 use crate::config::Config;
@@ -41,14 +41,14 @@ pub(crate) struct Pages {
 impl Pages {
     /// The pages of `site`, from `folder` where that is given.
     /// `article` is what the article's dialog asks, if there is one.
-    pub(crate) fn new(site: &Site, article: Option<&Dialog>, folder: Option<Folder>) -> Pages {
+    pub(crate) fn new(site: &Site, article: Option<&DialogPage>, folder: Option<Folder>) -> Pages {
         let mut pages = Pages {
             site: site.clone(),
             embedded: Vec::new(),
             notices: Vec::new(),
             folder,
             placeholders: placeholders(site),
-            article_dialog: article.map(Dialog::placeholders),
+            article_dialog: article.map(DialogPage::placeholders),
             message_lines: [client_app(site), authorization_server()].map(|mut fields| {
                 fields.push(("Cache-Control", NO_STORE));
                 fields.push(("Content-Type", FieldValue::literal(HTML)));
@@ -60,7 +60,7 @@ impl Pages {
         };
         pages.embedded = Asset::ALL.iter().map(|asset| pages.make(*asset, asset.source().text)).collect();
         let template = Asset::Message.source().text;
-        let fill = |notice, role| pages.fill_message(template, role, &Message::of(notice)).into();
+        let fill = |notice, role| pages.fill_message(template, role, &MessagePage::of(notice)).into();
         pages.notices = Notice::ALL
             .iter()
             .map(|notice| [Role::ClientApp, Role::AuthorizationServer].map(|role| fill(*notice, role)))
@@ -80,7 +80,7 @@ impl Pages {
     /// A page that says `notice` in the voice of `role`.
     pub(crate) fn notice(&self, role: Role, status: Status, notice: Notice) -> Response {
         match self.folder {
-            Some(_) => self.message(role, status, &Message::of(notice)),
+            Some(_) => self.message(role, status, &MessagePage::of(notice)),
             None => {
                 let page = &self.notices[notice as usize][role as usize];
                 self.with_message(role, status, Body::Shared(Arc::clone(page)))
@@ -89,7 +89,7 @@ impl Pages {
     }
 
     /// The page that asks what `dialog` says.
-    pub(crate) fn dialog(&self, dialog: &Dialog) -> Response {
+    pub(crate) fn dialog(&self, dialog: &DialogPage) -> Response {
         let template = match self.folder.as_ref().map(|folder| folder.read(Asset::Dialog)) {
             None => Cow::Borrowed(Asset::Dialog.source().text),
             Some(Ok(text)) => Cow::Owned(text),
@@ -105,7 +105,7 @@ impl Pages {
     }
 
     /// A page that says `message` in the voice of `role`.
-    pub(crate) fn message(&self, role: Role, status: Status, message: &Message) -> Response {
+    pub(crate) fn message(&self, role: Role, status: Status, message: &MessagePage) -> Response {
         // If the folder lacks even this file, the one in the binary still says what is wrong.
         let from_folder = self.folder.as_ref().and_then(|folder| folder.read(Asset::Message).ok());
         let template = from_folder.as_deref().unwrap_or(Asset::Message.source().text);
@@ -113,7 +113,7 @@ impl Pages {
         self.with_message(role, status, Body::Own(page.into()))
     }
 
-    fn fill_message(&self, template: &str, role: Role, message: &Message) -> Vec<u8> {
+    fn fill_message(&self, template: &str, role: Role, message: &MessagePage) -> Vec<u8> {
         let mut placeholders = self.placeholders.to_vec();
         placeholders.extend(message.placeholders(&self.site, role));
         fill(template, &placeholders).into_bytes()
@@ -148,7 +148,8 @@ impl Pages {
     fn unreadable(&self, asset: Asset, error: &io::Error) -> Response {
         let source = asset.source();
         let text = format!("The file {} cannot be read from the folder of pages: {error}.", source.path);
-        let message = Message { title: "A page is missing", text: &text, details: None, ways_on: Vec::new() };
+        let message =
+            MessagePage { title: "A page is missing", text: &text, details: None, buttons: Vec::new() };
         let page = self.message(source.role, Status::InternalServerError, &message);
         page.because("a page cannot be read from the folder given with --www")
     }
@@ -199,8 +200,12 @@ mod tests {
 
     fn pages() -> Pages {
         let scopes = [("answer", "Read <it>.")];
-        let dialog =
-            Dialog { client: "App", redirect_uri: "http://localhost:3000/cb", scopes: &scopes, request: "" };
+        let dialog = DialogPage {
+            client: "App",
+            redirect_uri: "http://localhost:3000/cb",
+            scopes: &scopes,
+            request: "",
+        };
         Pages::new(&Site::new(None, Some(3000), 3001, None), Some(&dialog), None)
     }
 
@@ -227,7 +232,7 @@ mod tests {
 
     #[test]
     fn everything_in_the_dialog_is_escaped() {
-        let answer = pages().dialog(&Dialog {
+        let answer = pages().dialog(&DialogPage {
             client: "<script>&\"'",
             redirect_uri: "https://app.example/<b>",
             scopes: &[("a&b", "<i>Read</i>")],

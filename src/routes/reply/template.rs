@@ -1,4 +1,5 @@
 //! Pages with placeholders, such as `{{client_app}}`, and what may stand in their place.
+
 /// What a page has, such as `{{client_app}}`, and the HTML that replaces it.
 pub(crate) type Placeholder = (&'static str, String);
 

@@ -12,22 +12,22 @@ use crate::http::message::{FieldValue, Request, Status};
 use crate::oauth::client::{AuthenticatedClient, Credentials, Guess, SecretCheck, Unproven, WRONG_SECRET};
 use crate::peer::Peer;
 use crate::pool::{Bounds, Owner, PoolError};
-use crate::routes::reply::json::Refusal;
+use crate::routes::reply::error_response::ErrorResponse;
 use crate::routes::shared::Lasting;
 use crate::routes::step::{Context, Endpoint, Job, Step};
 
 /// Why an endpoint does not go on with a request.
 pub(crate) enum Stop {
     /// It is refused.
-    Refused(Refusal),
+    Refused(ErrorResponse),
     /// The secret of the client with this `client_id` has to be compared with a slow digest first.
     Unchecked(SecretCheck, Arc<str>),
     /// The peer has presented too many wrong secrets, and has to wait this long before the next is looked at.
     TooManyGuesses(Duration),
 }
 
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Stop {
+impl From<ErrorResponse> for Stop {
+    fn from(refusal: ErrorResponse) -> Stop {
         Stop::Refused(refusal)
     }
 }
@@ -36,7 +36,7 @@ impl Stop {
     /// The refusal; or the work that is left to do, after which `endpoint` begins again, and knows the secret.
     pub(crate) fn into_step(self, context: &Context, endpoint: Endpoint) -> Step {
         let (check, target) = match self {
-            Stop::Refused(refusal) => return Step::Done(refusal.into_answer()),
+            Stop::Refused(refusal) => return Step::Done(refusal.into_response()),
             Stop::TooManyGuesses(wait) => return too_many_guesses(context, wait),
             Stop::Unchecked(check, id) => (check, id),
         };
@@ -57,17 +57,17 @@ impl Stop {
                 Ok(Ok(true)) => return endpoint(context),
                 Ok(Ok(false)) => invalid_client(context, WRONG_SECRET),
                 Ok(Err(wait)) => return too_many_guesses(context, wait),
-                Err(PoolError::Panicked) => Refusal {
+                Err(PoolError::Panicked) => ErrorResponse {
                     status: Status::InternalServerError,
-                    ..Refusal::new("server_error", "the server failed in comparing the client's secret")
+                    ..ErrorResponse::new("server_error", "the server failed in comparing the client's secret")
                 },
-                Err(error) => Refusal {
+                Err(error) => ErrorResponse {
                     status: Status::ServiceUnavailable,
                     description: Some("the server is too busy to authenticate the client; try again"),
-                    ..Refusal::new("temporarily_unavailable", error.as_str())
+                    ..ErrorResponse::new("temporarily_unavailable", error.as_str())
                 },
             };
-            Step::Done(refusal.into_answer())
+            Step::Done(refusal.into_response())
         })
     }
 }
@@ -97,7 +97,7 @@ pub(crate) fn authenticate<'a>(
     match context.routes.clients.authenticate(&Credentials { basic, id, secret }) {
         Ok(client) => Ok(client),
         Err(Unproven::Refused(reason)) => Err(invalid_client(context, reason).into()),
-        Err(Unproven::Ambiguous(reason)) => Err(Refusal::invalid_request(reason).into()),
+        Err(Unproven::Ambiguous(reason)) => Err(ErrorResponse::invalid_request(reason).into()),
         Err(Unproven::Guess(guess)) => judge(context, &guess),
     }
 }
@@ -141,13 +141,13 @@ fn recall<'a>(context: &Context, guess: &Guess<'a>, peer: Peer) -> Result<Authen
 /// server can answer, and everyone else would wait behind that.
 fn too_many_guesses(context: &Context, wait: Duration) -> Step {
     const DESCRIPTION: &str = "too many wrong client secrets have come from this address; try again later";
-    let refusal = Refusal {
+    let refusal = ErrorResponse {
         status: Status::TooManyRequests,
         description: Some(DESCRIPTION),
         retry_after: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
-        ..Refusal::new("temporarily_unavailable", "the peer has presented too many wrong client secrets")
+        ..ErrorResponse::new("temporarily_unavailable", "the peer has presented too many wrong client secrets")
     };
-    context.later(refusal.into_answer(), context.routes.refused_guess_delay)
+    context.later(refusal.into_response(), context.routes.refused_guess_delay)
 }
 
 /// Whether the request says which client it comes from. The article's does not.
@@ -160,7 +160,7 @@ pub(crate) fn names_client(request: &Request, parameters: &Parameters) -> bool {
 ///
 /// It is 401 for a request with Authorization, and 400 for all others (RFC 6749, 5.2): a 401 has a challenge (RFC
 /// 9110, 15.5.2), and a browser answers a challenge of the Basic scheme by asking its user for a password.
-pub(crate) fn invalid_client(context: &Context, reason: &'static str) -> Refusal {
+pub(crate) fn invalid_client(context: &Context, reason: &'static str) -> ErrorResponse {
     const CHALLENGE: FieldValue = FieldValue::literal(r#"Basic realm="client""#);
     const GENERAL: &str = "the client is not known, or did not authenticate as it must";
     let (status, challenge) = match context.request.fields("authorization").next() {
@@ -168,15 +168,15 @@ pub(crate) fn invalid_client(context: &Context, reason: &'static str) -> Refusal
         None => (Status::BadRequest, None),
     };
     let description = (!context.routes.explains_errors).then_some(GENERAL);
-    Refusal { status, description, challenge, ..Refusal::new("invalid_client", reason) }
+    ErrorResponse { status, description, challenge, ..ErrorResponse::new("invalid_client", reason) }
 }
 
 /// Name and password of the Basic scheme, if the request has them. Both are coded as in a form before they are
 /// coded for HTTP (RFC 6749, 2.3.1).
-fn basic_credentials(context: &Context) -> Result<Option<(String, String)>, Refusal> {
+fn basic_credentials(context: &Context) -> Result<Option<(String, String)>, ErrorResponse> {
     const BASIC: &[u8] = b"Basic ";
     let Ok(authorization) = context.request.field("authorization") else {
-        return Err(Refusal::invalid_request("more than one Authorization"));
+        return Err(ErrorResponse::invalid_request("more than one Authorization"));
     };
     let Some(authorization) = authorization else { return Ok(None) };
     let coded = match authorization.split_at_checked(BASIC.len()) {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::http::form::Form;
 use crate::http::message::Request;
-use crate::routes::reply::json::Refusal;
+use crate::routes::reply::error_response::ErrorResponse;
 
 /// The parameters that there are, by their names on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,26 +62,29 @@ impl Parameters {
     }
 
     /// The same, where there must be one.
-    pub(crate) fn required(&self, name: Name) -> Result<&str, Refusal> {
-        self.value(name).ok_or_else(|| Refusal::invalid_request(format!("the {} is missing", name.as_str())))
+    pub(crate) fn required(&self, name: Name) -> Result<&str, ErrorResponse> {
+        self.value(name)
+            .ok_or_else(|| ErrorResponse::invalid_request(format!("the {} is missing", name.as_str())))
     }
 
     /// Reads the content of a request to an endpoint that speaks both languages, form and JSON.
-    pub(crate) fn read(request: &Request) -> Result<Parameters, Refusal> {
+    pub(crate) fn read(request: &Request) -> Result<Parameters, ErrorResponse> {
         match media_type(request)? {
             json if json.eq_ignore_ascii_case(b"application/json") => read_json(request.body()),
             form if form.eq_ignore_ascii_case(FORM) => read_form(request.body()),
-            _ => Err(Refusal::invalid_request(
+            _ => Err(ErrorResponse::invalid_request(
                 "the Content-Type is neither application/json nor application/x-www-form-urlencoded",
             )),
         }
     }
 
     /// Reads the content of a request to an endpoint that takes forms alone.
-    pub(crate) fn read_form(request: &Request) -> Result<Parameters, Refusal> {
+    pub(crate) fn read_form(request: &Request) -> Result<Parameters, ErrorResponse> {
         match media_type(request)? {
             form if form.eq_ignore_ascii_case(FORM) => read_form(request.body()),
-            _ => Err(Refusal::invalid_request("the Content-Type is not application/x-www-form-urlencoded")),
+            _ => {
+                Err(ErrorResponse::invalid_request("the Content-Type is not application/x-www-form-urlencoded"))
+            }
         }
     }
 }
@@ -89,23 +92,23 @@ impl Parameters {
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// The media type of the content, without its parameters; `charset` says nothing about a form or JSON.
-fn media_type<'a>(request: &Request<'a>) -> Result<&'a [u8], Refusal> {
+fn media_type<'a>(request: &Request<'a>) -> Result<&'a [u8], ErrorResponse> {
     let Ok(content_type) = request.field("content-type") else {
-        return Err(Refusal::invalid_request("more than one Content-Type"));
+        return Err(ErrorResponse::invalid_request("more than one Content-Type"));
     };
     let content_type = content_type.unwrap_or_default();
     let end = memchr::memchr(b';', content_type).unwrap_or(content_type.len());
     match content_type[..end].trim_ascii() {
-        b"" => Err(Refusal::invalid_request("the Content-Type is missing")),
+        b"" => Err(ErrorResponse::invalid_request("the Content-Type is missing")),
         media_type => Ok(media_type),
     }
 }
 
-fn repeated(name: &str) -> Refusal {
-    Refusal::invalid_request(format!("{name} stands more than once"))
+fn repeated(name: &str) -> ErrorResponse {
+    ErrorResponse::invalid_request(format!("{name} stands more than once"))
 }
 
-fn read_form(body: &[u8]) -> Result<Parameters, Refusal> {
+fn read_form(body: &[u8]) -> Result<Parameters, ErrorResponse> {
     let form = Form::parse(body);
     let mut parameters = Parameters::default();
     for (name, text) in Name::ALL {
@@ -115,11 +118,13 @@ fn read_form(body: &[u8]) -> Result<Parameters, Refusal> {
     Ok(parameters)
 }
 
-fn read_json(body: &[u8]) -> Result<Parameters, Refusal> {
+fn read_json(body: &[u8]) -> Result<Parameters, ErrorResponse> {
     let members = match serde_json::from_slice(body) {
         Ok(Json::Object(members)) => members,
-        Ok(Json::Other) => return Err(Refusal::invalid_request("the content is JSON, but not an object")),
-        Err(_) => return Err(Refusal::invalid_request("the content is not valid JSON")),
+        Ok(Json::Other) => {
+            return Err(ErrorResponse::invalid_request("the content is JSON, but not an object"));
+        }
+        Err(_) => return Err(ErrorResponse::invalid_request("the content is not valid JSON")),
     };
     let mut parameters = Parameters { is_json: true, ..Parameters::default() };
     let mut seen = [false; Name::ALL.len()];
@@ -128,7 +133,7 @@ fn read_json(body: &[u8]) -> Result<Parameters, Refusal> {
             return Err(repeated(name.as_str()));
         }
         let Value::String(value) = value else {
-            return Err(Refusal::invalid_request(format!("the {} is not a string", name.as_str())));
+            return Err(ErrorResponse::invalid_request(format!("the {} is not a string", name.as_str())));
         };
         parameters.values[name as usize] = (!value.is_empty()).then_some(value);
     }

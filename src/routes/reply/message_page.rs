@@ -89,23 +89,26 @@ impl Notice {
 }
 
 /// A message's page.
-pub(crate) struct Message<'a> {
+pub(crate) struct MessagePage<'a> {
     pub(crate) title: &'a str,
     pub(crate) text: &'a str,
     /// What helps a developer.
     pub(crate) details: Option<&'a str>,
-    /// How the person can go on: words, and where they lead. With none, it is the server's own first page.
-    pub(crate) ways_on: Vec<Link>,
+    /// How the person can go on, the best way first. Without one, there is a button to the first page.
+    pub(crate) buttons: Vec<Button>,
 }
 
-/// A link: its words and its address.
-pub(crate) type Link = (&'static str, String);
+/// A link that looks like a button.
+pub(crate) struct Button {
+    pub(crate) words: &'static str,
+    pub(crate) url: String,
+}
 
-impl Message<'_> {
+impl MessagePage<'_> {
     /// A page that says `notice` and offers the way to the first page.
-    pub(crate) fn of(notice: Notice) -> Message<'static> {
+    pub(crate) fn of(notice: Notice) -> MessagePage<'static> {
         let (title, text) = notice.words();
-        Message { title, text, details: None, ways_on: Vec::new() }
+        MessagePage { title, text, details: None, buttons: Vec::new() }
     }
 
     /// What stands in the place of the page's placeholders, in the voice of `role`.
@@ -119,10 +122,10 @@ impl Message<'_> {
             format!("<details><summary>Details</summary><p>{}</p></details>", escape_html(details))
         });
         let first_page = [first_page(site)];
-        let ways_on = if self.ways_on.is_empty() { &first_page[..] } else { &self.ways_on };
-        let ways_on = ways_on.iter().enumerate().map(|(at, (words, address))| {
+        let buttons = if self.buttons.is_empty() { &first_page[..] } else { &self.buttons };
+        let buttons = buttons.iter().enumerate().map(|(at, Button { words, url })| {
             let rank = if at == 0 { "" } else { " secondary" };
-            format!("<a class=\"button{rank}\" href=\"{}\">{}</a>", escape_html(address), escape_html(words))
+            format!("<a class=\"button{rank}\" href=\"{}\">{}</a>", escape_html(url), escape_html(words))
         });
         [
             ("{{role}}", class.to_owned()),
@@ -131,15 +134,18 @@ impl Message<'_> {
             ("{{title}}", escape_html(self.title)),
             ("{{text}}", escape_html(self.text)),
             ("{{details}}", details.unwrap_or_default()),
-            ("{{ways_on}}", ways_on.collect()),
+            ("{{ways_on}}", buttons.collect()),
         ]
     }
 }
 
 /// Where a person can begin: at the client app, or where there is none, at the authorization server's own page.
-fn first_page(site: &Site) -> Link {
+fn first_page(site: &Site) -> Button {
     match site.client_app() {
-        Some(origin) => ("Go to the client app", format!("{origin}/")),
-        None => ("About this server", format!("{}{}/", site.authorization_server(), site.base())),
+        Some(origin) => Button { words: "Go to the client app", url: format!("{origin}/") },
+        None => {
+            let url = format!("{}{}/", site.authorization_server(), site.base());
+            Button { words: "About this server", url }
+        }
     }
 }

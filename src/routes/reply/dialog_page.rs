@@ -3,7 +3,7 @@
 use super::template::{Placeholder, escape_html};
 
 /// What the dialog asks.
-pub(crate) struct Dialog<'a> {
+pub(crate) struct DialogPage<'a> {
     /// The client's name, as people know it.
     pub(crate) client: &'a str,
     /// Where the browser goes afterwards.
@@ -14,7 +14,7 @@ pub(crate) struct Dialog<'a> {
     pub(crate) request: &'a str,
 }
 
-impl Dialog<'_> {
+impl DialogPage<'_> {
     /// The words of the question, escaped.
     pub(crate) fn placeholders(&self) -> [Placeholder; 4] {
         // Whole elements, made here of what is escaped.
