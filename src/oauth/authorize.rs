@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::client::{Client, Clients, VerifiedRedirect};
+use super::client::{Client, Clients, Found, VerifiedRedirect};
 use super::pkce::Challenge;
 use super::scope::{Scope, excerpt};
 
@@ -30,7 +30,7 @@ pub struct AuthorizationRequest<'a> {
 /// A sound authorization request. Nothing but [`check`] makes one.
 #[derive(Clone, Debug)]
 pub struct Authorization<'a> {
-    client: &'a Client,
+    client: Found<'a>,
     redirect: VerifiedRedirect,
     /// Whether the request itself named the redirect URI: then the token request may have to (RFC 6749, 4.1.3).
     names_redirect: bool,
@@ -69,7 +69,7 @@ pub fn check<'a>(
         Some("redirect_uri") => return Err(show("the redirect_uri stands more than once")),
         _ => {}
     }
-    let client = clients.find(parameters.client_id).map_err(show)?;
+    let client = clients.find_named(parameters.client_id).map_err(show)?;
     let redirect = client
         .verify_redirect(parameters.redirect_uri)
         .map_err(|reason| AuthorizationError::Show(reason.into()))?;
@@ -97,7 +97,7 @@ pub fn check<'a>(
         return Err(refuse("invalid_request", reason.into()));
     }
     let scope =
-        grantable_scope(client, parameters.scope).map_err(|reason| refuse("invalid_scope", reason.into()))?;
+        grantable_scope(&client, parameters.scope).map_err(|reason| refuse("invalid_scope", reason.into()))?;
     let names_redirect = parameters.redirect_uri.is_some();
     Ok(Authorization { client, redirect, names_redirect, scope, challenge })
 }
@@ -116,10 +116,10 @@ pub fn grantable_scope(client: &Client, asked: Option<&str>) -> Result<Scope, St
     }
 }
 
-impl<'a> Authorization<'a> {
+impl Authorization<'_> {
     /// Who asks.
-    pub fn client(&self) -> &'a Client {
-        self.client
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Where the answer goes.

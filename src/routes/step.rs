@@ -237,7 +237,7 @@ impl Routes {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::net::Ipv4Addr;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::mpsc::{Receiver, Sender, channel};
@@ -293,8 +293,9 @@ mod tests {
         fn wake(&self) {}
     }
 
-    struct Harness {
-        routes: Routes,
+    /// One request, and all that it waits for.
+    pub(crate) struct Harness {
+        pub(crate) routes: Routes,
         store: Arc<CountingStore>,
         connection: Connection,
         mailbox: Arc<dyn Mailbox>,
@@ -303,6 +304,10 @@ mod tests {
 
     impl Harness {
         fn new(answers_at_once: bool) -> Harness {
+            Harness::with_request(answers_at_once, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        }
+
+        pub(crate) fn with_request(answers_at_once: bool, request: &[u8]) -> Harness {
             let (memory, submitted) = (MemoryStore::new(10), AtomicUsize::new(0));
             let store = Arc::new(CountingStore { memory, answers_at_once, submitted });
             let config = Config::default();
@@ -311,13 +316,17 @@ mod tests {
             let system = Arc::new(RealSystem::default());
             let routes = Routes::new(&config, site, shared, pool, system).expect("random bytes");
             let mut connection = Connection::new(Arc::default(), Instant::now());
-            connection.receive(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", Instant::now());
+            connection.receive(request, Instant::now());
             let (sender, ended) = channel();
             Harness { routes, store, connection, mailbox: Arc::new(Ended(sender)), ended }
         }
 
         /// The step that `endpoint` comes to, and then those that `next` goes on with, one for each parked request.
-        fn run(&mut self, endpoint: Endpoint, mut next: impl FnMut(&Receiver<()>) -> Completion) -> Response {
+        pub(crate) fn run(
+            &mut self,
+            endpoint: Endpoint,
+            mut next: impl FnMut(&Receiver<()>) -> Completion,
+        ) -> Response {
             let Event::Request(request) = self.connection.step(Instant::now()) else { panic!("a request") };
             let (peer, now) = (Ipv4Addr::LOCALHOST.into(), Timestamp::from_milliseconds(0));
             let caller = |place| Caller { mailbox: &self.mailbox, ticket: Ticket { place, serial: 0 } };

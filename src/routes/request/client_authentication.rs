@@ -190,3 +190,68 @@ fn basic_credentials(context: &Context) -> Result<Option<(String, String)>, Erro
     let text = |bytes: &[u8]| String::from_utf8(form::decode(bytes).into_owned()).map_err(|_| malformed());
     Ok(Some((text(&pair[..at])?, text(&pair[at + 1..])?)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::oauth::Scope;
+    use crate::oauth::client::{Client, ClientSource, GrantTypes, SecretDigest};
+    use crate::routes::endpoint::token::exchange;
+    use crate::routes::step::Completion;
+    use crate::routes::step::tests::Harness;
+
+    /// A client that can be forgotten, with a secret that a person chose.
+    #[derive(Debug)]
+    struct Forgetful(Mutex<Option<Arc<Client>>>);
+
+    impl ClientSource for Forgetful {
+        fn find(&self, id: &str) -> Option<Arc<Client>> {
+            self.0.lock().unwrap().clone().filter(|client| &*client.id == id)
+        }
+    }
+
+    fn shop() -> Client {
+        let params = argon2::Params::new(8, 1, 1, None).unwrap();
+        let argon2 = argon2::Argon2::from(params);
+        let digest = argon2::PasswordHasher::hash_password_with_salt(&argon2, b"secret", &[7; 16]).unwrap();
+        Client {
+            id: "shop".into(),
+            name: "Shop".to_owned(),
+            redirect_uris: Vec::new(),
+            secret: SecretDigest::parse(&digest.to_string()),
+            grant_types: GrantTypes { client_credentials: true, ..GrantTypes::default() },
+            scope: Scope::default(),
+            inspects_all: false,
+        }
+    }
+
+    #[test]
+    fn a_client_is_looked_up_again_when_its_secret_was_right() {
+        for (is_forgotten, status, words) in
+            [(false, Status::Ok, "access_token"), (true, Status::BadRequest, "not that of a registered client")]
+        {
+            let content = "grant_type=client_credentials&client_id=shop&client_secret=secret";
+            let request = format!(
+                "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+                 Content-Length: {}\r\n\r\n{content}",
+                content.len()
+            );
+            let source = Arc::new(Forgetful(Mutex::new(Some(Arc::new(shop())))));
+            let mut harness = Harness::with_request(true, request.as_bytes());
+            let clients = (*harness.routes.clients).clone();
+            harness.routes.clients = Arc::new(clients.with_source(Arc::<Forgetful>::clone(&source)));
+            let response = harness.run(exchange, |ended| {
+                ended.recv_timeout(Duration::from_secs(20)).expect("the secret is compared");
+                if is_forgotten {
+                    *source.0.lock().unwrap() = None;
+                }
+                Completion::JobDone
+            });
+            let text = String::from_utf8_lossy(response.body());
+            assert_eq!(response.status, status, "{text}");
+            assert!(text.contains(words), "{text}");
+        }
+    }
+}
