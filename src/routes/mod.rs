@@ -1,17 +1,19 @@
-//! From a request to its answer: which endpoint it is for, and what that endpoint makes of it.
+//! From a request to its response: finds the endpoint, and lets it answer.
 //!
-//! Each endpoint is a file with one function, from a request to a [`Step`]: the response, or what has to happen
-//! before there is one. So neither the pool nor the store keeps the loop waiting. `table.rs` is the
-//! whole map: what is not in it is 404, and a method that a path does not have is 405 with an `Allow`. A new endpoint
-//! takes one file and one row.
+//! ```text
+//!   net ──begin──▶ table.rs ──▶ endpoint/… ──▶ Step::Done(response) ──▶ net
+//!                                   │
+//!                                   └──▶ Step::Parked ──▶ net, until there is a completion ──resume──▶ its closure
+//! ```
+//!
+//! Each endpoint is one file in `endpoint` with one function, from a request to a [`Step`]: the response, or what has to
+//! happen before there is one (`step.rs`). `request` reads what a request says, `reply` makes responses, and `table.rs`
+//! is the map. A new endpoint takes one file and one row there.
+//!
+//! What belongs to no endpoint is answered here: paths that are not in the table (404), methods that a path does not have
+//! (405), preflights, and messages that the codec refused.
 
 use std::net::IpAddr;
-
-use crate::http::Refusal;
-use crate::http::message::{Body, FieldLines, FieldValue, Method, Request, Response, Status};
-use crate::oauth::Timestamp;
-use crate::store::Caller;
-use reply::error_response::{INVALID_REQUEST, RETRY_AFTER, error};
 
 mod endpoint;
 mod reply;
@@ -27,30 +29,41 @@ pub use shared::Routes;
 pub use site::{Role, Site};
 pub use step::{Completion, Parked, Step};
 
+use crate::http::Refusal;
+use crate::http::message::{Body, FieldLines, FieldValue, Method, Request, Response, Status};
+use crate::oauth::Timestamp;
+use crate::store::Caller;
 use reply::cors;
+use reply::error_response::{INVALID_REQUEST, RETRY_AFTER, error};
 use reply::message_page::Notice;
 use step::Context;
 use table::{Errors, Route};
 
 impl Routes {
-    /// Begins to answer a request that came to `role` from `peer` at the moment `now`; where the store or the pool
-    /// takes its time, `caller` is told.
+    /// Begins to answer a request that came to `role` from `peer` at the moment `now`.
+    ///
+    /// Where the step is [`Step::Parked`], the mailbox of `caller` gets its completion later, unless the request only
+    /// waits for its time.
     pub fn begin(&self, role: Role, peer: IpAddr, request: &Request, now: Timestamp, caller: Caller) -> Step {
         let Some(route) = table::find(self.site.base(), role, request.path_bytes()) else {
             let cors = table::cors_outside(self.site.base(), role, request.path_bytes());
-            return Step::Done(self.answer_outside_the_table(role, request)).allow(cors);
+            return Step::Done(self.respond_outside(role, request, cors)).allow(cors);
         };
         let method = request.method();
-        let step = match route.cors {
-            _ if !route.methods.contains(&method) => Step::Done(self.refuse_method(route)),
-            Some(policy) if method == Method::Options => Step::Done(cors::preflight(policy, route.allow)),
-            cors => (route.endpoint)(&Context::new(self, peer, request, now, caller, cors)),
+        let step = if !route.methods.contains(&method) {
+            Step::Done(self.refuse_method(route))
+        } else if let (Method::Options, Some(policy)) = (method, route.cors) {
+            Step::Done(cors::preflight(policy, route.allow))
+        } else {
+            (route.endpoint)(&Context::new(self, peer, request, now, caller, route.cors))
         };
         step.allow(route.cors)
     }
 
-    /// Answers what the codec refused. Where the request was understood far enough to know its endpoint, the
-    /// answer has that endpoint's form, so that a script of another origin can read what was wrong.
+    /// The response to a message that the codec refused.
+    ///
+    /// If the request was read far enough to know its endpoint, the response has the form of that endpoint's errors and
+    /// its CORS fields, so that a script of another origin can read what was wrong.
     pub fn refuse(&self, role: Role, refusal: Refusal, request: Option<&Request>) -> Response {
         let Refusal { status, reason } = refusal;
         let route = request.and_then(|request| table::find(self.site.base(), role, request.path_bytes()));
@@ -59,10 +72,12 @@ impl Routes {
             (None, Some(request)) => table::cors_outside(self.site.base(), role, request.path_bytes()),
             (None, None) => None,
         };
-        let response = match route.is_some_and(|route| route.errors == Errors::Json) {
-            true if status == Status::InternalServerError => error(status, reason, "server_error", reason),
-            true => error(status, reason, INVALID_REQUEST, reason),
-            false => plain_text(status, reason),
+        let response = match route.map(|route| route.errors) {
+            Some(Errors::Json) if status == Status::InternalServerError => {
+                error(status, reason, "server_error", reason)
+            }
+            Some(Errors::Json) => error(status, reason, INVALID_REQUEST, reason),
+            Some(Errors::Page) | None => plain_text(status, reason),
         };
         let response = match status {
             Status::ServiceUnavailable => response.with("Retry-After", RETRY_AFTER),
@@ -71,17 +86,17 @@ impl Routes {
         cors::allow(response.because(reason), cors)
     }
 
-    fn answer_outside_the_table(&self, role: Role, request: &Request) -> Response {
-        let cors = table::cors_outside(self.site.base(), role, request.path_bytes());
+    /// The response to a request whose path is not in the table.
+    fn respond_outside(&self, role: Role, request: &Request, cors: Option<&cors::Policy>) -> Response {
         match request.method() {
-            // A preflight that fails would hide the 404 that it asks for.
+            // If the preflight failed, the script would not see the 404 that it asks for.
             Method::Options if cors.is_some() => cors::preflight(&cors::GET, "GET, HEAD, OPTIONS"),
-            // About the server and not about any path of it (RFC 9110, 9.3.7).
+            // Asks about the server as a whole (RFC 9110, 9.3.7).
             Method::Options if request.path() == "*" => {
                 const ALLOW: FieldLines = FieldLines::literal("Allow: GET, HEAD, POST, OPTIONS\r\n");
                 Response::new(Status::NoContent, ALLOW)
             }
-            // Its target is no path but another host, for which no method is allowed.
+            // The target is another host, for which there is no method at all.
             Method::Connect => self
                 .pages
                 .notice(role, Status::MethodNotAllowed, Notice::NoProxy)
@@ -100,7 +115,7 @@ impl Routes {
     }
 }
 
-/// A short answer for clients that are programs.
+/// For messages so broken that nothing is known of their sender. Most are not from browsers.
 fn plain_text(status: Status, text: &str) -> Response {
     const LINES: FieldLines =
         FieldLines::literal("X-Content-Type-Options: nosniff\r\nContent-Type: text/plain; charset=utf-8\r\n");

@@ -1,9 +1,10 @@
-//! From a configuration to [`Routes`].
+//! From a configuration to [`Routes`], at start and at each reload.
+//!
+//! Everything that depends on the configuration alone is made here once: pages, metadata, challenges, the demo's client.
 
 use std::sync::Arc;
 
-use super::endpoint::metadata;
-use super::endpoint::secure;
+use super::endpoint::{metadata, secure};
 use super::reply::dialog_page::DialogPage;
 use super::reply::folder::Folder;
 use super::reply::pages::Pages;
@@ -21,11 +22,11 @@ use crate::store::Store;
 use crate::system::System;
 
 impl Routes {
-    /// The endpoints of `site`, keeping grants in `store`, having slow work done by `pool`, and taking secrets from
+    /// The endpoints of `site`. They keep grants in `store`, run slow jobs in `pool`, and take time and random bytes from
     /// `system`.
     ///
     /// # Errors
-    /// When `system` gives no random bytes for the key of the dialog's forms.
+    /// When `system` has no random bytes for the key that seals the dialog's forms, and `store` keeps none.
     pub fn new(
         config: &Config,
         site: Site,
@@ -48,8 +49,8 @@ impl Routes {
         Ok(Routes::of(config, site, lasting))
     }
 
-    /// The same endpoints with the clients, scopes, lifetimes and texts of `config`. Site, store, pool and keys stay,
-    /// and so does what is known of wrong secrets.
+    /// The same endpoints with the clients, scopes, lifetimes and texts of `config`. Site, store, pool, keys and the
+    /// record of wrong secrets stay the same, so that a reload forgives no guess.
     pub fn reconfigured(&self, config: &Config) -> Routes {
         Routes::of(config, self.site.clone(), self.lasting.clone())
     }
@@ -91,7 +92,7 @@ impl Routes {
     }
 }
 
-/// The clients that `config` registers, and the demo's, where there is a client app.
+/// The clients of `config`, and the demo's if there is a client app.
 fn clients(config: &Config, site: &Site) -> Clients {
     let is_demos = |name: &&str| Config::DEMO_SCOPES.iter().any(|(demos, _)| demos == name);
     let names: Vec<&str> = config.scopes.iter().map(|(name, _)| &**name).filter(is_demos).collect();

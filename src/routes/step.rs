@@ -1,21 +1,22 @@
-//! Steps: how an endpoint gets from a request to its response when something else has to happen in between.
+//! Steps: how a request gets from its endpoint to its response when something has to happen in between.
 //!
-//! An endpoint is one function from a [`Context`] to a [`Step`]. Where the response is known, the step is
-//! [`Step::Done`]. Otherwise the endpoint returns what one of these makes of its request, each of which takes a
-//! closure, `then`, that gives the next step:
+//! An endpoint is one function from a [`Context`] to a [`Step`]. If it knows the response, the step is [`Step::Done`].
+//! Otherwise it returns what one of these gives:
 //!
 //! ```text
-//!   context.ask(transition, then)   the store applies one transition, then goes on with its outcome
-//!   context.work(job, then)         the pool runs one job, then goes on with its result
-//!   context.later(response)         the response, after a delay
+//!   context.ask(transition, then)    the store applies one transition; `then` gets its outcome
+//!   context.work(job, then)          the pool runs one job; `then` gets its result
+//!   context.later(response, delay)   the response is sent after a delay
 //! ```
 //!
-//! A store that answers at once (memory) costs nothing extra: `then` is called on the spot, and neither it nor what it
-//! captures is ever on the heap. Only where the store takes its time is the closure boxed, into a [`Parked`] request.
+//! `then` is a closure that gives the next step, so a request can take several. Each changes at most one record.
+//!
+//! A store that answers at once (memory) costs nothing extra: `ask` calls `then` on the spot, and neither the closure nor
+//! what it captures is ever on the heap. Only if the store takes its time is the closure boxed, into a [`Parked`] request.
 //! The event loop keeps that, serves other connections, and calls [`Routes::resume`] when there is a [`Completion`].
 //!
-//! What a closure captures must be owned: the request's bytes may have moved in memory by the time it runs. It gets the
-//! request again from the [`Context`] that it is called with.
+//! A closure must own what it captures, for by the time it runs, the request's bytes may have moved in memory. It gets
+//! the request again from the [`Context`] that it is called with.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,63 +30,66 @@ use crate::oauth::{Timestamp, Transition};
 use crate::pool::{Kind, Owner, PoolError};
 use crate::store::{Applied, Caller, StoreError};
 
-/// What a request has come to.
+/// How far a request has come.
 #[must_use = "a step that is dropped leaves its request without a response"]
 pub enum Step {
     /// Here is the response.
     Done(Response),
-    /// The store, the pool or the clock takes its time; [`Routes::resume`] goes on.
+    /// The request has to wait; [`Routes::resume`] continues it.
     Parked(Parked),
 }
 
-/// A request that waits, and the closure that goes on with it.
+/// A request that waits, and how to continue it.
 pub struct Parked {
     wait: Wait,
     cors: Option<&'static cors::Policy>,
-    /// The client that the request comes from, if the log is to show it.
+    /// The client that the request comes from, if the log shows that.
     client: Option<Arc<str>>,
 }
 
-/// What a request waits for, and how it goes on.
 enum Wait {
+    /// For the store to apply the request's transition.
     Store(Then<Applied>),
+    /// For the pool to end the request's job, whose result the closure has access to.
     Pool(Then<Result<(), PoolError>>),
-    /// Boxed, so that a [`Parked`] request stays smaller than a response.
+    /// For a delay to pass. The response is boxed so that it does not make every [`Step`] larger.
     Clock(Box<Response>, Duration),
 }
 
 type Then<T> = Box<dyn FnOnce(&Context, T) -> Step + Send>;
 
-/// Why a parked request goes on.
+/// Why a parked request continues.
 pub enum Completion {
     /// The store has applied the transition, or failed to.
     Applied(Applied),
     /// The pool has ended the job.
     JobDone,
-    /// The time that the request may wait is over.
+    /// The request has waited for as long as [`Parked::time_max`] allows.
     TimedOut,
 }
 
-/// A request and what its endpoint needs to go on with it. Each step has one of its own.
+/// What an endpoint is given for one step of a request.
 pub(super) struct Context<'a> {
     pub(super) routes: &'a Routes,
     pub(super) request: &'a Request<'a>,
-    /// Where the request comes from: the connection's other end, or what a trusted proxy says of it.
+    /// Who sent the request: the peer of the connection or, behind a trusted proxy, the one that the proxy names.
     pub(super) peer: IpAddr,
     /// The moment of this step.
     pub(super) now: Timestamp,
+    /// Whom the store and the pool report to if they take their time. It is for this step alone: two transitions under
+    /// one ticket could be taken for each other.
     caller: Caller<'a>,
     cors: Option<&'static cors::Policy>,
 }
 
-/// What a request for a path and a method of the map comes to.
+/// The function of an endpoint, as the table has it.
 pub(super) type Endpoint = fn(&Context) -> Step;
 
 /// A job for the pool.
 pub(super) struct Job<F> {
     pub(super) kind: Kind,
     pub(super) owner: Owner,
-    /// What to run, on a thread of the pool. It is skipped if the request has been given up before its turn.
+    /// Runs on a thread of the pool, unless the request is given up first.
     pub(super) run: F,
 }
 
@@ -101,10 +105,10 @@ impl<'a> Context<'a> {
         Context { routes, request, peer, now, caller, cors }
     }
 
-    /// Has the store apply `transition`, then goes on with what that came to.
+    /// Has the store apply `transition`, and continues with its outcome.
     ///
-    /// `then` gets an error where the store failed or took too long; the transition may have been applied in the
-    /// latter case, and is withdrawn if it can be.
+    /// `then` gets an error if the store failed or did not answer in time. In the second case the transition may have
+    /// been applied; the store withdraws it if it can be withdrawn.
     pub(super) fn ask(
         &self,
         transition: Transition,
@@ -117,9 +121,9 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Has the pool run `job`, then goes on with its result.
+    /// Has the pool run `job`, and continues with its result.
     ///
-    /// `then` gets an error where the pool has no room, the job took too long, or it panicked.
+    /// `then` gets an error if the pool has no room for the job, or it did not end in time, or it panicked.
     pub(super) fn work<T: Send + 'static>(
         &self,
         job: Job<impl FnOnce() -> T + Send + 'static>,
@@ -139,7 +143,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Sends `response` after `delay`, and nothing else on its connection before that.
+    /// Sends `response` after `delay`. Nothing else on the connection is answered before that.
     pub(super) fn later(&self, response: Response, delay: Duration) -> Step {
         if delay.is_zero() {
             return Step::Done(response);
@@ -152,8 +156,8 @@ impl<'a> Context<'a> {
     }
 }
 
-/// A job that keeps the result of `run` in the place that comes with it, as long as someone holds that place: a parked
-/// request does. Without one, `run` is skipped.
+/// Wraps `run` so that it leaves its result where the parked request can take it. If that request is given up, the place
+/// is dropped with it, and `run` is skipped.
 fn keeping_result<T: Send + 'static>(
     run: impl FnOnce() -> T + Send + 'static,
 ) -> (impl FnOnce() + Send + 'static, Arc<Mutex<Option<T>>>) {
@@ -169,7 +173,7 @@ fn keeping_result<T: Send + 'static>(
 }
 
 impl Step {
-    /// The same, from `client` as far as the log is concerned, unless a later step has named another.
+    /// Names `client` in the log, unless a later step of the request has named one.
     fn of_client(self, client: Option<Arc<str>>) -> Step {
         match (client, self) {
             (None, step) => step,
@@ -183,7 +187,7 @@ impl Step {
         }
     }
 
-    /// The same; a response that is done can be read by scripts as `cors` allows.
+    /// Lets scripts of other origins read the response as `cors` allows. A parked request does that when it is done.
     pub(super) fn allow(self, cors: Option<&'static cors::Policy>) -> Step {
         match self {
             Step::Done(response) => Step::Done(cors::allow(response, cors)),
@@ -193,12 +197,12 @@ impl Step {
 }
 
 impl Parked {
-    /// Whether it waits for the store, which may have applied its transition by now.
+    /// Whether the request waits for the store. If so, giving it up may leave a transition to withdraw.
     pub fn waits_for_store(&self) -> bool {
         matches!(self.wait, Wait::Store(_))
     }
 
-    /// How long the request may wait.
+    /// How long the request may wait before it is resumed with [`Completion::TimedOut`].
     pub fn time_max(&self, limits: &Limits) -> Duration {
         match self.wait {
             Wait::Store(_) => limits.store_time_max,
@@ -209,7 +213,8 @@ impl Parked {
 }
 
 impl Routes {
-    /// Goes on with the `request` that was `parked`. It may have to be parked again.
+    /// Continues the `request` that was `parked`, which may be parked again. To be called on the [`Routes`] that parked
+    /// it, so that one configuration answers the whole request.
     pub fn resume(
         &self,
         parked: Parked,

@@ -1,50 +1,43 @@
-//! The map: every path of both servers, with its methods, what scripts of other origins may do there, and its endpoint.
+//! The map: every path of both servers, with its methods, its policy towards other origins, and its endpoint.
 //!
-//! What is not in it is 404, and a method that a path does not have is 405 with an `Allow`.
+//! A path that is not in it is 404. A method that a path does not have is 405, with an `Allow` that says which it has.
 
 use super::endpoint::asset::serve;
-use super::endpoint::code;
-use super::endpoint::dialog;
-use super::endpoint::health;
-use super::endpoint::introspect;
-use super::endpoint::metadata;
-use super::endpoint::revoke;
-use super::endpoint::secure;
-use super::endpoint::token;
+use super::endpoint::{code, dialog, health, introspect, metadata, revoke, secure, token};
 use super::reply::assets::Asset;
 use super::reply::cors;
 use super::site::Role;
 use super::step::Endpoint;
 use crate::http::message::Method;
 
-/// One row of the map.
+/// One row of the table.
 pub(super) struct Route {
     pub(super) role: Role,
     pub(super) path: &'static str,
     pub(super) methods: &'static [Method],
-    /// The same methods, as the Allow field has them (RFC 9110, 10.2.1).
+    /// The same methods, as the value of an Allow field (RFC 9110, 10.2.1).
     pub(super) allow: &'static str,
-    /// What other origins' scripts may do here; `None` where they may not even read the answer.
+    /// What scripts of other origins may send; `None` where they may not even read the response.
     pub(super) cors: Option<&'static cors::Policy>,
-    /// The form of the errors that are not the endpoint's own, such as a body that is too large.
+    /// The form of the errors that the endpoint does not make itself, such as 405, or 413 for a large body.
     pub(super) errors: Errors,
     pub(super) endpoint: Endpoint,
 }
 
-/// Whom an endpoint's errors are for.
+/// Who reads an endpoint's errors.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Errors {
-    /// People: a page.
+    /// A person in front of a browser.
     Page,
-    /// Programs: JSON.
+    /// A program.
     Json,
 }
 
-/// Every path of both servers; searched from the top, so what is asked for most comes first.
+/// Every path of both servers. Searched from the top, so the busiest come first.
 const TABLE: &[Route] = &[
     page(Role::AuthorizationServer, "/oauth-dialog.html", dialog::show),
     page(Role::AuthorizationServer, "/authorize", dialog::show),
-    Route { errors: Errors::Page, ..post("/code", None, code::issue) },
+    Route { errors: Errors::Page, ..post("/code", None, code::decide) },
     post("/token", Some(&cors::POST), token::exchange),
     get("/secure", Some(&cors::GET), secure::check),
     post("/revoke", Some(&cors::POST), revoke::revoke),
@@ -90,21 +83,23 @@ const fn post(path: &'static str, cors: Option<&'static cors::Policy>, endpoint:
     Route { role: Role::AuthorizationServer, path, methods, allow, cors, errors: Errors::Json, endpoint }
 }
 
-/// The line of the map for `path`, as it stands there or behind the issuer's own path.
+/// The row for `path`, with or without `base`, the path of the issuer. Proxies differ in whether they strip it.
 pub(super) fn find(base: &str, role: Role, path: &[u8]) -> Option<&'static Route> {
     let base = base.as_bytes();
     let found = TABLE.iter().find(|route| route.role == role && route.path.as_bytes() == path);
     if found.is_some() || base.is_empty() {
         return found;
     }
-    // The path of the metadata comes before the issuer's own (RFC 8414, 3.1), all others after it.
+    // The metadata's path stands before the issuer's (RFC 8414, 3.1), all others after it.
     let inner = path.strip_prefix(base).filter(|inner| inner.starts_with(b"/"));
     let inner = inner.or_else(|| path.strip_suffix(base).filter(|path| *path == metadata::PATH.as_bytes()))?;
     TABLE.iter().find(|route| route.role == role && route.path.as_bytes() == inner)
 }
 
-/// What other origins' scripts may do where there is nothing. Clients look below `/.well-known/` for documents
-/// of several standards (RFC 8615): they are to see that one is not there, and no failure of the network.
+/// The policy towards other origins for a `path` that is not in the table.
+///
+/// Clients probe `/.well-known/` for the documents of several standards (RFC 8615). They should see a 404 there; without
+/// CORS a script would see a network failure instead.
 pub(super) fn cors_outside(base: &str, role: Role, path: &[u8]) -> Option<&'static cors::Policy> {
     const WELL_KNOWN: &[u8] = b"/.well-known/";
     let inner = path.strip_prefix(base.as_bytes()).unwrap_or(path);

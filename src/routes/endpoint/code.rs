@@ -36,7 +36,7 @@ struct Destination {
 }
 
 /// Stores the decision that the form carries, and sends the browser to the client.
-pub(crate) fn issue(context: &Context) -> Step {
+pub(crate) fn decide(context: &Context) -> Step {
     let routes = context.routes;
     let Submission { mut opened, decision } = match dialog_form::read(context) {
         Ok(submission) => submission,

@@ -1,8 +1,7 @@
 //! `GET /healthz` and `GET /readyz`: for programs that start, watch and replace servers.
 //!
-//! The first says that the process answers. The second says that it can do its work: that its store answers, too. It
-//! asks for a grant that does not exist, with a new random name each time, so that each node of a cluster is asked in
-//! turn.
+//! The first reports that the process answers (liveness), the second that its store does, too (readiness). It looks up a
+//! grant that does not exist, under a new random name each time, so that over time every node of a cluster is asked.
 
 use std::sync::Arc;
 
@@ -13,12 +12,12 @@ use crate::routes::reply::json;
 use crate::routes::reply::unavailable::{NO_RANDOMNESS, why_unavailable};
 use crate::routes::step::{Context, Step};
 
-/// `/healthz`: the process is alive.
+/// `/healthz`.
 pub(crate) fn alive(_: &Context) -> Step {
     Step::Done(ok())
 }
 
-/// `/readyz`: whether the store answers, whatever it says.
+/// `/readyz`. Any outcome will do: what counts is that there is one.
 pub(crate) fn ready(context: &Context) -> Step {
     let Some(token) = context.routes.random().map(Credential::of_new_grant) else {
         return Step::Done(unavailable(NO_RANDOMNESS, RETRY_AFTER));

@@ -1,7 +1,7 @@
-//! `POST /introspect`: a client with a secret asks what a token is good for (RFC 7662).
+//! `POST /introspect`: a confidential client asks whether a token is valid, and for what (RFC 7662).
 //!
-//! Of a token that is not good, or that the client may not know of, the answer is exactly `{"active":false}`,
-//! for whatever reason.
+//! For a token that is invalid, or that the client may not ask about, the response is exactly `{"active":false}`, whatever
+//! the reason.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::routes::shared::Routes;
 use crate::routes::step::{Context, Step};
 use crate::store::Applied;
 
-/// Reads the token and asks about it.
+/// Reads the token, and asks the store about it.
 pub(crate) fn inspect(context: &Context) -> Step {
     read(context).unwrap_or_else(|stop| stop.into_step(context, inspect))
 }
@@ -27,7 +27,7 @@ fn read(context: &Context) -> Result<Step, Stop> {
     let parameters = Parameters::read_form(context.request)?;
     let client = authenticate(context, &parameters)?;
     if !client.client().is_confidential() {
-        // Anyone can name a public client, so it would be anyone who asks (RFC 7662, 2.1).
+        // Anyone can name a public client, so anyone could introspect (RFC 7662, 2.1).
         return Err(invalid_client(context, "the client is public, and may not introspect").into());
     }
     let token = parameters.required(Name::Token)?;
@@ -36,7 +36,7 @@ fn read(context: &Context) -> Result<Step, Stop> {
     Ok(context.ask(transition, |context, applied| Step::Done(respond(context.routes, applied))))
 }
 
-/// What there is to say (RFC 7662, 2.2).
+/// RFC 7662, 2.2.
 fn respond(routes: &Routes, outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Described(description)) => describe(routes, &description),
@@ -54,7 +54,7 @@ fn describe(routes: &Routes, description: &Description) -> Response {
         "iss": routes.site.issuer(),
         "iat": issued.as_seconds(),
         "exp": expires.as_seconds(),
-        // A resource server must not take a refresh token for a key.
+        // Not `Bearer` for a refresh token, which a resource server must not accept.
         "token_type": match kind {
             TokenKind::Access => "Bearer",
             TokenKind::Refresh => "refresh_token",

@@ -1,4 +1,4 @@
-//! The endpoints, one file each, with one function from a request to a step.
+//! The endpoints: one file each, with one function from a request to a step. `table.rs` lists them.
 
 pub(crate) mod asset;
 pub(crate) mod code;

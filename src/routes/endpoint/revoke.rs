@@ -1,4 +1,7 @@
-//! `POST /revoke`: a client has no more use for a token (RFC 7009).
+//! `POST /revoke`: a client returns a token that it no longer needs (RFC 7009).
+//!
+//! The response is the same for a token that was revoked, was unknown, or is another client's: it must not tell a client
+//! about tokens that are not its own.
 
 use crate::http::message::{Response, Status};
 use crate::oauth::{Credential, Outcome, Transition};
@@ -9,7 +12,7 @@ use crate::routes::request::parameters::{Name, Parameters};
 use crate::routes::step::{Context, Step};
 use crate::store::Applied;
 
-/// Reads the token and asks for its end.
+/// Reads the token, and asks the store to revoke it.
 pub(crate) fn revoke(context: &Context) -> Step {
     read(context).unwrap_or_else(|stop| stop.into_step(context, revoke))
 }
@@ -22,11 +25,11 @@ fn read(context: &Context) -> Result<Step, Stop> {
     Ok(context.ask(Transition::revoke(client, &token), |_, applied| Step::Done(respond(applied))))
 }
 
-/// Whatever the token was, it is good no longer, or never was (RFC 7009, 2.2).
+/// RFC 7009, 2.2.
 fn respond(outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Revoked | Outcome::Unknown) => done(),
-        // To say more would tell a client about tokens that are not its own.
+        // For the log alone.
         Ok(Outcome::OtherClient) => done().because("the token is another client's; it was not revoked"),
         outcome => unavailable(&outcome, "the server cannot revoke a token at the moment; try again"),
     }

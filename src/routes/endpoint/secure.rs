@@ -1,8 +1,8 @@
-//! `GET /secure`: the answer, for whoever shows a good token.
+//! `GET /secure`: a protected resource, the secret answer, for a valid access token.
 //!
-//! The article shows its token bare, and is refused with 403. RFC 6750 (2.1) puts `Bearer` before it, and is
-//! refused with 401 and a `WWW-Authenticate` that says why (3). Where there is the demo client, both are answered,
-//! each in its own language. Elsewhere a request without `Bearer` has no token, and is answered 401 (RFC 6750, 3.1).
+//! The article sends its token bare, and a bad one is refused with 403. RFC 6750 (2.1) puts `Bearer` before it, and a bad
+//! one is refused with 401 and a `WWW-Authenticate` that says why (3). Where there is the demo client, both are accepted
+//! and each is answered its own way. Elsewhere a request without `Bearer` has no token: 401 (RFC 6750, 3.1).
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::routes::shared::Routes;
 use crate::routes::step::{Context, Step};
 use crate::store::Applied;
 
-/// How a request shows its token.
+/// How a request presents its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scheme {
     /// `Authorization: TOKEN`
@@ -25,7 +25,7 @@ enum Scheme {
     Bearer,
 }
 
-/// Reads the token and asks whether it is good.
+/// Reads the token, and asks the store whether it is valid.
 pub(crate) fn check(context: &Context) -> Step {
     let routes = context.routes;
     let Ok(authorization) = context.request.field("authorization") else {
@@ -51,7 +51,7 @@ pub(crate) fn check(context: &Context) -> Step {
     })
 }
 
-/// The secret, or what was wrong.
+/// The answer, or an error.
 fn respond(routes: &Routes, scheme: Scheme, outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Active) => json::response(Status::Ok, r#"{"answer":42}"#),
@@ -64,15 +64,14 @@ fn respond(routes: &Routes, scheme: Scheme, outcome: Applied) -> Response {
     }
 }
 
-/// Whether `token` is written as a token may be, whatever it says: `b64token` (RFC 6750, 2.1).
+/// Whether `token` has the syntax of a bearer token, `b64token` (RFC 6750, 2.1).
 fn is_token68(token: &[u8]) -> bool {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
     let rest = token.iter().skip_while(|byte| is_part(byte));
     token.first().is_some_and(is_part) && rest.copied().all(|byte| byte == b'=')
 }
 
-/// Which language the request speaks, and the token in it. A scheme's name is case-insensitive (RFC 9110,
-/// 11.1).
+/// The scheme of an Authorization field and the token in it. A scheme's name is case-insensitive (RFC 9110, 11.1).
 fn split(authorization: &[u8]) -> (Scheme, &[u8]) {
     const BEARER: &[u8] = b"Bearer";
     match authorization.split_at_checked(BEARER.len()) {
@@ -92,7 +91,7 @@ fn refuse(scheme: Scheme, reason: &'static str) -> Response {
     json::response(status, TEXT).with("WWW-Authenticate", challenge).because(reason)
 }
 
-/// Who shows no token has done nothing wrong yet, and is told no error, only what is wanted (RFC 6750, 3.1).
+/// A request without a token is told what is expected, but not an error: it has done nothing wrong (RFC 6750, 3.1).
 fn refuse_without_token(routes: &Routes, reason: &'static str) -> Response {
     let status = match routes.answers_the_article() {
         true => Status::Forbidden,
@@ -112,7 +111,7 @@ fn malformed(reason: &'static str) -> Response {
         .because(reason)
 }
 
-/// The token is good for something else (RFC 6750, 3.1).
+/// The token is valid, but not for this (RFC 6750, 3.1).
 fn refuse_scope(routes: &Routes) -> Response {
     const TEXT: &str = error_text!(
         "Unauthorized",
@@ -124,14 +123,14 @@ fn refuse_scope(routes: &Routes) -> Response {
         .because("the token does not have the scope that the endpoint needs")
 }
 
-/// The challenge for a token without `scope`. Where every scope will do, it is never sent.
+/// The challenge for a token that lacks `scope`; never sent if `scope` is `None`.
 pub(crate) fn scope_challenge(scope: Option<&str>) -> FieldValue {
     let name = scope.unwrap_or_default();
     let challenge = format!(
         "Bearer realm=\"secure\", error=\"insufficient_scope\", \
          error_description=\"the access token is not good for this\", scope=\"{name}\""
     );
-    // A scope's name has no control byte in it.
+    // A scope's name has no control byte, so the fallback is never taken.
     FieldValue::new(challenge).unwrap_or(BARE_CHALLENGE)
 }
 

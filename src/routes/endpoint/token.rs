@@ -1,12 +1,11 @@
 //! `POST /token`: tokens, for a code, for a refresh token, or for a client's own credentials.
 //!
-//! Two ways to ask. The article's, JSON `{"code":"CODE"}`, which names no client and means the demo's, and is
-//! answered where there is that client; and RFC 6749's, a form with a `grant_type`. The answers are the same: RFC
-//! 6749's (5.1 and 5.2), with the article's
-//! `message` beside the standard's `error`.
+//! There are two ways to ask. RFC 6749's is a form with a `grant_type`. The article's is JSON, `{"code":"CODE"}`: it names
+//! no client and means the demo's, so it is accepted only where that client exists. The responses are the same: RFC 6749's
+//! (5.1 and 5.2), with the article's `message` beside the standard's `error`.
 //!
-//! The order is always the same: read, authenticate the client, see whether it may ask this way, and only then
-//! look at what it presents. Nothing that a stranger sends touches a grant.
+//! The order is always the same: read the request, authenticate the client, check that it may use this grant type, and
+//! only then look at what it presents. Nothing that an unauthenticated sender presents reaches a grant.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -26,16 +25,15 @@ use crate::routes::shared::Routes;
 use crate::routes::step::{Context, Step};
 use crate::store::Applied;
 
-/// What a client presents, and what is said of it.
+/// The ways to tokens (RFC 6749, 1.3).
 #[derive(Clone, Copy, PartialEq)]
-enum Presented {
-    Code,
+enum GrantType {
+    AuthorizationCode,
     RefreshToken,
-    /// Nothing but who it is.
-    Credentials,
+    ClientCredentials,
 }
 
-/// Reads the request and asks for what it wants.
+/// Reads the request, and asks the store for what it wants.
 pub(crate) fn exchange(context: &Context) -> Step {
     read(context).unwrap_or_else(|stop| stop.into_step(context, exchange))
 }
@@ -45,34 +43,35 @@ fn read(context: &Context) -> Result<Step, Stop> {
         true => Parameters::read(context.request)?,
         false => Parameters::read_form(context.request)?,
     };
-    let grant_type = match parameters.value(Name::GrantType) {
+    let name = match parameters.value(Name::GrantType) {
         // The article's request has none.
         None if parameters.is_json => "authorization_code",
         _ => parameters.required(Name::GrantType)?,
     };
     let client = authenticate(context, &parameters)?;
-    let allowed = client.client().grant_types;
-    let is_allowed = match grant_type {
-        "authorization_code" => allowed.authorization_code,
-        "refresh_token" => allowed.refresh_token,
-        "client_credentials" => allowed.client_credentials,
+    let registered = client.client().grant_types;
+    let (grant_type, is_registered) = match name {
+        "authorization_code" => (GrantType::AuthorizationCode, registered.authorization_code),
+        "refresh_token" => (GrantType::RefreshToken, registered.refresh_token),
+        "client_credentials" => (GrantType::ClientCredentials, registered.client_credentials),
         _ => {
             let known = "the grant_type is not authorization_code, refresh_token or client_credentials";
             return Err(ErrorResponse::new("unsupported_grant_type", known).into());
         }
     };
-    if !is_allowed {
-        let reason = format!("the client is not registered for the grant type {grant_type}");
+    if !is_registered {
+        let reason = format!("the client is not registered for the grant type {name}");
         return Err(ErrorResponse::new("unauthorized_client", reason).into());
     }
     Ok(match grant_type {
-        "authorization_code" => redeem(context, &parameters, client)?,
-        "refresh_token" => rotate(context, &parameters, client)?,
-        _ => issue(context, &parameters, client)?,
+        GrantType::AuthorizationCode => redeem(context, &parameters, client)?,
+        GrantType::RefreshToken => rotate(context, &parameters, client)?,
+        GrantType::ClientCredentials => issue(context, &parameters, client)?,
     })
 }
 
-/// RFC 6749, 4.1.3.
+/// Tokens for a code (RFC 6749, 4.1.3). Their secrets are made before the store is asked, so that the transition can
+/// store their digests in the same step that spends the code.
 fn redeem(
     context: &Context,
     parameters: &Parameters,
@@ -87,7 +86,7 @@ fn redeem(
     };
     let Some(secret) = routes.random() else { return Err(no_randomness()) };
     let token = Credential::of_grant(code.grant(), secret);
-    // The article knows no refresh tokens.
+    // The article has no refresh tokens.
     let may_refresh = client.client().grant_types.refresh_token && names_client(context.request, parameters);
     let refresh = match may_refresh.then(|| Some((routes.random()?, Family(routes.random()?)))) {
         None => None,
@@ -110,12 +109,13 @@ fn redeem(
         let lifetime = context.routes.lifetimes.tokens.access_token;
         Step::Done(match applied {
             Ok(Outcome::Redeemed { scope }) => tokens(&token, refresh.as_ref(), lifetime, &scope),
-            applied => refuse(context.routes, Presented::Code, applied),
+            applied => refuse(context.routes, GrantType::AuthorizationCode, applied),
         })
     }))
 }
 
-/// RFC 6749, 6.
+/// New tokens for a refresh token (RFC 6749, 6). They are derived from it and a salt, so that a client that repeats the
+/// request because the response was lost gets the same ones.
 fn rotate(
     context: &Context,
     parameters: &Parameters,
@@ -139,9 +139,9 @@ fn rotate(
         let (family, salt, scope, expires_in) = match applied {
             Ok(Outcome::Rotated { family, scope }) => (family, own, scope, None),
             Ok(Outcome::Repeated { family, salt, scope, expires_in }) => (family, salt, scope, expires_in),
-            applied => return Step::Done(refuse(context.routes, Presented::RefreshToken, applied)),
+            applied => return Step::Done(refuse(context.routes, GrantType::RefreshToken, applied)),
         };
-        // A repeated request is given the first one's access token, unless it gets one of its own.
+        // A repeated request gets the access token of the first one, unless that has been replaced.
         let token_salt = if expires_in.is_some() { &salt } else { &own };
         let token = Credential::of_grant(presented.grant(), presented.derive_access_secret(token_salt));
         let refresh = successor(&presented, &salt, &family);
@@ -149,7 +149,7 @@ fn rotate(
     }))
 }
 
-/// RFC 6749, 4.4.
+/// A token for the client itself (RFC 6749, 4.4).
 fn issue(
     context: &Context,
     parameters: &Parameters,
@@ -165,20 +165,20 @@ fn issue(
     Ok(context.ask(transition, move |context, applied| {
         Step::Done(match applied {
             Ok(Outcome::Granted) => tokens(&token, None, context.routes.lifetimes.tokens.access_token, &scope),
-            applied => refuse(context.routes, Presented::Credentials, applied),
+            applied => refuse(context.routes, GrantType::ClientCredentials, applied),
         })
     }))
 }
 
-/// Why there are no tokens for what was `presented`.
-fn refuse(routes: &Routes, presented: Presented, applied: Applied) -> Response {
+/// The response if the store handed out no tokens.
+fn refuse(routes: &Routes, grant_type: GrantType, applied: Applied) -> Response {
     match applied {
         Ok(Outcome::TooWide { name }) => {
             let reason =
                 format!("the scope {name} was not granted, or the client is no longer registered for it");
             ErrorResponse::new("invalid_scope", reason).into_response()
         }
-        Ok(outcome) => match why_invalid(presented, &outcome) {
+        Ok(outcome) => match why_invalid(grant_type, &outcome) {
             Some(reason) => invalid_grant(routes, reason).into_response(),
             None => unavailable(&Ok(outcome), UNAVAILABLE),
         },
@@ -190,10 +190,10 @@ fn successor(presented: &Credential, salt: &Salt, family: &Family) -> Credential
     Credential::refresh_token(presented.grant(), presented.derive_refresh_secret(salt), family)
 }
 
-/// A token is base64url and a scope's name has no quotation mark: nothing in them could end a string.
+/// RFC 6749, 5.1. Nothing in it needs escaping in JSON: a token is base64url, and a scope's name has no quotation mark.
 fn tokens(token: &Credential, refresh: Option<&Credential>, expires_in: Duration, scope: &Scope) -> Response {
-    // Joined by hand: this is half the article's flow, and formatting costs more than all the rest of it.
-    let mut text = String::with_capacity(ANSWER_BYTES + scope.as_str().len());
+    // Joined by hand, because formatting would cost more than the rest of this function.
+    let mut text = String::with_capacity(TOKENS_BYTES + scope.as_str().len());
     text.push_str(r#"{"access_token":""#);
     token.write(&mut text);
     text.push_str(r#"","token_type":"Bearer","expires_in":"#);
@@ -208,12 +208,12 @@ fn tokens(token: &Credential, refresh: Option<&Credential>, expires_in: Duration
     json::response(Status::Ok, text)
 }
 
-/// Room for an answer with two tokens, but for the scope.
-const ANSWER_BYTES: usize = 256;
+/// Room for a response with two tokens, without the scope.
+const TOKENS_BYTES: usize = 256;
 
-/// What is wrong with what was `presented`; `None` for an outcome that it cannot have.
-fn why_invalid(presented: Presented, outcome: &Outcome) -> Option<Cow<'static, str>> {
-    let is_code = presented == Presented::Code;
+/// What is wrong with the code or refresh token; `None` for an outcome that the transition cannot have.
+fn why_invalid(grant_type: GrantType, outcome: &Outcome) -> Option<Cow<'static, str>> {
+    let is_code = grant_type == GrantType::AuthorizationCode;
     let reason = match outcome {
         Outcome::Replayed => "the code was used before; its grant is revoked (RFC 6749, 4.1.2)",
         Outcome::Reused => "the refresh token was used before; its grant is revoked (RFC 9700, 4.14.2)",
@@ -231,8 +231,8 @@ fn why_invalid(presented: Presented, outcome: &Outcome) -> Option<Cow<'static, s
     Some(reason.into())
 }
 
-/// One answer for everything that is presented and is not good: which of the reasons it was is for the log
-/// alone, unless the server is there to explain.
+/// One response for every code and refresh token that is not accepted. The exact reason is for the log alone, unless the
+/// server is there to explain.
 fn invalid_grant(routes: &Routes, reason: impl Into<Cow<'static, str>>) -> ErrorResponse {
     const GENERAL: &str = "the code or refresh token is wrong, has expired or was used before";
     ErrorResponse {

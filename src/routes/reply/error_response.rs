@@ -1,18 +1,21 @@
-//! Error responses as the standards have them (RFC 6749, 5.2; RFC 6750, 3.1), with the article's `message`.
+//! Error responses for programs: `error` and `error_description` as the standards have them (RFC 6749, 5.2; RFC 6750, 3.1),
+//! with the article's `message` beside them.
+//!
+//! Each has an exact reason for the log. What the client is told can be more general, since the difference between an
+//! unknown code and an expired one helps an attacker.
 
 use std::borrow::Cow;
 
 use super::json;
 use crate::http::message::{FieldValue, Response, Status};
 
-/// The error name of RFC 6749 (5.2) and RFC 6750 (3.1) for a request that is not put right.
+/// The error code for a malformed request (RFC 6749, 5.2; RFC 6750, 3.1).
 pub(crate) const INVALID_REQUEST: &str = "invalid_request";
 
-/// When to retry where nothing better is known: most outages of a store are over in a few seconds.
+/// The Retry-After of a 503 if nothing better is known. Most outages of a store last a few seconds.
 pub(crate) const RETRY_AFTER: FieldValue = FieldValue::literal("5");
 
-/// The text of an error whose words stand in the source and need no escape in JSON: made by the compiler, for
-/// the answers that are given most often.
+/// The JSON of an error as a constant, for the most frequent ones. The words must need no escaping.
 macro_rules! error_text {
     ($message:literal, $error:literal, $description:literal) => {
         concat!(
@@ -29,26 +32,25 @@ macro_rules! error_text {
 
 pub(crate) use error_text;
 
-/// Why a request is refused, in the words of the standards.
+/// An error, and what the log and the client are told of it.
 pub(crate) struct ErrorResponse {
-    /// The status of the answer.
     pub(crate) status: Status,
-    /// The name of the error (RFC 6749, 5.2).
+    /// The error code (RFC 6749, 5.2).
     pub(crate) error: &'static str,
     /// The exact reason, for the log.
     pub(crate) reason: Cow<'static, str>,
-    /// What the client is told of it; `None` for the reason itself.
+    /// What the client is told; `None` for the reason itself.
     pub(crate) description: Option<&'static str>,
     /// The article's `message`; `None` for the description.
     pub(crate) message: Option<&'static str>,
-    /// What would do, in the answer's `WWW-Authenticate`.
+    /// The `WWW-Authenticate` of a 401.
     pub(crate) challenge: Option<FieldValue>,
-    /// After how many seconds trying again makes sense; for a 503, `None` is for the usual few.
+    /// The `Retry-After`, in seconds; `None` for [`RETRY_AFTER`] if the status is 503.
     pub(crate) retry_after: Option<u64>,
 }
 
 impl ErrorResponse {
-    /// A refusal with 400 that tells its reason, which is nobody's secret.
+    /// A 400 whose reason is no secret: the client is told it.
     pub(crate) fn new(error: &'static str, reason: impl Into<Cow<'static, str>>) -> ErrorResponse {
         let (status, reason) = (Status::BadRequest, reason.into());
         ErrorResponse {
@@ -62,12 +64,12 @@ impl ErrorResponse {
         }
     }
 
-    /// A request that is not put right (RFC 6749, 5.2).
+    /// A malformed request.
     pub(crate) fn invalid_request(reason: impl Into<Cow<'static, str>>) -> ErrorResponse {
         ErrorResponse::new(INVALID_REQUEST, reason)
     }
 
-    /// The answer to the client.
+    /// The response to the client, with the reason for the log.
     pub(crate) fn into_response(self) -> Response {
         let description = self.description.unwrap_or(&self.reason);
         let answer = error(self.status, self.message.unwrap_or(description), self.error, description);
@@ -84,10 +86,10 @@ impl ErrorResponse {
     }
 }
 
-/// `text` as an `error_description` may have it: printable ASCII without `"` and `\` (RFC 6749, 5.2).
+/// Restricts `text` to the characters of an `error_description`: printable ASCII without `"` and `\` (RFC 6749, 5.2).
 pub(crate) fn describe(text: &str) -> Cow<'_, str> {
     let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\');
-    // Without a branch for each byte, they are looked at many at a time.
+    // No early exit, so that the compiler checks many bytes at a time.
     if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
         return Cow::Borrowed(text);
     }
@@ -99,9 +101,9 @@ pub(crate) fn describe(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(plain).collect())
 }
 
-/// An error with the article's `message`, and with `error` and `error_description` as the standards name them.
+/// The response for an error without a reason or further fields.
 pub(crate) fn error(status: Status, message: &str, error: &str, description: &str) -> Response {
-    // In plain text there is nothing that JSON would escape.
+    // Nothing that is left after this needs escaping in JSON.
     let (message, description) = (describe(message), describe(description));
     let parts = [
         r#"{"error":""#,

@@ -1,11 +1,11 @@
-//! What a page says when something did not go as meant: which server speaks, what happened, and how to go on.
+//! Pages that report a problem: which server speaks, what happened, and how the person can continue.
 //!
-//! The page is for the person in front of the browser. What only a developer understands is under "Details".
+//! They are written for the person in front of the browser. What only a developer understands is under "Details".
 
 use super::template::{Placeholder, escape_html};
 use crate::routes::site::{Role, Site};
 
-/// What the servers say in a page of its own.
+/// The problems that have a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     NothingHere,
@@ -22,6 +22,7 @@ pub(crate) enum Notice {
 }
 
 impl Notice {
+    /// Every notice, in the order of the variants: tables of one entry for each are indexed by `notice as usize`.
     pub(crate) const ALL: [Notice; 11] = [
         Notice::NothingHere,
         Notice::NoProxy,
@@ -36,7 +37,7 @@ impl Notice {
         Notice::CannotAuthorize,
     ];
 
-    /// A title and a text.
+    /// The title and the text.
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Notice::NothingHere => ("Nothing is here", "This server has no page or endpoint at this address."),
@@ -88,13 +89,13 @@ impl Notice {
     }
 }
 
-/// A message's page.
+/// What such a page shows.
 pub(crate) struct MessagePage<'a> {
     pub(crate) title: &'a str,
     pub(crate) text: &'a str,
-    /// What helps a developer.
+    /// For developers.
     pub(crate) details: Option<&'a str>,
-    /// How the person can go on, the best way first. Without one, there is a button to the first page.
+    /// How the person can continue, the best way first. If empty, the page has a button to the first page.
     pub(crate) buttons: Vec<Button>,
 }
 
@@ -105,19 +106,19 @@ pub(crate) struct Button {
 }
 
 impl MessagePage<'_> {
-    /// A page that says `notice` and offers the way to the first page.
+    /// The page for `notice`, with a button to the first page.
     pub(crate) fn of(notice: Notice) -> MessagePage<'static> {
         let (title, text) = notice.words();
         MessagePage { title, text, details: None, buttons: Vec::new() }
     }
 
-    /// What stands in the place of the page's placeholders, in the voice of `role`.
+    /// The template's placeholders, for a page that `role` sends.
     pub(crate) fn placeholders(&self, site: &Site, role: Role) -> [Placeholder; 7] {
         let (class, speaker, origin) = match role {
             Role::ClientApp => ("client", "Client app", site.client_app().unwrap_or_default()),
             Role::AuthorizationServer => ("authority", "Authorization server", site.authorization_server()),
         };
-        // Whole elements, made here of what is escaped.
+        // Whole elements, with escaped content.
         let details = self.details.map(|details| {
             format!("<details><summary>Details</summary><p>{}</p></details>", escape_html(details))
         });
@@ -139,7 +140,7 @@ impl MessagePage<'_> {
     }
 }
 
-/// Where a person can begin: at the client app, or where there is none, at the authorization server's own page.
+/// Leads to the client app or, if there is none, to the authorization server's own page.
 fn first_page(site: &Site) -> Button {
     match site.client_app() {
         Some(origin) => Button { words: "Go to the client app", url: format!("{origin}/") },

@@ -1,4 +1,4 @@
-//! How responses are made: JSON, pages, redirects, and what scripts of other origins may read of them.
+//! Making responses: JSON, errors, pages and redirects, and the fields that say what browsers may do with them.
 
 pub(crate) mod assets;
 pub(crate) mod authorization_response;

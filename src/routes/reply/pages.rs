@@ -23,24 +23,23 @@ pub(crate) struct Pages {
     site: Site,
     /// Where pages are read from at each request, if they are not those of the binary.
     folder: Option<Folder>,
-    /// What every page may say of the two servers.
+    /// The placeholders that every page may have.
     placeholders: Vec<Placeholder>,
-    /// What the article's dialog says, if there is one.
+    /// Those of the article's dialog, if there is a demo client.
     article_dialog: Option<[Placeholder; 4]>,
     client_app_fields: SecurityFields,
     authorization_server_fields: SecurityFields,
     dialog_fields: SecurityFields,
     /// One for each of [`Asset::ALL`], in that order; from the binary.
     embedded: Vec<CachedPage>,
-    /// Two for each of [`Notice::ALL`], in that order; from the binary. The first is in the client app's voice.
+    /// Two for each of [`Notice::ALL`], in that order; from the binary. The client app's is first.
     notices: Vec<[Arc<[u8]>; 2]>,
-    /// The field lines of a message in the client app's voice, and in the authorization server's.
+    /// The field lines of a message page, of the client app and of the authorization server.
     message_lines: [FieldLines; 2],
 }
 
 impl Pages {
-    /// The pages of `site`, from `folder` where that is given.
-    /// `article` is what the article's dialog asks, if there is one.
+    /// The pages of `site`, from `folder` if that is given. `article` is the article's dialog, if there is a demo client.
     pub(crate) fn new(site: &Site, article: Option<&DialogPage>, folder: Option<Folder>) -> Pages {
         let mut pages = Pages {
             site: site.clone(),
@@ -68,7 +67,7 @@ impl Pages {
         pages
     }
 
-    /// Answers a GET or HEAD of `asset`: its content or, where the browser has that already, 304.
+    /// The response to a GET or HEAD of `asset`: its content, or 304 if the browser has that already.
     pub(crate) fn serve(&self, asset: Asset, request: &Request) -> Response {
         match self.folder.as_ref().map(|folder| folder.read(asset)) {
             None => self.embedded[asset as usize].respond(request),
@@ -77,7 +76,7 @@ impl Pages {
         }
     }
 
-    /// A page that says `notice` in the voice of `role`.
+    /// The page for `notice`, sent by `role`.
     pub(crate) fn notice(&self, role: Role, status: Status, notice: Notice) -> Response {
         match self.folder {
             Some(_) => self.message(role, status, &MessagePage::of(notice)),
@@ -88,7 +87,7 @@ impl Pages {
         }
     }
 
-    /// The page that asks what `dialog` says.
+    /// The dialog of one authorization request.
     pub(crate) fn dialog(&self, dialog: &DialogPage) -> Response {
         let template = match self.folder.as_ref().map(|folder| folder.read(Asset::Dialog)) {
             None => Cow::Borrowed(Asset::Dialog.source().text),
@@ -104,7 +103,7 @@ impl Pages {
         Response::new(Status::Ok, FieldLines::shared(&fields)).with_body(Body::Own(content.into_bytes().into()))
     }
 
-    /// A page that says `message` in the voice of `role`.
+    /// A page with `message`, sent by `role`.
     pub(crate) fn message(&self, role: Role, status: Status, message: &MessagePage) -> Response {
         // If the folder lacks even this file, the one in the binary still says what is wrong.
         let from_folder = self.folder.as_ref().and_then(|folder| folder.read(Asset::Message).ok());
@@ -155,7 +154,7 @@ impl Pages {
     }
 }
 
-/// What every page may say of the servers of `site`.
+/// The placeholders that every page may have.
 fn placeholders(site: &Site) -> Vec<Placeholder> {
     let home = match site.client_app() {
         Some(origin) => {
@@ -180,7 +179,7 @@ fn placeholders(site: &Site) -> Vec<Placeholder> {
         ("{{base}}", escape_html(site.base())),
         ("{{issuer}}", escape_html(site.issuer())),
         ("{{client_id}}", Config::DEMO_CLIENT_ID.to_owned()),
-        // Whole elements, made here of what is escaped.
+        // Whole elements, with escaped content.
         ("{{client_app_link}}", home),
         ("{{purpose}}", purpose.to_owned()),
         ("{{secure_purpose}}", secure_purpose.to_owned()),

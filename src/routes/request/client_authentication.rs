@@ -1,4 +1,9 @@
-//! Which client a request comes from, and how it shows that (RFC 6749, 2.3).
+//! Client authentication (RFC 6749, 2.3): which client a request comes from, and the proof.
+//!
+//! A secret that this server made is compared on the spot, by its SHA-256 digest. A secret that a person chose has a slow
+//! digest (Argon2id), and may be guessed. So it is compared by a job of the pool, and the endpoint starts over when that
+//! has ended: a secret that was right is remembered, and the second time there is no job. A peer that presents too many
+//! wrong secrets is refused for a while (`guesses.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +21,13 @@ use crate::routes::reply::error_response::ErrorResponse;
 use crate::routes::shared::Lasting;
 use crate::routes::step::{Context, Endpoint, Job, Step};
 
-/// Why an endpoint does not go on with a request.
+/// Why an endpoint cannot continue with a request yet, or at all.
 pub(crate) enum Stop {
-    /// It is refused.
+    /// The request is refused.
     Refused(ErrorResponse),
-    /// The secret of the client with this `client_id` has to be compared with a slow digest first.
-    Unchecked(SecretCheck, Arc<str>),
-    /// The peer has presented too many wrong secrets, and has to wait this long before the next is looked at.
+    /// The client's secret must be compared with a slow digest first.
+    Unchecked { check: SecretCheck, client_id: Arc<str> },
+    /// The peer has presented too many wrong secrets, and must wait this long before it may present another.
     TooManyGuesses(Duration),
 }
 
@@ -33,18 +38,18 @@ impl From<ErrorResponse> for Stop {
 }
 
 impl Stop {
-    /// The refusal; or the work that is left to do, after which `endpoint` begins again, and knows the secret.
+    /// Refuses the request, or has the secret compared and then starts `endpoint` over, which looks everything up again.
     pub(crate) fn into_step(self, context: &Context, endpoint: Endpoint) -> Step {
         let (check, target) = match self {
             Stop::Refused(refusal) => return Step::Done(refusal.into_response()),
             Stop::TooManyGuesses(wait) => return too_many_guesses(context, wait),
-            Stop::Unchecked(check, id) => (check, id),
+            Stop::Unchecked { check, client_id } => (check, client_id),
         };
         let peer = Peer::of(context.peer);
         let Lasting { guesses, system, secret_checks, .. } = &context.routes.lasting;
         let (guesses, system, kind) = (Arc::clone(guesses), Arc::clone(system), *secret_checks);
         let run = move || {
-            // The peer may have been wrong too often while this waited.
+            // Other jobs of the peer may have been wrong while this one waited.
             guesses.check(peer, system.monotonic())?;
             let is_right = check.run();
             if !is_right {
@@ -72,7 +77,7 @@ impl Stop {
     }
 }
 
-/// How many secrets may be compared with slow digests, and wait for that.
+/// How many secrets may be compared with slow digests at once, and how many may wait.
 pub(crate) fn bounds(limits: &Limits) -> Bounds {
     Bounds {
         running_max: limits.secret_checks_running_max,
@@ -82,12 +87,12 @@ pub(crate) fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-/// The client that the request proves to come from: by HTTP's Basic scheme, by `client_id`
-/// and `client_secret` among its `parameters`, or, where it is public, by its `client_id` alone.
+/// Authenticates the client: by HTTP's Basic scheme, by `client_id` and `client_secret` among its `parameters` or, if it
+/// is public, by its `client_id` alone.
 ///
 /// # Errors
-/// `invalid_client` where it proves nothing, and `invalid_request` where it authenticates in two ways at once (RFC
-/// 6749, 5.2); 429 where the peer was wrong too often; and what there is to do before more can be said.
+/// `invalid_client` without proof, and `invalid_request` for two ways at once (RFC 6749, 5.2); 429 for a peer that was
+/// wrong too often; and [`Stop::Unchecked`] if the answer takes a job of the pool.
 pub(crate) fn authenticate<'a>(
     context: &Context<'a>,
     parameters: &Parameters,
@@ -102,11 +107,11 @@ pub(crate) fn authenticate<'a>(
     }
 }
 
-/// What there is to say at once of a secret that may be a guess.
+/// Judges a secret that may be a guess, as far as that is possible at once.
 ///
-/// A peer that was wrong too often is refused before its secret is looked at: else it would go on guessing at a secret
-/// that was right once, at the price of one SHA-256. Peers on loopback are looked at all the same: they may be a proxy,
-/// behind which somebody's wrong guesses must not lock out a client that is right.
+/// A peer that was wrong too often is refused before its secret is looked at. Otherwise it could keep guessing at a
+/// secret that is remembered, at the price of one SHA-256 each. Peers on loopback are an exception: they may be a proxy,
+/// and then one sender's wrong guesses must not lock out a client with the right secret.
 fn judge<'a>(context: &Context, guess: &Guess<'a>) -> Result<AuthenticatedClient<'a>, Stop> {
     let Lasting { guesses, system, .. } = &context.routes.lasting;
     let peer = Peer::of(context.peer);
@@ -130,15 +135,18 @@ fn recall<'a>(context: &Context, guess: &Guess<'a>, peer: Peer) -> Result<Authen
             guesses.note(peer, system.monotonic()).map_err(Stop::TooManyGuesses)?;
             Err(invalid_client(context, reason).into())
         }
-        None => Err(Stop::Unchecked(guess.check().clone(), Arc::clone(guess.client_id()))),
+        None => {
+            let (check, client_id) = (guess.check().clone(), Arc::clone(guess.client_id()));
+            Err(Stop::Unchecked { check, client_id })
+        }
     }
 }
 
-/// RFC 6749 (5.2) has no error for this, and `invalid_client` would tell a client that is right that it is wrong. So it
-/// is 429 (RFC 6585, 4), with the error that says "later".
+/// 429 (RFC 6585, 4). RFC 6749 (5.2) has no error for this, and `invalid_client` would tell a client with the right
+/// secret that it is wrong.
 ///
-/// The answer is put off: one that cost nothing and came at once would let whoever goes on guessing ask as fast as the
-/// server can answer, and everyone else would wait behind that.
+/// The response is delayed. It costs next to nothing, so without a delay the peer could keep asking as fast as the server
+/// can answer, and all other clients would queue behind it.
 fn too_many_guesses(context: &Context, wait: Duration) -> Step {
     const DESCRIPTION: &str = "too many wrong client secrets have come from this address; try again later";
     let refusal = ErrorResponse {
@@ -150,16 +158,15 @@ fn too_many_guesses(context: &Context, wait: Duration) -> Step {
     context.later(refusal.into_response(), context.routes.refused_guess_delay)
 }
 
-/// Whether the request says which client it comes from. The article's does not.
+/// Whether the request names its client. The article's does not.
 pub(crate) fn names_client(request: &Request, parameters: &Parameters) -> bool {
     parameters.value(Name::ClientId).is_some() || request.fields("authorization").next().is_some()
 }
 
-/// The refusal of a client that is not who it says. Why not is for the log alone, unless the server is there to
-/// explain.
+/// `invalid_client`. The exact reason is for the log alone, unless the server is there to explain.
 ///
-/// It is 401 for a request with Authorization, and 400 for all others (RFC 6749, 5.2): a 401 has a challenge (RFC
-/// 9110, 15.5.2), and a browser answers a challenge of the Basic scheme by asking its user for a password.
+/// The status is 401 for a request with Authorization, as RFC 6749 (5.2) requires, and 400 for all others: a 401 must have
+/// a challenge (RFC 9110, 15.5.2), and a browser reacts to the Basic scheme by asking its user for a password.
 pub(crate) fn invalid_client(context: &Context, reason: &'static str) -> ErrorResponse {
     const CHALLENGE: FieldValue = FieldValue::literal(r#"Basic realm="client""#);
     const GENERAL: &str = "the client is not known, or did not authenticate as it must";
@@ -171,8 +178,8 @@ pub(crate) fn invalid_client(context: &Context, reason: &'static str) -> ErrorRe
     ErrorResponse { status, description, challenge, ..ErrorResponse::new("invalid_client", reason) }
 }
 
-/// Name and password of the Basic scheme, if the request has them. Both are coded as in a form before they are
-/// coded for HTTP (RFC 6749, 2.3.1).
+/// Name and password of the Basic scheme (RFC 7617), if the request has them. Both are form-encoded before they are
+/// base64-encoded (RFC 6749, 2.3.1).
 fn basic_credentials(context: &Context) -> Result<Option<(String, String)>, ErrorResponse> {
     const BASIC: &[u8] = b"Basic ";
     let Ok(authorization) = context.request.field("authorization") else {

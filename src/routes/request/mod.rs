@@ -1,4 +1,4 @@
-//! What a request says: its parameters, the client and the browser that it comes from.
+//! Reading requests: parameters and forms, and proof of which client, browser or page a request comes from.
 
 pub(crate) mod authorization_request;
 pub(crate) mod client_authentication;

@@ -1,9 +1,8 @@
-//! The parameters of the endpoints that clients post to: from a form, as the standards have it (RFC 6749, 3.2),
-//! or from an object of JSON, as the article has it.
+//! The parameters that clients post: in a form, as the standards have it (RFC 6749, 3.2), or in a JSON object, as the
+//! article has it.
 //!
-//! Only the parameters that are known here are looked at. One without a value counts as left out (RFC 6749,
-//! 3.2), and one that stands twice is refused, because two readers might take one each. What stands in the query
-//! is no parameter at all: a query is logged and remembered.
+//! Unknown parameters are ignored, and one without a value counts as omitted (RFC 6749, 3.2). A repeated one is refused,
+//! because parsers may pick different copies. Parameters in the query are ignored: URLs end up in logs and histories.
 
 use std::fmt;
 
@@ -14,7 +13,7 @@ use crate::http::form::Form;
 use crate::http::message::Request;
 use crate::routes::reply::error_response::ErrorResponse;
 
-/// The parameters that there are, by their names on the wire.
+/// The known parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     GrantType,
@@ -29,6 +28,7 @@ pub(crate) enum Name {
 }
 
 impl Name {
+    /// In the order of the variants, with the names on the wire.
     const ALL: [(Name, &'static str); 9] = [
         (Name::GrantType, "grant_type"),
         (Name::Code, "code"),
@@ -47,27 +47,34 @@ impl Name {
     }
 }
 
-/// What a request said.
+/// The parameters of one request.
 #[derive(Default)]
 pub(crate) struct Parameters {
+    /// By `name as usize`.
     values: [Option<String>; Name::ALL.len()],
-    /// Whether it was said in the article's language.
+    /// Whether they came as JSON, as the article's do.
     pub(crate) is_json: bool,
 }
 
 impl Parameters {
-    /// The value of the parameter called `name`, which is not empty.
+    /// The value of `name`, never empty; `None` if it was omitted.
     pub(crate) fn value(&self, name: Name) -> Option<&str> {
         self.values[name as usize].as_deref()
     }
 
-    /// The same, where there must be one.
+    /// The value of a parameter that must not be omitted.
+    ///
+    /// # Errors
+    /// `invalid_request` if it was.
     pub(crate) fn required(&self, name: Name) -> Result<&str, ErrorResponse> {
         self.value(name)
             .ok_or_else(|| ErrorResponse::invalid_request(format!("the {} is missing", name.as_str())))
     }
 
-    /// Reads the content of a request to an endpoint that speaks both languages, form and JSON.
+    /// Reads the content of a request, a form or JSON.
+    ///
+    /// # Errors
+    /// `invalid_request` for any other media type, malformed content, or a repeated parameter.
     pub(crate) fn read(request: &Request) -> Result<Parameters, ErrorResponse> {
         match media_type(request)? {
             json if json.eq_ignore_ascii_case(b"application/json") => read_json(request.body()),
@@ -78,7 +85,10 @@ impl Parameters {
         }
     }
 
-    /// Reads the content of a request to an endpoint that takes forms alone.
+    /// Reads the content of a request that must be a form.
+    ///
+    /// # Errors
+    /// As [`Parameters::read`].
     pub(crate) fn read_form(request: &Request) -> Result<Parameters, ErrorResponse> {
         match media_type(request)? {
             form if form.eq_ignore_ascii_case(FORM) => read_form(request.body()),
@@ -91,7 +101,7 @@ impl Parameters {
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
-/// The media type of the content, without its parameters; `charset` says nothing about a form or JSON.
+/// The media type of the content, without its own parameters: `charset` has no meaning for forms and JSON.
 fn media_type<'a>(request: &Request<'a>) -> Result<&'a [u8], ErrorResponse> {
     let Ok(content_type) = request.field("content-type") else {
         return Err(ErrorResponse::invalid_request("more than one Content-Type"));
@@ -140,8 +150,8 @@ fn read_json(body: &[u8]) -> Result<Parameters, ErrorResponse> {
     Ok(parameters)
 }
 
-/// JSON as these endpoints read it: those of an object's members that they know, in their order, repeated names
-/// included, which a map would hide.
+/// JSON as these endpoints read it: the known members of an object, in order. Repeated names are kept, where a map would
+/// silently drop one.
 enum Json {
     Object(Vec<(Name, Value)>),
     Other,
@@ -153,7 +163,7 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// The name of a member, if it is known here.
+/// The name of a member; `None` for an unknown one.
 struct Key(Option<Name>);
 
 impl<'de> Deserialize<'de> for Key {
