@@ -23,7 +23,7 @@ pub struct AuthorizationRequest<'a> {
     pub state: Option<&'a [u8]>,
     pub code_challenge: Option<&'a str>,
     pub code_challenge_method: Option<&'a str>,
-    /// The first parameter of these names that stands more than once.
+    /// The first parameter of these names that appears more than once.
     pub repeated: Option<&'static str>,
 }
 
@@ -65,8 +65,8 @@ pub fn check<'a>(
 ) -> Result<Authorization<'a>, AuthorizationError> {
     let show = |reason: &'static str| AuthorizationError::Show(reason.into());
     match parameters.repeated {
-        Some("client_id") => return Err(show("the client_id stands more than once")),
-        Some("redirect_uri") => return Err(show("the redirect_uri stands more than once")),
+        Some("client_id") => return Err(show("the client_id appears more than once")),
+        Some("redirect_uri") => return Err(show("the redirect_uri appears more than once")),
         _ => {}
     }
     let client = clients.find_named(parameters.client_id).map_err(show)?;
@@ -76,7 +76,7 @@ pub fn check<'a>(
     let refuse =
         |error, reason: Cow<'static, str>| AuthorizationError::Redirect { to: redirect.clone(), error, reason };
     if let Some(name) = parameters.repeated {
-        return Err(refuse("invalid_request", format!("{name} stands more than once").into()));
+        return Err(refuse("invalid_request", format!("{name} appears more than once").into()));
     }
     // A request that names no client is the article's, which knows none of what follows.
     let names_itself = parameters.client_id.is_some();
@@ -109,7 +109,7 @@ pub fn check<'a>(
 pub fn grantable_scope(client: &Client, asked: Option<&str>) -> Result<Scope, String> {
     let Some(asked) = asked else { return Ok(client.scope.clone()) };
     let scope = Scope::parse(asked)
-        .map_err(|_| "the scope holds a character that no name has, or too many names".to_owned())?;
+        .map_err(|_| "the scope contains an invalid character, or too many names".to_owned())?;
     match scope.first_beyond(&client.scope) {
         Some(name) => Err(format!("the client is not registered for the scope {}", excerpt(name))),
         None => Ok(scope),

@@ -106,7 +106,7 @@ impl Routes {
     }
 
     fn refuse_method(&self, route: &Route) -> Response {
-        const REASON: &str = "the endpoint does not have this method";
+        const REASON: &str = "the endpoint does not support this method";
         let response = match route.errors {
             Errors::Json => error(Status::MethodNotAllowed, REASON, INVALID_REQUEST, REASON),
             Errors::Page => self.pages.notice(route.role, Status::MethodNotAllowed, Notice::NotThisWay),

@@ -223,7 +223,7 @@ fn every_endpoint_says_when_to_try_again_where_the_store_says_nothing() {
         (form("/introspect", basic, &format!("token={unknown}")), json),
         (secure("Bearer "), json),
         (secure(""), json),
-        (form("/code", "", ""), "<title>Not just now"),
+        (form("/code", "", ""), "<title>Try again in a moment"),
     ] {
         let client = world.connect();
         world.send(&client, &request);

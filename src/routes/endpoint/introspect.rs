@@ -41,7 +41,7 @@ fn respond(routes: &Routes, outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Described(description)) => describe(routes, &description),
         Ok(Outcome::Inactive) => inactive(),
-        outcome => unavailable(&outcome, "the server cannot look at a token at the moment; try again"),
+        outcome => unavailable(&outcome, "the server cannot introspect tokens at the moment; try again"),
     }
 }
 

@@ -31,7 +31,7 @@ fn respond(outcome: Applied) -> Response {
         Ok(Outcome::Revoked | Outcome::Unknown) => done(),
         // For the log alone.
         Ok(Outcome::OtherClient) => done().because("the token is another client's; it was not revoked"),
-        outcome => unavailable(&outcome, "the server cannot revoke a token at the moment; try again"),
+        outcome => unavailable(&outcome, "the server cannot revoke tokens at the moment; try again"),
     }
 }
 

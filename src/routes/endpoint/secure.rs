@@ -41,9 +41,9 @@ pub(crate) fn check(context: &Context) -> Step {
     let Some(credential) = Credential::parse(token) else {
         return Step::Done(match scheme {
             Scheme::Bearer if !is_token68(token) => {
-                malformed("after Bearer in Authorization stands no token (RFC 6750, 2.1)")
+                malformed("there is no valid token after Bearer in Authorization (RFC 6750, 2.1)")
             }
-            _ => refuse(scheme, "the token is not of the form that tokens have here"),
+            _ => refuse(scheme, "malformed access token"),
         });
     };
     context.ask(Transition::check(&credential, Arc::clone(&routes.resource)), move |context, applied| {
@@ -55,12 +55,11 @@ pub(crate) fn check(context: &Context) -> Step {
 fn respond(routes: &Routes, scheme: Scheme, outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Active) => json::response(Status::Ok, r#"{"answer":42}"#),
-        Ok(Outcome::Inactive) => refuse(
-            scheme,
-            "the token is not known, has expired or was revoked, or its client may not use it any more",
-        ),
+        Ok(Outcome::Inactive) => {
+            refuse(scheme, "the token is unknown, expired or revoked, or its client may no longer use it")
+        }
         Ok(Outcome::TooNarrow) => refuse_scope(routes),
-        outcome => unavailable(&outcome, "the server cannot check a token at the moment; try again"),
+        outcome => unavailable(&outcome, "the server cannot check tokens at the moment; try again"),
     }
 }
 
@@ -113,11 +112,8 @@ fn malformed(reason: &'static str) -> Response {
 
 /// The token is valid, but not for this (RFC 6750, 3.1).
 fn refuse_scope(routes: &Routes) -> Response {
-    const TEXT: &str = error_text!(
-        "Unauthorized",
-        "insufficient_scope",
-        "the access token is not good for the scope that this needs"
-    );
+    const TEXT: &str =
+        error_text!("Unauthorized", "insufficient_scope", "the access token does not have the required scope");
     json::response(Status::Forbidden, TEXT)
         .with("WWW-Authenticate", routes.scope_challenge.clone())
         .because("the token does not have the scope that the endpoint needs")
@@ -128,7 +124,7 @@ pub(crate) fn scope_challenge(scope: Option<&str>) -> FieldValue {
     let name = scope.unwrap_or_default();
     let challenge = format!(
         "Bearer realm=\"secure\", error=\"insufficient_scope\", \
-         error_description=\"the access token is not good for this\", scope=\"{name}\""
+         error_description=\"the access token does not have the required scope\", scope=\"{name}\""
     );
     // A scope's name has no control byte, so the fallback is never taken.
     FieldValue::new(challenge).unwrap_or(BARE_CHALLENGE)

@@ -82,7 +82,7 @@ fn redeem(
     let verified = parameters.value(Name::CodeVerifier).map(Verified::new).transpose();
     let verified = verified.map_err(ErrorResponse::invalid_request)?;
     let Some(code) = Credential::parse(code.as_bytes()) else {
-        return Err(invalid_grant(routes, "the code is not of the form that codes have here"));
+        return Err(invalid_grant(routes, "malformed authorization code"));
     };
     let Some(secret) = routes.random() else { return Err(no_randomness()) };
     let token = Credential::of_grant(code.grant(), secret);
@@ -124,13 +124,10 @@ fn rotate(
     let routes = context.routes;
     let presented = parameters.required(Name::RefreshToken)?;
     let scope = parameters.value(Name::Scope).map(Scope::parse).transpose();
-    let scope = scope
-        .map_err(|_| ErrorResponse::new("invalid_scope", "the scope holds a character that no name has"))?;
+    let scope =
+        scope.map_err(|_| ErrorResponse::new("invalid_scope", "the scope contains an invalid character"))?;
     let Some(presented) = Credential::parse(presented.as_bytes()) else {
-        return Err(invalid_grant(
-            routes,
-            "the refresh token is not of the form that refresh tokens have here",
-        ));
+        return Err(invalid_grant(routes, "malformed refresh token"));
     };
     let Some(own) = routes.random().map(Salt) else { return Err(no_randomness()) };
     let transition = Transition::rotate(client, &presented, scope, own, routes.lifetimes.tokens);
@@ -217,14 +214,14 @@ fn why_invalid(grant_type: GrantType, outcome: &Outcome) -> Option<Cow<'static, 
     let reason = match outcome {
         Outcome::Replayed => "the code was used before; its grant is revoked (RFC 6749, 4.1.2)",
         Outcome::Reused => "the refresh token was used before; its grant is revoked (RFC 9700, 4.14.2)",
-        Outcome::Burnt(mismatch) => return Some(format!("{mismatch}; the code is good no longer").into()),
+        Outcome::Burnt(mismatch) => return Some(format!("{mismatch}; the code is no longer valid").into()),
         Outcome::Mismatch(mismatch) => return Some(format!("the code was used before, and {mismatch}").into()),
         Outcome::Expired if is_code => "the code has expired",
         Outcome::Expired => "the refresh token has expired",
         Outcome::OtherClient if is_code => "the code is another client's (RFC 6749, 4.1.3)",
         Outcome::OtherClient => "the refresh token is another client's (RFC 6749, 6)",
-        Outcome::Unknown if is_code => "the code is not known",
-        Outcome::Unknown => "the refresh token is not known",
+        Outcome::Unknown if is_code => "unknown authorization code",
+        Outcome::Unknown => "unknown refresh token",
         Outcome::Lapsed(lapse) => lapse.as_str(),
         _ => return None,
     };
@@ -234,7 +231,7 @@ fn why_invalid(grant_type: GrantType, outcome: &Outcome) -> Option<Cow<'static, 
 /// One response for every code and refresh token that is not accepted. The exact reason is for the log alone, unless the
 /// server is there to explain.
 fn invalid_grant(routes: &Routes, reason: impl Into<Cow<'static, str>>) -> ErrorResponse {
-    const GENERAL: &str = "the code or refresh token is wrong, has expired or was used before";
+    const GENERAL: &str = "the code or refresh token is invalid, expired or already used";
     ErrorResponse {
         description: (!routes.explains_errors).then_some(GENERAL),
         message: Some("Invalid auth token"),
@@ -242,7 +239,7 @@ fn invalid_grant(routes: &Routes, reason: impl Into<Cow<'static, str>>) -> Error
     }
 }
 
-const UNAVAILABLE: &str = "the server cannot hand out tokens at the moment; try again";
+const UNAVAILABLE: &str = "the server cannot issue tokens at the moment; try again";
 
 fn no_randomness() -> ErrorResponse {
     ErrorResponse {

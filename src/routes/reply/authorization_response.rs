@@ -51,9 +51,8 @@ impl AuthorizationResponse<'_> {
         match FieldValue::new(location) {
             Ok(location) => Response::new(Status::Found, LINES).with("Location", location),
             // Never taken: a registered redirect URI is visible ASCII, and what was added is encoded.
-            Err(_) => {
-                Response::new(Status::InternalServerError, LINES).because("a redirect URI holds a control byte")
-            }
+            Err(_) => Response::new(Status::InternalServerError, LINES)
+                .because("a redirect URI contains a control byte"),
         }
     }
 }

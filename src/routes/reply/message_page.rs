@@ -40,10 +40,10 @@ impl Notice {
     /// The title and the text.
     fn words(self) -> (&'static str, &'static str) {
         match self {
-            Notice::NothingHere => ("Nothing is here", "This server has no page or endpoint at this address."),
+            Notice::NothingHere => ("Page not found", "This server has no page or endpoint at this address."),
             Notice::NoProxy => ("No proxy", "This server is not a proxy."),
             Notice::NotThisWay => {
-                ("Not this way", "This address is there, but does not take requests of this method.")
+                ("Method not allowed", "This address exists, but does not accept requests of this kind.")
             }
             Notice::ForeignForm => (
                 "This form came from another site",
@@ -52,12 +52,12 @@ impl Notice {
             ),
             Notice::OtherName => (
                 "This server has another address",
-                "Your answer came to a name that is not this server's own, so it was not taken. Nothing was \
-                 authorized. Start again at this server's own address.",
+                "Your answer was sent to an address that is not this server's own, so it was not accepted. \
+                 Nothing was authorized. Start again at this server's own address.",
             ),
             Notice::NoSession => (
                 "This browser sent no cookie",
-                "The dialog gives your browser a cookie, so that only you can answer it, and it did not come \
+                "The dialog sets a cookie, so that only you can answer it, but your browser did not send it \
                  back. Allow cookies for this site, then start again. Nothing was authorized.",
             ),
             Notice::StaleForm => (
@@ -67,16 +67,14 @@ impl Notice {
             ),
             Notice::UsedForm => (
                 "This form was answered before",
-                "Your first answer was sent to the app, and it counts. Go back to the app. If the app did not go on, \
-                 start again.",
+                "Your first answer was sent to the app. Go back to the app. If the app did not continue, start again.",
             ),
             Notice::MalformedForm => (
-                "This form is not whole",
-                "It lacks a part that this server's own dialog puts into it, or has it twice. Nothing was \
-                 authorized.",
+                "This form is incomplete",
+                "Part of it is missing or appears more than once. Nothing was authorized.",
             ),
             Notice::NotJustNow => (
-                "Not just now",
+                "Try again in a moment",
                 "This server cannot make a code at the moment. Nothing was authorized. Try again in a few seconds.",
             ),
             Notice::CannotAuthorize => (

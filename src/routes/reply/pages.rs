@@ -165,7 +165,7 @@ fn placeholders(site: &Site) -> Vec<Placeholder> {
     let (purpose, secure_purpose) = match site.client_app() {
         Some(_) => (
             "It keeps a secret answer, and gives it to an app only when you have authorized that app.",
-            "The app brings the access token, and gets the secret answer.",
+            "The app sends the access token, and gets the secret answer.",
         ),
         None => (
             "It lets an app act on your behalf only when you have authorized that app.",

@@ -23,6 +23,6 @@ pub(crate) fn why_unavailable(applied: &Applied) -> (&'static str, FieldValue) {
             (error.as_str(), FieldValue::number(wait.as_millis().div_ceil(1000).max(1) as u64))
         }
         Err(error) => (error.as_str(), RETRY_AFTER),
-        Ok(_) => ("the store gave an outcome that this transition cannot have", RETRY_AFTER),
+        Ok(_) => ("the store gave an impossible outcome", RETRY_AFTER),
     }
 }

@@ -64,7 +64,7 @@ impl Stop {
                 Ok(Err(wait)) => return too_many_guesses(context, wait),
                 Err(PoolError::Panicked) => ErrorResponse {
                     status: Status::InternalServerError,
-                    ..ErrorResponse::new("server_error", "the server failed in comparing the client's secret")
+                    ..ErrorResponse::new("server_error", "the server failed to check the client's secret")
                 },
                 Err(error) => ErrorResponse {
                     status: Status::ServiceUnavailable,
@@ -169,7 +169,7 @@ pub(crate) fn names_client(request: &Request, parameters: &Parameters) -> bool {
 /// a challenge (RFC 9110, 15.5.2), and a browser reacts to the Basic scheme by asking its user for a password.
 pub(crate) fn invalid_client(context: &Context, reason: &'static str) -> ErrorResponse {
     const CHALLENGE: FieldValue = FieldValue::literal(r#"Basic realm="client""#);
-    const GENERAL: &str = "the client is not known, or did not authenticate as it must";
+    const GENERAL: &str = "the client is unknown, or its authentication failed";
     let (status, challenge) = match context.request.fields("authorization").next() {
         Some(_) => (Status::Unauthorized, Some(CHALLENGE)),
         None => (Status::BadRequest, None),

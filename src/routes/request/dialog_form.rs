@@ -57,7 +57,7 @@ pub(crate) fn read(context: &Context) -> Result<Submission, Rejection> {
     let malformed = |reason, sealed| reject(Status::BadRequest, Notice::MalformedForm, reason, sealed);
     let value = |name| form.value(name).map(|value| value.filter(|value| !value.is_empty()));
     let (Ok(sealed), Ok(decision)) = (value("request"), value("decision")) else {
-        return Err(malformed("the form has its request or its decision more than once", None));
+        return Err(malformed("the form's request or decision appears more than once", None));
     };
     let decision = match decision {
         Some("authorize") => Decision::Authorize,
@@ -91,7 +91,7 @@ fn check_sender(routes: &Routes, request: &Request, form: &Form) -> Result<(), R
 /// Checks what the browser says of the page that sent the form.
 fn check_page(site: &Site, request: &Request) -> Result<(), &'static str> {
     let (Ok(fetch_site), Ok(origin)) = (request.field("sec-fetch-site"), request.field("origin")) else {
-        return Err("Sec-Fetch-Site or Origin stands more than once");
+        return Err("Sec-Fetch-Site or Origin appears more than once");
     };
     match (fetch_site, origin) {
         (Some(b"same-origin" | b"none"), _) => Ok(()),
@@ -123,7 +123,7 @@ fn open(context: &Context, sealed: &str) -> Result<Opened, Rejection> {
         Unopened::Forged => {
             // Or another server sealed it, with a key that this one has not read yet.
             routes.lasting.store.refresh_sealing_keys();
-            stale("the form was not made here for this browser, or was changed")
+            stale("the form was not made here for this browser, or was modified")
         }
         Unopened::Stale => stale("the form was shown too long ago"),
     })

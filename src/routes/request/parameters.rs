@@ -115,7 +115,7 @@ fn media_type<'a>(request: &Request<'a>) -> Result<&'a [u8], ErrorResponse> {
 }
 
 fn repeated(name: &str) -> ErrorResponse {
-    ErrorResponse::invalid_request(format!("{name} stands more than once"))
+    ErrorResponse::invalid_request(format!("{name} appears more than once"))
 }
 
 fn read_form(body: &[u8]) -> Result<Parameters, ErrorResponse> {
