@@ -5,7 +5,7 @@
 //! ```text
 //! main ── cli, config            what to run
 //!  └─ net                        sockets <-> bytes: the mio loop, deadlines, buffers; alone in naming mio
-//!      └─ routes                 one file per endpoint: request -> transition -> response
+//!      └─ routes                 one file per endpoint: request -> step -> response
 //!          ├─ http               bytes <-> messages: no socket, no clock, no OAuth
 //!          ├─ oauth              the rules, pure: no socket, no clock, no dice, no HTTP
 //!          └─ store              where grants live; applies the rules' transitions

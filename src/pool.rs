@@ -1,18 +1,27 @@
-//! Slow work, off the loop: a few threads do what would keep every connection of a worker waiting.
+//! The pool: a few threads for slow jobs of any kind, off the event loop.
 //!
 //! ```text
 //!   loop ──submit──▶ ┌──────────────────────────────┐          ┌─────────┐
-//!   loop ──submit──▶ │ a queue for each kind of job │ ──job──▶ │ threads │ ──done, wake──▶ the loops' mailboxes
+//!   loop ──submit──▶ │ a queue for each kind of job │ ──job──▶ │ threads │ ──put_done, wake──▶ the loops' mailboxes
 //!   loop ──submit──▶ └──────────────────────────────┘          └─────────┘
 //! ```
 //!
-//! Each kind of job has a bound on how many run at once, so that no kind takes all threads, and on how many wait. A
-//! job is counted for a subject (such as a client) and for a peer. Neither may fill the queue alone, and subjects
-//! take turns, so a flood of jobs for one subject delays those of another by one job.
+//! A job is slow if every connection of a worker would stall while the loop runs it: Argon2 takes 20 ms on purpose, a
+//! fetch takes as long as another server likes. Whoever has such jobs registers a kind of its own with
+//! [`Pool::add_kind`], with its own [`Bounds`]. The pool does not know what the job does.
 //!
-//! A job leaves its result where its owner looks for it. The pool says only that the job has ended; a job that
-//! panicked has ended, too, and has left no result. When the pool is dropped, no further job begins, and nobody
-//! waits for those that run: the end of the program does not depend on them.
+//! What is bounded, and why:
+//!
+//! - how many jobs of a kind run at once, so that one kind cannot take all threads;
+//! - how many wait, in total, per peer (who caused the job) and per target (what it is about, such as a client), so that
+//!   neither one attacker nor one popular target fills the queue for everyone;
+//! - targets take turns, so a flood of jobs for one target delays those for another by one job.
+//!
+//! Past a bound, [`Pool::submit`] refuses at once.
+//!
+//! A job leaves its result where its submitter looks for it. The pool reports only that the job has ended, through the
+//! same [`Mailbox`] as the stores. A job that panicked has ended too, and has left no result. Dropping the pool starts no
+//! further job and does not wait for those that run, so they cannot delay the end of the program.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,16 +30,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crate::peer::Peer;
 use crate::store::{Caller, Mailbox, Ticket};
 
-/// What a job does.
-pub type Work = Box<dyn FnOnce() + Send>;
-
-/// A few threads for slow work; see the module's page.
+/// A few threads for slow jobs; see the module's documentation.
 pub struct Pool {
     shared: Arc<Shared>,
     threads_max: usize,
 }
 
-/// A kind of job, with bounds of its own.
+/// A kind of job, with bounds of its own; for the pool that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind(usize);
 
@@ -39,57 +45,68 @@ pub struct Kind(usize);
 pub struct Bounds {
     /// Jobs that run at once.
     pub running_max: usize,
-    /// Jobs that wait.
+    /// Jobs that wait for a thread.
     pub waiting_max: usize,
-    /// Jobs of one subject that wait.
-    pub subject_waiting_max: usize,
-    /// Jobs of one peer that wait.
+    /// Waiting jobs with the same target.
+    pub target_waiting_max: usize,
+    /// Waiting jobs of one peer.
     pub peer_waiting_max: usize,
 }
 
-/// Whom a job is counted for.
+/// What a job is counted against.
 #[derive(Clone)]
 pub struct Owner {
-    /// What the job is about, such as a client.
-    pub subject: Arc<str>,
+    /// What the job is about: the client whose secret is compared, the host that is fetched from.
+    pub target: Arc<str>,
     /// Who caused it.
     pub peer: Peer,
 }
 
-/// Why a job was not accepted.
+/// What a job does.
+pub type Work = Box<dyn FnOnce() + Send>;
+
+/// Why a job was not accepted, or has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolError {
-    /// As many jobs of this kind wait as may.
+    /// The queue of this kind is full.
     Full,
-    /// As many jobs of this subject wait as may.
-    SubjectFull,
-    /// As many jobs of this peer wait as may.
+    /// Too many jobs with this target are waiting.
+    TargetFull,
+    /// Too many jobs of this peer are waiting.
     PeerFull,
-    /// The system gives no thread.
+    /// The operating system refused a thread, and the pool has none.
     NoThread,
+    /// The job did not end in time. It may still run.
+    TimedOut,
+    /// The job panicked.
+    Panicked,
 }
 
 impl PoolError {
-    /// The reason, in words for the log.
+    /// The reason in words, for the log.
     pub fn as_str(self) -> &'static str {
         match self {
-            PoolError::Full => "the queue for slow work is full",
-            PoolError::SubjectFull => "the queue for slow work holds as many jobs for this client as it may",
-            PoolError::PeerFull => "the queue for slow work holds as many jobs for this peer as it may",
-            PoolError::NoThread => "the system gives no thread for slow work",
+            PoolError::Full => "the queue for slow jobs is full",
+            PoolError::TargetFull => "too many slow jobs for the same target are waiting",
+            PoolError::PeerFull => "too many slow jobs of this peer are waiting",
+            PoolError::NoThread => "the operating system refused a thread for slow jobs",
+            PoolError::TimedOut => "a slow job of the request did not end in time",
+            PoolError::Panicked => "a slow job of the request panicked",
         }
     }
 }
 
 struct Shared {
     state: Mutex<State>,
+    /// Signalled for each job that is queued, and when the pool closes.
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
+    /// By the index that [`Kind`] holds.
     kinds: Vec<Queue>,
-    /// The kind that is looked at first for the next job.
+    /// The kind to try first for the next job; advances past each kind that had one, so that kinds take turns.
     turn: usize,
     threads: usize,
     /// Threads that wait for a job.
@@ -102,11 +119,12 @@ struct Queue {
     bounds: Bounds,
     running: usize,
     waiting: usize,
-    /// Subjects whose jobs wait, the next one first, each with its jobs in their order.
-    subjects: VecDeque<(Arc<str>, VecDeque<Job>)>,
+    /// The targets that have waiting jobs, in the order of their turns; each with its jobs, oldest first.
+    targets: VecDeque<(Arc<str>, VecDeque<Job>)>,
 }
 
 struct Job {
+    /// `None` once a thread has taken it.
     work: Option<Work>,
     peer: Peer,
     mailbox: Arc<dyn Mailbox>,
@@ -114,7 +132,8 @@ struct Job {
 }
 
 impl Drop for Job {
-    /// However a job ends, the caller that waits for it hears of it.
+    /// Reports the end here, so that no way for a job to end (it ran, it panicked, the pool was dropped) can leave its
+    /// request waiting.
     fn drop(&mut self) {
         self.mailbox.put_done(self.ticket);
         self.mailbox.wake();
@@ -122,37 +141,41 @@ impl Drop for Job {
 }
 
 impl Pool {
-    /// A pool of at most `threads_max` threads, each of which starts when a job needs it.
+    /// A pool of at most `threads_max` threads, each of which starts when a job first needs it. A server whose clients
+    /// never cause slow jobs has no such thread.
     pub fn new(threads_max: usize) -> Pool {
         let shared = Shared { state: Mutex::default(), changed: Condvar::new() };
         Pool { shared: Arc::new(shared), threads_max }
     }
 
-    /// A new kind of job.
+    /// Registers a kind of job. Kinds are never removed: register each once.
     pub fn add_kind(&self, bounds: Bounds) -> Kind {
         let kinds = &mut self.shared.lock().kinds;
-        kinds.push(Queue { bounds, running: 0, waiting: 0, subjects: VecDeque::new() });
+        kinds.push(Queue { bounds, running: 0, waiting: 0, targets: VecDeque::new() });
         Kind(kinds.len() - 1)
     }
 
     /// Queues a job. The mailbox of `caller` gets its ticket exactly once, when the job has ended.
     ///
     /// # Errors
-    /// When a bound is reached, or there is no thread: then the mailbox gets nothing.
+    /// When a bound is reached, or there is no thread: then the job is dropped, and the mailbox gets nothing.
     pub fn submit(&self, kind: Kind, owner: Owner, work: Work, caller: Caller) -> Result<(), PoolError> {
         let mut state = self.shared.lock();
         let Some(queue) = state.kinds.get(kind.0) else { return Err(PoolError::Full) };
         queue.check_room(&owner)?;
         let waiting: usize = state.kinds.iter().map(|queue| queue.waiting).sum();
+        // Every idle thread will take one of the jobs that wait already; this job needs another.
         if waiting >= state.idle && state.threads < self.threads_max {
             match start_thread(&self.shared) {
                 Ok(()) => state.threads += 1,
                 Err(_) if state.threads == 0 => return Err(PoolError::NoThread),
+                // The job waits for one of the threads that there are.
                 Err(_) => {}
             }
         }
         let (mailbox, ticket) = (Arc::clone(caller.mailbox), caller.ticket);
-        state.kinds[kind.0].push(owner.subject, Job { work: Some(work), peer: owner.peer, mailbox, ticket });
+        state.kinds[kind.0].push(owner.target, Job { work: Some(work), peer: owner.peer, mailbox, ticket });
+        // Unlocked first, or the thread would wake up only to wait for the lock.
         drop(state);
         self.shared.changed.notify_one();
         Ok(())
@@ -160,12 +183,14 @@ impl Pool {
 }
 
 impl Drop for Pool {
+    /// Reports every waiting job as ended, without running it.
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.is_closed = true;
         let kinds = std::mem::take(&mut state.kinds);
         drop(state);
         self.shared.changed.notify_all();
+        // Without the lock: dropping a job calls its mailbox.
         drop(kinds);
     }
 }
@@ -176,22 +201,22 @@ fn start_thread(shared: &Arc<Shared>) -> std::io::Result<()> {
 }
 
 impl Shared {
-    /// A thread's life: one job after the other, until the pool is dropped.
+    /// The body of a thread: runs one job after another until the pool is dropped.
     fn run(&self) {
         while let Some((kind, mut job)) = self.take() {
             let work = job.work.take();
-            // A job shares nothing with others but what its closure shares, and that holds locks over whole changes
-            // only. The panic itself is reported by the panic hook.
+            // Unwind safe: a job shares only what its closure captures, all of it behind locks that are held over whole
+            // changes. The panic hook reports the panic itself.
             let _ = catch_unwind(AssertUnwindSafe(move || work.map(|work| work())));
             if let Some(queue) = self.lock().kinds.get_mut(kind) {
                 queue.running -= 1;
             }
-            // Now its owner hears of it, and finds room for the next.
+            // Reports the end. Counted down first, so that a submitter that reacts at once finds room.
             drop(job);
         }
     }
 
-    /// The next job, with the index of its kind; `None` at the end.
+    /// Waits for the next job and takes it, with the index of its kind; `None` when the pool is closed.
     fn take(&self) -> Option<(usize, Job)> {
         let mut state = self.lock();
         loop {
@@ -208,13 +233,13 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No change to the state panics halfway.
+        // Poisoning is ignored: no change to the state can panic halfway.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// The next job that may run: of the kinds in turn, and in each of the subjects in turn.
+    /// Takes the next job that may run: kinds take turns, and within a kind, targets do.
     fn next(&mut self) -> Option<(usize, Job)> {
         let count = self.kinds.len();
         let kind =
@@ -227,12 +252,12 @@ impl State {
 
 impl Queue {
     fn check_room(&self, owner: &Owner) -> Result<(), PoolError> {
-        let jobs = || self.subjects.iter().flat_map(|(_, jobs)| jobs);
-        let of_subject = self.subjects.iter().find(|(subject, _)| *subject == owner.subject);
+        let jobs = || self.targets.iter().flat_map(|(_, jobs)| jobs);
+        let of_target = self.targets.iter().find(|(target, _)| *target == owner.target);
         if self.waiting >= self.bounds.waiting_max {
             Err(PoolError::Full)
-        } else if of_subject.is_some_and(|(_, jobs)| jobs.len() >= self.bounds.subject_waiting_max) {
-            Err(PoolError::SubjectFull)
+        } else if of_target.is_some_and(|(_, jobs)| jobs.len() >= self.bounds.target_waiting_max) {
+            Err(PoolError::TargetFull)
         } else if jobs().filter(|job| job.peer == owner.peer).count() >= self.bounds.peer_waiting_max {
             Err(PoolError::PeerFull)
         } else {
@@ -244,20 +269,20 @@ impl Queue {
         self.waiting > 0 && self.running < self.bounds.running_max
     }
 
-    fn push(&mut self, subject: Arc<str>, job: Job) {
+    fn push(&mut self, target: Arc<str>, job: Job) {
         self.waiting += 1;
-        match self.subjects.iter_mut().find(|(known, _)| *known == subject) {
+        match self.targets.iter_mut().find(|(known, _)| *known == target) {
             Some((_, jobs)) => jobs.push_back(job),
-            None => self.subjects.push_back((subject, VecDeque::from([job]))),
+            None => self.targets.push_back((target, VecDeque::from([job]))),
         }
     }
 
-    /// The next job, which runs from now on.
+    /// Takes the next job, which counts as running from now on.
     fn pop(&mut self) -> Option<Job> {
-        let (subject, mut jobs) = self.subjects.pop_front()?;
+        let (target, mut jobs) = self.targets.pop_front()?;
         let job = jobs.pop_front()?;
         if !jobs.is_empty() {
-            self.subjects.push_back((subject, jobs));
+            self.targets.push_back((target, jobs));
         }
         self.waiting -= 1;
         self.running += 1;
@@ -273,7 +298,7 @@ mod tests {
     use super::*;
     use crate::store::Applied;
 
-    /// Passes on which jobs have ended.
+    /// Records which jobs have ended.
     struct Ended(Sender<usize>);
 
     impl Mailbox for Ended {
@@ -300,11 +325,11 @@ mod tests {
         pool: Pool,
         mailbox: Arc<dyn Mailbox>,
         ended: Receiver<usize>,
-        /// What the jobs that ran have said.
+        /// The places of the jobs that ran.
         said: (Sender<usize>, Receiver<usize>),
     }
 
-    /// Long enough for any thread to come to its turn.
+    /// Long enough for any thread to be scheduled.
     const PATIENCE: Duration = Duration::from_secs(20);
 
     impl Harness {
@@ -314,19 +339,19 @@ mod tests {
         }
 
         fn submit(&self, kind: Kind, owner: (&str, u8), place: usize, work: Work) -> Result<(), PoolError> {
-            let owner = Owner { subject: owner.0.into(), peer: Peer::of([192, 0, 2, owner.1].into()) };
+            let owner = Owner { target: owner.0.into(), peer: Peer::of([192, 0, 2, owner.1].into()) };
             let caller = Caller { mailbox: &self.mailbox, ticket: Ticket { place, serial: 0 } };
             self.pool.submit(kind, owner, work, caller)
         }
 
-        /// A job that says its place.
+        /// Submits a job that says its place.
         fn say(&self, kind: Kind, owner: (&str, u8), place: usize) -> Result<(), PoolError> {
             let sender = self.said.0.clone();
-            let work = move || sender.send(place).expect("somebody listens");
+            let work = move || sender.send(place).expect("the test listens");
             self.submit(kind, owner, place, Box::new(work))
         }
 
-        /// A job that runs until what comes back is dropped. It runs when this returns.
+        /// Submits a job that runs until the returned sender is dropped; it runs when this returns.
         fn block(&self, kind: Kind, place: usize) -> Sender<()> {
             let ((release, released), (begin, begun)) = (channel::<()>(), channel());
             let work: Work = Box::new(move || {
@@ -348,11 +373,11 @@ mod tests {
     }
 
     fn bounds(running_max: usize) -> Bounds {
-        Bounds { running_max, waiting_max: 6, subject_waiting_max: 4, peer_waiting_max: 3 }
+        Bounds { running_max, waiting_max: 6, target_waiting_max: 4, peer_waiting_max: 3 }
     }
 
     #[test]
-    fn subjects_take_turns_and_every_job_is_done_once() {
+    fn targets_take_turns_and_every_job_is_done_once() {
         let harness = Harness::new(1);
         let kind = harness.pool.add_kind(bounds(1));
         let release = harness.block(kind, 0);
@@ -367,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn no_peer_and_no_subject_fills_the_queue_and_past_its_bound_a_job_is_refused_at_once() {
+    fn no_peer_and_no_target_fills_the_queue() {
         let harness = Harness::new(1);
         let kind = harness.pool.add_kind(bounds(1));
         let release = harness.block(kind, 0);
@@ -376,8 +401,8 @@ mod tests {
                 .into_iter()
                 .map(|owner| harness.say(kind, owner, 1))
                 .collect();
-        let (peer, subject, full) = (PoolError::PeerFull, PoolError::SubjectFull, PoolError::Full);
-        let expected = [Ok(()), Ok(()), Ok(()), Err(peer), Ok(()), Err(subject), Ok(()), Ok(()), Err(full)];
+        let (peer, target, full) = (PoolError::PeerFull, PoolError::TargetFull, PoolError::Full);
+        let expected = [Ok(()), Ok(()), Ok(()), Err(peer), Ok(()), Err(target), Ok(()), Ok(()), Err(full)];
         assert_eq!(results, expected);
         drop(release);
         assert_eq!(harness.ended(7), [0, 1, 1, 1, 1, 1, 1], "what was refused is not answered twice");
@@ -386,11 +411,13 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_whose_jobs_hang_leaves_the_threads_past_its_bound_to_the_others() {
+    fn a_kind_that_hangs_leaves_threads_and_room_to_the_others() {
         let harness = Harness::new(2);
-        let (hanging, other) = (harness.pool.add_kind(bounds(1)), harness.pool.add_kind(bounds(2)));
+        let hanging = harness.pool.add_kind(Bounds { waiting_max: 1, ..bounds(1) });
+        let other = harness.pool.add_kind(bounds(2));
         let release = harness.block(hanging, 0);
         harness.say(hanging, ("a", 1), 1).expect("room for it");
+        assert_eq!(harness.say(hanging, ("b", 2), 4), Err(PoolError::Full), "bounds are those of the kind");
         harness.say(other, ("a", 1), 2).expect("room for it");
         harness.say(other, ("a", 1), 3).expect("room for it");
         assert_eq!((harness.ended(2), harness.said()), (vec![2, 3], vec![2, 3]));

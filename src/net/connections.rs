@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::socket::{Readiness, Socket};
 use super::turn::Turn;
 use crate::http::connection::{Buffers, Connection, Event, Want};
-use crate::routes::{Answer, Letter, Parked, Role, Routes};
+use crate::routes::{Completion, Parked, Role, Routes, Step};
 use crate::store::{Mailbox, Ticket};
 
 /// How often one connection may read in one turn of the loop before others have theirs.
@@ -27,7 +27,7 @@ const SHORT_READ_IS_LAST: bool = cfg!(any(target_os = "linux", target_os = "andr
 const GIVES_UP_AFTER: Duration = Duration::from_secs(1);
 
 /// How long an answer that the store has given may take to be read.
-const LETTER_TIME: Duration = Duration::from_millis(10);
+const DELIVERY_TIME: Duration = Duration::from_millis(10);
 
 /// A socket and the conversation over it.
 pub(super) struct Link<S> {
@@ -52,7 +52,7 @@ pub(super) struct Link<S> {
     waiting: Option<Box<Waiting>>,
 }
 
-/// A request that goes on when there is a letter for it from the store or the pool, and nothing else on its
+/// A request that goes on when there is a completion for it from the store or the pool, and nothing else on its
 /// connection before that.
 struct Waiting {
     serial: u64,
@@ -60,7 +60,7 @@ struct Waiting {
     routes: Arc<Routes>,
     parked: Parked,
     until: Instant,
-    letter: Option<Letter>,
+    completion: Option<Completion>,
     /// The store knows that the answer may reach no client.
     is_abandoned: bool,
     since: Instant,
@@ -126,14 +126,14 @@ impl<S: Socket> Link<S> {
     pub(super) fn expire(&mut self, now: Instant, slot: usize, mailbox: &dyn Mailbox) {
         self.conversation.expire(now);
         let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.until <= now) else { return };
-        if waiting.letter.is_some() {
+        if waiting.completion.is_some() {
             return;
         }
         let ticket = Ticket { place: slot, serial: waiting.serial };
         match waiting.parked.waits_for_store() && !mailbox.abandon(ticket) {
             // The answer is there, and is read in the next turn.
-            true => waiting.until = now + LETTER_TIME,
-            false => waiting.letter = Some(Letter::TimedOut),
+            true => waiting.until = now + DELIVERY_TIME,
+            false => waiting.completion = Some(Completion::TimedOut),
         }
     }
 
@@ -142,7 +142,7 @@ impl<S: Socket> Link<S> {
     /// would have to be withdrawn; a request that waits for it is abandoned when it goes on to the store.
     pub(super) fn abandon(&mut self, slot: usize, mailbox: &dyn Mailbox) {
         let Some(waiting) = &mut self.waiting else { return };
-        if waiting.parked.waits_for_store() && waiting.letter.is_none() && !waiting.is_abandoned {
+        if waiting.parked.waits_for_store() && waiting.completion.is_none() && !waiting.is_abandoned {
             waiting.is_abandoned = mailbox.abandon(Ticket { place: slot, serial: waiting.serial });
         }
     }
@@ -157,13 +157,13 @@ impl<S: Socket> Link<S> {
         }
     }
 
-    /// Takes the letter for `serial`; whether anyone here has waited for it. Who has given up, or is gone, does not
+    /// Takes the completion for `serial`; whether anyone here has waited for it. Who has given up, or is gone, does not
     /// hear of it.
-    pub(super) fn deliver(&mut self, serial: u64, letter: Letter) -> bool {
+    pub(super) fn deliver(&mut self, serial: u64, completion: Completion) -> bool {
         let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.serial == serial) else {
             return false;
         };
-        waiting.letter.get_or_insert(letter);
+        waiting.completion.get_or_insert(completion);
         true
     }
 
@@ -262,29 +262,29 @@ impl<S: Socket> Link<S> {
         }
         while *requests_left > 0 {
             let ticket = Ticket { place: slot, serial: turn.next_serial() };
-            let answer = match self.conversation.step(turn.now) {
+            let step = match self.conversation.step(turn.now) {
                 Event::Nothing => return,
-                Event::Request(request) => turn.answer(self.role, self.address, &request, ticket),
+                Event::Request(request) => turn.begin(self.role, self.address, &request, ticket),
                 Event::Refused(refusal, request) => {
-                    Answer::Ready(turn.refuse(self.role, self.address, refusal, request.as_ref()))
+                    Step::Done(turn.refuse(self.role, self.address, refusal, request.as_ref()))
                 }
             };
             *requests_left -= 1;
             let routes = turn.routes();
-            if !self.take_answer(answer, routes, ticket, turn) {
+            if !self.take_step(step, routes, ticket, turn) {
                 return;
             }
         }
     }
 
-    /// Sends the answer, if this is one; else the request waits, and nothing else is answered before it.
-    fn take_answer(&mut self, answer: Answer, routes: &Arc<Routes>, ticket: Ticket, turn: &Turn) -> bool {
-        match answer {
-            Answer::Ready(response) => {
+    /// Sends the response, if the step is done; else the request waits, and nothing else is answered before it.
+    fn take_step(&mut self, step: Step, routes: &Arc<Routes>, ticket: Ticket, turn: &Turn) -> bool {
+        match step {
+            Step::Done(response) => {
                 self.conversation.respond(&response, turn.date(), turn.now);
                 true
             }
-            Answer::Parked(parked) => {
+            Step::Parked(parked) => {
                 self.park(parked, Arc::clone(routes), ticket, turn);
                 false
             }
@@ -296,12 +296,12 @@ impl<S: Socket> Link<S> {
         let (serial, until) = (ticket.serial, turn.now + parked.time_max(turn.limits));
         let (is_abandoned, since) = (false, turn.now);
         self.waiting =
-            Some(Box::new(Waiting { serial, routes, parked, until, letter: None, is_abandoned, since }));
+            Some(Box::new(Waiting { serial, routes, parked, until, completion: None, is_abandoned, since }));
     }
 
-    /// Answers the request that has waited, if there is a letter for it, or its time is over.
+    /// Answers the request that has waited, if there is a completion for it, or its time is over.
     fn answer_waiting(&mut self, slot: usize, turn: &mut Turn) -> bool {
-        let Some(waiting) = self.waiting.take_if(|waiting| waiting.letter.is_some()) else { return false };
+        let Some(waiting) = self.waiting.take_if(|waiting| waiting.completion.is_some()) else { return false };
         if waiting.is_abandoned {
             self.has_given_up = true;
             return false;
@@ -311,13 +311,13 @@ impl<S: Socket> Link<S> {
             // here fails again when the answer is written.)
             let _ = self.read(turn);
         }
-        let Waiting { routes, parked, letter, .. } = *waiting;
-        let letter = letter.unwrap_or(Letter::TimedOut);
+        let Waiting { routes, parked, completion, .. } = *waiting;
+        let completion = completion.unwrap_or(Completion::TimedOut);
         // The client may have been given up in the same moment: then there is nobody to answer.
         let Some(request) = self.conversation.unanswered() else { return true };
         let ticket = Ticket { place: slot, serial: turn.next_serial() };
-        let answer = turn.resume(self.role, self.address, (&routes, parked, letter), &request, ticket);
-        self.take_answer(answer, &routes, ticket, turn)
+        let step = turn.resume(self.role, self.address, (&routes, parked, completion), &request, ticket);
+        self.take_step(step, &routes, ticket, turn)
     }
 
     fn read(&mut self, turn: &mut Turn) -> io::Result<()> {

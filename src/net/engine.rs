@@ -28,7 +28,7 @@ use crate::http::{self, Refusal, Status};
 use crate::log::{Log, Logs};
 use crate::oauth::Timestamp;
 use crate::peer::Peer;
-use crate::routes::{Letter, Role, Routes};
+use crate::routes::{Completion, Role, Routes};
 use crate::store::{Mailbox, Ticket};
 use crate::system::System;
 
@@ -254,8 +254,8 @@ impl<S: Socket> Engine<S> {
 
     /// The store says what came of a transition, or the pool that work is done. The request that waited for it goes on;
     /// if none does any more, nothing happens.
-    pub fn deliver(&mut self, ticket: Ticket, letter: Letter) {
-        if self.connections.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, letter)) {
+    pub fn deliver(&mut self, ticket: Ticket, completion: Completion) {
+        if self.connections.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, completion)) {
             self.drive(ticket.place);
         }
     }
@@ -510,8 +510,8 @@ mod tests {
         status(&written)
     }
 
-    fn good() -> Letter {
-        Letter::Applied(Ok(Outcome::Redeemed { scope: Scope::default() }))
+    fn good() -> Completion {
+        Completion::Applied(Ok(Outcome::Redeemed { scope: Scope::default() }))
     }
 
     #[test]
@@ -527,7 +527,7 @@ mod tests {
         });
         assert_eq!(status, "503", "the time was over when the answer came");
         let status = status_after(|link, serial, _| {
-            assert!(link.deliver(serial, Letter::Applied(Err(StoreError::Unavailable))));
+            assert!(link.deliver(serial, Completion::Applied(Err(StoreError::Unavailable))));
             link.deliver(serial, good());
         });
         assert_eq!(status, "503", "a store answers once");

@@ -11,7 +11,7 @@ use mio::{Poll, Token, Waker};
 
 use super::engine::Engine;
 use super::eviction::Room;
-use crate::routes::{Letter, Role};
+use crate::routes::{Completion, Role};
 use crate::store::{Applied, Mailbox, Ticket};
 
 /// Where a worker is given connections, and woken.
@@ -19,7 +19,7 @@ pub(super) struct Inbox {
     waker: Waker,
     newcomers: Mutex<Vec<Newcomer>>,
     /// What the store and the pool have said.
-    letters: Mutex<Letters>,
+    completions: Mutex<Completions>,
     /// The worker has been woken and has not looked yet.
     is_called: AtomicBool,
     /// The connections that were dealt to the worker, those in the inbox included, and have not closed.
@@ -32,8 +32,8 @@ pub(super) struct Inbox {
 
 /// What the store and the pool have said, and what the store need not say any more.
 #[derive(Default)]
-struct Letters {
-    unread: Vec<(Ticket, Letter)>,
+struct Completions {
+    unread: Vec<(Ticket, Completion)>,
     /// The serial numbers of requests whose answers reach no client. Each goes when the store answers it, which it
     /// does once.
     abandoned: HashSet<u64>,
@@ -52,7 +52,7 @@ impl Inbox {
         Ok(Inbox {
             waker: Waker::new(poll.registry(), token)?,
             newcomers: Mutex::default(),
-            letters: Mutex::default(),
+            completions: Mutex::default(),
             is_called: AtomicBool::new(false),
             load: AtomicUsize::new(0),
             asker: Mutex::default(),
@@ -110,11 +110,11 @@ impl Inbox {
         std::mem::take(&mut *lock(&self.newcomers))
     }
 
-    /// Exchanges the letters for `read`, which is empty.
-    pub(super) fn take_letters(&self, read: &mut Vec<(Ticket, Letter)>) {
+    /// Exchanges the completions for `read`, which is empty.
+    pub(super) fn take_completions(&self, read: &mut Vec<(Ticket, Completion)>) {
         // A sender that puts something from now on calls again; what was done before a call that was spared is seen.
         self.is_called.swap(false, Ordering::AcqRel);
-        std::mem::swap(&mut lock(&self.letters).unread, read);
+        std::mem::swap(&mut lock(&self.completions).unread, read);
     }
 }
 
@@ -125,26 +125,26 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Mailbox for Inbox {
     fn put(&self, ticket: Ticket, applied: Applied) -> bool {
-        let mut letters = lock(&self.letters);
-        letters.unread.push((ticket, Letter::Applied(applied)));
-        letters.abandoned.is_empty() || !letters.abandoned.remove(&ticket.serial)
+        let mut completions = lock(&self.completions);
+        completions.unread.push((ticket, Completion::Applied(applied)));
+        completions.abandoned.is_empty() || !completions.abandoned.remove(&ticket.serial)
     }
 
     fn abandon(&self, ticket: Ticket) -> bool {
-        let mut letters = lock(&self.letters);
-        let is_put = letters.unread.iter().any(|(unread, _)| *unread == ticket);
+        let mut completions = lock(&self.completions);
+        let is_put = completions.unread.iter().any(|(unread, _)| *unread == ticket);
         if !is_put {
-            letters.abandoned.insert(ticket.serial);
+            completions.abandoned.insert(ticket.serial);
         }
         !is_put
     }
 
     fn is_abandoned(&self, ticket: Ticket) -> bool {
-        lock(&self.letters).abandoned.contains(&ticket.serial)
+        lock(&self.completions).abandoned.contains(&ticket.serial)
     }
 
     fn put_done(&self, ticket: Ticket) {
-        lock(&self.letters).unread.push((ticket, Letter::Done));
+        lock(&self.completions).unread.push((ticket, Completion::JobDone));
     }
 
     fn wake(&self) {
@@ -159,6 +159,6 @@ impl Mailbox for Inbox {
 impl Inbox {
     /// How many requests count as abandoned that the store has not answered yet.
     pub(super) fn abandoned(&self) -> usize {
-        lock(&self.letters).abandoned.len()
+        lock(&self.completions).abandoned.len()
     }
 }

@@ -563,7 +563,7 @@ mod tests {
 
     /// Keeps the only thread of `pool` busy, until what comes back is dropped.
     fn block(pool: &Pool) -> std::sync::mpsc::Sender<()> {
-        let bounds = Bounds { running_max: 1, waiting_max: 1, subject_waiting_max: 1, peer_waiting_max: 1 };
+        let bounds = Bounds { running_max: 1, waiting_max: 1, target_waiting_max: 1, peer_waiting_max: 1 };
         let nobody: Arc<dyn Mailbox> = Arc::new(());
         let ((release, released), (begin, begun)) =
             (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
@@ -571,7 +571,7 @@ mod tests {
             let _ = begin.send(());
             let _ = released.recv();
         };
-        let owner = Owner { subject: "the test".into(), peer: Peer::of([192, 0, 2, 1].into()) };
+        let owner = Owner { target: "the test".into(), peer: Peer::of([192, 0, 2, 1].into()) };
         let caller = Caller { mailbox: &nobody, ticket: Ticket { place: 0, serial: 0 } };
         pool.submit(pool.add_kind(bounds), owner, Box::new(work), caller).unwrap();
         begun.recv().unwrap();

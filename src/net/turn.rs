@@ -13,7 +13,7 @@ use super::moment::Moment;
 use super::refusals::Refusals;
 use crate::config::Limits;
 use crate::http::{Date, Refusal, Request, Response, Status};
-use crate::routes::{Answer, Letter, Parked, Role, Routes};
+use crate::routes::{Completion, Parked, Role, Routes, Step};
 use crate::store::{Caller, Mailbox, Ticket};
 
 /// A handler panicked, which is a fault of this program and not of the request.
@@ -52,49 +52,44 @@ impl<'a> Turn<'a> {
         *self.serial
     }
 
-    /// The answer to `request`, unless the store or the pool takes its time; it then names `ticket`.
-    pub(super) fn answer(&mut self, role: Role, peer: IpAddr, request: &Request, ticket: Ticket) -> Answer {
+    /// Begins to answer `request`. Where the store or the pool takes its time, it names `ticket` then.
+    pub(super) fn begin(&mut self, role: Role, peer: IpAddr, request: &Request, ticket: Ticket) -> Step {
         self.counts.requests += 1;
         let peer = self.proxies.client_of(peer, request);
         let (routes, timestamp) = (self.routes, self.moment.timestamp);
         let caller = Caller { mailbox: self.mailbox, ticket };
         // Nothing that a handler leaves half done is seen again: it borrows the request and the routes, and
         // what those share (the store, the source of randomness) holds its locks over whole changes only.
-        let answered = catch_unwind(AssertUnwindSafe(|| routes.answer(role, peer, request, timestamp, caller)));
-        self.conclude(role, peer, request, answered)
+        let step = catch_unwind(AssertUnwindSafe(|| routes.begin(role, peer, request, timestamp, caller)));
+        self.check(role, peer, request, step)
     }
 
-    /// The answer of the `routes` that it began with to a request that was parked, unless it is parked again, now with
+    /// Goes on with a request that was parked, by the `routes` that it began with. It may be parked again, now with
     /// `ticket`.
     pub(super) fn resume(
         &mut self,
         role: Role,
         peer: IpAddr,
-        (routes, parked, letter): (&Routes, Parked, Letter),
+        (routes, parked, completion): (&Routes, Parked, Completion),
         request: &Request,
         ticket: Ticket,
-    ) -> Answer {
+    ) -> Step {
         let peer = self.proxies.client_of(peer, request);
         let timestamp = self.moment.timestamp;
         let caller = Caller { mailbox: self.mailbox, ticket };
-        let resumed =
-            catch_unwind(AssertUnwindSafe(|| routes.resume(parked, letter, request, timestamp, caller)));
-        self.conclude(role, peer, request, resumed)
+        let step = catch_unwind(AssertUnwindSafe(|| {
+            routes.resume(parked, completion, peer, request, timestamp, caller)
+        }));
+        self.check(role, peer, request, step)
     }
 
-    /// What a handler came to, or the answer to its panic; with a line in the logs, if it is the answer.
-    fn conclude(
-        &mut self,
-        role: Role,
-        peer: IpAddr,
-        request: &Request,
-        answered: std::thread::Result<Answer>,
-    ) -> Answer {
-        let answer = answered.unwrap_or_else(|_| Answer::Ready(self.panicked(role, request)));
-        if let Answer::Ready(response) = &answer {
+    /// The step, or the response to the panic of its endpoint; with a line in the logs, if it is done.
+    fn check(&mut self, role: Role, peer: IpAddr, request: &Request, step: std::thread::Result<Step>) -> Step {
+        let step = step.unwrap_or_else(|_| Step::Done(self.panicked(role, request)));
+        if let Step::Done(response) = &step {
             self.note(role, peer, request, response);
         }
-        answer
+        step
     }
 
     fn panicked(&mut self, role: Role, request: &Request) -> Response {

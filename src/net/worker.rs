@@ -22,7 +22,7 @@ use super::signals::Signals;
 use super::socket::{Readiness, Socket};
 use crate::config::Limits;
 use crate::log::Log;
-use crate::routes::Letter;
+use crate::routes::Completion;
 use crate::store::{Mailbox, Ticket};
 
 /// The waker's token; listeners have those from 1, connections those from [`FIRST_CONNECTION`].
@@ -76,8 +76,8 @@ pub(super) struct Worker {
     events: Events,
     engine: Engine<TcpStream>,
     inbox: Arc<Inbox>,
-    /// Letters that are being read; empty between turns, and kept for its room.
-    letters: Vec<(Ticket, Letter)>,
+    /// Completions being handed on; empty between turns, and kept for its room.
+    completions: Vec<(Ticket, Completion)>,
     door: Option<Door>,
     signals: Signals,
     /// Where reloaded configurations are published, and the generation that this worker uses.
@@ -102,7 +102,7 @@ impl Worker {
             events: Events::with_capacity(EVENTS_MAX),
             engine,
             inbox,
-            letters: Vec::new(),
+            completions: Vec::new(),
             door: None,
             signals: Signals::default(),
             reload: None,
@@ -183,7 +183,7 @@ impl Worker {
         for event in &self.events {
             match event.token() {
                 WAKER => {
-                    if deliver_all(&self.inbox, &mut self.letters, &mut self.engine) > 0 {
+                    if deliver_all(&self.inbox, &mut self.completions, &mut self.engine) > 0 {
                         self.crowd.hear_of_store();
                     }
                     before += open_all(self.inbox.take_newcomers(), &mut self.engine, &self.poll);
@@ -262,11 +262,15 @@ impl Worker {
     }
 }
 
-/// Hands on the letters; returns how many those were.
-fn deliver_all(inbox: &Inbox, letters: &mut Vec<(Ticket, Letter)>, engine: &mut Engine<TcpStream>) -> usize {
-    inbox.take_letters(letters);
-    let count = letters.len();
-    letters.drain(..).for_each(|(ticket, letter)| engine.deliver(ticket, letter));
+/// Hands on the completions; returns how many those were.
+fn deliver_all(
+    inbox: &Inbox,
+    completions: &mut Vec<(Ticket, Completion)>,
+    engine: &mut Engine<TcpStream>,
+) -> usize {
+    inbox.take_completions(completions);
+    let count = completions.len();
+    completions.drain(..).for_each(|(ticket, completion)| engine.deliver(ticket, completion));
     count
 }
 

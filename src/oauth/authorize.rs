@@ -7,14 +7,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::client::{Client, Clients, VerifiedRedirect};
+use super::client::{Client, Clients, Found, VerifiedRedirect};
 use super::pkce::Challenge;
 use super::scope::{Scope, excerpt};
 
 /// The parameters of an authorization request. Each is `None` where it is left out or empty (RFC 6749, 3.1).
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(missing_docs, reason = "the names are the standard's own")]
-pub struct Parameters<'a> {
+pub struct AuthorizationRequest<'a> {
     pub response_type: Option<&'a str>,
     pub client_id: Option<&'a str>,
     pub redirect_uri: Option<&'a str>,
@@ -23,14 +23,14 @@ pub struct Parameters<'a> {
     pub state: Option<&'a [u8]>,
     pub code_challenge: Option<&'a str>,
     pub code_challenge_method: Option<&'a str>,
-    /// The first parameter of these names that stands more than once.
+    /// The first parameter of these names that appears more than once.
     pub repeated: Option<&'static str>,
 }
 
 /// A sound authorization request. Nothing but [`check`] makes one.
 #[derive(Clone, Debug)]
 pub struct Authorization<'a> {
-    client: &'a Client,
+    client: Found<'a>,
     redirect: VerifiedRedirect,
     /// Whether the request itself named the redirect URI: then the token request may have to (RFC 6749, 4.1.3).
     names_redirect: bool,
@@ -61,22 +61,22 @@ pub enum AuthorizationError {
 /// The first thing that is wrong: shown as long as nothing can be trusted, sent to the client afterwards.
 pub fn check<'a>(
     clients: &'a Clients,
-    parameters: &Parameters,
+    parameters: &AuthorizationRequest,
 ) -> Result<Authorization<'a>, AuthorizationError> {
     let show = |reason: &'static str| AuthorizationError::Show(reason.into());
     match parameters.repeated {
-        Some("client_id") => return Err(show("the client_id stands more than once")),
-        Some("redirect_uri") => return Err(show("the redirect_uri stands more than once")),
+        Some("client_id") => return Err(show("the client_id appears more than once")),
+        Some("redirect_uri") => return Err(show("the redirect_uri appears more than once")),
         _ => {}
     }
-    let client = clients.find(parameters.client_id).map_err(show)?;
+    let client = clients.find_named(parameters.client_id).map_err(show)?;
     let redirect = client
         .verify_redirect(parameters.redirect_uri)
         .map_err(|reason| AuthorizationError::Show(reason.into()))?;
     let refuse =
         |error, reason: Cow<'static, str>| AuthorizationError::Redirect { to: redirect.clone(), error, reason };
     if let Some(name) = parameters.repeated {
-        return Err(refuse("invalid_request", format!("{name} stands more than once").into()));
+        return Err(refuse("invalid_request", format!("{name} appears more than once").into()));
     }
     // A request that names no client is the article's, which knows none of what follows.
     let names_itself = parameters.client_id.is_some();
@@ -97,7 +97,7 @@ pub fn check<'a>(
         return Err(refuse("invalid_request", reason.into()));
     }
     let scope =
-        grantable_scope(client, parameters.scope).map_err(|reason| refuse("invalid_scope", reason.into()))?;
+        grantable_scope(&client, parameters.scope).map_err(|reason| refuse("invalid_scope", reason.into()))?;
     let names_redirect = parameters.redirect_uri.is_some();
     Ok(Authorization { client, redirect, names_redirect, scope, challenge })
 }
@@ -109,17 +109,17 @@ pub fn check<'a>(
 pub fn grantable_scope(client: &Client, asked: Option<&str>) -> Result<Scope, String> {
     let Some(asked) = asked else { return Ok(client.scope.clone()) };
     let scope = Scope::parse(asked)
-        .map_err(|_| "the scope holds a character that no name has, or too many names".to_owned())?;
+        .map_err(|_| "the scope contains an invalid character, or too many names".to_owned())?;
     match scope.first_beyond(&client.scope) {
         Some(name) => Err(format!("the client is not registered for the scope {}", excerpt(name))),
         None => Ok(scope),
     }
 }
 
-impl<'a> Authorization<'a> {
+impl Authorization<'_> {
     /// Who asks.
-    pub fn client(&self) -> &'a Client {
-        self.client
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Where the answer goes.

@@ -4,8 +4,13 @@
 //! is a redirect URI that its client registered; without one nothing redirects. An [`AuthenticatedClient`] is
 //! a client that showed it is the one it says; without one nothing is redeemed. Neither can be made by hand,
 //! so a check that is left out does not compile.
+//!
+//! Clients are looked up, not held: every step of a request asks [`Clients`] again, and a client that was there at one
+//! step may be gone at the next.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 pub use super::client_secret::{SecretCheck, SecretDigest};
@@ -43,21 +48,31 @@ pub struct Client {
     pub inspects_all: bool,
 }
 
-/// Every registered client.
+/// Where clients are looked up: those of the configuration first, then in other sources.
 #[derive(Clone, Debug, Default)]
 pub struct Clients {
-    by_id: HashMap<Arc<str>, Arc<Client>>,
+    configured: HashMap<Arc<str>, Arc<Client>>,
     /// One of them, where there is the article's: the one that a request means which names none.
     demo: Option<Arc<Client>>,
+    sources: Vec<Arc<dyn ClientSource>>,
 }
+
+/// Clients that no configuration lists. A source may know a client at one moment and not at the next.
+pub trait ClientSource: fmt::Debug + Send + Sync {
+    /// The client called `id`, as the source knows it now. Called on the event loop and by stores, several times for a
+    /// request: it must not block.
+    fn find(&self, id: &str) -> Option<Arc<Client>>;
+}
+
+/// A client as one lookup found it: shared with the configuration, or made for this lookup by a source.
+pub type Found<'a> = Cow<'a, Arc<Client>>;
 
 /// A redirect URI that was found to be its client's own.
 #[derive(Clone, Debug)]
 pub struct VerifiedRedirect(Arc<str>);
 
 /// A client that showed that it is the one it says, as far as one of its kind can.
-#[derive(Clone, Copy)]
-pub struct AuthenticatedClient<'a>(&'a Arc<Client>);
+pub struct AuthenticatedClient<'a>(Found<'a>);
 
 /// How a request says which client it comes from. Empty values count as left out.
 #[derive(Default)]
@@ -84,7 +99,7 @@ pub enum Unproven<'a> {
 /// A secret that was presented for a client whose secret a person chose. The sender may be guessing.
 #[derive(Debug)]
 pub struct Guess<'a> {
-    client: &'a Arc<Client>,
+    client: Found<'a>,
     check: SecretCheck,
 }
 
@@ -112,38 +127,47 @@ impl<'a> Guess<'a> {
     /// compared with its slow digest.
     pub fn recall(&self) -> Option<Result<AuthenticatedClient<'a>, &'static str>> {
         let is_right = self.check.recall()?;
-        Some(if is_right { Ok(AuthenticatedClient(self.client)) } else { Err(WRONG_SECRET) })
+        Some(if is_right { Ok(AuthenticatedClient(self.client.clone())) } else { Err(WRONG_SECRET) })
     }
 }
 
 impl Clients {
-    /// These clients. `demo` is the one that a request means which names none: the article's.
+    /// The clients of a configuration. `demo` is the one that a request means which names none: the article's.
     pub fn new(clients: impl IntoIterator<Item = Client>, demo: Option<Arc<str>>) -> Clients {
-        let by_id: HashMap<_, _> =
+        let configured: HashMap<_, _> =
             clients.into_iter().map(|client| (Arc::clone(&client.id), Arc::new(client))).collect();
-        let demo = demo.and_then(|id| by_id.get(&id).cloned());
-        Clients { by_id, demo }
+        let demo = demo.and_then(|id| configured.get(&id).cloned());
+        Clients { configured, demo, sources: Vec::new() }
     }
 
-    /// The client called `id` or, without one, the article's.
+    /// The same, and those that `source` knows. A configured client hides one of a source that has its name.
+    pub fn with_source(mut self, source: Arc<dyn ClientSource>) -> Clients {
+        self.sources.push(source);
+        self
+    }
+
+    /// The client called `id`, as it is known at this moment.
+    pub fn find(&self, id: &str) -> Option<Found<'_>> {
+        if let Some(client) = self.configured.get(id) {
+            return Some(Cow::Borrowed(client));
+        }
+        self.sources.iter().find_map(|source| source.find(id)).map(Cow::Owned)
+    }
+
+    /// The client that a request means which names `id` or, without one, the article's.
     ///
     /// # Errors
-    /// In words, where there is no such client.
-    pub fn find(&self, id: Option<&str>) -> Result<&Arc<Client>, &'static str> {
+    /// In words, when there is no such client.
+    pub fn find_named(&self, id: Option<&str>) -> Result<Found<'_>, &'static str> {
         match id {
-            Some(id) => self.by_id.get(id).ok_or("the client_id is not that of a registered client"),
-            None => self.demo.as_ref().ok_or("the client_id is missing"),
+            Some(id) => self.find(id).ok_or("the client_id is not that of a registered client"),
+            None => self.demo.as_ref().map(Cow::Borrowed).ok_or("the client_id is missing"),
         }
     }
 
-    /// The client called `id`, if it is registered.
-    pub fn registered(&self, id: &str) -> Option<&Client> {
-        self.by_id.get(id).map(|client| &**client)
-    }
-
-    /// Every client.
+    /// Every client of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
-        self.by_id.values().map(|client| &**client)
+        self.configured.values().map(|client| &**client)
     }
 
     /// The client that a request means which names none, if there is one.
@@ -171,7 +195,7 @@ impl Clients {
             }
             (basic, parameter) => basic.or(parameter),
         };
-        let client = self.find(id)?;
+        let client = self.find_named(id)?;
         match (&client.secret, secret) {
             (None, None) => Ok(AuthenticatedClient(client)),
             (None, Some(_)) => Err("the client is public and has no secret, but one was sent".into()),
@@ -233,20 +257,22 @@ impl VerifiedRedirect {
     }
 }
 
-impl<'a> AuthenticatedClient<'a> {
+impl AuthenticatedClient<'_> {
     /// The client.
-    pub fn client(&self) -> &'a Client {
-        self.0
+    pub fn client(&self) -> &Client {
+        &self.0
     }
 
     /// The same, shared.
-    pub(super) fn shared(&self) -> Arc<Client> {
-        Arc::clone(self.0)
+    pub(super) fn into_shared(self) -> Arc<Client> {
+        self.0.into_owned()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     fn client(id: &str, secret: Option<&str>, redirect_uris: &[&str]) -> Client {
@@ -275,10 +301,10 @@ mod tests {
                      expected: Result<&str, &str>| {
             let basic = basic.map(|(id, secret)| (id.to_owned(), secret.to_owned()));
             let found = clients.authenticate(&Credentials { basic, id, secret });
-            match (found.map(|found| &*found.client().id), expected) {
+            match (found.map(|found| found.client().id.to_string()), expected) {
                 (Err(Unproven::Refused(found)), Err(words)) => assert!(found.contains(words), "{found}"),
                 (Err(Unproven::Ambiguous(found)), Err(words)) => assert!(found.contains(words), "{found}"),
-                (found, expected) => assert_eq!(found.ok(), expected.ok()),
+                (found, expected) => assert_eq!(found.ok().as_deref(), expected.ok()),
             }
         };
         check(None, None, None, Ok("demo"));
@@ -300,6 +326,28 @@ mod tests {
         let without = Clients::new([client("app", None, &[])], None);
         let missing = without.authenticate(&Credentials::default());
         assert!(matches!(missing, Err(Unproven::Refused("the client_id is missing"))));
+    }
+
+    /// A source that knows a client as long as it is listed here.
+    #[derive(Debug, Default)]
+    struct Listed(Mutex<Vec<Client>>);
+
+    impl ClientSource for Listed {
+        fn find(&self, id: &str) -> Option<Arc<Client>> {
+            self.0.lock().unwrap().iter().find(|client| &*client.id == id).cloned().map(Arc::new)
+        }
+    }
+
+    #[test]
+    fn a_source_is_asked_at_every_lookup_and_after_the_configuration() {
+        let source = Arc::<Listed>::default();
+        let clients = clients().with_source(Arc::<Listed>::clone(&source));
+        assert!(clients.find("guest").is_none());
+        source.0.lock().unwrap().extend([client("guest", None, &[]), client("shop", None, &[])]);
+        assert_eq!(clients.find("guest").map(|guest| guest.name.clone()).as_deref(), Some("guest"));
+        assert!(clients.find("shop").is_some_and(|shop| shop.is_confidential()), "the configured one counts");
+        source.0.lock().unwrap().clear();
+        assert!(clients.find("guest").is_none() && clients.find("shop").is_some());
     }
 
     #[test]

@@ -1,13 +1,22 @@
-//! What the two servers know about themselves: their origins, and the names they go by.
+//! The names and addresses of both servers.
 //!
-//! This is never taken from a request. A Host field says what the sender wants it to say, and a page at a
-//! name that someone pointed at 127.0.0.1 sends a Host and an Origin that agree with each other.
+//! They come from the configuration and never from a request. The sender of a request chooses its Host field, and a page
+//! under a foreign name that points at this machine sends a Host and an Origin that agree with each other (DNS rebinding).
 
 use std::net::IpAddr;
 
 use crate::config::{Authority, Issuer, Origin};
 
-/// The addresses of both servers, as browsers write them.
+/// Which of the two servers a connection came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The client app, which asks for access.
+    ClientApp,
+    /// The authorization server, which grants it.
+    AuthorizationServer,
+}
+
+/// The names and addresses of both servers, as browsers write them.
 #[derive(Clone, Debug)]
 pub struct Site {
     client_app: Option<String>,
@@ -15,19 +24,18 @@ pub struct Site {
     issuer: String,
     base: String,
     is_https: bool,
-    /// Every origin that the authorization server's own pages may have.
+    /// Every origin under which browsers may see the authorization server's pages.
     own_origins: Vec<Origin>,
-    /// Their hosts as browsers write them in a Host field, which needs no reading.
+    /// The same as the values of Host fields, so that the usual spelling is compared without being parsed.
     own_hosts: Vec<String>,
 }
 
 impl Site {
-    /// Of servers bound to `bind` (both loopback addresses where that is `None`) at these ports; the client
-    /// app's is `None` where there is none. Clients reach the authorization server as `issuer`, if that is
-    /// given.
+    /// The site of servers that listen on `bind` (on both loopback addresses if that is `None`) and these ports;
+    /// `client_port` is `None` if there is no client app. Clients reach the authorization server as `issuer`, if given.
     pub fn new(bind: Option<IpAddr>, client_port: Option<u16>, auth_port: u16, issuer: Option<Issuer>) -> Site {
         let names = names(bind);
-        // The first name is the canonical one: a popup can be read on one origin only.
+        // The first name is the canonical one. There must be one, since a page can read a popup of its own origin only.
         let client_app = client_port.map(|port| format!("http://{}", authority(&names[0], port)));
         let own: Vec<String> =
             names.iter().map(|name| format!("http://{}", authority(name, auth_port))).collect();
@@ -56,12 +64,12 @@ impl Site {
         }
     }
 
-    /// The client app's origin (RFC 6454), such as `http://localhost:3000`, if there is one.
+    /// The client app's origin (RFC 6454), such as `http://localhost:3000`, if there is a client app.
     pub fn client_app(&self) -> Option<&str> {
         self.client_app.as_deref()
     }
 
-    /// Where the client app wants the dialog to come back to (RFC 6749, 3.1.2).
+    /// The client app's redirect URI (RFC 6749, 3.1.2).
     pub fn client_app_redirect_uri(&self) -> Option<String> {
         self.client_app.as_ref().map(|origin| format!("{origin}/oauth-callback.html"))
     }
@@ -71,35 +79,35 @@ impl Site {
         &self.authorization_server
     }
 
-    /// What the authorization server calls itself, to the letter (RFC 8414, 2; RFC 9207, 2).
+    /// The issuer identifier, exactly as configured (RFC 8414, 2; RFC 9207, 2).
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The issuer's path, which stands before that of every endpoint; often empty, and never ending in a slash.
+    /// The issuer's path, which comes before the path of every endpoint. Often empty; it never ends in a slash.
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// Whether browsers reach the authorization server by TLS.
+    /// Whether browsers reach the authorization server over TLS.
     pub fn is_https(&self) -> bool {
         self.is_https
     }
 
-    /// Whether `host`, as a Host field has it, is the authorization server, in any spelling (RFC 9110, 4.2.3).
+    /// Whether `host`, the value of a Host field, names the authorization server, in any spelling (RFC 9110, 4.2.3).
     pub fn is_own_host(&self, host: &str) -> bool {
         let is_own = |host| self.own_origins.iter().any(|own| own.has(&host));
         self.own_hosts.iter().any(|own| own == host) || Authority::parse(host).is_some_and(is_own)
     }
 
-    /// Whether `origin`, as an Origin field has it, is the authorization server's. `null` is not.
+    /// Whether `origin`, the value of an Origin field, is the authorization server's. `null` is not.
     pub fn is_own_origin(&self, origin: &[u8]) -> bool {
         let origin = std::str::from_utf8(origin).ok().and_then(Origin::parse);
         origin.is_some_and(|origin| self.own_origins.contains(&origin))
     }
 }
 
-/// The names of a server bound to `bind`; never empty.
+/// The host names of a server that listens on `bind`; never empty.
 fn names(bind: Option<IpAddr>) -> Vec<String> {
     let literal = |address: IpAddr| match address {
         IpAddr::V4(address) => address.to_string(),
@@ -113,7 +121,7 @@ fn names(bind: Option<IpAddr>) -> Vec<String> {
     }
 }
 
-/// `name:port`, or the name alone where the port is http's own: so browsers write it.
+/// `name:port`, or the name alone for http's default port, as browsers write it.
 fn authority(name: &str, port: u16) -> String {
     match port {
         80 => name.to_owned(),

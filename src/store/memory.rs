@@ -356,7 +356,7 @@ mod tests {
 
     fn grant_by(subject: &str, number: u64) -> Transition {
         let clients = clients();
-        let authorization = authorize::check(&clients, &authorize::Parameters::default()).unwrap();
+        let authorization = authorize::check(&clients, &authorize::AuthorizationRequest::default()).unwrap();
         Transition::grant(&authorization, subject.into(), &credential(number), MINUTE, None)
     }
 

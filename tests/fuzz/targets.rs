@@ -13,7 +13,7 @@ use oauth_from_scratch::http::form::Form;
 use oauth_from_scratch::http::{Date, FieldLines, Limits, Request, Response, Status};
 use oauth_from_scratch::oauth::{Grant, Timestamp};
 use oauth_from_scratch::pool::Pool;
-use oauth_from_scratch::routes::{Answer, Role, Routes, Site};
+use oauth_from_scratch::routes::{Role, Routes, Site, Step};
 use oauth_from_scratch::store::{Caller, Mailbox, MemoryStore, Ticket};
 use oauth_from_scratch::system::RealSystem;
 
@@ -265,10 +265,9 @@ pub fn endpoints(bytes: &[u8]) {
             Event::Request(request) => {
                 let moment = Timestamp::from_milliseconds(1_767_225_600_000);
                 let caller = Caller { mailbox: &nobody, ticket: Ticket { place: 0, serial: 0 } };
-                match ROUTES.answer(Role::AuthorizationServer, [127, 0, 0, 1].into(), &request, moment, caller)
-                {
-                    Answer::Ready(response) => response,
-                    Answer::Parked(_) => panic!("memory answers at once"),
+                match ROUTES.begin(Role::AuthorizationServer, [127, 0, 0, 1].into(), &request, moment, caller) {
+                    Step::Done(response) => response,
+                    Step::Parked(_) => panic!("memory answers at once"),
                 }
             }
             Event::Refused(refusal, request) => {

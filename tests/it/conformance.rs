@@ -16,7 +16,7 @@ use oauth_from_scratch::http::connection::{Connection, Event, Want};
 use oauth_from_scratch::http::{Date, Limits};
 use oauth_from_scratch::oauth::Timestamp;
 use oauth_from_scratch::pool::Pool;
-use oauth_from_scratch::routes::{Answer, Role, Routes, Site};
+use oauth_from_scratch::routes::{Role, Routes, Site, Step};
 use oauth_from_scratch::store::{Caller, Mailbox, MemoryStore, Ticket};
 use oauth_from_scratch::system::RealSystem;
 
@@ -64,9 +64,9 @@ fn statuses_of_pieces(routes: &Routes, limits: &Arc<Limits>, pieces: &[&[u8]]) -
                 Event::Nothing => break,
                 Event::Request(request) => {
                     let ticket = Ticket { place: 0, serial: 0 };
-                    match routes.answer(role, PEER, &request, timestamp, Caller { mailbox: &nobody, ticket }) {
-                        Answer::Ready(response) => response,
-                        Answer::Parked(_) => panic!("memory answers at once"),
+                    match routes.begin(role, PEER, &request, timestamp, Caller { mailbox: &nobody, ticket }) {
+                        Step::Done(response) => response,
+                        Step::Parked(_) => panic!("memory answers at once"),
                     }
                 }
                 Event::Refused(refusal, request) => routes.refuse(role, refusal, request.as_ref()),

@@ -377,7 +377,7 @@ fn the_reference_has_every_flag_every_key_and_every_path() {
     {
         require(&format!("`{key}`").replace("`scopes`", "`[scopes]`"));
     }
-    let table = source("src/routes/mod.rs");
+    let table = source("src/routes/table.rs");
     for path in table.split("(\"/").skip(1).filter_map(|rest| rest.split('"').next()) {
         require(&format!("/{path}`"));
     }

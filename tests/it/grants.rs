@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oauth_from_scratch::crypto::digest::Digest;
-use oauth_from_scratch::oauth::authorize::{self, Authorization, Parameters};
+use oauth_from_scratch::oauth::authorize::{self, Authorization, AuthorizationRequest};
 use oauth_from_scratch::oauth::client::{Client, Clients, Credentials, GrantTypes, SecretDigest};
 use oauth_from_scratch::oauth::credential::{Family, SECRET_BYTES, Salt};
 use oauth_from_scratch::oauth::grant::outcome::{Lapse, Mismatch, TokenKind};
@@ -111,14 +111,14 @@ impl World {
     }
 
     fn authorization(&self) -> Authorization<'_> {
-        let parameters = Parameters {
+        let parameters = AuthorizationRequest {
             response_type: Some("code"),
             client_id: Some("app"),
             redirect_uri: Some(CALLBACK),
             scope: Some("a b"),
             code_challenge: Some(CHALLENGE),
             code_challenge_method: Some("S256"),
-            ..Parameters::default()
+            ..AuthorizationRequest::default()
         };
         authorize::check(&self.clients, &parameters).expect("a sound request")
     }
@@ -316,7 +316,7 @@ fn a_code_without_a_challenge_is_bound_to_the_redirect_uri_that_the_request_name
     let check = |named: Option<&str>, presented: Option<&'static str>, verifier, expected: Option<Mismatch>| {
         let mut world = World::empty();
         world.clients = Arc::new(Clients::new(clients().iter().cloned(), Some("app".into())));
-        let parameters = Parameters { redirect_uri: named, ..Parameters::default() };
+        let parameters = AuthorizationRequest { redirect_uri: named, ..AuthorizationRequest::default() };
         let authorization = authorize::check(&world.clients, &parameters).expect("the article's request");
         let transition = Transition::grant(&authorization, "owner".into(), &world.code, CODE_LIFETIME, None);
         assert_eq!(world.apply(&transition), Outcome::Granted);
@@ -1208,7 +1208,8 @@ fn a_code_without_a_challenge_refuses_a_verifier() {
     // The article's request, to a server whose demo client is `app`.
     let demo = Clients::new(clients.iter().cloned(), Some("app".into()));
     let mut world = World::empty();
-    let authorization = authorize::check(&demo, &Parameters::default()).expect("the article's request");
+    let authorization =
+        authorize::check(&demo, &AuthorizationRequest::default()).expect("the article's request");
     let transition = Transition::grant(&authorization, "owner".into(), &world.code, CODE_LIFETIME, None);
     assert_eq!(world.apply(&transition), Outcome::Granted);
     let outcome = world.redeem(Presentation { redirect_uri: None, ..RIGHT }).err();

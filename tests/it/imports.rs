@@ -71,8 +71,6 @@ const KNOWN_UPWARD: &[(&str, &str)] =
 const KNOWN_CIRCLES: &[(&str, &str)] = &[
     ("src/net/reload.rs", "src/net/worker.rs"),
     ("src/net/turn.rs", "src/net/"),
-    ("src/routes/dialog.rs", "src/routes/code.rs"),
-    ("src/routes/parked.rs", "src/routes/"),
     ("src/store/file/pairs.rs", "src/store/file/tables.rs"),
     ("src/store/memory/grants.rs", "src/store/memory/pairs.rs"),
 ];

@@ -14,7 +14,7 @@ use oauth_from_scratch::net::{Engine, Readiness, Socket};
 use oauth_from_scratch::oauth::client as registered;
 use oauth_from_scratch::oauth::{Outcome, Scope, Timestamp, Transition};
 use oauth_from_scratch::pool::Pool;
-use oauth_from_scratch::routes::{Letter, Role, Routes, Site};
+use oauth_from_scratch::routes::{Completion, Role, Routes, Site};
 use oauth_from_scratch::store::{Applied, Caller, Mailbox, Store, Ticket};
 use oauth_from_scratch::system::System;
 
@@ -184,7 +184,7 @@ impl World {
     }
 
     fn deliver(&mut self, ticket: Ticket, outcome: Outcome) {
-        self.turn(Duration::ZERO, |engine| engine.deliver(ticket, Letter::Applied(Ok(outcome))));
+        self.turn(Duration::ZERO, |engine| engine.deliver(ticket, Completion::Applied(Ok(outcome))));
     }
 }
 
@@ -223,7 +223,7 @@ fn every_endpoint_says_when_to_try_again_where_the_store_says_nothing() {
         (form("/introspect", basic, &format!("token={unknown}")), json),
         (secure("Bearer "), json),
         (secure(""), json),
-        (form("/code", "", ""), "<title>Not just now"),
+        (form("/code", "", ""), "<title>Try again in a moment"),
     ] {
         let client = world.connect();
         world.send(&client, &request);
@@ -296,8 +296,9 @@ fn a_request_waits_for_the_store_until_its_time_is_over_and_no_shorter() {
     world.turn(STORE_TIME_MAX - Duration::from_millis(1001), |_| {});
     assert_eq!(client.status(), None, "a millisecond before the end");
     // What arrives in the very turn in which the time is over is given.
-    world
-        .turn(Duration::from_millis(1), |engine| engine.deliver(ticket, Letter::Applied(Ok(Outcome::Unknown))));
+    world.turn(Duration::from_millis(1), |engine| {
+        engine.deliver(ticket, Completion::Applied(Ok(Outcome::Unknown)))
+    });
     assert_eq!(client.status(), Some(400));
     world.ask(&client, "keep-alive");
     world.turn(STORE_TIME_MAX, |_| {});

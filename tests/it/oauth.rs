@@ -75,8 +75,8 @@ fn an_unknown_client_or_redirect_uri_gets_a_page_and_never_a_redirect() {
     check(&good.replace("client_id=app", "client_id=oauth-test-app"), "not that of a registered client");
     check(&good.replace("client_id=app", "client_id=app%00"), "not that of a registered client");
     check(&good.replace("client_id=app", "client_id=%ff"), "not that of a registered client");
-    check(&format!("{good}&client_id=app"), "the client_id stands more than once");
-    check(&format!("{good}&redirect_uri={}", encode(CALLBACK)), "the redirect_uri stands more than once");
+    check(&format!("{good}&client_id=app"), "the client_id appears more than once");
+    check(&format!("{good}&redirect_uri={}", encode(CALLBACK)), "the redirect_uri appears more than once");
     check(
         &good.replace("callback", "callback%2F"),
         "redirect_uri differs from the registered one at byte 29: …e/callback/ is not …e/callback",
@@ -124,12 +124,12 @@ fn everything_else_that_is_wrong_is_told_to_the_client_by_a_redirect() {
     check(&good.replace(CHALLENGE, &format!("{}%2B", &CHALLENGE[1..])), "invalid_request", "43 to 128");
     check(&good.replace("scope=answer", "scope=other"), "invalid_scope", "not registered for the scope other");
     check(&good.replace("scope=answer", "scope=answer+x"), "invalid_scope", "not registered for the scope x");
-    check(&good.replace("scope=answer", "scope=%22"), "invalid_scope", "a character that no name has");
-    check(&good.replace("scope=answer", "scope=%ff"), "invalid_scope", "a character that no name has");
+    check(&good.replace("scope=answer", "scope=%22"), "invalid_scope", "an invalid character");
+    check(&good.replace("scope=answer", "scope=%ff"), "invalid_scope", "an invalid character");
     for name in ["response_type", "scope", "code_challenge", "code_challenge_method"] {
-        check(&format!("{good}&{name}=x"), "invalid_request", &format!("{name} stands more than once"));
+        check(&format!("{good}&{name}=x"), "invalid_request", &format!("{name} appears more than once"));
     }
-    let location = check(&format!("{good}&state=x"), "invalid_request", "state stands more than once");
+    let location = check(&format!("{good}&state=x"), "invalid_request", "state appears more than once");
     assert_eq!(parameter(&location, "state"), None, "which of the two would it be?");
 }
 
@@ -270,9 +270,9 @@ fn the_form_works_once_in_the_browser_that_was_shown_it() {
     let altered = String::from_utf8(altered).unwrap();
     refused(&answer_dialog(&server, &session, &altered, "authorize"), 400, old);
     refused(&answer_dialog(&server, &session, "x", "authorize"), 400, old);
-    refused(&answer_dialog(&server, &session, &sealed, ""), 400, "This form is not whole");
-    refused(&answer_dialog(&server, &session, &sealed, "yes"), 400, "This form is not whole");
-    refused(&answer_dialog(&server, &session, "", "authorize"), 400, "This form is not whole");
+    refused(&answer_dialog(&server, &session, &sealed, ""), 400, "This form is incomplete");
+    refused(&answer_dialog(&server, &session, &sealed, "yes"), 400, "This form is incomplete");
+    refused(&answer_dialog(&server, &session, "", "authorize"), 400, "This form is incomplete");
     let cross = format!("Cookie: {session}\r\nSec-Fetch-Site: same-site\r\n");
     refused(
         &post_form(&server, "/code", &cross, &pairs(&[("request", &sealed), ("decision", "authorize")])),
@@ -1014,16 +1014,16 @@ fn a_configured_server_tells_a_client_less_than_its_log() {
     };
     check(
         true,
-        "the code_verifier is not that of the code_challenge (RFC 7636, 4.6); the code is good no longer",
+        "the code_verifier is not that of the code_challenge (RFC 7636, 4.6); the code is no longer valid",
     );
-    check(false, "the code or refresh token is wrong, has expired or was used before");
+    check(false, "the code or refresh token is invalid, expired or already used");
     let server = standard::start_with(|config| config.explains_errors = true);
     let wrong = |server: &TestServer| {
         let answer = post_form(server, "/token", &basic("shop", "x"), "grant_type=client_credentials");
         answer.json()["error_description"].as_str().unwrap().to_owned()
     };
     assert_eq!(wrong(&server), "the client's secret is wrong");
-    assert_eq!(wrong(&standard::start()), "the client is not known, or did not authenticate as it must");
+    assert_eq!(wrong(&standard::start()), "the client is unknown, or its authentication failed");
     let answer = get_dialog(&server, &request_of("app", "https://app.example/callback/"), None);
     assert!(answer.text().contains("at byte 29: …e/callback/ is not …e/callback"), "{}", answer.text());
 }

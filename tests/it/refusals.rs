@@ -42,7 +42,7 @@ fn a_form_that_another_site_sent_makes_no_code() {
         refuse(&host, &format!("Origin: {value}\r\n"), origin);
     }
     refuse(&host, &client_origin, origin);
-    let repeated = "Sec-Fetch-Site or Origin stands more than once";
+    let repeated = "Sec-Fetch-Site or Origin appears more than once";
     refuse(&host, "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site\r\n", repeated);
     refuse(&host, &format!("{own}Origin: null\r\n"), repeated);
     // A name that someone pointed at this machine agrees with itself.
@@ -112,9 +112,9 @@ fn a_token_request_that_is_not_put_right_is_told_what_is_wrong() {
     for content in ["42", "null", "true", "[\"x\"]", "{\"code\":\"x\"}"] {
         check(json_request(&format!("{{\"code\":{content}}}")), invalid, "the code is not a string");
     }
-    check(json_request(r#"{"code":"x","code":"y"}"#), invalid, "code stands more than once");
-    check(json_request(r#"{"code":"x","c\u006fde":"y"}"#), invalid, "code stands more than once");
-    check(json_request(r#"{"code":"","code":"y"}"#), invalid, "code stands more than once");
+    check(json_request(r#"{"code":"x","code":"y"}"#), invalid, "code appears more than once");
+    check(json_request(r#"{"code":"x","c\u006fde":"y"}"#), invalid, "code appears more than once");
+    check(json_request(r#"{"code":"","code":"y"}"#), invalid, "code appears more than once");
     check(json_request(r#"{"code":"x","grant_type":1}"#), invalid, "the grant_type is not a string");
     let wrong_type = "the grant_type is not authorization_code, refresh_token or client_credentials";
     check(json_request(r#"{"code":"x","grant_type":"password"}"#), unsupported, wrong_type);
@@ -124,11 +124,11 @@ fn a_token_request_that_is_not_put_right_is_told_what_is_wrong() {
     check(form_request("grant_type=&code=x"), invalid, "the grant_type is missing");
     check(form_request("grant_type=authorization_code"), invalid, "the code is missing");
     check(form_request("grant_type=authorization_code&code="), invalid, "the code is missing");
-    check(form_request("grant_type=authorization_code&code=x&code=x"), invalid, "code stands more than once");
+    check(form_request("grant_type=authorization_code&code=x&code=x"), invalid, "code appears more than once");
     check(
         form_request("grant_type=authorization_code&code=x&scope&scope="),
         invalid,
-        "scope stands more than once",
+        "scope appears more than once",
     );
 }
 

@@ -23,7 +23,7 @@ use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{Engine, Readiness, Socket};
 use oauth_from_scratch::oauth::{Timestamp, Transition};
 use oauth_from_scratch::pool::Pool;
-use oauth_from_scratch::routes::{Letter, Role, Routes, Site};
+use oauth_from_scratch::routes::{Completion, Role, Routes, Site};
 use oauth_from_scratch::store::{Applied, Caller, Mailbox, MemoryStore, Store, StoreError, Ticket};
 use oauth_from_scratch::system::System;
 
@@ -501,7 +501,7 @@ impl Simulation {
             true => Err(StoreError::Unavailable),
             false => self.store.grants.apply(&transition, now),
         };
-        self.engine.deliver(ticket, Letter::Applied(applied));
+        self.engine.deliver(ticket, Completion::Applied(applied));
     }
 
     fn act(&mut self, index: usize, action: Action) {

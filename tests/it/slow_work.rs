@@ -19,7 +19,7 @@ use oauth_from_scratch::http::connection::{Connection, Event};
 use oauth_from_scratch::oauth::{Timestamp, Transition};
 use oauth_from_scratch::peer::Peer;
 use oauth_from_scratch::pool::{Bounds, Owner, Pool};
-use oauth_from_scratch::routes::{Answer, Letter, Role, Routes, Site};
+use oauth_from_scratch::routes::{Completion, Role, Routes, Site, Step};
 use oauth_from_scratch::store::{Applied, Caller, Mailbox, MemoryStore, Store, Ticket};
 use oauth_from_scratch::system::System;
 
@@ -54,14 +54,14 @@ const SECURE: &str = "GET /secure HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x
 
 /// Keeps the only thread of the server's pool busy, until what comes back is dropped.
 fn block(pool: &Pool) -> Sender<()> {
-    let bounds = Bounds { running_max: 1, waiting_max: 1, subject_waiting_max: 1, peer_waiting_max: 1 };
+    let bounds = Bounds { running_max: 1, waiting_max: 1, target_waiting_max: 1, peer_waiting_max: 1 };
     let nobody: Arc<dyn Mailbox> = Arc::new(());
     let ((release, released), (begin, begun)) = (channel::<()>(), channel());
     let work = move || {
         let _ = begin.send(());
         let _ = released.recv();
     };
-    let owner = Owner { subject: "the test".into(), peer: Peer::of([192, 0, 2, 1].into()) };
+    let owner = Owner { target: "the test".into(), peer: Peer::of([192, 0, 2, 1].into()) };
     let caller = Caller { mailbox: &nobody, ticket: Ticket { place: 0, serial: 0 } };
     pool.submit(pool.add_kind(bounds), owner, Box::new(work), caller).expect("room for it");
     begun.recv().expect("it begins");
@@ -307,7 +307,7 @@ fn a_reload_forgives_no_guess() {
 struct Harness {
     routes: Routes,
     mailbox: Arc<dyn Mailbox>,
-    letters: Receiver<Letter>,
+    completions: Receiver<Completion>,
     system: Arc<HarnessSystem>,
 }
 
@@ -335,11 +335,11 @@ impl System for HarnessSystem {
     }
 }
 
-struct Letters(Mutex<Sender<Letter>>);
+struct Completions(Mutex<Sender<Completion>>);
 
-impl Mailbox for Letters {
+impl Mailbox for Completions {
     fn put(&self, _: Ticket, applied: Applied) -> bool {
-        self.0.lock().unwrap().send(Letter::Applied(applied)).expect("somebody listens");
+        self.0.lock().unwrap().send(Completion::Applied(applied)).expect("somebody listens");
         true
     }
 
@@ -352,7 +352,7 @@ impl Mailbox for Letters {
     }
 
     fn put_done(&self, _: Ticket) {
-        self.0.lock().unwrap().send(Letter::Done).expect("somebody listens");
+        self.0.lock().unwrap().send(Completion::JobDone).expect("somebody listens");
     }
 
     fn wake(&self) {}
@@ -380,8 +380,8 @@ impl Harness {
         let store = Arc::new(Later(MemoryStore::new(100)));
         let shared: Arc<dyn System> = Arc::<HarnessSystem>::clone(&system);
         let routes = Routes::new(&config, site, store, Arc::new(Pool::new(1)), shared).expect("random bytes");
-        let (sender, letters) = channel();
-        Harness { routes, mailbox: Arc::new(Letters(Mutex::new(sender))), letters, system }
+        let (sender, completions) = channel();
+        Harness { routes, mailbox: Arc::new(Completions(Mutex::new(sender))), completions, system }
     }
 
     /// The status that answers `client`'s request from `peer`, and how often the request was parked.
@@ -392,15 +392,16 @@ impl Harness {
         let now = Timestamp::from_milliseconds(0);
         let (peer, ticket): (IpAddr, _) = (peer.parse().expect("an address"), Ticket { place: 0, serial: 0 });
         let caller = Caller { mailbox: &self.mailbox, ticket };
-        let mut answer = self.routes.answer(Role::AuthorizationServer, peer, &request, now, caller);
+        let mut step = self.routes.begin(Role::AuthorizationServer, peer, &request, now, caller);
         let mut parked_times = 0;
         loop {
-            match answer {
-                Answer::Ready(response) => return (response.status.code(), parked_times),
-                Answer::Parked(parked) => {
+            match step {
+                Step::Done(response) => return (response.status.code(), parked_times),
+                Step::Parked(parked) => {
                     parked_times += 1;
-                    let letter = self.letters.recv_timeout(Duration::from_secs(20)).expect("a letter");
-                    answer = self.routes.resume(parked, letter, &request, now, caller);
+                    let completion =
+                        self.completions.recv_timeout(Duration::from_secs(20)).expect("a completion");
+                    step = self.routes.resume(parked, completion, peer, &request, now, caller);
                 }
             }
         }

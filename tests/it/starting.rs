@@ -331,10 +331,7 @@ fn standard_output_has_nothing_but_json_where_that_is_asked_for_and_standard_err
             "{output}"
         );
         assert!(of(0, "refused").is_null() && of(1, "refused").is_null());
-        assert_eq!(
-            (of(2, "status"), of(2, "refused")),
-            (401.into(), "the token is not of the form that tokens have here".into())
-        );
+        assert_eq!((of(2, "status"), of(2, "refused")), (401.into(), "malformed access token".into()));
         assert_eq!((of(3, "method"), of(3, "refused")), ("-".into(), "malformed request line".into()));
         assert!(!output.contains("secret") && !output.contains(&code), "{output}");
         assert!(

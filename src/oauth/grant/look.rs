@@ -45,8 +45,8 @@ fn check(record: Option<&Grant>, presented: &Digest, resource: &ProtectedResourc
     let Some(grant) = record else { return Outcome::Inactive };
     let State::Live(live) = &grant.state else { return Outcome::Inactive };
     let Some(token) = live.find(presented, now) else { return Outcome::Inactive };
-    let Some(client) = resource.clients.registered(&grant.client) else { return Outcome::Inactive };
-    match grant.permitted(&token.scope, client) {
+    let Some(client) = resource.clients.find(&grant.client) else { return Outcome::Inactive };
+    match grant.permitted(&token.scope, &client) {
         Ok(scope) if resource.scope.as_deref().is_none_or(|name| scope.contains(name)) => Outcome::Active,
         Ok(_) => Outcome::TooNarrow,
         Err(_) => Outcome::Inactive,
@@ -58,7 +58,7 @@ fn inspect(record: Option<&Grant>, presented: &Presented, clients: &Clients, now
     let Presented { access, refresh, client } = presented;
     let may_ask = |grant: &&Grant| client.as_ref().is_none_or(|client| *client == grant.client);
     let Some(grant) = record.filter(may_ask) else { return Outcome::Inactive };
-    let Some(owner) = clients.registered(&grant.client) else { return Outcome::Inactive };
+    let Some(owner) = clients.find(&grant.client) else { return Outcome::Inactive };
     let State::Live(live) = &grant.state else { return Outcome::Inactive };
     let describe = |kind, scope: Result<Scope, Lapse>, issued, expires| {
         let Ok(scope) = scope else { return Outcome::Inactive };
@@ -66,12 +66,12 @@ fn inspect(record: Option<&Grant>, presented: &Presented, clients: &Clients, now
         Outcome::Described(Box::new(Description { kind, client, subject, scope, issued, expires }))
     };
     if let Some(token) = live.find(access, now) {
-        let scope = grant.permitted(&token.scope, owner).map(Cow::into_owned);
+        let scope = grant.permitted(&token.scope, &owner).map(Cow::into_owned);
         return describe(TokenKind::Access, scope, token.issued, token.expires);
     }
     match live.refresh.as_ref().filter(|own| now < own.ends()) {
         Some(own) if matches!(own.standing(refresh), Standing::Current) => {
-            describe(TokenKind::Refresh, grant.refreshable(owner), own.issued, own.ends())
+            describe(TokenKind::Refresh, grant.refreshable(&owner), own.issued, own.ends())
         }
         _ => Outcome::Inactive,
     }

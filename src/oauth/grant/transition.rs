@@ -101,7 +101,7 @@ impl Transition {
     ) -> Transition {
         let redemption = Redemption {
             code: code.digest(),
-            client: client.shared(),
+            client: client.into_shared(),
             redirect_uri: redirect_uri.map(Box::from),
             verified,
             token: token.digest(),
@@ -125,7 +125,7 @@ impl Transition {
         let successor = Credential::of_grant(refresh.grant(), refresh.derive_refresh_secret(&salt));
         let rotation = Rotation {
             presented: refresh.refresh_digest(),
-            client: client.shared(),
+            client: client.into_shared(),
             scope,
             salt,
             successor: *successor.refresh_digest().digest(),

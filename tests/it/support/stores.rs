@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use oauth_from_scratch::oauth::authorize::{self, Authorization, Parameters};
+use oauth_from_scratch::oauth::authorize::{self, Authorization, AuthorizationRequest};
 use oauth_from_scratch::oauth::client::{AuthenticatedClient, Client, Clients, Credentials, GrantTypes};
 use oauth_from_scratch::oauth::credential::{CREDENTIAL_BYTES, Family, SECRET_BYTES, Salt};
 use oauth_from_scratch::oauth::grant::RefreshReuse;
@@ -280,14 +280,14 @@ impl Maker {
     }
 
     fn authorization(&self) -> Authorization<'_> {
-        let parameters = Parameters {
+        let parameters = AuthorizationRequest {
             response_type: Some("code"),
             client_id: Some(self.client),
             redirect_uri: Some(CALLBACK),
             scope: Some("a b"),
             code_challenge: Some(CHALLENGE),
             code_challenge_method: Some("S256"),
-            ..Parameters::default()
+            ..AuthorizationRequest::default()
         };
         authorize::check(&self.clients, &parameters).expect("a sound request")
     }

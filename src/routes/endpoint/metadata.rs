@@ -1,20 +1,21 @@
-//! `GET /.well-known/oauth-authorization-server`: all that a client has to know, for programs (RFC 8414).
+//! `GET /.well-known/oauth-authorization-server`: what a client needs to know of this server, as JSON (RFC 8414).
 //!
-//! It is made once, of the configuration alone: no address in it comes from a request.
+//! The document is made once, from the configuration alone: no address in it comes from a request.
 
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Site;
 use crate::http::{Body, FieldLines, Response, Status};
+use crate::routes::site::Site;
+use crate::routes::step::{Context, Step};
 
-/// Where it stands; an issuer's path comes after it (RFC 8414, 3.1).
-pub(super) const PATH: &str = "/.well-known/oauth-authorization-server";
+/// The path of the document. The path of the issuer comes after it (RFC 8414, 3.1).
+pub(crate) const PATH: &str = "/.well-known/oauth-authorization-server";
 
-/// The document of the server called `site`, with these scopes. What it leaves out would have a default, some of
-/// them of flows that are not here, so it leaves out nothing but empty lists.
-pub(super) fn document<'a>(site: &Site, scopes: impl Iterator<Item = &'a str>) -> Arc<[u8]> {
+/// The document of the authorization server of `site`, with these scopes. Members with a default are given all the same,
+/// since some defaults name flows that are not supported here; only empty lists are omitted.
+pub(crate) fn document<'a>(site: &Site, scopes: impl Iterator<Item = &'a str>) -> Arc<[u8]> {
     let endpoint = |path: &str| format!("{}{}{path}", site.authorization_server(), site.base());
     let methods = ["none", "client_secret_basic", "client_secret_post"];
     let mut members = json!({
@@ -39,10 +40,11 @@ pub(super) fn document<'a>(site: &Site, scopes: impl Iterator<Item = &'a str>) -
     members.to_string().into_bytes().into()
 }
 
-/// The document as an answer. It may be kept for a while: it changes only with the configuration.
-pub(super) fn answer(document: &Arc<[u8]>) -> Response {
+/// Sends the document. Caches may keep it for an hour: it changes only with the configuration.
+pub(crate) fn show(context: &Context) -> Step {
     const LINES: FieldLines = FieldLines::literal(
         "Cache-Control: max-age=3600\r\nX-Content-Type-Options: nosniff\r\nContent-Type: application/json\r\n",
     );
-    Response::new(Status::Ok, LINES).with_body(Body::Shared(Arc::clone(document)))
+    let document = Arc::clone(&context.routes.metadata);
+    Step::Done(Response::new(Status::Ok, LINES).with_body(Body::Shared(document)))
 }

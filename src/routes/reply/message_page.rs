@@ -1,13 +1,13 @@
-//! What a page says when something did not go as meant: which server speaks, what happened, and how to go on.
+//! Pages that report a problem: which server speaks, what happened, and how the person can continue.
 //!
-//! The page is for the person in front of the browser. What only a developer understands is under "Details".
+//! They are written for the person in front of the browser. What only a developer understands is under "Details".
 
-use super::template::escape_html;
-use super::{Role, Site};
+use super::template::{Placeholder, escape_html};
+use crate::routes::site::{Role, Site};
 
-/// What the servers say in a page of its own.
+/// The problems that have a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Notice {
+pub(crate) enum Notice {
     NothingHere,
     NoProxy,
     NotThisWay,
@@ -22,7 +22,8 @@ pub(super) enum Notice {
 }
 
 impl Notice {
-    pub(super) const ALL: [Notice; 11] = [
+    /// Every notice, in the order of the variants: tables of one entry for each are indexed by `notice as usize`.
+    pub(crate) const ALL: [Notice; 11] = [
         Notice::NothingHere,
         Notice::NoProxy,
         Notice::NotThisWay,
@@ -36,13 +37,13 @@ impl Notice {
         Notice::CannotAuthorize,
     ];
 
-    /// A title and a text.
+    /// The title and the text.
     fn words(self) -> (&'static str, &'static str) {
         match self {
-            Notice::NothingHere => ("Nothing is here", "This server has no page or endpoint at this address."),
+            Notice::NothingHere => ("Page not found", "This server has no page or endpoint at this address."),
             Notice::NoProxy => ("No proxy", "This server is not a proxy."),
             Notice::NotThisWay => {
-                ("Not this way", "This address is there, but does not take requests of this method.")
+                ("Method not allowed", "This address exists, but does not accept requests of this kind.")
             }
             Notice::ForeignForm => (
                 "This form came from another site",
@@ -51,12 +52,12 @@ impl Notice {
             ),
             Notice::OtherName => (
                 "This server has another address",
-                "Your answer came to a name that is not this server's own, so it was not taken. Nothing was \
-                 authorized. Start again at this server's own address.",
+                "Your answer was sent to an address that is not this server's own, so it was not accepted. \
+                 Nothing was authorized. Start again at this server's own address.",
             ),
             Notice::NoSession => (
                 "This browser sent no cookie",
-                "The dialog gives your browser a cookie, so that only you can answer it, and it did not come \
+                "The dialog sets a cookie, so that only you can answer it, but your browser did not send it \
                  back. Allow cookies for this site, then start again. Nothing was authorized.",
             ),
             Notice::StaleForm => (
@@ -66,16 +67,14 @@ impl Notice {
             ),
             Notice::UsedForm => (
                 "This form was answered before",
-                "Your first answer was sent to the app, and it counts. Go back to the app. If the app did not go on, \
-                 start again.",
+                "Your first answer was sent to the app. Go back to the app. If the app did not continue, start again.",
             ),
             Notice::MalformedForm => (
-                "This form is not whole",
-                "It lacks a part that this server's own dialog puts into it, or has it twice. Nothing was \
-                 authorized.",
+                "This form is incomplete",
+                "Part of it is missing or appears more than once. Nothing was authorized.",
             ),
             Notice::NotJustNow => (
-                "Not just now",
+                "Try again in a moment",
                 "This server cannot make a code at the moment. Nothing was authorized. Try again in a few seconds.",
             ),
             Notice::CannotAuthorize => (
@@ -88,41 +87,44 @@ impl Notice {
     }
 }
 
-/// A message's page.
-pub(super) struct Message<'a> {
-    pub(super) title: &'a str,
-    pub(super) text: &'a str,
-    /// What helps a developer.
-    pub(super) details: Option<&'a str>,
-    /// How the person can go on: words, and where they lead. With none, it is the server's own first page.
-    pub(super) ways_on: Vec<Link>,
+/// What such a page shows.
+pub(crate) struct MessagePage<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) text: &'a str,
+    /// For developers.
+    pub(crate) details: Option<&'a str>,
+    /// How the person can continue, the best way first. If empty, the page has a button to the first page.
+    pub(crate) buttons: Vec<Button>,
 }
 
-/// A link: its words and its address.
-pub(super) type Link = (&'static str, String);
+/// A link that looks like a button.
+pub(crate) struct Button {
+    pub(crate) words: &'static str,
+    pub(crate) url: String,
+}
 
-impl Message<'_> {
-    /// A page that says `notice` and offers the way to the first page.
-    pub(super) fn of(notice: Notice) -> Message<'static> {
+impl MessagePage<'_> {
+    /// The page for `notice`, with a button to the first page.
+    pub(crate) fn of(notice: Notice) -> MessagePage<'static> {
         let (title, text) = notice.words();
-        Message { title, text, details: None, ways_on: Vec::new() }
+        MessagePage { title, text, details: None, buttons: Vec::new() }
     }
 
-    /// What stands in the place of the page's placeholders, in the voice of `role`.
-    pub(super) fn placeholders(&self, site: &Site, role: Role) -> [(&'static str, String); 7] {
+    /// The template's placeholders, for a page that `role` sends.
+    pub(crate) fn placeholders(&self, site: &Site, role: Role) -> [Placeholder; 7] {
         let (class, speaker, origin) = match role {
             Role::ClientApp => ("client", "Client app", site.client_app().unwrap_or_default()),
             Role::AuthorizationServer => ("authority", "Authorization server", site.authorization_server()),
         };
-        // Whole elements, made here of what is escaped.
+        // Whole elements, with escaped content.
         let details = self.details.map(|details| {
             format!("<details><summary>Details</summary><p>{}</p></details>", escape_html(details))
         });
         let first_page = [first_page(site)];
-        let ways_on = if self.ways_on.is_empty() { &first_page[..] } else { &self.ways_on };
-        let ways_on = ways_on.iter().enumerate().map(|(at, (words, address))| {
+        let buttons = if self.buttons.is_empty() { &first_page[..] } else { &self.buttons };
+        let buttons = buttons.iter().enumerate().map(|(at, Button { words, url })| {
             let rank = if at == 0 { "" } else { " secondary" };
-            format!("<a class=\"button{rank}\" href=\"{}\">{}</a>", escape_html(address), escape_html(words))
+            format!("<a class=\"button{rank}\" href=\"{}\">{}</a>", escape_html(url), escape_html(words))
         });
         [
             ("{{role}}", class.to_owned()),
@@ -131,15 +133,18 @@ impl Message<'_> {
             ("{{title}}", escape_html(self.title)),
             ("{{text}}", escape_html(self.text)),
             ("{{details}}", details.unwrap_or_default()),
-            ("{{ways_on}}", ways_on.collect()),
+            ("{{ways_on}}", buttons.collect()),
         ]
     }
 }
 
-/// Where a person can begin: at the client app, or where there is none, at the authorization server's own page.
-fn first_page(site: &Site) -> Link {
+/// Leads to the client app or, if there is none, to the authorization server's own page.
+fn first_page(site: &Site) -> Button {
     match site.client_app() {
-        Some(origin) => ("Go to the client app", format!("{origin}/")),
-        None => ("About this server", format!("{}{}/", site.authorization_server(), site.base())),
+        Some(origin) => Button { words: "Go to the client app", url: format!("{origin}/") },
+        None => {
+            let url = format!("{}{}/", site.authorization_server(), site.base());
+            Button { words: "About this server", url }
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! The query of an authorization request, to the parameters that the rules know.
+//! Reads an authorization request from a query (RFC 6749, 4.1.1).
 
 use crate::http::form::Form;
-use crate::oauth::authorize::Parameters;
+use crate::oauth::authorize::AuthorizationRequest;
 
-/// Reads `form`. A parameter without a value counts as left out (RFC 6749, 3.1), an unknown one is ignored,
-/// and of those that stand more than once the first is named.
-pub(super) fn read<'a>(form: &'a Form) -> Parameters<'a> {
+/// Reads the parameters in `form`. One without a value counts as omitted, an unknown one is ignored (RFC 6749, 3.1), and
+/// the first one that is repeated is named, for the rules to refuse.
+pub(crate) fn read<'a>(form: &'a Form) -> AuthorizationRequest<'a> {
     let mut repeated = None;
     let mut value = |name: &'static str| match form.bytes(name) {
         Ok(value) => value.filter(|value| !value.is_empty()),
@@ -15,9 +15,9 @@ pub(super) fn read<'a>(form: &'a Form) -> Parameters<'a> {
         }
     };
     let state = value("state");
-    // What is not UTF-8 is no value of any parameter that is text, but is not left out either.
+    // Text that is not UTF-8 becomes a character that no valid value has: it must be refused, not count as omitted.
     let mut text = |name| value(name).map(|bytes| std::str::from_utf8(bytes).unwrap_or("\u{fffd}"));
-    Parameters {
+    AuthorizationRequest {
         client_id: text("client_id"),
         redirect_uri: text("redirect_uri"),
         response_type: text("response_type"),
@@ -29,12 +29,12 @@ pub(super) fn read<'a>(form: &'a Form) -> Parameters<'a> {
     }
 }
 
-/// Whether none of the parameters is there: the article's dialog.
-pub(super) fn is_bare(parameters: &Parameters) -> bool {
-    let Parameters { client_id, redirect_uri, response_type, scope, state, .. } = parameters;
+/// Whether the request has no parameter at all, as the article's has none.
+pub(crate) fn is_bare(request: &AuthorizationRequest) -> bool {
+    let AuthorizationRequest { client_id, redirect_uri, response_type, scope, state, .. } = request;
     let texts = [client_id, redirect_uri, response_type, scope];
-    let challenges = [&parameters.code_challenge, &parameters.code_challenge_method];
+    let challenges = [&request.code_challenge, &request.code_challenge_method];
     texts.iter().chain(&challenges).all(|value| value.is_none())
         && state.is_none()
-        && parameters.repeated.is_none()
+        && request.repeated.is_none()
 }

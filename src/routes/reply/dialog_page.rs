@@ -1,26 +1,23 @@
-//! What the dialog's page says: who asks for what, and where the answer goes.
+//! The content of the dialog: who asks for what, and where the browser goes afterwards.
 
-use super::template::escape_html;
+use super::template::{Placeholder, escape_html};
 
-/// What the dialog asks.
-pub(super) struct Dialog<'a> {
-    /// The client's name, as people know it.
-    pub(super) client: &'a str,
-    /// Where the browser goes afterwards.
-    pub(super) redirect_uri: &'a str,
-    /// What is asked for: each scope's name, and a sentence about it.
-    pub(super) scopes: &'a [(&'a str, &'a str)],
-    /// The sealed request; empty for the article's.
-    pub(super) request: &'a str,
+/// What the dialog shows.
+pub(crate) struct DialogPage<'a> {
+    /// The client's name for people.
+    pub(crate) client: &'a str,
+    /// Where the browser goes when the dialog is answered.
+    pub(crate) redirect_uri: &'a str,
+    /// What the client asks for: each scope's name and its sentence.
+    pub(crate) scopes: &'a [(&'a str, &'a str)],
+    /// The sealed authorization request, for the form; empty in the article's dialog.
+    pub(crate) request: &'a str,
 }
 
-/// What stands in the place of the dialog's placeholders.
-pub(super) type Placeholders = [(&'static str, String); 4];
-
-impl Dialog<'_> {
-    /// The words of the question, escaped.
-    pub(super) fn placeholders(&self) -> Placeholders {
-        // Whole elements, made here of what is escaped.
+impl DialogPage<'_> {
+    /// The template's placeholders.
+    pub(crate) fn placeholders(&self) -> [Placeholder; 4] {
+        // Whole elements, with escaped content.
         let nothing =
             self.scopes.is_empty().then(|| "<li>This app gets no access to your data.</li>".to_owned());
         let scopes = self.scopes.iter().map(|(name, sentence)| {
@@ -36,8 +33,8 @@ impl Dialog<'_> {
     }
 }
 
-/// What a person is told of where they go: the origin, or the scheme of an app on their machine.
-pub(super) fn return_to(uri: &str) -> &str {
+/// The part of a redirect URI that means something to a person: its origin, or the scheme of an app on their machine.
+pub(crate) fn return_to(uri: &str) -> &str {
     let after_scheme = uri.find("://").map(|at| at + 3);
     let end = match after_scheme {
         Some(start) => uri[start..].find(['/', '?']).map(|length| start + length),

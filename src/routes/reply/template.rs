@@ -1,8 +1,13 @@
-//! Pages with placeholders, such as `{{client_app}}`, and what may stand in their place.
+//! Templates: pages with placeholders such as `{{client_app}}`, and the HTML that replaces them.
+//!
+//! Whoever makes a placeholder's value escapes it; [`fill`] inserts it as it is.
 
-/// `text` with its placeholders filled. What is filled in is HTML already.
-pub(super) fn fill(text: &str, placeholders: &[(&'static str, String)]) -> String {
-    // One pass, so that nothing that is filled in is taken for a placeholder.
+/// A placeholder with its braces, and the HTML that replaces it.
+pub(crate) type Placeholder = (&'static str, String);
+
+/// Replaces the placeholders in `text`. Unknown ones stay as they are.
+pub(crate) fn fill(text: &str, placeholders: &[Placeholder]) -> String {
+    // One pass, so that a value that looks like a placeholder is not replaced in turn.
     let mut filled = String::with_capacity(text.len() + 256);
     let mut rest = text;
     while let Some(start) = rest.find("{{") {
@@ -17,8 +22,8 @@ pub(super) fn fill(text: &str, placeholders: &[(&'static str, String)]) -> Strin
     filled
 }
 
-/// `text` as it may stand in HTML, in an element or a quoted attribute.
-pub(super) fn escape_html(text: &str) -> String {
+/// Escapes `text` for HTML, for the content of an element or a quoted attribute.
+pub(crate) fn escape_html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

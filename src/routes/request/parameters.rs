@@ -1,22 +1,21 @@
-//! The parameters of the endpoints that clients post to: from a form, as the standards have it (RFC 6749, 3.2),
-//! or from an object of JSON, as the article has it.
+//! The parameters that clients post: in a form, as the standards have it (RFC 6749, 3.2), or in a JSON object, as the
+//! article has it.
 //!
-//! Only the parameters that are known here are looked at. One without a value counts as left out (RFC 6749,
-//! 3.2), and one that stands twice is refused, because two readers might take one each. What stands in the query
-//! is no parameter at all: a query is logged and remembered.
+//! Unknown parameters are ignored, and one without a value counts as omitted (RFC 6749, 3.2). A repeated one is refused,
+//! because parsers may pick different copies. Parameters in the query are ignored: URLs end up in logs and histories.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::json::Refusal;
 use crate::http::Request;
 use crate::http::form::Form;
+use crate::routes::reply::error_response::ErrorResponse;
 
-/// The parameters that there are, by their names on the wire.
+/// The known parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Name {
+pub(crate) enum Name {
     GrantType,
     Code,
     RedirectUri,
@@ -29,6 +28,7 @@ pub(super) enum Name {
 }
 
 impl Name {
+    /// In the order of the variants, with the names on the wire.
     const ALL: [(Name, &'static str); 9] = [
         (Name::GrantType, "grant_type"),
         (Name::Code, "code"),
@@ -42,70 +42,83 @@ impl Name {
     ];
 
     /// The name on the wire.
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         Name::ALL[self as usize].1
     }
 }
 
-/// What a request said.
+/// The parameters of one request.
 #[derive(Default)]
-pub(super) struct Parameters {
+pub(crate) struct Parameters {
+    /// By `name as usize`.
     values: [Option<String>; Name::ALL.len()],
-    /// Whether it was said in the article's language.
-    pub(super) is_json: bool,
+    /// Whether they came as JSON, as the article's do.
+    pub(crate) is_json: bool,
 }
 
 impl Parameters {
-    /// The value of the parameter called `name`, which is not empty.
-    pub(super) fn value(&self, name: Name) -> Option<&str> {
+    /// The value of `name`, never empty; `None` if it was omitted.
+    pub(crate) fn value(&self, name: Name) -> Option<&str> {
         self.values[name as usize].as_deref()
     }
 
-    /// The same, where there must be one.
-    pub(super) fn required(&self, name: Name) -> Result<&str, Refusal> {
-        self.value(name).ok_or_else(|| Refusal::invalid_request(format!("the {} is missing", name.as_str())))
+    /// The value of a parameter that must not be omitted.
+    ///
+    /// # Errors
+    /// `invalid_request` if it was.
+    pub(crate) fn required(&self, name: Name) -> Result<&str, ErrorResponse> {
+        self.value(name)
+            .ok_or_else(|| ErrorResponse::invalid_request(format!("the {} is missing", name.as_str())))
     }
 
-    /// Reads the content of a request to an endpoint that speaks both languages, form and JSON.
-    pub(super) fn read(request: &Request) -> Result<Parameters, Refusal> {
+    /// Reads the content of a request, a form or JSON.
+    ///
+    /// # Errors
+    /// `invalid_request` for any other media type, malformed content, or a repeated parameter.
+    pub(crate) fn read(request: &Request) -> Result<Parameters, ErrorResponse> {
         match media_type(request)? {
             json if json.eq_ignore_ascii_case(b"application/json") => read_json(request.body()),
             form if form.eq_ignore_ascii_case(FORM) => read_form(request.body()),
-            _ => Err(Refusal::invalid_request(
+            _ => Err(ErrorResponse::invalid_request(
                 "the Content-Type is neither application/json nor application/x-www-form-urlencoded",
             )),
         }
     }
 
-    /// Reads the content of a request to an endpoint that takes forms alone.
-    pub(super) fn read_form(request: &Request) -> Result<Parameters, Refusal> {
+    /// Reads the content of a request that must be a form.
+    ///
+    /// # Errors
+    /// As [`Parameters::read`].
+    pub(crate) fn read_form(request: &Request) -> Result<Parameters, ErrorResponse> {
         match media_type(request)? {
             form if form.eq_ignore_ascii_case(FORM) => read_form(request.body()),
-            _ => Err(Refusal::invalid_request("the Content-Type is not application/x-www-form-urlencoded")),
+            _ => {
+                Err(ErrorResponse::invalid_request("the Content-Type is not application/x-www-form-urlencoded"))
+            }
         }
     }
 }
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
-/// The media type of the content, without its parameters; `charset` says nothing about a form or JSON.
-fn media_type<'a>(request: &Request<'a>) -> Result<&'a [u8], Refusal> {
+/// The media type of the content, without its own parameters: `charset` has no meaning for forms and JSON.
+fn media_type<'a>(request: &Request<'a>) -> Result<&'a [u8], ErrorResponse> {
     let Ok(content_type) = request.field("content-type") else {
-        return Err(Refusal::invalid_request("more than one Content-Type"));
+        return Err(ErrorResponse::invalid_request("more than one Content-Type"));
     };
     let content_type = content_type.unwrap_or_default();
     let end = memchr::memchr(b';', content_type).unwrap_or(content_type.len());
     match content_type[..end].trim_ascii() {
-        b"" => Err(Refusal::invalid_request("the Content-Type is missing")),
+        b"" => Err(ErrorResponse::invalid_request("the Content-Type is missing")),
         media_type => Ok(media_type),
     }
 }
 
-fn repeated(name: &str) -> Refusal {
-    Refusal::invalid_request(format!("{name} stands more than once"))
+fn repeated(name: &str) -> ErrorResponse {
+    ErrorResponse::invalid_request(format!("{name} appears more than once"))
 }
 
-fn read_form(body: &[u8]) -> Result<Parameters, Refusal> {
+fn read_form(body: &[u8]) -> Result<Parameters, ErrorResponse> {
     let form = Form::parse(body);
     let mut parameters = Parameters::default();
     for (name, text) in Name::ALL {
@@ -115,11 +128,13 @@ fn read_form(body: &[u8]) -> Result<Parameters, Refusal> {
     Ok(parameters)
 }
 
-fn read_json(body: &[u8]) -> Result<Parameters, Refusal> {
+fn read_json(body: &[u8]) -> Result<Parameters, ErrorResponse> {
     let members = match serde_json::from_slice(body) {
         Ok(Json::Object(members)) => members,
-        Ok(Json::Other) => return Err(Refusal::invalid_request("the content is JSON, but not an object")),
-        Err(_) => return Err(Refusal::invalid_request("the content is not valid JSON")),
+        Ok(Json::Other) => {
+            return Err(ErrorResponse::invalid_request("the content is JSON, but not an object"));
+        }
+        Err(_) => return Err(ErrorResponse::invalid_request("the content is not valid JSON")),
     };
     let mut parameters = Parameters { is_json: true, ..Parameters::default() };
     let mut seen = [false; Name::ALL.len()];
@@ -128,15 +143,15 @@ fn read_json(body: &[u8]) -> Result<Parameters, Refusal> {
             return Err(repeated(name.as_str()));
         }
         let Value::String(value) = value else {
-            return Err(Refusal::invalid_request(format!("the {} is not a string", name.as_str())));
+            return Err(ErrorResponse::invalid_request(format!("the {} is not a string", name.as_str())));
         };
         parameters.values[name as usize] = (!value.is_empty()).then_some(value);
     }
     Ok(parameters)
 }
 
-/// JSON as these endpoints read it: those of an object's members that they know, in their order, repeated names
-/// included, which a map would hide.
+/// JSON as these endpoints read it: the known members of an object, in order. Repeated names are kept, where a map would
+/// silently drop one.
 enum Json {
     Object(Vec<(Name, Value)>),
     Other,
@@ -148,7 +163,7 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// The name of a member, if it is known here.
+/// The name of a member; `None` for an unknown one.
 struct Key(Option<Name>);
 
 impl<'de> Deserialize<'de> for Key {

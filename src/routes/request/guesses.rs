@@ -1,9 +1,10 @@
-//! How often each peer has presented a wrong secret, where a person chose the secret (RFC 6749, 2.3.1: such secrets are
-//! protected against guessing).
+//! A rate limit on wrong secrets, per peer, for secrets that people chose (RFC 6749, 2.3.1).
 //!
-//! A wrong secret is forgiven after a time, one after the other. A peer that has `wrong_secrets_max` of them left is
-//! refused until one is forgiven. So a peer may be wrong a few times in a row, and after that once in each
-//! `wrong_secret_time`. Nobody else is: a client whose secret somebody else guesses at is not locked out.
+//! It is a leaky bucket. Each wrong secret of a peer is forgiven `wrong_secret_time` after the one before it, and a peer
+//! with `wrong_secrets_max` of them is refused until one is forgiven. So a peer may be wrong a few times in a row, and then
+//! once in each `wrong_secret_time`. There is no limit per client, which would let anyone lock a client out by guessing.
+//!
+//! All that is kept of a bucket is the moment at which it will be empty. How many are kept is bounded, too.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,58 +13,60 @@ use std::time::{Duration, Instant};
 use crate::config::Limits;
 use crate::peer::Peer;
 
-/// The peers that presented wrong secrets, and when all of each are forgiven.
-pub(super) struct Guesses {
+/// The wrong secrets of all peers.
+pub(crate) struct Guesses {
     wrong_secrets_max: u32,
     wrong_secret_time: Duration,
     peers_max: usize,
-    debts: Mutex<Debts>,
+    buckets: Mutex<Buckets>,
 }
 
 #[derive(Default)]
-struct Debts {
-    /// When all of a peer's wrong secrets are forgiven. The order has the same pairs.
+struct Buckets {
+    /// When each peer's last wrong secret is forgiven.
     ends: HashMap<Peer, Instant>,
+    /// The same pairs, soonest first.
     order: BTreeSet<(Instant, Peer)>,
 }
 
 impl Guesses {
-    pub(super) fn new(limits: &Limits) -> Guesses {
+    pub(crate) fn new(limits: &Limits) -> Guesses {
         Guesses {
             wrong_secrets_max: limits.wrong_secrets_max,
             wrong_secret_time: limits.wrong_secret_time,
             peers_max: limits.wrong_secret_peers_max,
-            debts: Mutex::default(),
+            buckets: Mutex::default(),
         }
     }
 
-    /// Whether `peer` may present another secret.
+    /// Checks that `peer` may present a secret.
     ///
     /// # Errors
-    /// How long it has to wait, where it may not.
-    pub(super) fn check(&self, peer: Peer, now: Instant) -> Result<(), Duration> {
+    /// How long it must wait first.
+    pub(crate) fn check(&self, peer: Peer, now: Instant) -> Result<(), Duration> {
         self.wait(&self.lock(), peer, now)
     }
 
-    /// Notes that `peer` presented a wrong secret.
+    /// Records that `peer` has presented a wrong secret.
     ///
     /// # Errors
-    /// How long it has to wait, where it should not have been allowed to. Then nothing is noted.
-    pub(super) fn note(&self, peer: Peer, now: Instant) -> Result<(), Duration> {
-        let mut debts = self.lock();
-        self.wait(&debts, peer, now)?;
-        debts.forgive(now);
-        let end = debts.ends.get(&peer).copied().unwrap_or(now) + self.wrong_secret_time;
-        if debts.ends.len() >= self.peers_max && !debts.ends.contains_key(&peer) {
-            // The peer that would be forgiven soonest makes room.
-            debts.pop();
+    /// How long it must wait, if it was not allowed to present one; then nothing is recorded.
+    pub(crate) fn note(&self, peer: Peer, now: Instant) -> Result<(), Duration> {
+        let mut buckets = self.lock();
+        self.wait(&buckets, peer, now)?;
+        buckets.forgive(now);
+        let end = buckets.ends.get(&peer).copied().unwrap_or(now) + self.wrong_secret_time;
+        if buckets.ends.len() >= self.peers_max && !buckets.ends.contains_key(&peer) {
+            // The bucket that will be empty soonest makes room, since it limits least.
+            buckets.pop();
         }
-        debts.set(peer, end);
+        buckets.set(peer, end);
         Ok(())
     }
 
-    fn wait(&self, debts: &Debts, peer: Peer, now: Instant) -> Result<(), Duration> {
-        let Some(end) = debts.ends.get(&peer) else { return Ok(()) };
+    /// An error is how long `peer` must wait until its bucket has room for one more.
+    fn wait(&self, buckets: &Buckets, peer: Peer, now: Instant) -> Result<(), Duration> {
+        let Some(end) = buckets.ends.get(&peer) else { return Ok(()) };
         let allowed = self.wrong_secret_time * self.wrong_secrets_max.saturating_sub(1);
         match end.saturating_duration_since(now).checked_sub(allowed) {
             None | Some(Duration::ZERO) => Ok(()),
@@ -71,13 +74,13 @@ impl Guesses {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Debts> {
-        // A panic between the two changes of a table would leave a peer that is forgiven late, or never counted.
-        self.debts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Buckets> {
+        // Poisoning is ignored: the worst that a panic between the two tables' changes leaves is a peer that is not limited.
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Debts {
+impl Buckets {
     fn forgive(&mut self, now: Instant) {
         while self.order.first().is_some_and(|(end, _)| *end <= now) {
             self.pop();
@@ -120,7 +123,7 @@ mod tests {
     fn a_peer_may_be_wrong_a_few_times_and_then_once_in_a_while() {
         let (guesses, start) = (guesses(10), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
-        // When, and how many seconds the peer has to wait; each time that it need not, it is wrong.
+        // The second, and how long the peer must wait then; if it need not wait, it is wrong once more.
         let cases = [
             (0, 0),
             (0, 0),
@@ -144,15 +147,15 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_bound_at_which_the_peer_that_is_forgiven_soonest_makes_room() {
+    fn at_the_bound_the_peer_that_is_forgiven_soonest_makes_room() {
         let (guesses, start) = (guesses(2), Instant::now());
         for number in [1, 1, 1, 2, 3] {
             assert_eq!(guesses.note(peer(number), start), Ok(()));
         }
-        let debts = guesses.lock();
-        assert_eq!((debts.ends.len(), debts.order.len()), (2, 2));
-        assert!(debts.ends.contains_key(&peer(1)) && debts.ends.contains_key(&peer(3)));
-        drop(debts);
+        let buckets = guesses.lock();
+        assert_eq!((buckets.ends.len(), buckets.order.len()), (2, 2));
+        assert!(buckets.ends.contains_key(&peer(1)) && buckets.ends.contains_key(&peer(3)));
+        drop(buckets);
         assert_eq!(guesses.note(peer(2), start + Duration::from_secs(31)), Ok(()));
         assert_eq!(guesses.lock().ends.len(), 1, "what is forgiven leaves nothing behind");
     }

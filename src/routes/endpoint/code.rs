@@ -1,0 +1,158 @@
+//! `POST /code`: the resource owner has answered the dialog; a code is made and sent to the client by way of the browser.
+//!
+//! Whether the form is this server's own is checked first (`request/dialog_form.rs`). Then the authorization request that
+//! it carries is checked again, as when the dialog was shown, and the decision is stored: a grant, or that there will be
+//! none. Only then is the browser redirected.
+//!
+//! A person may click twice, click late, or click in an old tab. The same decision on the same form gets the same
+//! redirect while its code is unspent: the code is derived from the form. Anything else leads to a page that says what
+//! happened, with a link that asks the same request again.
+
+use crate::http::form::Form;
+use crate::http::{FieldValue, Response, Status};
+use crate::oauth::authorize;
+use crate::oauth::client::VerifiedRedirect;
+use crate::oauth::{Credential, Outcome, Transition};
+use crate::routes::reply::authorization_response::{self, AuthorizationResponse};
+use crate::routes::reply::dialog_page::return_to;
+use crate::routes::reply::error_response::RETRY_AFTER;
+use crate::routes::reply::message_page::{Button, MessagePage, Notice};
+use crate::routes::reply::unavailable::{NO_RANDOMNESS, why_unavailable};
+use crate::routes::request::authorization_request;
+use crate::routes::request::dialog_form::{self, Decision, Rejection, Submission};
+use crate::routes::shared::Routes;
+use crate::routes::site::Role;
+use crate::routes::step::{Context, Step};
+use crate::store::Applied;
+
+/// Where the browser goes when the decision is stored.
+struct Destination {
+    to: VerifiedRedirect,
+    state: Option<Box<[u8]>>,
+    /// The article's redirect has a code and nothing else, and its errors are shown as pages.
+    is_article: bool,
+    /// The query of the authorization request, for a link that asks it again.
+    query: String,
+}
+
+/// Stores the decision that the form carries, and sends the browser to the client.
+pub(crate) fn decide(context: &Context) -> Step {
+    let routes = context.routes;
+    let Submission { mut opened, decision } = match dialog_form::read(context) {
+        Ok(submission) => submission,
+        Err(rejection) => return Step::Done(explain_rejection(routes, rejection)),
+    };
+    let query = opened.as_mut().map(|opened| std::mem::take(&mut opened.question.query)).unwrap_or_default();
+    let form = Form::parse(query.as_bytes());
+    let request = authorization_request::read(&form);
+    let state = request.state.map(Box::from);
+    // It was valid when the dialog was shown, but the configuration may have changed since.
+    let authorization = match authorize::check(&routes.clients, &request) {
+        Ok(authorization) => authorization,
+        Err(error) => return Step::Done(authorization_response::refuse(routes, error, state.as_deref())),
+    };
+    let (to, is_article) = (authorization.redirect().clone(), opened.is_none());
+    let destination = Destination { to, state, is_article, query };
+    let kept_until = opened.as_ref().map(|opened| opened.question.kept_until());
+    let code = match opened {
+        Some(opened) => opened.code,
+        None => match routes.random() {
+            Some(random) => Credential::of_new_grant(random),
+            None => return Step::Done(article_unavailable(routes, NO_RANDOMNESS, RETRY_AFTER)),
+        },
+    };
+    let subject = routes.resource_owner.clone();
+    match decision {
+        Decision::Authorize => {
+            let lifetime = routes.lifetimes.code;
+            let transition = Transition::grant(&authorization, subject, &code, lifetime, kept_until);
+            context.ask(transition, move |context, applied| {
+                Step::Done(send_code(context.routes, &destination, &code, applied))
+            })
+        }
+        Decision::Refuse => {
+            let transition = Transition::refuse(&authorization, subject, code.grant(), kept_until);
+            context.ask(transition, move |context, applied| {
+                Step::Done(send_refusal(context.routes, &destination, applied))
+            })
+        }
+    }
+}
+
+/// RFC 6749, 4.1.2.
+fn send_code(routes: &Routes, destination: &Destination, code: &Credential, applied: Applied) -> Response {
+    let Destination { to, state, is_article, .. } = destination;
+    match applied {
+        Ok(Outcome::Granted | Outcome::GrantedAgain) => {
+            let issuer = (!is_article).then(|| routes.site.issuer());
+            AuthorizationResponse { to, result: Ok(code), state: state.as_deref(), issuer }.respond()
+        }
+        applied => explain_failure(routes, destination, applied),
+    }
+}
+
+/// RFC 6749, 4.1.2.1.
+fn send_refusal(routes: &Routes, destination: &Destination, applied: Applied) -> Response {
+    let Destination { to, state, .. } = destination;
+    match applied {
+        Ok(Outcome::Refused) => {
+            let result = Err(("access_denied", "the resource owner did not authorize the client"));
+            let issuer = Some(routes.site.issuer());
+            AuthorizationResponse { to, result, state: state.as_deref(), issuer }.respond()
+        }
+        applied => explain_failure(routes, destination, applied),
+    }
+}
+
+/// The decision was not stored: the form was answered before, or the store failed.
+fn explain_failure(routes: &Routes, destination: &Destination, applied: Applied) -> Response {
+    let Destination { to, state, is_article, query } = destination;
+    if let Ok(Outcome::Taken) = applied {
+        let reason = "the form was answered before, in another way or with a code that is spent or expired";
+        let buttons = [start_again(routes, query)].into_iter().chain(go_to_app(to)).collect();
+        return explain(routes, Status::BadRequest, Notice::UsedForm, reason, buttons);
+    }
+    let (reason, retry_after) = why_unavailable(&applied);
+    match is_article {
+        true => article_unavailable(routes, reason, retry_after),
+        false => authorization_response::unavailable(routes, to, state.as_deref(), reason),
+    }
+}
+
+fn explain_rejection(routes: &Routes, rejection: Rejection) -> Response {
+    let Rejection { status, notice, reason, query } = rejection;
+    let buttons = query.map(|query| start_again(routes, &query)).into_iter().collect();
+    explain(routes, status, notice, reason, buttons)
+}
+
+/// 503, as a page: the article's client is not told of errors.
+fn article_unavailable(routes: &Routes, reason: &'static str, retry_after: FieldValue) -> Response {
+    let (origin, base) = (routes.site.authorization_server(), routes.site.base());
+    let buttons = vec![Button { words: "Start again", url: format!("{origin}{base}/oauth-dialog.html") }];
+    explain(routes, Status::ServiceUnavailable, Notice::NotJustNow, reason, buttons)
+        .with("Retry-After", retry_after)
+}
+
+fn explain(
+    routes: &Routes,
+    status: Status,
+    notice: Notice,
+    reason: &'static str,
+    buttons: Vec<Button>,
+) -> Response {
+    let details = routes.explains_errors.then_some(reason);
+    let message = MessagePage { details, buttons, ..MessagePage::of(notice) };
+    routes.pages.message(Role::AuthorizationServer, status, &message).because(reason)
+}
+
+/// Asks the request with this `query` again. At the server's own address, whatever name the form came to.
+fn start_again(routes: &Routes, query: &str) -> Button {
+    let (origin, base) = (routes.site.authorization_server(), routes.site.base());
+    Button { words: "Start again", url: format!("{origin}{base}/authorize?{query}") }
+}
+
+/// Leads to the site of the client's redirect URI; `None` for an app on the person's machine, which has none.
+fn go_to_app(to: &VerifiedRedirect) -> Option<Button> {
+    let is_web = to.as_str().starts_with("https://") || to.as_str().starts_with("http://");
+    is_web.then(|| Button { words: "Go to the app", url: format!("{}/", return_to(to.as_str())) })
+}

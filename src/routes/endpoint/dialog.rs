@@ -1,0 +1,62 @@
+//! `GET /authorize`, and the article's `GET /oauth-dialog.html`: asks the resource owner.
+//!
+//! Without any parameter it is the article's dialog, a fixed page whose form is nothing but its buttons. With parameters
+//! it is an authorization request (RFC 6749, 4.1.1). That is checked before anything is shown, and the dialog's form
+//! carries it, sealed, to `/code`. So the server keeps nothing for a dialog that is never answered.
+
+use crate::http::Response;
+use crate::http::form::Form;
+use crate::oauth::GrantId;
+use crate::oauth::authorize::{self, Authorization};
+use crate::oauth::question::Question;
+use crate::routes::endpoint::asset::serve;
+use crate::routes::reply::assets::Asset;
+use crate::routes::reply::authorization_response;
+use crate::routes::reply::dialog_page::DialogPage;
+use crate::routes::reply::unavailable::NO_RANDOMNESS;
+use crate::routes::request::{authorization_request, session};
+use crate::routes::step::{Context, Step};
+
+/// Shows the dialog, or what is wrong with the request for it.
+pub(crate) fn show(context: &Context) -> Step {
+    let routes = context.routes;
+    let query = context.request.query().unwrap_or_default();
+    let form = Form::parse(query.as_bytes());
+    let request = authorization_request::read(&form);
+    if authorization_request::is_bare(&request) && routes.clients.demo().is_some() {
+        return serve(context, Asset::Dialog);
+    }
+    Step::Done(match authorize::check(&routes.clients, &request) {
+        Ok(authorization) => ask(context, &authorization, query, request.state),
+        Err(error) => authorization_response::refuse(routes, error, request.state),
+    })
+}
+
+/// Shows the dialog for a valid request with this `query` and `state`.
+fn ask(context: &Context, authorization: &Authorization, query: &str, state: Option<&[u8]>) -> Response {
+    let routes = context.routes;
+    let (Some(grant), Some(random)) = (routes.random(), routes.random()) else {
+        return authorization_response::unavailable(routes, authorization.redirect(), state, NO_RANDOMNESS);
+    };
+    let is_https = routes.site.is_https();
+    let session = match session::of_request(context.request, is_https).last() {
+        Some(newest) => (*newest).to_owned(),
+        None => session::begin(random),
+    };
+    // The cookie outlives the form, so that a form that comes back too late is recognized as that and not as foreign.
+    let cookie = session::cookie(&session, is_https, 2 * routes.lifetimes.form);
+    let question = Question {
+        grant: GrantId::new(grant),
+        expires: context.now.after(routes.lifetimes.form),
+        query: query.to_owned(),
+    };
+    let scopes: Vec<(&str, &str)> =
+        authorization.scope().names().map(|name| (name, routes.scope_sentence(name))).collect();
+    let page = routes.pages.dialog(&DialogPage {
+        client: &authorization.client().name,
+        redirect_uri: authorization.redirect().as_str(),
+        scopes: &scopes,
+        request: &question.seal(&routes.sealing_keys(), &session),
+    });
+    page.with("Set-Cookie", cookie)
+}

@@ -1,0 +1,71 @@
+//! `POST /introspect`: a confidential client asks whether a token is valid, and for what (RFC 7662).
+//!
+//! For a token that is invalid, or that the client may not ask about, the response is exactly `{"active":false}`, whatever
+//! the reason.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::http::{Response, Status};
+use crate::oauth::grant::outcome::{Description, TokenKind};
+use crate::oauth::{Credential, Outcome, Transition};
+use crate::routes::reply::json;
+use crate::routes::reply::unavailable::unavailable;
+use crate::routes::request::client_authentication::{Stop, authenticate, invalid_client};
+use crate::routes::request::parameters::{Name, Parameters};
+use crate::routes::shared::Routes;
+use crate::routes::step::{Context, Step};
+use crate::store::Applied;
+
+/// Reads the token, and asks the store about it.
+pub(crate) fn inspect(context: &Context) -> Step {
+    read(context).unwrap_or_else(|stop| stop.into_step(context, inspect))
+}
+
+fn read(context: &Context) -> Result<Step, Stop> {
+    let parameters = Parameters::read_form(context.request)?;
+    let client = authenticate(context, &parameters)?;
+    if !client.client().is_confidential() {
+        // Anyone can name a public client, so anyone could introspect (RFC 7662, 2.1).
+        return Err(invalid_client(context, "the client is public, and may not introspect").into());
+    }
+    let token = parameters.required(Name::Token)?;
+    let Some(token) = Credential::parse(token.as_bytes()) else { return Ok(Step::Done(inactive())) };
+    let transition = Transition::inspect(client, &token, Arc::clone(&context.routes.clients));
+    Ok(context.ask(transition, |context, applied| Step::Done(respond(context.routes, applied))))
+}
+
+/// RFC 7662, 2.2.
+fn respond(routes: &Routes, outcome: Applied) -> Response {
+    match outcome {
+        Ok(Outcome::Described(description)) => describe(routes, &description),
+        Ok(Outcome::Inactive) => inactive(),
+        outcome => unavailable(&outcome, "the server cannot introspect tokens at the moment; try again"),
+    }
+}
+
+fn describe(routes: &Routes, description: &Description) -> Response {
+    let Description { kind, client, subject, scope, issued, expires } = description;
+    let mut members = json!({
+        "active": true,
+        "client_id": &**client,
+        "scope": scope.as_str(),
+        "iss": routes.site.issuer(),
+        "iat": issued.as_seconds(),
+        "exp": expires.as_seconds(),
+        // Not `Bearer` for a refresh token, which a resource server must not accept.
+        "token_type": match kind {
+            TokenKind::Access => "Bearer",
+            TokenKind::Refresh => "refresh_token",
+        },
+    });
+    if let Some(subject) = subject {
+        members["sub"] = json!(&**subject);
+    }
+    json::response(Status::Ok, members.to_string())
+}
+
+fn inactive() -> Response {
+    json::response(Status::Ok, r#"{"active":false}"#)
+}

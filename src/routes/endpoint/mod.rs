@@ -1,0 +1,11 @@
+//! The endpoints: one file each, with one function from a request to a step. `table.rs` lists them.
+
+pub(crate) mod asset;
+pub(crate) mod code;
+pub(crate) mod dialog;
+pub(crate) mod health;
+pub(crate) mod introspect;
+pub(crate) mod metadata;
+pub(crate) mod revoke;
+pub(crate) mod secure;
+pub(crate) mod token;

@@ -1,0 +1,136 @@
+//! `GET /secure`: a protected resource, the secret answer, for a valid access token.
+//!
+//! The article sends its token bare, and a bad one is refused with 403. RFC 6750 (2.1) puts `Bearer` before it, and a bad
+//! one is refused with 401 and a `WWW-Authenticate` that says why (3). Where there is the demo client, both are accepted
+//! and each is answered its own way. Elsewhere a request without `Bearer` has no token: 401 (RFC 6750, 3.1).
+
+use std::sync::Arc;
+
+use crate::http::trim_ows;
+use crate::http::{FieldValue, Response, Status};
+use crate::oauth::{Credential, Outcome, Transition};
+use crate::routes::reply::error_response::{INVALID_REQUEST, error, error_text};
+use crate::routes::reply::json;
+use crate::routes::reply::unavailable::unavailable;
+use crate::routes::shared::Routes;
+use crate::routes::step::{Context, Step};
+use crate::store::Applied;
+
+/// How a request presents its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    /// `Authorization: TOKEN`
+    Bare,
+    /// `Authorization: Bearer TOKEN`
+    Bearer,
+}
+
+/// Reads the token, and asks the store whether it is valid.
+pub(crate) fn check(context: &Context) -> Step {
+    let routes = context.routes;
+    let Ok(authorization) = context.request.field("authorization") else {
+        return Step::Done(malformed("more than one Authorization"));
+    };
+    let Some(authorization) = authorization else {
+        return Step::Done(refuse_without_token(routes, "no Authorization"));
+    };
+    let (scheme, token) = split(authorization);
+    if scheme == Scheme::Bare && !routes.answers_the_article() {
+        return Step::Done(refuse_without_token(routes, "the scheme of Authorization is not Bearer"));
+    }
+    let Some(credential) = Credential::parse(token) else {
+        return Step::Done(match scheme {
+            Scheme::Bearer if !is_token68(token) => {
+                malformed("there is no valid token after Bearer in Authorization (RFC 6750, 2.1)")
+            }
+            _ => refuse(scheme, "malformed access token"),
+        });
+    };
+    context.ask(Transition::check(&credential, Arc::clone(&routes.resource)), move |context, applied| {
+        Step::Done(respond(context.routes, scheme, applied))
+    })
+}
+
+/// The answer, or an error.
+fn respond(routes: &Routes, scheme: Scheme, outcome: Applied) -> Response {
+    match outcome {
+        Ok(Outcome::Active) => json::response(Status::Ok, r#"{"answer":42}"#),
+        Ok(Outcome::Inactive) => {
+            refuse(scheme, "the token is unknown, expired or revoked, or its client may no longer use it")
+        }
+        Ok(Outcome::TooNarrow) => refuse_scope(routes),
+        outcome => unavailable(&outcome, "the server cannot check tokens at the moment; try again"),
+    }
+}
+
+/// Whether `token` has the syntax of a bearer token, `b64token` (RFC 6750, 2.1).
+fn is_token68(token: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+    let rest = token.iter().skip_while(|byte| is_part(byte));
+    token.first().is_some_and(is_part) && rest.copied().all(|byte| byte == b'=')
+}
+
+/// The scheme of an Authorization field and the token in it. A scheme's name is case-insensitive (RFC 9110, 11.1).
+fn split(authorization: &[u8]) -> (Scheme, &[u8]) {
+    const BEARER: &[u8] = b"Bearer";
+    match authorization.split_at_checked(BEARER.len()) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(BEARER) && matches!(token, [] | [b' ', ..]) => {
+            (Scheme::Bearer, trim_ows(token))
+        }
+        _ => (Scheme::Bare, authorization),
+    }
+}
+
+fn refuse(scheme: Scheme, reason: &'static str) -> Response {
+    const TEXT: &str = error_text!("Unauthorized", "invalid_token", "the access token is wrong or has expired");
+    let (status, challenge) = match scheme {
+        Scheme::Bare => (Status::Forbidden, BARE_CHALLENGE),
+        Scheme::Bearer => (Status::Unauthorized, BEARER_CHALLENGE),
+    };
+    json::response(status, TEXT).with("WWW-Authenticate", challenge).because(reason)
+}
+
+/// A request without a token is told what is expected, but not an error: it has done nothing wrong (RFC 6750, 3.1).
+fn refuse_without_token(routes: &Routes, reason: &'static str) -> Response {
+    let status = match routes.answers_the_article() {
+        true => Status::Forbidden,
+        false => Status::Unauthorized,
+    };
+    json::response(status, r#"{"message":"Unauthorized"}"#)
+        .with("WWW-Authenticate", BARE_CHALLENGE)
+        .because(reason)
+}
+
+fn malformed(reason: &'static str) -> Response {
+    const CHALLENGE: FieldValue = FieldValue::literal(
+        r#"Bearer realm="secure", error="invalid_request", error_description="Authorization is malformed""#,
+    );
+    error(Status::BadRequest, reason, INVALID_REQUEST, reason)
+        .with("WWW-Authenticate", CHALLENGE)
+        .because(reason)
+}
+
+/// The token is valid, but not for this (RFC 6750, 3.1).
+fn refuse_scope(routes: &Routes) -> Response {
+    const TEXT: &str =
+        error_text!("Unauthorized", "insufficient_scope", "the access token does not have the required scope");
+    json::response(Status::Forbidden, TEXT)
+        .with("WWW-Authenticate", routes.scope_challenge.clone())
+        .because("the token does not have the scope that the endpoint needs")
+}
+
+/// The challenge for a token that lacks `scope`; never sent if `scope` is `None`.
+pub(crate) fn scope_challenge(scope: Option<&str>) -> FieldValue {
+    let name = scope.unwrap_or_default();
+    let challenge = format!(
+        "Bearer realm=\"secure\", error=\"insufficient_scope\", \
+         error_description=\"the access token does not have the required scope\", scope=\"{name}\""
+    );
+    // A scope's name has no control byte, so the fallback is never taken.
+    FieldValue::new(challenge).unwrap_or(BARE_CHALLENGE)
+}
+
+const BARE_CHALLENGE: FieldValue = FieldValue::literal(r#"Bearer realm="secure""#);
+const BEARER_CHALLENGE: FieldValue = FieldValue::literal(
+    r#"Bearer realm="secure", error="invalid_token", error_description="the access token is wrong or has expired""#,
+);

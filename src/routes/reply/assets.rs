@@ -1,0 +1,89 @@
+//! The fixed set of files that both servers send: pages, scripts and pictures.
+//!
+//! They are compiled into the binary, so it runs from any folder. A request chooses among them by the table of paths and
+//! never names a file, so there is no path to traverse.
+
+use crate::routes::site::Role;
+
+/// The files that the servers send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asset {
+    ClientApp,
+    Callback,
+    ClientAppScript,
+    PopupScript,
+    Welcome,
+    Dialog,
+    DialogScript,
+    Message,
+    Style,
+    Icon,
+}
+
+/// Where an asset comes from, and what it is.
+pub(crate) struct Source {
+    /// Below the folder `www`, or the one that is given with `--www`.
+    pub(crate) path: &'static str,
+    /// The content that is compiled in. Pages have placeholders in it (`template.rs`).
+    pub(crate) text: &'static str,
+    pub(crate) media_type: &'static str,
+    /// Whose policy it is sent with.
+    pub(crate) role: Role,
+}
+
+pub(crate) const HTML: &str = "text/html; charset=utf-8";
+
+impl Asset {
+    /// Every asset, in the order of the variants: tables of one entry for each are indexed by `asset as usize`.
+    pub(crate) const ALL: [Asset; 10] = [
+        Asset::ClientApp,
+        Asset::Callback,
+        Asset::ClientAppScript,
+        Asset::PopupScript,
+        Asset::Welcome,
+        Asset::Dialog,
+        Asset::DialogScript,
+        Asset::Message,
+        Asset::Style,
+        Asset::Icon,
+    ];
+
+    /// Where it comes from, and what it is.
+    pub(crate) fn source(self) -> Source {
+        macro_rules! source {
+            ($path:literal, $media_type:expr, $role:ident) => {
+                Source {
+                    path: $path,
+                    text: include_str!(concat!("../../../www/", $path)),
+                    media_type: $media_type,
+                    role: Role::$role,
+                }
+            };
+        }
+        const SCRIPT: &str = "text/javascript; charset=utf-8";
+        match self {
+            Asset::ClientApp => source!("client-app/index.html", HTML, ClientApp),
+            Asset::Callback => source!("client-app/oauth-callback.html", HTML, ClientApp),
+            Asset::ClientAppScript => source!("client-app/client-app.js", SCRIPT, ClientApp),
+            Asset::PopupScript => source!("client-app/popup.js", SCRIPT, ClientApp),
+            Asset::Welcome => source!("authorization-server/index.html", HTML, AuthorizationServer),
+            Asset::Dialog => source!("authorization-server/oauth-dialog.html", HTML, AuthorizationServer),
+            Asset::DialogScript => source!("authorization-server/dialog.js", SCRIPT, AuthorizationServer),
+            Asset::Message => source!("authorization-server/message.html", HTML, AuthorizationServer),
+            Asset::Style => source!("style.css", "text/css; charset=utf-8", AuthorizationServer),
+            Asset::Icon => source!("icon.svg", "image/svg+xml", AuthorizationServer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_asset_stands_at_its_own_place_in_the_list() {
+        for (index, asset) in Asset::ALL.into_iter().enumerate() {
+            assert_eq!(asset as usize, index);
+        }
+    }
+}

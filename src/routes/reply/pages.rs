@@ -1,0 +1,246 @@
+//! The pages of both servers, with their placeholders filled and their policies.
+//!
+//! What depends on nothing but the configuration is made once: every asset, and every notice. The dialog of a request,
+//! and a message with details, are made for one response. With `--www DIR` all of them are made anew at each request.
+
+use std::borrow::Cow;
+use std::io;
+use std::sync::Arc;
+
+use super::assets::{Asset, HTML};
+use super::cached_page::CachedPage;
+use super::dialog_page::DialogPage;
+use super::folder::Folder;
+use super::message_page::{MessagePage, Notice};
+use super::security_fields::{NO_STORE, SecurityFields, authorization_server, client_app, dialog};
+use super::template::{Placeholder, escape_html, fill};
+use crate::config::Config;
+use crate::http::{Body, FieldLines, FieldValue, Request, Response, Status};
+use crate::routes::site::{Role, Site};
+
+/// The pages of both servers, ready to be sent.
+pub(crate) struct Pages {
+    site: Site,
+    /// Where pages are read from at each request, if they are not those of the binary.
+    folder: Option<Folder>,
+    /// The placeholders that every page may have.
+    placeholders: Vec<Placeholder>,
+    /// Those of the article's dialog, if there is a demo client.
+    article_dialog: Option<[Placeholder; 4]>,
+    client_app_fields: SecurityFields,
+    authorization_server_fields: SecurityFields,
+    dialog_fields: SecurityFields,
+    /// One for each of [`Asset::ALL`], in that order; from the binary.
+    embedded: Vec<CachedPage>,
+    /// Two for each of [`Notice::ALL`], in that order; from the binary. The client app's is first.
+    notices: Vec<[Arc<[u8]>; 2]>,
+    /// The field lines of a message page, of the client app and of the authorization server.
+    message_lines: [FieldLines; 2],
+}
+
+impl Pages {
+    /// The pages of `site`, from `folder` if that is given. `article` is the article's dialog, if there is a demo client.
+    pub(crate) fn new(site: &Site, article: Option<&DialogPage>, folder: Option<Folder>) -> Pages {
+        let mut pages = Pages {
+            site: site.clone(),
+            embedded: Vec::new(),
+            notices: Vec::new(),
+            folder,
+            placeholders: placeholders(site),
+            article_dialog: article.map(DialogPage::placeholders),
+            message_lines: [client_app(site), authorization_server()].map(|mut fields| {
+                fields.push(("Cache-Control", NO_STORE));
+                fields.push(("Content-Type", FieldValue::literal(HTML)));
+                FieldLines::shared(&fields)
+            }),
+            client_app_fields: client_app(site),
+            authorization_server_fields: authorization_server(),
+            dialog_fields: dialog(),
+        };
+        pages.embedded = Asset::ALL.iter().map(|asset| pages.make(*asset, asset.source().text)).collect();
+        let template = Asset::Message.source().text;
+        let fill = |notice, role| pages.fill_message(template, role, &MessagePage::of(notice)).into();
+        pages.notices = Notice::ALL
+            .iter()
+            .map(|notice| [Role::ClientApp, Role::AuthorizationServer].map(|role| fill(*notice, role)))
+            .collect();
+        pages
+    }
+
+    /// The response to a GET or HEAD of `asset`: its content, or 304 if the browser has that already.
+    pub(crate) fn serve(&self, asset: Asset, request: &Request) -> Response {
+        match self.folder.as_ref().map(|folder| folder.read(asset)) {
+            None => self.embedded[asset as usize].respond(request),
+            Some(Ok(text)) => self.make(asset, &text).respond(request),
+            Some(Err(error)) => self.unreadable(asset, &error),
+        }
+    }
+
+    /// The page for `notice`, sent by `role`.
+    pub(crate) fn notice(&self, role: Role, status: Status, notice: Notice) -> Response {
+        match self.folder {
+            Some(_) => self.message(role, status, &MessagePage::of(notice)),
+            None => {
+                let page = &self.notices[notice as usize][role as usize];
+                self.with_message(role, status, Body::Shared(Arc::clone(page)))
+            }
+        }
+    }
+
+    /// The dialog of one authorization request.
+    pub(crate) fn dialog(&self, dialog: &DialogPage) -> Response {
+        let template = match self.folder.as_ref().map(|folder| folder.read(Asset::Dialog)) {
+            None => Cow::Borrowed(Asset::Dialog.source().text),
+            Some(Ok(text)) => Cow::Owned(text),
+            Some(Err(error)) => return self.unreadable(Asset::Dialog, &error),
+        };
+        let mut placeholders = self.placeholders.to_vec();
+        placeholders.extend(dialog.placeholders());
+        let content = fill(&template, &placeholders);
+        let mut fields = self.dialog_fields.clone();
+        fields.push(("Cache-Control", NO_STORE));
+        fields.push(("Content-Type", FieldValue::literal(HTML)));
+        Response::new(Status::Ok, FieldLines::shared(&fields)).with_body(Body::Own(content.into_bytes().into()))
+    }
+
+    /// A page with `message`, sent by `role`.
+    pub(crate) fn message(&self, role: Role, status: Status, message: &MessagePage) -> Response {
+        // If the folder lacks even this file, the one in the binary still says what is wrong.
+        let from_folder = self.folder.as_ref().and_then(|folder| folder.read(Asset::Message).ok());
+        let template = from_folder.as_deref().unwrap_or(Asset::Message.source().text);
+        let page = self.fill_message(template, role, message);
+        self.with_message(role, status, Body::Own(page.into()))
+    }
+
+    fn fill_message(&self, template: &str, role: Role, message: &MessagePage) -> Vec<u8> {
+        let mut placeholders = self.placeholders.to_vec();
+        placeholders.extend(message.placeholders(&self.site, role));
+        fill(template, &placeholders).into_bytes()
+    }
+
+    fn with_message(&self, role: Role, status: Status, body: Body) -> Response {
+        Response::new(status, self.message_lines[role as usize].clone()).with_body(body)
+    }
+
+    fn make(&self, asset: Asset, text: &str) -> CachedPage {
+        let content = match asset.source().media_type {
+            HTML => {
+                let mut placeholders = self.placeholders.clone();
+                if let (Asset::Dialog, Some(dialog)) = (asset, &self.article_dialog) {
+                    placeholders.extend(dialog.clone());
+                }
+                fill(text, &placeholders)
+            }
+            _ => text.to_owned(),
+        };
+        CachedPage::new(content, asset, self.fields(asset))
+    }
+
+    fn fields(&self, asset: Asset) -> &SecurityFields {
+        match (asset, asset.source().role) {
+            (Asset::Dialog, _) => &self.dialog_fields,
+            (_, Role::ClientApp) => &self.client_app_fields,
+            (_, Role::AuthorizationServer) => &self.authorization_server_fields,
+        }
+    }
+
+    fn unreadable(&self, asset: Asset, error: &io::Error) -> Response {
+        let source = asset.source();
+        let text = format!("The file {} cannot be read from the folder of pages: {error}.", source.path);
+        let message =
+            MessagePage { title: "A page is missing", text: &text, details: None, buttons: Vec::new() };
+        let page = self.message(source.role, Status::InternalServerError, &message);
+        page.because("a page cannot be read from the folder given with --www")
+    }
+}
+
+/// The placeholders that every page may have.
+fn placeholders(site: &Site) -> Vec<Placeholder> {
+    let home = match site.client_app() {
+        Some(origin) => {
+            format!("<a class=\"button\" href=\"{}/\">Go to the client app</a>", escape_html(origin))
+        }
+        None => String::new(),
+    };
+    let (purpose, secure_purpose) = match site.client_app() {
+        Some(_) => (
+            "It keeps a secret answer, and gives it to an app only when you have authorized that app.",
+            "The app sends the access token, and gets the secret answer.",
+        ),
+        None => (
+            "It lets an app act on your behalf only when you have authorized that app.",
+            "An example of a protected resource: it takes an access token, and says 42.",
+        ),
+    };
+    vec![
+        ("{{client_app}}", escape_html(site.client_app().unwrap_or_default())),
+        ("{{authorization_server}}", escape_html(site.authorization_server())),
+        ("{{redirect_uri}}", escape_html(&site.client_app_redirect_uri().unwrap_or_default())),
+        ("{{base}}", escape_html(site.base())),
+        ("{{issuer}}", escape_html(site.issuer())),
+        ("{{client_id}}", Config::DEMO_CLIENT_ID.to_owned()),
+        // Whole elements, with escaped content.
+        ("{{client_app_link}}", home),
+        ("{{purpose}}", purpose.to_owned()),
+        ("{{secure_purpose}}", secure_purpose.to_owned()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_notice_stands_at_its_own_place_in_the_list() {
+        for (index, notice) in Notice::ALL.into_iter().enumerate() {
+            assert_eq!(notice as usize, index);
+        }
+    }
+
+    fn pages() -> Pages {
+        let scopes = [("answer", "Read <it>.")];
+        let dialog = DialogPage {
+            client: "App",
+            redirect_uri: "http://localhost:3000/cb",
+            scopes: &scopes,
+            request: "",
+        };
+        Pages::new(&Site::new(None, Some(3000), 3001, None), Some(&dialog), None)
+    }
+
+    #[test]
+    fn no_page_is_left_with_a_placeholder_and_every_page_names_an_icon() {
+        let pages = pages();
+        for asset in Asset::ALL {
+            let text = String::from_utf8(pages.embedded[asset as usize].content().to_vec()).unwrap();
+            let known = if asset == Asset::Message {
+                let notices = pages.notices.iter().flatten();
+                notices.map(|page| String::from_utf8(page.to_vec()).unwrap()).collect()
+            } else {
+                text
+            };
+            assert!(!known.contains("{{"), "{asset:?}");
+            if asset.source().media_type == HTML {
+                assert!(
+                    known.contains(r#"<link rel="icon" href="/icon.svg" type="image/svg+xml">"#),
+                    "{asset:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn everything_in_the_dialog_is_escaped() {
+        let answer = pages().dialog(&DialogPage {
+            client: "<script>&\"'",
+            redirect_uri: "https://app.example/<b>",
+            scopes: &[("a&b", "<i>Read</i>")],
+            request: "\"><script>",
+        });
+        let text = std::str::from_utf8(answer.body()).unwrap();
+        assert!(text.contains("Authorize &lt;script&gt;&amp;&quot;&#39;?"), "{text}");
+        assert!(text.contains("<li>&lt;i&gt;Read&lt;/i&gt; <code>a&amp;b</code></li>"));
+        assert!(text.contains("value=\"&quot;&gt;&lt;script&gt;\"") && text.contains("https://app.example"));
+        assert!(!text.contains("<script>") && !text.contains("<b>") && !text.contains("{{"));
+    }
+}

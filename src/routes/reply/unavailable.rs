@@ -1,0 +1,28 @@
+//! 503: the server cannot do at the moment what it can do later (RFC 9110, 15.6.4).
+
+use super::error_response::{RETRY_AFTER, error};
+use crate::http::{FieldValue, Response, Status};
+use crate::store::{Applied, StoreError};
+
+/// The reason, for the log, where the system gives no random bytes for a secret.
+pub(crate) const NO_RANDOMNESS: &str = "the random number generator failed";
+
+/// The error response where the store has not applied a transition; `description` is what the client is told.
+pub(crate) fn unavailable(applied: &Applied, description: &'static str) -> Response {
+    let (reason, retry_after) = why_unavailable(applied);
+    error(Status::ServiceUnavailable, description, "temporarily_unavailable", description)
+        .with("Retry-After", retry_after)
+        .because(reason)
+}
+
+/// Why there is a 503, and after how many seconds to retry (RFC 9110, 10.2.3).
+pub(crate) fn why_unavailable(applied: &Applied) -> (&'static str, FieldValue) {
+    match applied {
+        // A full store has room again when a grant expires, and not before that: rounded up.
+        Err(error @ StoreError::Full { wait }) => {
+            (error.as_str(), FieldValue::number(wait.as_millis().div_ceil(1000).max(1) as u64))
+        }
+        Err(error) => (error.as_str(), RETRY_AFTER),
+        Ok(_) => ("the store gave an impossible outcome", RETRY_AFTER),
+    }
+}

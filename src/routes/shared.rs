@@ -1,0 +1,90 @@
+//! What the endpoints share: the servers' own names, the pages, the clients, the store and the pool.
+//!
+//! A value of [`Routes`] belongs to one configuration. A reload makes another ([`Routes::reconfigured`]), and requests
+//! that are parked at that moment finish with the one that they began with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::reply::pages::Pages;
+use super::request::guesses::Guesses;
+use super::site::Site;
+use crate::config::Lifetimes;
+use crate::crypto::seal::SealingKeys;
+use crate::http::FieldValue;
+use crate::oauth::ProtectedResource;
+use crate::oauth::client::Clients;
+use crate::pool::{Kind, Pool};
+use crate::store::Store;
+use crate::system::System;
+
+/// The endpoints of both servers, with all that they need to answer.
+pub struct Routes {
+    pub(super) site: Site,
+    pub(super) pages: Pages,
+    pub(super) clients: Arc<Clients>,
+    /// Each scope's name, and the sentence that the dialog shows for it.
+    pub(super) scopes: Vec<(Arc<str>, String)>,
+    /// What `/secure` protects: whose tokens it accepts, and for which scope.
+    pub(super) resource: Arc<ProtectedResource>,
+    /// The `WWW-Authenticate` for a token that lacks this scope.
+    pub(super) scope_challenge: FieldValue,
+    /// The one resource owner that there is: whoever sits in front of the dialog.
+    pub(super) resource_owner: Arc<str>,
+    /// Whether clients and people are told exact reasons, which help developers and attackers alike.
+    pub(super) explains_errors: bool,
+    /// Whether responses carry the client's name, for the log.
+    pub(super) names_clients: bool,
+    /// The metadata document (RFC 8414), as it is sent.
+    pub(super) metadata: Arc<[u8]>,
+    pub(super) lifetimes: Lifetimes,
+    /// The delay of the 429 for a peer that has presented too many wrong secrets.
+    pub(super) refused_guess_delay: Duration,
+    pub(super) lasting: Lasting,
+}
+
+/// What outlives a configuration.
+#[derive(Clone)]
+pub(super) struct Lasting {
+    /// Used where the store keeps none.
+    pub(super) sealing_keys: Arc<SealingKeys>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) pool: Arc<Pool>,
+    /// Jobs that compare a client's secret with a slow digest.
+    pub(super) secret_checks: Kind,
+    /// Which peers have presented wrong secrets.
+    pub(super) guesses: Arc<Guesses>,
+    pub(super) system: Arc<dyn System>,
+}
+
+impl Routes {
+    /// The names and addresses of both servers.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Whether the article's own requests are answered the article's way. They name no client and mean the demo's; a
+    /// server without that one holds every request to the standards.
+    pub(super) fn answers_the_article(&self) -> bool {
+        self.clients.demo().is_some()
+    }
+
+    /// The keys that seal the dialog's forms, as they are now: servers that share a store agree on new ones.
+    pub(super) fn sealing_keys(&self) -> Arc<SealingKeys> {
+        self.lasting.store.sealing_keys().unwrap_or_else(|| Arc::clone(&self.lasting.sealing_keys))
+    }
+
+    /// Random bytes for a secret; `None` when the system has none, and then no secret must be made.
+    pub(super) fn random<const N: usize>(&self) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        self.lasting.system.fill(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// The sentence that the dialog shows for the scope called `name`.
+    pub(super) fn scope_sentence(&self, name: &str) -> &str {
+        let found = self.scopes.iter().find(|(known, _)| **known == *name);
+        // Never taken: a client's scopes are checked against the configured ones at start.
+        found.map_or("", |(_, sentence)| sentence)
+    }
+}

@@ -1,0 +1,108 @@
+//! The map: every path of both servers, with its methods, its policy towards other origins, and its endpoint.
+//!
+//! A path that is not in it is 404. A method that a path does not have is 405, with an `Allow` that says which it has.
+
+use super::endpoint::asset::serve;
+use super::endpoint::{code, dialog, health, introspect, metadata, revoke, secure, token};
+use super::reply::assets::Asset;
+use super::reply::cors;
+use super::site::Role;
+use super::step::Endpoint;
+use crate::http::Method;
+
+/// One row of the table.
+pub(super) struct Route {
+    pub(super) role: Role,
+    pub(super) path: &'static str,
+    pub(super) methods: &'static [Method],
+    /// The same methods, as the value of an Allow field (RFC 9110, 10.2.1).
+    pub(super) allow: &'static str,
+    /// What scripts of other origins may send; `None` where they may not even read the response.
+    pub(super) cors: Option<&'static cors::Policy>,
+    /// The form of the errors that the endpoint does not make itself, such as 405, or 413 for a large body.
+    pub(super) errors: Errors,
+    pub(super) endpoint: Endpoint,
+}
+
+/// Who reads an endpoint's errors.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Errors {
+    /// A person in front of a browser.
+    Page,
+    /// A program.
+    Json,
+}
+
+/// Every path of both servers. Searched from the top, so the busiest come first.
+const TABLE: &[Route] = &[
+    page(Role::AuthorizationServer, "/oauth-dialog.html", dialog::show),
+    page(Role::AuthorizationServer, "/authorize", dialog::show),
+    Route { errors: Errors::Page, ..post("/code", None, code::decide) },
+    post("/token", Some(&cors::POST), token::exchange),
+    get("/secure", Some(&cors::GET), secure::check),
+    post("/revoke", Some(&cors::POST), revoke::revoke),
+    post("/introspect", None, introspect::inspect),
+    get(metadata::PATH, Some(&cors::GET), metadata::show),
+    get("/healthz", None, health::alive),
+    get("/readyz", None, health::ready),
+    page(Role::ClientApp, "/", |context| serve(context, Asset::ClientApp)),
+    page(Role::ClientApp, "/index.html", |context| serve(context, Asset::ClientApp)),
+    page(Role::ClientApp, "/oauth-callback.html", |context| serve(context, Asset::Callback)),
+    page(Role::ClientApp, "/client-app.js", |context| serve(context, Asset::ClientAppScript)),
+    page(Role::ClientApp, "/popup.js", |context| serve(context, Asset::PopupScript)),
+    page(Role::ClientApp, "/style.css", |context| serve(context, Asset::Style)),
+    page(Role::ClientApp, "/icon.svg", |context| serve(context, Asset::Icon)),
+    page(Role::AuthorizationServer, "/", |context| serve(context, Asset::Welcome)),
+    page(Role::AuthorizationServer, "/index.html", |context| serve(context, Asset::Welcome)),
+    page(Role::AuthorizationServer, "/dialog.js", |context| serve(context, Asset::DialogScript)),
+    page(Role::AuthorizationServer, "/style.css", |context| serve(context, Asset::Style)),
+    page(Role::AuthorizationServer, "/icon.svg", |context| serve(context, Asset::Icon)),
+];
+
+/// A page, script or picture to GET.
+const fn page(role: Role, path: &'static str, endpoint: Endpoint) -> Route {
+    let methods = &[Method::Get, Method::Head];
+    Route { role, path, methods, allow: "GET, HEAD", cors: None, errors: Errors::Page, endpoint }
+}
+
+/// An endpoint of the authorization server for programs to GET from.
+const fn get(path: &'static str, cors: Option<&'static cors::Policy>, endpoint: Endpoint) -> Route {
+    let (methods, allow): (&[Method], _) = match cors {
+        Some(_) => (&[Method::Get, Method::Head, Method::Options], "GET, HEAD, OPTIONS"),
+        None => (&[Method::Get, Method::Head], "GET, HEAD"),
+    };
+    Route { role: Role::AuthorizationServer, path, methods, allow, cors, errors: Errors::Json, endpoint }
+}
+
+/// An endpoint of the authorization server for programs to POST to.
+const fn post(path: &'static str, cors: Option<&'static cors::Policy>, endpoint: Endpoint) -> Route {
+    let (methods, allow): (&[Method], _) = match cors {
+        Some(_) => (&[Method::Post, Method::Options], "POST, OPTIONS"),
+        None => (&[Method::Post], "POST"),
+    };
+    Route { role: Role::AuthorizationServer, path, methods, allow, cors, errors: Errors::Json, endpoint }
+}
+
+/// The row for `path`, with or without `base`, the path of the issuer. Proxies differ in whether they strip it.
+pub(super) fn find(base: &str, role: Role, path: &[u8]) -> Option<&'static Route> {
+    let base = base.as_bytes();
+    let found = TABLE.iter().find(|route| route.role == role && route.path.as_bytes() == path);
+    if found.is_some() || base.is_empty() {
+        return found;
+    }
+    // The metadata's path stands before the issuer's (RFC 8414, 3.1), all others after it.
+    let inner = path.strip_prefix(base).filter(|inner| inner.starts_with(b"/"));
+    let inner = inner.or_else(|| path.strip_suffix(base).filter(|path| *path == metadata::PATH.as_bytes()))?;
+    TABLE.iter().find(|route| route.role == role && route.path.as_bytes() == inner)
+}
+
+/// The policy towards other origins for a `path` that is not in the table.
+///
+/// Clients probe `/.well-known/` for the documents of several standards (RFC 8615). They should see a 404 there; without
+/// CORS a script would see a network failure instead.
+pub(super) fn cors_outside(base: &str, role: Role, path: &[u8]) -> Option<&'static cors::Policy> {
+    const WELL_KNOWN: &[u8] = b"/.well-known/";
+    let inner = path.strip_prefix(base.as_bytes()).unwrap_or(path);
+    let is_well_known = path.starts_with(WELL_KNOWN) || inner.starts_with(WELL_KNOWN);
+    (role == Role::AuthorizationServer && is_well_known).then_some(&cors::GET)
+}
