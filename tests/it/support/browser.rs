@@ -19,6 +19,10 @@ use super::app::App;
 /// How long a command, or what a test waits for, may take.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// How often chromedriver is started. It takes a free port on IPv6 and then the same one on IPv4, where another test
+/// may be using it; it ends if so.
+const ATTEMPTS: usize = 20;
+
 /// The key under which the protocol names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -71,13 +75,8 @@ impl Browser {
         if let Some(app) = &app {
             command.env("PATH", app.search_path());
         }
-        let mut driver = command
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver starts");
-        let port = read_port(&mut driver);
+        command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
+        let (driver, port) = start_driver(&mut command);
         let mut browser = Browser { driver, port, session: String::new(), profile, app };
         browser.open_session(&chromium);
         Ok(browser)
@@ -266,19 +265,35 @@ fn installed(programs: &[&str]) -> Option<String> {
     places.find(|place| place.is_file()).map(|place| place.to_string_lossy().into_owned())
 }
 
-/// The port that chromedriver chose, as it says on its standard output.
-fn read_port(driver: &mut Child) -> u16 {
+/// A chromedriver that listens, and its port.
+fn start_driver(command: &mut Command) -> (Child, u16) {
+    let mut said = String::new();
+    for _ in 0..ATTEMPTS {
+        let mut driver = command.spawn().expect("chromedriver starts");
+        match read_port(&mut driver) {
+            Ok(port) => return (driver, port),
+            Err(words) => said = words,
+        }
+        driver.wait().expect("it has ended");
+    }
+    panic!("chromedriver ended {ATTEMPTS} times: {said}");
+}
+
+/// The port that chromedriver chose, as it says on its standard output; if it ends without one, what it said.
+fn read_port(driver: &mut Child) -> Result<u16, String> {
     let mut lines = BufReader::new(driver.stdout.take().expect("a pipe"));
     let mut said = String::new();
     loop {
         let start = said.len();
         let count = lines.read_line(&mut said).expect("chromedriver says something");
-        assert!(count > 0, "chromedriver ended: {said}");
+        if count == 0 {
+            return Err(said);
+        }
         let line = said[start..].trim().trim_end_matches('.');
         if let Some((_, port)) = line.rsplit_once("started successfully on port ") {
             // Whatever else it says is read away, so that it never waits for a reader.
             std::thread::spawn(move || io::copy(&mut lines, &mut io::sink()));
-            return port.parse().expect("a port");
+            return Ok(port.parse().expect("a port"));
         }
     }
 }
