@@ -28,6 +28,8 @@ pub mod client;
 mod client_secret;
 pub mod credential;
 pub mod grant;
+pub mod key;
+pub mod kind;
 pub mod pkce;
 pub mod question;
 pub mod redirect;
@@ -35,6 +37,8 @@ pub mod scope;
 pub mod timestamp;
 
 pub use credential::{Credential, GrantId};
-pub use grant::{Change, Grant, Outcome, Pair, ProtectedResource, Stage, TokenLifetimes, Transition};
+pub use grant::{Change, Grant, Outcome, ProtectedResource, TokenLifetimes, Transition};
+pub use key::{Id, Key, Kind};
+pub use kind::{Holder, Stage};
 pub use scope::Scope;
 pub use timestamp::Timestamp;

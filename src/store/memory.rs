@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Applied, Caller, Store, StoreError};
+use crate::oauth::kind::{Record as _, Transition as _};
 use crate::oauth::{Change, Grant, GrantId, Outcome, Stage, Timestamp, Transition};
 
 mod expiries;
@@ -115,7 +116,7 @@ impl MemoryStore {
     }
 
     fn apply_in_shard(&self, transition: &Transition, now: Timestamp) -> (Outcome, Excess) {
-        let id = transition.grant_id();
+        let id = transition.key().id;
         let mut shard = lock(self.shard(id));
         if shard.has_due(now) {
             self.forget_expired(&mut shard, now);
@@ -132,7 +133,7 @@ impl MemoryStore {
                 Some(excess) => return (outcome, excess),
                 None => {
                     self.records.fetch_sub(1, Ordering::Relaxed);
-                    return (Outcome::Taken, None);
+                    return (transition.taken(), None);
                 }
             },
             (Change::Forget, Some(held)) => {
@@ -152,7 +153,7 @@ impl MemoryStore {
 
     /// Puts a new record into its shard and its pair; `None` where the form that makes it may have been answered.
     fn enter(&self, shard: &mut Shard, id: GrantId, grant: Grant, now: Timestamp) -> Option<Excess> {
-        let (key, stage) = (self.pairs.key(grant.pair()), grant.stage());
+        let (key, stage) = (self.pairs.key(grant.holder()), grant.stage());
         if grant.kept_until() > now && self.pairs.may_be_answered(key, grant.kept_until()) {
             return None;
         }
@@ -320,7 +321,7 @@ mod tests {
     use crate::oauth::credential::{CREDENTIAL_BYTES, SECRET_BYTES};
     use crate::oauth::grant::RefreshReuse;
     use crate::oauth::redirect::RedirectUri;
-    use crate::oauth::{Credential, Outcome, Pair, ProtectedResource, Scope, TokenLifetimes, authorize};
+    use crate::oauth::{Credential, Holder, Outcome, ProtectedResource, Scope, TokenLifetimes, authorize};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -444,7 +445,7 @@ mod tests {
     #[test]
     fn a_record_that_has_moved_on_since_it_was_to_make_room_is_left_alone() {
         let store = MemoryStore::bounded(10, 10);
-        let key = store.pairs.key(Pair { client: "app", subject: Some("owner") });
+        let key = store.pairs.key(Holder { client: "app", subject: Some("owner") });
         store.apply(&grant(1), at(MINUTE)).unwrap();
         let id = store.pairs.take_oldest(0, key, Stage::Code).unwrap();
         // Between the two another request redeems the code.

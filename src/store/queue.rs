@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::withdrawals::{Withdrawal, Withdrawals};
 use super::{Applied, Caller, Mailbox, StoreError, Ticket};
-use crate::oauth::grant::Writer;
+use crate::oauth::kind::{Transition as _, Writer};
 use crate::oauth::{Change, Grant, GrantId, Outcome, Timestamp, Transition};
 
 /// How many withdrawals of other grants go with a batch.
@@ -67,7 +67,7 @@ impl Job {
         self.is_withdrawn.set(false);
         let is_abandoned = |(mailbox, ticket): &(Arc<dyn Mailbox>, Ticket)| mailbox.is_abandoned(*ticket);
         let Change::Put(grant) = &change else { return (change, outcome) };
-        if !self.transition.issues_tokens() || !self.waits.as_ref().is_some_and(is_abandoned) {
+        if !self.transition.delivers() || !self.waits.as_ref().is_some_and(is_abandoned) {
             return (change, outcome);
         }
         let withdrawn =
@@ -211,7 +211,7 @@ impl Queue {
             return Some(Err(StoreError::Busy));
         }
         let waits = Some((Arc::clone(caller.mailbox), caller.ticket));
-        let serial = match transition.issues_tokens() {
+        let serial = match transition.delivers() {
             false => 0,
             true => {
                 state.serial += 1;
@@ -307,7 +307,7 @@ impl Queue {
         }
         let count = count.min(state.jobs.len());
         let State { jobs, withdrawals, .. } = &mut *state;
-        let names = jobs[..count].iter().map(|job| job.transition.grant_id());
+        let names = jobs[..count].iter().map(|job| job.transition.key().id);
         let first = withdrawals.take(names, WITHDRAWALS_PER_BATCH);
         batch.extend(first.into_iter().map(Job::of_withdrawal));
         batch.extend(jobs.drain(..count));

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::oauth::kind::Transition as _;
 use crate::oauth::{GrantId, Timestamp, Transition};
 
 /// The withdrawals of a store; see the module's page.
@@ -39,7 +40,7 @@ impl Withdrawals {
 
     /// Keeps one more. Past the bound it is dropped: then the retry is judged as though the answer had arrived.
     pub(super) fn add(&mut self, withdrawal: Withdrawal) {
-        let name = (withdrawal.transition.grant_id(), withdrawal.serial);
+        let name = (withdrawal.transition.key().id, withdrawal.serial);
         if self.by_grant.len() < self.count_max || self.by_grant.contains_key(&name) {
             self.by_grant.insert(name, withdrawal);
         }

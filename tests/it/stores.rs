@@ -14,6 +14,7 @@ use crate::support::stores::{
 use crate::support::stores::{Reader, apply, apply_all, apply_for, rotated, submit_for};
 use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
+use oauth_from_scratch::oauth::kind::{Record as _, Transition as _};
 use oauth_from_scratch::oauth::{Change, Credential, Grant, GrantId, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::file::Waiting;
 use oauth_from_scratch::store::redis::Safety;
@@ -388,7 +389,7 @@ struct Model(HashMap<GrantId, Grant>);
 impl Model {
     /// What a transition may come to: with what has expired forgotten, and with it kept. A store may do either.
     fn apply(&mut self, transition: &Transition, now: Timestamp) -> [Outcome; 2] {
-        let id = transition.grant_id();
+        let id = transition.key().id;
         let record = self.0.get(&id);
         let (_, kept) = transition.apply(record, now);
         let (change, forgotten) = transition.apply(record.filter(|grant| grant.expires() > now), now);
@@ -500,7 +501,7 @@ fn any_batch_is_as_some_order_of_it(pair: &Pair) {
             let mut batch: Vec<Transition> = (0..60).map(|_| player.ask()).collect();
             // One of each grant, so that there is but one order that matters; the others wait for the next round.
             let mut seen = std::collections::HashSet::new();
-            batch.retain(|transition| seen.insert(transition.grant_id()));
+            batch.retain(|transition| seen.insert(transition.key().id));
             let models: Vec<[Outcome; 2]> =
                 batch.iter().map(|transition| model.apply(transition, START)).collect();
             let given = batch.into_iter().map(|transition| (transition, START)).collect();

@@ -24,6 +24,7 @@ use super::queue::{Answered, Job, Queue, Taken};
 use super::{Applied, Bounds, Caller, Store, StoreError};
 use crate::crypto::seal::SealingKeys;
 use crate::log::Log;
+use crate::oauth::kind::Transition as _;
 use crate::oauth::{Timestamp, Transition};
 use crate::system::System;
 

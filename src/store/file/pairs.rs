@@ -11,7 +11,7 @@ use redb::{ReadableTable, StorageError, Table, TableDefinition};
 
 use super::tables::Name;
 use crate::crypto::digest::Digest;
-use crate::oauth::{Pair, Stage, Timestamp};
+use crate::oauth::{Holder, Stage, Timestamp};
 
 /// From a [`Row`] to the moment at which the record is entered among the expiries.
 pub(super) const PAIRS: TableDefinition<&RowKey, u64> = TableDefinition::new("pairs");
@@ -32,7 +32,7 @@ const COUNTS_MAX: usize = 65_536;
 pub(super) struct PairName([u8; PAIR_BYTES]);
 
 impl PairName {
-    pub(super) fn of(pair: Pair) -> PairName {
+    pub(super) fn of(pair: Holder) -> PairName {
         // The length tells the client from the subject, and no subject is not an empty one.
         let mut text = (pair.client.len() as u64).to_be_bytes().to_vec();
         text.extend_from_slice(pair.client.as_bytes());
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn different_pairs_have_different_names() {
-        let pair = |client, subject| PairName::of(Pair { client, subject });
+        let pair = |client, subject| PairName::of(Holder { client, subject });
         let names = [
             pair("app", None),
             pair("app", Some("")),

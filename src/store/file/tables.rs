@@ -21,7 +21,8 @@ use redb::{
 use super::super::queue::Job;
 use super::super::{Applied, Bounds, StoreError};
 use super::pairs::{Counts, PAIRS, PairName, Pairs, Row};
-use crate::oauth::{Change, Grant, GrantId, Outcome, Stage, Timestamp};
+use crate::oauth::kind::{Record, Transition as _};
+use crate::oauth::{Change, Grant, Stage, Timestamp};
 
 pub(super) type Name = [u8; 20];
 
@@ -108,7 +109,7 @@ fn add_pairs(transaction: &WriteTransaction) -> Result<(), redb::Error> {
             let Some(bytes) = old.get(name)? else { continue };
             let grant = Grant::decode(bytes.value()).ok();
             // When it was redeemed is not in the file; the earliest token that there still is comes near.
-            let earliest = grant.as_ref().and_then(Grant::earliest_token);
+            let earliest = grant.as_ref().and_then(Record::reached);
             let moment = earliest.unwrap_or(Timestamp::from_milliseconds(0)).as_milliseconds();
             if let Some(grant) = grant {
                 let ordered_by = match grant.stage() {
@@ -146,7 +147,7 @@ impl Stored {
     }
 
     fn row(&self, name: &Name) -> Row {
-        let (pair, stage) = (PairName::of(self.grant.pair()), self.grant.stage());
+        let (pair, stage) = (PairName::of(self.grant.holder()), self.grant.stage());
         Row { pair, stage, ordered_by: self.ordered_by, name: *name }
     }
 }
@@ -168,8 +169,8 @@ pub(super) fn look(database: &Database, jobs: &[Job]) -> Result<Vec<Applied>, re
     let transaction = database.begin_read()?;
     let records = transaction.open_table(RECORDS)?;
     let look = |job: &Job| -> Result<Applied, redb::Error> {
-        let Some(name) = name(job.transition.grant_id()) else { return Ok(Err(StoreError::Damaged)) };
-        let Some(bytes) = records.get(&name)? else { return Ok(Ok(job.apply(None).1)) };
+        let id = job.transition.key().id;
+        let Some(bytes) = records.get(id.as_bytes())? else { return Ok(Ok(job.apply(None).1)) };
         Ok(match Stored::decode(bytes.value()) {
             Some(stored) => Ok(job.apply(Some(&stored.grant)).1),
             None => Err(StoreError::Damaged),
@@ -222,10 +223,6 @@ pub(super) fn make_safe(database: &Database) -> Result<(), redb::Error> {
     Ok(database.begin_write()?.commit()?)
 }
 
-fn name(id: GrantId) -> Option<Name> {
-    id.as_bytes().try_into().ok()
-}
-
 /// One write transaction's tables.
 struct Tables<'t, 'c> {
     records: Table<'t, &'static Name, &'static [u8]>,
@@ -249,7 +246,7 @@ impl<'t, 'c> Tables<'t, 'c> {
 
     fn apply(&mut self, job: &Job) -> Result<Applied, redb::Error> {
         let now = job.now;
-        let Some(name) = name(job.transition.grant_id()) else { return Ok(Err(StoreError::Damaged)) };
+        let name = *job.transition.key().id.as_bytes();
         let bytes = self.records.get(&name)?.map(|bytes| Stored::decode(bytes.value()));
         let stored = match bytes {
             Some(None) => return Ok(Err(StoreError::Damaged)),
@@ -263,7 +260,7 @@ impl<'t, 'c> Tables<'t, 'c> {
             (Change::Put(grant), None) => {
                 let stored = self.place(grant, now)?;
                 let row = stored.row(&name);
-                if let Some(refusal) = self.refuse_new(&row, &stored.grant, now)? {
+                if let Some(refusal) = self.refuse_new(job, &row, &stored.grant)? {
                     return Ok(refusal);
                 }
                 self.enter(&row, &stored)?;
@@ -277,12 +274,13 @@ impl<'t, 'c> Tables<'t, 'c> {
     /// Why a new record is not made, if it is not: there is no room, or its form may have been answered. A mark makes
     /// room only where as many of younger forms stay; so, where there are that many, all forms as old as the oldest
     /// of them count as answered.
-    fn refuse_new(&mut self, row: &Row, grant: &Grant, now: Timestamp) -> Result<Option<Applied>, redb::Error> {
+    fn refuse_new(&mut self, job: &Job, row: &Row, grant: &Grant) -> Result<Option<Applied>, redb::Error> {
+        let now = job.now;
         let pair_max = self.bounds.pair_grants_max;
         if grant.kept_until() > now && self.pairs.count(row.pair, Stage::Mark)? >= pair_max {
             let oldest = self.pairs.oldest(row.pair, Stage::Mark)?;
             if oldest.is_some_and(|oldest| grant.kept_until().as_milliseconds() <= oldest.ordered_by) {
-                return Ok(Some(Ok(Outcome::Taken)));
+                return Ok(Some(Ok(job.transition.taken())));
             }
         }
         if !self.is_full()? {
@@ -304,7 +302,7 @@ impl<'t, 'c> Tables<'t, 'c> {
         let ordered_by = match stage {
             Stage::Mark => moment.as_milliseconds(),
             Stage::Code | Stage::Live => {
-                self.pairs.moment_after_all(PairName::of(grant.pair()), stage, moment)?
+                self.pairs.moment_after_all(PairName::of(grant.holder()), stage, moment)?
             }
         };
         Ok(Stored { ordered_by, grant })

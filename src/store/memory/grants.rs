@@ -10,6 +10,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::expiries::Number;
 use super::pairs::{Entry, Key, Place};
+use crate::oauth::kind::Record as _;
 use crate::oauth::{Grant, GrantId, Stage};
 
 /// How many grants the small table has at most: more than there are flows going on in one shard, and as many as
@@ -99,6 +100,7 @@ mod tests {
     use super::super::tests::{at, grant};
     use super::*;
     use crate::oauth::Change;
+    use crate::oauth::kind::Transition as _;
 
     #[test]
     fn a_grant_is_there_once_and_until_it_is_removed_in_whichever_table_it_is() {
@@ -110,9 +112,9 @@ mod tests {
                 let (Change::Put(grant), _) = transition.apply(None, at(std::time::Duration::ZERO)) else {
                     panic!("a new grant is put");
                 };
-                let key = pairs.key(grant.pair());
-                grants.insert(transition.grant_id(), Held { grant, key, place: 0, expiry: 0 });
-                transition.grant_id()
+                let key = pairs.key(grant.holder());
+                grants.insert(transition.key().id, Held { grant, key, place: 0, expiry: 0 });
+                transition.key().id
             })
             .collect();
         assert_eq!((grants.newest.len(), grants.len()), (1, COUNT));

@@ -19,7 +19,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::grants::AsItIs;
-use crate::oauth::{GrantId, Pair, Stage, Timestamp};
+use crate::oauth::{GrantId, Holder, Stage, Timestamp};
 
 /// How many shards there are. The records of one pair are in one of them, so more would help no single pair.
 const SHARDS: usize = 16;
@@ -86,7 +86,7 @@ impl Pairs {
     }
 
     /// The name of `pair`.
-    pub(super) fn key(&self, pair: Pair) -> Key {
+    pub(super) fn key(&self, pair: Holder) -> Key {
         let (client, subject) = (pair.client.as_bytes(), pair.subject.map(str::as_bytes));
         // Three pieces, and not the five of a tuple of names: each piece costs more than its bytes.
         let mut hasher = self.hasher.build_hasher();
@@ -353,10 +353,10 @@ mod tests {
     #[test]
     fn the_oldest_of_a_pair_and_stage_goes_and_no_other() {
         let pairs = Pairs::new(2);
-        let ada = pairs.key(Pair { client: "app", subject: Some("ada") });
-        let bob = pairs.key(Pair { client: "app", subject: Some("bob") });
-        let app = pairs.key(Pair { client: "app", subject: None });
-        assert!(ada != bob && ada != app && pairs.key(Pair { client: "appada", subject: None }) != ada);
+        let ada = pairs.key(Holder { client: "app", subject: Some("ada") });
+        let bob = pairs.key(Holder { client: "app", subject: Some("bob") });
+        let app = pairs.key(Holder { client: "app", subject: None });
+        assert!(ada != bob && ada != app && pairs.key(Holder { client: "appada", subject: None }) != ada);
         for key in [ada, bob, app] {
             for stage in [Stage::Live, Stage::Code] {
                 assert!(!pairs.enter(key, stage, id(3), at(0)).1 && !pairs.enter(key, stage, id(1), at(0)).1);
@@ -381,7 +381,7 @@ mod tests {
     fn any_record_of_a_list_leaves_it_and_the_others_keep_their_order() {
         for gone in 0..5 {
             let pairs = Pairs::new(9);
-            let key = pairs.key(Pair { client: "app", subject: None });
+            let key = pairs.key(Holder { client: "app", subject: None });
             let enter = |number| Entry::Live(pairs.enter(key, Stage::Live, id(number), at(0)).0);
             let entries: Vec<Entry> = (0..5).map(enter).collect();
             pairs.leave(key, entries[gone as usize], id(gone));
@@ -402,7 +402,7 @@ mod tests {
     #[test]
     fn forms_as_old_as_the_oldest_mark_count_as_answered_once_marks_may_have_gone() {
         let pairs = Pairs::new(2);
-        let key = pairs.key(Pair { client: "app", subject: None });
+        let key = pairs.key(Holder { client: "app", subject: None });
         pairs.enter(key, Stage::Mark, id(1), at(5));
         assert!(!pairs.may_be_answered(key, at(4)), "no mark has gone");
         pairs.enter(key, Stage::Mark, id(2), at(6));

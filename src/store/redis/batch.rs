@@ -31,6 +31,7 @@ use super::keys::Keys;
 use super::pipeline::Command;
 use super::reports::Reports;
 use crate::oauth::GrantId;
+use crate::oauth::kind::Transition as _;
 
 pub(super) use super::group::PAUSE;
 
@@ -99,7 +100,7 @@ impl Batch {
         // Ordered, not hashed: the names come from requests, and a stranger can choose names that collide.
         let mut places: BTreeMap<GrantId, usize> = places.collect();
         for job in jobs {
-            let id = job.transition.grant_id();
+            let id = job.transition.key().id;
             let place = *places.entry(id).or_insert(self.groups.len());
             match self.groups.get_mut(place) {
                 Some(group) => group.add(job),

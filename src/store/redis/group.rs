@@ -13,10 +13,10 @@ use super::super::{Applied, StoreError};
 use super::keys::Keys;
 use super::pipeline::{Command, Reply};
 use super::reports;
-use super::run::{Belief, Run};
+use super::run::Run;
 use super::slots::Address;
 use super::swap::{Outcomes, Record, Write};
-use crate::oauth::grant::Writer;
+use crate::oauth::kind::{Belief, Transition as _, Writer};
 use crate::oauth::{Change, Grant, GrantId};
 
 /// How often a transition may lose its connection before it is given up.

@@ -3,19 +3,12 @@
 use std::time::Duration;
 
 use super::super::queue::Job;
-use crate::oauth::grant::Writer;
-use crate::oauth::{Change, Grant, Outcome};
+use crate::oauth::kind::{Belief, Record as _, Transition as _, Writer};
+use crate::oauth::{Change, Grant, Outcome, Stage};
 
 /// How long a grant that has ended leaves a mark, at least: longer than any code is good. A write that was late
 /// on its way may still arrive, and must not find the place free.
 const MARK_KEPT: Duration = Duration::from_secs(600);
-
-/// What is believed of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Belief {
-    Sent,
-    Failed,
-}
 
 /// Transitions of one grant, applied in memory one after the other.
 pub(super) struct Run {
@@ -65,16 +58,10 @@ impl Run {
         };
         let marked_until = job.now.after(MARK_KEPT);
         let (record, is_write) = match (change, self.record.take()) {
-            // What is said again may have been written by another server, and not be safe yet; and what is to be
-            // revoked and is not there may have been revoked a moment ago, and not be safe either.
-            (Change::Keep, Some(grant)) => {
-                let is_said_again =
-                    matches!(outcome, Outcome::GrantedAgain | Outcome::Refused | Outcome::Repeated { .. })
-                        || job.transition.is_revocation();
-                (Some(grant), waits_for_safety && is_said_again)
-            }
+            // The outcome may repeat what another server has written a moment ago, which may not be durable yet.
+            (Change::Keep, Some(grant)) => (Some(grant), waits_for_safety && job.transition.restates(&outcome)),
             (Change::Keep | Change::Forget, None) => (None, false),
-            (Change::Put(mark), Some(grant)) if mark.is_over() => {
+            (Change::Put(mark), Some(grant)) if mark.stage() == Stage::Mark => {
                 (Some(grant.mark(mark.expires().max(marked_until))), true)
             }
             (Change::Put(grant), _) => (Some(grant), true),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redis::Cmd;
 
+use crate::oauth::kind::Record as _;
 use crate::oauth::{Grant, Outcome};
 
 /// Puts a value in the place of another, if that still stands there.

@@ -11,6 +11,7 @@ use oauth_from_scratch::oauth::authorize::{self, Authorization, Parameters};
 use oauth_from_scratch::oauth::client::{AuthenticatedClient, Client, Clients, Credentials, GrantTypes};
 use oauth_from_scratch::oauth::credential::{CREDENTIAL_BYTES, Family, SECRET_BYTES, Salt};
 use oauth_from_scratch::oauth::grant::RefreshReuse;
+use oauth_from_scratch::oauth::kind::Transition as _;
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
 use oauth_from_scratch::oauth::{
