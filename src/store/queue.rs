@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use super::withdrawals::{Withdrawal, Withdrawals};
 use super::{Applied, Caller, Mailbox, StoreError, Ticket};
 use crate::oauth::kind::{Transition as _, Writer};
-use crate::oauth::{Change, Grant, GrantId, Outcome, Timestamp, Transition};
+use crate::oauth::{Change, Grant, Key, Outcome, Timestamp, Transition};
 
 /// How many withdrawals of other grants go with a batch.
 const WITHDRAWALS_PER_BATCH: usize = 256;
@@ -240,10 +240,10 @@ impl Queue {
         state.withdrawals.add(Withdrawal { transition, now: job.now, since: job.since, serial: job.serial });
     }
 
-    /// Takes the withdrawals of `grant`, since another job of it is about to be applied.
+    /// Takes the withdrawals of the record with this key, since another job of it is about to be applied.
     #[cfg(feature = "redis-store")]
-    pub(super) fn recall(&self, grant: GrantId) -> impl Iterator<Item = Job> + use<> {
-        let taken = self.lock().withdrawals.take(std::iter::once(grant), 0);
+    pub(super) fn recall(&self, key: Key) -> impl Iterator<Item = Job> + use<> {
+        let taken = self.lock().withdrawals.take(std::iter::once(key), 0);
         taken.into_iter().map(Job::of_withdrawal)
     }
 
@@ -307,7 +307,7 @@ impl Queue {
         }
         let count = count.min(state.jobs.len());
         let State { jobs, withdrawals, .. } = &mut *state;
-        let names = jobs[..count].iter().map(|job| job.transition.key().id);
+        let names = jobs[..count].iter().map(|job| job.transition.key());
         let first = withdrawals.take(names, WITHDRAWALS_PER_BATCH);
         batch.extend(first.into_iter().map(Job::of_withdrawal));
         batch.extend(jobs.drain(..count));

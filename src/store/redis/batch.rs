@@ -30,7 +30,7 @@ use super::group::{Context, Group};
 use super::keys::Keys;
 use super::pipeline::Command;
 use super::reports::Reports;
-use crate::oauth::GrantId;
+use crate::oauth::Key;
 use crate::oauth::kind::Transition as _;
 
 pub(super) use super::group::PAUSE;
@@ -94,17 +94,17 @@ impl Batch {
         }
     }
 
-    /// Takes more transitions, each behind those that are about the same grant.
+    /// Takes more transitions, each behind those that are about the same record.
     pub(super) fn add(&mut self, jobs: impl Iterator<Item = Job>) {
-        let places = self.groups.iter().enumerate().map(|(place, group)| (group.id, place));
-        // Ordered, not hashed: the names come from requests, and a stranger can choose names that collide.
-        let mut places: BTreeMap<GrantId, usize> = places.collect();
+        let places = self.groups.iter().enumerate().map(|(place, group)| (group.record, place));
+        // Ordered, not hashed: identifiers come from requests, and a stranger can choose ones that collide.
+        let mut places: BTreeMap<Key, usize> = places.collect();
         for job in jobs {
-            let id = job.transition.key().id;
-            let place = *places.entry(id).or_insert(self.groups.len());
+            let record = job.transition.key();
+            let place = *places.entry(record).or_insert(self.groups.len());
             match self.groups.get_mut(place) {
                 Some(group) => group.add(job),
-                None => self.groups.push(Group::of(&self.keys, id, job)),
+                None => self.groups.push(Group::of(&self.keys, record, job)),
             }
         }
     }

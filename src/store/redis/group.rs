@@ -17,7 +17,7 @@ use super::run::Run;
 use super::slots::Address;
 use super::swap::{Outcomes, Record, Write};
 use crate::oauth::kind::{Belief, Transition as _, Writer};
-use crate::oauth::{Change, Grant, GrantId};
+use crate::oauth::{Change, Grant, Key, Transition};
 
 /// How often a transition may lose its connection before it is given up.
 const LOSSES_MAX: u32 = 2;
@@ -32,7 +32,7 @@ const FULL_TIME: Duration = Duration::from_secs(60);
 
 /// Transitions that are about one grant, in their order. They are answered from the front.
 pub(super) struct Group {
-    pub(super) id: GrantId,
+    pub(super) record: Key,
     keys: Keys,
     key: Arc<[u8]>,
     pub(super) jobs: VecDeque<Job>,
@@ -76,11 +76,11 @@ pub(super) struct Context<'a> {
 }
 
 impl Group {
-    pub(super) fn of(keys: &Keys, id: GrantId, job: Job) -> Group {
+    pub(super) fn of(keys: &Keys, record: Key, job: Job) -> Group {
         let mut group = Group {
-            id,
+            record,
             keys: keys.clone(),
-            key: keys.grant(id),
+            key: keys.record(Transition::KINDS[record.kind.index()].name, record.id),
             jobs: VecDeque::new(),
             withdrawals: Vec::new(),
             step: Step::Read,
@@ -267,7 +267,7 @@ impl Group {
         let Ok(record) = current.as_deref().map(Grant::decode).transpose() else {
             return self.answer_all(StoreError::Damaged, answered);
         };
-        self.withdrawals.extend(context.queue.recall(self.id));
+        self.withdrawals.extend(context.queue.recall(self.record));
         let mut run = Run::on(record);
         // Where there is nothing to note any more, a withdrawal is done.
         self.withdrawals.retain(|withdrawal| run.begin(withdrawal));
