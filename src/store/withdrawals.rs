@@ -7,30 +7,30 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::oauth::kind::Transition as _;
-use crate::oauth::{Key, Timestamp, Transition};
+use crate::oauth::kind::Transition;
+use crate::oauth::{Key, Timestamp};
 
 /// The withdrawals of a store; see the module's page.
 ///
 /// Ordered by key, not hashed: identifiers come from requests, and a stranger can choose ones that collide.
-pub(super) struct Withdrawals {
-    by_record: BTreeMap<(Key, u64), Withdrawal>,
+pub(super) struct Withdrawals<T> {
+    by_record: BTreeMap<(Key, u64), Withdrawal<T>>,
     count_max: usize,
     /// Whether one was added that has not been tried yet.
     pub(super) is_fresh: bool,
 }
 
-pub(super) struct Withdrawal {
-    pub(super) transition: Transition,
+pub(super) struct Withdrawal<T> {
+    pub(super) transition: T,
     pub(super) now: Timestamp,
     pub(super) since: Instant,
     /// The number of the job whose answer failed.
     pub(super) serial: u64,
 }
 
-impl Withdrawals {
+impl<T: Transition> Withdrawals<T> {
     /// Room for `count_max`.
-    pub(super) fn new(count_max: usize) -> Withdrawals {
+    pub(super) fn new(count_max: usize) -> Withdrawals<T> {
         Withdrawals { by_record: BTreeMap::new(), count_max, is_fresh: false }
     }
 
@@ -39,7 +39,7 @@ impl Withdrawals {
     }
 
     /// Keeps one more. Past the bound it is dropped: then the retry is judged as though the answer had arrived.
-    pub(super) fn add(&mut self, withdrawal: Withdrawal) {
+    pub(super) fn add(&mut self, withdrawal: Withdrawal<T>) {
         let name = (withdrawal.transition.key(), withdrawal.serial);
         if self.by_record.len() < self.count_max || self.by_record.contains_key(&name) {
             self.by_record.insert(name, withdrawal);
@@ -47,7 +47,7 @@ impl Withdrawals {
     }
 
     /// Takes those of the records with these keys, and at most `others_max` others.
-    pub(super) fn take(&mut self, keys: impl Iterator<Item = Key>, others_max: usize) -> Vec<Withdrawal> {
+    pub(super) fn take(&mut self, keys: impl Iterator<Item = Key>, others_max: usize) -> Vec<Withdrawal<T>> {
         if self.by_record.is_empty() {
             return Vec::new();
         }

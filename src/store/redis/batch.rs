@@ -1,14 +1,14 @@
 //! A batch of transitions on an engine: read, apply the rules, and swap if nothing has changed in between.
 //!
 //! ```text
-//!   round 1   GET the grant of each that is about one      SET NX each that makes one
+//!   round 1   GET the record of each that is about one      SET NX each that makes one
 //!   round 2   compare-and-swap each that was changed       (those that only looked are answered)
 //!   round 3   … again, for those where another server was faster
 //! ```
 //!
-//! A new grant takes one round trip, a look takes one, a change takes two; and a round trip is shared by all
-//! that has gathered. Transitions of one grant are applied in memory, one after the other, and the result of all
-//! is written in one swap: a grant that many ask for costs as many round trips as one that is asked for once. Each
+//! A new record takes one round trip, a look takes one, a change takes two; and a round trip is shared by all
+//! that has gathered. Transitions of one record are applied in memory, one after the other, and the result of all
+//! is written in one swap: a record that many ask for costs as many round trips as one that is asked for once. Each
 //! is answered when the swap is confirmed; if another server was faster, all of them are applied again to what it
 //! wrote. Between two exchanges new transitions join.
 //!
@@ -31,7 +31,7 @@ use super::keys::Keys;
 use super::pipeline::Command;
 use super::reports::Reports;
 use crate::oauth::Key;
-use crate::oauth::kind::Transition as _;
+use crate::oauth::kind::Transition;
 
 pub(super) use super::group::PAUSE;
 
@@ -39,9 +39,9 @@ pub(super) use super::group::PAUSE;
 const ALIVE_TIMES: u32 = 2;
 
 /// The transitions that are on their way.
-pub(super) struct Batch {
+pub(super) struct Batch<T: Transition> {
     keys: Keys,
-    groups: Vec<Group>,
+    groups: Vec<Group<T>>,
     reports: Reports,
     /// How long a transition may take from when it was submitted.
     time_max: Duration,
@@ -49,9 +49,9 @@ pub(super) struct Batch {
     waits_for_safety: bool,
 }
 
-impl Batch {
-    /// Without transitions, on behalf of `server`, of grants that have these keys.
-    pub(super) fn of(keys: Keys, server: u64, time_max: Duration, waits_for_safety: bool) -> Batch {
+impl<T: Transition> Batch<T> {
+    /// Without transitions, on behalf of `server`, of records that have these keys.
+    pub(super) fn of(keys: Keys, server: u64, time_max: Duration, waits_for_safety: bool) -> Batch<T> {
         let reports = Reports::of(keys.clone(), server, ALIVE_TIMES * time_max);
         Batch { keys, groups: Vec::new(), reports, time_max, waits_for_safety }
     }
@@ -62,18 +62,18 @@ impl Batch {
     }
 
     /// The number up to which all is known.
-    fn settled(&self, queue: &Queue) -> u64 {
+    fn settled(&self, queue: &Queue<T>) -> u64 {
         let jobs = self.groups.iter().flat_map(|group| group.jobs.iter().chain(&group.withdrawals));
         queue.settled(jobs.map(|job| job.serial).filter(|serial| *serial > 0).min())
     }
 
     /// How long from `now` the engine is to be told of this server's answers, and that it is alive.
-    pub(super) fn report_delay(&self, queue: &Queue, now: Instant) -> Duration {
+    pub(super) fn report_delay(&self, queue: &Queue<T>, now: Instant) -> Duration {
         self.reports.delay(self.settled(queue), now)
     }
 
     /// Tells the engine how far this server has come, if it is time.
-    pub(super) fn report(&mut self, cluster: &mut Cluster, queue: &Queue, now: Instant) {
+    pub(super) fn report(&mut self, cluster: &mut Cluster, queue: &Queue<T>, now: Instant) {
         let settled = self.settled(queue);
         if self.reports.is_due(settled, now) {
             let replies = cluster.exchange(&self.reports.commands(settled));
@@ -87,7 +87,7 @@ impl Batch {
     }
 
     /// Answers all transitions that the store is not there, and starts over.
-    pub(super) fn give_up(&mut self, queue: &Queue) {
+    pub(super) fn give_up(&mut self, queue: &Queue<T>) {
         let mut answered = Answered::of(queue);
         for mut group in self.groups.drain(..) {
             group.answer_all(StoreError::Unavailable, &mut answered);
@@ -95,7 +95,7 @@ impl Batch {
     }
 
     /// Takes more transitions, each behind those that are about the same record.
-    pub(super) fn add(&mut self, jobs: impl Iterator<Item = Job>) {
+    pub(super) fn add(&mut self, jobs: impl Iterator<Item = Job<T>>) {
         let places = self.groups.iter().enumerate().map(|(place, group)| (group.record, place));
         // Ordered, not hashed: identifiers come from requests, and a stranger can choose ones that collide.
         let mut places: BTreeMap<Key, usize> = places.collect();
@@ -116,13 +116,14 @@ impl Batch {
 
     /// Goes on with all transitions of `queue` that can, by one exchange. None takes longer than its time from when
     /// it was submitted, give or take one round trip.
-    pub(super) fn advance(&mut self, cluster: &mut Cluster, queue: &Queue, now: Instant) {
+    pub(super) fn advance(&mut self, cluster: &mut Cluster, queue: &Queue<T>, now: Instant) {
         // The callers are woken when this is dropped.
         let mut answered = Answered::of(queue);
         let time_max = self.time_max;
         self.groups.retain_mut(|group| group.drop_late(now, time_max, &mut answered));
         let news = Some(self.settled(queue)).filter(|settled| self.reports.is_due(*settled, now));
-        let mut ready: Vec<&mut Group> = self.groups.iter_mut().filter(|group| group.is_ready(now)).collect();
+        let mut ready: Vec<&mut Group<T>> =
+            self.groups.iter_mut().filter(|group| group.is_ready(now)).collect();
         let mut commands: Vec<Command> = ready.iter().map(|group| group.command()).collect();
         if commands.is_empty() {
             return;

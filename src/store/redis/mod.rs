@@ -1,6 +1,6 @@
-//! Grants in Redis or Valkey, one engine or a cluster, which many servers share.
+//! Records in Redis or Valkey, one engine or a cluster, which many servers share.
 //!
-//! One key for each grant, so it does not matter where a cluster keeps it; its expiry is the engine's to see to.
+//! One key for each record, so it does not matter where a cluster keeps it; its expiry is the engine's to see to.
 //! A change is a compare-and-swap of that key, so of two servers that are asked the same thing at the same time
 //! one is first, and the other finds what the first has made of it. A thread of its own does all the talking: it
 //! takes all transitions that have gathered, and asks for them in one round trip.
@@ -19,7 +19,8 @@ use crate::config::{KeyPrefix, Lifetimes, RedisLocation};
 use crate::crypto::digest::Digest;
 use crate::crypto::seal::SealingKeys;
 use crate::log::Log;
-use crate::oauth::{Timestamp, Transition};
+use crate::oauth::kind::Transition;
+use crate::oauth::{self, Timestamp};
 use crate::system::System;
 
 mod batch;
@@ -77,9 +78,9 @@ impl Options {
 /// How often they are looked at by default: strangers' forms do not cause it more often than once a second.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Grants on an engine; see the module's page.
-pub struct RedisStore {
-    queue: Arc<Queue>,
+/// Records on an engine; see the module's page.
+pub struct RedisStore<T: Transition = oauth::Transition> {
+    queue: Arc<Queue<T>>,
     thread: Option<JoinHandle<()>>,
     published: Arc<Published>,
     system: Arc<dyn System>,
@@ -97,7 +98,7 @@ impl fmt::Display for ConnectError {
 
 impl std::error::Error for ConnectError {}
 
-impl RedisStore {
+impl<T: Transition> RedisStore<T> {
     /// Connects to the engine at `location`, of which several hosts are nodes of a cluster. The sealing key is
     /// `fresh_key` if it has none yet. What its configuration puts at risk is said in `log`.
     ///
@@ -109,7 +110,7 @@ impl RedisStore {
         fresh_key: [u8; 32],
         system: Arc<dyn System>,
         log: Log,
-    ) -> Result<RedisStore, ConnectError> {
+    ) -> Result<RedisStore<T>, ConnectError> {
         let Options { key_prefix, safety, bounds, code_lifetime, form_lifetime, check_interval } =
             options.clone();
         let keys = Keys::new(&key_prefix);
@@ -152,8 +153,8 @@ impl RedisStore {
     }
 }
 
-impl Store for RedisStore {
-    fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied> {
+impl<T: Transition> Store<T> for RedisStore<T> {
+    fn submit(&self, transition: T, now: Timestamp, caller: Caller<T>) -> Option<Applied<T>> {
         self.queue.submit(transition, (now, self.system.monotonic()), caller)
     }
 
@@ -169,7 +170,7 @@ impl Store for RedisStore {
     }
 }
 
-impl Drop for RedisStore {
+impl<T: Transition> Drop for RedisStore<T> {
     /// What was submitted is applied first.
     fn drop(&mut self) {
         self.queue.close();

@@ -11,13 +11,14 @@ use oauth_from_scratch::oauth::authorize::{self, Authorization, Parameters};
 use oauth_from_scratch::oauth::client::{AuthenticatedClient, Client, Clients, Credentials, GrantTypes};
 use oauth_from_scratch::oauth::credential::{CREDENTIAL_BYTES, Family, SECRET_BYTES, Salt};
 use oauth_from_scratch::oauth::grant::RefreshReuse;
+use oauth_from_scratch::oauth::key::KINDS_MAX;
 use oauth_from_scratch::oauth::kind::Transition as _;
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
 use oauth_from_scratch::oauth::{
     Credential, Outcome, ProtectedResource, Scope, Timestamp, TokenLifetimes, Transition,
 };
-use oauth_from_scratch::store::{Applied, Bounds, Caller, Mailbox, Store, Ticket};
+use oauth_from_scratch::store::{Applied, Bounds, Caller, KindBounds, Mailbox, Store, Ticket};
 use oauth_from_scratch::system::System;
 
 /// RFC 7636, appendix B.
@@ -39,8 +40,13 @@ pub const LIFETIMES: TokenLifetimes = TokenLifetimes {
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// With no bound for a pair that a test comes to by chance.
-pub const BOUNDS: Bounds =
-    Bounds { grants_max: 1_000_000, pair_grants_max: 1_000_000, queue_max: 100_000, time_max: MINUTE };
+pub const BOUNDS: Bounds = bounds(1_000_000, 1_000_000);
+
+/// For so many records of each kind, and so many of each holder.
+pub const fn bounds(records_max: usize, holder_max: usize) -> Bounds {
+    let kinds = [KindBounds { records_max, holder_max }; KINDS_MAX];
+    Bounds { kinds, queue_max: 100_000, time_max: MINUTE }
+}
 
 /// 2100-01-01 00:00:00: an engine has a clock of its own, by which nothing here is to expire.
 pub const START: Timestamp = Timestamp::from_milliseconds(4_102_444_800_000);
