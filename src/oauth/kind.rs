@@ -6,7 +6,7 @@
 //! what undoes it when its answer does not reach the client.
 //!
 //! A kind is one file or folder of rules. Its transition implements [`Transition`] with that one kind; `kinds!`
-//! composes several into one.
+//! composes several into one ([`kinds`](super::kinds)).
 //!
 //! Every kind moves through the same stages, in their order or leaving some out, and never back:
 //!
@@ -22,10 +22,11 @@ use super::timestamp::Timestamp;
 pub struct KindInfo {
     /// What its keys and tables are called: lower-case letters. No two kinds share a name, which never changes.
     pub name: &'static str,
-    /// Whether no two transitions write the same bytes, since what each writes holds digests of its own fresh secrets.
-    /// A store that lost the answer to a write then knows its own write when it reads it. Elsewhere such a store adds
-    /// a number to each write.
-    pub is_each_write_unique: bool,
+    /// Whether a transition may be applied twice: what it presents is spent the first time, and no two write the same
+    /// bytes, since each writes digests of fresh secrets. A store that lost the answer to a write then applies it again.
+    /// For other kinds it numbers its writes, and answers that it is unavailable where another write came after the
+    /// lost one, so that nobody can say whether that was made.
+    pub is_repeatable: bool,
 }
 
 /// Who holds a record: a store bounds how many records of a kind one holder has.
@@ -60,8 +61,29 @@ pub enum Change<R> {
     Keep,
     /// Put this in its place.
     Put(R),
-    /// Remove it.
+    /// Remove it. A store may keep its [mark](Record::mark) for a while instead, so a transition that finds a mark does
+    /// as one that finds nothing, but that it may not make the record again.
     Forget,
+}
+
+impl<R> Change<R> {
+    /// The same of another type of record.
+    pub fn map<S>(self, wrap: impl FnOnce(R) -> S) -> Change<S> {
+        match self {
+            Change::Keep => Change::Keep,
+            Change::Put(record) => Change::Put(wrap(record)),
+            Change::Forget => Change::Forget,
+        }
+    }
+}
+
+/// The one kind of a transition that is to be composed with others.
+///
+/// # Panics
+/// Unless there is one. Kinds are constants, so this fails when the program is compiled.
+pub const fn only(kinds: &[KindInfo]) -> KindInfo {
+    assert!(kinds.len() == 1, "kinds are composed of transitions with one kind each");
+    kinds[0]
 }
 
 /// A server on a store that several share, and the number that it gave to one of its transitions.

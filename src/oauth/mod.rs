@@ -30,6 +30,7 @@ pub mod credential;
 pub mod grant;
 pub mod key;
 pub mod kind;
+pub mod kinds;
 pub mod pkce;
 pub mod question;
 pub mod redirect;

@@ -177,7 +177,7 @@ impl kind::Transition for Transition {
     type Record = Grant;
     type Outcome = Outcome;
 
-    const KINDS: &'static [KindInfo] = &[KindInfo { name: "grant", is_each_write_unique: true }];
+    const KINDS: &'static [KindInfo] = &[KindInfo { name: "grant", is_repeatable: true }];
 
     fn key(&self) -> Key {
         Key { kind: Kind::new(0), id: self.grant }
