@@ -54,7 +54,7 @@ pub fn open(
                     append_only_file: config.store.waits_for_append_only_file,
                 },
                 bounds: bounds(config),
-                code_lifetime: config.lifetimes.code,
+                lifetime_min: config.lifetimes.code,
                 form_lifetime: config.lifetimes.form,
                 check_interval: CHECK_INTERVAL,
             };

@@ -16,10 +16,14 @@
 //! client. Then that server's report is read first (`reports.rs`).
 //!
 //! Where a connection is lost on the way it is not known whether a swap was made. So what was to be written is
-//! remembered: if it stands there afterwards, it was made, for its digests are of secrets that no other transition
-//! has. And it may be made later still, by bytes that the network has held back. So nothing is ever removed: a
-//! grant that has ended leaves a mark, which such a write finds, and the engine forgets it.
+//! remembered: if it stands there afterwards, it was made, for no other write has the same bytes. A grant's digests are
+//! of secrets that no other transition has; a kind without such is written with a stamp (`swap.rs`). If another write
+//! stands there, a grant's transition is applied again, since the proof that it presents counts once; one of a kind
+//! without such proofs is answered that the store is unavailable. And a swap may be made later still, by bytes that the
+//! network has held back. So nothing is ever removed: a record that has ended leaves a mark, which such a write finds,
+//! and the engine forgets it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -30,6 +34,7 @@ use super::group::{Context, Group};
 use super::keys::Keys;
 use super::pipeline::Command;
 use super::reports::Reports;
+use super::swap::Stamps;
 use crate::oauth::Key;
 use crate::oauth::kind::Transition;
 
@@ -43,6 +48,7 @@ pub(super) struct Batch<T: Transition> {
     keys: Keys,
     groups: Vec<Group<T>>,
     reports: Reports,
+    stamps: Stamps,
     /// How long a transition may take from when it was submitted.
     time_max: Duration,
     /// Whether more must have a write than the node's memory, before anything is said of it.
@@ -53,7 +59,8 @@ impl<T: Transition> Batch<T> {
     /// Without transitions, on behalf of `server`, of records that have these keys.
     pub(super) fn of(keys: Keys, server: u64, time_max: Duration, waits_for_safety: bool) -> Batch<T> {
         let reports = Reports::of(keys.clone(), server, ALIVE_TIMES * time_max);
-        Batch { keys, groups: Vec::new(), reports, time_max, waits_for_safety }
+        let stamps = Stamps { server, last: Cell::new(0) };
+        Batch { keys, groups: Vec::new(), reports, stamps, time_max, waits_for_safety }
     }
 
     /// How many transitions there are.
@@ -104,7 +111,7 @@ impl<T: Transition> Batch<T> {
             let place = *places.entry(record).or_insert(self.groups.len());
             match self.groups.get_mut(place) {
                 Some(group) => group.add(job),
-                None => self.groups.push(Group::of(&self.keys, record, job)),
+                None => self.groups.push(Group::of(&self.keys, &self.stamps, record, job)),
             }
         }
     }
@@ -138,6 +145,7 @@ impl<T: Transition> Batch<T> {
         let context = Context {
             queue,
             server: self.reports.server(),
+            stamps: &self.stamps,
             waits_for_safety: self.waits_for_safety,
             is_calm,
             now,

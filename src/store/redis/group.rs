@@ -15,9 +15,9 @@ use super::pipeline::{Command, Reply};
 use super::reports;
 use super::run::Run;
 use super::slots::Address;
-use super::swap::{Outcomes, Write, Written};
+use super::swap::{self, Outcomes, Stamps, Write, Written};
 use crate::oauth::Key;
-use crate::oauth::kind::{Belief, Change, Record, Transition, Writer};
+use crate::oauth::kind::{Belief, Change, Transition, Writer};
 
 /// How often a transition may lose its connection before it is given up.
 const LOSSES_MAX: u32 = 2;
@@ -69,6 +69,7 @@ pub(super) struct Context<'a, T: Transition> {
     pub(super) queue: &'a Queue<T>,
     /// This server.
     pub(super) server: u64,
+    pub(super) stamps: &'a Stamps,
     pub(super) waits_for_safety: bool,
     /// No node was away for so long that a server that is alive has had time to say so.
     pub(super) is_calm: bool,
@@ -76,7 +77,7 @@ pub(super) struct Context<'a, T: Transition> {
 }
 
 impl<T: Transition> Group<T> {
-    pub(super) fn of(keys: &Keys, record: Key, job: Job<T>) -> Group<T> {
+    pub(super) fn of(keys: &Keys, stamps: &Stamps, record: Key, job: Job<T>) -> Group<T> {
         let mut group = Group {
             record,
             keys: keys.clone(),
@@ -93,7 +94,7 @@ impl<T: Transition> Group<T> {
             believed: Vec::new(),
         };
         group.add(job);
-        group.begin();
+        group.begin(stamps);
         group
     }
 
@@ -109,12 +110,12 @@ impl<T: Transition> Group<T> {
     }
 
     /// A name that is new is most likely free: then there is nothing to read.
-    fn begin(&mut self) {
+    fn begin(&mut self, stamps: &Stamps) {
         let Some(job) = self.jobs.front().filter(|job| job.transition.is_new()) else { return };
         if let (Change::Put(record), outcome) = job.transition.apply(None, job.now) {
             let outcomes = Outcomes::<T>::from([outcome]);
-            let withdrawn = 0;
-            self.step = Step::Write(Write { old: None, new: Written::of(&record), outcomes, withdrawn });
+            let new = Written::of::<T>(&record, self.record.kind, stamps);
+            self.step = Step::Write(Write { old: None, new, outcomes, withdrawn: 0 });
         }
     }
 
@@ -231,6 +232,14 @@ impl<T: Transition> Group<T> {
         write.new
     }
 
+    /// Answers the jobs of a lost write where another server's write came after it, or in its place: nobody can say
+    /// which.
+    fn give_up_what_was_overtaken(&mut self, current: Option<&Vec<u8>>, answered: &mut Answered<T>) {
+        let is_overtaken = |tried: &&Write<T>| tried.old.as_ref() != current;
+        let count = self.tried.iter().filter(is_overtaken).map(|tried| tried.outcomes.len()).max();
+        (0..count.unwrap_or(0)).for_each(|_| self.answer(Err(StoreError::Unavailable), answered));
+    }
+
     /// Takes what the writer in doubt reports. If its report does not cover the answer and it is alive, it is about
     /// to report, and is asked again after a pause; the first job waits for that as long as it waits for anything.
     fn take_report(&mut self, is_alive: bool, value: &Value, context: &Context<T>) {
@@ -265,8 +274,11 @@ impl<T: Transition> Group<T> {
             self.confirm(write, answered);
         }
         let kind = self.record.kind;
-        let decode = |bytes| T::Record::decode(kind, bytes).ok_or(());
-        let Ok(record) = current.as_deref().map(decode).transpose() else {
+        if !T::KINDS[kind.index()].is_repeatable {
+            self.give_up_what_was_overtaken(current.as_ref(), answered);
+        }
+        let read = |bytes| swap::read::<T>(kind, bytes).ok_or(StoreError::Damaged);
+        let Ok(record) = current.as_deref().map(read).transpose() else {
             return self.answer_all(StoreError::Damaged, answered);
         };
         self.withdrawals.extend(context.queue.recall(self.record));
@@ -290,7 +302,8 @@ impl<T: Transition> Group<T> {
             // What comes before the doubt is written first.
             (Some(record), _) => {
                 self.doubt = None;
-                Step::Write(Write { old: current, new: Written::of(&record), outcomes, withdrawn })
+                let new = Written::of::<T>(&record, kind, context.stamps);
+                Step::Write(Write { old: current, new, outcomes, withdrawn })
             }
             (None, Some(writer)) => Step::Ask { server: writer.server, is_alive: false },
             (None, None) => Step::Read,

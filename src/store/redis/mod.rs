@@ -58,8 +58,8 @@ pub struct Options {
     pub safety: Safety,
     /// How much may wait, and how long.
     pub bounds: Bounds,
-    /// How long a code is good: no grant is kept for less.
-    pub code_lifetime: Duration,
+    /// The shortest lifetime of a record of any kind: that of a code.
+    pub lifetime_min: Duration,
     /// How long one of the dialog's forms is good.
     pub form_lifetime: Duration,
     /// How often the engine's clock, its permissions and its sealing key are looked at again.
@@ -71,7 +71,7 @@ impl Options {
     pub fn new(key_prefix: KeyPrefix, safety: Safety, bounds: Bounds) -> Options {
         let Lifetimes { code, form, .. } = Lifetimes::default();
         let check_interval = CHECK_INTERVAL;
-        Options { key_prefix, safety, bounds, code_lifetime: code, form_lifetime: form, check_interval }
+        Options { key_prefix, safety, bounds, lifetime_min: code, form_lifetime: form, check_interval }
     }
 }
 
@@ -111,13 +111,13 @@ impl<T: Transition> RedisStore<T> {
         system: Arc<dyn System>,
         log: Log,
     ) -> Result<RedisStore<T>, ConnectError> {
-        let Options { key_prefix, safety, bounds, code_lifetime, form_lifetime, check_interval } =
+        let Options { key_prefix, safety, bounds, lifetime_min, form_lifetime, check_interval } =
             options.clone();
         let keys = Keys::new(&key_prefix);
         // No other server draws the same.
         let digest = Digest::of(&[&fresh_key[..], b"probe"].concat());
         let name = digest.as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let probe = Probe::new(keys.clone(), name, code_lifetime + swap::KEPT_LONGER, swap::SWAP, safety);
+        let probe = Probe::new(keys.clone(), name, lifetime_min + swap::KEPT_LONGER, swap::SWAP, safety);
         // Half of the time of a request, so that there is time for a second try.
         let patience = bounds.time_max / 2;
         let mut cluster = Cluster::connect(location, probe, safety, patience, Arc::clone(&system), log.clone())

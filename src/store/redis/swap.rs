@@ -1,10 +1,12 @@
 //! How a record is written: a compare-and-swap of its key, or a `SET` where nothing stands there yet.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use redis::Cmd;
 
+use crate::oauth::Kind;
 use crate::oauth::kind::{Record, Transition};
 
 /// Puts a value in the place of another, if that still stands there.
@@ -29,7 +31,7 @@ pub(super) struct Write<T: Transition> {
 /// The outcomes of the first jobs of a group, in their order. A write that covers several has one for each.
 pub(super) type Outcomes<T> = VecDeque<<T as Transition>::Outcome>;
 
-/// A record as bytes, and until when the engine is to keep it.
+/// A record as bytes, behind a [`Stamp`] where its kind needs one, and until when the engine is to keep it.
 #[derive(Clone)]
 pub(super) struct Written {
     pub(super) bytes: Vec<u8>,
@@ -54,9 +56,40 @@ impl<T: Transition> Write<T> {
     }
 }
 
-impl Written {
-    pub(super) fn of(record: &impl Record) -> Written {
-        let expires = record.expires().after(KEPT_LONGER).as_milliseconds();
-        Written { bytes: record.encode(), expires }
+/// What makes a write unlike every other where its record does not: the server, and the number of the write there. It
+/// precedes the record's bytes.
+pub(super) type Stamp = [u8; 16];
+
+/// Makes the stamps of one server.
+pub(super) struct Stamps {
+    pub(super) server: u64,
+    pub(super) last: Cell<u64>,
+}
+
+impl Stamps {
+    fn next(&self) -> Stamp {
+        self.last.set(self.last.get() + 1);
+        let mut stamp = [0; 16];
+        stamp[..8].copy_from_slice(&self.server.to_be_bytes());
+        stamp[8..].copy_from_slice(&self.last.get().to_be_bytes());
+        stamp
     }
+}
+
+impl Written {
+    pub(super) fn of<T: Transition>(record: &T::Record, kind: Kind, stamps: &Stamps) -> Written {
+        let expires = record.expires().after(KEPT_LONGER).as_milliseconds();
+        let mut bytes = record.encode();
+        if !T::KINDS[kind.index()].is_repeatable {
+            bytes.splice(0..0, stamps.next());
+        }
+        Written { bytes, expires }
+    }
+}
+
+/// Reads the bytes of a [`Written`]; `None` for what cannot be read.
+pub(super) fn read<T: Transition>(kind: Kind, bytes: &[u8]) -> Option<T::Record> {
+    let has_stamp = !T::KINDS[kind.index()].is_repeatable;
+    let stamp_len = if has_stamp { size_of::<Stamp>() } else { 0 };
+    T::Record::decode(kind, bytes.get(stamp_len..)?)
 }
