@@ -19,20 +19,18 @@
 //! never decoded, and there is no second spelling of one.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use subtle::ConstantTimeEq;
 
+use super::key::{ID_BYTES, ID_CHARS, Id};
 use crate::crypto::digest::Digest;
 use crate::crypto::hash::hmac_sha256;
 
-const ID_CHARS: usize = 20;
 const SECRET_CHARS: usize = 44;
 const REFRESH_SECRET_CHARS: usize = 32;
 const MARK_CHARS: usize = SECRET_CHARS - REFRESH_SECRET_CHARS;
 
-const ID_BYTES: usize = ID_CHARS / 4 * 3;
 /// How many random bytes a credential's secret is made of.
 pub const SECRET_BYTES: usize = SECRET_CHARS / 4 * 3;
 
@@ -42,57 +40,8 @@ pub const CREDENTIAL_BYTES: usize = ID_BYTES + SECRET_BYTES;
 /// How many characters a credential has on the wire.
 pub const CREDENTIAL_CHARS: usize = ID_CHARS + SECRET_CHARS;
 
-/// The name of a grant: random, so that grants can be made anywhere without asking; not a secret by itself.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GrantId([u8; ID_CHARS]);
-
-/// Random characters are as good as a hash once their bits are spread: multiplied by an odd number without a
-/// pattern (2^64 over the golden ratio), the high half holds something of every character.
-fn spread(chars: [u8; 8]) -> u64 {
-    let product = u64::from_le_bytes(chars).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    product ^ (product >> 32)
-}
-
-impl GrantId {
-    /// A new name, out of random bytes.
-    pub fn new(random: [u8; ID_BYTES]) -> GrantId {
-        let mut chars = [0; ID_CHARS];
-        encode(&random, &mut chars);
-        GrantId(chars)
-    }
-
-    /// The name that [`GrantId::as_bytes`] gave; `None` for what cannot have been one.
-    pub fn parse(chars: &[u8]) -> Option<GrantId> {
-        chars.try_into().ok().filter(|chars: &[u8; ID_CHARS]| chars.is_ascii()).map(GrantId)
-    }
-
-    /// The characters of the name, 20 of base64url.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// A number that is different for most names, for a store that spreads grants by it; [`Hash`] uses others
-    /// of the name's characters.
-    pub fn shard(&self) -> u64 {
-        let [.., a, b, c, d, e, f, g, h] = self.0;
-        spread([a, b, c, d, e, f, g, h])
-    }
-}
-
-impl Hash for GrantId {
-    /// Whoever makes names up meets only those of real grants in a table, for nothing but a grant that was
-    /// made here is ever put into one.
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        state.write_u64(spread([a, b, c, d, e, f, g, h]));
-    }
-}
-
-impl fmt::Debug for GrantId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GrantId")
-    }
-}
+/// The identifier of a grant, the first part of each of its credentials.
+pub type GrantId = Id;
 
 /// Fills `chars`, which has four for every three of `bytes`.
 fn encode(bytes: &[u8], chars: &mut [u8]) {
@@ -181,7 +130,7 @@ impl Credential {
         let (mut grant, mut secret) = ([0; ID_CHARS], [0; SECRET_CHARS]);
         encode(&random[..ID_BYTES], &mut grant);
         encode(&random[ID_BYTES..], &mut secret);
-        Credential { grant: GrantId(grant), secret }
+        Credential { grant: Id(grant), secret }
     }
 
     /// The same secret as a credential of `grant`.
@@ -210,7 +159,7 @@ impl Credential {
         let text: &[u8; CREDENTIAL_CHARS] = text.try_into().ok()?;
         let (grant, secret) = text.split_first_chunk::<ID_CHARS>()?;
         let secret = *secret.first_chunk::<SECRET_CHARS>()?;
-        text.is_ascii().then_some(Credential { grant: GrantId(*grant), secret })
+        text.is_ascii().then_some(Credential { grant: Id(*grant), secret })
     }
 
     /// The credential as the client gets it: 64 characters of base64url (RFC 4648, 5).
@@ -384,7 +333,7 @@ mod tests {
         let (salt, family) = (Salt([65; 32]), Family([65; 16]));
         let printed =
             format!("{credential:?} {:?} {:?} {salt:?} {family:?}", credential.digest(), credential.grant());
-        assert_eq!(printed, "Credential(…) Digest(…) GrantId Salt(…) Family(…)");
+        assert_eq!(printed, "Credential(…) Digest(…) Id Salt(…) Family(…)");
         assert_eq!(format!("{:?}", credential.refresh_digest()), "RefreshDigest(…)");
     }
 }

@@ -1,4 +1,4 @@
-//! Where grants live.
+//! Where records live.
 //!
 //! A store is given whole [`Transition`]s and gives back their [`Outcome`]s. It applies each atomically to
 //! the one record that it names, and there is no other logic in it: not what a code is, not when one is
@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::crypto::seal::SealingKeys;
-use crate::oauth::{Outcome, Timestamp, Transition};
+use crate::oauth::key::KINDS_MAX;
+use crate::oauth::kind::Transition;
+use crate::oauth::{self, Kind, Timestamp};
 
 #[cfg(feature = "file-store")]
 pub mod file;
@@ -33,16 +35,16 @@ pub use memory::MemoryStore;
 pub use open::open;
 
 /// What a transition came to, or why it was not applied.
-pub type Applied = Result<Outcome, StoreError>;
+pub type Applied<T = oauth::Transition> = Result<<T as Transition>::Outcome, StoreError>;
 
-/// Somewhere to keep grants.
-pub trait Store: Send + Sync {
+/// Somewhere to keep records: those of the kinds that `T` concerns.
+pub trait Store<T: Transition = oauth::Transition>: Send + Sync {
     /// Applies `transition` to the record it names, at the moment `now`: all of it or, on an error, nothing
     /// (see [`StoreError::Unavailable`] for the one thing that cannot be known). When there is an outcome, what
     /// it says is stored.
     ///
     /// `None` is for later: then `caller` is told exactly once.
-    fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied>;
+    fn submit(&self, transition: T, now: Timestamp, caller: Caller<T>) -> Option<Applied<T>>;
 
     /// The keys that seal the dialog's forms, where they are kept with the grants, for servers that come after this
     /// one or run beside it; `None` where each process has its own. They can change: ask each time.
@@ -58,24 +60,46 @@ pub trait Store: Send + Sync {
 /// How much a store may hold, and may be asked for at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Records, of whichever pair of a subject and a client.
-    pub grants_max: usize,
-    /// Live grants of one pair; as many codes that nobody has redeemed; and as many marks of answered forms.
-    pub pair_grants_max: usize,
-    /// Transitions that wait.
+    /// Records of each kind, in the order of their numbers. A kind has its bounds for itself: a flood of one never fills
+    /// another.
+    pub kinds: [KindBounds; KINDS_MAX],
+    /// Transitions that wait, of whichever kind.
     pub queue_max: usize,
     /// How long one may wait; whoever submitted it waits no longer.
     pub time_max: Duration,
 }
 
+impl Bounds {
+    /// The bounds of a kind.
+    pub fn of(&self, kind: Kind) -> KindBounds {
+        self.kinds[kind.index()]
+    }
+}
+
+/// How many records of one kind a store may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct KindBounds {
+    /// Of whichever holder.
+    pub records_max: usize,
+    /// Live ones of one holder; as many that wait as codes do; and as many marks.
+    pub holder_max: usize,
+}
+
 /// Who is told what a transition came to, if it cannot be said at once.
-#[derive(Clone, Copy)]
-pub struct Caller<'a> {
+pub struct Caller<'a, T: Transition = oauth::Transition> {
     /// Where to.
-    pub mailbox: &'a Arc<dyn Mailbox>,
+    pub mailbox: &'a Arc<dyn Mailbox<T>>,
     /// About what.
     pub ticket: Ticket,
 }
+
+impl<T: Transition> Clone for Caller<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Transition> Copy for Caller<'_, T> {}
 
 /// Names one transition to whoever submitted it, and means nothing to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,10 +111,10 @@ pub struct Ticket {
 }
 
 /// Takes what a store, or the pool for slow work, has to say later, from whatever thread it says it.
-pub trait Mailbox: Send + Sync {
+pub trait Mailbox<T: Transition = oauth::Transition>: Send + Sync {
     /// Keeps `applied` for the caller that waits with `ticket`. Gives whether an answer can still reach the client:
     /// `false` after [`Mailbox::abandon`], and then the store withdraws what it applied ([`Transition::withdrawal`]).
-    fn put(&self, ticket: Ticket, applied: Applied) -> bool;
+    fn put(&self, ticket: Ticket, applied: Applied<T>) -> bool;
 
     /// Notes that no answer to `ticket` will reach its client, or that it is not known to. Gives `false` if it has
     /// been put already; then it can be read at once, and counts as delivered.
@@ -107,8 +131,8 @@ pub trait Mailbox: Send + Sync {
 }
 
 /// Nobody: for whoever has a store that answers at once.
-impl Mailbox for () {
-    fn put(&self, _: Ticket, _: Applied) -> bool {
+impl<T: Transition> Mailbox<T> for () {
+    fn put(&self, _: Ticket, _: Applied<T>) -> bool {
         true
     }
 

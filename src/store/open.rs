@@ -54,7 +54,7 @@ pub fn open(
                     append_only_file: config.store.waits_for_append_only_file,
                 },
                 bounds: bounds(config),
-                code_lifetime: config.lifetimes.code,
+                lifetime_min: config.lifetimes.code,
                 form_lifetime: config.lifetimes.form,
                 check_interval: CHECK_INTERVAL,
             };
@@ -76,10 +76,12 @@ pub fn open(
 
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
 fn bounds(config: &Config) -> super::Bounds {
+    use super::KindBounds;
+    use crate::oauth::key::KINDS_MAX;
+
     let limits = &config.limits;
     super::Bounds {
-        grants_max: limits.grants_max,
-        pair_grants_max: config.pair_grants_max(),
+        kinds: [KindBounds { records_max: limits.grants_max, holder_max: config.pair_grants_max() }; KINDS_MAX],
         queue_max: limits.store_queue_max,
         time_max: limits.store_time_max,
     }

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use super::withdrawals::{Withdrawal, Withdrawals};
 use super::{Applied, Caller, Mailbox, StoreError, Ticket};
-use crate::oauth::grant::Writer;
-use crate::oauth::{Change, Grant, GrantId, Outcome, Timestamp, Transition};
+use crate::oauth::kind::{Change, Transition, Writer};
+use crate::oauth::{Key, Timestamp};
 
 /// How many withdrawals of other grants go with a batch.
 const WITHDRAWALS_PER_BATCH: usize = 256;
@@ -28,9 +28,12 @@ const WITHDRAWALS_PER_BATCH: usize = 256;
 /// How soon withdrawals are tried again when there is nothing else to do.
 const WITHDRAWAL_RETRY_TIME: Duration = Duration::from_millis(500);
 
+/// What becomes of a record, and what to tell the caller.
+type Judged<T> = (Change<<T as Transition>::Record>, <T as Transition>::Outcome);
+
 /// A transition that waits for its store, and whoever waits for its outcome.
-pub(super) struct Job {
-    pub(super) transition: Transition,
+pub(super) struct Job<T: Transition> {
+    pub(super) transition: T,
     pub(super) now: Timestamp,
     /// When it was submitted.
     pub(super) since: Instant,
@@ -41,11 +44,11 @@ pub(super) struct Job {
     /// It may be stored: a write that covers it has been made, or sent.
     is_sent: Cell<bool>,
     /// `None` for a withdrawal, and once it has been answered.
-    waits: Option<(Arc<dyn Mailbox>, Ticket)>,
+    waits: Option<(Arc<dyn Mailbox<T>>, Ticket)>,
 }
 
-impl Job {
-    fn of_withdrawal(withdrawal: Withdrawal) -> Job {
+impl<T: Transition> Job<T> {
+    fn of_withdrawal(withdrawal: Withdrawal<T>) -> Job<T> {
         let Withdrawal { transition, now, since, serial } = withdrawal;
         let (is_withdrawn, is_sent) = (Cell::new(false), Cell::new(true));
         Job { transition, now, since, serial, is_withdrawn, is_sent, waits: None }
@@ -53,25 +56,25 @@ impl Job {
 
     /// What the transition makes of `record`, and what it comes to. Where it is known already that the answer may not
     /// reach the client, the record notes it, so that the retry behind it is judged rightly.
-    pub(super) fn apply(&self, record: Option<&Grant>) -> (Change, Outcome) {
+    pub(super) fn apply(&self, record: Option<&T::Record>) -> Judged<T> {
         self.note_delivery(self.transition.apply(record, self.now))
     }
 
     /// The same, when the last answer of the grant is known to have failed.
     #[cfg(feature = "redis-store")]
-    pub(super) fn apply_after_failure(&self, record: Option<&Grant>) -> (Change, Outcome) {
+    pub(super) fn apply_after_failure(&self, record: Option<&T::Record>) -> Judged<T> {
         self.note_delivery(self.transition.apply_after_failure(record, self.now))
     }
 
-    fn note_delivery(&self, (change, outcome): (Change, Outcome)) -> (Change, Outcome) {
+    fn note_delivery(&self, (change, outcome): Judged<T>) -> Judged<T> {
         self.is_withdrawn.set(false);
-        let is_abandoned = |(mailbox, ticket): &(Arc<dyn Mailbox>, Ticket)| mailbox.is_abandoned(*ticket);
-        let Change::Put(grant) = &change else { return (change, outcome) };
-        if !self.transition.issues_tokens() || !self.waits.as_ref().is_some_and(is_abandoned) {
+        let is_abandoned = |(mailbox, ticket): &(Arc<dyn Mailbox<T>>, Ticket)| mailbox.is_abandoned(*ticket);
+        let Change::Put(record) = &change else { return (change, outcome) };
+        if !self.transition.delivers() || !self.waits.as_ref().is_some_and(is_abandoned) {
             return (change, outcome);
         }
         let withdrawn =
-            self.transition.withdrawal().map(|withdrawal| withdrawal.apply(Some(grant), self.now).0);
+            self.transition.withdrawal().map(|withdrawal| withdrawal.apply(Some(record), self.now).0);
         match withdrawn {
             Some(Change::Put(noted)) => {
                 self.is_withdrawn.set(true);
@@ -93,10 +96,10 @@ impl Job {
 
     /// Tells the callers that wait. They look when their mailbox is woken, which is left to [`Answered`]. Where the
     /// answer is an error, or reaches no client, and the transition may be stored, it is withdrawn.
-    pub(super) fn answer(mut self, applied: Applied, answered: &mut Answered) {
+    pub(super) fn answer(mut self, applied: Applied<T>, answered: &mut Answered<T>) {
         let mut is_delivered = applied.is_ok();
         // A record that cannot be read is not going to be read by a retry.
-        let may_be_repeated = applied != Err(StoreError::Damaged);
+        let may_be_repeated = !matches!(applied, Err(StoreError::Damaged));
         if let Some((mailbox, ticket)) = self.waits.take() {
             is_delivered &= mailbox.put(ticket, applied);
             answered.add(mailbox);
@@ -107,7 +110,7 @@ impl Job {
     }
 }
 
-impl Drop for Job {
+impl<T: Transition> Drop for Job<T> {
     /// Nobody waits for a job that a panic dropped.
     fn drop(&mut self) {
         if let Some((mailbox, ticket)) = self.waits.take() {
@@ -118,18 +121,18 @@ impl Drop for Job {
 }
 
 /// The mailboxes that something was put into, each of which is woken once, when this is dropped.
-pub(super) struct Answered<'q> {
-    mailboxes: Vec<Arc<dyn Mailbox>>,
-    queue: &'q Queue,
+pub(super) struct Answered<'q, T: Transition> {
+    mailboxes: Vec<Arc<dyn Mailbox<T>>>,
+    queue: &'q Queue<T>,
 }
 
-impl Answered<'_> {
+impl<T: Transition> Answered<'_, T> {
     /// For jobs of `queue`.
-    pub(super) fn of(queue: &Queue) -> Answered<'_> {
+    pub(super) fn of(queue: &Queue<T>) -> Answered<'_, T> {
         Answered { mailboxes: Vec::new(), queue }
     }
 
-    fn add(&mut self, mailbox: Arc<dyn Mailbox>) {
+    fn add(&mut self, mailbox: Arc<dyn Mailbox<T>>) {
         // There are as many as workers: a few.
         if !self.mailboxes.iter().any(|known| Arc::ptr_eq(known, &mailbox)) {
             self.mailboxes.push(mailbox);
@@ -137,24 +140,24 @@ impl Answered<'_> {
     }
 }
 
-impl Drop for Answered<'_> {
+impl<T: Transition> Drop for Answered<'_, T> {
     fn drop(&mut self) {
         self.mailboxes.iter().for_each(|mailbox| mailbox.wake());
     }
 }
 
 /// The queue; see the module's page.
-pub(super) struct Queue {
+pub(super) struct Queue<T: Transition> {
     jobs_max: usize,
     /// Who writes: random, and different for each process.
     server: Option<u64>,
-    state: Mutex<State>,
+    state: Mutex<State<T>>,
     changed: Condvar,
 }
 
-struct State {
-    jobs: Vec<Job>,
-    withdrawals: Withdrawals,
+struct State<T: Transition> {
+    jobs: Vec<Job<T>>,
+    withdrawals: Withdrawals<T>,
     /// The number of the last job.
     serial: u64,
     /// How long nothing has come.
@@ -179,9 +182,9 @@ pub(super) enum Taken {
     End,
 }
 
-impl Queue {
+impl<T: Transition> Queue<T> {
     /// A queue for at most `jobs_max` jobs. What hands out tokens is written as by `server`, if that is given.
-    pub(super) fn new(jobs_max: usize, server: Option<u64>) -> Queue {
+    pub(super) fn new(jobs_max: usize, server: Option<u64>) -> Queue<T> {
         let state = State {
             jobs: Vec::new(),
             withdrawals: Withdrawals::new(jobs_max),
@@ -199,10 +202,10 @@ impl Queue {
     /// unless there is an answer to it at once: that there is no room.
     pub(super) fn submit(
         &self,
-        mut transition: Transition,
+        mut transition: T,
         (now, since): (Timestamp, Instant),
-        caller: Caller,
-    ) -> Option<Applied> {
+        caller: Caller<T>,
+    ) -> Option<Applied<T>> {
         let mut state = self.lock();
         if state.is_closed {
             return Some(Err(StoreError::Unavailable));
@@ -211,7 +214,7 @@ impl Queue {
             return Some(Err(StoreError::Busy));
         }
         let waits = Some((Arc::clone(caller.mailbox), caller.ticket));
-        let serial = match transition.issues_tokens() {
+        let serial = match transition.delivers() {
             false => 0,
             true => {
                 state.serial += 1;
@@ -232,7 +235,7 @@ impl Queue {
     }
 
     /// Keeps what undoes `job`, if it handed out tokens, or `job` itself, if it is a withdrawal.
-    fn withdraw(&self, job: &Job) {
+    fn withdraw(&self, job: &Job<T>) {
         let Some(transition) = job.transition.withdrawal() else { return };
         let mut state = self.lock();
         // One that failed waits for the next jobs, or for its time.
@@ -240,10 +243,10 @@ impl Queue {
         state.withdrawals.add(Withdrawal { transition, now: job.now, since: job.since, serial: job.serial });
     }
 
-    /// Takes the withdrawals of `grant`, since another job of it is about to be applied.
+    /// Takes the withdrawals of the record with this key, since another job of it is about to be applied.
     #[cfg(feature = "redis-store")]
-    pub(super) fn recall(&self, grant: GrantId) -> impl Iterator<Item = Job> + use<> {
-        let taken = self.lock().withdrawals.take(std::iter::once(grant), 0);
+    pub(super) fn recall(&self, key: Key) -> impl Iterator<Item = Job<T>> + use<T> {
+        let taken = self.lock().withdrawals.take(std::iter::once(key), 0);
         taken.into_iter().map(Job::of_withdrawal)
     }
 
@@ -260,7 +263,7 @@ impl Queue {
     /// Moves what has gathered, at most `count` jobs, the oldest first, to the end of `batch`, behind the withdrawals
     /// that must be applied before them; waits for it if there is nothing, but no longer than `patience`. Withdrawals
     /// that failed are given again with the next jobs, and each [`WITHDRAWAL_RETRY_TIME`].
-    pub(super) fn take(&self, batch: &mut Vec<Job>, count: usize, patience: Option<Duration>) -> Taken {
+    pub(super) fn take(&self, batch: &mut Vec<Job<T>>, count: usize, patience: Option<Duration>) -> Taken {
         let mut state = self.lock();
         while state.jobs.is_empty() && !state.withdrawals.is_fresh {
             if state.is_closed {
@@ -307,7 +310,7 @@ impl Queue {
         }
         let count = count.min(state.jobs.len());
         let State { jobs, withdrawals, .. } = &mut *state;
-        let names = jobs[..count].iter().map(|job| job.transition.grant_id());
+        let names = jobs[..count].iter().map(|job| job.transition.key());
         let first = withdrawals.take(names, WITHDRAWALS_PER_BATCH);
         batch.extend(first.into_iter().map(Job::of_withdrawal));
         batch.extend(jobs.drain(..count));
@@ -327,7 +330,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
         // Each change to the state is one call that does not panic halfway.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -338,8 +341,8 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
-    use crate::oauth::Credential;
     use crate::oauth::credential::CREDENTIAL_BYTES;
+    use crate::oauth::{self, Credential};
 
     /// Counts what is put and how often it is woken.
     #[derive(Default)]
@@ -371,12 +374,12 @@ mod tests {
         }
     }
 
-    fn submit(queue: &Queue, counter: &Arc<Counter>, place: usize) -> Option<Applied> {
+    fn submit(queue: &Queue<oauth::Transition>, counter: &Arc<Counter>, place: usize) -> Option<Applied> {
         let mailbox: Arc<dyn Mailbox> = Arc::<Counter>::clone(counter);
         let token = Credential::of_new_grant([0; CREDENTIAL_BYTES]);
         let caller = Caller { mailbox: &mailbox, ticket: Ticket { place, serial: 0 } };
         let now = (Timestamp::from_milliseconds(0), start());
-        queue.submit(Transition::check(&token, Arc::default()), now, caller)
+        queue.submit(oauth::Transition::check(&token, Arc::default()), now, caller)
     }
 
     fn start() -> Instant {

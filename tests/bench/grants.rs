@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use oauth_from_scratch::config::{KeyPrefix, Location};
 use oauth_from_scratch::log::Log;
+use oauth_from_scratch::oauth::key::KINDS_MAX;
 use oauth_from_scratch::oauth::{Credential, Outcome};
 use oauth_from_scratch::store::file::Waiting;
 use oauth_from_scratch::store::redis::{Options, Safety};
-use oauth_from_scratch::store::{Bounds, FileStore, MemoryStore, RedisStore, Store};
+use oauth_from_scratch::store::{Bounds, FileStore, KindBounds, MemoryStore, RedisStore, Store};
 use oauth_from_scratch::system::{RealSystem, System};
 
 use crate::servers;
@@ -25,8 +26,7 @@ const GRANTS: usize = 1_000_000;
 const BATCH: usize = 5000;
 
 const BOUNDS: Bounds = Bounds {
-    grants_max: 2 * GRANTS,
-    pair_grants_max: 2 * GRANTS,
+    kinds: [KindBounds { records_max: 2 * GRANTS, holder_max: 2 * GRANTS }; KINDS_MAX],
     queue_max: 2 * BATCH,
     time_max: Duration::from_secs(60),
 };

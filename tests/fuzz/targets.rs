@@ -11,6 +11,7 @@ use oauth_from_scratch::http::chunked::ChunkedDecoder;
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
 use oauth_from_scratch::http::form::Form;
 use oauth_from_scratch::http::{Date, FieldLines, Limits, Request, Response, Status};
+use oauth_from_scratch::oauth::kind::Record as _;
 use oauth_from_scratch::oauth::{Grant, Timestamp};
 use oauth_from_scratch::pool::Pool;
 use oauth_from_scratch::routes::{Role, Routes, Site, Step};

@@ -4,14 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::stores::{
-    BOUNDS, CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, START, StoreSystem, Tokens,
-};
-use crate::support::stores::{apply, apply_all, rotated};
+use crate::support::stores::{CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, START, StoreSystem, Tokens};
+use crate::support::stores::{apply, apply_all, bounds, rotated};
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::file::Waiting;
-use oauth_from_scratch::store::{Applied, Bounds, FileStore, MemoryStore, Store, StoreError};
+use oauth_from_scratch::store::{Applied, FileStore, MemoryStore, Store, StoreError};
 
 /// Runs `case` on each store, empty and with these bounds.
 fn check(grants_max: usize, pair_grants_max: usize, case: impl Fn(&dyn Store)) {
@@ -23,7 +21,7 @@ fn check(grants_max: usize, pair_grants_max: usize, case: impl Fn(&dyn Store)) {
 }
 
 fn open(folder: &Folder, grants_max: usize, pair_grants_max: usize) -> FileStore {
-    let bounds = Bounds { grants_max, pair_grants_max, ..BOUNDS };
+    let bounds = bounds(grants_max, pair_grants_max);
     let (system, log) = (StoreSystem::new(), Log::kept());
     FileStore::open(&folder.join("grants"), Waiting::ForNothing, bounds, [7; 32], system, log).expect("a file")
 }

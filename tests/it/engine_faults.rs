@@ -58,7 +58,7 @@ fn granted(store: &dyn Store, maker: &mut Maker) -> Credential {
 
 /// How the key of a grant ends.
 fn key(code: &Credential) -> Vec<u8> {
-    [b":", code.grant().as_bytes()].concat()
+    [b":", &code.grant().as_bytes()[..]].concat()
 }
 
 /// A look at a grant, or a change of one; not the servers' own keys.

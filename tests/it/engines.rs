@@ -360,7 +360,7 @@ fn an_engine_that_comes_back_empty_is_given_the_servers_key_again() {
     let Ok(Location::Redis(location)) = Location::parse(&engine.url()) else { panic!("an engine") };
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
     let later =
-        RedisStore::connect(&location, &options(Safety::default(), BOUNDS), [8; 32], system, Log::kept());
+        <RedisStore>::connect(&location, &options(Safety::default(), BOUNDS), [8; 32], system, Log::kept());
     assert_eq!(
         later.unwrap().sealing_keys(),
         store.sealing_keys(),
@@ -803,7 +803,7 @@ fn the_sealing_key_is_in_no_line_of_the_log() {
     let (log, system): (_, Arc<dyn System>) = (Log::kept(), Arc::new(RealSystem::default()));
     let key = *b"a key of thirty-two plain letters";
     let key: [u8; 32] = key[..32].try_into().expect("32 bytes");
-    let store = RedisStore::connect(&location, &options(Safety::default(), BOUNDS), key, system, log.clone());
+    let store = <RedisStore>::connect(&location, &options(Safety::default(), BOUNDS), key, system, log.clone());
     let said = format!("{:?} {:?}", store.map(drop), log.lines());
     assert!(said.contains("refuses SET: ERR") && !said.contains("thirty-two"), "{said}");
 }

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::disk::PretendDisk;
-use crate::support::stores::{BOUNDS, Folder, Maker, START, StoreSystem, Tokens, apply, apply_all, submit_all};
+use crate::support::stores::{
+    BOUNDS, Folder, Maker, START, StoreSystem, Tokens, apply, apply_all, bounds, submit_all,
+};
 use oauth_from_scratch::crypto::seal::SealingKeys;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
 use oauth_from_scratch::store::file::{OpenError, Waiting};
-use oauth_from_scratch::store::{Bounds, FileStore, Store, StoreError};
+use oauth_from_scratch::store::{FileStore, Store, StoreError};
 use redb::{Database, ReadableTable, TableDefinition};
 
 const KEY: [u8; 32] = [7; 32];
@@ -143,7 +145,7 @@ fn a_file_from_before_there_were_pairs_opens_with_its_grants_in_their_order() {
     drop(store);
     take_pairs_out(&path);
     let bounded = || {
-        let bounds = Bounds { pair_grants_max: 8, ..BOUNDS };
+        let bounds = bounds(1_000_000, 8);
         FileStore::open(&path, Waiting::ForTheDisk, bounds, KEY, StoreSystem::new(), Log::kept()).unwrap()
     };
     for round in 0..2 {
@@ -235,15 +237,18 @@ fn a_file_that_other_users_can_read_change_or_replace_is_refused_with_what_to_do
     for mode in [0o1777, 0o775, 0o755] {
         set_mode(&shared, mode);
         let log = Log::kept();
-        let store = FileStore::open(&within, Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), log.clone())
-            .unwrap();
+        let store =
+            <FileStore>::open(&within, Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), log.clone())
+                .unwrap();
         let is_warned = log.lines().iter().any(|line| line.contains("the group of the folder"));
         assert_eq!(is_warned, mode == 0o775, "{mode:o}: {:?}", log.lines());
         drop(store);
     }
     std::fs::hard_link(&within, shared.join("another")).unwrap();
     let log = Log::kept();
-    drop(FileStore::open(&within, Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), log.clone()).unwrap());
+    drop(
+        <FileStore>::open(&within, Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), log.clone()).unwrap(),
+    );
     assert!(log.lines().iter().any(|line| line.contains("has more than one name")), "{:?}", log.lines());
 }
 
@@ -430,7 +435,7 @@ fn a_pair_keeps_to_its_bound_whatever_the_disk_loses() {
         let (mut maker, mut all): (_, Vec<Tokens>) = (Maker::new(seed as u32), Vec::new());
         for round in 0..4 {
             let (handle, system) = (disk.clone(), StoreSystem::new());
-            let bounds = Bounds { pair_grants_max: MAX, ..BOUNDS };
+            let bounds = bounds(1_000_000, MAX);
             let store = FileStore::on(
                 move || handle.clone(),
                 Waiting::ForTheDisk,

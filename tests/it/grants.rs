@@ -11,7 +11,8 @@ use oauth_from_scratch::oauth::authorize::{self, Authorization, AuthorizationReq
 use oauth_from_scratch::oauth::client::{Client, Clients, Credentials, GrantTypes, SecretDigest};
 use oauth_from_scratch::oauth::credential::{Family, SECRET_BYTES, Salt};
 use oauth_from_scratch::oauth::grant::outcome::{Lapse, Mismatch, TokenKind};
-use oauth_from_scratch::oauth::grant::{RecordError, RefreshReuse, Writer};
+use oauth_from_scratch::oauth::grant::{RecordError, RefreshReuse};
+use oauth_from_scratch::oauth::kind::{Record as _, Transition as _, Writer};
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
 use oauth_from_scratch::oauth::{

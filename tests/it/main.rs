@@ -25,6 +25,8 @@ mod engine_faults;
 #[cfg(feature = "redis-store")]
 mod engines;
 #[cfg(feature = "file-store")]
+mod file_format;
+#[cfg(feature = "file-store")]
 mod file_store;
 mod flow;
 mod forwarded;
@@ -33,6 +35,8 @@ mod grants;
 mod health;
 mod http;
 mod imports;
+#[cfg(all(feature = "file-store", feature = "redis-store"))]
+mod kinds;
 mod late_answers;
 #[cfg(feature = "redis-store")]
 mod locations;

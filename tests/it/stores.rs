@@ -11,13 +11,14 @@ use crate::support::engine::{self, Cluster, Engine};
 use crate::support::stores::{
     BOUNDS, CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, START, StoreSystem, Tokens,
 };
-use crate::support::stores::{Reader, apply, apply_all, apply_for, rotated, submit_for};
+use crate::support::stores::{Reader, apply, apply_all, apply_for, bounds, rotated, submit_for};
 use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
+use oauth_from_scratch::oauth::kind::{Record as _, Transition as _};
 use oauth_from_scratch::oauth::{Change, Credential, Grant, GrantId, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::file::Waiting;
 use oauth_from_scratch::store::redis::Safety;
-use oauth_from_scratch::store::{Applied, Bounds, FileStore, MemoryStore, RedisStore, Store, StoreError};
+use oauth_from_scratch::store::{Applied, FileStore, MemoryStore, RedisStore, Store, StoreError};
 
 /// One thing that must hold, and how it is tried on two handles of one store (two servers on one engine; where
 /// there can be but one, the same twice).
@@ -76,11 +77,11 @@ fn a_file_keeps_the_contract() {
 #[test]
 fn what_makes_no_grant_takes_no_room() {
     let folder = Folder::new();
-    let bounds = Bounds { grants_max: 2, ..BOUNDS };
+    let bounds = bounds(2, 1_000_000);
     let path = folder.join("grants");
     let file = FileStore::open(&path, Waiting::ForNothing, bounds, [7; 32], StoreSystem::new(), Log::kept());
     let stores: [Arc<dyn Store>; 2] =
-        [Arc::new(MemoryStore::bounded(2, BOUNDS.pair_grants_max)), Arc::new(file.expect("a new file"))];
+        [Arc::new(MemoryStore::bounded(2, 1_000_000)), Arc::new(file.expect("a new file"))];
     for store in stores {
         let (mut maker, mut maker_of_others) = (Maker::new(1), Maker::new(2));
         let codes = [maker.code(), maker.code(), maker.code()];
@@ -388,7 +389,7 @@ struct Model(HashMap<GrantId, Grant>);
 impl Model {
     /// What a transition may come to: with what has expired forgotten, and with it kept. A store may do either.
     fn apply(&mut self, transition: &Transition, now: Timestamp) -> [Outcome; 2] {
-        let id = transition.grant_id();
+        let id = transition.key().id;
         let record = self.0.get(&id);
         let (_, kept) = transition.apply(record, now);
         let (change, forgotten) = transition.apply(record.filter(|grant| grant.expires() > now), now);
@@ -500,7 +501,7 @@ fn any_batch_is_as_some_order_of_it(pair: &Pair) {
             let mut batch: Vec<Transition> = (0..60).map(|_| player.ask()).collect();
             // One of each grant, so that there is but one order that matters; the others wait for the next round.
             let mut seen = std::collections::HashSet::new();
-            batch.retain(|transition| seen.insert(transition.grant_id()));
+            batch.retain(|transition| seen.insert(transition.key().id));
             let models: Vec<[Outcome; 2]> =
                 batch.iter().map(|transition| model.apply(transition, START)).collect();
             let given = batch.into_iter().map(|transition| (transition, START)).collect();

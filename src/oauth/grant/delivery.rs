@@ -10,14 +10,7 @@
 //! and lost its network before it could note that the answer failed. So such a record names its [`Writer`], and
 //! before another server judges a replay it finds out how far that writer has reported.
 
-/// A server on a store that several share, and the number that it gave to one of its transitions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Writer {
-    /// Random, and different for each process.
-    pub server: u64,
-    /// Counts up from one.
-    pub serial: u64,
-}
+use super::super::kind::{Belief, Writer};
 
 /// Whether the last answer with tokens of a grant reached its client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,15 +21,6 @@ pub(super) enum Delivery {
     Failed,
     /// Its writer knows.
     ReportedBy(Box<Writer>),
-}
-
-/// What to take for true where only the writer knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Belief {
-    /// The answer reached the client.
-    Sent,
-    /// It did not.
-    Failed,
 }
 
 impl Delivery {

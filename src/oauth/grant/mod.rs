@@ -8,10 +8,10 @@
 mod access_tokens;
 mod begin;
 mod delivery;
+mod kind;
 mod lifetimes;
 mod look;
 pub mod outcome;
-mod pair;
 mod presented;
 mod record;
 mod redeem;
@@ -23,11 +23,9 @@ mod transition;
 mod withdraw;
 
 pub use access_tokens::ACCESS_TOKENS_MAX;
-pub use delivery::Writer;
 pub use lifetimes::{RefreshReuse, TokenLifetimes};
 pub use look::ProtectedResource;
 pub use outcome::Outcome;
-pub use pair::{Pair, Stage};
 pub use record::RecordError;
 pub use state::{Change, Grant};
 pub use transition::Transition;

@@ -29,11 +29,12 @@ use minicbor::{Decoder, Encoder};
 
 use super::super::authorize::Binding;
 use super::super::credential::{Family, Salt};
+use super::super::kind::Writer;
 use super::super::pkce::Challenge;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use super::access_tokens::{ACCESS_TOKENS_MAX, AccessToken, AccessTokens};
-use super::delivery::{Delivery, Writer};
+use super::delivery::Delivery;
 use super::state::{Code, Grant, Live, Previous, Refresh, State};
 use crate::crypto::digest::Digest;
 

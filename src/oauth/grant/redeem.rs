@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::super::client::Client;
 use super::super::credential::Family;
+use super::super::kind::{Belief, Record, Writer};
 use super::super::pkce::Verified;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use super::access_tokens::{AccessToken, AccessTokens};
-use super::delivery::{Belief, Delivery, Writer};
+use super::delivery::Delivery;
 use super::lifetimes::TokenLifetimes;
 use super::outcome::{Mismatch, Outcome};
 use super::state::{Change, Code, Grant, Live, Refresh, State};

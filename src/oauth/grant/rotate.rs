@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::super::client::Client;
 use super::super::credential::{RefreshDigest, Salt};
+use super::super::kind::{Belief, Writer};
 use super::super::scope::{Scope, excerpt};
 use super::super::timestamp::Timestamp;
 use super::access_tokens::AccessToken;
-use super::delivery::{Belief, Delivery, Writer};
+use super::delivery::Delivery;
 use super::lifetimes::{RefreshReuse, TokenLifetimes};
 use super::outcome::Outcome;
 use super::state::{Change, Grant, Live, Previous, Refresh, Standing, State};

@@ -13,10 +13,11 @@ use std::sync::Arc;
 
 use super::super::authorize::Binding;
 use super::super::credential::{Family, RefreshDigest, Salt};
+use super::super::kind::{self, Writer};
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use super::access_tokens::{AccessToken, AccessTokens};
-use super::delivery::{Delivery, Writer};
+use super::delivery::Delivery;
 use crate::crypto::digest::Digest;
 
 /// What a resource owner allowed a client, and how far the client has come in using it.
@@ -124,16 +125,6 @@ impl Live {
 }
 
 impl Grant {
-    /// From when on the grant is good for nothing and may be forgotten.
-    pub fn expires(&self) -> Timestamp {
-        let ends = match &self.state {
-            State::Issued { code } => Some(code.expires),
-            State::Live(live) => live.ends(),
-            State::Over => None,
-        };
-        ends.map_or(self.kept_until, |ends| ends.max(self.kept_until))
-    }
-
     /// Who knows whether the last answer with tokens reached the client, if this record does not say.
     pub(super) fn writer(&self) -> Option<Writer> {
         match &self.state {
@@ -158,11 +149,6 @@ impl Grant {
         matches!(self.state, State::Over)
     }
 
-    /// The mark that there was this grant, kept at least as long as it would have been, and until `kept_until`.
-    pub fn mark(&self, kept_until: Timestamp) -> Grant {
-        Grant { state: State::Over, kept_until: self.expires().max(kept_until), ..self.clone() }
-    }
-
     /// The end of the grant and of every token there is of it.
     pub(super) fn end(&self, now: Timestamp) -> Change {
         match self.kept_until > now {
@@ -172,13 +158,5 @@ impl Grant {
     }
 }
 
-/// What a store is to do with the record.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// Leave it as it is, or absent.
-    Keep,
-    /// Put this in its place.
-    Put(Grant),
-    /// Remove it.
-    Forget,
-}
+/// What a store does with the record.
+pub type Change = kind::Change<Grant>;

@@ -9,15 +9,15 @@ use std::time::Duration;
 use super::super::authorize::Authorization;
 use super::super::client::{AuthenticatedClient, Clients};
 use super::super::credential::{Credential, Family, GrantId, Salt};
+use super::super::key::{Key, Kind};
+use super::super::kind::{self, Belief, Holder, KindInfo, Stage, Writer};
 use super::super::pkce::Verified;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use super::begin::{Issue, Permission, Refusal, issue, permit, refuse};
-use super::delivery::{Belief, Writer};
 use super::lifetimes::TokenLifetimes;
 use super::look::{Look, ProtectedResource};
 use super::outcome::Outcome;
-use super::pair::{Pair, Stage};
 use super::presented::Presented;
 use super::redeem::{Redemption, redeem};
 use super::revoke::revoke;
@@ -157,7 +157,7 @@ impl Transition {
     }
 }
 
-/// What stores and logs need to know of one.
+/// What logs say of one.
 impl Transition {
     /// The client that it is made for, where the request has named one.
     pub fn client(&self) -> Option<&Arc<str>> {
@@ -171,10 +171,77 @@ impl Transition {
             Action::Look(Look::Check { .. }) | Action::Withdraw(_) => None,
         }
     }
+}
 
-    /// What undoes a redemption or rotation whose answer does not reach its client, and for a withdrawal the same
-    /// again; `None` for all others. It is to be applied before anything else that comes for the same grant.
-    pub fn withdrawal(&self) -> Option<Transition> {
+impl kind::Transition for Transition {
+    type Record = Grant;
+    type Outcome = Outcome;
+
+    const KINDS: &'static [KindInfo] = &[KindInfo { name: "grant", is_repeatable: true }];
+
+    fn key(&self) -> Key {
+        Key { kind: Kind::new(0), id: self.grant }
+    }
+
+    fn look(&self, record: Option<&Grant>, now: Timestamp) -> Option<Outcome> {
+        match &self.action {
+            Action::Look(look) => Some(look.at(record, now)),
+            _ => None,
+        }
+    }
+
+    fn apply_believing(&self, record: Option<&Grant>, now: Timestamp, belief: Belief) -> (Change, Outcome) {
+        match &self.action {
+            Action::Look(look) => (Change::Keep, look.at(record, now)),
+            Action::Grant(permission) => permit(record, permission, now),
+            Action::Refuse(refusal) => refuse(record, refusal),
+            Action::Issue(asked) => issue(record, asked, now),
+            Action::Redeem(redemption) => redeem(record, redemption, now, belief),
+            Action::Rotate(rotation) => rotate(record, rotation, now, belief),
+            Action::Revoke(presented) => revoke(record, presented, now),
+            Action::Withdraw(withdrawal) => withdraw(record, withdrawal),
+        }
+    }
+
+    fn is_read_only(&self) -> bool {
+        matches!(self.action, Action::Look(_))
+    }
+
+    fn new_record(&self) -> Option<(Holder<'_>, Stage)> {
+        match &self.action {
+            Action::Grant(permission) => {
+                let holder = Holder { client: &permission.client, subject: Some(&permission.subject) };
+                Some((holder, Stage::Code))
+            }
+            Action::Refuse(refusal) => {
+                let holder = Holder { client: &refusal.client, subject: Some(&refusal.subject) };
+                Some((holder, Stage::Mark))
+            }
+            Action::Issue(issue) => Some((Holder { client: &issue.client, subject: None }, Stage::Live)),
+            Action::Redeem(_)
+            | Action::Rotate(_)
+            | Action::Look(_)
+            | Action::Revoke(_)
+            | Action::Withdraw(_) => None,
+        }
+    }
+
+    fn taken(&self) -> Outcome {
+        Outcome::Taken
+    }
+
+    /// A form that was sent again, a repeated rotation, and a revocation of what may have been revoked a moment ago.
+    fn restates(&self, outcome: &Outcome) -> bool {
+        matches!(outcome, Outcome::GrantedAgain | Outcome::Refused | Outcome::Repeated { .. })
+            || matches!(self.action, Action::Revoke(_))
+    }
+
+    /// A redemption or a rotation: it hands out tokens for a credential that may be presented again.
+    fn delivers(&self) -> bool {
+        matches!(self.action, Action::Redeem(_) | Action::Rotate(_))
+    }
+
+    fn withdrawal(&self) -> Option<Transition> {
         let withdrawal = match &self.action {
             Action::Redeem(asked) => Withdrawal {
                 answer: Answer::Redemption { code: asked.code, token: asked.token },
@@ -190,18 +257,11 @@ impl Transition {
         Some(Transition { grant: self.grant, action: Action::Withdraw(Box::new(withdrawal)) })
     }
 
-    /// Whether it hands out tokens for a credential that may be presented again: a redemption or a rotation.
-    pub fn issues_tokens(&self) -> bool {
-        matches!(self.action, Action::Redeem(_) | Action::Rotate(_))
-    }
-
-    /// Whether it is a [`Transition::withdrawal`].
-    pub fn is_withdrawal(&self) -> bool {
+    fn is_withdrawal(&self) -> bool {
         matches!(self.action, Action::Withdraw(_))
     }
 
-    /// Names the server that will know whether the answer reached the client, where several share a store.
-    pub fn set_writer(&mut self, writer: Writer) {
+    fn set_writer(&mut self, writer: Writer) {
         match &mut self.action {
             Action::Redeem(asked) => asked.writer = Some(Box::new(writer)),
             Action::Rotate(asked) => asked.writer = Some(Box::new(writer)),
@@ -209,90 +269,12 @@ impl Transition {
         }
     }
 
-    /// The name of the one record that the transition concerns.
-    pub fn grant_id(&self) -> GrantId {
-        self.grant
-    }
-
-    /// Whether it takes something away that a client wants taken away.
-    pub fn is_revocation(&self) -> bool {
-        matches!(self.action, Action::Revoke(_))
-    }
-
-    /// Whether it may make a record where there is none.
-    pub fn is_new(&self) -> bool {
-        matches!(self.action, Action::Grant(_) | Action::Refuse(_) | Action::Issue(_))
-    }
-
-    /// Who will hold the record that it makes where there is none, and what that will count as; `None` where it
-    /// makes none.
-    pub fn new_record(&self) -> Option<(Pair<'_>, Stage)> {
-        match &self.action {
-            Action::Grant(permission) => {
-                let pair = Pair { client: &permission.client, subject: Some(&permission.subject) };
-                Some((pair, Stage::Code))
-            }
-            Action::Refuse(refusal) => {
-                let pair = Pair { client: &refusal.client, subject: Some(&refusal.subject) };
-                Some((pair, Stage::Mark))
-            }
-            Action::Issue(issue) => Some((Pair { client: &issue.client, subject: None }, Stage::Live)),
-            Action::Redeem(_)
-            | Action::Rotate(_)
-            | Action::Look(_)
-            | Action::Revoke(_)
-            | Action::Withdraw(_) => None,
-        }
-    }
-
-    /// Whether it changes nothing, whatever the record is.
-    pub fn is_read_only(&self) -> bool {
-        matches!(self.action, Action::Look(_))
-    }
-}
-
-/// What it does.
-impl Transition {
-    /// What it comes to, if it changes nothing whatever the record is; the others are to be applied
-    /// ([`Transition::apply`]).
-    pub fn look(&self, record: Option<&Grant>, now: Timestamp) -> Option<Outcome> {
-        match &self.action {
-            Action::Look(look) => Some(look.at(record, now)),
-            _ => None,
-        }
-    }
-
-    /// What becomes of `record`, the grant of that name if there is one, at the moment `now`; and what to
-    /// tell whoever asked. A store applies this atomically: no other transition of the same grant comes
-    /// between reading the record and changing it.
-    pub fn apply(&self, record: Option<&Grant>, now: Timestamp) -> (Change, Outcome) {
-        self.apply_believing(record, now, Belief::Sent)
-    }
-
-    /// The same, when the answer that the grant's writer gave last is known not to have reached the client.
-    pub fn apply_after_failure(&self, record: Option<&Grant>, now: Timestamp) -> (Change, Outcome) {
-        self.apply_believing(record, now, Belief::Failed)
-    }
-
-    /// Whom to ask before the transition is applied: the writer of the grant's last answer, where the transition
-    /// ends the grant if that answer reached the client, and does not if it failed.
-    pub fn doubt(&self, record: Option<&Grant>, now: Timestamp) -> Option<Writer> {
+    /// The writer of the grant's last answer, where the transition ends the grant if that answer reached the client,
+    /// and does not if it failed.
+    fn doubt(&self, record: Option<&Grant>, now: Timestamp) -> Option<Writer> {
         let writer = record?.writer()?;
         let ends = |outcome: &Outcome| matches!(outcome, Outcome::Replayed | Outcome::Reused);
         let is_in_doubt = ends(&self.apply(record, now).1) && !ends(&self.apply_after_failure(record, now).1);
         is_in_doubt.then_some(writer)
-    }
-
-    fn apply_believing(&self, record: Option<&Grant>, now: Timestamp, belief: Belief) -> (Change, Outcome) {
-        match &self.action {
-            Action::Look(look) => (Change::Keep, look.at(record, now)),
-            Action::Grant(permission) => permit(record, permission, now),
-            Action::Refuse(refusal) => refuse(record, refusal),
-            Action::Issue(asked) => issue(record, asked, now),
-            Action::Redeem(redemption) => redeem(record, redemption, now, belief),
-            Action::Rotate(rotation) => rotate(record, rotation, now, belief),
-            Action::Revoke(presented) => revoke(record, presented, now),
-            Action::Withdraw(withdrawal) => withdraw(record, withdrawal),
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The withdrawal of an answer that did not reach its client (`delivery.rs` says why).
 
-use super::delivery::{Delivery, Writer};
+use super::super::kind::Writer;
+use super::delivery::Delivery;
 use super::outcome::Outcome;
 use super::state::{Change, Grant, Live, State};
 use crate::crypto::digest::Digest;

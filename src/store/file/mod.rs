@@ -1,4 +1,4 @@
-//! Grants in a file, which outlive the process: an embedded database (redb), and two threads that use it.
+//! Records in a file, which outlive the process: an embedded database (redb), and two threads that use it.
 //!
 //! One thread writes: it takes all transitions that have gathered, applies them in one write transaction, and
 //! waits once for the disk (*group commit*). Then it tells everyone who waited. The other reads: whether a token
@@ -24,18 +24,20 @@ use super::queue::{Answered, Job, Queue, Taken};
 use super::{Applied, Bounds, Caller, Store, StoreError};
 use crate::crypto::seal::SealingKeys;
 use crate::log::Log;
-use crate::oauth::{Timestamp, Transition};
+use crate::oauth::kind::Transition;
+use crate::oauth::{self, Timestamp};
 use crate::system::System;
 
 mod disk;
+mod format;
 mod pairs;
 mod place;
 mod tables;
 
 use disk::{Access, Disk, Open};
-use pairs::Counts;
+use format::Foreign;
 use place::Place;
-use tables::Foreign;
+use tables::AllCounts;
 
 /// How many transitions share a commit at most, so that the first of them does not wait for the last.
 const BATCH_MAX: usize = 1024;
@@ -57,10 +59,10 @@ pub enum Waiting {
     ForNothing,
 }
 
-/// Grants in a file; see the module's page.
-pub struct FileStore {
-    reads: Arc<Queue>,
-    writes: Arc<Queue>,
+/// Records in a file; see the module's page.
+pub struct FileStore<T: Transition = oauth::Transition> {
+    reads: Arc<Queue<T>>,
+    writes: Arc<Queue<T>>,
     threads: Vec<JoinHandle<()>>,
     sealing_keys: Arc<SealingKeys>,
     common: Arc<Common>,
@@ -91,7 +93,7 @@ struct Common {
     changes: AtomicU64,
 }
 
-impl FileStore {
+impl<T: Transition> FileStore<T> {
     /// Opens the file at `path`, or makes it. Its key is `fresh_key` if it is new.
     ///
     /// # Errors
@@ -104,7 +106,7 @@ impl FileStore {
         fresh_key: [u8; 32],
         system: Arc<dyn System>,
         log: Log,
-    ) -> Result<FileStore, OpenError> {
+    ) -> Result<FileStore<T>, OpenError> {
         let place = Arc::new(Place::new(path));
         let (first, second) = (Arc::clone(&place), Arc::clone(&place));
         // A file that has gone away while the server ran is not made anew: its grants would be lost unawares.
@@ -131,7 +133,7 @@ impl FileStore {
         fresh_key: [u8; 32],
         system: Arc<dyn System>,
         log: Log,
-    ) -> Result<FileStore, String> {
+    ) -> Result<FileStore<T>, String> {
         let create = move || builder().create_with_backend(backend()).map_err(|error| explain(&error));
         let again = create.clone();
         let given = (Box::new(again) as Open, None);
@@ -146,11 +148,11 @@ impl FileStore {
         fresh_key: [u8; 32],
         system: Arc<dyn System>,
         log: Log,
-    ) -> Result<FileStore, String> {
+    ) -> Result<FileStore<T>, String> {
         // A damaged file is reported by an error or, as a database of this kind has it, by a panic.
         let prepared = catch_unwind(AssertUnwindSafe(|| {
             let database = open()?;
-            let sealing_key = tables::prepare(&database, fresh_key).map_err(explain_foreign)?;
+            let sealing_key = format::prepare::<T>(&database, fresh_key).map_err(explain_foreign)?;
             Ok((database, sealing_key))
         }));
         let (database, sealing_key) = prepared.unwrap_or_else(|_| Err(DAMAGED.to_owned()))?;
@@ -165,7 +167,7 @@ impl FileStore {
         let sealing_keys = Arc::new(SealingKeys::new(sealing_key));
         let mut store = FileStore { reads, writes, threads: Vec::new(), sealing_keys, common };
         store.begin("store-reader", Arc::clone(&store.reads), Common::read_on)?;
-        let write = move |common: &Common, queue: &Queue| common.write_on(queue, waiting);
+        let write = move |common: &Common, queue: &Queue<T>| common.write_on(queue, waiting);
         store.begin("store-writer", Arc::clone(&store.writes), write)?;
         Ok(store)
     }
@@ -173,8 +175,8 @@ impl FileStore {
     fn begin(
         &mut self,
         name: &str,
-        queue: Arc<Queue>,
-        run: impl Fn(&Common, &Queue) + Send + 'static,
+        queue: Arc<Queue<T>>,
+        run: impl Fn(&Common, &Queue<T>) + Send + 'static,
     ) -> Result<(), String> {
         let common = Arc::clone(&self.common);
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&common, &queue));
@@ -182,12 +184,12 @@ impl FileStore {
         Ok(())
     }
 
-    /// How many grants the file has, those that have expired and are not forgotten yet included.
+    /// How many records the file has, those that have expired and are not forgotten yet included.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn len(&self) -> Result<u64, StoreError> {
-        self.common.disk.with(Access::Read, self.common.system.monotonic(), tables::count)
+        self.common.disk.with(Access::Read, self.common.system.monotonic(), tables::count::<T>)
     }
 
     /// Whether it has none.
@@ -199,8 +201,8 @@ impl FileStore {
     }
 }
 
-impl Store for FileStore {
-    fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied> {
+impl<T: Transition> Store<T> for FileStore<T> {
+    fn submit(&self, transition: T, now: Timestamp, caller: Caller<T>) -> Option<Applied<T>> {
         let queue = if transition.is_read_only() { &self.reads } else { &self.writes };
         queue.submit(transition, (now, self.common.system.monotonic()), caller)
     }
@@ -210,7 +212,7 @@ impl Store for FileStore {
     }
 }
 
-impl Drop for FileStore {
+impl<T: Transition> Drop for FileStore<T> {
     /// What was submitted is applied first.
     fn drop(&mut self) {
         self.reads.close();
@@ -226,20 +228,20 @@ impl Drop for FileStore {
 }
 
 impl Common {
-    fn read_on(&self, queue: &Queue) {
+    fn read_on<T: Transition>(&self, queue: &Queue<T>) {
         let mut batch = Vec::new();
         while queue.take(&mut batch, BATCH_MAX, None) == Taken::Jobs {
             self.answer_all(queue, &mut batch, Access::Read, tables::look);
         }
     }
 
-    fn write_on(&self, queue: &Queue, waiting: Waiting) {
+    fn write_on<T: Transition>(&self, queue: &Queue<T>, waiting: Waiting) {
         let durability = match waiting {
             Waiting::ForTheDisk => Durability::Immediate,
             Waiting::ForNothing => Durability::None,
         };
         let mut batch = Vec::new();
-        let mut counts = Counts::default();
+        let mut counts = AllCounts::default();
         // What is committed and in memory alone: since when.
         let mut unsafe_since: Option<Instant> = None;
         loop {
@@ -252,7 +254,7 @@ impl Common {
             };
             match taken {
                 Taken::Jobs => {
-                    let apply = |database: &Database, jobs: &[Job]| {
+                    let apply = |database: &Database, jobs: &[Job<T>]| {
                         // What fails, by an error or a panic, leaves no counts, and they are made again.
                         let mut known = std::mem::take(&mut counts);
                         let (applied, changes) =
@@ -279,17 +281,17 @@ impl Common {
         }
     }
 
-    fn is_late(&self, job: &Job, now: Instant) -> bool {
+    fn is_late<T: Transition>(&self, job: &Job<T>, now: Instant) -> bool {
         job.is_awaited() && now.saturating_duration_since(job.since) >= self.bounds.time_max
     }
 
     /// Does `work` for the jobs whose time is not over, and answers them all.
-    fn answer_all(
+    fn answer_all<T: Transition>(
         &self,
-        queue: &Queue,
-        batch: &mut Vec<Job>,
+        queue: &Queue<T>,
+        batch: &mut Vec<Job<T>>,
         access: Access,
-        work: impl FnOnce(&Database, &[Job]) -> Result<Vec<Applied>, redb::Error>,
+        work: impl FnOnce(&Database, &[Job<T>]) -> Result<Vec<Applied<T>>, redb::Error>,
     ) {
         let mut answered = Answered::of(queue);
         let now = self.system.monotonic();
@@ -365,6 +367,11 @@ fn explain_foreign(foreign: Foreign) -> String {
     match foreign {
         Foreign::Format(format) => {
             format!("the file has format {format}, which another version of this program has written")
+        }
+        Foreign::Kind(name) => {
+            format!(
+                "the file has records of the kind {name:?}, which another version of this program has written"
+            )
         }
         Foreign::Unknown | Foreign::Database(redb::Error::TableTypeMismatch { .. }) => {
             "this is a database, and not one of grants; name another file".to_owned()

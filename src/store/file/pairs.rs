@@ -7,18 +7,18 @@
 
 use std::collections::HashMap;
 
-use redb::{ReadableTable, StorageError, Table, TableDefinition};
+use redb::{ReadableTable, StorageError, Table};
 
-use super::tables::Name;
 use crate::crypto::digest::Digest;
-use crate::oauth::{Pair, Stage, Timestamp};
-
-/// From a [`Row`] to the moment at which the record is entered among the expiries.
-pub(super) const PAIRS: TableDefinition<&RowKey, u64> = TableDefinition::new("pairs");
+use crate::oauth::key::ID_CHARS;
+use crate::oauth::{Holder, Stage, Timestamp};
 
 const PAIR_BYTES: usize = 16;
-const NAME_BYTES: usize = 20;
+const NAME_BYTES: usize = ID_CHARS;
 const ROW_BYTES: usize = PAIR_BYTES + 1 + 8 + NAME_BYTES;
+
+/// Names a record: its identifier.
+pub(super) type Name = [u8; NAME_BYTES];
 
 /// A row's key as it is compared, byte by byte: pair, stage, moment, name.
 pub(super) type RowKey = [u8; ROW_BYTES];
@@ -32,7 +32,7 @@ const COUNTS_MAX: usize = 65_536;
 pub(super) struct PairName([u8; PAIR_BYTES]);
 
 impl PairName {
-    pub(super) fn of(pair: Pair) -> PairName {
+    pub(super) fn of(pair: Holder) -> PairName {
         // The length tells the client from the subject, and no subject is not an empty one.
         let mut text = (pair.client.len() as u64).to_be_bytes().to_vec();
         text.extend_from_slice(pair.client.as_bytes());
@@ -92,7 +92,7 @@ impl Counts {
     }
 }
 
-/// The table in one write transaction.
+/// The table in one write transaction: from a [`Row`] to the moment at which the record is entered among the expiries.
 pub(super) struct Pairs<'t, 'c> {
     pub(super) rows: Table<'t, &'static RowKey, u64>,
     pub(super) counts: &'c mut Counts,
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn different_pairs_have_different_names() {
-        let pair = |client, subject| PairName::of(Pair { client, subject });
+        let pair = |client, subject| PairName::of(Holder { client, subject });
         let names = [
             pair("app", None),
             pair("app", Some("")),

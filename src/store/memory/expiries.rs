@@ -7,7 +7,7 @@
 //! Whether the grant of an entry is gone stands in a table of its own, by the entry's number. It is small enough to
 //! stay in the cache, which the grants, looked up by name, are not.
 
-use crate::oauth::{GrantId, Timestamp};
+use crate::oauth::{Id, Timestamp};
 
 /// How many entries one end looks at. With two, half of what a round finds is left over.
 const SWEPT_PER_END: usize = 2;
@@ -28,7 +28,7 @@ pub(super) struct Expiries {
 #[derive(Clone, Copy)]
 struct Entry {
     due: Timestamp,
-    id: GrantId,
+    id: Id,
     number: Number,
 }
 
@@ -51,12 +51,12 @@ impl Expiries {
         self.heap.len()
     }
 
-    pub(super) fn first(&self) -> Option<(Timestamp, GrantId)> {
+    pub(super) fn first(&self) -> Option<(Timestamp, Id)> {
         self.heap.first().map(|entry| (entry.due, entry.id))
     }
 
     /// Adds an entry; gives the number by which the grant leaves it.
-    pub(super) fn push(&mut self, due: Timestamp, id: GrantId) -> Number {
+    pub(super) fn push(&mut self, due: Timestamp, id: Id) -> Number {
         let number = self.take_number();
         self.heap.push(Entry { due, id, number });
         self.rise(self.heap.len() - 1);
@@ -148,7 +148,7 @@ mod tests {
     use crate::oauth::Credential;
     use crate::oauth::credential::CREDENTIAL_BYTES;
 
-    fn entry(number: u64) -> (Timestamp, GrantId) {
+    fn entry(number: u64) -> (Timestamp, Id) {
         let mut random = [0; CREDENTIAL_BYTES];
         random[..8].copy_from_slice(&number.to_be_bytes());
         let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50;

@@ -18,17 +18,17 @@ use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::grants::AsItIs;
-use crate::oauth::{GrantId, Pair, Stage, Timestamp};
+use super::hashing::AsItIs;
+use crate::oauth::{Holder, Id, Stage, Timestamp};
 
 /// How many shards there are. The records of one pair are in one of them, so more would help no single pair.
 const SHARDS: usize = 16;
 
 /// Names a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key(u64);
+pub(super) struct HolderKey(u64);
 
-impl Hash for Key {
+impl Hash for HolderKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.0);
     }
@@ -61,7 +61,7 @@ pub(super) struct Pairs {
 #[derive(Default)]
 #[repr(align(128))]
 struct Shard {
-    pairs: HashMap<Key, Records, BuildHasherDefault<AsItIs>>,
+    pairs: HashMap<HolderKey, Records, BuildHasherDefault<AsItIs>>,
     links: Links,
 }
 
@@ -70,7 +70,7 @@ struct Shard {
 struct Records {
     codes: List,
     live: List,
-    marks: BinaryHeap<Reverse<(Timestamp, GrantId)>>,
+    marks: BinaryHeap<Reverse<(Timestamp, Id)>>,
 }
 
 impl Pairs {
@@ -86,19 +86,19 @@ impl Pairs {
     }
 
     /// The name of `pair`.
-    pub(super) fn key(&self, pair: Pair) -> Key {
+    pub(super) fn key(&self, pair: Holder) -> HolderKey {
         let (client, subject) = (pair.client.as_bytes(), pair.subject.map(str::as_bytes));
         // Three pieces, and not the five of a tuple of names: each piece costs more than its bytes.
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u64((client.len() as u64) << 1 | u64::from(subject.is_some()));
         hasher.write(client);
         hasher.write(subject.unwrap_or_default());
-        Key(hasher.finish())
+        HolderKey(hasher.finish())
     }
 
     /// Adds a record, the newest of its pair and stage; a mark is of a form that is kept until `kept_until`. Gives its
     /// place in the list, which a mark has none of, and whether the pair now has more of the stage than it may.
-    pub(super) fn enter(&self, key: Key, stage: Stage, id: GrantId, kept_until: Timestamp) -> (Place, bool) {
+    pub(super) fn enter(&self, key: HolderKey, stage: Stage, id: Id, kept_until: Timestamp) -> (Place, bool) {
         let mut shard = self.lock(key);
         let Shard { pairs, links } = &mut *shard;
         let (place, count) = pairs.entry(key).or_default().enter(links, stage, id, kept_until);
@@ -108,10 +108,10 @@ impl Pairs {
     /// Moves a record on to another stage; gives what [`Pairs::enter`] gives.
     pub(super) fn move_on(
         &self,
-        key: Key,
+        key: HolderKey,
         from: Entry,
         to: Stage,
-        id: GrantId,
+        id: Id,
         kept_until: Timestamp,
     ) -> (Place, bool) {
         let mut shard = self.lock(key);
@@ -124,12 +124,12 @@ impl Pairs {
     }
 
     /// Removes a record, if it is there.
-    pub(super) fn leave(&self, key: Key, entry: Entry, id: GrantId) {
+    pub(super) fn leave(&self, key: HolderKey, entry: Entry, id: Id) {
         self.lock(key).leave(key, entry, id);
     }
 
     /// Takes out the oldest record of a stage, if there are more than `kept`.
-    pub(super) fn take_oldest(&self, kept: usize, key: Key, stage: Stage) -> Option<GrantId> {
+    pub(super) fn take_oldest(&self, kept: usize, key: HolderKey, stage: Stage) -> Option<Id> {
         let mut shard = self.lock(key);
         let Shard { pairs, links } = &mut *shard;
         let records = pairs.get_mut(&key).filter(|records| records.count(stage) > kept)?;
@@ -144,7 +144,7 @@ impl Pairs {
     /// Whether a form that is kept until then may have been answered already, and its mark have made room. A mark
     /// makes room only where as many of younger forms stay; so, where there are that many, all forms as old as the
     /// oldest of them count as answered.
-    pub(super) fn may_be_answered(&self, key: Key, kept_until: Timestamp) -> bool {
+    pub(super) fn may_be_answered(&self, key: HolderKey, kept_until: Timestamp) -> bool {
         let shard = self.lock(key);
         let Some(records) = shard.pairs.get(&key).filter(|records| records.marks.len() >= self.max) else {
             return false;
@@ -158,14 +158,14 @@ impl Pairs {
         self.shards.iter().map(lock).sum()
     }
 
-    fn lock(&self, key: Key) -> MutexGuard<'_, Shard> {
+    fn lock(&self, key: HolderKey) -> MutexGuard<'_, Shard> {
         // A panic elsewhere leaves the tables whole, as in the shards of the grants.
         self.shards[(key.0 >> 32) as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Shard {
-    fn leave(&mut self, key: Key, entry: Entry, id: GrantId) {
+    fn leave(&mut self, key: HolderKey, entry: Entry, id: Id) {
         let Some(records) = self.pairs.get_mut(&key) else { return };
         records.take_out(&mut self.links, entry, id);
         if records.is_empty() {
@@ -191,7 +191,7 @@ impl Records {
         }
     }
 
-    fn oldest(&self, links: &Links, stage: Stage) -> Option<(Entry, GrantId)> {
+    fn oldest(&self, links: &Links, stage: Stage) -> Option<(Entry, Id)> {
         match stage {
             Stage::Code => Some((Entry::Code(self.codes.first), links.get(self.codes.first)?.id)),
             Stage::Live => Some((Entry::Live(self.live.first), links.get(self.live.first)?.id)),
@@ -204,7 +204,7 @@ impl Records {
     }
 
     /// Adds a record. Gives its place, and how many of the stage there are now.
-    fn enter(&mut self, links: &mut Links, stage: Stage, id: GrantId, kept_until: Timestamp) -> (Place, usize) {
+    fn enter(&mut self, links: &mut Links, stage: Stage, id: Id, kept_until: Timestamp) -> (Place, usize) {
         let place = match stage {
             Stage::Code => links.push(&mut self.codes, id),
             Stage::Live => links.push(&mut self.live, id),
@@ -217,7 +217,7 @@ impl Records {
     }
 
     /// Removes a record, if it is there.
-    fn take_out(&mut self, links: &mut Links, entry: Entry, id: GrantId) {
+    fn take_out(&mut self, links: &mut Links, entry: Entry, id: Id) {
         match entry {
             Entry::Code(place) => links.remove(&mut self.codes, place, id),
             Entry::Live(place) => links.remove(&mut self.live, place, id),
@@ -257,7 +257,7 @@ impl Default for Links {
 }
 
 struct Link {
-    id: GrantId,
+    id: Id,
     /// Its own place where it is free.
     previous: Place,
     next: Place,
@@ -272,7 +272,7 @@ impl Links {
         self.places.get_mut(place as usize)
     }
 
-    fn push(&mut self, list: &mut List, id: GrantId) -> Place {
+    fn push(&mut self, list: &mut List, id: Id) -> Place {
         let link = Link { id, previous: list.last, next: NONE };
         let place = self.free;
         let place = match self.get_mut(place) {
@@ -297,7 +297,7 @@ impl Links {
     }
 
     /// Removes the record from `list`, if it is still there: another request may have taken it out.
-    fn remove(&mut self, list: &mut List, place: Place, id: GrantId) {
+    fn remove(&mut self, list: &mut List, place: Place, id: Id) {
         let Some(&Link { id: found, previous, next }) = self.get(place) else { return };
         if found != id || previous == place {
             return;
@@ -342,7 +342,7 @@ mod tests {
     use crate::oauth::Credential;
     use crate::oauth::credential::CREDENTIAL_BYTES;
 
-    fn id(number: u8) -> GrantId {
+    fn id(number: u8) -> Id {
         Credential::of_new_grant([number; CREDENTIAL_BYTES]).grant()
     }
 
@@ -353,10 +353,10 @@ mod tests {
     #[test]
     fn the_oldest_of_a_pair_and_stage_goes_and_no_other() {
         let pairs = Pairs::new(2);
-        let ada = pairs.key(Pair { client: "app", subject: Some("ada") });
-        let bob = pairs.key(Pair { client: "app", subject: Some("bob") });
-        let app = pairs.key(Pair { client: "app", subject: None });
-        assert!(ada != bob && ada != app && pairs.key(Pair { client: "appada", subject: None }) != ada);
+        let ada = pairs.key(Holder { client: "app", subject: Some("ada") });
+        let bob = pairs.key(Holder { client: "app", subject: Some("bob") });
+        let app = pairs.key(Holder { client: "app", subject: None });
+        assert!(ada != bob && ada != app && pairs.key(Holder { client: "appada", subject: None }) != ada);
         for key in [ada, bob, app] {
             for stage in [Stage::Live, Stage::Code] {
                 assert!(!pairs.enter(key, stage, id(3), at(0)).1 && !pairs.enter(key, stage, id(1), at(0)).1);
@@ -381,7 +381,7 @@ mod tests {
     fn any_record_of_a_list_leaves_it_and_the_others_keep_their_order() {
         for gone in 0..5 {
             let pairs = Pairs::new(9);
-            let key = pairs.key(Pair { client: "app", subject: None });
+            let key = pairs.key(Holder { client: "app", subject: None });
             let enter = |number| Entry::Live(pairs.enter(key, Stage::Live, id(number), at(0)).0);
             let entries: Vec<Entry> = (0..5).map(enter).collect();
             pairs.leave(key, entries[gone as usize], id(gone));
@@ -390,8 +390,8 @@ mod tests {
             // Its place is another's now, and is not the first one's to leave.
             pairs.leave(key, entries[gone as usize], id(gone));
             assert_eq!(pairs.len(), 5);
-            let order: Vec<GrantId> = std::iter::from_fn(|| pairs.take_oldest(0, key, Stage::Live)).collect();
-            let expected: Vec<GrantId> = (0..6).filter(|number| *number != gone).map(id).collect();
+            let order: Vec<Id> = std::iter::from_fn(|| pairs.take_oldest(0, key, Stage::Live)).collect();
+            let expected: Vec<Id> = (0..6).filter(|number| *number != gone).map(id).collect();
             assert!(order == expected, "{gone}");
             assert_eq!((pairs.len(), pairs.lock(key).pairs.len()), (0, 0), "an empty pair takes no place");
             pairs.leave(key, entries[0], id(0));
@@ -402,7 +402,7 @@ mod tests {
     #[test]
     fn forms_as_old_as_the_oldest_mark_count_as_answered_once_marks_may_have_gone() {
         let pairs = Pairs::new(2);
-        let key = pairs.key(Pair { client: "app", subject: None });
+        let key = pairs.key(Holder { client: "app", subject: None });
         pairs.enter(key, Stage::Mark, id(1), at(5));
         assert!(!pairs.may_be_answered(key, at(4)), "no mark has gone");
         pairs.enter(key, Stage::Mark, id(2), at(6));

@@ -12,6 +12,7 @@ use super::cluster::Cluster;
 use super::sealing::Agreement;
 use crate::log::Log;
 use crate::oauth::Timestamp;
+use crate::oauth::kind::Transition;
 use crate::system::System;
 
 /// How many transitions join between two round trips at most.
@@ -21,10 +22,10 @@ const BATCH_MAX: usize = 512;
 const CHECK_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// The thread that talks to the engine.
-pub(super) struct Driver {
+pub(super) struct Driver<T: Transition> {
     pub(super) cluster: Cluster,
     pub(super) bounds: Bounds,
-    pub(super) batch: Batch,
+    pub(super) batch: Batch<T>,
     pub(super) agreement: Agreement,
     /// When the engine was last looked at for more than its answers.
     pub(super) checked: Instant,
@@ -33,10 +34,10 @@ pub(super) struct Driver {
     pub(super) log: Log,
 }
 
-impl Driver {
+impl<T: Transition> Driver<T> {
     /// Runs until the queue is closed and everything in it is answered.
-    pub(super) fn run(mut self, queue: &Queue) {
-        let mut jobs: Vec<Job> = Vec::new();
+    pub(super) fn run(mut self, queue: &Queue<T>) {
+        let mut jobs: Vec<Job<T>> = Vec::new();
         loop {
             let until_check = self.until_check();
             let Driver { cluster, batch, bounds, system, log, .. } = &mut self;

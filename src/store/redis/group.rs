@@ -1,4 +1,4 @@
-//! The transitions of one grant on an engine: what is sent for them, and what is made of the answers.
+//! The transitions of one record on an engine: what is sent for them, and what is made of the answers.
 //!
 //! [`Batch`](super::batch::Batch) says how they are taken together.
 
@@ -13,11 +13,11 @@ use super::super::{Applied, StoreError};
 use super::keys::Keys;
 use super::pipeline::{Command, Reply};
 use super::reports;
-use super::run::{Belief, Run};
+use super::run::Run;
 use super::slots::Address;
-use super::swap::{Outcomes, Record, Write};
-use crate::oauth::grant::Writer;
-use crate::oauth::{Change, Grant, GrantId};
+use super::swap::{self, Outcomes, Stamps, Write, Written};
+use crate::oauth::Key;
+use crate::oauth::kind::{Belief, Change, Transition, Writer};
 
 /// How often a transition may lose its connection before it is given up.
 const LOSSES_MAX: u32 = 2;
@@ -30,18 +30,18 @@ const PAUSES_MAX: u32 = 50;
 /// keeps expires sooner than an unredeemed code.
 const FULL_TIME: Duration = Duration::from_secs(60);
 
-/// Transitions that are about one grant, in their order. They are answered from the front.
-pub(super) struct Group {
-    pub(super) id: GrantId,
+/// Transitions that are about one record, in their order. They are answered from the front.
+pub(super) struct Group<T: Transition> {
+    pub(super) record: Key,
     keys: Keys,
     key: Arc<[u8]>,
-    pub(super) jobs: VecDeque<Job>,
-    /// They go before the jobs: answers of the grant failed.
-    pub(super) withdrawals: Vec<Job>,
-    step: Step,
+    pub(super) jobs: VecDeque<Job<T>>,
+    /// They go before the jobs: answers of the record failed.
+    pub(super) withdrawals: Vec<Job<T>>,
+    step: Step<T>,
     /// What was sent to be written, when it is not known whether it was; and the outcomes of the first jobs, if it
     /// was.
-    tried: Vec<Write>,
+    tried: Vec<Write<T>>,
     ask: Option<Address>,
     losses: u32,
     /// How often in a row no node had the key, and when it is tried again.
@@ -54,33 +54,34 @@ pub(super) struct Group {
 }
 
 /// What to send next.
-enum Step {
+enum Step<T: Transition> {
     Read,
     /// The report of the writer in doubt, or whether it is alive.
     Ask {
         server: u64,
         is_alive: bool,
     },
-    Write(Write),
+    Write(Write<T>),
 }
 
 /// What is known when the replies have come, the same for every group.
-pub(super) struct Context<'a> {
-    pub(super) queue: &'a Queue,
+pub(super) struct Context<'a, T: Transition> {
+    pub(super) queue: &'a Queue<T>,
     /// This server.
     pub(super) server: u64,
+    pub(super) stamps: &'a Stamps,
     pub(super) waits_for_safety: bool,
     /// No node was away for so long that a server that is alive has had time to say so.
     pub(super) is_calm: bool,
     pub(super) now: Instant,
 }
 
-impl Group {
-    pub(super) fn of(keys: &Keys, id: GrantId, job: Job) -> Group {
+impl<T: Transition> Group<T> {
+    pub(super) fn of(keys: &Keys, stamps: &Stamps, record: Key, job: Job<T>) -> Group<T> {
         let mut group = Group {
-            id,
+            record,
             keys: keys.clone(),
-            key: keys.grant(id),
+            key: keys.record(T::KINDS[record.kind.index()].name, record.id),
             jobs: VecDeque::new(),
             withdrawals: Vec::new(),
             step: Step::Read,
@@ -93,11 +94,11 @@ impl Group {
             believed: Vec::new(),
         };
         group.add(job);
-        group.begin();
+        group.begin(stamps);
         group
     }
 
-    pub(super) fn add(&mut self, job: Job) {
+    pub(super) fn add(&mut self, job: Job<T>) {
         match job.transition.is_withdrawal() {
             true => self.withdrawals.push(job),
             false => self.jobs.push_back(job),
@@ -109,12 +110,12 @@ impl Group {
     }
 
     /// A name that is new is most likely free: then there is nothing to read.
-    fn begin(&mut self) {
+    fn begin(&mut self, stamps: &Stamps) {
         let Some(job) = self.jobs.front().filter(|job| job.transition.is_new()) else { return };
-        if let (Change::Put(grant), outcome) = job.transition.apply(None, job.now) {
-            let outcomes = Outcomes::from([outcome]);
-            let withdrawn = 0;
-            self.step = Step::Write(Write { old: None, new: Record::of(&grant), outcomes, withdrawn });
+        if let (Change::Put(record), outcome) = job.transition.apply(None, job.now) {
+            let outcomes = Outcomes::<T>::from([outcome]);
+            let new = Written::of::<T>(&record, self.record.kind, stamps);
+            self.step = Step::Write(Write { old: None, new, outcomes, withdrawn: 0 });
         }
     }
 
@@ -138,8 +139,8 @@ impl Group {
     }
 
     /// Answers those whose time is over; whether any are left.
-    pub(super) fn drop_late(&mut self, now: Instant, time_max: Duration, answered: &mut Answered) -> bool {
-        let is_late = |job: &Job| now.saturating_duration_since(job.since) >= time_max;
+    pub(super) fn drop_late(&mut self, now: Instant, time_max: Duration, answered: &mut Answered<T>) -> bool {
+        let is_late = |job: &Job<T>| now.saturating_duration_since(job.since) >= time_max;
         while self.jobs.front().is_some_and(is_late) {
             self.answer(Err(StoreError::TimedOut), answered);
             // What was to be written was to be written for it, too: the next one begins with a look.
@@ -150,7 +151,7 @@ impl Group {
     }
 
     /// Answers the first one.
-    fn answer(&mut self, applied: Applied, answered: &mut Answered) {
+    fn answer(&mut self, applied: Applied<T>, answered: &mut Answered<T>) {
         self.losses = 0;
         // What was tried and lost may have been tried for those behind it, too.
         self.tried.retain_mut(|tried| {
@@ -162,12 +163,12 @@ impl Group {
         }
     }
 
-    pub(super) fn answer_all(&mut self, error: StoreError, answered: &mut Answered) {
+    pub(super) fn answer_all(&mut self, error: StoreError, answered: &mut Answered<T>) {
         let withdrawals = self.withdrawals.drain(..);
         withdrawals.chain(self.jobs.drain(..)).for_each(|job| job.answer(Err(error), answered));
     }
 
-    pub(super) fn take(&mut self, reply: Reply, context: &Context, answered: &mut Answered) {
+    pub(super) fn take(&mut self, reply: Reply, context: &Context<T>, answered: &mut Answered<T>) {
         self.ask = None;
         self.again = None;
         let pauses = std::mem::take(&mut self.pauses);
@@ -198,7 +199,7 @@ impl Group {
         }
     }
 
-    fn take_answer(&mut self, value: Value, context: &Context, answered: &mut Answered) {
+    fn take_answer(&mut self, value: Value, context: &Context<T>, answered: &mut Answered<T>) {
         match (std::mem::replace(&mut self.step, Step::Read), value) {
             (Step::Ask { is_alive, .. }, value) => self.take_report(is_alive, &value, context),
             (Step::Read, Value::Nil) => self.proceed(None, context, answered),
@@ -213,7 +214,7 @@ impl Group {
         }
     }
 
-    fn take_loss(&mut self, answered: &mut Answered) {
+    fn take_loss(&mut self, answered: &mut Answered<T>) {
         self.losses += 1;
         if let Step::Write(write) = std::mem::replace(&mut self.step, Step::Read) {
             self.tried.push(write);
@@ -224,16 +225,24 @@ impl Group {
     }
 
     /// Answers what a write covers, now that it is made; gives what stands there.
-    fn confirm(&mut self, write: Write, answered: &mut Answered) -> Record {
+    fn confirm(&mut self, write: Write<T>, answered: &mut Answered<T>) -> Written {
         self.tried.retain(|tried| tried.new.bytes != write.new.bytes);
         write.outcomes.into_iter().for_each(|outcome| self.answer(Ok(outcome), answered));
         self.withdrawals.drain(..write.withdrawn.min(self.withdrawals.len()));
         write.new
     }
 
+    /// Answers the jobs of a lost write where another server's write came after it, or in its place: nobody can say
+    /// which.
+    fn give_up_what_was_overtaken(&mut self, current: Option<&Vec<u8>>, answered: &mut Answered<T>) {
+        let is_overtaken = |tried: &&Write<T>| tried.old.as_ref() != current;
+        let count = self.tried.iter().filter(is_overtaken).map(|tried| tried.outcomes.len()).max();
+        (0..count.unwrap_or(0)).for_each(|_| self.answer(Err(StoreError::Unavailable), answered));
+    }
+
     /// Takes what the writer in doubt reports. If its report does not cover the answer and it is alive, it is about
     /// to report, and is asked again after a pause; the first job waits for that as long as it waits for anything.
-    fn take_report(&mut self, is_alive: bool, value: &Value, context: &Context) {
+    fn take_report(&mut self, is_alive: bool, value: &Value, context: &Context<T>) {
         let Some(writer) = self.doubt else { return };
         let belief = match is_alive {
             false if reports::covers(value, writer.serial) => Belief::Sent,
@@ -253,8 +262,8 @@ impl Group {
     }
 
     /// Goes on with `current` standing there, as far as nothing has to be written.
-    fn proceed(&mut self, current: Option<Vec<u8>>, context: &Context, answered: &mut Answered) {
-        let is_there = |tried: &Write| Some(&tried.new.bytes) == current.as_ref();
+    fn proceed(&mut self, current: Option<Vec<u8>>, context: &Context<T>, answered: &mut Answered<T>) {
+        let is_there = |tried: &Write<T>| Some(&tried.new.bytes) == current.as_ref();
         if let Some(at) = self.tried.iter().position(is_there) {
             let write = self.tried[at].clone();
             if context.waits_for_safety {
@@ -264,11 +273,16 @@ impl Group {
             }
             self.confirm(write, answered);
         }
-        let Ok(record) = current.as_deref().map(Grant::decode).transpose() else {
+        let kind = self.record.kind;
+        if !T::KINDS[kind.index()].is_repeatable {
+            self.give_up_what_was_overtaken(current.as_ref(), answered);
+        }
+        let read = |bytes| swap::read::<T>(kind, bytes).ok_or(StoreError::Damaged);
+        let Ok(record) = current.as_deref().map(read).transpose() else {
             return self.answer_all(StoreError::Damaged, answered);
         };
-        self.withdrawals.extend(context.queue.recall(self.id));
-        let mut run = Run::on(record);
+        self.withdrawals.extend(context.queue.recall(self.record));
+        let mut run = Run::<T>::on(record);
         // Where there is nothing to note any more, a withdrawal is done.
         self.withdrawals.retain(|withdrawal| run.begin(withdrawal));
         let withdrawn = self.withdrawals.len();
@@ -280,7 +294,7 @@ impl Group {
             run.apply(job, context.waits_for_safety);
         }
         let Run { record, outcomes, unchanged, .. } = run;
-        let mut outcomes = Outcomes::from(outcomes);
+        let mut outcomes = Outcomes::<T>::from(outcomes);
         // Those before the first change only looked.
         outcomes.drain(..unchanged).for_each(|outcome| self.answer(Ok(outcome), answered));
         let is_changed = withdrawn > 0 || !outcomes.is_empty();
@@ -288,7 +302,8 @@ impl Group {
             // What comes before the doubt is written first.
             (Some(record), _) => {
                 self.doubt = None;
-                Step::Write(Write { old: current, new: Record::of(&record), outcomes, withdrawn })
+                let new = Written::of::<T>(&record, kind, context.stamps);
+                Step::Write(Write { old: current, new, outcomes, withdrawn })
             }
             (None, Some(writer)) => Step::Ask { server: writer.server, is_alive: false },
             (None, None) => Step::Read,

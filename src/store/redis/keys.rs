@@ -1,7 +1,7 @@
 //! What the keys on an engine are called.
 //!
 //! ```text
-//!   PREFIX:grant:ID              a grant
+//!   PREFIX:KIND:ID               a record of a kind: PREFIX:grant:ID is a grant
 //!   PREFIX:sealing-key           the key that seals the dialog's forms
 //!   PREFIX:sealing-key:old       the one before it, while forms of it are good
 //!   PREFIX:report:SERVER         how far a server knows what became of its answers
@@ -9,12 +9,13 @@
 //!   PREFIX:probe:NAME:NUMBER     what a server wrote to see whether it is kept
 //! ```
 //!
-//! A grant's name has no colon in it and 20 characters. So no grant of one prefix has the key of one of another.
+//! An identifier has no colon in it and 20 characters, and no kind is named as the keys below. So no record has the key
+//! of anything else, nor one of another prefix.
 
 use std::sync::Arc;
 
 use crate::config::KeyPrefix;
-use crate::oauth::GrantId;
+use crate::oauth::Id;
 
 /// The keys of one server, and of those that share its grants.
 #[derive(Clone)]
@@ -26,9 +27,9 @@ impl Keys {
         Keys(prefix.as_str().into())
     }
 
-    /// The key of a grant.
-    pub(super) fn grant(&self, id: GrantId) -> Arc<[u8]> {
-        [self.0.as_bytes(), b":grant:", id.as_bytes()].concat().into()
+    /// The key of a record of the kind with this name.
+    pub(super) fn record(&self, kind: &str, id: Id) -> Arc<[u8]> {
+        [self.0.as_bytes(), b":", kind.as_bytes(), b":", id.as_bytes()].concat().into()
     }
 
     /// The key of the key that seals the dialog's forms.

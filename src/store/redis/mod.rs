@@ -1,6 +1,6 @@
-//! Grants in Redis or Valkey, one engine or a cluster, which many servers share.
+//! Records in Redis or Valkey, one engine or a cluster, which many servers share.
 //!
-//! One key for each grant, so it does not matter where a cluster keeps it; its expiry is the engine's to see to.
+//! One key for each record, so it does not matter where a cluster keeps it; its expiry is the engine's to see to.
 //! A change is a compare-and-swap of that key, so of two servers that are asked the same thing at the same time
 //! one is first, and the other finds what the first has made of it. A thread of its own does all the talking: it
 //! takes all transitions that have gathered, and asks for them in one round trip.
@@ -19,7 +19,8 @@ use crate::config::{KeyPrefix, Lifetimes, RedisLocation};
 use crate::crypto::digest::Digest;
 use crate::crypto::seal::SealingKeys;
 use crate::log::Log;
-use crate::oauth::{Timestamp, Transition};
+use crate::oauth::kind::Transition;
+use crate::oauth::{self, Timestamp};
 use crate::system::System;
 
 mod batch;
@@ -57,8 +58,8 @@ pub struct Options {
     pub safety: Safety,
     /// How much may wait, and how long.
     pub bounds: Bounds,
-    /// How long a code is good: no grant is kept for less.
-    pub code_lifetime: Duration,
+    /// The shortest lifetime of a record of any kind: that of a code.
+    pub lifetime_min: Duration,
     /// How long one of the dialog's forms is good.
     pub form_lifetime: Duration,
     /// How often the engine's clock, its permissions and its sealing key are looked at again.
@@ -70,16 +71,16 @@ impl Options {
     pub fn new(key_prefix: KeyPrefix, safety: Safety, bounds: Bounds) -> Options {
         let Lifetimes { code, form, .. } = Lifetimes::default();
         let check_interval = CHECK_INTERVAL;
-        Options { key_prefix, safety, bounds, code_lifetime: code, form_lifetime: form, check_interval }
+        Options { key_prefix, safety, bounds, lifetime_min: code, form_lifetime: form, check_interval }
     }
 }
 
 /// How often they are looked at by default: strangers' forms do not cause it more often than once a second.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Grants on an engine; see the module's page.
-pub struct RedisStore {
-    queue: Arc<Queue>,
+/// Records on an engine; see the module's page.
+pub struct RedisStore<T: Transition = oauth::Transition> {
+    queue: Arc<Queue<T>>,
     thread: Option<JoinHandle<()>>,
     published: Arc<Published>,
     system: Arc<dyn System>,
@@ -97,7 +98,7 @@ impl fmt::Display for ConnectError {
 
 impl std::error::Error for ConnectError {}
 
-impl RedisStore {
+impl<T: Transition> RedisStore<T> {
     /// Connects to the engine at `location`, of which several hosts are nodes of a cluster. The sealing key is
     /// `fresh_key` if it has none yet. What its configuration puts at risk is said in `log`.
     ///
@@ -109,14 +110,14 @@ impl RedisStore {
         fresh_key: [u8; 32],
         system: Arc<dyn System>,
         log: Log,
-    ) -> Result<RedisStore, ConnectError> {
-        let Options { key_prefix, safety, bounds, code_lifetime, form_lifetime, check_interval } =
+    ) -> Result<RedisStore<T>, ConnectError> {
+        let Options { key_prefix, safety, bounds, lifetime_min, form_lifetime, check_interval } =
             options.clone();
         let keys = Keys::new(&key_prefix);
         // No other server draws the same.
         let digest = Digest::of(&[&fresh_key[..], b"probe"].concat());
         let name = digest.as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let probe = Probe::new(keys.clone(), name, code_lifetime + swap::KEPT_LONGER, swap::SWAP, safety);
+        let probe = Probe::new(keys.clone(), name, lifetime_min + swap::KEPT_LONGER, swap::SWAP, safety);
         // Half of the time of a request, so that there is time for a second try.
         let patience = bounds.time_max / 2;
         let mut cluster = Cluster::connect(location, probe, safety, patience, Arc::clone(&system), log.clone())
@@ -152,8 +153,8 @@ impl RedisStore {
     }
 }
 
-impl Store for RedisStore {
-    fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied> {
+impl<T: Transition> Store<T> for RedisStore<T> {
+    fn submit(&self, transition: T, now: Timestamp, caller: Caller<T>) -> Option<Applied<T>> {
         self.queue.submit(transition, (now, self.system.monotonic()), caller)
     }
 
@@ -169,7 +170,7 @@ impl Store for RedisStore {
     }
 }
 
-impl Drop for RedisStore {
+impl<T: Transition> Drop for RedisStore<T> {
     /// What was submitted is applied first.
     fn drop(&mut self) {
         self.queue.close();

@@ -1,46 +1,54 @@
-//! How a grant is written: a compare-and-swap of its key, or a `SET` where nothing stands there yet.
+//! How a record is written: a compare-and-swap of its key, or a `SET` where nothing stands there yet.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use redis::Cmd;
 
-use crate::oauth::{Grant, Outcome};
+use crate::oauth::Kind;
+use crate::oauth::kind::{Record, Transition};
 
 /// Puts a value in the place of another, if that still stands there.
 pub(super) const SWAP: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end \
     redis.call('SET',KEYS[1],ARGV[2],'PXAT',ARGV[3]) return 1";
 
-/// How much longer than it is good a grant is kept: the engine's clock may be ahead of ours.
+/// How much longer than it is good a record is kept: the engine's clock may be ahead of ours.
 pub(super) const KEPT_LONGER: Duration = Duration::from_secs(60);
 
-/// One write of a grant, and whom it answers.
-#[derive(Clone)]
-pub(super) struct Write {
+/// One write of a record, and whom it answers.
+pub(super) struct Write<T: Transition> {
     /// What must stand there; `None` for nothing.
     pub(super) old: Option<Vec<u8>>,
     /// What is to stand there.
-    pub(super) new: Record,
+    pub(super) new: Written,
     /// What the first jobs come to when it does.
-    pub(super) outcomes: Outcomes,
+    pub(super) outcomes: Outcomes<T>,
     /// How many of the first withdrawals it notes.
     pub(super) withdrawn: usize,
 }
 
 /// The outcomes of the first jobs of a group, in their order. A write that covers several has one for each.
-pub(super) type Outcomes = VecDeque<Outcome>;
+pub(super) type Outcomes<T> = VecDeque<<T as Transition>::Outcome>;
 
-/// A grant as bytes, and until when the engine is to keep it.
+/// A record as bytes, behind a [`Stamp`] where its kind needs one, and until when the engine is to keep it.
 #[derive(Clone)]
-pub(super) struct Record {
+pub(super) struct Written {
     pub(super) bytes: Vec<u8>,
     pub(super) expires: u64,
 }
 
-impl Write {
+impl<T: Transition> Clone for Write<T> {
+    fn clone(&self) -> Write<T> {
+        let Write { old, new, outcomes, withdrawn } = self;
+        Write { old: old.clone(), new: new.clone(), outcomes: outcomes.clone(), withdrawn: *withdrawn }
+    }
+}
+
+impl<T: Transition> Write<T> {
     /// The command that makes it.
     pub(super) fn command(&self, key: &[u8]) -> Cmd {
-        let Record { bytes: new, expires } = &self.new;
+        let Written { bytes: new, expires } = &self.new;
         match &self.old {
             None => redis::cmd("SET").arg(key).arg(new).arg("NX").arg("PXAT").arg(expires).to_owned(),
             Some(old) => redis::cmd("EVAL").arg(SWAP).arg(1).arg(key).arg(old).arg(new).arg(expires).to_owned(),
@@ -48,9 +56,40 @@ impl Write {
     }
 }
 
-impl Record {
-    pub(super) fn of(grant: &Grant) -> Record {
-        let expires = grant.expires().after(KEPT_LONGER).as_milliseconds();
-        Record { bytes: grant.encode(), expires }
+/// What makes a write unlike every other where its record does not: the server, and the number of the write there. It
+/// precedes the record's bytes.
+pub(super) type Stamp = [u8; 16];
+
+/// Makes the stamps of one server.
+pub(super) struct Stamps {
+    pub(super) server: u64,
+    pub(super) last: Cell<u64>,
+}
+
+impl Stamps {
+    fn next(&self) -> Stamp {
+        self.last.set(self.last.get() + 1);
+        let mut stamp = [0; 16];
+        stamp[..8].copy_from_slice(&self.server.to_be_bytes());
+        stamp[8..].copy_from_slice(&self.last.get().to_be_bytes());
+        stamp
     }
+}
+
+impl Written {
+    pub(super) fn of<T: Transition>(record: &T::Record, kind: Kind, stamps: &Stamps) -> Written {
+        let expires = record.expires().after(KEPT_LONGER).as_milliseconds();
+        let mut bytes = record.encode();
+        if !T::KINDS[kind.index()].is_repeatable {
+            bytes.splice(0..0, stamps.next());
+        }
+        Written { bytes, expires }
+    }
+}
+
+/// Reads the bytes of a [`Written`]; `None` for what cannot be read.
+pub(super) fn read<T: Transition>(kind: Kind, bytes: &[u8]) -> Option<T::Record> {
+    let has_stamp = !T::KINDS[kind.index()].is_repeatable;
+    let stamp_len = if has_stamp { size_of::<Stamp>() } else { 0 };
+    T::Record::decode(kind, bytes.get(stamp_len..)?)
 }

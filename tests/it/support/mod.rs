@@ -5,6 +5,8 @@
 
 pub mod app;
 pub mod browser;
+#[cfg(all(feature = "file-store", feature = "redis-store"))]
+pub mod counter;
 #[cfg(feature = "file-store")]
 pub mod disk;
 #[cfg(feature = "redis-store")]

@@ -11,12 +11,14 @@ use oauth_from_scratch::oauth::authorize::{self, Authorization, AuthorizationReq
 use oauth_from_scratch::oauth::client::{AuthenticatedClient, Client, Clients, Credentials, GrantTypes};
 use oauth_from_scratch::oauth::credential::{CREDENTIAL_BYTES, Family, SECRET_BYTES, Salt};
 use oauth_from_scratch::oauth::grant::RefreshReuse;
+use oauth_from_scratch::oauth::key::KINDS_MAX;
+use oauth_from_scratch::oauth::kind;
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
 use oauth_from_scratch::oauth::{
     Credential, Outcome, ProtectedResource, Scope, Timestamp, TokenLifetimes, Transition,
 };
-use oauth_from_scratch::store::{Applied, Bounds, Caller, Mailbox, Store, Ticket};
+use oauth_from_scratch::store::{Applied, Bounds, Caller, KindBounds, Mailbox, Store, Ticket};
 use oauth_from_scratch::system::System;
 
 /// RFC 7636, appendix B.
@@ -38,8 +40,13 @@ pub const LIFETIMES: TokenLifetimes = TokenLifetimes {
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// With no bound for a pair that a test comes to by chance.
-pub const BOUNDS: Bounds =
-    Bounds { grants_max: 1_000_000, pair_grants_max: 1_000_000, queue_max: 100_000, time_max: MINUTE };
+pub const BOUNDS: Bounds = bounds(1_000_000, 1_000_000);
+
+/// For so many records of each kind, and so many of each holder.
+pub const fn bounds(records_max: usize, holder_max: usize) -> Bounds {
+    let kinds = [KindBounds { records_max, holder_max }; KINDS_MAX];
+    Bounds { kinds, queue_max: 100_000, time_max: MINUTE }
+}
 
 /// 2100-01-01 00:00:00: an engine has a clock of its own, by which nothing here is to expire.
 pub const START: Timestamp = Timestamp::from_milliseconds(4_102_444_800_000);
@@ -55,10 +62,10 @@ pub enum Reader {
 }
 
 /// A mailbox that is a channel.
-struct Letters(Mutex<Sender<(Ticket, Applied)>>, Reader);
+struct Letters<T: kind::Transition>(Mutex<Sender<(Ticket, Applied<T>)>>, Reader);
 
-impl Mailbox for Letters {
-    fn put(&self, ticket: Ticket, applied: Applied) -> bool {
+impl<T: kind::Transition> Mailbox<T> for Letters<T> {
+    fn put(&self, ticket: Ticket, applied: Applied<T>) -> bool {
         // Who has stopped waiting has failed already.
         let is_sent = self.0.lock().unwrap().send((ticket, applied)).is_ok();
         is_sent && self.1 == Reader::Waits
@@ -78,34 +85,38 @@ impl Mailbox for Letters {
 }
 
 /// Transitions that a store was given, and what it has said of them.
-pub struct Submitted {
-    applied: Vec<Option<Applied>>,
-    letters: Receiver<(Ticket, Applied)>,
+pub struct Submitted<T: kind::Transition = Transition> {
+    applied: Vec<Option<Applied<T>>>,
+    letters: Receiver<(Ticket, Applied<T>)>,
 }
 
 /// Gives `transitions` to the store, one right after the other.
-pub fn submit_all(store: &dyn Store, transitions: Vec<(Transition, Timestamp)>) -> Submitted {
+pub fn submit_all<T: kind::Transition>(store: &dyn Store<T>, transitions: Vec<(T, Timestamp)>) -> Submitted<T> {
     submit_for(Reader::Waits, store, transitions)
 }
 
 /// The same, for such a client.
-pub fn submit_for(reader: Reader, store: &dyn Store, transitions: Vec<(Transition, Timestamp)>) -> Submitted {
+pub fn submit_for<T: kind::Transition>(
+    reader: Reader,
+    store: &dyn Store<T>,
+    transitions: Vec<(T, Timestamp)>,
+) -> Submitted<T> {
     let (sender, letters) = channel();
-    let mailbox: Arc<dyn Mailbox> = Arc::new(Letters(Mutex::new(sender), reader));
+    let mailbox: Arc<dyn Mailbox<T>> = Arc::new(Letters(Mutex::new(sender), reader));
     let submit = |(place, (transition, now))| {
         store.submit(transition, now, Caller { mailbox: &mailbox, ticket: Ticket { place, serial: 0 } })
     };
     Submitted { applied: transitions.into_iter().enumerate().map(submit).collect(), letters }
 }
 
-impl Submitted {
+impl<T: kind::Transition> Submitted<T> {
     /// Whether the store has answered at once.
     pub fn is_over(&self) -> bool {
         self.applied.iter().all(Option::is_some)
     }
 
     /// What each came to.
-    pub fn wait(mut self) -> Vec<Applied> {
+    pub fn wait(mut self) -> Vec<Applied<T>> {
         while self.applied.iter().any(Option::is_none) {
             let (ticket, outcome) = self.letters.recv_timeout(PATIENCE).expect("a store answers");
             assert!(self.applied[ticket.place].is_none(), "a store answers once");
@@ -117,23 +128,31 @@ impl Submitted {
 }
 
 /// Applies all of `transitions`, given to the store one right after the other, and gives what each came to.
-pub fn apply_all(store: &dyn Store, transitions: Vec<(Transition, Timestamp)>) -> Vec<Applied> {
+pub fn apply_all<T: kind::Transition>(
+    store: &dyn Store<T>,
+    transitions: Vec<(T, Timestamp)>,
+) -> Vec<Applied<T>> {
     submit_all(store, transitions).wait()
 }
 
 /// Applies one.
-pub fn apply(store: &dyn Store, transition: Transition, now: Timestamp) -> Applied {
+pub fn apply<T: kind::Transition>(store: &dyn Store<T>, transition: T, now: Timestamp) -> Applied<T> {
     apply_all(store, vec![(transition, now)]).pop().expect("one answer for one transition")
 }
 
 /// Applies one whose answer does not reach its client. A store that answers at once hears of it from the test.
-pub fn apply_for(reader: Reader, store: &dyn Store, transition: Transition, now: Timestamp) -> Applied {
-    let withdrawal = transition.withdrawal().expect("a redemption or rotation");
+pub fn apply_for<T: kind::Transition>(
+    reader: Reader,
+    store: &dyn Store<T>,
+    transition: T,
+    now: Timestamp,
+) -> Applied<T> {
+    let withdrawal = transition.withdrawal().expect("it hands something out");
     let submitted = submit_for(reader, store, vec![(transition, now)]);
     let was_at_once = submitted.is_over();
     let applied = submitted.wait().pop().expect("one answer for one transition");
     if was_at_once && reader != Reader::Waits {
-        assert_eq!(apply(store, withdrawal, now), Ok(Outcome::Withdrawn));
+        assert!(apply(store, withdrawal, now).is_ok());
     }
     applied
 }

@@ -1,0 +1,524 @@
+//! All records of one kind in memory.
+//!
+//! Tables from names to records, and beside them a heap of names by expiry, so that forgetting needs no walk over
+//! the tables. Every record has exactly one entry in the heap. When a record lives longer than it was entered for
+//! (its code was redeemed), the entry finds that out when its time comes; when it is gone already (it was revoked, or
+//! made room), the entry is swept away.
+//!
+//! The records are spread over shards, each with a lock of its own, so that the workers seldom wait for each
+//! other; a record's name, which is random, says which shard it is in. The records of each pair of a subject and a
+//! client are counted in an index of their own. A pair that has more than it may loses its own oldest record, before
+//! the request that added one is answered: so a pair never has more than its bound and one for each worker.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::super::{Applied, KindBounds, StoreError};
+use super::expiries::Expiries;
+use super::pairs::{HolderKey, Pairs};
+use super::records::{Held, Records};
+use crate::oauth::kind::{Change, Record, Stage, Transition};
+use crate::oauth::{Id, Timestamp};
+
+/// How many entries one call looks at for forgetting: more than it adds, so that what has expired goes sooner
+/// than it came, and few, so that no request pays for a million others.
+const FORGET_PER_CALL: usize = 8;
+
+/// How many shards there are for each core: two workers seldom meet in one, and what every request looks at in
+/// its shard stays near.
+const SHARDS_PER_CORE: usize = 8;
+
+/// All records of one kind; see the module's page.
+pub(super) struct OneKind<T: Transition> {
+    records_max: usize,
+    /// The records of all shards together, and those that are about to be made.
+    records: AtomicUsize,
+    shards: Box<[Mutex<Shard<T::Record>>]>,
+    pairs: Pairs,
+    /// The moment, in milliseconds, at which nothing that had expired was left in any shard.
+    swept: AtomicU64,
+}
+
+/// On a cache line of its own, so that a lock taken is not felt in the next shard.
+#[repr(align(128))]
+struct Shard<R> {
+    records: Records<R>,
+    expiries: Expiries,
+}
+
+impl<R> Default for Shard<R> {
+    fn default() -> Shard<R> {
+        Shard { records: Records::default(), expiries: Expiries::default() }
+    }
+}
+
+/// A pair that has more of a stage than it may.
+type Excess = Option<(HolderKey, Stage)>;
+
+impl<T: Transition> OneKind<T> {
+    /// Without records, and with at most as many as `bounds` says.
+    pub(super) fn bounded(bounds: KindBounds) -> OneKind<T> {
+        let KindBounds { records_max, holder_max } = bounds;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let shards = (0..(SHARDS_PER_CORE * cores).next_power_of_two()).map(|_| Mutex::default()).collect();
+        let (records, swept) = (AtomicUsize::new(0), AtomicU64::new(0));
+        OneKind { records_max, records, shards, pairs: Pairs::new(holder_max), swept }
+    }
+
+    /// How many records are held, expired ones that have not been forgotten yet included.
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).records.len()).sum()
+    }
+
+    fn shard(&self, id: Id) -> &Mutex<Shard<T::Record>> {
+        // Their number is a power of two.
+        &self.shards[id.shard() as usize & (self.shards.len() - 1)]
+    }
+}
+
+fn lock<R>(shard: &Mutex<Shard<R>>) -> MutexGuard<'_, Shard<R>> {
+    // A panic elsewhere leaves the tables whole: each change to them is one call that does not panic.
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T: Transition> OneKind<T> {
+    /// Applies `transition`, at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], where it would make one record too many.
+    pub(super) fn apply(&self, transition: &T, now: Timestamp) -> Applied<T> {
+        // Only a new grant needs room, and room is made with no shard locked.
+        if !self.make_room(transition, now) {
+            return Err(StoreError::Full { wait: self.time_until_expiry(now) });
+        }
+        let (outcome, excess) = self.apply_in_shard(transition, now);
+        if let Some((key, stage)) = excess {
+            self.shed(key, stage, self.pairs.max(), now);
+        }
+        Ok(outcome)
+    }
+
+    fn apply_in_shard(&self, transition: &T, now: Timestamp) -> (T::Outcome, Excess) {
+        let id = transition.key().id;
+        let mut shard = lock(self.shard(id));
+        if shard.has_due(now) {
+            self.forget_expired(&mut shard, now);
+        }
+        let held = shard.records.get_mut(&id);
+        let record = held.as_ref().map(|held| &held.record);
+        if let Some(outcome) = transition.look(record, now) {
+            return (outcome, None);
+        }
+        let (change, outcome) = transition.apply(record, now);
+        match (change, held) {
+            (Change::Put(record), Some(held)) => return (outcome, self.replace(held, id, record)),
+            (Change::Put(record), None) => match self.enter(&mut shard, id, record, now) {
+                Some(excess) => return (outcome, excess),
+                None => {
+                    self.records.fetch_sub(1, Ordering::Relaxed);
+                    return (transition.taken(), None);
+                }
+            },
+            (Change::Forget, Some(held)) => {
+                self.pairs.leave(held.key, held.entry(), id);
+                if let Some(held) = shard.records.remove(&id) {
+                    self.uncount(&mut shard, &held);
+                }
+            }
+            (Change::Forget | Change::Keep, _) => {}
+        }
+        if transition.is_new() {
+            // The room that was made for it stays empty.
+            self.records.fetch_sub(1, Ordering::Relaxed);
+        }
+        (outcome, None)
+    }
+
+    /// Puts a new record into its shard and its pair; `None` where the form that makes it may have been answered.
+    fn enter(&self, shard: &mut Shard<T::Record>, id: Id, record: T::Record, now: Timestamp) -> Option<Excess> {
+        let (key, stage) = (self.pairs.key(record.holder()), record.stage());
+        if record.kept_until() > now && self.pairs.may_be_answered(key, record.kept_until()) {
+            return None;
+        }
+        let (place, is_too_many) = self.pairs.enter(key, stage, id, record.kept_until());
+        let expiry = shard.expiries.push(record.expires(), id);
+        shard.records.insert(id, Held { record, key, place, expiry });
+        Some(is_too_many.then_some((key, stage)))
+    }
+
+    /// Puts `grant` in the place of the record that is held, and moves it on where it comes to another stage.
+    fn replace(&self, held: &mut Held<T::Record>, id: Id, record: T::Record) -> Excess {
+        let (key, from, to) = (held.key, held.entry(), record.stage());
+        let has_moved = held.record.stage() != to;
+        held.record = record;
+        if !has_moved {
+            return None;
+        }
+        let (place, is_too_many) = self.pairs.move_on(key, from, to, id, held.record.kept_until());
+        held.place = place;
+        is_too_many.then_some((key, to))
+    }
+
+    /// Ends the oldest records of a pair's stage until no more than `kept` are left.
+    fn shed(&self, key: HolderKey, stage: Stage, kept: usize, now: Timestamp) {
+        // What has expired makes room first.
+        self.forget_all_expired(now);
+        while let Some(id) = self.pairs.take_oldest(kept, key, stage) {
+            if self.end(key, stage, id, now) {
+                self.shed(key, Stage::Mark, self.pairs.max(), now);
+            }
+        }
+    }
+
+    /// Ends a record that its pair's index has no more among those of `stage`. Says whether it leaves a mark too many.
+    fn end(&self, key: HolderKey, stage: Stage, id: Id, now: Timestamp) -> bool {
+        let mut shard = lock(self.shard(id));
+        // Most leave nothing behind, so that the tables are looked into once.
+        let Some(mut held) = shard.records.remove(&id) else { return false };
+        // Another request may have redeemed its code meanwhile: then it is not this one's to end. A record never comes
+        // back to a stage.
+        if held.record.stage() != stage {
+            shard.records.put_back(id, held);
+            return false;
+        }
+        match held.record.make_room(now) {
+            Change::Put(mark) => {
+                let (place, is_too_many) = self.pairs.enter(key, Stage::Mark, id, mark.kept_until());
+                (held.record, held.place) = (mark, place);
+                shard.records.put_back(id, held);
+                is_too_many
+            }
+            Change::Forget | Change::Keep => {
+                self.uncount(&mut shard, &held);
+                false
+            }
+        }
+    }
+
+    /// Leaves the entry of a record that was removed before its time, and counts one less.
+    fn uncount(&self, shard: &mut Shard<T::Record>, held: &Held<T::Record>) {
+        shard.expiries.leave(held.expiry);
+        self.records.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts one more record for a transition that may make one, if there may be one more. What has expired
+    /// anywhere goes first; then the pair's own oldest, where the pair has as many of that stage as it may.
+    fn make_room(&self, transition: &T, now: Timestamp) -> bool {
+        let Some((pair, stage)) = transition.new_record() else { return true };
+        if self.count_one() {
+            return true;
+        }
+        self.forget_all_expired(now);
+        if self.count_one() {
+            return true;
+        }
+        self.shed(self.pairs.key(pair), stage, self.pairs.max().saturating_sub(1), now);
+        self.count_one()
+    }
+
+    fn count_one(&self) -> bool {
+        let before = self.records.fetch_add(1, Ordering::Relaxed);
+        if before >= self.records_max {
+            self.records.fetch_sub(1, Ordering::Relaxed);
+        }
+        before < self.records_max
+    }
+
+    /// Forgets what has expired in any shard, a few records of each. It looks once a millisecond, which is as
+    /// often as anything can expire.
+    fn forget_all_expired(&self, now: Timestamp) {
+        if self.swept.load(Ordering::Relaxed) >= now.as_milliseconds() {
+            return;
+        }
+        let mut is_done = true;
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            self.forget_expired(&mut shard, now);
+            is_done &= !shard.has_due(now);
+        }
+        if is_done {
+            self.swept.store(now.as_milliseconds(), Ordering::Relaxed);
+        }
+    }
+
+    fn forget_expired(&self, shard: &mut Shard<T::Record>, now: Timestamp) {
+        for _ in 0..FORGET_PER_CALL {
+            let Some((_, id)) = shard.expiries.first().filter(|(due, _)| *due <= now) else { break };
+            if let Some(held) = shard.forget_first(id, now) {
+                self.pairs.leave(held.key, held.entry(), id);
+                self.records.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// How long it is until something may expire.
+    fn time_until_expiry(&self, now: Timestamp) -> Duration {
+        let firsts = self.shards.iter().filter_map(|shard| lock(shard).first_expiry());
+        firsts.min().map_or(Duration::ZERO, |due| due.since(now))
+    }
+}
+
+impl<R: Record> Shard<R> {
+    /// Whether the time of some entry has come.
+    fn has_due(&self, now: Timestamp) -> bool {
+        self.expiries.first().is_some_and(|(due, _)| due <= now)
+    }
+
+    /// Forgets the record `id`, whose entry is the first, if it has expired; puts its entry off, if it lives longer.
+    fn forget_first(&mut self, id: Id, now: Timestamp) -> Option<Box<Held<R>>> {
+        match self.records.get_mut(&id).map(|held| held.record.expires()) {
+            Some(expires) if expires > now => {
+                self.expiries.put_off(expires);
+                None
+            }
+            _ => {
+                self.expiries.pop();
+                self.records.remove(&id)
+            }
+        }
+    }
+
+    /// When the next record expires, unless that takes long to find: then a moment before that. Entries that were left
+    /// behind, or are of records that live longer, come first.
+    fn first_expiry(&mut self) -> Option<Timestamp> {
+        const LOOKS_MAX: usize = 1000;
+        for _ in 0..LOOKS_MAX {
+            let (due, id) = self.expiries.first()?;
+            match self.records.get_mut(&id).map(|held| held.record.expires()) {
+                Some(expires) if expires <= due => return Some(due),
+                Some(expires) => self.expiries.put_off(expires),
+                None => self.expiries.pop(),
+            }
+        }
+        self.expiries.first().map(|(due, _)| due)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::oauth::client::{Client, Clients, Credentials, GrantTypes};
+    use crate::oauth::credential::{CREDENTIAL_BYTES, SECRET_BYTES};
+    use crate::oauth::grant::RefreshReuse;
+    use crate::oauth::redirect::RedirectUri;
+    use crate::oauth::{
+        Credential, Holder, Outcome, ProtectedResource, Scope, TokenLifetimes, Transition, authorize,
+    };
+
+    fn bounded(records_max: usize, holder_max: usize) -> OneKind<Transition> {
+        OneKind::bounded(KindBounds { records_max, holder_max })
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    pub(in super::super) fn at(time: Duration) -> Timestamp {
+        Timestamp::from_system_time(UNIX_EPOCH + time)
+    }
+
+    fn credential(number: u64) -> Credential {
+        let mut random = [0; CREDENTIAL_BYTES];
+        // A name's beginning is its hash, and its end says the shard.
+        random[..6].copy_from_slice(&number.to_be_bytes()[2..]);
+        random[9..15].copy_from_slice(&number.to_be_bytes()[2..]);
+        Credential::of_new_grant(random)
+    }
+
+    /// One public client, the one that is meant where none is named.
+    fn clients() -> Clients {
+        let client = Client {
+            id: "app".into(),
+            name: "App".to_owned(),
+            redirect_uris: vec![RedirectUri::parse("https://app.example/cb").unwrap()],
+            secret: None,
+            grant_types: GrantTypes { authorization_code: true, ..GrantTypes::default() },
+            scope: Scope::default(),
+            inspects_all: false,
+        };
+        Clients::new([client], Some("app".into()))
+    }
+
+    pub(in super::super) fn grant(number: u64) -> Transition {
+        grant_by("owner", number)
+    }
+
+    fn grant_by(subject: &str, number: u64) -> Transition {
+        let clients = clients();
+        let authorization = authorize::check(&clients, &authorize::AuthorizationRequest::default()).unwrap();
+        Transition::grant(&authorization, subject.into(), &credential(number), MINUTE, None)
+    }
+
+    fn redeem(number: u64, token: u8) -> Transition {
+        let clients = clients();
+        let client = clients.authenticate(&Credentials::default()).unwrap();
+        let code = credential(number);
+        let token = Credential::of_grant(code.grant(), [token; SECRET_BYTES]);
+        let lifetimes = TokenLifetimes {
+            access_token: 60 * MINUTE,
+            refresh_idle: MINUTE,
+            refresh: MINUTE,
+            refresh_grace: MINUTE,
+            refresh_reuse: RefreshReuse::EndsGrant,
+        };
+        Transition::redeem(client, &code, None, None, &token, None, lifetimes)
+    }
+
+    fn check(number: u64, token: u8) -> Transition {
+        let token = Credential::of_grant(credential(number).grant(), [token; SECRET_BYTES]);
+        let resource = ProtectedResource { clients: Arc::new(clients()), scope: None };
+        Transition::check(&token, Arc::new(resource))
+    }
+
+    fn redeemed() -> Outcome {
+        Outcome::Redeemed { scope: Scope::default() }
+    }
+
+    /// Every index has the records that there are, and what the heaps have beside them is bounded.
+    fn assert_consistent(store: &OneKind<Transition>, records: usize) {
+        let expiries: usize = store.shards.iter().map(|shard| lock(shard).expiries.len()).sum();
+        let counted = store.records.load(Ordering::Relaxed);
+        assert_eq!((store.len(), store.pairs.len(), counted), (records, records, records));
+        let left_over = expiries - records;
+        assert!(left_over <= records / 2 + 4 * store.shards.len(), "{left_over} entries of {records} records");
+    }
+
+    #[test]
+    fn a_full_store_says_until_when_and_has_room_again_when_codes_expire() {
+        let store = bounded(3, 1);
+        for (number, subject) in ["ada", "bob", "eve"].iter().enumerate() {
+            assert_eq!(store.apply(&grant_by(subject, number as u64), at(MINUTE)), Ok(Outcome::Granted));
+        }
+        let then = at(MINUTE + Duration::from_secs(20));
+        let full = Err(StoreError::Full { wait: Duration::from_secs(40) });
+        assert_eq!(store.apply(&grant_by("dan", 3), then), full);
+        assert_eq!(store.apply(&redeem(0, 1), then), Ok(redeemed()), "what is there goes on");
+        assert_eq!(store.apply(&grant_by("dan", 3), then), full);
+        assert_eq!(store.apply(&grant_by("bob", 4), then), Ok(Outcome::Granted), "his own code makes room");
+        assert_eq!(store.apply(&redeem(1, 1), then), Ok(Outcome::Unknown));
+        assert_eq!(store.apply(&grant_by("dan", 3), at(2 * MINUTE)), Ok(Outcome::Granted));
+        assert_eq!(store.apply(&check(0, 1), at(2 * MINUTE)), Ok(Outcome::Active));
+        assert_consistent(&store, 3);
+    }
+
+    #[test]
+    fn a_revoked_grant_frees_its_place_at_once() {
+        let store = bounded(3, 3);
+        for number in 0..30 {
+            store.apply(&grant(number), at(MINUTE)).unwrap();
+            store.apply(&redeem(number, 1), at(MINUTE)).unwrap();
+            assert_consistent(&store, 1);
+            assert_eq!(store.apply(&redeem(number, 2), at(MINUTE)), Ok(Outcome::Replayed));
+            assert_consistent(&store, 0);
+        }
+    }
+
+    #[test]
+    fn what_a_flood_leaves_is_bounded_in_every_index() {
+        let store = bounded(1000, 10);
+        for number in 0..2000 {
+            let now = at(MINUTE + Duration::from_millis(number));
+            store.apply(&grant(number), now).unwrap();
+            if number % 2 == 0 {
+                store.apply(&redeem(number, 1), now).unwrap();
+            }
+        }
+        assert_consistent(&store, 20);
+        assert_eq!(store.apply(&check(1978, 1), at(MINUTE)), Ok(Outcome::Inactive));
+        for number in (1980..2000).step_by(2) {
+            assert_eq!(store.apply(&check(number, 1), at(MINUTE)), Ok(Outcome::Active), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_has_moved_on_since_it_was_to_make_room_is_left_alone() {
+        let store = bounded(10, 10);
+        let key = store.pairs.key(Holder { client: "app", subject: Some("owner") });
+        store.apply(&grant(1), at(MINUTE)).unwrap();
+        let id = store.pairs.take_oldest(0, key, Stage::Code).unwrap();
+        // Between the two another request redeems the code.
+        assert_eq!(store.apply(&redeem(1, 1), at(MINUTE)), Ok(redeemed()));
+        store.end(key, Stage::Code, id, at(MINUTE));
+        assert_eq!(store.apply(&check(1, 1), at(MINUTE)), Ok(Outcome::Active));
+        assert_consistent(&store, 1);
+        // Or ends the grant.
+        let id = store.pairs.take_oldest(0, key, Stage::Live).unwrap();
+        assert_eq!(store.apply(&redeem(1, 2), at(MINUTE)), Ok(Outcome::Replayed));
+        store.end(key, Stage::Live, id, at(MINUTE));
+        assert_consistent(&store, 0);
+    }
+
+    #[test]
+    fn racers_of_a_pair_at_its_bound_leave_as_many_grants_as_it_may_have() {
+        const RACERS: u64 = 8;
+        const EACH: u64 = 200;
+        let store = bounded(100_000, 5);
+        std::thread::scope(|scope| {
+            for racer in 0..RACERS {
+                let store = &store;
+                scope.spawn(move || {
+                    for number in racer * EACH..(racer + 1) * EACH {
+                        let now = at(MINUTE + Duration::from_millis(number % EACH));
+                        store.apply(&grant(number), now).unwrap();
+                        let applied = store.apply(&redeem(number, 1), now);
+                        assert!(
+                            matches!(applied, Ok(Outcome::Redeemed { .. } | Outcome::Unknown)),
+                            "{applied:?}"
+                        );
+                        // A pair has no more than its bound and one for each that is at work.
+                        assert!(store.len() <= 10 + 2 * RACERS as usize);
+                        if number % 7 == 0 {
+                            store.apply(&redeem(number, 2), now).unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        let is_active = |number: &u64| store.apply(&check(*number, 1), at(2 * MINUTE)) == Ok(Outcome::Active);
+        let live = (0..RACERS * EACH).filter(is_active).count();
+        assert!(live <= 5, "{live} are live");
+        let left = store.len();
+        assert!(left <= 10);
+        assert_consistent(&store, left);
+    }
+
+    #[test]
+    fn what_has_expired_is_forgotten_while_other_requests_go_by() {
+        let store = bounded(1000, 1000);
+        for number in 0..1000 {
+            store.apply(&grant(number), at(MINUTE)).unwrap();
+        }
+        store.apply(&redeem(7, 1), at(MINUTE)).unwrap();
+        // Names are random, so requests go by in every shard.
+        for number in 0..2000 / FORGET_PER_CALL as u64 {
+            store.apply(&check(number, 1), at(2 * MINUTE)).unwrap();
+        }
+        assert_eq!(store.len(), 1, "the one whose code was redeemed");
+        for _ in 0..2 {
+            assert_eq!(store.apply(&check(7, 1), at(61 * MINUTE)), Ok(Outcome::Inactive));
+        }
+        assert!(store.len() == 0);
+    }
+
+    #[test]
+    fn of_twenty_racers_with_one_code_one_gets_a_token() {
+        let store = bounded(10, 10);
+        store.apply(&grant(1), at(MINUTE)).unwrap();
+        let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..20)
+                .map(|token| {
+                    let store = &store;
+                    scope.spawn(move || store.apply(&redeem(1, token), at(MINUTE)).unwrap())
+                })
+                .collect();
+            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+        });
+        let count = |outcome: Outcome| outcomes.iter().filter(|o| **o == outcome).count();
+        assert_eq!((count(redeemed()), count(Outcome::Replayed), count(Outcome::Unknown)), (1, 1, 18));
+        for token in 0..20 {
+            assert_eq!(store.apply(&check(1, token), at(MINUTE)), Ok(Outcome::Inactive), "all are revoked");
+        }
+    }
+}
