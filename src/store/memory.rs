@@ -7,7 +7,7 @@
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //!
-//! use oauth_from_scratch::oauth::authorize::{self, Parameters};
+//! use oauth_from_scratch::oauth::authorize::{self, AuthorizationRequest};
 //! use oauth_from_scratch::oauth::client::{Client, Clients, GrantTypes};
 //! use oauth_from_scratch::oauth::credential::{CREDENTIAL_BYTES, Credential};
 //! use oauth_from_scratch::oauth::redirect::RedirectUri;
@@ -25,7 +25,7 @@
 //!     inspects_all: false,
 //! };
 //! let clients = Clients::new([client], Some("app".into()));
-//! let asked = authorize::check(&clients, &Parameters::default()).unwrap();
+//! let asked = authorize::check(&clients, &AuthorizationRequest::default()).unwrap();
 //!
 //! // The resource owner says yes: a new grant with a code that is valid for a minute.
 //! let grant = |random| {
