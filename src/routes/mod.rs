@@ -29,8 +29,7 @@ pub use shared::Routes;
 pub use site::{Role, Site};
 pub use step::{Completion, Parked, Step};
 
-use crate::http::Refusal;
-use crate::http::{Body, FieldLines, FieldValue, Method, Request, Response, Status};
+use crate::http::{Body, FieldLines, FieldValue, Method, Refusal, Request, Response, Status};
 use crate::oauth::Timestamp;
 use crate::store::Caller;
 use reply::cors;

@@ -6,8 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::http::trim_ows;
-use crate::http::{FieldValue, Response, Status};
+use crate::http::{FieldValue, Response, Status, trim_ows};
 use crate::oauth::{Credential, Outcome, Transition};
 use crate::routes::reply::error_response::{INVALID_REQUEST, error, error_text};
 use crate::routes::reply::json;
