@@ -79,9 +79,9 @@ impl Bounds {
 /// How many records of one kind a store may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct KindBounds {
-    /// Of whichever holder.
+    /// Of all holders together.
     pub records_max: usize,
-    /// Live ones of one holder; as many that wait as codes do; and as many marks.
+    /// Of one holder, in each stage: so many codes, so many live records, and so many marks.
     pub holder_max: usize,
 }
 

@@ -78,7 +78,6 @@ const KNOWN_PARENTS: &[&str] = &[
     "src/net/mod.rs",
     "src/routes/mod.rs",
     "src/store/file/mod.rs",
-    "src/store/memory.rs",
     "src/store/mod.rs",
 ];
 

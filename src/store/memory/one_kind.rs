@@ -296,7 +296,7 @@ impl<R: Record> Shard<R> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::sync::Arc;
     use std::time::{Duration, UNIX_EPOCH};
 
@@ -315,7 +315,7 @@ pub(super) mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    pub(in super::super) fn at(time: Duration) -> Timestamp {
+    fn at(time: Duration) -> Timestamp {
         Timestamp::from_system_time(UNIX_EPOCH + time)
     }
 
@@ -341,7 +341,7 @@ pub(super) mod tests {
         Clients::new([client], Some("app".into()))
     }
 
-    pub(in super::super) fn grant(number: u64) -> Transition {
+    fn grant(number: u64) -> Transition {
         grant_by("owner", number)
     }
 

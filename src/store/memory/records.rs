@@ -84,31 +84,28 @@ impl<R> Records<R> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::one_kind::tests::{at, grant};
     use super::*;
-    use crate::oauth::Change;
-    use crate::oauth::kind::Transition as _;
+    use crate::oauth::Holder;
+    use crate::oauth::key::ID_BYTES;
 
     #[test]
-    fn a_grant_is_there_once_and_until_it_is_removed_in_whichever_table_it_is() {
+    fn a_record_is_there_once_and_until_it_is_removed_in_whichever_table_it_is() {
         const COUNT: usize = 3 * NEWEST_MAX + 1;
-        let (mut grants, pairs) = (Records::default(), super::super::pairs::Pairs::new(1));
-        let names: Vec<Id> = (0..COUNT as u64)
+        let key = super::super::pairs::Pairs::new(1).key(Holder { client: "app", subject: None });
+        let mut records = Records::default();
+        let names: Vec<Id> = (0..COUNT)
             .map(|number| {
-                let transition = grant(number);
-                let (Change::Put(grant), _) = transition.apply(None, at(std::time::Duration::ZERO)) else {
-                    panic!("a new grant is put");
-                };
-                let key = pairs.key(grant.holder());
-                grants.insert(transition.key().id, Held { record: grant, key, place: 0, expiry: 0 });
-                transition.key().id
+                let id = Id::new([number as u8; ID_BYTES]);
+                records.insert(id, Held { record: number, key, place: 0, expiry: 0 });
+                id
             })
             .collect();
-        assert_eq!((grants.newest.len(), grants.len()), (1, COUNT));
+        assert_eq!((records.newest.len(), records.len()), (1, COUNT));
         for (gone, name) in names.iter().enumerate() {
-            assert!(grants.get_mut(name).is_some() && grants.remove(name).is_some(), "{gone}");
-            assert!(grants.get_mut(name).is_none() && grants.remove(name).is_none(), "{gone}");
-            assert_eq!(grants.len(), COUNT - gone - 1);
+            assert_eq!(records.get_mut(name).map(|held| held.record), Some(gone));
+            assert!(records.remove(name).is_some(), "{gone}");
+            assert!(records.get_mut(name).is_none() && records.remove(name).is_none(), "{gone}");
+            assert_eq!(records.len(), COUNT - gone - 1);
         }
     }
 }
