@@ -1,6 +1,6 @@
 //! Records in memory: quick, bounded, and gone with the process.
 //!
-//! Each kind of record has tables, locks and bounds of its own ([`OneKind`]), so a flood of one kind neither fills
+//! Each kind of record has tables, locks and bounds of its own (`one_kind.rs`), so a flood of one kind neither fills
 //! another nor slows it down. This file only finds the kind.
 //!
 //! ```

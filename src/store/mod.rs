@@ -1,7 +1,7 @@
 //! Where records live.
 //!
-//! A store is given whole [`Transition`]s and gives back their [`Outcome`]s. It applies each atomically to
-//! the one record that it names, and there is no other logic in it: not what a code is, not when one is
+//! A store is given whole [`Transition`]s and gives back their [outcomes](Transition::Outcome). It applies each
+//! atomically to the one record that it names, and there is no other logic in it: not what a code is, not when one is
 //! spent. It sees digests, never a code or a token.
 //!
 //! Memory answers at once. A disk and a network take their time, and nobody waits for them: they answer later,
