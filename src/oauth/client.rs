@@ -9,7 +9,7 @@
 //! step may be gone at the next.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -51,7 +51,8 @@ pub struct Client {
 /// Where clients are looked up: those of the configuration first, then in other sources.
 #[derive(Clone, Debug, Default)]
 pub struct Clients {
-    configured: HashMap<Arc<str>, Arc<Client>>,
+    /// Ordered by name: to compare a few names costs less than to hash one, and every request with a token looks one up.
+    configured: BTreeMap<Arc<str>, Arc<Client>>,
     /// One of them, where there is the article's: the one that a request means which names none.
     demo: Option<Arc<Client>>,
     sources: Vec<Arc<dyn ClientSource>>,
@@ -134,7 +135,7 @@ impl<'a> Guess<'a> {
 impl Clients {
     /// The clients of a configuration. `demo` is the one that a request means which names none: the article's.
     pub fn new(clients: impl IntoIterator<Item = Client>, demo: Option<Arc<str>>) -> Clients {
-        let configured: HashMap<_, _> =
+        let configured: BTreeMap<_, _> =
             clients.into_iter().map(|client| (Arc::clone(&client.id), Arc::new(client))).collect();
         let demo = demo.and_then(|id| configured.get(&id).cloned());
         Clients { configured, demo, sources: Vec::new() }
