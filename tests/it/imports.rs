@@ -76,7 +76,6 @@ const KNOWN_PARENTS: &[&str] = &[
     "src/config/mod.rs",
     "src/net/engine.rs",
     "src/net/mod.rs",
-    "src/routes/mod.rs",
     "src/store/file/mod.rs",
     "src/store/mod.rs",
 ];
@@ -284,7 +283,9 @@ struct Use {
 
 impl Module {
     fn read(file: &str, text: &str) -> Module {
-        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+        let starts = ["mod tests {", "pub(super) mod tests {"].map(|start| format!("#[cfg(test)]\n{start}"));
+        let end = starts.iter().filter_map(|start| text.find(start)).min().unwrap_or(text.len());
+        let text = &text[..end];
         let own = module_of(file);
         let (mut uses, mut paths, mut children) = (Vec::new(), Vec::new(), BTreeSet::new());
         let tokens = tokens(text);
