@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A job is slow if every connection of a worker would stall while the loop runs it: Argon2 takes 20 ms on purpose, a
-//! fetch takes as long as another server likes. Whoever has such jobs registers a kind of its own with
-//! [`Pool::add_kind`], with its own [`Bounds`]. The pool does not know what the job does.
+//! fetch takes as long as another server likes. The code that has such jobs registers a kind of its own
+//! with [`Pool::add_kind`], with its own [`Bounds`]. The pool does not know what the job does.
 //!
 //! What is bounded, and why:
 //!

@@ -29,7 +29,7 @@ pub struct Routes {
     pub(super) resource: Arc<ProtectedResource>,
     /// The `WWW-Authenticate` for a token that lacks this scope.
     pub(super) scope_challenge: FieldValue,
-    /// The one resource owner that there is: whoever sits in front of the dialog.
+    /// The one resource owner that there is: the person in front of the dialog.
     pub(super) resource_owner: Arc<str>,
     /// Whether clients and people are told exact reasons, which help developers and attackers alike.
     pub(super) explains_errors: bool,

@@ -326,7 +326,8 @@ pub(super) mod tests {
             Harness { routes, store, connection, mailbox: Arc::new(Ended(sender)), ended }
         }
 
-        /// The step that `endpoint` comes to, and then those that `next` goes on with, one for each parked request.
+        /// Runs `endpoint` on the request, resumes it with a completion of `next` each time it is parked, and gives its
+        /// response.
         pub(crate) fn run(
             &mut self,
             endpoint: Endpoint,

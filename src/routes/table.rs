@@ -90,7 +90,7 @@ pub(super) fn find(base: &str, role: Role, path: &[u8]) -> Option<&'static Route
     if found.is_some() || base.is_empty() {
         return found;
     }
-    // The metadata's path stands before the issuer's (RFC 8414, 3.1), all others after it.
+    // The metadata's path comes before the issuer's (RFC 8414, 3.1), all others after it.
     let inner = path.strip_prefix(base).filter(|inner| inner.starts_with(b"/"));
     let inner = inner.or_else(|| path.strip_suffix(base).filter(|path| *path == metadata::PATH.as_bytes()))?;
     TABLE.iter().find(|route| route.role == role && route.path.as_bytes() == inner)

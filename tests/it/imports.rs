@@ -72,14 +72,8 @@ const KNOWN_CIRCLES: &[(&str, &str)] =
     &[("src/net/reload.rs", "src/net/worker.rs"), ("src/net/turn.rs", "src/net/")];
 
 /// Files that are in a circle with some of their own parts: the files in the folder of their name.
-const KNOWN_PARENTS: &[&str] = &[
-    "src/config/mod.rs",
-    "src/net/engine.rs",
-    "src/net/mod.rs",
-    "src/routes/mod.rs",
-    "src/store/file/mod.rs",
-    "src/store/mod.rs",
-];
+const KNOWN_PARENTS: &[&str] =
+    &["src/config/mod.rs", "src/net/engine.rs", "src/net/mod.rs", "src/store/file/mod.rs", "src/store/mod.rs"];
 
 /// The program's files, by their path in the project, each with what it imports.
 type Graph = BTreeMap<String, BTreeSet<String>>;
@@ -284,7 +278,9 @@ struct Use {
 
 impl Module {
     fn read(file: &str, text: &str) -> Module {
-        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+        let starts = ["mod tests {", "pub(super) mod tests {"].map(|start| format!("#[cfg(test)]\n{start}"));
+        let end = starts.iter().filter_map(|start| text.find(start)).min().unwrap_or(text.len());
+        let text = &text[..end];
         let own = module_of(file);
         let (mut uses, mut paths, mut children) = (Vec::new(), Vec::new(), BTreeSet::new());
         let tokens = tokens(text);

@@ -113,9 +113,10 @@ fn explain_failure(routes: &Routes, destination: &Destination, applied: Applied)
         return explain(routes, Status::BadRequest, Notice::UsedForm, reason, buttons);
     }
     let (reason, retry_after) = why_unavailable(&applied);
-    match is_article {
-        true => article_unavailable(routes, reason, retry_after),
-        false => authorization_response::unavailable(routes, to, state.as_deref(), reason),
+    if *is_article {
+        article_unavailable(routes, reason, retry_after)
+    } else {
+        authorization_response::unavailable(routes, to, state.as_deref(), reason)
     }
 }
 

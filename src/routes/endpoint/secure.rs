@@ -89,12 +89,9 @@ fn refuse(scheme: Scheme, reason: &'static str) -> Response {
     json::response(status, TEXT).with("WWW-Authenticate", challenge).because(reason)
 }
 
-/// A request without a token is told what is expected, but not an error: it has done nothing wrong (RFC 6750, 3.1).
+/// The response to a request without a token says what is expected, but names no error (RFC 6750, 3.1).
 fn refuse_without_token(routes: &Routes, reason: &'static str) -> Response {
-    let status = match routes.answers_the_article() {
-        true => Status::Forbidden,
-        false => Status::Unauthorized,
-    };
+    let status = if routes.answers_the_article() { Status::Forbidden } else { Status::Unauthorized };
     json::response(status, r#"{"message":"Unauthorized"}"#)
         .with("WWW-Authenticate", BARE_CHALLENGE)
         .because(reason)

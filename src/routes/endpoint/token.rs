@@ -39,9 +39,10 @@ pub(crate) fn exchange(context: &Context) -> Step {
 }
 
 fn read(context: &Context) -> Result<Step, Stop> {
-    let parameters = match context.routes.answers_the_article() {
-        true => Parameters::read(context.request)?,
-        false => Parameters::read_form(context.request)?,
+    let parameters = if context.routes.answers_the_article() {
+        Parameters::read(context.request)?
+    } else {
+        Parameters::read_form(context.request)?
     };
     let name = match parameters.value(Name::GrantType) {
         // The article's request has none.

@@ -18,7 +18,7 @@ use crate::routes::site::Role;
 /// The URL may carry a code, which is for one reader: no cache may keep it, no Referer field may pass it on.
 const LINES: FieldLines = FieldLines::literal("Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n");
 
-/// What the client is told, and where.
+/// The parameters of the response, and where it goes.
 pub(crate) struct AuthorizationResponse<'a> {
     pub(crate) to: &'a VerifiedRedirect,
     /// The code; or the name of the error, and its description.
@@ -62,10 +62,7 @@ impl AuthorizationResponse<'_> {
 pub(crate) fn refuse(routes: &Routes, error: AuthorizationError, state: Option<&[u8]>) -> Response {
     match error {
         AuthorizationError::Show(reason) => {
-            let details = match routes.explains_errors {
-                true => &*reason,
-                false => "The reason is in this server's log.",
-            };
+            let details = if routes.explains_errors { &*reason } else { "The reason is in this server's log." };
             let message = MessagePage { details: Some(details), ..MessagePage::of(Notice::CannotAuthorize) };
             let page = routes.pages.message(Role::AuthorizationServer, Status::BadRequest, &message);
             page.because(reason.into_owned())

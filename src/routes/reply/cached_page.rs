@@ -1,4 +1,4 @@
-//! A page with its validator: a browser that has exactly this content already is told so (RFC 9110, 8.8.3 and 15.4.5).
+//! A page with its validator: a browser that has exactly this content gets 304 (RFC 9110, 8.8.3 and 15.4.5).
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::http::{Body, FieldLines, FieldValue, Request, Response, Status};
 /// it copies nothing but the lines.
 #[derive(Clone)]
 pub(crate) struct CachedPage {
-    content: Arc<[u8]>,
+    pub(super) content: Arc<[u8]>,
     /// A digest of the content; `None` for a page that browsers must not keep.
     etag: Option<String>,
     /// The lines of a 200.
@@ -61,11 +61,6 @@ impl CachedPage {
                 Response::new(Status::Ok, self.lines.clone()).with_body(Body::Shared(Arc::clone(&self.content)))
             }
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn content(&self) -> &[u8] {
-        &self.content
     }
 }
 

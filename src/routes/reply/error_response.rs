@@ -1,8 +1,8 @@
 //! Error responses for programs: `error` and `error_description` as the standards have them (RFC 6749, 5.2; RFC 6750, 3.1),
 //! with the article's `message` beside them.
 //!
-//! Each has an exact reason for the log. What the client is told can be more general, since the difference between an
-//! unknown code and an expired one helps an attacker.
+//! Each has an exact reason for the log. The description for the client can be more general, since the difference between
+//! an unknown code and an expired one helps an attacker.
 
 use std::borrow::Cow;
 
@@ -32,14 +32,14 @@ macro_rules! error_text {
 
 pub(crate) use error_text;
 
-/// An error, and what the log and the client are told of it.
+/// An error, with what the log and the client get.
 pub(crate) struct ErrorResponse {
     pub(crate) status: Status,
     /// The error code (RFC 6749, 5.2).
     pub(crate) error: &'static str,
     /// The exact reason, for the log.
     pub(crate) reason: Cow<'static, str>,
-    /// What the client is told; `None` for the reason itself.
+    /// The description for the client; `None` for the reason itself.
     pub(crate) description: Option<&'static str>,
     /// The article's `message`; `None` for the description.
     pub(crate) message: Option<&'static str>,
@@ -50,7 +50,7 @@ pub(crate) struct ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// A 400 whose reason is no secret: the client is told it.
+    /// A 400 whose reason is no secret: it is also the description.
     pub(crate) fn new(error: &'static str, reason: impl Into<Cow<'static, str>>) -> ErrorResponse {
         let (status, reason) = (Status::BadRequest, reason.into());
         ErrorResponse {
@@ -72,17 +72,17 @@ impl ErrorResponse {
     /// The response to the client, with the reason for the log.
     pub(crate) fn into_response(self) -> Response {
         let description = self.description.unwrap_or(&self.reason);
-        let answer = error(self.status, self.message.unwrap_or(description), self.error, description);
-        let answer = match self.challenge {
-            Some(challenge) => answer.with("WWW-Authenticate", challenge),
-            None => answer,
+        let response = error(self.status, self.message.unwrap_or(description), self.error, description);
+        let response = match self.challenge {
+            Some(challenge) => response.with("WWW-Authenticate", challenge),
+            None => response,
         };
-        let answer = match (self.retry_after, self.status) {
-            (Some(seconds), _) => answer.with("Retry-After", FieldValue::number(seconds)),
-            (None, Status::ServiceUnavailable) => answer.with("Retry-After", RETRY_AFTER),
-            _ => answer,
+        let response = match (self.retry_after, self.status) {
+            (Some(seconds), _) => response.with("Retry-After", FieldValue::number(seconds)),
+            (None, Status::ServiceUnavailable) => response.with("Retry-After", RETRY_AFTER),
+            _ => response,
         };
-        answer.because(self.reason)
+        response.because(self.reason)
     }
 }
 

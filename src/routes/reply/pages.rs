@@ -1,7 +1,7 @@
 //! The pages of both servers, with their placeholders filled and their policies.
 //!
 //! What depends on nothing but the configuration is made once: every asset, and every notice. The dialog of a request,
-//! and a message with details, are made for one response. With `--www DIR` all of them are made anew at each request.
+//! and a message with details, are made for one response. With `--www DIR` all of them are made again at each request.
 
 use std::borrow::Cow;
 use std::io;
@@ -212,7 +212,7 @@ mod tests {
     fn no_page_is_left_with_a_placeholder_and_every_page_names_an_icon() {
         let pages = pages();
         for asset in Asset::ALL {
-            let text = String::from_utf8(pages.embedded[asset as usize].content().to_vec()).unwrap();
+            let text = String::from_utf8(pages.embedded[asset as usize].content.to_vec()).unwrap();
             let known = if asset == Asset::Message {
                 let notices = pages.notices.iter().flatten();
                 notices.map(|page| String::from_utf8(page.to_vec()).unwrap()).collect()

@@ -1,6 +1,6 @@
 //! Templates: pages with placeholders such as `{{client_app}}`, and the HTML that replaces them.
 //!
-//! Whoever makes a placeholder's value escapes it; [`fill`] inserts it as it is.
+//! Values are escaped where they are made; [`fill`] inserts them as they are.
 
 /// A placeholder with its braces, and the HTML that replaces it.
 pub(crate) type Placeholder = (&'static str, String);

@@ -7,7 +7,7 @@ use crate::store::{Applied, StoreError};
 /// The reason, for the log, where the system gives no random bytes for a secret.
 pub(crate) const NO_RANDOMNESS: &str = "the random number generator failed";
 
-/// The error response where the store has not applied a transition; `description` is what the client is told.
+/// The error response for a transition that the store has not applied, with this `description` for the client.
 pub(crate) fn unavailable(applied: &Applied, description: &'static str) -> Response {
     let (reason, retry_after) = why_unavailable(applied);
     error(Status::ServiceUnavailable, description, "temporarily_unavailable", description)

@@ -1,7 +1,7 @@
 //! The dialog's form, as it comes back: who sent it, what it answers, and the decision.
 //!
-//! Any page in the world can hold a form that posts here, and the browser of whoever opens that page would send it. So a
-//! form must first show that this server's own dialog sent it, in three ways, none of which is enough alone:
+//! Any page in the world can hold a form that posts here, and browsers send it for every visitor of that page. So a form
+//! must first show that this server's own dialog sent it, in three ways, none of which is enough alone:
 //!
 //! - the Host is one of this server's own names: a foreign name that points at this machine would pass the next check;
 //! - the browser says that the form came from a page of the same origin, in `Sec-Fetch-Site` or, before that existed, in
@@ -37,7 +37,7 @@ pub(crate) struct Submission {
 /// Why a form is rejected.
 pub(crate) struct Rejection {
     pub(crate) status: Status,
-    /// What the person is told.
+    /// What the person sees.
     pub(crate) notice: Notice,
     /// The exact reason, for the log.
     pub(crate) reason: &'static str,
@@ -106,7 +106,7 @@ fn check_page(site: &Site, request: &Request) -> Result<(), &'static str> {
 /// Opens the form for one of the browser's sessions.
 ///
 /// A form that does not open is usually old and rarely an attack: its session or its key may have been lost since it was
-/// shown. So the person is told that it is too old, and can start again.
+/// shown. So the page says that it is too old, and offers to start again.
 fn open(context: &Context, sealed: &str) -> Result<Opened, Rejection> {
     let (routes, now) = (context.routes, context.now);
     let stale = |reason| reject(Status::BadRequest, Notice::StaleForm, reason, Some(sealed));
