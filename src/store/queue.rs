@@ -19,8 +19,10 @@ use std::time::{Duration, Instant};
 
 use super::withdrawals::{Withdrawal, Withdrawals};
 use super::{Applied, Caller, Mailbox, StoreError, Ticket};
+#[cfg(feature = "redis-store")]
+use crate::oauth::Key;
+use crate::oauth::Timestamp;
 use crate::oauth::kind::{Change, Transition, Writer};
-use crate::oauth::{Key, Timestamp};
 
 /// How many withdrawals of other grants go with a batch.
 const WITHDRAWALS_PER_BATCH: usize = 256;
@@ -90,6 +92,7 @@ impl<T: Transition> Job<T> {
     }
 
     /// Whether somebody waits for it. A withdrawal is never too late.
+    #[cfg(feature = "file-store")]
     pub(super) fn is_awaited(&self) -> bool {
         self.waits.is_some()
     }
