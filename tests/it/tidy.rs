@@ -291,6 +291,15 @@ fn every_dependency_says_why_it_is_there() {
     assert!(count >= 3, "the dependencies are found");
 }
 
+#[test]
+fn ci_builds_with_the_oldest_rust_that_is_promised() {
+    let read = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path);
+    let manifest = read("Cargo.toml");
+    let promised = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+    let image = format!("container: rust:{}-", promised.expect("a rust-version").trim_matches('"'));
+    assert!(read(".github/workflows/ci.yml").contains(&image), ".github/workflows/ci.yml has no `{image}…`");
+}
+
 /// The test runner captures what `println!` prints, and shows it only where the test fails. A skip is to be seen.
 #[test]
 fn a_test_that_is_skipped_says_so_past_the_test_runners_capture() {
