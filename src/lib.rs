@@ -17,7 +17,7 @@
 //!
 //! To read it in an afternoon: [`oauth`] is the shortest and says what all of it is for; then [`routes`], one
 //! endpoint after the other; [`http`], beginning with the drawing at its top; [`net`], beginning with
-//! `Server::turn`; and last what holds them together, [`config`], [`system`] and `main.rs`. The walkthrough in
+//! `Worker::turn`; and last what holds them together, [`config`], [`system`] and `main.rs`. The walkthrough in
 //! `docs` goes the same way with more words.
 
 #![forbid(unsafe_code)]

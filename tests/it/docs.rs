@@ -339,6 +339,158 @@ fn every_test_that_security_and_conformance_name_exists() {
     }
 }
 
+/// The documents, and what the library says of itself, without what stands in fences.
+fn prose() -> Vec<(String, String)> {
+    let library = fs::read_to_string(root().join("src/lib.rs")).expect("src/lib.rs");
+    let comments = library.lines().filter_map(|line| line.strip_prefix("//!")).map(str::trim_start);
+    let mut texts = documents();
+    texts.push(("src/lib.rs".to_owned(), comments.collect::<Vec<&str>>().join("\n")));
+    for (_, text) in &mut texts {
+        // Every second piece is inside a fence.
+        *text = text.split("```").step_by(2).collect();
+    }
+    texts
+}
+
+/// Every Rust file of the project's sources and tests, with its text.
+fn rust_files() -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join("src"), root().join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder of the project") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push((path.clone(), fs::read_to_string(path).expect("text")));
+            }
+        }
+    }
+    files
+}
+
+/// The words of `line` that could be names of Rust.
+fn identifiers(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|character: char| !character.is_alphanumeric() && character != '_')
+        .filter(|word| !word.is_empty())
+}
+
+/// Whether `text` declares the function, type, module, constant or macro `name`.
+fn declares(text: &str, name: &str) -> bool {
+    let keywords = ["fn", "struct", "enum", "trait", "type", "mod", "const", "static", "macro_rules"];
+    text.lines().any(|line| {
+        let words: Vec<&str> = identifiers(line.split("//").next().unwrap_or(line)).collect();
+        words.windows(2).any(|pair| keywords.contains(&pair[0]) && pair[1] == name)
+    })
+}
+
+/// Whether a block of `text` that begins at the margin, and is of the type or trait `owner`, declares `member`: a
+/// function, a constant, or a variant on a line of its own.
+fn has_member(text: &str, owner: &str, member: &str) -> bool {
+    let mut is_inside = false;
+    text.lines().any(|line| {
+        if !line.starts_with(char::is_whitespace) && line.ends_with('{') {
+            let opens = identifiers(line).any(|word| ["impl", "trait", "enum"].contains(&word));
+            is_inside = opens && identifiers(line).any(|word| word == owner);
+        } else if line == "}" {
+            is_inside = false;
+        }
+        let is_variant = line.strip_prefix("    ").is_some_and(|line| {
+            line.strip_prefix(member).is_some_and(|rest| rest.starts_with([',', '(', ' ']))
+        });
+        is_inside && (is_variant || declares(line, member))
+    })
+}
+
+/// What is wrong with `word`, which a document has between backticks, if it names a file or something in the source.
+/// Files are named from the root, from `src`, from `tests` or from `tests/it`.
+fn fault_of_a_name(word: &str, files: &[(PathBuf, String)]) -> Option<String> {
+    let word = word.strip_suffix("()").unwrap_or(word);
+    let is_name = |part: &str| !part.is_empty() && identifiers(part).next() == Some(part);
+    let (path, item) = match word.split_once(".rs::") {
+        Some((path, item)) => (format!("{path}.rs"), Some(item)),
+        None => (word.to_owned(), None),
+    };
+    if path.ends_with(".rs") && !path.contains([' ', '*', '<']) {
+        let places = ["", "src", "tests", "tests/it"].map(|folder| root().join(folder).join(&path));
+        let Some((_, text)) = files.iter().find(|(file, _)| places.contains(file)) else {
+            return Some(format!("there is no file {path}"));
+        };
+        return item.filter(|item| !declares(text, item)).map(|item| format!("{path} declares no {item}"));
+    }
+    if let Some((owner, member)) = word.rsplit_once("::") {
+        let owner = owner.rsplit("::").next().unwrap_or(owner);
+        let is_path = is_name(owner) && is_name(member);
+        let is_type = owner.starts_with(char::is_uppercase);
+        let found = files.iter().any(|(_, text)| has_member(text, owner, member));
+        return (is_path && is_type && !found).then(|| format!("{owner} has no {member}"));
+    }
+    None
+}
+
+#[test]
+fn every_file_and_item_that_a_document_names_exists() {
+    let files = rust_files();
+    let mut named = 0;
+    for (document, text) in prose() {
+        for word in text.split('`').skip(1).step_by(2) {
+            let fault = fault_of_a_name(word, &files);
+            assert!(fault.is_none(), "{document}: `{word}`: {}", fault.unwrap_or_default());
+            named += usize::from(word.contains(".rs") || word.contains("::"));
+        }
+    }
+    assert!(named >= 400, "the documents name files and items: {named}");
+}
+
+#[test]
+fn a_name_that_is_not_there_is_told_from_one_that_is() {
+    let files = rust_files();
+    let fault = |word| fault_of_a_name(word, &files);
+    for word in
+        ["http/scan.rs", "tests/it/docs.rs::prose", "Worker::turn", "net::Worker::turn()", "a word", "::1"]
+    {
+        assert_eq!(fault(word), None, "{word}");
+    }
+    for (word, expected) in [
+        ("http/scanner.rs", "there is no file http/scanner.rs"),
+        ("tests/it/docs.rs::poetry", "tests/it/docs.rs declares no poetry"),
+        ("Server::turn", "Server has no turn"),
+        ("Server::turn()", "Server has no turn"),
+    ] {
+        assert_eq!(fault(word).as_deref(), Some(expected), "{word}");
+    }
+}
+
+/// `cargo test --test it -- stores:: a_test`: the target, the modules and the tests must be there, or cargo runs nothing.
+#[test]
+fn every_test_that_a_command_selects_exists() {
+    let files = rust_files();
+    let mut selected = 0;
+    for (document, text) in documents() {
+        for (index, line) in text.lines().enumerate() {
+            let Some((_, command)) = line.split_once("cargo test ") else { continue };
+            let command = command.split(['`', '#', '|', '&', ';']).next().unwrap_or(command);
+            let mut words = command.split_whitespace();
+            let place = format!("{document}:{}: {line}", index + 1);
+            while let Some(word) = words.next() {
+                let file = |path: String| root().join(path).exists();
+                if word == "--test" {
+                    let target = words.next().unwrap_or_default();
+                    let is_there =
+                        file(format!("tests/{target}/main.rs")) || file(format!("tests/{target}.rs"));
+                    assert!(is_there, "{place}\nthere is no target {target}");
+                } else if let Some((module, test)) = word.split_once("::") {
+                    assert!(file(format!("tests/it/{module}.rs")), "{place}\nthere is no tests/it/{module}.rs");
+                    let is_there = test.is_empty() || files.iter().any(|(_, text)| declares(text, test));
+                    assert!(is_there, "{place}\nthere is no test {test}");
+                    selected += 1;
+                }
+            }
+        }
+    }
+    assert!(selected >= 4, "the documents select tests: {selected}");
+}
+
 #[test]
 fn every_row_of_conformance_names_a_test_or_says_why_not() {
     let text = fs::read_to_string(root().join("docs/conformance.md")).expect("docs/conformance.md");
