@@ -24,6 +24,10 @@ mod guesses;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod hot;
 mod load;
+#[cfg(all(feature = "file-store", feature = "redis-store"))]
+#[path = "../it/support/random.rs"]
+#[allow(dead_code, reason = "the tests use all of it")]
+mod random;
 mod servers;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod stores;

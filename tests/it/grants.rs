@@ -20,6 +20,8 @@ use oauth_from_scratch::oauth::{
     Transition,
 };
 
+use crate::support::random::Random;
+
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -944,38 +946,25 @@ fn in_every_order_of_any_two_requests_there_is_one_winner_and_one_family() {
     assert_eq!(races, 2 * RACERS.len() * RACERS.len());
 }
 
-/// A small generator of random numbers (splitmix64), so that a failure can be played again by its seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
-    }
-}
-
 /// Plays a random sequence of requests, and holds the grant after each to what must always be true.
 fn play(seed: u64) -> usize {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut world = World::new();
     let started = world.now;
     let mut handed_out: Vec<(Tokens, Timestamp)> = Vec::new();
     let (mut is_over, mut code_wins) = (false, 0);
-    let length = 2 + random.below(18);
+    let length = 2 + random.index(18);
     for step in 0..length {
         let known = |random: &mut Random, handed_out: &[(Tokens, Timestamp)]| match handed_out {
             [] => None,
-            all => Some(all[random.below(all.len())].0.clone()),
+            all => Some(all[random.index(all.len())].0.clone()),
         };
         let mut got = None;
-        match random.below(12) {
+        match random.index(12) {
             0 | 1 => {
-                let verifier = [Some(VERIFIER), Some(VERIFIER), Some(OTHER_VERIFIER), None][random.below(4)];
-                let client = ["app", "app", "other"][random.below(3)];
-                let redirect_uri = [Some(CALLBACK), None, Some("https://app.example/x")][random.below(3)];
+                let verifier = [Some(VERIFIER), Some(VERIFIER), Some(OTHER_VERIFIER), None][random.index(4)];
+                let client = ["app", "app", "other"][random.index(3)];
+                let redirect_uri = [Some(CALLBACK), None, Some("https://app.example/x")][random.index(3)];
                 match world.redeem(Presentation { client, redirect_uri, verifier }) {
                     Ok(tokens) => {
                         assert!(client == "app" && verifier == Some(VERIFIER), "seed {seed}, step {step}");
@@ -989,8 +978,8 @@ fn play(seed: u64) -> usize {
             }
             2..=4 => {
                 let Some(tokens) = known(&mut random, &handed_out) else { continue };
-                let scope = [None, None, Some("a"), Some("a c")][random.below(4)];
-                let client = ["app", "app", "app", "other"][random.below(4)];
+                let scope = [None, None, Some("a"), Some("a c")][random.index(4)];
+                let client = ["app", "app", "app", "other"][random.index(4)];
                 match world.rotate_as(client, &tokens.refresh, scope) {
                     Ok(tokens) => {
                         assert!(client == "app" && scope != Some("a c"), "seed {seed}, step {step}");
@@ -1002,7 +991,7 @@ fn play(seed: u64) -> usize {
             }
             5 => {
                 let Some(tokens) = known(&mut random, &handed_out) else { continue };
-                let client = ["app", "app", "other"][random.below(3)];
+                let client = ["app", "app", "other"][random.index(3)];
                 if world.revoke_as(client, &tokens.refresh) == Outcome::Revoked {
                     assert_eq!(client, "app", "seed {seed}, step {step}");
                     is_over = true;
@@ -1031,7 +1020,7 @@ fn play(seed: u64) -> usize {
             ),
             _ => {
                 let times = [SECOND, 9 * SECOND, 11 * SECOND, 61 * SECOND, 299 * SECOND, 1001 * SECOND];
-                world.wait(times[random.below(times.len())]);
+                world.wait(times[random.index(times.len())]);
             }
         }
         if let Some(tokens) = got {

@@ -8,6 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::support::random::Random;
 use crate::support::stores::{BOUNDS, Folder};
 use oauth_from_scratch::cli::{self, Command as Parsed};
 use oauth_from_scratch::config::{self, Location};
@@ -24,15 +25,12 @@ const PLAIN: &[u8] = b"QXZJKVWYqxzjkvw";
 /// A stretch of a password that may not be printed.
 const PIECE: usize = 4;
 
-/// Passwords out of a generator that repeats itself (SplitMix64).
-struct Passwords(u64);
+/// Passwords that are the same in every run.
+struct Passwords(Random);
 
 impl Passwords {
     fn number(&mut self) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) as usize
+        self.0.next() as usize
     }
 
     /// 8 to 39 characters, about one in four of them special, at least one of them a letter.
@@ -108,7 +106,7 @@ fn check(printed: &str, password: &str, context: &str) {
 
 #[test]
 fn no_message_about_the_command_line_repeats_a_password() {
-    let mut passwords = Passwords(1);
+    let mut passwords = Passwords(Random::new(1));
     for _ in 0..60 {
         let password = passwords.next();
         let (sound, broken) = locations(&password);
@@ -158,7 +156,7 @@ fn no_message_about_the_command_line_repeats_a_password() {
 /// TOML's own errors can show the line that they are about.
 #[test]
 fn no_message_about_a_configuration_file_repeats_a_password() {
-    let mut passwords = Passwords(2);
+    let mut passwords = Passwords(Random::new(2));
     for _ in 0..60 {
         let password = passwords.next();
         let (sound, broken) = locations(&password);
@@ -253,7 +251,7 @@ const CODES: [&str; 7] =
 
 #[test]
 fn no_error_of_an_engine_repeats_a_password_to_the_log() {
-    let mut passwords = Passwords(3);
+    let mut passwords = Passwords(Random::new(3));
     let quotes = CODES.iter().flat_map(|code| (0..3).map(|count| Stub::Quote(count, code)));
     for stub in [Stub::Echo, Stub::Nonsense, Stub::Close].into_iter().chain(quotes) {
         let port = stub.listen();
@@ -273,7 +271,7 @@ fn no_error_of_an_engine_repeats_a_password_to_the_log() {
 
 #[test]
 fn the_program_prints_no_password() {
-    let (mut passwords, folder) = (Passwords(4), Folder::new());
+    let (mut passwords, folder) = (Passwords(Random::new(4)), Folder::new());
     let file = folder.join("config.toml").display().to_string();
     let program = |words: &[&str]| {
         let ports = ["--client-port", "0", "--auth-port", "0"];

@@ -27,37 +27,13 @@ use oauth_from_scratch::routes::{Completion, Role, Routes, Site};
 use oauth_from_scratch::store::{Applied, Caller, Mailbox, MemoryStore, Store, StoreError, Ticket};
 use oauth_from_scratch::system::System;
 
+use crate::support::random::Random;
+
 /// Seeds that are always tried: the first few numbers, and those that found something once.
 const SEEDS: &[u64] = &[1, 2, 3, 4, 5, 6, 7, 8];
 
 /// Clients of one run.
 const CLIENTS: usize = 1500;
-
-/// Random numbers of a seed (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `end`.
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end.max(1)
-    }
-
-    fn one_in(&mut self, count: u64) -> bool {
-        self.below(count) == 0
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
-}
 
 /// A clock that the simulation moves, and dice that count.
 struct PretendSystem {
@@ -76,7 +52,7 @@ impl System for PretendSystem {
     }
 
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        let mut random = Random(self.drawn.fetch_add(1, Ordering::Relaxed));
+        let mut random = Random::new(self.drawn.fetch_add(1, Ordering::Relaxed));
         bytes.iter_mut().for_each(|byte| *byte = random.next() as u8);
         Ok(())
     }
@@ -308,7 +284,7 @@ impl Simulation {
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
         let engine = Engine::new(&config, Arc::clone(&routes), mailbox, shared_system, &logs);
         let host = format!("localhost:{}", config.auth_port);
-        let (random, clients, plan) = (Random(seed), Vec::new(), BinaryHeap::new());
+        let (random, clients, plan) = (Random::new(seed), Vec::new(), BinaryHeap::new());
         Simulation {
             store,
             transitions: Vec::new(),

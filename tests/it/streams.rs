@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
 use oauth_from_scratch::http::{Body, Date, FieldLines, Limits, Response, Status};
 
+use crate::support::random::Random;
+
 static DATE: LazyLock<Date> = LazyLock::new(|| Date::of_second(0));
 
 const GET: &[u8] = b"GET /events HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -161,13 +163,8 @@ fn a_stream_is_the_same_in_any_pieces() {
 #[test]
 fn a_client_reads_back_exactly_what_was_pushed() {
     for seed in 1..=300u64 {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut random = |below: usize| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 33) as usize % below
-        };
+        let mut sequence = Random::new(seed);
+        let mut random = |below: usize| sequence.index(below);
         let output_bytes_max = 1 + random(3000);
         let mut pair = Pair::streaming(Limits { output_bytes_max, ..Limits::default() }, GET);
         let mut pushed = Vec::new();

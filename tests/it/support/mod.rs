@@ -19,6 +19,7 @@ pub mod pretend_engine;
 pub mod program;
 #[cfg(feature = "redis-store")]
 pub mod proxy;
+pub mod random;
 pub mod standard;
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
 pub mod stores;

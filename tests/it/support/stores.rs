@@ -21,6 +21,8 @@ use oauth_from_scratch::oauth::{
 use oauth_from_scratch::store::{Applied, Bounds, Caller, KindBounds, Mailbox, Store, Ticket};
 use oauth_from_scratch::system::System;
 
+use super::random::Random;
+
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -266,16 +268,8 @@ impl Maker {
     /// Bytes that look random and never come twice.
     pub fn draw<const N: usize>(&mut self) -> [u8; N] {
         self.drawn += 1;
-        let mut state = self.drawn;
         let mut bytes = [0; N];
-        for piece in bytes.chunks_mut(8) {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut mixed = state;
-            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            mixed ^= mixed >> 31;
-            piece.copy_from_slice(&mixed.to_le_bytes()[..piece.len()]);
-        }
+        Random::new(self.drawn).fill(&mut bytes);
         bytes
     }
 
