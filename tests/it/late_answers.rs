@@ -18,6 +18,8 @@ use oauth_from_scratch::routes::{Completion, Role, Routes, Site};
 use oauth_from_scratch::store::{Applied, Caller, Mailbox, Store, Ticket};
 use oauth_from_scratch::system::System;
 
+use crate::support::Answer;
+
 /// How long a request of these tests waits for the store.
 const STORE_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -98,8 +100,9 @@ impl Client {
     /// The status of the one answer that has come since the last look, if one has.
     fn status(&self) -> Option<u16> {
         let text = self.take();
-        assert!(text.matches("HTTP/1.1 ").count() <= 1, "one answer for one request: {text}");
-        text.strip_prefix("HTTP/1.1 ").map(|rest| rest[..3].parse().expect("a status"))
+        let (answer, length) = Answer::parse(text.as_bytes(), false)?;
+        assert_eq!(length, text.len(), "one answer for one request: {text}");
+        Some(answer.status)
     }
 }
 

@@ -3,7 +3,7 @@
 //! The real program, with a file of the test's own. A test waits for the log's lines: when the last one of a reload
 //! is there, every worker uses the new configuration.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use crate::support::program::{PROGRAM, program, with_hang_up};
+use crate::support::{Answer, Client};
 
 /// How long a test waits before it fails: far longer than any server needs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -105,15 +106,13 @@ impl Server {
         assert!(status.expect("there is a kill").success());
     }
 
-    fn connect(&self) -> Connection {
-        let socket = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Connection(BufReader::new(socket))
+    fn connect(&self) -> Client {
+        Client::connect(([127, 0, 0, 1], self.port).into())
     }
 
     /// The answer to a token request of the client called `id`, on a connection of its own.
-    fn token(&self, id: &str) -> (u16, String) {
-        self.connect().exchange(&token_request(id))
+    fn token(&self, id: &str) -> Answer {
+        self.connect().answer_to(&token_request(id))
     }
 
     /// The exit status and the rest of the log, once the program has ended.
@@ -131,36 +130,6 @@ impl Drop for Server {
     }
 }
 
-struct Connection(BufReader<TcpStream>);
-
-impl Connection {
-    fn send(&mut self, text: &str) {
-        self.0.get_mut().write_all(text.as_bytes()).expect("the server reads");
-    }
-
-    /// The status and the content of the next answer.
-    fn answer(&mut self) -> (u16, String) {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert!(self.0.read_line(&mut head).expect("text") > 0, "an answer: {head:?}");
-        }
-        let length = head.split("Content-Length: ").nth(1).expect("a length").split("\r\n").next().unwrap();
-        let mut content = vec![0; length.parse().unwrap()];
-        self.0.read_exact(&mut content).expect("the content");
-        (head["HTTP/1.1 ".len()..][..3].parse().unwrap(), String::from_utf8(content).unwrap())
-    }
-
-    fn exchange(&mut self, text: &str) -> (u16, String) {
-        self.send(text);
-        self.answer()
-    }
-
-    /// Whether the server has closed it; waits until something comes.
-    fn is_at_its_end(&mut self) -> bool {
-        self.0.read(&mut [0]).expect("an orderly end") == 0
-    }
-}
-
 fn token_request(id: &str) -> String {
     let content = format!("grant_type=client_credentials&client_id={id}&client_secret=abc");
     format!(
@@ -173,9 +142,9 @@ fn token_request(id: &str) -> String {
 #[test]
 fn a_reload_adds_and_removes_clients_while_connections_and_requests_go_on() {
     let server = Server::start("clients", &(HEAD.to_owned() + &client("a") + &client("c")));
-    let mut kept: Vec<Connection> = (0..4).map(|_| server.connect()).collect();
+    let mut kept: Vec<Client> = (0..4).map(|_| server.connect()).collect();
     for connection in &mut kept {
-        assert_eq!(connection.exchange(&token_request("a")).0, 200);
+        assert_eq!(connection.answer_to(&token_request("a")).status, 200);
     }
     // Half of a request is there before the reload, and half of it comes after.
     let request = token_request("b");
@@ -185,12 +154,12 @@ fn a_reload_adds_and_removes_clients_while_connections_and_requests_go_on() {
         server.reload(&(HEAD.to_owned() + &client("b") + &client("c").replace("name = \"c\"", "name = \"C\"")));
     assert_eq!(lines, ["reload: clients: added b; removed a; changed c", DONE]);
     kept[0].send(second);
-    assert_eq!(kept[0].answer().0, 200);
+    assert_eq!(kept[0].answer(false).status, 200);
     for connection in &mut kept {
-        assert_eq!(connection.exchange(&token_request("a")).0, 400);
-        assert_eq!(connection.exchange(&token_request("b")).0, 200);
+        assert_eq!(connection.answer_to(&token_request("a")).status, 400);
+        assert_eq!(connection.answer_to(&token_request("b")).status, 200);
     }
-    assert_eq!((server.token("a").0, server.token("b").0, server.token("c").0), (400, 200, 200));
+    assert_eq!((server.token("a").status, server.token("b").status, server.token("c").status), (400, 200, 200));
 }
 
 #[test]
@@ -203,7 +172,7 @@ fn a_file_that_is_not_sound_changes_nothing_and_its_mistake_is_logged_with_its_l
         assert_eq!((lines.len(), &*lines[1]), (2, FAILED), "{lines:?}");
         assert!(lines[0].starts_with(&format!("reload: {shown}: {words}")), "{lines:?}");
         assert!(!lines[0].contains("hunter2"), "{lines:?}");
-        assert_eq!((server.token("a").0, server.token("b").0), (200, 400), "{words}");
+        assert_eq!((server.token("a").status, server.token("b").status), (200, 400), "{words}");
     };
     let other = HEAD.to_owned() + &client("b");
     check(&other.replace("port = 0", "prot = 0"), "line 3: there is no key prot in [listen]");
@@ -225,7 +194,7 @@ fn a_file_that_is_not_sound_changes_nothing_and_its_mistake_is_logged_with_its_l
     let lines = server.reload_lines();
     assert!(lines[0].contains(&format!("--config {shown} cannot be read")) && lines[1] == FAILED, "{lines:?}");
     assert_eq!(server.reload(&other), ["reload: clients: added b; removed a", DONE]);
-    assert_eq!((server.token("a").0, server.token("b").0), (400, 200));
+    assert_eq!((server.token("a").status, server.token("b").status), (400, 200));
 }
 
 #[test]
@@ -233,16 +202,16 @@ fn a_file_that_says_the_same_changes_nothing_and_says_so() {
     let text = HEAD.to_owned() + &client("a");
     let server = Server::start("same", &text);
     assert_eq!(server.reload(&text), ["reload: done; nothing has changed"]);
-    assert_eq!(server.token("a").0, 200);
+    assert_eq!(server.token("a").status, 200);
 }
 
 #[test]
 fn changed_lifetimes_hold_for_new_tokens() {
     let text = |seconds: u32| format!("{HEAD}[lifetimes]\naccess_token = {seconds}\n{}", client("a"));
     let server = Server::start("lifetimes", &text(3600));
-    assert!(server.token("a").1.contains("\"expires_in\":3600,"));
+    assert!(server.token("a").text().contains("\"expires_in\":3600,"));
     assert_eq!(server.reload(&text(60)), ["reload: lifetimes: access_token 60 s, was 3600 s", DONE]);
-    assert!(server.token("a").1.contains("\"expires_in\":60,"));
+    assert!(server.token("a").text().contains("\"expires_in\":60,"));
 }
 
 #[test]
@@ -250,10 +219,10 @@ fn changed_limits_hold_for_new_connections_and_open_ones_keep_theirs() {
     let text = HEAD.to_owned() + &client("a");
     let server = Server::start("limits", &text);
     let mut old = server.connect();
-    assert_eq!(old.exchange(&token_request("a")).0, 200);
+    assert_eq!(old.answer_to(&token_request("a")).status, 200);
     let lines = server.reload(&format!("{text}[limits]\nbody_bytes_max = 10\n"));
     assert_eq!(lines, ["reload: limits: body_bytes_max 10, was 65536", DONE]);
-    assert_eq!((server.token("a").0, old.exchange(&token_request("a")).0), (413, 200));
+    assert_eq!((server.token("a").status, old.answer_to(&token_request("a")).status), (413, 200));
 }
 
 #[test]
@@ -262,13 +231,14 @@ fn a_new_bound_on_connections_counts_those_that_are_open() {
         let text = HEAD.to_owned() + &client("a");
         let limits = "[limits]\npeer_connections_max = 200\nconnections_max = 300\n";
         let server = Server::start_with(program(), key, &(text.clone() + limits), &["--workers", "1"]);
-        let mut open: Vec<Connection> = (0..2).map(|_| server.connect()).collect();
-        open.iter_mut().for_each(|connection| assert_eq!(connection.exchange(&token_request("a")).0, 200));
+        let mut open: Vec<Client> = (0..2).map(|_| server.connect()).collect();
+        open.iter_mut()
+            .for_each(|connection| assert_eq!(connection.answer_to(&token_request("a")).status, 200));
         let lines = server.reload(&(text + &limits.replace(&format!("{key} = {was}"), &format!("{key} = 2"))));
         assert_eq!(lines, [&format!("reload: limits: {key} 2, was {was}"), DONE]);
-        assert_eq!(server.token("a").0, 200);
-        assert!(open[0].is_at_its_end(), "the one that was idle for longest made room");
-        assert_eq!(open[1].exchange(&token_request("a")).0, 200);
+        assert_eq!(server.token("a").status, 200);
+        assert!(open[0].rest().is_empty(), "the one that was idle for longest made room");
+        assert_eq!(open[1].answer_to(&token_request("a")).status, 200);
     }
 }
 
@@ -291,7 +261,7 @@ fn a_new_bound_on_connections_is_one_that_there_are_descriptors_for() {
     assert_eq!(server.reload(&with(9)), ["reload: limits: connections_max 9, was 132", DONE]);
     let lines = server.reload(&with(500));
     assert_eq!(lines, [&bounded(500), "reload: limits: connections_max 132, was 9", DONE]);
-    assert_eq!(server.token("a").0, 200);
+    assert_eq!(server.token("a").status, 200);
 }
 
 #[test]
@@ -330,7 +300,7 @@ fn every_key_that_needs_a_restart_is_named_with_both_values_and_the_rest_takes_e
             DONE,
         ]
     );
-    assert_eq!(server.token("b").0, 200);
+    assert_eq!(server.token("b").status, 200);
     let lines = server.reload(&text.replace("port = 0", "port = 4001"));
     let restart = "reload: [listen] port needs a restart: running 0, configured 4001";
     assert_eq!(lines, ["reload: clients: removed b", restart, DONE]);
@@ -346,10 +316,10 @@ fn several_signals_in_a_row_come_to_the_last_file() {
         server.signal("-HUP");
     }
     // At the latest the reload after the one that was under way has read it.
-    while server.token("c19").0 != 200 {
+    while server.token("c19").status != 200 {
         server.reload_lines();
     }
-    assert_eq!(server.token("a").0, 400);
+    assert_eq!(server.token("a").status, 400);
     server.signal("-TERM");
     assert_eq!(server.wait().0.code(), Some(0));
 }
@@ -370,14 +340,14 @@ fn a_pipe_that_was_read_once_is_not_read_again() {
         lines[0].contains("--config /dev/stdin is not a regular file and cannot be read again"),
         "{lines:?}"
     );
-    assert_eq!((&*lines[1], server.token("a").0), (FAILED, 200));
+    assert_eq!((&*lines[1], server.token("a").status), (FAILED, 200));
 }
 
 /// A connection with half a request that the server has read, with a whole one before it.
-fn half_a_request(server: &Server) -> Connection {
+fn half_a_request(server: &Server) -> Client {
     let mut connection = server.connect();
     connection.send(&(token_request("a") + "GET / HT"));
-    connection.answer();
+    connection.answer(false);
     connection
 }
 
@@ -398,7 +368,7 @@ fn while_the_server_finishes_a_hang_up_is_ignored() {
     wait_for_the_end_to_begin(&server);
     server.signal("-HUP");
     server.signal("-HUP");
-    assert_eq!(connection.exchange("TP/1.1\r\nHost: h\r\n\r\n").0, 200);
+    assert_eq!(connection.answer_to("TP/1.1\r\nHost: h\r\n\r\n").status, 200);
     let (status, lines) = server.wait();
     assert_eq!(status.code(), Some(0), "{lines:?}");
     assert!(!lines.iter().any(|line| line.starts_with("reload: ")), "{lines:?}");
@@ -412,7 +382,7 @@ fn without_a_configuration_file_a_hang_up_ends_the_server_like_any_other_signal(
     let mut connection = half_a_request(&server);
     server.signal("-HUP");
     wait_for_the_end_to_begin(&server);
-    assert_eq!(connection.exchange("TP/1.1\r\nHost: h\r\n\r\n").0, 200);
+    assert_eq!(connection.answer_to("TP/1.1\r\nHost: h\r\n\r\n").status, 200);
     assert_eq!(server.wait().0.code(), Some(0));
 }
 
@@ -431,7 +401,7 @@ fn a_server_that_was_started_with_hang_up_ignored_goes_on_ignoring_it() {
         // Were SIGHUP the first signal of the end, this were the second, and the exit status 130.
         server.signal("-TERM");
         wait_for_the_end_to_begin(&server);
-        assert_eq!(connection.exchange("TP/1.1\r\nHost: h\r\n\r\n").0, 200);
+        assert_eq!(connection.answer_to("TP/1.1\r\nHost: h\r\n\r\n").status, 200);
         let (status, lines) = server.wait();
         assert_eq!(status.code(), Some(0), "{lines:?}");
         assert!(!lines.iter().any(|line| line.starts_with("reload: ")), "{lines:?}");

@@ -27,6 +27,7 @@ use oauth_from_scratch::routes::{Completion, Role, Routes, Site};
 use oauth_from_scratch::store::{Applied, Caller, Mailbox, MemoryStore, Store, StoreError, Ticket};
 use oauth_from_scratch::system::System;
 
+use crate::support::Answer;
 use crate::support::random::Random;
 
 /// Seeds that are always tried: the first few numbers, and those that found something once.
@@ -564,15 +565,16 @@ impl Simulation {
         let is_end = wire.server_ended && wire.to_client.is_empty();
         drop(wire);
         let mut taken = 0;
-        while let Some((status, head, body, length)) = answer(&client.arrived[taken..]) {
-            if let Some((_, code)) = head.split_once("?code=") {
-                client.code = code.split("\r\n").next().unwrap_or_default().to_owned();
+        while let Some((answer, length)) = Answer::parse(&client.arrived[taken..], false) {
+            if let Some((_, code)) = answer.field("location").and_then(|location| location.split_once("?code="))
+            {
+                client.code = code.to_owned();
             }
-            if let Some((_, token)) = body.split_once("\"access_token\":\"") {
+            if let Some((_, token)) = answer.text().split_once("\"access_token\":\"") {
                 client.token = token.split('"').next().unwrap_or_default().to_owned();
             }
             taken += length;
-            client.statuses.push(status);
+            client.statuses.push(answer.status);
         }
         client.arrived.drain(..taken);
         client.is_over = is_end;
@@ -635,19 +637,6 @@ fn check_with_a_failing_store(client: &Client, at: &str) {
     if matches!(client.manner, Manner::Regular | Manner::HalfClosing) {
         assert_eq!(client.statuses.len(), client.asks.len(), "{at}");
     }
-}
-
-/// The answer that `bytes` begin with, if it is whole: status, head, content, length.
-fn answer(bytes: &[u8]) -> Option<(u16, String, String, usize)> {
-    let end = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
-    let head = String::from_utf8(bytes[..end].to_vec()).expect("text");
-    let length = head
-        .split("Content-Length: ")
-        .nth(1)
-        .map_or(0, |rest| rest.split("\r\n").next().and_then(|digits| digits.parse().ok()).expect("a length"));
-    let body = String::from_utf8(bytes.get(end..end + length)?.to_vec()).expect("text");
-    let status = head.strip_prefix("HTTP/1.1 ").expect(&head)[..3].parse().expect("a status");
-    Some((status, head, body, end + length))
 }
 
 fn simulate(seed: u64, connections_max: usize, pace: Pace) -> usize {
