@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::{Log, Logs};
@@ -19,30 +19,10 @@ use oauth_from_scratch::store::{Applied, Caller, Mailbox, Store, Ticket};
 use oauth_from_scratch::system::System;
 
 use crate::support::Answer;
+use crate::support::system::TestSystem;
 
 /// How long a request of these tests waits for the store.
 const STORE_TIME_MAX: Duration = Duration::from_secs(5);
-
-/// A clock that the test moves, and random bytes that are all alike.
-struct TestSystem {
-    start: Instant,
-    passed: Mutex<Duration>,
-}
-
-impl System for TestSystem {
-    fn monotonic(&self) -> Instant {
-        self.start + *self.passed.lock().unwrap()
-    }
-
-    fn wall_clock(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_767_225_600) + *self.passed.lock().unwrap()
-    }
-
-    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        bytes.fill(7);
-        Ok(())
-    }
-}
 
 /// A store that takes every transition and keeps its ticket for the test.
 #[derive(Default)]
@@ -131,7 +111,7 @@ impl World {
         let mut config = Config { clients: vec![gate()], ..Config::default() };
         config.limits.store_time_max = STORE_TIME_MAX;
         config.limits.http.idle_time_max = idle_time_max;
-        let system = Arc::new(TestSystem { start: Instant::now(), passed: Mutex::default() });
+        let system = TestSystem::new();
         let store = Arc::<SilentStore>::default();
         let shared: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
         let site = Site::new(None, config.client_port, config.auth_port, None);
@@ -146,7 +126,7 @@ impl World {
 
     /// A turn of the loop in which `happen` happens, `time` after the one before it.
     fn turn(&mut self, time: Duration, happen: impl FnOnce(&mut Engine<Wire>)) {
-        *self.system.passed.lock().unwrap() += time;
+        self.system.wait(time);
         self.engine.begin_turn();
         happen(&mut self.engine);
         self.engine.end_turn();

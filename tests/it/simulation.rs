@@ -14,9 +14,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::{Log, Logs};
@@ -29,35 +28,13 @@ use oauth_from_scratch::system::System;
 
 use crate::support::Answer;
 use crate::support::random::Random;
+use crate::support::system::{Dice, TestSystem};
 
 /// Seeds that are always tried: the first few numbers, and those that found something once.
 const SEEDS: &[u64] = &[1, 2, 3, 4, 5, 6, 7, 8];
 
 /// Clients of one run.
 const CLIENTS: usize = 1500;
-
-/// A clock that the simulation moves, and dice that count.
-struct PretendSystem {
-    start: Instant,
-    passed: Mutex<Duration>,
-    drawn: AtomicU64,
-}
-
-impl System for PretendSystem {
-    fn monotonic(&self) -> Instant {
-        self.start + *self.passed.lock().unwrap()
-    }
-
-    fn wall_clock(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_767_225_600) + *self.passed.lock().unwrap()
-    }
-
-    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        let mut random = Random::new(self.drawn.fetch_add(1, Ordering::Relaxed));
-        bytes.iter_mut().for_each(|byte| *byte = random.next() as u8);
-        Ok(())
-    }
-}
 
 /// How the pretend store is.
 #[derive(Clone, Copy, PartialEq)]
@@ -242,7 +219,7 @@ struct Simulation {
     /// What the store has been given and has not come to.
     transitions: Vec<Option<(Transition, Timestamp, Ticket)>>,
     random: Random,
-    system: Arc<PretendSystem>,
+    system: Arc<TestSystem>,
     engine: Engine<PretendSocket>,
     /// Configurations that take turns, each with its routes, and how many turns of the loop one lasts; 0 for ever.
     settings: VecDeque<(Config, Arc<Routes>)>,
@@ -270,13 +247,12 @@ impl Simulation {
     }
 
     fn with(seed: u64, config: Config, pace: Pace) -> Simulation {
-        let start = Instant::now();
-        let system = Arc::new(PretendSystem { start, passed: Mutex::default(), drawn: AtomicU64::new(seed) });
+        let system = TestSystem::with(Dice::Fair, seed);
         let grants = MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max());
         let store = Arc::new(PretendStore { grants, pace, submitted: Mutex::default() });
         let shared_store: Arc<dyn Store> = Arc::<PretendStore>::clone(&store);
         let site = Site::new(None, config.client_port, config.auth_port, None);
-        let shared_system: Arc<dyn System> = Arc::<PretendSystem>::clone(&system);
+        let shared_system: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
         let routes =
             Routes::new(&config, site, shared_store, Arc::new(Pool::new(1)), Arc::clone(&shared_system))
                 .expect("random bytes");
@@ -428,7 +404,7 @@ impl Simulation {
             let Some(next) = [planned, task].into_iter().flatten().min() else { break };
             self.now = self.now.max(next);
             assert!(self.now < Duration::from_secs(3600), "the end comes");
-            *self.system.passed.lock().unwrap() = self.now;
+            self.system.move_to(self.now);
             let before = self.engine.counts().requests;
             self.engine.begin_turn();
             self.reconfigure();

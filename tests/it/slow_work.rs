@@ -6,12 +6,13 @@
 
 use std::io::{self, Write as _};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::standard::{CONFIGURATION, SECRET, pairs};
+use crate::support::system::TestSystem;
 use crate::support::{Client, TestServer, form_request};
 use argon2::password_hash::PasswordHasher;
 use oauth_from_scratch::config::{self, Config};
@@ -312,8 +313,7 @@ struct Harness {
 }
 
 struct HarnessSystem {
-    start: Instant,
-    drawn: AtomicU8,
+    system: Arc<TestSystem>,
     /// The clock panics where the pool looks at it.
     panics: AtomicBool,
 }
@@ -322,16 +322,15 @@ impl System for HarnessSystem {
     fn monotonic(&self) -> Instant {
         let is_pool = std::thread::current().name() == Some("pool");
         assert!(!(is_pool && self.panics.load(Ordering::Relaxed)), "this clock panics, as the test wants");
-        self.start
+        self.system.monotonic()
     }
 
     fn wall_clock(&self) -> SystemTime {
-        UNIX_EPOCH
+        self.system.wall_clock()
     }
 
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        bytes.fill(self.drawn.fetch_add(1, Ordering::Relaxed));
-        Ok(())
+        self.system.fill(bytes)
     }
 }
 
@@ -371,11 +370,7 @@ impl Store for Later {
 impl Harness {
     fn new() -> Harness {
         let config = configuration(|config| config.limits.wrong_secrets_max = 3);
-        let system = Arc::new(HarnessSystem {
-            start: Instant::now(),
-            drawn: AtomicU8::new(0),
-            panics: AtomicBool::new(false),
-        });
+        let system = Arc::new(HarnessSystem { system: TestSystem::new(), panics: AtomicBool::new(false) });
         let site = Site::new(None, None, 3001, config.issuer.clone());
         let store = Arc::new(Later(MemoryStore::new(100)));
         let shared: Arc<dyn System> = Arc::<HarnessSystem>::clone(&system);
@@ -386,9 +381,9 @@ impl Harness {
 
     /// The status that answers `client`'s request from `peer`, and how often the request was parked.
     fn ask(&self, peer: &str, client: &str, secret: &str) -> (&'static str, usize) {
-        let mut connection = Connection::new(Arc::default(), self.system.start);
-        connection.receive(token_request(client, secret).as_bytes(), self.system.start);
-        let Event::Request(request) = connection.step(self.system.start) else { panic!("a request") };
+        let mut connection = Connection::new(Arc::default(), self.system.monotonic());
+        connection.receive(token_request(client, secret).as_bytes(), self.system.monotonic());
+        let Event::Request(request) = connection.step(self.system.monotonic()) else { panic!("a request") };
         let now = Timestamp::from_milliseconds(0);
         let (peer, ticket): (IpAddr, _) = (peer.parse().expect("an address"), Ticket { place: 0, serial: 0 });
         let caller = Caller { mailbox: &self.mailbox, ticket };

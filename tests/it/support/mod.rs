@@ -24,13 +24,13 @@ pub mod random;
 pub mod standard;
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
 pub mod stores;
+pub mod system;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 pub use answer::Answer;
 use oauth_from_scratch::config::Config;
@@ -40,56 +40,10 @@ use oauth_from_scratch::pool::Pool;
 use oauth_from_scratch::routes::Role;
 use oauth_from_scratch::store::{MemoryStore, Store};
 use oauth_from_scratch::system::System;
+use system::{Dice, TestSystem};
 
 /// How long a test waits for bytes before it fails: far longer than any server needs.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A clock that stands still until it is moved, beginning at 2026-01-01 00:00:00, and dice that count.
-pub struct TestSystem {
-    start: Instant,
-    moved: Mutex<Duration>,
-    /// How far the time of day is ahead of that.
-    ahead: Mutex<Duration>,
-    drawn: AtomicU64,
-    dice: Dice,
-}
-
-/// How the test's dice are.
-#[derive(Clone, Copy, PartialEq)]
-enum Dice {
-    Fair,
-    Broken,
-    Panicking,
-}
-
-impl System for TestSystem {
-    fn monotonic(&self) -> Instant {
-        self.start + *self.moved.lock().unwrap()
-    }
-
-    fn wall_clock(&self) -> SystemTime {
-        UNIX_EPOCH
-            + Duration::from_secs(1_767_225_600)
-            + *self.moved.lock().unwrap()
-            + *self.ahead.lock().unwrap()
-    }
-
-    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        // The first draw is the server's, when it starts.
-        match self.dice {
-            _ if self.drawn.load(Ordering::Relaxed) == 0 => {}
-            Dice::Fair => {}
-            Dice::Broken => return Err(io::Error::other("no dice")),
-            Dice::Panicking => panic!("these dice panic, as the test wants"),
-        }
-        // Different at every draw, and the same in every run.
-        let draw = self.drawn.fetch_add(1, Ordering::Relaxed);
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = (draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (at % 8 * 8)) as u8 ^ at as u8;
-        }
-        Ok(())
-    }
-}
 
 /// Both servers on free ports, until it is dropped.
 pub struct TestServer {
@@ -165,13 +119,7 @@ impl TestServer {
     fn start_on(change: impl FnOnce(&mut Config), dice: Dice) -> TestServer {
         let mut config = Config { client_port: Some(0), auth_port: 0, ..Config::default() };
         change(&mut config);
-        let system = Arc::new(TestSystem {
-            start: Instant::now(),
-            moved: Mutex::default(),
-            ahead: Mutex::default(),
-            drawn: AtomicU64::default(),
-            dice,
-        });
+        let system = TestSystem::with(dice, 0);
         let store = Arc::new(MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max()));
         TestServer::run(&config, system, store)
     }
@@ -208,14 +156,14 @@ impl TestServer {
 
     /// Lets `time` go by on the server's clock.
     pub fn wait(&self, time: Duration) {
-        *self.system.moved.lock().unwrap() += time;
+        self.system.wait(time);
         self.handle.wake();
     }
 
     /// Sets the time of day ahead of the time that has passed, or back to it; and lets a moment go by, in which every
     /// worker reads it.
     pub fn set_clock_ahead(&self, time: Duration) {
-        *self.system.ahead.lock().unwrap() = time;
+        self.system.set_ahead(time);
         self.wait(Duration::from_millis(2));
     }
 
