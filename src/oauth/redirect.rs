@@ -45,9 +45,9 @@ impl fmt::Display for RedirectUriError {
                  8252, 7.1 and 8.4); use https, or a scheme made of a domain of the app's, such as com.example.app:/cb"
             }
             RedirectUriError::NotAbsolute => "is not an absolute URI; begin it with https://",
-            RedirectUriError::Character => "holds a character that a URI may not have; percent-encode it",
+            RedirectUriError::Character => "has a character that is not allowed in a URI; percent-encode it",
             RedirectUriError::Fragment => {
-                "has a fragment (RFC 6749, 3.1.2); leave the # and what follows it out"
+                "has a fragment (RFC 6749, 3.1.2); remove the # and everything after it"
             }
             RedirectUriError::Executed => {
                 "has a scheme that a browser executes or reads from itself; use https"
@@ -60,7 +60,7 @@ impl fmt::Display for RedirectUriError {
                  --insecure-http (insecure_http = true in the file) allows http anywhere"
             }
             RedirectUriError::Wildcard => {
-                "has a * in its host, and redirect URIs compare byte for byte; register each by itself"
+                "has a * in its host, and redirect URIs compare byte for byte; register each host separately"
             }
         })
     }
