@@ -68,7 +68,9 @@ impl Cluster {
         let seeds: Result<Vec<ConnectionInfo>, RedisError> = seeds(location).collect();
         let seeds = seeds.map_err(|error| explain(&error))?;
         let mut first_marker = [0; 8];
-        system.fill(&mut first_marker).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+        system
+            .fill(&mut first_marker)
+            .map_err(|error| format!("cannot get random bytes from the system: {error}"))?;
         let trouble = system.monotonic();
         let mut cluster = Cluster {
             seeds,

@@ -174,7 +174,7 @@ impl<T: Transition> Group<T> {
         let pauses = std::mem::take(&mut self.pauses);
         match reply {
             Reply::Answered(value) => self.take_answer(value, context, answered),
-            // It is there, and may be lost again: nobody is told that it is safe.
+            // It is stored but may be lost again, so its callers get an error.
             Reply::Unsafe => {
                 if let Step::Write(write) = std::mem::replace(&mut self.step, Step::Read) {
                     write.outcomes.iter().for_each(|_| self.answer(Err(StoreError::Unavailable), answered));
@@ -267,7 +267,7 @@ impl<T: Transition> Group<T> {
         if let Some(at) = self.tried.iter().position(is_there) {
             let write = self.tried[at].clone();
             if context.waits_for_safety {
-                // It is there, and nobody has said how safe. Written once more, it is as safe as must be.
+                // It is stored, but its durability is unknown. Writing it again makes it durable as required.
                 self.step = Step::Write(Write { old: current, ..write });
                 return;
             }
