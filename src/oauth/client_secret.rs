@@ -1,6 +1,6 @@
 //! Clients' secrets, as digests: the secret itself is known to the client alone.
 //!
-//! A secret that was made here has 264 random bits. Nobody can try them all, so its digest may be quick:
+//! A secret that was made here has 264 random bits, too many to guess, so its digest may be fast:
 //! SHA-256. A secret that a person chose is one of those that people choose, and whoever steals the digest will
 //! try them; so its digest is slow, and takes memory: Argon2id, as a PHC string. That is slow for the server,
 //! too, some 20 milliseconds, which are spent elsewhere than on the loop ([`SecretCheck`]), until a secret has been

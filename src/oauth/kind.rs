@@ -17,7 +17,7 @@
 use super::key::{Key, Kind};
 use super::timestamp::Timestamp;
 
-/// What a store is told of a kind.
+/// What a store needs to know about a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KindInfo {
     /// What its keys and tables are called: lower-case letters. No two kinds share a name, which never changes.
@@ -174,7 +174,7 @@ pub trait Transition: Clone + Send + Sized + 'static {
         belief: Belief,
     ) -> (Change<Self::Record>, Self::Outcome);
 
-    /// Whether it changes nothing, whatever the record is.
+    /// Whether it never changes the record.
     fn is_read_only(&self) -> bool;
 
     /// Who will hold the record that it makes where there is none, and what that will count as; `None` where it makes
