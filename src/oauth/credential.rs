@@ -195,8 +195,8 @@ impl Credential {
         RefreshDigest { digest: Digest::of(&self.secret[..REFRESH_SECRET_CHARS]), mark }
     }
 
-    /// The secret of the access token that this refresh token is exchanged for with `salt`: whoever presents
-    /// the same token again is given the same, and nobody else can work it out.
+    /// Derives the secret of the access token that this refresh token is exchanged for with `salt`. Presenting the same
+    /// refresh token again gives the same secret, which cannot be derived without it.
     pub fn derive_access_secret(&self, salt: &Salt) -> [u8; SECRET_BYTES] {
         self.derive(b"access token", salt)
     }

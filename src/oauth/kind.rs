@@ -25,7 +25,7 @@ pub struct KindInfo {
     /// Whether a transition may be applied twice: what it presents is spent the first time, and no two write the same
     /// bytes, since each writes digests of fresh secrets. A store that lost the answer to a write then applies it again.
     /// For other kinds it numbers its writes, and answers that it is unavailable where another write came after the
-    /// lost one, so that nobody can say whether that was made.
+    /// lost one, so that it is unknown whether that was made.
     pub is_repeatable: bool,
 }
 

@@ -260,7 +260,7 @@ fn split_plain(uri: &str) -> Option<(&str, &str)> {
     Some((host, rest))
 }
 
-/// Whether what stands before the first colon is rather a host than a scheme, where a port follows it.
+/// Whether the text before the first colon is a host rather than a scheme, because a port follows it.
 fn is_host(scheme: &str) -> bool {
     scheme.contains('.') || scheme.eq_ignore_ascii_case("localhost")
 }
@@ -316,7 +316,7 @@ fn split_loopback(uri: &str) -> Option<(&str, &str)> {
     matches!(rest.bytes().next(), None | Some(b'/' | b'?')).then_some((literal, rest))
 }
 
-/// Says where `asked` departs from `registered`, for whoever looks for the difference.
+/// Describes the first difference between `asked` and `registered`, for client developers.
 pub(super) fn difference(registered: &str, asked: &str) -> String {
     let at = registered.bytes().zip(asked.bytes()).take_while(|(own, asked)| own == asked).count();
     let around = |uri: &str| {

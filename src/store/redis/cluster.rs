@@ -140,8 +140,8 @@ impl Cluster {
         self.safety != Safety::default()
     }
 
-    /// The map of slots as it stands at the first of these nodes that knows all, or else at the one that knows
-    /// most: a node that has just come back may know of no other.
+    /// The slot map of the first of these nodes whose map is complete, or else the most complete one: a node that has
+    /// just restarted may not know the others yet.
     fn best_map(&mut self, addresses: Vec<Address>) -> Option<SlotMap> {
         let mut best: Option<SlotMap> = None;
         for address in addresses {

@@ -224,7 +224,7 @@ impl<T: Transition> Group<T> {
         }
     }
 
-    /// Answers what a write covers, now that it is made; gives what stands there.
+    /// Answers the jobs that a confirmed write covers; returns what was written.
     fn confirm(&mut self, write: Write<T>, answered: &mut Answered<T>) -> Written {
         self.tried.retain(|tried| tried.new.bytes != write.new.bytes);
         write.outcomes.into_iter().for_each(|outcome| self.answer(Ok(outcome), answered));
@@ -232,8 +232,8 @@ impl<T: Transition> Group<T> {
         write.new
     }
 
-    /// Answers the jobs of a lost write where another server's write came after it, or in its place: nobody can say
-    /// which.
+    /// Answers the jobs of a lost write if another server's write came after it or instead of it, which cannot be told
+    /// apart.
     fn give_up_what_was_overtaken(&mut self, current: Option<&Vec<u8>>, answered: &mut Answered<T>) {
         let is_overtaken = |tried: &&Write<T>| tried.old.as_ref() != current;
         let count = self.tried.iter().filter(is_overtaken).map(|tried| tried.outcomes.len()).max();

@@ -140,7 +140,7 @@ impl<T: Transition> RedisStore<T> {
         let server = u64::from_le_bytes(server);
         let queue = Arc::new(Queue::new(bounds.queue_max, Some(server)));
         let mut batch = Batch::of(keys, server, bounds.time_max, cluster.waits_for_safety());
-        // If the node that has its report is away, it is told later.
+        // If the node that holds the report is unreachable, the report is sent later.
         batch.report(&mut cluster, &queue, now);
         let system_too = Arc::clone(&system);
         let driver =

@@ -1,4 +1,4 @@
-//! How a record is written: a compare-and-swap of its key, or a `SET` where nothing stands there yet.
+//! How a record is written: a compare-and-swap of its key, or a `SET NX` if the key is new.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use crate::oauth::kind::{Record, Transition};
 pub(super) const SWAP: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end \
     redis.call('SET',KEYS[1],ARGV[2],'PXAT',ARGV[3]) return 1";
 
-/// How much longer than it is good a record is kept: the engine's clock may be ahead of ours.
+/// How long a record is kept after it expires, since the engine's clock may be ahead of ours.
 pub(super) const KEPT_LONGER: Duration = Duration::from_secs(60);
 
 /// One write of a record, and whom it answers.
