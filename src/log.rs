@@ -1,12 +1,12 @@
 //! Log lines on standard error or standard output, written by a thread of their own.
 //!
-//! The event loop must not wait for a terminal that someone has paused. So a line goes into a queue of
-//! bounded length; when the queue is full the line is counted instead, and the count is printed when there is
-//! room again. Control bytes are escaped: a request cannot forge a line, nor drive the terminal.
+//! The event loop must not wait for a paused terminal. So a line goes into a bounded queue; when the queue is full,
+//! the line is dropped and counted, and the count is printed when there is room again. Control characters are
+//! escaped, so a request can neither forge a line nor control the terminal.
 //!
-//! What can happen once can happen ten times a second for a week. So every line has a rate ([`Log::with_rate`]): each
-//! place in the source that logs may write [`BURST`] lines at once, and then one in each [`INTERVAL`]. What is
-//! skipped is counted, and the place's next line says how many that were.
+//! An error that repeats must not fill the disk. So lines are rate-limited ([`Log::with_rate`]): each place in the
+//! source that logs may write [`BURST`] lines at once, and then one per [`INTERVAL`]. Skipped lines are counted, and
+//! the place's next line states the count.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -17,12 +17,12 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The two logs there are.
+/// The two logs of a server.
 #[derive(Clone)]
 pub struct Logs {
-    /// What went wrong, and what an operator should know.
+    /// Errors and notices for the operator.
     pub errors: Log,
-    /// A line for each request, where `Config::access_log` wants it.
+    /// One line per request, if `Config::access_log` is set.
     pub access: Log,
 }
 
@@ -37,24 +37,24 @@ pub struct Log {
 /// How many lines one place in the source may write at once.
 pub const BURST: u32 = 10;
 
-/// How often it may write one more.
+/// How long it takes until that place may write one more.
 pub const INTERVAL: Duration = Duration::from_secs(60);
 
-/// What each place in the source has written lately. There are as many entries as there are such places.
+/// The recent output of each place in the source that logs; the map is bounded by the number of such places.
 struct Rate {
     clock: Box<dyn Fn() -> Instant + Send + Sync>,
     places: Mutex<HashMap<&'static Location<'static>, Place>>,
 }
 
 struct Place {
-    /// How many lines may be written at `since`; one more with each interval after it.
+    /// The lines that may be written at `since`; each interval after it adds one.
     left: u32,
     since: Instant,
     skipped: u64,
 }
 
 impl Rate {
-    /// Whether `place` may write a line; if so, how many were skipped before it.
+    /// The number of lines skipped before this one if `place` may write a line; `None` if it may not.
     fn admit(&self, place: &'static Location<'static>) -> Option<u64> {
         let now = (self.clock)();
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +63,7 @@ impl Rate {
         let passed = u32::try_from(passed).unwrap_or(u32::MAX);
         if passed > 0 {
             place.left = place.left.saturating_add(passed).min(BURST);
-            // The rest of an interval that has begun counts.
+            // Keep the fraction of the current interval.
             place.since =
                 INTERVAL.checked_mul(passed).and_then(|time| place.since.checked_add(time)).unwrap_or(now);
         }
@@ -79,7 +79,7 @@ impl Rate {
         }
     }
 
-    /// How many lines were skipped and are not mentioned in any line yet.
+    /// Takes the number of skipped lines that no line has reported yet.
     fn take_skipped(&self) -> u64 {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.values_mut().map(|place| std::mem::take(&mut place.skipped)).sum()
@@ -93,41 +93,41 @@ enum Sink {
     Held(Arc<Held>),
 }
 
-/// Lines that are written when it is known that they are true.
+/// Lines that are buffered until [`Log::release`].
 struct Held {
     to: Log,
-    /// `None` once they have been written, and every later line goes its way at once.
+    /// `None` once released: later lines are written at once.
     lines: Mutex<Option<Vec<String>>>,
 }
 
-/// Lines on their way to a thread that begins with the first of them: a process of one thread has cheaper
-/// system calls than one of two, and most have nothing to say.
+/// Lines on their way to the writer thread. The first line starts it: system calls are cheaper in a process with a
+/// single thread, and most processes log nothing.
 struct Queue {
     lines: SyncSender<Entry>,
-    /// Lines that found no room.
+    /// The number of lines that did not fit into the queue.
     dropped: AtomicUsize,
-    /// Whether the thread has begun.
+    /// Whether the writer thread runs.
     is_written: AtomicBool,
     writer: Mutex<Option<Writer>>,
     form: Form,
 }
 
-/// Tells the time of day.
+/// Gives the time of day.
 type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// How lines are written.
+/// The format of lines.
 #[derive(Clone)]
 enum Form {
-    /// As they are.
+    /// Unchanged.
     Plain,
-    /// With the time before them.
+    /// With a timestamp in front.
     Timed(Clock),
-    /// As they are, for each is a JSON object; and so is what this log says itself.
+    /// Unchanged, because each is a JSON object. The log's own lines are JSON objects as well.
     Json(Clock),
 }
 
 impl Form {
-    /// `line` as it is written.
+    /// Formats `line`.
     fn apply(&self, line: String) -> String {
         match self {
             Form::Timed(clock) => format!("{} {line}", Rfc3339(clock())),
@@ -135,9 +135,9 @@ impl Form {
         }
     }
 
-    /// What is written in the place of lines that found no room.
+    /// The line that reports `count` dropped lines.
     fn missing(&self, count: usize) -> String {
-        const WORDS: &str = "more log lines came faster than they could be written";
+        const WORDS: &str = "more log lines were dropped: they came faster than they could be written";
         match self {
             Form::Json(clock) => {
                 let time = Rfc3339(clock());
@@ -148,12 +148,12 @@ impl Form {
     }
 }
 
-/// A moment as RFC 3339 has it, in UTC and with milliseconds.
+/// Prints a time as in RFC 3339, in UTC with milliseconds.
 pub struct Rfc3339(pub SystemTime);
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The format ends with the year 9999.
+        // The format has four digits for the year.
         const LAST: Duration = Duration::from_millis(253_402_300_799_999);
         let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default().min(LAST);
         let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
@@ -164,8 +164,8 @@ impl fmt::Display for Rfc3339 {
     }
 }
 
-/// Year, month and day of the day that is `days` days after 1970-01-01. Years are counted from March, so that the
-/// leap day is a year's last; 400 of them have 146,097 days.
+/// The year, month and day that is `days` days after 1970-01-01. Internally a year starts in March, so that the leap
+/// day is its last day; 400 years have 146,097 days.
 fn date_of(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
@@ -178,7 +178,7 @@ fn date_of(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(is_next_year), month, day)
 }
 
-/// The queue's other end.
+/// The receiving end of the queue, with the output.
 struct Writer {
     output: Box<dyn io::Write + Send>,
     waiting: Receiver<Entry>,
@@ -187,30 +187,30 @@ struct Writer {
 /// What goes through the queue.
 enum Entry {
     Line(String),
-    /// To be answered when everything before it is written.
+    /// Acknowledged once every line before it is written.
     Flush(SyncSender<()>),
 }
 
-/// Lines are written together, up to about this many bytes at a time.
+/// Lines are written in batches of about this many bytes at most.
 const BATCH_BYTES: usize = 64 * 1024;
 
 impl Log {
-    /// A log to standard error, of which at most `lines_max` lines wait at a time. Each has the time of day before it.
+    /// A log to standard error with a timestamp on each line. At most `lines_max` lines wait in its queue.
     pub fn to_stderr(lines_max: usize, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Log {
         Log::to(Box::new(io::stderr()), lines_max, Form::Timed(Arc::new(clock)))
     }
 
-    /// The same without the time: for a message that a person reads when the program ends at once.
+    /// The same without timestamps, for the message of a program that exits at once.
     pub fn to_stderr_untimed(lines_max: usize) -> Log {
         Log::to(Box::new(io::stderr()), lines_max, Form::Plain)
     }
 
-    /// The same to standard output, as the lines are.
+    /// A log to standard output, without timestamps.
     pub fn to_stdout(lines_max: usize) -> Log {
         Log::to(Box::new(io::stdout()), lines_max, Form::Plain)
     }
 
-    /// The same to standard output, where every line is a JSON object.
+    /// A log to standard output in which every line is a JSON object.
     pub fn to_stdout_as_json(lines_max: usize, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Log {
         Log::to(Box::new(io::stdout()), lines_max, Form::Json(Arc::new(clock)))
     }
@@ -222,34 +222,34 @@ impl Log {
         Log { sink: Sink::Queue(Arc::new(Queue { lines, dropped, is_written, writer, form })), rate: None }
     }
 
-    /// A log that is kept, for tests to read.
+    /// A log that keeps its lines in memory, for tests.
     pub fn kept() -> Log {
         Log { sink: Sink::Kept(Arc::default()), rate: None }
     }
 
-    /// The same log, in which every place in the source has its rate, by `clock`.
+    /// Rate-limits the log for each place in the source, measured by `clock`.
     #[must_use]
     pub fn with_rate(self, clock: impl Fn() -> Instant + Send + Sync + 'static) -> Log {
         let rate = Rate { clock: Box::new(clock), places: Mutex::default() };
         Log { rate: Some(Arc::new(rate)), ..self }
     }
 
-    /// The same log, whose lines are held back until [`Log::release`], and are never written without it: what is tried
-    /// at the start and fails is told in one message and not by what was tried.
+    /// The same log, but its lines are buffered until [`Log::release`] and dropped without it. A start that fails is
+    /// then reported in one message, without the log lines of the attempt.
     #[must_use]
     pub fn held(&self) -> Log {
         let held = Held { to: self.clone(), lines: Mutex::new(Some(Vec::new())) };
         Log { sink: Sink::Held(Arc::new(held)), rate: None }
     }
 
-    /// Writes what was held back. Every later line is written at once.
+    /// Writes the buffered lines. Later lines are written at once.
     pub fn release(&self) {
         let Sink::Held(held) = &self.sink else { return };
         let lines = held.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
         lines.into_iter().flatten().for_each(|line| held.to.unlimited_line(format_args!("{line}")));
     }
 
-    /// The lines of a log that is kept; none of one that is not.
+    /// The lines of a [`Log::kept`]; empty for other logs.
     pub fn lines(&self) -> Vec<String> {
         match &self.sink {
             Sink::Queue(_) | Sink::Held(_) => Vec::new(),
@@ -257,10 +257,10 @@ impl Log {
         }
     }
 
-    /// Adds a line, unless the place that calls this has had its share; never waits.
+    /// Adds a line, unless the calling place exceeds its rate. Never blocks.
     #[track_caller]
     pub fn line(&self, text: fmt::Arguments<'_>) {
-        // In a closure this would be the closure's own place.
+        // Not inside the closure below, where it would name the closure.
         let place = Location::caller();
         let rate = match &self.sink {
             Sink::Held(held) => &held.to.rate,
@@ -269,16 +269,13 @@ impl Log {
         match rate.as_ref().map(|rate| rate.admit(place)) {
             None | Some(Some(0)) => self.unlimited_line(text),
             Some(Some(skipped)) => {
-                self.unlimited_line(format_args!(
-                    "{text} ({skipped} more lines like this one were not written)"
-                ));
+                self.unlimited_line(format_args!("{text} ({skipped} more lines like this one were skipped)"));
             }
             Some(None) => {}
         }
     }
 
-    /// Adds a line at no rate; never waits. For lines that were asked for (the access log), and for those whose caller
-    /// keeps a bound of its own.
+    /// Adds a line without a rate limit. Never blocks. For the access log, and for callers that limit their own lines.
     pub fn unlimited_line(&self, text: fmt::Arguments<'_>) {
         let line = escaped(text);
         match &self.sink {
@@ -296,12 +293,12 @@ impl Log {
         }
     }
 
-    /// Waits until what was logged before is written, but no longer than `time_max`: for the end of the program. A
-    /// pipe that is full and never read must not keep the program from ending.
+    /// Blocks until all earlier lines are written, for at most `time_max`. For the end of the program, which a full
+    /// pipe that is never read must not prevent.
     pub fn flush(&self, time_max: Duration) {
         let skipped = self.rate.as_ref().map_or(0, |rate| rate.take_skipped());
         if skipped > 0 {
-            self.unlimited_line(format_args!("{skipped} more lines like those above were not written"));
+            self.unlimited_line(format_args!("{skipped} more lines like those above were skipped"));
         }
         let Sink::Queue(queue) = &self.sink else { return };
         if !queue.is_written.load(Ordering::Acquire) {
@@ -309,8 +306,8 @@ impl Log {
         }
         let (written, is_written) = sync_channel(1);
         let queue = Arc::clone(queue);
-        // A full queue makes its sender wait, so that is left to a thread, which ends with the program. With the
-        // writing thread gone, or without a thread for this, there is nothing to wait for.
+        // A full queue blocks its sender, so a thread sends, which ends with the program. If the writer has ended or
+        // this thread cannot start, there is nothing to wait for.
         let sender = std::thread::Builder::new().name("log-flush".to_owned());
         if sender.spawn(move || drop(queue.lines.send(Entry::Flush(written)))).is_ok() {
             let _ = is_written.recv_timeout(time_max);
@@ -319,7 +316,7 @@ impl Log {
 }
 
 impl Queue {
-    /// Sees to it that the lines are being written.
+    /// Starts the writer thread if it does not run yet.
     fn begin(queue: &Arc<Queue>) {
         if queue.is_written.load(Ordering::Acquire) {
             return;
@@ -327,13 +324,13 @@ impl Queue {
         let Some(writer) = queue.writer.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let counter = Arc::clone(queue);
         let thread = std::thread::Builder::new().name("log".to_owned());
-        // Where the system has no thread to give, lines are dropped and counted, and the server goes on.
+        // If the thread cannot start, lines are dropped and counted, and the server continues.
         let result = thread.spawn(move || write_all(writer.output, &writer.waiting, &counter));
         queue.is_written.store(result.is_ok(), Ordering::Release);
     }
 }
 
-/// `text` with its control characters as Rust escapes them.
+/// Formats `text` with control characters escaped as in Rust.
 fn escaped(text: fmt::Arguments<'_>) -> String {
     struct Escaped(String);
     impl fmt::Write for Escaped {
@@ -373,7 +370,7 @@ fn write_all(mut output: impl io::Write, waiting: &Receiver<Entry>, queue: &Queu
             batch.push_str(&queue.form.missing(missing));
             batch.push('\n');
         }
-        // A closed output leaves nobody to tell.
+        // If the output is closed, there is nowhere to report it.
         let _ = output.write_all(batch.as_bytes()).and_then(|()| output.flush());
         batch.clear();
         for written in flushed {
@@ -471,7 +468,7 @@ mod tests {
         *now.lock().unwrap() = start + INTERVAL;
         repeat(&log, 10);
         let last = kept.lines().pop().unwrap();
-        assert_eq!(last, "again (1000 more lines like this one were not written)");
+        assert_eq!(last, "again (1000 more lines like this one were skipped)");
         // A day of it.
         for second in 0..86_400 {
             *now.lock().unwrap() = start + INTERVAL + Duration::from_secs(second);
@@ -479,7 +476,7 @@ mod tests {
         }
         assert_eq!(count(), BURST as usize + 1440);
         log.flush(Duration::ZERO);
-        assert_eq!(kept.lines().last().unwrap(), "599 more lines like those above were not written");
+        assert_eq!(kept.lines().last().unwrap(), "599 more lines like those above were skipped");
     }
 
     /// Standard error as a full pipe that is never read: writing to it waits until the test ends.

@@ -1,4 +1,7 @@
-//! The program: flags to a configuration, both servers started, and served until it is stopped.
+//! The program: parses the command line, starts the servers, and serves until a signal stops it.
+//!
+//! Exit status: 0 after an orderly stop, 1 when the server cannot start or fails, 2 for an invalid command line or
+//! configuration file.
 
 #![forbid(unsafe_code)]
 
@@ -24,10 +27,10 @@ mod ready;
 
 use ready::ReadyFile;
 
-/// The exit status of a command line that cannot be followed.
+/// The exit status for an invalid command line or configuration file.
 const USAGE: u8 = 2;
 
-/// How long the end of the program waits for an output that may never be read.
+/// How long the program waits on exit for log output that may never be read.
 const FLUSH_TIME_MAX: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
@@ -70,23 +73,23 @@ fn run(config: &Config, words: Vec<OsString>) -> Result<(), String> {
     result
 }
 
-/// Serves until the end, or says in one message why it cannot.
+/// Serves until the server is stopped. The error is one message for the operator.
 fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), String> {
     let ready_file = config.ready_file.as_deref().map(ReadyFile::clear).transpose()?;
-    // Before the store opens its file.
+    // A store that opens its file relies on this: exceeding the size limit must fail the write, not kill the process.
     net::survive_file_size_limit().map_err(|error| format!("cannot install a signal handler: {error}"))?;
     let config = &within_descriptors(config, &logs.errors, "");
     for remark in config.remarks() {
         logs.errors.line(format_args!("WARNING: {remark}"));
     }
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
-    // The store's keys carry the issuer, and that may have a port in it that the system picks.
+    // Bind first: the store's keys carry the issuer, whose port the system may pick.
     let listening = Listening::bind(config).map_err(|error| error.to_string())?;
     let auth_port = listening.auth_port();
     for warning in config.warnings(auth_port) {
         logs.errors.line(format_args!("WARNING: {warning}"));
     }
-    // What a store tries at the start is of interest where the start succeeds.
+    // If the start fails, the error message alone is printed, without the log lines of the attempt.
     let store_log = logs.errors.held();
     let store = store::open(config, listening.site().issuer(), &system, &store_log)?;
     store_log.release();
@@ -100,7 +103,7 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
         };
         server.reload_with(config.clone(), read);
     }
-    // Before the first line: a program that has read it may send a signal.
+    // Before the ready line: its reader may send a signal at once.
     server.finish_on_signals().map_err(|error| format!("cannot install signal handlers: {error}"))?;
     if config.ends_with_stdin {
         ready::end_with_stdin(server.handle())?;
@@ -110,7 +113,7 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
     }
     match (config.ready_json, config.access_log) {
         (true, _) => print(&ready::json(&server)),
-        // Standard output is for objects alone.
+        // Standard output carries JSON lines only.
         (false, Some(LogFormat::Json)) => {
             ready::words(&server).lines().for_each(|line| logs.errors.line(format_args!("{line}")));
             ExitCode::SUCCESS
@@ -118,12 +121,12 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
         (false, _) => print(&ready::words(&server)),
     };
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
-    // The store ends here, and may have something to say.
+    // Closes the store, which may still log, before the logs are flushed.
     drop(server);
     Ok(())
 }
 
-/// `config` with no more connections than the process has descriptors for. Log lines about it begin with `of`.
+/// Lowers `connections_max` to what the process has descriptors for. Log lines about it begin with `of`.
 fn within_descriptors(config: &Config, log: &Log, of: &str) -> Config {
     let mut config = config.clone();
     let wanted = config.limits.connections_max;
@@ -132,34 +135,34 @@ fn within_descriptors(config: &Config, log: &Log, of: &str) -> Config {
             config.limits.connections_max = connections_max;
             if connections_max < wanted {
                 log.line(format_args!(
-                    "{of}at most {connections_max} connections are served at once, not {wanted} (connections_max): the \
-                     process may have {limit} open files; raise that (ulimit -Hn, or LimitNOFILE= of a systemd unit)"
+                    "{of}connections_max is lowered from {wanted} to {connections_max}: the process may have {limit} \
+                     open files; raise that limit (ulimit -Hn, or LimitNOFILE= in a systemd unit)"
                 ));
             }
         }
         Err(error) => log.line(format_args!(
-            "{of}the limit of open files is unknown: {error}; where it is reached, idle connections are closed"
+            "{of}cannot read the limit of open files: {error}; when it is reached, idle connections are closed"
         )),
     }
     config
 }
 
-/// A new secret for a client, and its digest for the configuration file: 256 bits and more, so that a quick
-/// digest is enough. Or the slow digest of the one on standard input, if it is chosen already.
+/// Generates a client's secret with its digest for the configuration file. The secret has at least 256 random bits,
+/// so SHA-256 is enough. With `is_chosen`, reads a secret from standard input and gives its Argon2 digest.
 fn client_secret(is_chosen: bool) -> Result<String, String> {
     let mut random = [0; CREDENTIAL_BYTES];
     RealSystem::default()
         .fill(&mut random)
-        .map_err(|error| format!("the system gives no random bytes: {error}"))?;
+        .map_err(|error| format!("cannot get random bytes from the system: {error}"))?;
     if is_chosen {
         let mut line = String::new();
         io::stdin()
             .lock()
             .read_line(&mut line)
-            .map_err(|error| format!("standard input cannot be read: {error}"))?;
+            .map_err(|error| format!("cannot read standard input: {error}"))?;
         let secret = line.trim_end_matches(['\r', '\n']);
         if secret.is_empty() {
-            return Err("there is no secret on standard input; write it there, in one line".to_owned());
+            return Err("no secret on standard input; write it there as one line".to_owned());
         }
         let mut salt = [0; 16];
         salt.copy_from_slice(&random[..16]);
@@ -170,12 +173,12 @@ fn client_secret(is_chosen: bool) -> Result<String, String> {
     Ok(format!(
         "secret         {secret}\n\
          secret_digest  {}\n\
-         Give the secret to the client; it is printed this once. Put the digest into the configuration file.\n",
+         Give the secret to the client; it is not stored and not shown again. Put the digest into the configuration file.\n",
         SecretDigest::of(&secret)
     ))
 }
 
-/// What would be served, in words.
+/// Describes the configuration for `--check-config`.
 fn describe(config: &Config) -> String {
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut line = |name: &str, value: &str| lines.push((name.to_owned(), value.to_owned()));
@@ -213,12 +216,12 @@ fn describe(config: &Config) -> String {
     let mut text: String = lines.iter().map(|(name, value)| format!("{name:<width$}{value}\n")).collect();
     let said = config.warnings(config.auth_port).into_iter().chain(config.remarks());
     said.for_each(|warning| text.push_str(&format!("WARNING: {warning}\n")));
-    text.push_str("This configuration is sound. Nothing was started.\n");
+    text.push_str("Configuration OK (check only).\n");
     text
 }
 
 fn print(text: &str) -> ExitCode {
-    // Whoever closed standard output does not want to read it.
+    // A closed standard output is no reason to panic.
     match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
@@ -226,7 +229,7 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(message: &dyn fmt::Display, status: ExitCode) -> ExitCode {
-    // By way of a log, for standard error may be a pipe that is full and never read.
+    // Written by a log's thread, because standard error may be a full pipe that is never read.
     let log = Log::to_stderr_untimed(1);
     for line in message.to_string().lines() {
         log.line(format_args!("oauth-from-scratch: {line}"));

@@ -1,5 +1,4 @@
-//! What the program says when it is ready, to people and to other programs, and how it ends with the one that started
-//! it.
+//! How the program reports that it is ready (as text, as JSON, in a file), and stops together with its parent process.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -8,7 +7,7 @@ use std::path::{Path, PathBuf};
 use oauth_from_scratch::net::{Handle, Server};
 use oauth_from_scratch::routes::Role;
 
-/// Where `server` listens and what it is called, as one line of JSON.
+/// The issuer, ports, addresses and process id of `server`, as one line of JSON.
 pub fn json(server: &Server) -> String {
     let of = |wanted: Role| -> Vec<std::net::SocketAddr> {
         server.addresses().iter().filter(|(role, _)| *role == wanted).map(|(_, address)| *address).collect()
@@ -29,7 +28,7 @@ pub fn json(server: &Server) -> String {
     format!("{line}\n")
 }
 
-/// The same in words.
+/// The issuer and address of `server`, as text for a person.
 pub fn words(server: &Server) -> String {
     let issuer = server.site().issuer();
     match server.site().client_app() {
@@ -48,12 +47,12 @@ pub fn words(server: &Server) -> String {
 /// A file that exists while the server is ready.
 pub struct ReadyFile {
     path: PathBuf,
-    /// The file is a pipe or the like, which is not replaced and not removed.
+    /// Whether the file is a pipe or a similar file, which is neither replaced nor removed.
     is_special: bool,
 }
 
 impl ReadyFile {
-    /// Removes the file that an earlier server left at `path`: its addresses are out of date.
+    /// Removes the file that an earlier server left at `path`, because its addresses are out of date.
     pub fn clear(path: &Path) -> Result<ReadyFile, String> {
         let is_special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
         let file = ReadyFile { path: path.to_owned(), is_special };
@@ -63,7 +62,7 @@ impl ReadyFile {
         }
     }
 
-    /// Writes `text` under another name and renames it, so that a reader finds all of it or no file.
+    /// Writes `text` under another name and renames it, so that a reader finds the whole file or none.
     pub fn write(&self, text: &str) -> Result<(), String> {
         let write = |path: &Path| File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
         let written = match self.is_special {
@@ -89,13 +88,11 @@ impl Drop for ReadyFile {
 
 fn failed(path: &Path, error: &io::Error) -> String {
     let path = oauth_from_scratch::cli::shown_path(path);
-    format!(
-        "--ready-file {path} cannot be written ({error}); give a path in a folder that this user may write to"
-    )
+    format!("cannot write --ready-file {path} ({error}); give a path in a folder that this user may write to")
 }
 
-/// Ends the server in order when standard input ends, as it does when the program at its other end has exited. What is
-/// read before that is ignored.
+/// Stops the server in order when standard input is closed, for example because the parent process has exited.
+/// Ignores what it reads before that.
 pub fn end_with_stdin(handle: Handle) -> Result<(), String> {
     let read = move || {
         let mut bytes = [0; 1024];
@@ -109,5 +106,5 @@ pub fn end_with_stdin(handle: Handle) -> Result<(), String> {
         handle.finish();
     };
     let thread = std::thread::Builder::new().name("stdin".to_owned()).spawn(read);
-    thread.map(drop).map_err(|error| format!("--end-with-stdin needs a thread, and there is none: {error}"))
+    thread.map(drop).map_err(|error| format!("cannot start the thread for --end-with-stdin: {error}"))
 }

@@ -1,21 +1,21 @@
-//! The only clock and the only dice, behind a trait that a test can replace.
+//! The only source of time and of random bytes, behind a trait that a test can replace.
 //!
-//! Everything below is told the time and given its random bytes as arguments. So a time-out, an expiry or a
-//! lost race is played in a test without waiting, and what the server does depends on what it was told alone.
+//! All other modules take the time and random bytes as arguments. So a test can play a timeout, an expiry or a lost
+//! race without waiting, and the same inputs always give the same result.
 
 use std::cell::RefCell;
 use std::io;
 use std::time::{Instant, SystemTime};
 
-/// What the server takes from the machine beside sockets: two clocks and a source of secrets.
+/// What the server needs from the machine beside sockets: two clocks and a random number generator.
 pub trait System: Send + Sync {
-    /// A clock that never goes back: for time-outs.
+    /// A clock that never goes back, for timeouts.
     fn monotonic(&self) -> Instant;
 
     /// The time of day: for the `Date` field and for the expiry of grants, which may outlive the process.
     fn wall_clock(&self) -> SystemTime;
 
-    /// Fills `bytes` with bytes that nobody can foretell.
+    /// Fills `bytes` with cryptographically secure random bytes.
     ///
     /// # Errors
     /// When the source fails; `bytes` must then not be used.
@@ -24,18 +24,18 @@ pub trait System: Send + Sync {
 
 /// The machine itself: the operating system's clocks and its random number generator.
 ///
-/// A virtual machine that is restored twice from one snapshot has the same memory twice, so random bytes that lie in
-/// memory would be handed out twice. The kernel's generator is told of a restore, where the hypervisor says so
-/// (vmgenid); a program is not. So bytes are drawn ahead for the current turn of the loop at most: a thread that reads
-/// the monotonic clock, as every turn begins, drops what it has left. And a turn that draws once draws nothing ahead.
+/// A virtual machine that is restored twice from one snapshot has the same memory twice, so buffered random bytes
+/// would be used twice. The kernel reseeds its generator after a restore if the hypervisor reports it (vmgenid); a
+/// program gets no notice. So bytes are buffered for the current turn of the loop at most: each turn starts by reading
+/// the monotonic clock, which discards the thread's buffer. A turn that draws once buffers nothing.
 #[derive(Default)]
 pub struct RealSystem {}
 
-/// How many bytes a turn draws at most for what is still to come in it. A system call costs a third of a microsecond,
-/// and a busy turn draws for dozens of requests; but a kilobyte costs one and a half.
+/// The most bytes that a turn buffers. A system call costs a third of a microsecond, and a busy turn draws for dozens
+/// of requests; but a kilobyte costs one and a half.
 const BLOCK_BYTES: usize = 1024;
 
-/// How many the second draw of a turn takes. Each one after it takes four times as many.
+/// The size of a turn's second draw. Each later draw is four times as large, up to [`BLOCK_BYTES`].
 const FIRST_BLOCK_BYTES: usize = 256;
 
 thread_local! {
@@ -45,9 +45,9 @@ thread_local! {
 /// Random bytes of one turn of one thread.
 struct Block {
     bytes: [u8; BLOCK_BYTES],
-    /// How many at the end have not been given out.
+    /// The number of unused bytes, at the end of `bytes`.
     left: usize,
-    /// How many bytes the turn's next draw takes; none before its first, which takes what is asked for.
+    /// The size of the turn's next draw; 0 before the first, which draws exactly what is needed.
     next: usize,
 }
 
@@ -63,7 +63,7 @@ impl Block {
             if bytes.len() > count {
                 return draw(bytes);
             }
-            // Until the call has succeeded there is nothing to give out.
+            // If the draw fails, the block must count as empty.
             self.left = 0;
             draw(&mut self.bytes[BLOCK_BYTES - count..])?;
             self.left = count;
@@ -76,7 +76,7 @@ impl Block {
         Ok(())
     }
 
-    /// Drops what is left, as another turn begins.
+    /// Wipes the unused bytes when a turn starts.
     fn drop_rest(&mut self) {
         if self.next > 0 {
             self.bytes[BLOCK_BYTES - self.left..].fill(0);

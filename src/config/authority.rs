@@ -1,9 +1,9 @@
-//! Hosts, authorities and origins as URLs compare them (RFC 9110, 4.2.3; RFC 3986, 6.2): without regard to case, with
-//! or without the scheme's default port, however an address or an unreserved character is written.
+//! Hosts, authorities and origins, normalized so that equivalent ones are equal (RFC 9110, 4.2.3; RFC 3986, 6.2): case,
+//! the scheme's default port, the spelling of IPv6 addresses, and percent-encoded unreserved characters do not matter.
 
 use std::net::Ipv6Addr;
 
-/// The schemes that a server is reached by.
+/// The schemes of a server's URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// `http`
@@ -39,7 +39,7 @@ impl Scheme {
     }
 }
 
-/// A host and perhaps a port, as a Host field or a URL has them, in the spelling that all equal ones share.
+/// A host and an optional port, as in a Host field or a URL, normalized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
     host: String,
@@ -67,7 +67,7 @@ impl Authority {
         &self.host
     }
 
-    /// The port, where it is written.
+    /// The port, if the text has one.
     pub fn port(&self) -> Option<u16> {
         self.port
     }
@@ -88,7 +88,7 @@ impl Origin {
         Origin { scheme, host: authority.host, port }
     }
 
-    /// Reads an Origin field: a scheme and an authority, and nothing after them. `null` is no origin.
+    /// Reads an Origin field: a scheme and an authority with nothing after them. Refuses `null`.
     pub fn parse(text: &str) -> Option<Origin> {
         let (scheme, authority) = text.split_once("://")?;
         Some(Origin::new(Scheme::parse(scheme)?, Authority::parse(authority)?))
@@ -104,7 +104,7 @@ impl Origin {
         &self.host
     }
 
-    /// The port, the scheme's default where none is written.
+    /// The port; the scheme's default if the URL has none.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -122,7 +122,7 @@ impl Origin {
         self.host == authority.host && self.port == authority.port.unwrap_or(self.scheme.default_port())
     }
 
-    /// Whether it leads to the machine that asks: `localhost`, any name below it (RFC 6761, 6.3), 127.0.0.1 or ::1.
+    /// Whether the host is loopback: `localhost`, any name below it (RFC 6761, 6.3), 127.0.0.1 or ::1.
     pub fn is_loopback(&self) -> bool {
         crate::oauth::redirect::is_loopback_host(&self.host)
     }
@@ -135,10 +135,10 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// `host` in the spelling that all equal hosts share; `None` where it is empty or not a host.
+/// Normalizes `host`; `None` if it is empty or not a host.
 fn canonical_host(host: &str) -> Option<String> {
     if let Some(literal) = host.strip_prefix('[') {
-        // An address has many spellings, and Rust writes the one of RFC 5952.
+        // An address has many spellings; Rust prints the one of RFC 5952.
         let address: Ipv6Addr = literal.strip_suffix(']')?.parse().ok()?;
         return Some(format!("[{address}]"));
     }

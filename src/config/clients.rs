@@ -21,7 +21,7 @@ pub(super) fn read_clients(tables: Vec<Table>, config: &Config, mistakes: &mut M
         let id = match table.take("id") {
             Some(value) => mistakes.check(read_client_id(&value, &mut ids)),
             None => {
-                mistakes.note(table.error("the client has no id"));
+                mistakes.note(table.error("the client has no id; add one"));
                 None
             }
         };
@@ -35,37 +35,39 @@ fn read_client_id<'a>(value: &Value<'a>, taken: &mut HashSet<&'a str>) -> Result
     let is_id = (1..=CLIENT_ID_BYTES_MAX).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
     match (is_id, id) {
-        (_, DEMO_CLIENT_ID) => Err(value.error(format_args!("{id:?} is the demo client's; choose another id"))),
+        (_, DEMO_CLIENT_ID) => {
+            Err(value.error(format_args!("{id:?} is the id of the demo client; choose another id")))
+        }
         (false, _) => {
-            Err(value.error("an id is 1 to 255 characters of visible ASCII without a space, \" or \\"))
+            Err(value.error("an id must be 1 to 255 characters of visible ASCII without a space, \" or \\"))
         }
         (true, _) if !taken.insert(id) => {
-            Err(value.error(format_args!("there is another client called {id:?}; ids are unique")))
+            Err(value.error(format_args!("another client has the id {id:?}; ids must be unique")))
         }
         (true, _) => Ok(id),
     }
 }
 
-/// The client that there is when the client app is served.
+/// The `client_id` of the client app's client.
 pub(super) const DEMO_CLIENT_ID: &str = "oauth-test-app";
 
-/// Reads a client; `None` where there is a mistake in it.
+/// Reads a client; `None` if it has a mistake.
 fn read_client(id: Option<&str>, mut table: Table, config: &Config, mistakes: &mut Mistakes) -> Option<Client> {
-    // What errors call it.
+    // Its name in errors.
     let called = id.map_or_else(|| "the client".to_owned(), |id| format!("the client {id:?}"));
     let in_clear = ["secret", "client_secret"].map(|key| table.take(key));
     for value in in_clear.iter().flatten() {
         mistakes.note(value.error(
-            "a secret does not stand in a file; put its digest, as secret_digest. `oauth-from-scratch \
-             client-secret` makes a secret and prints both",
+            "do not put secrets in this file; use secret_digest. `oauth-from-scratch client-secret` generates a \
+             secret and prints it with its digest",
         ));
     }
     let name = match table.take("name") {
         Some(value) => value.string().and_then(|name| match name.trim() {
-            "" => Err(value.error("the dialog shows it; say one")),
+            "" => Err(value.error("give a name; the dialog shows it")),
             _ => Ok(name.to_owned()),
         }),
-        None => Err(table.error(format!("{called} has no name; the dialog shows it"))),
+        None => Err(table.error(format!("{called} has no name; add one, the dialog shows it"))),
     };
     let parse = if config.insecure_http { RedirectUri::parse_insecure } else { RedirectUri::parse };
     let redirect_uris = table.take("redirect_uris").map_or(Some(Vec::new()), |value| {
@@ -77,8 +79,8 @@ fn read_client(id: Option<&str>, mut table: Table, config: &Config, mistakes: &m
         value.string().and_then(|text| {
             SecretDigest::parse(text).ok_or_else(|| {
                 value.error(
-                    "this is no digest of a secret; `oauth-from-scratch client-secret` makes a secret and prints its \
-                     digest, and with --chosen prints that of a secret that you chose",
+                    "malformed secret digest; `oauth-from-scratch client-secret` generates a secret and prints its \
+                     digest, and with --chosen prints the digest of your own secret",
                 )
             })
         })
@@ -89,7 +91,7 @@ fn read_client(id: Option<&str>, mut table: Table, config: &Config, mistakes: &m
     let scope = read_client_scope(table.take("scopes"), &config.scopes, mistakes);
     let inspects_all = table.take("introspects_all").map_or(Ok(false), |value| value.boolean());
     let inspects_all = mistakes.check(inspects_all);
-    // A mistake is named once: what could not be read is taken to be as it must.
+    // Report a mistake once: a value that could not be read counts as valid below.
     let has = Parts {
         redirect_uris: redirect_uris.as_ref().is_none_or(|uris| !uris.is_empty()),
         secret: secret.as_ref().is_none_or(Option::is_some) || in_clear.iter().any(Option::is_some),
@@ -109,7 +111,7 @@ fn read_client(id: Option<&str>, mut table: Table, config: &Config, mistakes: &m
     })
 }
 
-/// Reads each text of a list; `None` where there is a mistake in it.
+/// Reads each text of a list; `None` if one has a mistake.
 fn read_list<'a, T>(
     value: &Value<'a>,
     mistakes: &mut Mistakes,
@@ -134,7 +136,7 @@ fn read_grant_types(value: Option<Value>, mistakes: &mut Mistakes) -> Option<Gra
             other => {
                 let known = "authorization_code, refresh_token and client_credentials";
                 return Err(
-                    value.error(format_args!("there is no grant type {other:?} here; there are {known}"))
+                    value.error(format_args!("unknown grant type {other:?}; this server supports {known}"))
                 );
             }
         }
@@ -151,10 +153,12 @@ fn read_client_scope(
     let Some(value) = value else { return Some(Scope::default()) };
     let names = read_list(&value, mistakes, |value, name| check_scope(scopes, &value, name).map(|()| name))?;
     let scope = Scope::parse(&names.join(" "));
-    mistakes.check(scope.map_err(|_| value.error("a name holds a character that no scope has")))
+    mistakes.check(
+        scope.map_err(|_| value.error("a name has a character that a scope may not have (RFC 6749, 3.3)")),
+    )
 }
 
-/// What a client has, as far as its grant types depend on it.
+/// The properties of a client that its grant types depend on.
 struct Parts {
     redirect_uris: bool,
     secret: bool,
@@ -165,20 +169,20 @@ fn check_client(called: &str, table: &Table, grant_types: GrantTypes, has: &Part
     let rules = [
         (
             !grant_types.authorization_code || has.redirect_uris,
-            "has no redirect_uris, and the grant type authorization_code needs one",
+            "has no redirect_uris; the grant type authorization_code requires one",
         ),
         (
             !grant_types.refresh_token || grant_types.authorization_code,
-            "has the grant type refresh_token without authorization_code, from which refresh tokens come",
+            "has the grant type refresh_token without authorization_code, which issues the refresh tokens",
         ),
         (
             !grant_types.client_credentials || has.secret,
-            "has the grant type client_credentials and no secret_digest; only a client with a secret may act for \
-             itself (RFC 6749, 4.4)",
+            "has the grant type client_credentials but no secret_digest; only a client with a secret may use it (RFC \
+             6749, 4.4)",
         ),
         (
             !has.inspects_all || has.secret,
-            "is to introspect tokens and has no secret_digest; only a client with a secret may (RFC 7662, 2.1)",
+            "has introspects_all but no secret_digest; only a client with a secret may introspect (RFC 7662, 2.1)",
         ),
     ];
     for (_, words) in rules.iter().filter(|(holds, _)| !holds) {

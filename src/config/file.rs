@@ -1,7 +1,7 @@
-//! A configuration file, in TOML, to a [`Config`].
+//! Reads a configuration file, in TOML, into a [`Config`].
 //!
-//! Every mistake is named by its line, with what would do instead. Nothing is guessed: a key that is not known
-//! is a mistake, for it may be a limit that its writer relies on.
+//! Reports every mistake with its line and the remedy. An unknown key is a mistake, because it may be a misspelt limit
+//! that its author relies on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +16,18 @@ use crate::oauth::grant::RefreshReuse;
 
 pub use super::toml_reader::{FileError, Mistakes};
 
-/// What flags say, as far as reading the file depends on it.
+/// The flags that affect how the file is read.
 #[derive(Clone, Copy, Debug)]
 pub struct FromFlags {
-    /// How many threads serve where the file does not say.
+    /// The number of workers if the file has none.
     pub workers: usize,
-    /// Plain http is allowed anywhere, whatever the file says.
+    /// Allows plain http on any host, in addition to the file's `insecure_http`.
     pub insecure_http: bool,
-    /// A flag overrides the file's issuer, so the file needs none.
+    /// A flag gives the issuer, so the file needs none.
     pub has_issuer: bool,
 }
 
-/// Reads the text of a configuration file where no flag is given: see [`read_beside`].
+/// Reads the text of a configuration file without flags: see [`read_beside`].
 ///
 /// # Errors
 /// As [`read_beside`].
@@ -35,9 +35,9 @@ pub fn read(text: &str, workers: usize) -> Result<Config, Mistakes> {
     read_beside(text, FromFlags { workers, insecure_http: false, has_issuer: false })
 }
 
-/// Reads the text of a configuration file. What it does not say is as in [`Config::default`], but there are so
-/// many `workers`, and no client app and no demo client unless it asks for them. Whether the parts fit together,
-/// [`Config::check`] says.
+/// Reads the text of a configuration file. Missing keys have the values of [`Config::default`], with the `workers` of
+/// `flags`; the client app and its demo client exist only if the file configures them. [`Config::check`] remains to be
+/// called: it checks ranges, and that the values fit together.
 ///
 /// # Errors
 /// Every mistake, with its line.
@@ -47,7 +47,7 @@ pub fn read_beside(text: &str, flags: FromFlags) -> Result<Config, Mistakes> {
     if !errors.is_empty() {
         let mistake = |error: &toml::de::Error| {
             let at = error.span().map_or(0, |span| span.start);
-            source.error(at, format!("this is not TOML: {}", error.message()))
+            source.error(at, format!("invalid TOML: {}", error.message()))
         };
         return Err(Mistakes::new(errors.iter().map(mistake).collect()));
     }
@@ -127,28 +127,27 @@ fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: 
     }
 }
 
-/// The client app asks for one scope, and must get it, and get in with it.
+/// Checks that the client app's one scope exists and that `/secure` accepts it.
 fn check_client_app(config: &Config, port: &Value, secure_scope: Option<&Value>) -> Vec<FileError> {
     let (asked, sentence) = Config::DEMO_SCOPES[0];
     let mut mistakes = Vec::new();
     if !config.scopes.iter().any(|(name, _)| **name == *asked) {
         mistakes.push(port.error(format_args!(
-            "the client app asks for the scope {asked:?}, which is not in [scopes]; add {asked} = {sentence:?} there, \
-             or leave client_app_port out"
+            "the client app requests the scope {asked:?}, which is not in [scopes]; add {asked} = {sentence:?} there, \
+             or remove client_app_port"
         )));
     }
     match (secure_scope, config.secure_scope.as_deref()) {
         (Some(value), Some(name)) if name != asked => mistakes.push(value.error(format_args!(
-            "the client app asks for the scope {asked:?} alone, so /secure would refuse it; give {asked:?}, leave \
-             secure_scope out, or leave client_app_port out"
+            "the client app requests only the scope {asked:?}, so /secure would refuse it; set this to {asked:?}, or \
+             remove secure_scope or client_app_port"
         ))),
         _ => {}
     }
     mistakes
 }
 
-/// The mistake that [`Config::check`] found in what was read from `text`, with the line of the key that it is
-/// about; the first line, where a flag has brought it in.
+/// Adds to an error of [`Config::check`] the line of its key in `text`; line 1 if the value comes from a flag.
 pub fn locate(text: &str, error: &ConfigError) -> FileError {
     let key = match error {
         ConfigError::Limit(name, _) => name.rsplit('.').next().unwrap_or(name),
@@ -163,19 +162,19 @@ pub fn locate(text: &str, error: &ConfigError) -> FileError {
     FileError { line, message: error.to_string() }
 }
 
-/// Where anyone may come in, the server cannot know what it is called.
+/// Requires an issuer unless the server listens on loopback: it cannot know its public name.
 fn check_issuer(root: &Table, config: &Config) -> Result<(), FileError> {
     let is_loopback = config.bind.is_none_or(|address| address.is_loopback());
     match config.issuer.is_none() && !is_loopback {
         true => Err(root.error(
-            "the issuer is missing, and the server is not bound to loopback; say how clients reach it, such as \
-             issuer = \"https://auth.example\"",
+            "the issuer is missing, and the server does not listen on loopback; add the URL by which clients reach \
+             it, such as issuer = \"https://auth.example\"",
         )),
         false => Ok(()),
     }
 }
 
-/// Reads the table `[listen]`, and gives the port of the client app, if it has one.
+/// Reads the table `[listen]`. Returns the port of the client app, if the table has one.
 fn read_listen<'a>(mut table: Table<'a>, config: &mut Config, mistakes: &mut Mistakes) -> Option<Value<'a>> {
     if let Some(value) = table.take("address") {
         let wanted = |_| value.error("give an IP address, such as \"127.0.0.1\" or \"::1\"");
@@ -202,7 +201,7 @@ fn read_listen<'a>(mut table: Table<'a>, config: &mut Config, mistakes: &mut Mis
         let format = value.string().and_then(|text| match text {
             "text" => Ok(LogFormat::Text),
             "json" => Ok(LogFormat::Json),
-            _ => Err(value.error("give \"text\" or \"json\", or leave it out for no access log")),
+            _ => Err(value.error("give \"text\" or \"json\", or remove this key for no access log")),
         });
         mistakes.set(&mut config.access_log, format.map(Some));
     }
@@ -441,59 +440,59 @@ introspects_all = true
             assert!(WHOLE.contains(from), "{from}");
             check(&WHOLE.replacen(from, to, 1), line, words);
         };
-        check("issuer = ", 1, "this is not TOML");
-        check("\n\nissuer = \"a\"\nissuer = \"b\"", 4, "this is not TOML: duplicate key");
+        check("issuer = ", 1, "invalid TOML");
+        check("\n\nissuer = \"a\"\nissuer = \"b\"", 4, "invalid TOML: duplicate key");
         changed("https://auth.example/t", "http://auth.example", 2, "is plain http");
         changed(
             "resource_owner",
             "resource_owners",
             3,
-            "there is no key resource_owners in the file; did you mean resource_owner? It may have",
+            "unknown key resource_owners in the file; did you mean resource_owner? Otherwise the known keys are",
         );
-        changed("\"ada\"", "7", 3, "give a text in quotation marks here, not a TOML integer");
-        changed("= \"answer\"", "= \"anser\"", 4, "there is no scope \"anser\" in [scopes]");
-        changed("= true", "= \"yes\"", 5, "give true or false");
+        changed("\"ada\"", "7", 3, "expected a string in quotation marks, got a TOML integer");
+        changed("= \"answer\"", "= \"anser\"", 4, "unknown scope \"anser\"");
+        changed("= true", "= \"yes\"", 5, "expected true or false");
         changed("\"::1\"", "\"localhost\"", 8, "give an IP address");
         changed("port = 0", "port = 65536", 9, "give a port from 0 to 65535");
         changed("port = 0", "port = -1", 9, "give a number from 0");
         changed("workers = 3", "workers = 0", 11, "at least 1");
-        changed("workers = 3", "threads = 3", 11, "no key threads in [listen]");
+        changed("workers = 3", "threads = 3", 11, "unknown key threads in [listen]");
         changed("\"json\"", "\"xml\"", 12, "\"text\" or \"json\"");
-        changed("access_token = 3600", "access_tokens = 3600", 17, "no key access_tokens in [lifetimes]");
-        changed("code = 30", "code = 1.5", 15, "give a number");
-        changed("grants_max", "grant_max", 27, "no key grant_max in [limits]");
-        changed("\"Read the answer.\"", "\" \"", 34, "say in a sentence");
+        changed("access_token = 3600", "access_tokens = 3600", 17, "unknown key access_tokens in [lifetimes]");
+        changed("code = 30", "code = 1.5", 15, "expected a number");
+        changed("grants_max", "grant_max", 27, "unknown key grant_max in [limits]");
+        changed("\"Read the answer.\"", "\" \"", 34, "give a sentence");
         changed("\"https://x.example/b\"", "\"a b\"", 35, "without a space");
         changed("id = \"app\"\n", "", 37, "the client has no id");
         changed("id = \"app\"", "id = \"a b\"", 38, "visible ASCII");
-        changed("id = \"robot\"", "id = \"app\"", 45, "there is another client called \"app\"");
-        changed("id = \"app\"", "id = \"oauth-test-app\"", 38, "is the demo client's");
+        changed("id = \"robot\"", "id = \"app\"", 45, "another client has the id \"app\"");
+        changed("id = \"app\"", "id = \"oauth-test-app\"", 38, "is the id of the demo client");
         changed("name = \"The App\"\n", "", 37, "the client \"app\" has no name");
         changed("https://app.example/callback", "https://app.example/#x", 40, "has a fragment");
         changed("com.example.app:/callback", "javascript:alert(1)", 40, "has a scheme that a browser executes");
-        changed("\"refresh_token\"]", "\"password\"]", 41, "there is no grant type \"password\" here");
-        changed("scopes = [\"answer\"]", "scopes = [\"other\"]", 42, "there is no scope \"other\"");
-        changed("secret_digest", "secret", 47, "a secret does not stand in a file");
-        changed("sha256:ba", "ba", 47, "this is no digest of a secret");
+        changed("\"refresh_token\"]", "\"password\"]", 41, "unknown grant type \"password\"");
+        changed("scopes = [\"answer\"]", "scopes = [\"other\"]", 42, "unknown scope \"other\"");
+        changed("secret_digest", "secret", 47, "do not put secrets in this file");
+        changed("sha256:ba", "ba", 47, "malformed secret digest");
         changed("[\"client_credentials\"]", "[\"authorization_code\"]", 44, "has no redirect_uris");
         changed("[\"authorization_code\", ", "[", 37, "refresh_token without authorization_code");
         changed("\"refresh_token\"]", "\"client_credentials\"]", 37, "only a client with a secret");
-        changed("introspects_all = true", "introspect = true", 49, "no key introspect in [[clients]]");
-        changed("\"file:grants.redb\"", "\"disk\"", 23, "none of memory, file:PATH and redis://HOST:PORT");
-        changed("\"file:grants.redb\"", "\"memory\"", 24, "durability is for a file");
+        changed("introspects_all = true", "introspect = true", 49, "unknown key introspect in [[clients]]");
+        changed("\"file:grants.redb\"", "\"disk\"", 23, "expected memory, file:PATH or redis://HOST:PORT");
+        changed("\"file:grants.redb\"", "\"memory\"", 24, "durability applies to a file");
         changed("\"relaxed\"", "\"low\"", 24, "\"full\" or \"relaxed\"");
-        changed("durability = \"relaxed\"", "wait_for_replicas = 1", 24, "this is for an engine");
-        changed("durability = \"relaxed\"", "key_prefix = \"a\"", 24, "this is for an engine");
+        changed("durability = \"relaxed\"", "wait_for_replicas = 1", 24, "this key applies to an engine");
+        changed("durability = \"relaxed\"", "key_prefix = \"a\"", 24, "this key applies to an engine");
         changed("durability = \"relaxed\"", "key_prefix = \"{a}\"", 24, "give 1 to 128 letters, digits");
-        changed("durability", "sync", 24, "no key sync in [store]");
+        changed("durability", "sync", 24, "unknown key sync in [store]");
         check("[listen]\naddress = \"0.0.0.0\"", 1, "the issuer is missing");
-        check("clients = 7", 1, "give tables, each begun with [[clients]], here");
+        check("clients = 7", 1, "expected tables that each start with [[clients]]");
         // What the client app asks for must be there, and open what it asks.
-        changed("= \"answer\"", "= \"anser\"", 4, "did you mean \"answer\"? Otherwise add it there");
+        changed("= \"answer\"", "= \"anser\"", 4, "did you mean \"answer\"? Otherwise add it to [scopes]");
         check(
             "[listen]\nclient_app_port = 0\n[scopes]\nread = \"Read.\"",
             2,
-            "the client app asks for the scope \"answer\", which is not in [scopes]; add answer = \"Read the secret",
+            "the client app requests the scope \"answer\", which is not in [scopes]; add answer = \"Read the secret",
         );
         changed("secure_scope = \"answer\"", "secure_scope = \"https://x.example/b\"", 4, "would refuse it");
         // A scope by which a standard promises more than there is.
@@ -519,7 +518,7 @@ introspects_all = true
         ] {
             check(&format!("[listen]\n{key}"), 2, nearest);
         }
-        check("[listen]\nthreads = 1", 2, "no key threads in [listen]; it may have");
+        check("[listen]\nthreads = 1", 2, "unknown key threads in [listen]; the known keys are");
     }
 
     #[test]
@@ -550,7 +549,7 @@ introspects_all = true
         assert_eq!(lines, [2, 5, 8, 11, 15, 24, 27, 34, 38, 39, 40, 41, 42, 47], "{mistakes}");
         assert_eq!(mistakes.to_string().lines().count(), broken.len());
         let mistakes = read("issuer = \n[listen\nport = 1", 1).map(drop).unwrap_err();
-        assert!(mistakes.iter().all(|mistake| mistake.message.starts_with("this is not TOML: ")), "{mistakes}");
+        assert!(mistakes.iter().all(|mistake| mistake.message.starts_with("invalid TOML: ")), "{mistakes}");
         assert!(mistakes.iter().count() >= 2, "{mistakes}");
     }
 }

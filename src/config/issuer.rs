@@ -1,20 +1,20 @@
-//! The issuer: what an authorization server calls itself (RFC 8414, 2).
+//! The issuer identifier of an authorization server (RFC 8414, 2).
 
 use std::fmt;
 
 use super::authority::{Authority, Origin, Scheme};
 
-/// An issuer identifier. It is kept and given out as it was written: to clients it is a text that they compare.
-/// Its origin is compared as RFC 9110, 4.2.3 says.
+/// An issuer identifier. It is published exactly as configured, because clients compare it as a string. Its origin is
+/// compared as in RFC 9110, 4.2.3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
     text: String,
     origin: Origin,
-    /// Where the path begins.
+    /// The offset of the path in `text`.
     path: usize,
 }
 
-/// Why a text is no issuer; it prints as the reason with the remedy.
+/// Why a text is not an issuer. Prints as the reason with the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "what each means is what it prints")]
 pub enum IssuerError {
@@ -31,26 +31,26 @@ impl fmt::Display for IssuerError {
         f.write_str(match self {
             IssuerError::Scheme => "does not begin with https:// (RFC 8414, 2)",
             IssuerError::Host => {
-                "names no host, or something beside a host and a port; write https://auth.example"
+                "has no valid host and port, or has user information; write https://auth.example"
             }
             IssuerError::PlainHttp => {
                 "is plain http; use https, or http with localhost, a name below it or a loopback address. For tests \
-                 on a network of their own, --insecure-http (insecure_http = true in the file) allows http anywhere"
+                 on an isolated network, --insecure-http (insecure_http = true in the file) allows http on any host"
             }
-            IssuerError::QueryOrFragment => "has a query or a fragment (RFC 8414, 2); leave it out",
-            IssuerError::Character => "holds a character that a URI may not have",
+            IssuerError::QueryOrFragment => "has a query or a fragment (RFC 8414, 2); remove it",
+            IssuerError::Character => "has a character that is not allowed in a URI",
             IssuerError::EmptySegment => {
-                "has an empty or dotted segment in its path; write https://auth.example/tenant"
+                "has an empty, . or .. segment in its path; write https://auth.example/tenant"
             }
         })
     }
 }
 
 impl Issuer {
-    /// Reads `text`; plain http is for loopback.
+    /// Reads an issuer; plain http is allowed on loopback only.
     ///
     /// # Errors
-    /// The first thing that an issuer may not be.
+    /// The first rule that the text breaks.
     pub fn parse(text: &str) -> Result<Issuer, IssuerError> {
         let issuer = Issuer::parse_insecure(text)?;
         match issuer.is_https() || issuer.origin.is_loopback() {
@@ -59,10 +59,10 @@ impl Issuer {
         }
     }
 
-    /// Reads `text`; plain http may be anywhere.
+    /// Reads an issuer; plain http is allowed on any host.
     ///
     /// # Errors
-    /// As [`Issuer::parse`], plain http aside.
+    /// As [`Issuer::parse`], except [`IssuerError::PlainHttp`].
     pub fn parse_insecure(text: &str) -> Result<Issuer, IssuerError> {
         let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]?#%@!$&()*+,;='".contains(&byte);
         if !text.bytes().all(is_safe) {
@@ -76,7 +76,7 @@ impl Issuer {
         let path = rest.find('/').map_or(text.len(), |at| text.len() - rest.len() + at);
         let authority = &text[text.len() - rest.len()..path];
         let authority = Authority::parse(authority).filter(is_plain_host).ok_or(IssuerError::Host)?;
-        // A path is put before others; one that ends in a slash is still given out as it was written.
+        // The path becomes the prefix of every endpoint's. One slash at its end is allowed.
         let segments = text[path..].strip_suffix('/').unwrap_or(&text[path..]).split('/').skip(1);
         if segments.into_iter().any(|segment| matches!(segment, "" | "." | "..")) {
             return Err(IssuerError::EmptySegment);
@@ -84,12 +84,12 @@ impl Issuer {
         Ok(Issuer { text: text.to_owned(), origin: Origin::new(scheme, authority), path })
     }
 
-    /// The issuer as it was written.
+    /// The issuer as configured.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether clients reach it by TLS, whoever speaks it.
+    /// Whether clients reach it over TLS, which a proxy may terminate.
     pub fn is_https(&self) -> bool {
         self.origin.scheme() == Scheme::Https
     }
@@ -99,7 +99,7 @@ impl Issuer {
         &self.origin
     }
 
-    /// The path without a slash at its end: what stands before the path of every endpoint.
+    /// The path without a trailing slash: the prefix of every endpoint's path.
     pub fn base(&self) -> &str {
         self.text[self.path..].trim_end_matches('/')
     }
@@ -111,12 +111,12 @@ fn is_plain_host(authority: &Authority) -> bool {
     host.starts_with('[') || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
-/// One text for all that are the same URL: scheme and host in lower case, no default port, no slash at the end
-/// (RFC 3986, 6.2.2 and 6.2.3).
+/// The same text for equivalent URLs: scheme and host in lower case, no default port, no trailing slash (RFC 3986,
+/// 6.2.2 and 6.2.3).
 pub(super) fn canonical(issuer: &str) -> String {
     match Issuer::parse_insecure(issuer) {
         Ok(issuer) => format!("{}{}", issuer.origin, issuer.base()),
-        // A server's own origin is an issuer, and so is a configured one; the fallback is never taken.
+        // Unreachable: callers pass a parsed issuer or the server's own origin.
         Err(_) => issuer.to_owned(),
     }
 }

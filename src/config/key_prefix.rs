@@ -1,35 +1,38 @@
-//! What every key of a server on an engine begins with: the servers of one issuer share it, and those of different
-//! issuers do not, so that none opens what another has made.
+//! The prefix of all keys on a shared engine. Servers of one issuer share it; servers of different issuers do not, so
+//! that they cannot read each other's records.
 
 use std::fmt;
 
 use super::issuer::canonical;
 
-/// The beginning of every key on an engine.
+/// The prefix of every key on an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPrefix(String);
 
-/// A text is no prefix.
+/// The text is not a valid prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyPrefixError;
 
 impl fmt::Display for KeyPrefixError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "give 1 to {BYTES_MAX} letters, digits and . _ - / : in between, such as \"oauth:staging\"")
+        write!(
+            f,
+            "give 1 to {BYTES_MAX} letters, digits and . _ - / (and : except at the ends), such as \"oauth:staging\""
+        )
     }
 }
 
 impl std::error::Error for KeyPrefixError {}
 
-/// The longest prefix that may be configured. It is in the key of every grant.
+/// The longest prefix. The key of every grant contains it.
 const BYTES_MAX: usize = 128;
 
 impl KeyPrefix {
-    /// Reads a configured prefix. Braces would put all keys of a cluster into one slot, and what is left out beside
-    /// them has a meaning in an engine's rules.
+    /// Reads a configured prefix. Braces are refused because they would put all keys of a cluster into one slot, and
+    /// other characters because they have a meaning in an engine's access rules.
     ///
     /// # Errors
-    /// For what is empty, too long, or has other characters.
+    /// If the text is empty, too long, or has a character that is not allowed.
     pub fn parse(text: &str) -> Result<KeyPrefix, KeyPrefixError> {
         let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:".contains(&byte);
         let is_prefix = (1..=BYTES_MAX).contains(&text.len()) && text.bytes().all(is_part);
@@ -37,12 +40,12 @@ impl KeyPrefix {
         (is_prefix && is_bare).then(|| KeyPrefix(text.to_owned())).ok_or(KeyPrefixError)
     }
 
-    /// The prefix of an issuer's keys. Texts that are one URL have one prefix. No issuer has braces in it.
+    /// Derives the prefix from an issuer. Equivalent URLs give the same prefix. An issuer never contains braces.
     pub fn of_issuer(issuer: &str) -> KeyPrefix {
         KeyPrefix(format!("oauth:{}", canonical(issuer)))
     }
 
-    /// The prefix, without the colon that follows it.
+    /// The prefix, without the colon that follows it in a key.
     pub fn as_str(&self) -> &str {
         &self.0
     }

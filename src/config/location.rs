@@ -1,8 +1,7 @@
-//! A place for grants, as a flag or the configuration file names it.
+//! The location of a store, as given by `--store` or the configuration file.
 //!
-//! An engine's location may hold a password. So it is taken apart here, strictly, and nothing of it is printed
-//! before all of it has been read: then its scheme, hosts, ports and database number are known to be just that. A
-//! malformed location is named by what is wrong with it, and never repeated.
+//! An engine's location may contain a password. So it is parsed strictly, and only the parsed parts are printed:
+//! scheme, hosts, ports and database number. An error names what is malformed and never repeats the text.
 //!
 //! ```text
 //!   redis://USER:PASSWORD@HOST:PORT,HOST:PORT/NUMBER
@@ -16,19 +15,19 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
-/// A place for grants.
+/// The location of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Location {
-    /// The process's memory: grants end with it.
+    /// The memory of the process: grants are lost when it exits.
     #[default]
     Memory,
-    /// A file of this process's own.
+    /// A file that only this process opens.
     File(PathBuf),
-    /// Redis or Valkey, which many servers share.
+    /// Redis or Valkey, which several servers may share.
     Redis(RedisLocation),
 }
 
-/// An engine: one host, or some of a cluster's. It prints without user and password.
+/// The location of an engine: one host, or some hosts of a cluster. Prints without user and password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisLocation {
     is_tls: bool,
@@ -38,7 +37,7 @@ pub struct RedisLocation {
     database: u32,
 }
 
-/// Why a text is no location. It prints as the reason with the remedy, and repeats nothing of the text.
+/// Why a text is not a location. Prints as the reason with the remedy, without any part of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "what each means is what it prints")]
 pub enum LocationError {
@@ -52,18 +51,18 @@ pub enum LocationError {
     Database(&'static str),
 }
 
-/// Where an engine listens if its location does not say.
+/// An engine's port if its location has none.
 const DEFAULT_PORT: u16 = 6379;
 
-/// More digits than any engine's number of databases has.
+/// The most digits of a database number; no engine has that many databases.
 const DATABASE_DIGITS_MAX: usize = 9;
 
 impl Location {
-    /// Reads `memory`, `file:PATH`, or `redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/NUMBER]`, where
-    /// `rediss://` is for TLS. In the user and the password, what is not unreserved in a URL is percent-encoded.
+    /// Reads `memory`, `file:PATH`, or `redis://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/NUMBER]`, with `rediss://`
+    /// for TLS. Reserved characters in the user and the password must be percent-encoded.
     ///
     /// # Errors
-    /// For anything else, by the kind of mistake.
+    /// For anything else, with the part that is malformed.
     pub fn parse(text: &str) -> Result<Location, LocationError> {
         if text == "memory" {
             return Ok(Location::Memory);
@@ -72,7 +71,7 @@ impl Location {
             let path = path.strip_prefix("//").unwrap_or(path);
             return match path {
                 "" => Err(LocationError::NoPath),
-                // A location in a location: the path would be printed, and there may be a password in it.
+                // A URL after file: may contain a password, and paths are printed.
                 _ if path.contains("://") => Err(LocationError::PathIsUrl),
                 _ => Ok(Location::File(PathBuf::from(path))),
             };
@@ -88,7 +87,7 @@ impl RedisLocation {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, tail) = rest.split_at(end);
         if tail.contains('@') {
-            // What is behind the first slash may be the end of a password.
+            // An unencoded slash in a password: the tail may be its end.
             return Err(LocationError::Credentials(scheme));
         }
         let (credentials, hosts) = match authority.rsplit_once('@') {
@@ -104,22 +103,22 @@ impl RedisLocation {
         Ok(RedisLocation { is_tls: scheme == "rediss://", user, password, hosts, database })
     }
 
-    /// Whether it is reached by TLS.
+    /// Whether to connect over TLS.
     pub fn is_tls(&self) -> bool {
         self.is_tls
     }
 
-    /// Whom to log in as, if not as the default user.
+    /// The user to authenticate as; `None` for the default user.
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
 
-    /// The password. It is not for printing.
+    /// The password. Never print it.
     pub fn password(&self) -> Option<&str> {
         self.password.as_deref()
     }
 
-    /// Where it listens; never empty.
+    /// The hosts with their ports; never empty.
     pub fn hosts(&self) -> &[(String, u16)] {
         &self.hosts
     }
@@ -130,7 +129,7 @@ impl RedisLocation {
     }
 }
 
-/// User and password; one of them may be missing, but not both.
+/// Reads user and password; one of them may be missing, but not both.
 #[allow(clippy::type_complexity, reason = "a pair, and whether there is one")]
 fn read_credentials(text: &str) -> Option<(Option<String>, Option<String>)> {
     let (user, password) = match text.split_once(':') {
@@ -146,7 +145,7 @@ fn read_credentials(text: &str) -> Option<(Option<String>, Option<String>)> {
     is_something.then_some((user, password))
 }
 
-/// Undoes the percent-encoding. `None` for what is empty, holds a delimiter that had to be encoded, or is no text.
+/// Decodes percent-encoding. `None` if the text is empty, has a delimiter that must be encoded, or is not UTF-8.
 fn decode(text: &str) -> Option<String> {
     let is_plain = |c: char| !"@/?#[]%".contains(c) && !c.is_control() && !c.is_whitespace();
     let mut parts = text.split('%');
@@ -163,7 +162,7 @@ fn decode(text: &str) -> Option<String> {
 
 fn read_host(scheme: &'static str, text: &str) -> Result<(String, u16), LocationError> {
     let (host, port) = match text.rsplit_once(':') {
-        // The colon is one of an IPv6 address.
+        // The colon belongs to an IPv6 address.
         Some((_, after)) if after.ends_with(']') => (text, None),
         Some((host, port)) => (host, Some(port)),
         None => (text, None),
@@ -186,7 +185,7 @@ fn read_host(scheme: &'static str, text: &str) -> Result<(String, u16), Location
     Ok((host.to_owned(), port))
 }
 
-/// The number in `/NUMBER`; none is 0.
+/// Reads the number in `/NUMBER`; 0 if there is none.
 fn read_database(tail: &str) -> Option<u32> {
     let digits = match tail.strip_prefix('/') {
         None if tail.is_empty() => return Some(0),
@@ -236,13 +235,13 @@ impl fmt::Display for LocationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LocationError::Unknown => f.write_str(
-                "the location is none of memory, file:PATH and redis://HOST:PORT (rediss:// for TLS; more hosts of a \
-                 cluster after commas)",
+                "unknown kind of store; expected memory, file:PATH or redis://HOST:PORT (rediss:// for TLS; further \
+                 hosts of a cluster after commas)",
             ),
             LocationError::NotText => f.write_str("the location is not UTF-8 text"),
             LocationError::NoPath => f.write_str("the location starts with file: but has no path"),
             LocationError::PathIsUrl => f.write_str(
-                "the location starts with file: but its path contains ://; give a path, or an engine without file:",
+                "the location starts with file: but its path contains ://; give a path, or remove file: before a URL",
             ),
             LocationError::Credentials(scheme) => write!(
                 f,
@@ -261,7 +260,7 @@ impl fmt::Display for LocationError {
             ),
             LocationError::Database(scheme) => write!(
                 f,
-                "the location starts with {scheme} but does not end after its hosts or with /NUMBER, the database"
+                "the location starts with {scheme} but has something other than /NUMBER, the database, after its hosts"
             ),
         }
     }

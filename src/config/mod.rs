@@ -1,7 +1,8 @@
 //! Every address, limit and lifetime of the server, in one place and checked once.
 //!
-//! Whatever a stranger can make grow has its bound here, with its unit in its name. The structs are plain
-//! data: any layer may read them, none changes them after [`Config::check`] has passed.
+//! Everything that a remote peer can make grow has its limit here or in [`http::Limits`], with its unit in its name.
+//! The structs are plain data. [`Config::check`] refuses values that do not fit together; after it has passed, the
+//! configuration does not change.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -41,58 +42,58 @@ pub use store::StoreConfig;
 /// What to serve, where, and within which bounds.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The file that it was read from; `None` where flags alone say it.
+    /// The file that it was read from; `None` without `--config`.
     pub file: Option<PathBuf>,
     /// The address to listen on; `None` means both loopback addresses, 127.0.0.1 and ::1.
     pub bind: Option<IpAddr>,
-    /// The port of the client app, and with it the demo client; 0 lets the system pick a free one. `None` is
-    /// for an authorization server alone.
+    /// The port of the client app, which brings the demo client with it; 0 lets the system pick a free one. `None`
+    /// serves the authorization server alone.
     pub client_port: Option<u16>,
     /// The port of the authorization server; 0 lets the system pick a free one.
     pub auth_port: u16,
-    /// The proxies that are believed when they say whom a request comes from.
+    /// The proxies whose forwarding fields name the peer of a request.
     pub trusted_proxies: Vec<Network>,
-    /// How many threads serve, each with its own event loop and its share of the connections.
+    /// The number of worker threads, each with its own event loop and its share of the connections.
     pub workers: usize,
-    /// The form of the access log's lines; `None` for no access log.
+    /// The format of the access log; `None` for no access log.
     pub access_log: Option<LogFormat>,
     /// A folder to read the pages from at each request; `None` serves those in the binary.
     pub www: Option<PathBuf>,
-    /// A file to write when both servers listen, which says where.
+    /// A file to write the addresses to once both servers listen.
     pub ready_file: Option<PathBuf>,
-    /// Whether standard output says where they listen in JSON, and not in words.
+    /// Whether the addresses are printed as JSON instead of text.
     pub ready_json: bool,
-    /// Whether the end of standard input ends the servers.
+    /// Whether the servers stop when standard input is closed.
     pub ends_with_stdin: bool,
-    /// Where grants are kept.
+    /// Where grants are stored.
     pub store: StoreConfig,
-    /// The bounds of everything that can grow.
+    /// The limits of everything that can grow.
     pub limits: Limits,
-    /// How long what the server hands out stays good.
+    /// How long codes, tokens and forms are valid.
     pub lifetimes: Lifetimes,
-    /// What the authorization server calls itself (RFC 8414, 2); `None` is for its own origin, which
-    /// is only good where nothing stands before it.
+    /// The issuer identifier of the authorization server (RFC 8414, 2); `None` for the origin that it listens on,
+    /// which is wrong behind a proxy.
     pub issuer: Option<Issuer>,
-    /// Whether issuers and redirect URIs may be plain http anywhere, and not only on loopback.
+    /// Whether issuers and redirect URIs may be plain http on any host, not only on loopback.
     pub insecure_http: bool,
-    /// Every scope there is, with a sentence that a person understands.
+    /// All scopes, each with the sentence that the dialog shows.
     pub scopes: Vec<(Arc<str>, String)>,
-    /// The registered clients, the demo's aside.
+    /// The registered clients, without the demo's.
     pub clients: Vec<Client>,
-    /// Who answers the dialog, as `sub` has it: without a login it is always the same.
+    /// The subject (`sub`) of every grant: without a login there is only one.
     pub resource_owner: Arc<str>,
-    /// The scope that `/secure` wants; `None` where any token will do.
+    /// The scope that `/secure` requires; `None` accepts any valid token.
     pub secure_scope: Option<Arc<str>>,
-    /// Whether a refused client and its user are told the exact reason, as the log is.
+    /// Whether error responses and pages give the exact reason, as the log does.
     pub explains_errors: bool,
 }
 
-/// The form of the access log's lines.
+/// The format of the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// The common log format, with the server's name before it.
+    /// The common log format, prefixed with the server's name.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -124,62 +125,62 @@ impl Default for Config {
     }
 }
 
-/// The bounds of everything that a stranger can make grow: bytes, counts and waiting times.
+/// The limits of everything that a remote peer can make grow: bytes, counts and waiting times.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Those of one connection, which the codec keeps.
+    /// The limits of one connection, applied by the codec.
     pub http: http::Limits,
-    /// Requests and answers that wait in memory, of all connections together, in bytes; past it, the connection that
-    /// holds most is closed. Each worker has its share, which is never less than one connection may need.
+    /// Maximum bytes of requests and responses in memory, over all connections; beyond it, the connection that holds
+    /// the most is closed. Each worker has an equal share, but at least what one connection may need.
     pub buffered_bytes_max: usize,
-    /// Connections open at once; past it, the one that has been idle for longest is closed for a new one, and
-    /// where none is idle, the new one is answered 503.
+    /// Maximum open connections; beyond it, the connection that has been idle longest is closed for a new one. If
+    /// none is idle, the new one gets 503.
     pub connections_max: usize,
-    /// Connections of one peer (an IPv4 address, an IPv6 /64) open at once; past it, the same. `None` is for
-    /// no bound where the server is bound to loopback, for then every peer is this machine or a proxy on it,
-    /// and for [`PEER_CONNECTIONS_MAX`] elsewhere.
+    /// Maximum open connections of one peer (an IPv4 address, an IPv6 /64); beyond it, as for `connections_max`.
+    /// `None` means unlimited if the server listens on loopback, where every peer is this machine or a proxy on it,
+    /// and [`PEER_CONNECTIONS_MAX`] otherwise.
     pub peer_connections_max: Option<usize>,
-    /// How long an orderly end may take: what has been asked for by then is answered, the rest is cut off.
+    /// How long an orderly stop may take: requests received by then are answered, then connections are cut.
     pub finish_time_max: Duration,
-    /// How long accepting pauses when the process has run out of descriptors and none has come free.
+    /// How long accepting pauses when the process is out of descriptors and none can be freed.
     pub accept_retry_time: Duration,
-    /// Grants held at once, in memory or in a file; past it the answer is 503. An engine has a bound of its own.
+    /// Maximum grants in memory or in a file; beyond it the response is 503. An engine has its own limit.
     pub grants_max: usize,
-    /// Live grants of one pair of a subject and a client, in memory or in a file; past it, the pair's oldest ends.
-    /// As many codes that nobody has redeemed, and as many marks of answered forms, are kept beside them. `None` is
-    /// for [`PAIR_GRANTS_MAX`], or a quarter of `grants_max` where that is less.
+    /// Maximum live grants per subject and client, in memory or in a file; beyond it, the oldest of the pair ends.
+    /// The same limit applies separately to the pair's unredeemed codes and to its marks of answered forms. `None`
+    /// means [`PAIR_GRANTS_MAX`], or a quarter of `grants_max` if that is less.
     pub pair_grants_max: Option<usize>,
-    /// How long a request waits for the store; past it the answer is 503.
+    /// How long a request waits for the store; beyond it the response is 503.
     pub store_time_max: Duration,
-    /// Transitions that wait for a store that takes its time, together; past it the answer is 503.
+    /// Maximum transitions that wait for a file or an engine; beyond it the response is 503.
     pub store_queue_max: usize,
-    /// Threads for slow work; `None` is for half of the cores, at least one.
+    /// The number of threads for slow work; `None` means half of the cores, at least one.
     pub pool_threads_max: Option<usize>,
-    /// How long a request waits for slow work; past it the answer is 503.
+    /// How long a request waits for slow work; beyond it the response is 503.
     pub pool_time_max: Duration,
-    /// Secrets that are compared with slow digests at once: each takes a thread and the memory that its digest says,
-    /// at most 256 MiB.
+    /// Maximum concurrent checks against Argon2 digests: each takes a thread and the memory that its digest names, at
+    /// most 256 MiB.
     pub secret_checks_running_max: usize,
-    /// Secrets that wait to be compared so; past it the answer is 503.
+    /// Maximum checks that wait for their turn; beyond it the response is 503.
     pub secret_checks_waiting_max: usize,
-    /// The same of one client, so that guesses at one client's secret keep no other client out.
+    /// The same for one client, so that guesses at one client's secret do not block other clients.
     pub client_secret_checks_waiting_max: usize,
-    /// The same of one peer.
+    /// The same for one peer.
     pub peer_secret_checks_waiting_max: usize,
-    /// Wrong secrets of one peer in a row, where a person chose the secret; past it the answer is 429.
+    /// Maximum wrong secrets in a row from one peer, for secrets that a person chose; beyond it the response is 429.
     pub wrong_secrets_max: u32,
-    /// How long it takes until one of them is forgiven.
+    /// How long it takes until one wrong secret is forgiven.
     pub wrong_secret_time: Duration,
-    /// How long that answer is put off, so that a guesser does not ask as fast as it can be answered; zero is not at all.
+    /// How long that 429 is delayed, to slow a guesser down; zero for no delay.
     pub refused_guess_delay: Duration,
-    /// Peers whose wrong secrets are remembered; past it the one that would be forgiven soonest is forgotten.
+    /// Maximum peers whose wrong secrets are remembered; beyond it the peer closest to being forgiven is forgotten.
     pub wrong_secret_peers_max: usize,
-    /// Log lines about refused requests in one second; past it, they are counted instead of written. Whoever
-    /// sends nonsense fills no disk with it.
+    /// Maximum log lines per second about refused requests; beyond it they are only counted, so that malformed
+    /// requests cannot fill the disk.
     pub refusal_lines_per_second_max: usize,
-    /// Log lines that wait for a slow terminal; past it, lines are counted instead of kept.
+    /// Maximum log lines that wait for a slow output; beyond it they are only counted.
     pub log_lines_max: usize,
-    /// The size of a page read from `--www`, in bytes.
+    /// Maximum size of a page read from `--www`, in bytes.
     pub page_bytes_max: u64,
 }
 
@@ -213,14 +214,14 @@ impl Default for Limits {
     }
 }
 
-/// How long codes, tokens and forms stay good.
+/// How long codes, tokens and forms are valid.
 #[derive(Clone, Debug)]
 pub struct Lifetimes {
-    /// An authorization code (RFC 6749, 4.1.2: at most ten minutes, and the shorter the better).
+    /// An authorization code: at most ten minutes (RFC 6749, 4.1.2), and better a short time.
     pub code: Duration,
-    /// The dialog's form, from its question to its answer.
+    /// The dialog's form, from when it is shown until it is answered.
     pub form: Duration,
-    /// What a code buys.
+    /// Access and refresh tokens.
     pub tokens: TokenLifetimes,
 }
 
@@ -235,7 +236,7 @@ impl Default for Lifetimes {
                 access_token: DAY,
                 refresh_idle: 14 * DAY,
                 refresh: 90 * DAY,
-                // Several tabs or machines of one client may be slow to share a new refresh token.
+                // Several tabs or machines of one client may take a while to share a new refresh token.
                 refresh_grace: Duration::from_secs(60),
                 refresh_reuse: RefreshReuse::EndsGrant,
             },
@@ -246,11 +247,11 @@ impl Default for Lifetimes {
 /// Why a [`Config`] cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigError {
-    /// Both servers were given this port.
+    /// Both servers have this port.
     SamePort(u16),
-    /// There are to be no workers, or too many.
+    /// The number of workers is out of range.
     Workers(usize),
-    /// This limit has a value that the code cannot keep; the text says what would do.
+    /// The limit of this name is out of range; the text describes valid values.
     Limit(&'static str, &'static str),
 }
 
@@ -258,10 +259,10 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfigError::SamePort(port) => {
-                write!(f, "--client-port and --auth-port are both {port}; give each server a port of its own")
+                write!(f, "--client-port and --auth-port are both {port}; give each server its own port")
             }
             ConfigError::Workers(number) => {
-                write!(f, "--workers {number} cannot be; give a number from 1 to {WORKERS_MAX}")
+                write!(f, "--workers must be 1 to {WORKERS_MAX}, got {number}")
             }
             ConfigError::Limit(name, remedy) => write!(f, "the limit {name} must be {remedy}"),
         }
@@ -270,52 +271,52 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// A time of nothing would be over whenever it is looked at, and the loop would spin.
+/// A zero timeout would always have expired, and the loop would spin.
 const MORE_THAN_NOTHING: &str = "greater than zero";
 
-/// The bound on one peer's connections where a peer may be anyone.
+/// The default limit of one peer's connections, except on loopback.
 pub const PEER_CONNECTIONS_MAX: usize = 256;
 
-/// The bound on the live grants of one subject and client: a hundredth of what the store keeps by default.
+/// The default limit of live grants per subject and client: a hundredth of the default `grants_max`.
 pub const PAIR_GRANTS_MAX: usize = 10_000;
 
-/// The longest that a code may live (RFC 6749, 4.1.2).
+/// The longest lifetime of a code (RFC 6749, 4.1.2).
 pub const CODE_LIFETIME_MAX: Duration = Duration::from_secs(600);
 
-/// More threads than this are a slip of the finger.
+/// The maximum number of workers: more is almost certainly a typing error.
 pub const WORKERS_MAX: usize = 1024;
 
 impl Config {
     /// The `client_id` of the demo's client.
     pub const DEMO_CLIENT_ID: &str = clients::DEMO_CLIENT_ID;
 
-    /// The scopes of the demo, each with its sentence. Its client may have those of them that there are; the script
-    /// of the client app asks for the first.
+    /// The scopes of the demo, each with its sentence. Its client may request those that are configured; the client
+    /// app's script requests the first.
     pub const DEMO_SCOPES: [(&str, &str); 2] = [
         ("answer", "Read the secret answer."),
         ("question", "Read the question to it, should anyone find it."),
     ];
 
-    /// The bound on one peer's connections; `usize::MAX` is for none.
+    /// The limit of one peer's connections; `usize::MAX` means unlimited.
     pub fn peer_connections_max(&self) -> usize {
         let is_loopback = self.bind.is_none_or(|address| address.is_loopback());
         let default = if is_loopback { usize::MAX } else { PEER_CONNECTIONS_MAX };
         self.limits.peer_connections_max.unwrap_or(default)
     }
 
-    /// The bound on the live grants of one pair of a subject and a client.
+    /// The limit of live grants per subject and client.
     pub fn pair_grants_max(&self) -> usize {
         let default = PAIR_GRANTS_MAX.min(pair_share(self.limits.grants_max));
         self.limits.pair_grants_max.unwrap_or(default)
     }
 
-    /// How many threads there are for slow work.
+    /// The number of threads for slow work.
     pub fn pool_threads_max(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.limits.pool_threads_max.unwrap_or_else(|| (cores() / 2).max(1))
     }
 
-    /// Whether the parts fit together. Every other module relies on this having been asked.
+    /// Checks that all values are in range and fit together. Every other module relies on this check.
     ///
     /// # Errors
     /// The first value that does not fit, as a [`ConfigError`].
@@ -371,8 +372,8 @@ impl Config {
     }
 }
 
-/// The most that one pair may have of each kind of record, so that all it has leaves room for others: there are
-/// three kinds.
+/// The largest `pair_grants_max`. A pair may hold that number of live grants, of unredeemed codes and of marks, so a
+/// quarter each still leaves room for other pairs.
 fn pair_share(grants_max: usize) -> usize {
     (grants_max / 4).max(1)
 }
@@ -395,7 +396,7 @@ mod tests {
         };
         check(
             |c| c.auth_port = 3000,
-            "--client-port and --auth-port are both 3000; give each server a port of its own",
+            "--client-port and --auth-port are both 3000; give each server its own port",
         );
         check(
             |c| c.limits.http.head_bytes_max = 65_536,

@@ -1,11 +1,11 @@
-//! The known word that a misspelt one probably means.
+//! Suggestions for misspelt names.
 
-/// The word of `known` that is nearest to `word`, if one is near: a letter in three may be missing, wrong, too many, or
-/// exchanged with the next.
+/// Finds the name in `known` that is nearest to `word`; `None` if the edit distance exceeds a third of the longer one's
+/// length.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = known.into_iter().filter_map(|known| {
         let mistakes_max = word.len().max(known.len()) / 3;
-        // Each letter too many or too few is a mistake by itself.
+        // The difference in length is a lower bound of the distance.
         if word.len().abs_diff(known.len()) > mistakes_max {
             return None;
         }
@@ -15,8 +15,8 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     near.min_by_key(|(mistakes, _)| *mistakes).map(|(_, known)| known)
 }
 
-/// How many letters must be inserted, removed, replaced or exchanged with their neighbour to make `one` into `other`
-/// (the optimal string alignment).
+/// The edit distance: the number of bytes to insert, remove, replace or swap with their neighbour to turn `one` into
+/// `other` (optimal string alignment).
 fn distance(one: &[u8], other: &[u8]) -> usize {
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();

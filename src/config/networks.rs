@@ -1,4 +1,4 @@
-//! Addresses and networks that the configuration names, such as `10.0.0.0/8`.
+//! Addresses and networks in the configuration, such as `10.0.0.0/8`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,11 +7,11 @@ use std::net::IpAddr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
-    /// How many bits they share.
+    /// The length of the prefix, in bits.
     bits: u8,
 }
 
-/// A text is no network.
+/// The text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NetworkError;
 
@@ -26,10 +26,10 @@ impl fmt::Display for NetworkError {
 impl std::error::Error for NetworkError {}
 
 impl Network {
-    /// Reads an address, or an address and the number of bits that count.
+    /// Reads an address, or a network in CIDR notation.
     ///
     /// # Errors
-    /// For anything else, and for a network whose address has bits that do not count.
+    /// For anything else, and for a network whose address has bits set beyond its prefix.
     pub fn parse(text: &str) -> Result<Network, NetworkError> {
         let (address, bits) =
             text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
@@ -46,14 +46,14 @@ impl Network {
         is_clean.then_some(network).ok_or(NetworkError)
     }
 
-    /// Whether `address` is in it. An IPv4 address is one however it is written.
+    /// Whether the network contains `address`. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let most: u8 = if self.address.is_ipv4() { 32 } else { 128 };
         let first = |address| Some(first_bits(self.bits_of(address)?, self.bits, most));
         first(address.to_canonical()).is_some_and(|bits| Some(bits) == first(self.address))
     }
 
-    /// The bits of an address of the same family.
+    /// The bits of `address`; `None` if it is of the other family.
     fn bits_of(&self, address: IpAddr) -> Option<u128> {
         match (self.address, address) {
             (IpAddr::V4(_), IpAddr::V4(address)) => Some(u128::from(address.to_bits())),

@@ -1,7 +1,7 @@
-//! A configuration that is read again while the server runs: what changes at once, and what needs a restart.
+//! Reloading the configuration while the server runs: which changes take effect, and which need a restart.
 //!
-//! Sockets, threads and the store are made once, from the configuration at the start. Keys about them keep their
-//! running value, and a line names each one that the file has changed. Everything else takes effect.
+//! Sockets, threads and the store are created once, at the start. Their keys keep the running values, and a line names
+//! each one that differs in the file. All other changes take effect at once.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,17 +14,17 @@ use crate::oauth::TokenLifetimes;
 use crate::oauth::client::Client;
 use crate::oauth::grant::RefreshReuse;
 
-/// How many identifiers a line lists; the rest are counted.
+/// The most identifiers that a line lists; the rest are counted.
 const LISTED_MAX: usize = 20;
 
 /// The outcome of [`Config::reload`].
 #[derive(Debug)]
 pub struct Reload {
-    /// What the server is to use from now on.
+    /// The configuration to use from now on.
     pub config: Config,
-    /// One line for each kind of change that takes effect.
+    /// One line per group of changes that take effect.
     pub changes: Vec<String>,
-    /// One line for each key that differs and needs a restart.
+    /// One line per changed key that needs a restart.
     pub restarts: Vec<String>,
 }
 
@@ -41,8 +41,8 @@ use Effect::{Now, Restart};
 type Key = (&'static str, Effect, String);
 
 impl Config {
-    /// Compares this configuration, which is running, with `read`, which has been checked. The result has the
-    /// values of `read` except where they need a restart.
+    /// Compares this running configuration with `read`, which has passed [`Config::check`]. The result has the values
+    /// of `read`, except for keys that need a restart.
     pub fn reload(&self, read: Config) -> Reload {
         let mut changes = Vec::new();
         changes.extend(changed_ids("clients", by_id(&self.clients), by_id(&read.clients), is_same_client));
@@ -69,7 +69,7 @@ impl Config {
         let (old, new) = (&self.store.location, &read.store.location);
         if old != new {
             restarts.push(match (old.to_string(), new.to_string()) {
-                // A location is shown without its user and password.
+                // A location prints without its user and password, so the two may look equal.
                 (old, new) if old == new => {
                     format!("[store] location needs a restart: running {old}, configured with another user or password")
                 }
@@ -84,7 +84,7 @@ impl Config {
         let mut clients = read.clients;
         let known: HashMap<&str, &Client> = self.clients.iter().map(|client| (&*client.id, client)).collect();
         for client in &mut clients {
-            // An unchanged slow digest remembers that its secret was verified; a new one would be computed again.
+            // Keep an unchanged Argon2 digest: it caches that its secret was verified.
             if let Some(old) = known.get(&*client.id).filter(|old| old.secret == client.secret) {
                 client.secret.clone_from(&old.secret);
             }
@@ -143,7 +143,7 @@ fn is_same_client(old: &&Client, new: &&Client) -> bool {
         && (grant_types, scope, inspects_all) == (&new.grant_types, &new.scope, &new.inspects_all)
 }
 
-/// A line that lists what was added, removed and changed; `None` where nothing was.
+/// A line that lists what was added, removed and changed; `None` if nothing was.
 fn changed_ids<T>(
     kind: &str,
     old: Vec<(Arc<str>, T)>,
@@ -175,7 +175,7 @@ fn listed(ids: &[String]) -> String {
     }
 }
 
-// Each function below takes its struct apart by name, so that a new field does not compile until it is decided
+// Each function below destructures its struct without `..`, so a new field does not compile until somebody decides
 // when a change of it takes effect.
 
 fn lifetimes(lifetimes: &Lifetimes) -> Vec<Key> {
@@ -219,7 +219,7 @@ fn limits(limits: &Limits) -> Vec<Key> {
         wrong_secret_peers_max,
         refusal_lines_per_second_max,
         log_lines_max,
-        // No file has these.
+        // Not configurable in a file.
         accept_retry_time: _,
         page_bytes_max: _,
     } = limits;
@@ -236,7 +236,7 @@ fn limits(limits: &Limits) -> Vec<Key> {
         body_bytes_per_second_min,
         idle_time_max,
         write_time_max,
-        // No file has these.
+        // Not configurable in a file.
         chunk_extra_bytes_max: _,
         linger_time_max: _,
         linger_bytes_max: _,
@@ -292,18 +292,18 @@ fn settings(config: &Config) -> Vec<Key> {
         resource_owner,
         secure_scope,
         explains_errors,
-        // Flags alone say it.
+        // Set by flags only.
         file: _,
         ready_file: _,
         ready_json: _,
         ends_with_stdin: _,
-        // Compared by themselves.
+        // Compared separately.
         limits: _,
         lifetimes: _,
         scopes: _,
         clients: _,
     } = config;
-    // A location is compared by itself, because it may hold a password.
+    // The location is compared separately, because it may contain a password.
     let StoreConfig { location: _, is_relaxed, key_prefix, replicas_min, waits_for_append_only_file } = store;
     let durability = if *is_relaxed { "relaxed" } else { "full" };
     let proxies = trusted_proxies.iter().map(ToString::to_string).collect::<Vec<String>>().join(", ");

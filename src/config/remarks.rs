@@ -1,18 +1,21 @@
-//! What an operator should know about a configuration that can be served.
+//! Warnings at every start about a configuration that is valid but may surprise.
 
 use super::Config;
 
-/// Scopes that OpenID Connect gives a meaning (Core 1.0, 5.4 and 11), with what clients expect of them.
+/// Scopes that OpenID Connect defines (Core 1.0, 5.4 and 11), with what clients expect from them.
 const EXPECTED: &[(&str, &str)] = &[
-    ("profile", "claims about a person at a UserInfo endpoint, which is not here"),
-    ("email", "claims about a person at a UserInfo endpoint, which is not here"),
-    ("address", "claims about a person at a UserInfo endpoint, which is not here"),
-    ("phone", "claims about a person at a UserInfo endpoint, which is not here"),
-    ("offline_access", "a refresh token, which comes with the grant type refresh_token, asked for or not"),
+    ("profile", "claims about a person at a UserInfo endpoint, which this server does not have"),
+    ("email", "claims about a person at a UserInfo endpoint, which this server does not have"),
+    ("address", "claims about a person at a UserInfo endpoint, which this server does not have"),
+    ("phone", "claims about a person at a UserInfo endpoint, which this server does not have"),
+    (
+        "offline_access",
+        "a refresh token; this server issues one with the grant type refresh_token, with or without this scope",
+    ),
 ];
 
 impl Config {
-    /// What may surprise about this configuration, a sentence each.
+    /// Describes what may surprise about this configuration, one sentence each.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
         for (name, _) in &self.scopes {
@@ -23,9 +26,9 @@ impl Config {
         for client in &self.clients {
             for uri in client.redirect_uris.iter().filter(|uri| uri.may_be_claimed_by_another_app()) {
                 remarks.push(format!(
-                    "the client {:?}: the redirect URI {} has a scheme without a period, and another app on the same \
-                     device may register the same scheme and get the code (RFC 8252, 7.1 and 8.4); a scheme made of a \
-                     domain of the app's, such as com.example.app, or https is safer",
+                    "the client {:?}: the redirect URI {} has a scheme without a period; another app on the same \
+                     device may register the same scheme and get the code (RFC 8252, 7.1 and 8.4). Prefer https or a \
+                     scheme based on the app's own domain, such as com.example.app",
                     client.id,
                     uri.as_str()
                 ));

@@ -1,25 +1,25 @@
-//! Where grants are kept, and when an answer may leave, as the configuration file says it.
+//! The table `[store]`: where grants are stored, and how durable a change must be before its response is sent.
 
 use super::key_prefix::KeyPrefix;
 use super::location::Location;
 use super::toml_reader::{Mistakes, Table, Value};
 
-/// Where grants are kept, and when an answer may leave.
+/// Where grants are stored, and how durable a change must be before its response is sent.
 #[derive(Clone, Debug, Default)]
 pub struct StoreConfig {
-    /// Where.
+    /// The location.
     pub location: Location,
-    /// Whether answers leave before the disk has what they say. For a file.
+    /// Whether responses are sent before the change is on the disk. For a file.
     pub is_relaxed: bool,
-    /// What every key begins with, if not with the issuer. For an engine.
+    /// The prefix of every key; `None` for one derived from the issuer. For an engine.
     pub key_prefix: Option<KeyPrefix>,
-    /// How many replicas must have what an answer says before it leaves. For an engine.
+    /// The number of replicas that must have the change before the response is sent. For an engine.
     pub replicas_min: u32,
-    /// Whether the engine's append-only file must have it on its disk. For an engine.
+    /// Whether the engine's append-only file must be synced before the response is sent. For an engine.
     pub waits_for_append_only_file: bool,
 }
 
-/// Reads the table `[store]`. What is for another kind of place than the table names is a mistake.
+/// Reads the table `[store]`. Refuses keys that do not apply to the kind of its location.
 pub(super) fn read(mut table: Table, mistakes: &mut Mistakes) -> StoreConfig {
     let mut store = StoreConfig::default();
     let (mut is_file, mut is_engine) = (false, false);
@@ -28,7 +28,7 @@ pub(super) fn read(mut table: Table, mistakes: &mut Mistakes) -> StoreConfig {
             value.string().and_then(|text| Location::parse(text).map_err(|error| value.error(error)));
         match mistakes.check(location) {
             Some(location) => store.location = location,
-            // Whatever else is said may be right for the place that was meant.
+            // The kind is unknown, so report no further mistakes because of it.
             None => (is_file, is_engine) = (true, true),
         }
     }
@@ -40,11 +40,13 @@ pub(super) fn read(mut table: Table, mistakes: &mut Mistakes) -> StoreConfig {
             "relaxed" => Ok(true),
             _ => Err(value.error("give \"full\" or \"relaxed\"")),
         });
-        let unfit = || value.error("durability is for a file; set location to file:PATH, or leave it out");
+        let unfit =
+            || value.error("durability applies to a file; set location to file:PATH, or remove this key");
         let is_relaxed = is_relaxed.and_then(|it| if is_file { Ok(it) } else { Err(unfit()) });
         mistakes.set(&mut store.is_relaxed, is_relaxed);
     }
-    const FOR_AN_ENGINE: &str = "this is for an engine; set location to redis://HOST:PORT, or leave it out";
+    const FOR_AN_ENGINE: &str =
+        "this key applies to an engine; set location to redis://HOST:PORT, or remove this key";
     let fits = |value: &Value| if is_engine { Ok(()) } else { Err(value.error(FOR_AN_ENGINE)) };
     if let Some(value) = table.take("key_prefix") {
         let prefix = value.string().and_then(|text| KeyPrefix::parse(text).map_err(|error| value.error(error)));

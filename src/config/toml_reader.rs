@@ -1,6 +1,6 @@
-//! TOML read key by key, so that whatever is wrong is named by its line, and a key that nobody reads is wrong.
+//! Reads TOML key by key, so that every mistake has its line and an unknown key is a mistake.
 //!
-//! Reading goes on after a mistake: [`Mistakes`] collects them all.
+//! Reading continues after a mistake: [`Mistakes`] collects them all.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -11,12 +11,12 @@ use toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
 
-/// What is wrong in a configuration file, and in which line, counted from 1.
+/// A mistake in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileError {
-    /// The line.
+    /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong there, and what would do.
+    /// What is wrong, with the remedy.
     pub message: String,
 }
 
@@ -28,12 +28,12 @@ impl fmt::Display for FileError {
 
 impl std::error::Error for FileError {}
 
-/// What is wrong in a configuration file, in the order of its lines; it prints as a line for each.
+/// The mistakes in a configuration file, in the order of its lines. Prints one per line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mistakes(Vec<FileError>);
 
 impl Mistakes {
-    /// These mistakes, put in the order of their lines.
+    /// Sorts the mistakes by line.
     pub fn new(mut mistakes: Vec<FileError>) -> Mistakes {
         mistakes.sort_by_key(|mistake| mistake.line);
         Mistakes(mistakes)
@@ -44,29 +44,29 @@ impl Mistakes {
         self.0.iter()
     }
 
-    /// Adds one.
+    /// Adds a mistake.
     pub(super) fn note(&mut self, mistake: FileError) {
         self.0.push(mistake);
     }
 
-    /// Adds several.
+    /// Adds several mistakes.
     pub(super) fn note_all(&mut self, mistakes: Vec<FileError>) {
         self.0.extend(mistakes);
     }
 
-    /// What was read; a mistake is added, and `None` is given in its place.
+    /// The value that was read; `None` if it is a mistake, which is added.
     pub(super) fn check<T>(&mut self, read: Result<T, FileError>) -> Option<T> {
         read.map_err(|mistake| self.note(mistake)).ok()
     }
 
-    /// Puts what was read into `field`, or adds the mistake.
+    /// Stores the value that was read in `field`, or adds the mistake.
     pub(super) fn set<T>(&mut self, field: &mut T, read: Result<T, FileError>) {
         if let Some(value) = self.check(read) {
             *field = value;
         }
     }
 
-    /// `value`, if there is no mistake.
+    /// `value` if there are no mistakes.
     pub(super) fn into_result<T>(self, value: T) -> Result<T, Mistakes> {
         match self.0.is_empty() {
             true => Ok(value),
@@ -84,12 +84,12 @@ impl fmt::Display for Mistakes {
 
 impl std::error::Error for Mistakes {}
 
-/// The text of a file, to find lines in.
+/// The text of a file, to find line numbers in.
 #[derive(Clone, Copy)]
 pub(super) struct Text<'a>(pub(super) &'a str);
 
 impl Text<'_> {
-    /// An error where `at` lies, a position in bytes.
+    /// An error at the byte offset `at`.
     pub(super) fn error(self, at: usize, message: impl Into<String>) -> FileError {
         let before = self.0.as_bytes().iter().take(at);
         FileError { line: before.filter(|byte| **byte == b'\n').count() + 1, message: message.into() }
@@ -99,11 +99,11 @@ impl Text<'_> {
 /// A table that is being read.
 pub(super) struct Table<'a> {
     text: Text<'a>,
-    /// How the table is called in errors, such as `[listen]`.
+    /// The table's name in errors, such as `[listen]`.
     name: &'static str,
     at: usize,
     entries: Vec<Entry<'a>>,
-    /// Every key that was looked for.
+    /// Every key that was asked for, to suggest one for an unknown key.
     known: Vec<&'static str>,
 }
 
@@ -114,7 +114,7 @@ struct Entry<'a> {
     is_read: bool,
 }
 
-/// A value, and where it stands.
+/// A value with its position.
 #[derive(Clone, Copy)]
 pub(super) struct Value<'a> {
     text: Text<'a>,
@@ -123,7 +123,7 @@ pub(super) struct Value<'a> {
     value: &'a DeValue<'a>,
 }
 
-/// A longer key is not repeated in an error.
+/// The longest key that an error repeats.
 const KEY_BYTES_SHOWN_MAX: usize = 64;
 
 impl<'a> Table<'a> {
@@ -137,7 +137,7 @@ impl<'a> Table<'a> {
         Table { text, name, at, entries: entries.collect(), known: Vec::new() }
     }
 
-    /// The value of `key`, if it is there.
+    /// The value of `key`, if the table has it.
     pub(super) fn take(&mut self, key: &'static str) -> Option<Value<'a>> {
         let text = self.text;
         self.known.push(key);
@@ -147,7 +147,7 @@ impl<'a> Table<'a> {
         Some(Value { text, key: entry.key, at, value })
     }
 
-    /// Every key that has not been read, with its value, in the order of the file.
+    /// Every key not read yet with its value, in the order of the file.
     pub(super) fn take_rest(&mut self) -> Vec<(&'a str, Value<'a>)> {
         let text = self.text;
         let mut rest: Vec<_> = self.entries.iter_mut().filter(|entry| !entry.is_read).collect();
@@ -164,20 +164,20 @@ impl<'a> Table<'a> {
         self.text.error(self.at, message)
     }
 
-    /// A mistake for each key that has not been read, when all has been read that there may be.
+    /// A mistake for each key that was not read. Call it after reading all known keys.
     pub(super) fn end(self, known: &str) -> Vec<FileError> {
         let unread = self.entries.iter().filter(|entry| !entry.is_read);
         let mistake = |Entry { key, key_at, .. }: &Entry| {
-            // A key in quotation marks may be anything, and a location that went astray is not printed.
+            // A quoted key may be a misplaced store location with a password, so it is not printed.
             let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
             let is_plain = key.len() <= KEY_BYTES_SHOWN_MAX && key.bytes().all(is_bare);
             let nearest = nearest(key, self.known.iter().copied()).filter(|_| is_plain);
             let suggestion = match nearest {
-                Some(known) => format!("did you mean {known}? It"),
-                None => "it".to_owned(),
+                Some(known) => format!("did you mean {known}? Otherwise "),
+                None => String::new(),
             };
-            let key = if is_plain { key } else { "of this name" };
-            let message = format!("there is no key {key} in {}; {suggestion} may have {known}", self.name);
+            let key = if is_plain { key } else { "(not shown)" };
+            let message = format!("unknown key {key} in {}; {suggestion}the known keys are {known}", self.name);
             self.text.error(*key_at, message)
         };
         unread.map(mistake).collect()
@@ -191,11 +191,11 @@ impl<'a> Value<'a> {
     }
 
     fn wanted(&self, wanted: &str) -> FileError {
-        self.error(format_args!("give {wanted} here, not a TOML {}", self.value.type_str()))
+        self.error(format_args!("expected {wanted}, got a TOML {}", self.value.type_str()))
     }
 
     pub(super) fn string(&self) -> Result<&'a str, FileError> {
-        self.value.as_str().ok_or_else(|| self.wanted("a text in quotation marks"))
+        self.value.as_str().ok_or_else(|| self.wanted("a string in quotation marks"))
     }
 
     pub(super) fn boolean(&self) -> Result<bool, FileError> {
@@ -222,9 +222,9 @@ impl<'a> Value<'a> {
         self.number().map(|seconds| Duration::from_secs(u64::from(seconds)))
     }
 
-    /// A list of texts, each with where it stands.
+    /// A list of strings, each with its position.
     pub(super) fn strings(&self) -> Result<Vec<(Value<'a>, &'a str)>, FileError> {
-        let array = self.value.as_array().ok_or_else(|| self.wanted("a list of texts in square brackets"))?;
+        let array = self.value.as_array().ok_or_else(|| self.wanted("a list of strings in square brackets"))?;
         let member = |member: &'a Spanned<DeValue<'a>>| {
             let value =
                 Value { text: self.text, key: self.key, at: member.span().start, value: member.get_ref() };
@@ -240,7 +240,7 @@ impl<'a> Value<'a> {
 
     /// The tables of `[[key]]`.
     pub(super) fn tables(&self, name: &'static str) -> Result<Vec<Table<'a>>, FileError> {
-        let wanted = || self.wanted(&format!("tables, each begun with {name},"));
+        let wanted = || self.wanted(&format!("tables that each start with {name}"));
         let array = self.value.as_array().ok_or_else(wanted)?;
         let member = |member: &'a Spanned<DeValue<'a>>| {
             let table = member.get_ref().as_table().ok_or_else(wanted)?;

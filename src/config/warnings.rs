@@ -1,24 +1,24 @@
-//! What an operator is told at every start about a configuration that is valid and dangerous.
+//! Warnings at every start about a configuration that is valid but dangerous.
 
 use super::{Config, Scheme};
 
 impl Config {
-    /// What is dangerous about serving this, a sentence each. The authorization server listens on `auth_port`; 0 is for
-    /// a port that is not known yet.
+    /// Warns of what is dangerous about this configuration, one sentence each. The authorization server listens on
+    /// `auth_port`; 0 means that the port is not known yet.
     pub fn warnings(&self, auth_port: u16) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.insecure_http {
             warnings.push(
-                "insecure_http is set: issuers and redirect URIs may be plain http on any host, and everyone on the \
-                 network between can read codes and tokens; use it for tests only"
+                "insecure_http is set: issuers and redirect URIs may be plain http on any host, so anyone on the \
+                 network path can read codes and tokens; use it for tests only"
                     .to_owned(),
             );
         }
         if let (Some(_), Some(address)) = (self.client_port, self.bind.filter(|address| !address.is_loopback()))
         {
             warnings.push(format!(
-                "the demo has no login and listens on {address}: everyone who can reach port {auth_port} of this \
-                 machine can authorize apps as {:?} and gets tokens; leave --bind out to serve this machine alone",
+                "the demo has no login and listens on {address}: anyone who can reach port {auth_port} of this \
+                 machine can authorize apps as {:?} and get tokens; remove --bind to serve only this machine",
                 self.resource_owner
             ));
         }
@@ -27,8 +27,8 @@ impl Config {
             && ![0, issuer.origin().port()].contains(&auth_port)
         {
             warnings.push(format!(
-                "clients are told to use port {} (issuer {}), and the server listens on port {auth_port}: something \
-                 must forward the one to the other",
+                "clients use port {} (issuer {}), but the server listens on port {auth_port}: forward the first to \
+                 the second",
                 issuer.origin().port(),
                 issuer.as_str()
             ));

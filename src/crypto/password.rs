@@ -1,6 +1,6 @@
 //! Hashes of secrets that people choose: Argon2id (RFC 9106), as PHC strings.
 //!
-//! Whoever steals such a hash will try the secrets that people choose, so computing it is slow and takes memory: some
+//! A thief of such a hash will try the secrets that people choose, so computing it is slow and takes memory: some
 //! 20 milliseconds and 19 MiB by default. A PHC string names its own cost, so one that asks for more than this server
 //! can afford is refused when it is read.
 

@@ -1,8 +1,8 @@
 //! The authorization request: a client asks that a resource owner be asked (RFC 6749, 4.1.1; OAuth 2.1, 4.1.1).
 //!
-//! It is refused in two ways, and the type says which. As long as the client and its redirect URI are not
-//! known to be good, nobody is sent anywhere: the person is shown what is wrong. After that the client is told,
-//! by a redirect, and the [`VerifiedRedirect`] that this takes is the proof that it may be.
+//! A refusal has one of two types. Until the client and its redirect URI are verified, the browser is not redirected: the
+//! user sees an error page. After that the error goes to the client by a redirect, which takes the
+//! [`VerifiedRedirect`] as proof.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct AuthorizationRequest<'a> {
     pub repeated: Option<&'static str>,
 }
 
-/// A sound authorization request. Nothing but [`check`] makes one.
+/// A valid authorization request. Only [`check`] makes one.
 #[derive(Clone, Debug)]
 pub struct Authorization<'a> {
     client: Found<'a>,
@@ -38,12 +38,12 @@ pub struct Authorization<'a> {
     challenge: Option<Challenge>,
 }
 
-/// Why an authorization request is refused, and who is told.
+/// Why an authorization request is refused, and where the error is reported.
 #[derive(Clone, Debug)]
 pub enum AuthorizationError {
-    /// The person in front of the browser, with a page: there is nowhere to redirect to.
+    /// To the user, on a page: there is no verified redirect URI.
     Show(Cow<'static, str>),
-    /// The client, by way of its redirect URI (RFC 6749, 4.1.2.1).
+    /// To the client, by its redirect URI (RFC 6749, 4.1.2.1).
     Redirect {
         /// Where the answer goes.
         to: VerifiedRedirect,
@@ -102,10 +102,11 @@ pub fn check<'a>(
     Ok(Authorization { client, redirect, names_redirect, scope, challenge })
 }
 
-/// The scope that `client` gets for asking for `asked`: all of its own where it does not say (RFC 6749, 3.3).
+/// The scope that `client` gets when it requests `asked`: all of its registered scope if it requests none (RFC 6749,
+/// 3.3).
 ///
 /// # Errors
-/// In words, where it asks for what it may not have.
+/// If it requests a scope that it is not registered for, with the description of the error.
 pub fn grantable_scope(client: &Client, asked: Option<&str>) -> Result<Scope, String> {
     let Some(asked) = asked else { return Ok(client.scope.clone()) };
     let scope = Scope::parse(asked)

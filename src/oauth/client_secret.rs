@@ -1,11 +1,10 @@
 //! Clients' secrets, as digests: the secret itself is known to the client alone.
 //!
-//! A secret that was made here has 264 random bits. Nobody can try them all, so its digest may be quick:
-//! SHA-256. A secret that a person chose is one of those that people choose, and whoever steals the digest will
-//! try them; so its digest is slow, and takes memory: Argon2id, as a PHC string. That is slow for the server,
-//! too, some 20 milliseconds, which are spent elsewhere than on the loop ([`SecretCheck`]), until a secret has been
-//! right once. From then on the server remembers, as long as it runs, the quick digest of that secret, and compares
-//! others with that.
+//! A secret that was made here has 264 random bits, too many to guess, so its digest may be fast:
+//! SHA-256. A secret that a person chose can be guessed by a thief of its digest, so that digest is slow and takes
+//! memory: Argon2id, as a PHC string. It takes the server some 20 milliseconds as well, which are spent off the event
+//! loop ([`SecretCheck`]). Once a secret was right, the server remembers its SHA-256 digest until it exits, and compares
+//! with that instead.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

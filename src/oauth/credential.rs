@@ -3,7 +3,7 @@
 //! A credential is 64 characters of base64url, none of which a URL, a form or a header would have to escape.
 //! The first 20 name the grant, so that the store finds it by one key; the other 44 are the secret. Both are
 //! random, or derived from what is ([`Question`](super::question::Question), [`Credential::derive_access_secret`]).
-//! Of the secret the store keeps the SHA-256 digest alone: whoever steals the store's content holds
+//! Of the secret the store keeps the SHA-256 digest alone: a thief of the store's content has
 //! nothing that works.
 //!
 //! ```text
@@ -195,8 +195,8 @@ impl Credential {
         RefreshDigest { digest: Digest::of(&self.secret[..REFRESH_SECRET_CHARS]), mark }
     }
 
-    /// The secret of the access token that this refresh token is exchanged for with `salt`: whoever presents
-    /// the same token again is given the same, and nobody else can work it out.
+    /// Derives the secret of the access token that this refresh token is exchanged for with `salt`. Presenting the same
+    /// refresh token again gives the same secret, which cannot be derived without it.
     pub fn derive_access_secret(&self, salt: &Salt) -> [u8; SECRET_BYTES] {
         self.derive(b"access token", salt)
     }

@@ -17,7 +17,7 @@
 use super::key::{Key, Kind};
 use super::timestamp::Timestamp;
 
-/// What a store is told of a kind.
+/// What a store needs to know about a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KindInfo {
     /// What its keys and tables are called: lower-case letters. No two kinds share a name, which never changes.
@@ -25,7 +25,7 @@ pub struct KindInfo {
     /// Whether a transition may be applied twice: what it presents is spent the first time, and no two write the same
     /// bytes, since each writes digests of fresh secrets. A store that lost the answer to a write then applies it again.
     /// For other kinds it numbers its writes, and answers that it is unavailable where another write came after the
-    /// lost one, so that nobody can say whether that was made.
+    /// lost one, so that it is unknown whether that was made.
     pub is_repeatable: bool,
 }
 
@@ -174,7 +174,7 @@ pub trait Transition: Clone + Send + Sized + 'static {
         belief: Belief,
     ) -> (Change<Self::Record>, Self::Outcome);
 
-    /// Whether it changes nothing, whatever the record is.
+    /// Whether it never changes the record.
     fn is_read_only(&self) -> bool;
 
     /// Who will hold the record that it makes where there is none, and what that will count as; `None` where it makes

@@ -1,27 +1,26 @@
-//! The rules, as pure functions: no socket, no clock, no dice, no HTTP.
+//! The rules of OAuth, as pure functions: no socket, no clock, no random numbers, no HTTP.
 //!
-//! What a resource owner allowed one client is one record, the [`Grant`]. Each credential that is handed out
-//! names its grant and carries a secret of its own, so every request concerns exactly one record, and every
-//! request is one [`Transition`]: a pure function from the record, and now, to what becomes of the record and
-//! an [`Outcome`] with a name. A store has nothing to do but apply it atomically.
+//! What a resource owner allowed one client is one record, the [`Grant`]. Each issued credential names its grant and
+//! carries its own secret, so every request concerns exactly one record. Every request is one [`Transition`]: a pure
+//! function from the record and the current time to the new record and a named [`Outcome`]. A store only has to apply it
+//! atomically.
 //!
 //! ```text
-//!   the resource owner          the client               the client              whoever has the token
+//!   the resource owner          the client               the client              the bearer of the token
 //!   POST /code                  POST /token              POST /token             GET /secure
 //!   grant                       redeem                   rotate                  check
 //!     │                           │                        │                       │
 //!     ▼                           ▼                        ▼                       ▼
 //!   (nothing) ──Granted───▶ issued ──Redeemed──▶ live ──Rotated──▶ live ──Active──▶ (unchanged)
 //!       │                     │                   │
-//!       │ Refused             │ Expired, Burnt    │ Replayed: the code came back, rightly;
-//!       ▼                     ▼                   ▼ Reused: an old refresh token came back; Revoked
-//!      over                  over                over: nothing of the grant is good any more
+//!       │ Refused             │ Expired, Burnt    │ Replayed: the code was presented again, with its proofs;
+//!       ▼                     ▼                   ▼ Reused: an old refresh token was presented; Revoked
+//!      over                  over                over: no credential of the grant is valid any more
 //! ```
 //!
-//! What must be true before something is done is shown by a value that only the check can make: a
-//! [`VerifiedRedirect`](client::VerifiedRedirect) before anyone is redirected, an
-//! [`AuthenticatedClient`](client::AuthenticatedClient) before a code or token is looked at, and, inside the
-//! grant, the proof that a code came with what it is bound to before a token is made of it.
+//! A precondition is a value that only its check can make: a [`VerifiedRedirect`](client::VerifiedRedirect) before a
+//! browser is redirected, an [`AuthenticatedClient`](client::AuthenticatedClient) before a code or token is examined,
+//! and, inside the grant, the proof that a code matches its client, redirect URI and verifier before tokens are issued.
 
 pub mod authorize;
 pub mod client;

@@ -1,8 +1,8 @@
 //! Proof Key for Code Exchange, S256 and nothing else (RFC 7636; OAuth 2.1, 4.1.1).
 //!
-//! The client makes up a secret, the verifier, and shows its digest, the challenge, when it asks for a code.
-//! Whoever redeems the code shows the verifier. So a code that was seen on its way is of no use: the address
-//! bar, where codes travel, never had the verifier in it.
+//! The client generates a secret, the verifier, and sends its digest, the challenge, with the authorization request.
+//! Redeeming the code requires the verifier. So an intercepted code is useless: the address bar, through which codes
+//! travel, never contains the verifier.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use subtle::ConstantTimeEq;
 
 use crate::crypto::hash::sha256;
 
-/// What a client showed when it asked for a code.
+/// The challenge of an authorization request.
 #[derive(Clone)]
 pub struct Challenge(Box<str>);
 
-/// What a verifier comes to under S256: it matches the challenge, or does not.
+/// The S256 transformation of a verifier, to compare with a challenge.
 #[derive(Clone)]
 pub struct Verified([u8; CHALLENGE_CHARS]);
 

@@ -1,17 +1,15 @@
-//! The question that the dialog puts to the resource owner, sealed so that its answer is to this question.
+//! The dialog's question to the resource owner, sealed into its form.
 //!
-//! The dialog's form carries the whole authorization request back to the server, with the moment it expires,
-//! the name of the grant that a yes will make, and a message authentication code over all of it and over the
-//! browser's session. So the server keeps nothing for a dialog that nobody answers. A form that was changed,
-//! that another browser was shown, or that is too old does not open. And it works once: a grant of its name is
-//! made once.
+//! The form carries the whole authorization request back to the server, with its expiry, the identifier of the grant
+//! that consent will create, and a message authentication code (MAC) over all of it and over the browser's session. So
+//! the server stores nothing for an unanswered dialog. A form that was modified, was shown to another browser, or has
+//! expired is refused. A form works once, because a grant with its identifier is created only once.
 //!
-//! The code that a yes makes is derived from the sealed form and the session. So the same form from the same browser
-//! gives the same code, and a second click gets the redirect of the first. Without the session, which no store and no
-//! page holds, the code cannot be derived.
+//! The code is derived from the sealed form and the session. So submitting the same form from the same browser again
+//! gives the same code and redirect. The code cannot be derived without the session, which no store and no page holds.
 //!
-//! The request is carried as the query it came in, and is checked anew when the answer comes: `state` is in it
-//! percent-encoded, whatever its bytes are, and no browser mends it on the way.
+//! The request is carried as its original query and checked again when the answer comes: `state` is percent-encoded in
+//! it, so any bytes survive and no browser alters them.
 
 use std::time::Duration;
 
@@ -21,37 +19,37 @@ use super::credential::{Credential, GrantId, SECRET_BYTES};
 use super::timestamp::Timestamp;
 use crate::crypto::seal::{SEAL_BYTES, SealingKey, SealingKeys};
 
-/// A question, as it was put.
+/// A question to the resource owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The name of the grant that a yes makes.
+    /// The identifier of the grant that consent creates.
     pub grant: GrantId,
-    /// Until when it may be answered. Sealed, so that a lifetime that changes meanwhile cannot open a form again
-    /// whose answer the store has forgotten.
+    /// The latest time for an answer. It is sealed, so that a later change of the lifetime cannot make a form valid again
+    /// after the store has forgotten its answer.
     pub expires: Timestamp,
     /// The query of the authorization request.
     pub query: String,
 }
 
-/// A question that its own browser answers.
+/// A question opened for the browser that it was shown to.
 #[derive(Clone, Debug)]
 pub struct Opened {
     /// The question.
     pub question: Question,
-    /// The code that a yes makes: the same one each time.
+    /// The code that consent issues: the same one each time.
     pub code: Credential,
 }
 
 /// Why a sealed question does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unopened {
-    /// It is not what was sealed here for this browser.
+    /// It was not sealed by this server for this browser.
     Forged,
-    /// It was, too long ago.
+    /// It has expired.
     Stale,
 }
 
-/// What the key of a seal is used for: the form itself, and the code that is derived from it.
+/// The purposes of the sealing key: the form itself, and the code that is derived from it.
 const FORM: &[u8] = b"question";
 const CODE: &[u8] = b"code";
 
@@ -59,7 +57,7 @@ const TIME_BYTES: usize = 8;
 const GRANT_BYTES: usize = 20;
 
 impl Question {
-    /// The question for the browser with this `session`, as base64url.
+    /// Seals the question for the browser with this `session`, as base64url.
     pub fn seal(&self, keys: &SealingKeys, session: &str) -> String {
         let mut bytes = Vec::with_capacity(SEAL_BYTES + TIME_BYTES + GRANT_BYTES + self.query.len());
         bytes.extend_from_slice(&[0; SEAL_BYTES]);
@@ -98,8 +96,8 @@ impl Question {
         }
     }
 
-    /// The question that a form claims to hold, with nothing verified. It is good for asking the same again, which
-    /// is checked like every request.
+    /// Reads the question in a form without verifying it. Use it only to show the dialog again, which checks the request
+    /// like any other.
     pub fn claimed(sealed: &str) -> Option<Question> {
         let bytes = decode(sealed)?;
         let (_, content) = bytes.split_first_chunk::<SEAL_BYTES>()?;

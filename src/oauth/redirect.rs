@@ -45,9 +45,9 @@ impl fmt::Display for RedirectUriError {
                  8252, 7.1 and 8.4); use https, or a scheme made of a domain of the app's, such as com.example.app:/cb"
             }
             RedirectUriError::NotAbsolute => "is not an absolute URI; begin it with https://",
-            RedirectUriError::Character => "holds a character that a URI may not have; percent-encode it",
+            RedirectUriError::Character => "has a character that is not allowed in a URI; percent-encode it",
             RedirectUriError::Fragment => {
-                "has a fragment (RFC 6749, 3.1.2); leave the # and what follows it out"
+                "has a fragment (RFC 6749, 3.1.2); remove the # and everything after it"
             }
             RedirectUriError::Executed => {
                 "has a scheme that a browser executes or reads from itself; use https"
@@ -60,7 +60,7 @@ impl fmt::Display for RedirectUriError {
                  --insecure-http (insecure_http = true in the file) allows http anywhere"
             }
             RedirectUriError::Wildcard => {
-                "has a * in its host, and redirect URIs compare byte for byte; register each by itself"
+                "has a * in its host, and redirect URIs compare byte for byte; register each host separately"
             }
         })
     }
@@ -260,7 +260,7 @@ fn split_plain(uri: &str) -> Option<(&str, &str)> {
     Some((host, rest))
 }
 
-/// Whether what stands before the first colon is rather a host than a scheme, where a port follows it.
+/// Whether the text before the first colon is a host rather than a scheme, because a port follows it.
 fn is_host(scheme: &str) -> bool {
     scheme.contains('.') || scheme.eq_ignore_ascii_case("localhost")
 }
@@ -316,7 +316,7 @@ fn split_loopback(uri: &str) -> Option<(&str, &str)> {
     matches!(rest.bytes().next(), None | Some(b'/' | b'?')).then_some((literal, rest))
 }
 
-/// Says where `asked` departs from `registered`, for whoever looks for the difference.
+/// Describes the first difference between `asked` and `registered`, for client developers.
 pub(super) fn difference(registered: &str, asked: &str) -> String {
     let at = registered.bytes().zip(asked.bytes()).take_while(|(own, asked)| own == asked).count();
     let around = |uri: &str| {

@@ -1,10 +1,10 @@
-//! Scopes: what a grant or a token is good for, as a list of names (RFC 6749, 3.3).
+//! Scopes: what a grant or a token permits, as a list of names (RFC 6749, 3.3).
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// A list of scope names without repetition, as it stands on the wire: separated by single spaces, in the
+/// A list of scope names without repetition, as sent on the wire: separated by single spaces, in the
 /// order in which they were asked for. It may be empty.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Scope(Arc<str>);
@@ -12,7 +12,7 @@ pub struct Scope(Arc<str>);
 /// How many names a scope may have.
 pub const NAMES_MAX: usize = 256;
 
-/// How much of a name is told where it is refused: it may be as long as a request.
+/// The most bytes of a refused name that an error repeats: a name may be as long as a request.
 const EXCERPT_CHARS: usize = 64;
 
 /// The beginning of a scope's name, enough to know it by.
@@ -48,7 +48,7 @@ impl Scope {
         Ok(Scope(names.join(" ").into()))
     }
 
-    /// The scope as it stands on the wire.
+    /// The scope as sent on the wire.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -13,7 +13,7 @@ impl Timestamp {
         Timestamp(milliseconds(since))
     }
 
-    /// The moment so many milliseconds after 1970 began.
+    /// The time in milliseconds since 1970-01-01 UTC.
     pub const fn from_milliseconds(milliseconds: u64) -> Timestamp {
         Timestamp(milliseconds)
     }

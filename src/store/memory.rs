@@ -1,7 +1,7 @@
-//! Records in memory: quick, bounded, and gone with the process.
+//! Records in memory: fast, bounded, and lost when the process exits.
 //!
-//! Each kind of record has tables, locks and bounds of its own (`one_kind.rs`), so a flood of one kind neither fills
-//! another nor slows it down. This file only finds the kind.
+//! Each kind of record has its own tables, locks and limits (`one_kind.rs`), so a flood of one kind neither fills nor slows
+//! down another. This file dispatches to the kind.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -14,7 +14,7 @@
 //! use oauth_from_scratch::oauth::{Outcome, Scope, Timestamp, Transition};
 //! use oauth_from_scratch::store::MemoryStore;
 //!
-//! // One registered client, which is the one that is meant where a request names none.
+//! // One registered client, which is also the default for requests that name none.
 //! let client = Client {
 //!     id: "app".into(),
 //!     name: "App".to_owned(),
@@ -37,7 +37,7 @@
 //! assert_eq!(store.apply(&grant(1), now), Ok(Outcome::Granted));
 //! assert_eq!(store.apply(&grant(1), now), Ok(Outcome::GrantedAgain), "the same code, which is unspent");
 //!
-//! // A client and a subject may have one code at a time here. The next one takes its place.
+//! // Here a client and a subject may have one code at a time. The next one replaces it.
 //! assert_eq!(store.apply(&grant(2), now), Ok(Outcome::Granted));
 //! assert_eq!(store.len(), 1);
 //! ```

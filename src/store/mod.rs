@@ -1,11 +1,11 @@
-//! Where records live.
+//! Stores: where records are kept.
 //!
-//! A store is given whole [`Transition`]s and gives back their [outcomes](Transition::Outcome). It applies each
-//! atomically to the one record that it names, and there is no other logic in it: not what a code is, not when one is
-//! spent. It sees digests, never a code or a token.
+//! A store takes whole [`Transition`]s and returns their [outcomes](Transition::Outcome). It applies each transition
+//! atomically to the one record that it names. A store has no other logic: it does not know what a code is or when one
+//! is redeemed, and it sees digests, never codes or tokens.
 //!
-//! Memory answers at once. A disk and a network take their time, and nobody waits for them: they answer later,
-//! through the [`Mailbox`] of whoever asked.
+//! The store in memory answers at once. A file or an engine answers later, through the caller's [`Mailbox`], so that
+//! the event loop never blocks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,62 +34,60 @@ pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use open::open;
 
-/// What a transition came to, or why it was not applied.
+/// The outcome of a transition, or the reason why it was not applied.
 pub type Applied<T = oauth::Transition> = Result<<T as Transition>::Outcome, StoreError>;
 
-/// Somewhere to keep records: those of the kinds that `T` concerns.
+/// Keeps the records of the kinds that `T` changes.
 pub trait Store<T: Transition = oauth::Transition>: Send + Sync {
-    /// Applies `transition` to the record it names, at the moment `now`: all of it or, on an error, nothing
-    /// (see [`StoreError::Unavailable`] for the one thing that cannot be known). When there is an outcome, what
-    /// it says is stored.
+    /// Applies `transition` atomically, at the time `now`. On an error nothing has changed, except as described at
+    /// [`StoreError::Unavailable`]. Once there is an outcome, the change is stored as durably as configured.
     ///
-    /// `None` is for later: then `caller` is told exactly once.
+    /// Returns `None` if the outcome comes later: `caller` then gets it exactly once.
     fn submit(&self, transition: T, now: Timestamp, caller: Caller<T>) -> Option<Applied<T>>;
 
-    /// The keys that seal the dialog's forms, where they are kept with the grants, for servers that come after this
-    /// one or run beside it; `None` where each process has its own. They can change: ask each time.
+    /// The keys that seal the dialog's forms, if the store keeps them for later processes and other servers; `None` if
+    /// each process has its own. They can change, so call this for each use.
     fn sealing_keys(&self) -> Option<Arc<SealingKeys>> {
         None
     }
 
-    /// Asks for these keys to be read again soon, where other servers can change them: a form did not open. Strangers
-    /// cause that, too, so how often it is done has a bound.
+    /// Requests that the keys be read again soon, because a form did not open and another server may have changed them.
+    /// Forged forms cause this call as well, so implementations must limit how often they read.
     fn refresh_sealing_keys(&self) {}
 }
 
-/// How much a store may hold, and may be asked for at a time.
+/// The limits of a store.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Records of each kind, in the order of their numbers. A kind has its bounds for itself: a flood of one never fills
-    /// another.
+    /// The limits of each kind, by its number. They are separate, so a flood of one kind does not fill another.
     pub kinds: [KindBounds; KINDS_MAX],
-    /// Transitions that wait, of whichever kind.
+    /// Maximum transitions that wait, of all kinds together.
     pub queue_max: usize,
-    /// How long one may wait; whoever submitted it waits no longer.
+    /// How long a transition may wait; its caller waits no longer.
     pub time_max: Duration,
 }
 
 impl Bounds {
-    /// The bounds of a kind.
+    /// The limits of a kind.
     pub fn of(&self, kind: Kind) -> KindBounds {
         self.kinds[kind.index()]
     }
 }
 
-/// How many records of one kind a store may hold.
+/// The limits of one kind of record.
 #[derive(Clone, Copy, Debug)]
 pub struct KindBounds {
-    /// Of all holders together.
+    /// Maximum records of all holders together.
     pub records_max: usize,
-    /// Of one holder, in each stage: so many codes, so many live records, and so many marks.
+    /// Maximum live records of one holder; also, separately, of its pending records (such as codes) and of its marks.
     pub holder_max: usize,
 }
 
-/// Who is told what a transition came to, if it cannot be said at once.
+/// Where to deliver an outcome that comes later.
 pub struct Caller<'a, T: Transition = oauth::Transition> {
-    /// Where to.
+    /// The mailbox of the caller.
     pub mailbox: &'a Arc<dyn Mailbox<T>>,
-    /// About what.
+    /// Identifies the transition there.
     pub ticket: Ticket,
 }
 
@@ -101,36 +99,36 @@ impl<T: Transition> Clone for Caller<'_, T> {
 
 impl<T: Transition> Copy for Caller<'_, T> {}
 
-/// Names one transition to whoever submitted it, and means nothing to the store.
+/// Identifies a submitted transition to its caller. Opaque to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket {
-    /// Where it is awaited.
+    /// The slot of the request that waits.
     pub place: usize,
-    /// Different for each that is awaited there.
+    /// Different for each request that has waited in that slot.
     pub serial: u64,
 }
 
-/// Takes what a store, or the pool for slow work, has to say later, from whatever thread it says it.
+/// Receives outcomes from a store and notices from the pool for slow work, on any thread.
 pub trait Mailbox<T: Transition = oauth::Transition>: Send + Sync {
-    /// Keeps `applied` for the caller that waits with `ticket`. Gives whether an answer can still reach the client:
-    /// `false` after [`Mailbox::abandon`], and then the store withdraws what it applied ([`Transition::withdrawal`]).
+    /// Delivers `applied` to the caller that waits with `ticket`. Returns whether a response can still reach the client:
+    /// `false` after [`Mailbox::abandon`]; the store then withdraws the change ([`Transition::withdrawal`]).
     fn put(&self, ticket: Ticket, applied: Applied<T>) -> bool;
 
-    /// Notes that no answer to `ticket` will reach its client, or that it is not known to. Gives `false` if it has
-    /// been put already; then it can be read at once, and counts as delivered.
+    /// Notes that the response to `ticket` will not, or may not, reach its client. Returns `false` if the outcome has
+    /// been delivered already; it can then be read at once.
     fn abandon(&self, ticket: Ticket) -> bool;
 
-    /// Whether [`Mailbox::abandon`] was called for a ticket that nothing has been put for.
+    /// Whether [`Mailbox::abandon`] was called for `ticket` before its outcome was delivered.
     fn is_abandoned(&self, ticket: Ticket) -> bool;
 
-    /// Keeps for the caller that waits with `ticket` that a job of the pool has ended.
+    /// Tells the caller that waits with `ticket` that its job of the pool has ended.
     fn put_done(&self, ticket: Ticket);
 
-    /// Has those who wait look: called once after many have been put.
+    /// Wakes the event loop; called once after a batch of deliveries.
     fn wake(&self);
 }
 
-/// Nobody: for whoever has a store that answers at once.
+/// A mailbox that ignores everything, for stores that answer at once.
 impl<T: Transition> Mailbox<T> for () {
     fn put(&self, _: Ticket, _: Applied<T>) -> bool {
         true
@@ -152,31 +150,31 @@ impl<T: Transition> Mailbox<T> for () {
 /// Why a store did not apply a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreError {
-    /// It holds as many grants as it may. Nothing has changed.
+    /// The store holds its maximum of records. Nothing has changed.
     Full {
-        /// How long it is at least until one of them expires.
+        /// The minimum time until one of them expires.
         wait: Duration,
     },
-    /// More is asked of it than it can do. Nothing has changed.
+    /// Too many transitions wait. Nothing has changed.
     Busy,
-    /// It cannot be reached, or cannot write. Nothing has changed, unless it went away between applying the
-    /// transition and saying so. Then the transition is withdrawn as soon as the store is back.
+    /// The store cannot be reached or cannot write. Nothing has changed, unless the connection was lost after the store
+    /// applied the transition and before it confirmed. The transition is then withdrawn once the store is back.
     Unavailable,
-    /// It did not answer in time. The same holds: what it applied after all is withdrawn.
+    /// The store did not answer in time. If it applied the transition after all, that is withdrawn.
     TimedOut,
-    /// The record is there, and cannot be read. Nothing has changed.
+    /// The record exists but cannot be decoded. Nothing has changed.
     Damaged,
 }
 
 impl StoreError {
-    /// The reason, in words for the log.
+    /// The reason, for the log.
     pub fn as_str(self) -> &'static str {
         match self {
-            StoreError::Full { .. } => "the store holds as many grants as it may",
-            StoreError::Busy => "more requests wait for the store than may",
-            StoreError::Unavailable => "the store is not there, or cannot write",
+            StoreError::Full { .. } => "the store is full",
+            StoreError::Busy => "too many requests wait for the store",
+            StoreError::Unavailable => "the store is unavailable",
             StoreError::TimedOut => "the store did not answer in time",
-            StoreError::Damaged => "the store has a record that cannot be read",
+            StoreError::Damaged => "the store has a damaged record",
         }
     }
 }

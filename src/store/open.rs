@@ -1,4 +1,4 @@
-//! From what the configuration says to a store.
+//! Opens the store that the configuration names.
 
 use std::sync::Arc;
 
@@ -7,12 +7,11 @@ use crate::config::{Config, Location};
 use crate::log::Log;
 use crate::system::System;
 
-/// The store that `config` names, for the grants of `issuer`, with random bytes of `system` for its key, and what an
-/// operator should know of it in
-/// `log`.
+/// Opens the store that `config` names, for the grants of `issuer`. A new store gets a sealing key from `system`. Logs
+/// notices for the operator to `log`.
 ///
 /// # Errors
-/// In one line, when it cannot be used: what is wrong, and what would do.
+/// If the store cannot be used: one line with the reason and the remedy.
 #[cfg_attr(
     not(feature = "redis-store"),
     allow(unused_variables, reason = "only an engine's keys carry the issuer; memory draws nothing")
@@ -27,8 +26,8 @@ pub fn open(
         Location::Memory => {
             if config.client_port.is_none() {
                 log.line(format_args!(
-                    "grants are kept in memory and end with this process; --store file:PATH or redis://HOST:PORT \
-                     keeps them"
+                    "grants are kept in memory and are lost when this process exits; --store file:PATH or \
+                     redis://HOST:PORT keeps them"
                 ));
             }
             Ok(Arc::new(MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max())))
@@ -62,8 +61,8 @@ pub fn open(
             let store = RedisStore::connect(location, &options, key, system, log.clone());
             let store = store.map_err(|error| format!("the store {location}: {error} (--store names it)"))?;
             log.line(format_args!(
-                "grants on an engine have no bound for each client: one client's flood fills the engine for all; set \
-                 maxmemory, and limit the requests of each address at the proxy"
+                "an engine has no limit of grants per client: one client can fill it for all; set maxmemory, and limit \
+                 the request rate per address at the proxy"
             ));
             Ok(Arc::new(store))
         }
@@ -90,11 +89,11 @@ fn bounds(config: &Config) -> super::Bounds {
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
 fn fresh_key(system: &Arc<dyn System>) -> Result<[u8; 32], String> {
     let mut key = [0; 32];
-    system.fill(&mut key).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+    system.fill(&mut key).map_err(|error| format!("cannot get random bytes from the system: {error}"))?;
     Ok(key)
 }
 
 #[cfg(not(all(feature = "file-store", feature = "redis-store")))]
 fn missing(feature: &str) -> String {
-    format!("this program was built without such stores; build it with --features {feature}")
+    format!("this program was built without this kind of store; build it with --features {feature}")
 }

@@ -1,5 +1,5 @@
-//! What stands between the loops and a store that takes its time: transitions wait here, and a thread takes
-//! all that have gathered and applies them as one batch.
+//! The queue between the event loops and a file or an engine: the store's thread takes all transitions that wait and
+//! applies them as one batch.
 //!
 //! ```text
 //!   loop ──submit──▶ ┌───────┐           ┌────────────────┐ ──one commit, or one round trip──▶ disk, engine
@@ -7,11 +7,11 @@
 //!   loop ──submit──▶ └───────┘           └────────────────┘ ──put, put, put, wake──▶ the loops' mailboxes
 //! ```
 //!
-//! A redemption or rotation whose answer fails, or does not reach its client, is withdrawn. The withdrawal waits here
-//! until the store can apply it, and goes before everything else of its grant.
+//! A redemption or rotation whose response fails or does not reach its client is withdrawn. The withdrawal waits here
+//! until the store can apply it, before any other transition of its grant.
 //!
-//! While a batch is on its way the next one gathers, so under load a commit is shared by all who came during
-//! the one before it, and without load nobody waits for company.
+//! The next batch gathers while one is being applied. So under load many transitions share a commit, and without load
+//! none waits for others.
 
 use std::cell::Cell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -24,26 +24,26 @@ use crate::oauth::Key;
 use crate::oauth::Timestamp;
 use crate::oauth::kind::{Change, Transition, Writer};
 
-/// How many withdrawals of other grants go with a batch.
+/// The most withdrawals of other grants in a batch.
 const WITHDRAWALS_PER_BATCH: usize = 256;
 
-/// How soon withdrawals are tried again when there is nothing else to do.
+/// How long failed withdrawals wait for a retry when no other transition comes.
 const WITHDRAWAL_RETRY_TIME: Duration = Duration::from_millis(500);
 
-/// What becomes of a record, and what to tell the caller.
+/// The change of a record, and the outcome for the caller.
 type Judged<T> = (Change<<T as Transition>::Record>, <T as Transition>::Outcome);
 
-/// A transition that waits for its store, and whoever waits for its outcome.
+/// A transition that waits for its store, with the caller that waits for its outcome.
 pub(super) struct Job<T: Transition> {
     pub(super) transition: T,
     pub(super) now: Timestamp,
     /// When it was submitted.
     pub(super) since: Instant,
-    /// Counts up from one; zero where no tokens are handed out. A withdrawal has the number of what it undoes.
+    /// Counts up from 1; 0 if the transition issues no tokens. A withdrawal has the number of the job that it undoes.
     pub(super) serial: u64,
-    /// That the answer reaches no client has been noted with what was applied.
+    /// The applied record already notes that the response does not reach the client.
     is_withdrawn: Cell<bool>,
-    /// It may be stored: a write that covers it has been made, or sent.
+    /// A write that covers it has been made or sent, so it may be stored.
     is_sent: Cell<bool>,
     /// `None` for a withdrawal, and once it has been answered.
     waits: Option<(Arc<dyn Mailbox<T>>, Ticket)>,
@@ -56,13 +56,13 @@ impl<T: Transition> Job<T> {
         Job { transition, now, since, serial, is_withdrawn, is_sent, waits: None }
     }
 
-    /// What the transition makes of `record`, and what it comes to. Where it is known already that the answer may not
-    /// reach the client, the record notes it, so that the retry behind it is judged rightly.
+    /// Applies the transition to `record`. If its caller has been abandoned already, the new record notes that, so that
+    /// the client's retry, which may be next in the queue, is not taken for a replay.
     pub(super) fn apply(&self, record: Option<&T::Record>) -> Judged<T> {
         self.note_delivery(self.transition.apply(record, self.now))
     }
 
-    /// The same, when the last answer of the grant is known to have failed.
+    /// The same, if the last response of the grant is known to have failed.
     #[cfg(feature = "redis-store")]
     pub(super) fn apply_after_failure(&self, record: Option<&T::Record>) -> Judged<T> {
         self.note_delivery(self.transition.apply_after_failure(record, self.now))
@@ -91,17 +91,17 @@ impl<T: Transition> Job<T> {
         self.is_sent.set(true);
     }
 
-    /// Whether somebody waits for it. A withdrawal is never too late.
+    /// Whether a caller waits. A withdrawal has none, and cannot time out.
     #[cfg(feature = "file-store")]
     pub(super) fn is_awaited(&self) -> bool {
         self.waits.is_some()
     }
 
-    /// Tells the callers that wait. They look when their mailbox is woken, which is left to [`Answered`]. Where the
-    /// answer is an error, or reaches no client, and the transition may be stored, it is withdrawn.
+    /// Delivers the outcome; [`Answered`] wakes the mailbox later. If the outcome is an error or reaches no client, and
+    /// the transition may be stored, it is withdrawn.
     pub(super) fn answer(mut self, applied: Applied<T>, answered: &mut Answered<T>) {
         let mut is_delivered = applied.is_ok();
-        // A record that cannot be read is not going to be read by a retry.
+        // Retrying does not repair a damaged record.
         let may_be_repeated = !matches!(applied, Err(StoreError::Damaged));
         if let Some((mailbox, ticket)) = self.waits.take() {
             is_delivered &= mailbox.put(ticket, applied);
@@ -114,7 +114,7 @@ impl<T: Transition> Job<T> {
 }
 
 impl<T: Transition> Drop for Job<T> {
-    /// Nobody waits for a job that a panic dropped.
+    /// Answers the caller of a job that a panic dropped.
     fn drop(&mut self) {
         if let Some((mailbox, ticket)) = self.waits.take() {
             mailbox.put(ticket, Err(StoreError::Unavailable));
@@ -123,7 +123,7 @@ impl<T: Transition> Drop for Job<T> {
     }
 }
 
-/// The mailboxes that something was put into, each of which is woken once, when this is dropped.
+/// The mailboxes with new deliveries. Wakes each of them once when dropped.
 pub(super) struct Answered<'q, T: Transition> {
     mailboxes: Vec<Arc<dyn Mailbox<T>>>,
     queue: &'q Queue<T>,
@@ -136,7 +136,7 @@ impl<T: Transition> Answered<'_, T> {
     }
 
     fn add(&mut self, mailbox: Arc<dyn Mailbox<T>>) {
-        // There are as many as workers: a few.
+        // One mailbox per worker, so a linear search is enough.
         if !self.mailboxes.iter().any(|known| Arc::ptr_eq(known, &mailbox)) {
             self.mailboxes.push(mailbox);
         }
@@ -152,7 +152,7 @@ impl<T: Transition> Drop for Answered<'_, T> {
 /// The queue; see the module's page.
 pub(super) struct Queue<T: Transition> {
     jobs_max: usize,
-    /// Who writes: random, and different for each process.
+    /// This process as a writer: a random number.
     server: Option<u64>,
     state: Mutex<State<T>>,
     changed: Condvar,
@@ -163,30 +163,30 @@ struct State<T: Transition> {
     withdrawals: Withdrawals<T>,
     /// The number of the last job.
     serial: u64,
-    /// How long nothing has come.
+    /// How long the queue has been empty.
     waited: Duration,
-    /// The store's thread waits to be told of the next job.
+    /// The store's thread sleeps until the next job.
     is_asleep: bool,
-    /// It is to look up, though there may be no job.
+    /// The store's thread should return even if there is no job.
     is_nudged: bool,
     is_closed: bool,
     /// The last withdrawals have been tried.
     is_over: bool,
 }
 
-/// What the store's thread got.
+/// What [`Queue::take`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     /// Some jobs.
     Jobs,
-    /// None came in the time that it was to wait, or it was to look up.
+    /// No job came in time, or the thread was nudged.
     Nothing,
-    /// There will be no more.
+    /// The queue is closed and empty.
     End,
 }
 
 impl<T: Transition> Queue<T> {
-    /// A queue for at most `jobs_max` jobs. What hands out tokens is written as by `server`, if that is given.
+    /// A queue for at most `jobs_max` jobs. Records note `server`, if given, as the writer that issued tokens.
     pub(super) fn new(jobs_max: usize, server: Option<u64>) -> Queue<T> {
         let state = State {
             jobs: Vec::new(),
@@ -270,7 +270,7 @@ impl<T: Transition> Queue<T> {
         let mut state = self.lock();
         while state.jobs.is_empty() && !state.withdrawals.is_fresh {
             if state.is_closed {
-                // What is still to be withdrawn is tried once more.
+                // Retry the remaining withdrawals one last time.
                 state.withdrawals.is_fresh =
                     !std::mem::replace(&mut state.is_over, true) && !state.withdrawals.is_empty();
                 match state.withdrawals.is_fresh {
@@ -297,7 +297,7 @@ impl<T: Transition> Queue<T> {
                     let (mut state, result) = waited.unwrap_or_else(PoisonError::into_inner);
                     if result.timed_out() && state.jobs.is_empty() && !state.is_closed {
                         state.is_asleep = false;
-                        // However short the patience is each time, it adds up to a retry.
+                        // Even short waits add up to the retry interval.
                         state.waited += time;
                         if state.waited >= WITHDRAWAL_RETRY_TIME {
                             state.waited = Duration::ZERO;
@@ -320,14 +320,14 @@ impl<T: Transition> Queue<T> {
         Taken::Jobs
     }
 
-    /// Has the store's thread look up from an empty queue.
+    /// Makes the store's thread return from an empty queue.
     #[cfg(feature = "redis-store")]
     pub(super) fn nudge(&self) {
         self.lock().is_nudged = true;
         self.changed.notify_all();
     }
 
-    /// Lets in no more jobs. Those that wait can still be taken.
+    /// Closes the queue to new jobs. Those that wait can still be taken.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
         self.changed.notify_all();

@@ -122,8 +122,8 @@ fn an_answer_to_another_question_or_of_another_server_is_not_taken() {
         let status = wait_for_state(&browser, "failed");
         assert!(status.contains(words), "{status}");
     };
-    check(&|answer| answer.replace("&state=", "&state=x"), "another question");
-    check(&|answer| answer.split("&state=").next().unwrap().to_owned(), "another question");
+    check(&|answer| answer.replace("&state=", "&state=x"), "response to another request");
+    check(&|answer| answer.split("&state=").next().unwrap().to_owned(), "response to another request");
     check(
         &|answer| answer.replace("&iss=", "&iss=https%3A%2F%2Fevil.example%2F"),
         "another authorization server",

@@ -77,15 +77,15 @@ fn a_file_that_cannot_be_used_is_refused_with_what_to_do() {
         assert!(error.contains(words) && error.contains(name), "{error}");
     };
     let first = open(&folder.join("taken")).unwrap();
-    check("taken", "another process has it open; stop that one, or give each a file of its own");
+    check("taken", "another process has the file open; stop that process, or use separate files");
     drop(first);
     assert!(open(&folder.join("taken")).is_ok(), "and when it is stopped, it is free");
-    check("missing/grants", "there is no such folder, or the file has gone; make the folder first");
+    check("missing/grants", "the folder or the file does not exist; create the folder first");
     std::fs::write(folder.join("text"), "these are no grants\n".repeat(1000)).unwrap();
     keep_to_its_owner(&folder.join("text"));
-    check("text", "the file is damaged, or is no file of grants");
+    check("text", "the file is damaged, or not a file of grants");
     std::fs::create_dir(folder.join("folder")).unwrap();
-    check("folder", "the system does not give it");
+    check("folder", "cannot open the file");
 
     let others = Database::create(folder.join("others")).unwrap();
     let write = others.begin_write().unwrap();
@@ -93,7 +93,7 @@ fn a_file_that_cannot_be_used_is_refused_with_what_to_do() {
     write.commit().unwrap();
     drop(others);
     keep_to_its_owner(&folder.join("others"));
-    check("others", "this is a database, and not one of grants");
+    check("others", "the file is a database but not one of grants");
 
     drop(open(&folder.join("newer")).unwrap());
     let newer = Database::open(folder.join("newer")).unwrap();

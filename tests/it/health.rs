@@ -60,11 +60,11 @@ fn a_server_is_ready_while_its_store_answers_and_alive_in_any_case() {
         }
     };
     check(None, "");
-    check(Some(StoreError::Unavailable), "the store is not there, or cannot write");
+    check(Some(StoreError::Unavailable), "the store is unavailable");
     check(Some(StoreError::TimedOut), "the store did not answer in time");
-    check(Some(StoreError::Busy), "more requests wait for the store than may");
-    check(Some(StoreError::Damaged), "the store has a record that cannot be read");
-    check(Some(StoreError::Full { wait: Duration::from_secs(7) }), "the store holds as many grants as it may");
+    check(Some(StoreError::Busy), "too many requests wait for the store");
+    check(Some(StoreError::Damaged), "the store has a damaged record");
+    check(Some(StoreError::Full { wait: Duration::from_secs(7) }), "the store is full");
 }
 
 #[test]

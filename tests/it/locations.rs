@@ -305,6 +305,6 @@ fn the_program_prints_no_password() {
         std::fs::write(&file, format!("[store]\nlocation = {broken:?}\n")).expect("a file");
         run(&["--config", &file], 2, "line 2: location: the location starts with redis://");
         std::fs::write(&file, format!("[store]\nlocation = \"{sound}\n")).expect("a file");
-        run(&["--config", &file], 2, "line 2: this is not TOML");
+        run(&["--config", &file], 2, "line 2: invalid TOML");
     }
 }

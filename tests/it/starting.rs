@@ -96,7 +96,7 @@ fn an_issuer_by_flag_is_what_the_metadata_say_and_another_port_is_said() {
     assert!(metadata.contains(r#""token_endpoint":"http://auth.localhost:8080/token""#), "{metadata}");
     assert!(metadata.contains(r#""issuer":"http://Auth.localhost:8080""#), "as it was written: {metadata}");
     let errors = program.errors();
-    assert!(errors.contains(&format!("the server listens on port {port}: something must forward")), "{errors}");
+    assert!(errors.contains(&format!("the server listens on port {port}: forward the first")), "{errors}");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_port_by_flag_that_the_issuer_of_the_file_contradicts_is_refused() {
         let words = [&["--config", file.path(), "--check-config", "--auth-port", port][..], more].concat();
         let (found, errors) = refused(&words);
         assert_eq!(found, status, "{text} {port} {more:?}: {errors}");
-        let words = [&format!("--auth-port {port}: the configuration file says"), "--issuer URL"];
+        let words = [&format!("--auth-port {port}: the configuration file says"), "or set --issuer"];
         assert_eq!(words.iter().all(|words| errors.contains(*words)), status == 2, "{errors}");
     };
     let own = "issuer = \"http://localhost:3001\"";
@@ -214,7 +214,7 @@ fn a_file_of_an_earlier_server_is_gone_when_a_later_one_cannot_start() {
     let (status, _) = refused(&["--client-port", "0", "--auth-port", &port, "--ready-file", file.path()]);
     assert!(status == 1 && !file.exists());
     let (status, errors) = refused(&[&FREE_PORTS[..], &["--ready-file", "/nowhere/ready.json"]].concat());
-    assert!(status == 1 && errors.contains("--ready-file /nowhere/ready.json cannot be written"), "{errors}");
+    assert!(status == 1 && errors.contains("cannot write --ready-file /nowhere/ready.json"), "{errors}");
 }
 
 /// A pipe is written to, and neither replaced nor removed.

@@ -7,8 +7,8 @@ const sent = document.querySelector('#sent');
 const buttons = [...form.querySelectorAll('button')];
 const labels = buttons.map((button) => button.textContent);
 
-// An app's own scheme leads out of the browser, and this page stays. So it does where the app's page leads on to
-// such a scheme, or does not answer: neither can be seen from here, so that after a while this page says the same.
+// A redirect to an app's own scheme leaves the browser, and this page stays open. The same happens if the app's page
+// redirects to such a scheme or does not respond. This page cannot detect either, so it reacts to a timeout.
 const leadsOut = !/^https?:/i.test(document.querySelector('.card').dataset.returnTo);
 const PATIENCE = 5000; // milliseconds
 
@@ -17,7 +17,7 @@ let staysHere = leadsOut;
 let timer = null;
 
 form.addEventListener('submit', (event) => {
-  // The first answer is on its way, and cannot be taken back by the other button.
+  // The first answer is already sent, so the other button must not change it.
   if (pressed && event.submitter !== pressed) {
     event.preventDefault();
     return;
@@ -31,7 +31,7 @@ form.addEventListener('submit', (event) => {
   show();
 });
 
-// The browser's "back" may show this page as it was left.
+// Going back in the browser may restore this page in its old state.
 window.addEventListener('pageshow', (event) => {
   if (!event.persisted) return;
   clearTimeout(timer);

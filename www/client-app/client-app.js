@@ -10,14 +10,14 @@ const status = document.querySelector('#status');
 const answer = document.querySelector('#answer');
 const steps = document.querySelectorAll('.steps li');
 
-/** Something that went wrong, in words for the person at the page. */
+/** An error with a message for the user. */
 class Failure extends Error {}
 
-/** The person decided against it: a choice, and no failure. */
+/** The user declined: a choice, not an error. */
 class Declined extends Error {}
 
-// The popup can be read only from the very origin it returns to, and to a browser
-// localhost and 127.0.0.1 are two origins. So begin at the right one.
+// Only a page of the redirect URI's own origin can read the popup's address, and to a
+// browser localhost and 127.0.0.1 are different origins. So move to the right one.
 if (location.origin !== new URL(clientApp).origin) {
   location.replace(clientApp + location.pathname + location.search);
 } else {
@@ -48,12 +48,12 @@ async function run() {
     mark(0, 'done', `code ${shorten(code)}`);
 
     mark(current = 1, 'doing');
-    show('exchanging', 'Trading the code for an access token…', 'One moment…');
+    show('exchanging', 'Exchanging the code for an access token…', 'One moment…');
     const token = await getToken(code, verifier);
     mark(1, 'done', `token ${shorten(token)}`);
 
     mark(current = 2, 'doing');
-    show('exchanging', 'Asking for the secret answer…', 'One moment…');
+    show('exchanging', 'Requesting the secret answer…', 'One moment…');
     const secret = await getAnswer(token);
     mark(2, 'done', `answer ${secret}`);
 
@@ -72,14 +72,14 @@ async function run() {
   }
 }
 
-/** Step 1: the person says yes in the popup, which comes back with a code. */
+/** Step 1: the user authorizes the app in the popup, which returns with a code. */
 async function getCode() {
   if (!crypto.subtle) {
-    throw new Failure('The browser gives this page no cryptography, because it did not come from localhost or '
-      + 'by https. Open it at localhost.');
+    throw new Failure('The browser allows cryptography only on pages from localhost or over https. Open this page '
+      + 'at localhost.');
   }
-  // Whoever comes back with this `state` was sent by this page, and whoever redeems the
-  // code must know the verifier, of which only a digest goes through the address bar.
+  // A response with this `state` belongs to this request. Redeeming the code takes the
+  // verifier, of which only a digest appears in the popup's address.
   const state = randomText();
   const verifier = randomText();
   const request = digest(verifier).then((challenge) => new URLSearchParams({
@@ -107,23 +107,23 @@ async function getCode() {
       + `check that the authorization server is running at ${authorizationServer}.`);
   }
 
-  // An answer to somebody else's question, or from another server, is not taken.
-  if (query.get('state') !== state) throw new Failure('The popup came back with an answer to another question.');
-  if (query.get('iss') !== issuer) throw new Failure('The popup came back from another authorization server.');
+  // Refuse a response to another request, or from another server.
+  if (query.get('state') !== state) throw new Failure('The popup returned with a response to another request.');
+  if (query.get('iss') !== issuer) throw new Failure('The popup returned from another authorization server.');
 
   const error = query.get('error');
-  if (error === 'access_denied') throw new Declined('You did not authorize the app. It got nothing.');
+  if (error === 'access_denied') throw new Declined('You did not authorize the app. It gets no access.');
   if (error) {
     const description = query.get('error_description');
     throw new Failure(`The authorization server refused: ${error}${description ? ` (${description})` : ''}.`);
   }
 
   const code = query.get('code');
-  if (!code) throw new Failure('The popup came back without a code.');
+  if (!code) throw new Failure('The popup returned without a code.');
   return { code, verifier };
 }
 
-/** 256 random bits, in characters that a URL does not escape. */
+/** 256 random bits in characters that need no escaping in a URL. */
 function randomText() {
   return base64url(crypto.getRandomValues(new Uint8Array(32)));
 }
@@ -137,7 +137,7 @@ function base64url(bytes) {
   return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
 
-/** Step 2: the code, good for one use, buys an access token. */
+/** Step 2: exchange the code, which works once, for an access token. */
 async function getToken(code, verifier) {
   const reply = await request('/token', {
     method: 'POST',
@@ -161,12 +161,12 @@ async function getToken(code, verifier) {
 async function getAnswer(token) {
   const reply = await request('/secure', { headers: { Authorization: `Bearer ${token}` } });
   if (typeof reply?.answer !== 'number') {
-    throw new Failure('GET /secure was answered without an answer.');
+    throw new Failure('The response to GET /secure has no answer in it.');
   }
   return reply.answer;
 }
 
-/** One request to the authorization server: its JSON, or a Failure that says what to check. */
+/** Sends a request to the authorization server. Returns its JSON, or throws a Failure that says what to check. */
 async function request(path, options) {
   const what = `${options.method ?? 'GET'} ${path}`;
 
@@ -180,7 +180,7 @@ async function request(path, options) {
     });
     text = await response.text();
   } catch {
-    throw new Failure(`${what} got no answer. Is the authorization server running at ${authorizationServer}, `
+    throw new Failure(`${what} got no response. Is the authorization server running at ${authorizationServer}, `
       + `and does it allow requests from ${clientApp}?`);
   }
 
@@ -195,7 +195,7 @@ async function request(path, options) {
     const reason = reply?.error_description ?? reply?.message ?? reply?.error;
     throw new Failure(`${what} was refused with status ${response.status}${reason ? `: ${reason}` : '.'}`);
   }
-  if (reply === undefined) throw new Failure(`${what} was answered with something that is not JSON.`);
+  if (reply === undefined) throw new Failure(`The response to ${what} is not JSON.`);
   return reply;
 }
 
@@ -215,7 +215,7 @@ function mark(step, state, got = '') {
   steps[step].querySelector('.got').textContent = got && `→ ${got}`;
 }
 
-/** Enough of a secret to recognise it, too little to use it. (All of one grant begin alike.) */
+/** Enough of a secret to recognise it, too little to use it. (Credentials of one grant share their beginning.) */
 function shorten(secret) {
   return secret.length >= 16 ? `…${secret.slice(-4)}` : '…';
 }

@@ -1,4 +1,4 @@
-// A popup that goes abroad and comes home with an answer in its address.
+// A popup that visits another origin and returns with a response in its address.
 
 export class PopupError extends Error {
   /** @param {'blocked' | 'closed'} reason */
@@ -11,14 +11,14 @@ export class PopupError extends Error {
 /**
  * Opens the URL that the promise `url` gives in a popup and waits until it arrives at `redirectUri`.
  *
- * `query` resolves with the URLSearchParams the popup came back with, or rejects
+ * `query` resolves with the URLSearchParams that the popup returned with, or rejects
  * with a PopupError. `focus()` brings the popup to the front again.
  */
 export function openPopup(url, redirectUri) {
-  // '_blank', as a name would reuse an older popup, and for a moment we would
-  // still read that one's old address.
+  // Use '_blank': a name would reuse an older popup, and for a moment we would
+  // still read its old address.
   const popup = window.open('', '_blank', centred(480, 620));
-  // The window is there at once, as the click allows; where it goes is known a moment later.
+  // Open the window now, while the click allows it; its address is known a moment later.
   if (popup) url.then((address) => { if (!popup.closed) popup.location.replace(address); });
   return {
     query: popup ? waitFor(popup, new URL(redirectUri)) : Promise.reject(new PopupError('blocked')),
@@ -28,11 +28,11 @@ export function openPopup(url, redirectUri) {
 
 function waitFor(popup, home) {
   return new Promise((resolve, reject) => {
-    // If this page goes away, nobody waits for the popup any more.
+    // Close the popup with this page, which is the only one that waits for it.
     const leave = () => popup.close();
     window.addEventListener('pagehide', leave);
 
-    // No event tells us where another window is, so we look now and then.
+    // No event reports another window's navigation, so poll its address.
     const timer = setInterval(() => {
       const query = queryAt(popup, home);
       if (!query && !popup.closed) return;
@@ -53,12 +53,12 @@ function queryAt(popup, home) {
     const isHome = here.origin === home.origin && here.pathname === home.pathname;
     return isHome ? here.searchParams : null;
   } catch {
-    // The same-origin policy: a page of another origin does not tell its address.
+    // The same-origin policy hides the address of a page of another origin.
     return null;
   }
 }
 
-/** Window features for a popup centred on this window, on whichever screen it is. */
+/** Window features for a popup centred on this window. */
 function centred(width, height) {
   const left = Math.round(window.screenX + (window.outerWidth - width) / 2);
   const top = Math.round(window.screenY + (window.outerHeight - height) / 2);

@@ -1,13 +1,13 @@
-//! The access tokens of one grant that may still be good.
+//! The access tokens of one grant that may still be valid.
 //!
-//! Most grants have one, all their life. It lies in the grant itself: a place of its own would be one more allocation
-//! for each flow, and one more place in memory to visit when the grant ends.
+//! Most grants only ever have one. It is stored inline: a separate allocation would cost time in each flow, and another
+//! cache miss when the grant ends.
 
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use crate::crypto::digest::Digest;
 
-/// How many access tokens of one grant are good at a time; the oldest makes room for one more.
+/// The most valid access tokens of one grant; beyond it, the oldest is dropped.
 pub const ACCESS_TOKENS_MAX: usize = 16;
 
 #[derive(Clone, Debug)]

@@ -1,25 +1,25 @@
 //! Whether the tokens of a grant reached its client, as far as a server can know.
 //!
-//! A redemption or rotation is stored before its answer leaves. Where the answer does not leave (the store was
-//! too slow, or a write is not as durable as required, or the client has gone), the client still has what it
-//! presented, and will present it again. To take that for a replay would punish the client for an outage of
-//! ours. So the transition is *withdrawn*: the record notes that its last answer was not delivered, and what was
-//! presented can be presented again for as long as it lives.
+//! A redemption or rotation is stored before its response is sent. If the response is not sent (the store was too slow,
+//! a write is not as durable as required, or the client disconnected), the client still has the old credential and
+//! will present it again. Treating that as a replay would punish the client for our outage. So the transition is
+//! *withdrawn*: the record notes that its last response was not delivered, and the old credential can be presented again
+//! until it expires.
 //!
-//! A server can withdraw only what it knows of. Of several servers on one store, one may have stored a rotation
-//! and lost its network before it could note that the answer failed. So such a record names its [`Writer`], and
-//! before another server judges a replay it finds out how far that writer has reported.
+//! A server can withdraw only its own transitions. Of several servers on one store, one may have stored a rotation and
+//! lost its network before it could note that the response failed. So such a record names its [`Writer`], and before
+//! another server decides that a request is a replay, it reads how far that writer has reported.
 
 use super::super::kind::{Belief, Writer};
 
-/// Whether the last answer with tokens of a grant reached its client.
+/// Whether the last response with tokens of a grant reached its client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
-    /// It left the server.
+    /// It was sent.
     Sent,
-    /// It did not.
+    /// It was not sent.
     Failed,
-    /// Its writer knows.
+    /// Only its writer can tell.
     ReportedBy(Box<Writer>),
 }
 

@@ -1,8 +1,8 @@
-//! How long the tokens of a grant are valid, and what a refresh token that comes back late gets. Settings, not rules.
+//! Settings: how long the tokens of a grant are valid, and what happens when an old refresh token is presented again.
 
 use std::time::Duration;
 
-/// How long what comes of a grant is good.
+/// The lifetimes of a grant's tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenLifetimes {
     /// An access token.
@@ -13,11 +13,11 @@ pub struct TokenLifetimes {
     pub refresh: Duration,
     /// How long after its use a refresh token still gets the same answer.
     pub refresh_grace: Duration,
-    /// What becomes of one that comes back later than that.
+    /// What happens when it is presented later than that.
     pub refresh_reuse: RefreshReuse,
 }
 
-/// What becomes of the previous refresh token when it is presented after the grace window (RFC 9700, 4.14.2).
+/// What happens when the previous refresh token is presented after the grace window (RFC 9700, 4.14.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RefreshReuse {
     /// The grant ends.

@@ -1,5 +1,5 @@
-//! What a token is good for: for a protected resource that is shown it, and in introspection (RFC 7662). A token
-//! of a client that is not registered any more is good for nothing.
+//! Checks of a token, by the protected resource that it is presented to and in introspection (RFC 7662). A token of a
+//! client that is no longer registered is invalid.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,21 +12,21 @@ use super::presented::Presented;
 use super::state::{Grant, Standing, State};
 use crate::crypto::digest::Digest;
 
-/// What changes nothing, whatever the record is.
+/// A transition that never changes the record.
 #[derive(Clone, Debug)]
 pub(super) enum Look {
-    /// Whether a token opens a protected resource.
+    /// Checks a token for a protected resource.
     Check { token: Digest, resource: Arc<ProtectedResource> },
-    /// What there is to say of a token, where there are these clients.
+    /// Describes a token, given the clients that are registered now.
     Inspect(Box<Presented>, Arc<Clients>),
 }
 
-/// What a token is to open, and the clients that there are when it is presented.
+/// What a protected resource requires of a token, and the clients that are registered when it is presented.
 #[derive(Clone, Debug, Default)]
 pub struct ProtectedResource {
     /// A token of any other client is inactive.
     pub clients: Arc<Clients>,
-    /// The scope that it takes; `None` where any token will do.
+    /// The required scope; `None` accepts any valid token.
     pub scope: Option<Arc<str>>,
 }
 
@@ -53,7 +53,7 @@ fn check(record: Option<&Grant>, presented: &Digest, resource: &ProtectedResourc
     }
 }
 
-/// What there is to say of a token (RFC 7662, 2.2), to a client that may ask about it.
+/// Describes a token (RFC 7662, 2.2) to a client that may introspect it.
 fn inspect(record: Option<&Grant>, presented: &Presented, clients: &Clients, now: Timestamp) -> Outcome {
     let Presented { access, refresh, client } = presented;
     let may_ask = |grant: &&Grant| client.as_ref().is_none_or(|client| *client == grant.client);

@@ -1,4 +1,4 @@
-//! What transitions come to, each with a name.
+//! The named outcomes of transitions.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,77 +8,77 @@ use super::super::credential::{Family, Salt};
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 
-/// What a transition came to.
+/// The outcome of a transition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The grant stands, and its code or token may be handed out.
+    /// The grant is stored, and its code or token may be issued.
     Granted,
-    /// The grant is there already, and its code is this one and unspent: the same answer was sent again, and the
-    /// same code may be handed out again.
+    /// The grant exists already with this code, which is not redeemed yet: the form was submitted again, and the same
+    /// code may be issued again.
     GrantedAgain,
-    /// That the resource owner refused stands.
+    /// The resource owner's refusal is stored.
     Refused,
-    /// There is a grant of that name already: the form that makes it was sent before.
+    /// A grant with that identifier exists already: its form was answered before.
     Taken,
-    /// The code was good and is spent; tokens for this scope may be handed out.
+    /// The code was valid and is now redeemed; tokens for this scope may be issued.
     Redeemed {
-        /// What they are good for.
+        /// The scope of the tokens.
         scope: Scope,
     },
-    /// The code was spent before. The grant is revoked, and every token with it (RFC 6749, 4.1.2).
+    /// The code was redeemed before. The grant is revoked with all its tokens (RFC 6749, 4.1.2).
     Replayed,
-    /// The code was good, but did not come with what it is bound to. It is good no longer.
+    /// The code was valid but presented with the wrong redirect URI or verifier. It is now invalid.
     Burnt(Mismatch),
-    /// The code was spent before, and did not come with what it is bound to. Nothing has changed.
+    /// The code was redeemed before and is presented with the wrong redirect URI or verifier. Nothing has changed.
     Mismatch(Mismatch),
-    /// The refresh token was the current one; its successor may be handed out, with an access token.
+    /// The refresh token was the current one; its successor may be issued, with an access token.
     Rotated {
         /// Marks the successor.
         family: Family,
-        /// What the access token is good for.
+        /// The scope of the access token.
         scope: Scope,
     },
-    /// The refresh token was used a moment ago; the same successor may be handed out again.
+    /// The refresh token was used within the grace window; the same successor may be issued again.
     Repeated {
         /// Marks the successor.
         family: Family,
         /// What the first rotation was made with.
         salt: Salt,
-        /// What the access token is good for.
+        /// The scope of the access token.
         scope: Scope,
-        /// How long the first rotation's access token is still good; `None` where this request gets its own.
+        /// The remaining lifetime of the first rotation's access token; `None` if this request gets its own.
         expires_in: Option<Duration>,
     },
     /// The refresh token was used before. The grant is revoked (RFC 9700, 4.14.2).
     Reused,
-    /// A scope was asked for that was not granted. Nothing has changed.
+    /// The request asks for a scope that was not granted. Nothing has changed.
     TooWide {
-        /// The first of its names that was not.
+        /// The first name that was not granted.
         name: Arc<str>,
     },
-    /// The code or token is another client's. Nothing has changed.
+    /// The code or token belongs to another client. Nothing has changed.
     OtherClient,
-    /// The client was registered for what was granted, and is not any more. Nothing has changed.
+    /// The client is no longer registered for what was granted. Nothing has changed.
     Lapsed(Lapse),
-    /// The code or refresh token was good once; its time is over.
+    /// The code or refresh token has expired.
     Expired,
-    /// There is no such code or token.
+    /// The code or token does not exist.
     Unknown,
-    /// The token is good.
+    /// The token is valid.
     Active,
-    /// The token is good, but not for what is needed.
+    /// The token is valid but lacks the required scope.
     TooNarrow,
-    /// It is not good, whatever the reason.
+    /// The token is not valid, for any reason.
     Inactive,
-    /// The token is good, and this is what there is to say of it.
+    /// The token is valid, with its description.
     Described(Box<Description>),
-    /// The token was good and is no longer.
+    /// The token is revoked.
     Revoked,
-    /// It is noted that the last answer with tokens did not reach the client.
+    /// The record notes that the last response with tokens did not reach the client.
     Withdrawn,
 }
 
-/// How a code did not come with what it is bound to.
+/// Which of a code's bindings does not match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "what each means is what it prints")]
 pub enum Mismatch {
@@ -90,7 +90,7 @@ pub enum Mismatch {
 }
 
 impl Mismatch {
-    /// The reason, in words for the log and for the developer of a client.
+    /// The reason, for the log and for client developers.
     pub fn as_str(self) -> &'static str {
         match self {
             Mismatch::RedirectUri => {
@@ -120,7 +120,7 @@ pub enum Lapse {
 }
 
 impl Lapse {
-    /// The reason, in words for the log and for developers of clients.
+    /// The reason, for the log and for client developers.
     pub fn as_str(self) -> &'static str {
         match self {
             Lapse::GrantType => "the client is no longer registered for the grant type of this grant",
@@ -135,26 +135,26 @@ impl Lapse {
 /// The two kinds of token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
-    /// It opens what it is good for.
+    /// Gives access to a protected resource.
     Access,
-    /// It is exchanged for another, and an access token.
+    /// Is exchanged for its successor and an access token.
     Refresh,
 }
 
-/// What there is to say of a token that is good (RFC 7662, 2.2).
+/// The description of a valid token (RFC 7662, 2.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     /// Which kind it is.
     pub kind: TokenKind,
-    /// Whose it is.
+    /// The client that it was issued to.
     pub client: Arc<str>,
-    /// Who allowed it; `None` where a client acts for itself.
+    /// The subject; `None` if the client acts for itself.
     pub subject: Option<Arc<str>>,
-    /// What it is good for.
+    /// Its scope.
     pub scope: Scope,
-    /// Since when.
+    /// When it was issued.
     pub issued: Timestamp,
-    /// Until when.
+    /// When it expires.
     pub expires: Timestamp,
 }
 

@@ -14,7 +14,7 @@ use super::outcome::Outcome;
 use super::state::{Change, Grant, Live, Previous, Refresh, Standing, State};
 use crate::crypto::digest::Digest;
 
-/// A refresh token, presented by a client that is known to be itself.
+/// A refresh token, presented by an authenticated client.
 #[derive(Clone, Debug)]
 pub(super) struct Rotation {
     pub(super) presented: RefreshDigest,
@@ -27,7 +27,7 @@ pub(super) struct Rotation {
     pub(super) writer: Option<Box<Writer>>,
 }
 
-/// A refresh token for its successor and a new access token (RFC 6749, 6; RFC 9700, 4.14).
+/// Exchanges a refresh token for its successor and a new access token (RFC 6749, 6; RFC 9700, 4.14).
 pub(super) fn rotate(
     record: Option<&Grant>,
     asked: &Rotation,
@@ -69,18 +69,18 @@ pub(super) fn rotate(
     }
 }
 
-/// What a refresh token that was presented has a right to.
+/// What a presented refresh token is entitled to.
 enum Right<'a> {
-    /// A successor of its own: it is the current one, or takes the place of a successor that is unused.
+    /// A new successor: it is the current token, or its unused successor is replaced.
     Successor,
-    /// What it got a moment ago, once more.
+    /// The same response as a moment ago.
     SameAnswer(&'a Previous),
-    /// What it would have got if the answer had reached the client.
+    /// The response that did not reach the client.
     LostAnswer(&'a Previous),
 }
 
 impl Previous {
-    /// What the previous token has a right to; `None` where its use is a reuse.
+    /// What the previous token is entitled to; `None` if this is a reuse.
     fn right(&self, live: &Live, asked: &Rotation, now: Timestamp, belief: Belief) -> Option<Right<'_>> {
         if live.delivery.has_failed(belief) {
             return Some(Right::LostAnswer(self));
@@ -102,7 +102,7 @@ fn with_refresh(record: Option<&Grant>) -> Option<(&Grant, &Live, &Refresh)> {
     live.refresh.as_deref().map(|refresh| (grant, &**live, refresh))
 }
 
-/// The token that was presented becomes the previous one, and its successor the current one.
+/// Makes the presented token the previous one and its successor the current one.
 fn succeed(
     grant: &Grant,
     live: &Live,
@@ -127,8 +127,8 @@ fn succeed(
     (change, Outcome::Rotated { family, scope: scope.clone() })
 }
 
-/// The one before it, again: the answer may have been lost on its way, so it is given once more. No second
-/// refresh token comes of it, however often.
+/// Repeats the response to the previous token, because it may have been lost. No second refresh token is issued,
+/// however often this happens.
 fn repeat(
     grant: &Grant,
     live: &Live,
@@ -146,7 +146,7 @@ fn repeat(
                 Outcome::Repeated { family, salt, scope: scope.clone(), expires_in: Some(expires_in) },
             )
         }
-        // The retry asks for another scope, or the token was revoked by itself: it gets a token of its own.
+        // The retry asks for another scope, or the access token was revoked: issue a new one.
         None => {
             let change = add_token(grant, live.clone(), asked, scope, now);
             (change, Outcome::Repeated { family, salt, scope: scope.clone(), expires_in: None })

@@ -24,12 +24,12 @@ use crate::crypto::digest::Digest;
 #[derive(Clone, Debug)]
 pub struct Grant {
     pub(super) client: Arc<str>,
-    /// Who allowed it; `None` where a client acts for itself (RFC 6749, 4.4).
+    /// The subject; `None` if the client acts for itself (RFC 6749, 4.4).
     pub(super) subject: Option<Arc<str>>,
-    /// The most that any of its tokens is good for.
+    /// The widest scope of its tokens.
     pub(super) scope: Scope,
     pub(super) state: State,
-    /// The record outlives its use until then: the form that made it works once.
+    /// The record is kept until then, so that the form that made it works only once.
     pub(super) kept_until: Timestamp,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Live {
     pub(super) delivery: Delivery,
 }
 
-/// The one refresh token of a grant that is good, and what is needed to know the others.
+/// The one valid refresh token of a grant, and what is needed to recognise earlier ones.
 #[derive(Clone, Debug)]
 pub(super) struct Refresh {
     pub(super) current: Digest,
@@ -83,7 +83,7 @@ pub(super) struct Previous {
     pub(super) token: Digest,
 }
 
-/// What a presented refresh token is to a grant.
+/// How a presented refresh token relates to a grant.
 pub(super) enum Standing {
     Current,
     Previous,
@@ -144,7 +144,7 @@ impl Grant {
         }
     }
 
-    /// Whether it is nothing but a mark that there was a grant.
+    /// Whether the record is only the mark that a grant existed.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
     }

@@ -1,9 +1,8 @@
 //! The file while it is open: used by both of the store's threads, closed when it fails, and opened again.
 //!
-//! After an error of the disk the database does not go on, rightly: what it has in memory may no longer be what
-//! is in the file. It is closed, and opened anew from what is there. Where that fails, and where writing fails
-//! again and again (a full disk), it is tried after longer and longer pauses; reading goes on meanwhile, if it
-//! can. Whoever needs what is not to be had is told that the store is not there.
+//! After a disk error the database refuses further work, because its memory may no longer match the file. So it is
+//! closed and reopened. If that fails, or if writes keep failing (a full disk), retries back off exponentially; reads
+//! continue meanwhile if they can. Requests that need what does not work get [`StoreError::Unavailable`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -42,7 +41,7 @@ pub(super) struct Disk {
     pub(super) log: Log,
 }
 
-/// What has gone wrong lately.
+/// Recent failures, which set the pauses before retries.
 #[derive(Default)]
 struct Trouble {
     last: Option<Instant>,
@@ -86,8 +85,8 @@ impl Disk {
         let failure = {
             let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
             let Some(database) = &*database else { return Err(StoreError::Unavailable) };
-            // A damaged file may make the database panic. It is closed then and read anew, so nothing that
-            // was left half done in memory is seen again.
+            // A damaged file may make the database panic. It is then closed and reopened, so no half-updated memory is
+            // used again.
             match catch_unwind(AssertUnwindSafe(|| work(database))) {
                 // What was written is not lost only if the name was there after it.
                 Ok(Ok(done)) => return self.check_place(access).map(|()| done),
@@ -126,7 +125,7 @@ impl Disk {
             Err(message) => {
                 trouble.no_opening_until = Some(trouble.note(now));
                 let pause = trouble.pause;
-                self.log.line(format_args!("{message}; it is tried again in {pause:?}"));
+                self.log.line(format_args!("{message}; retrying in {pause:?}"));
                 Err(StoreError::Unavailable)
             }
         }
@@ -149,7 +148,7 @@ impl Disk {
     }
 
     fn close(&self, access: Access, now: Instant, failure: &str) {
-        // Held to the end, so that nobody opens the file before it is closed.
+        // Held to the end, so that no other thread opens the file before it is closed.
         let mut trouble = self.trouble();
         let taken = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         let Some(database) = taken else { return };
@@ -160,7 +159,7 @@ impl Disk {
         }
         let pause = trouble.pause;
         self.log.line(format_args!(
-            "the store's file failed: {failure}; it is opened again, and what needs it is answered 503 for {pause:?}"
+            "the store's file failed: {failure}; reopening it; requests that need it get 503 for {pause:?}"
         ));
     }
 

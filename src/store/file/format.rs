@@ -2,8 +2,8 @@
 //! brought into this one.
 //!
 //! Each kind of record has three tables for itself. Those of the first kind, the grant, are named as in `tables.rs`; those
-//! of any other have its name behind a space (`records session`) and are made by the first batch that changes one. From
-//! then on the file has another format, which programs that know of grants alone refuse.
+//! of any other kind have its name after a space (`records session`) and are created by the first batch that changes
+//! one. From then on the file has another format number, which programs that support only grants refuse.
 
 use std::borrow::Cow;
 

@@ -1,12 +1,12 @@
 //! Records in a file, which outlive the process: an embedded database (redb), and two threads that use it.
 //!
-//! One thread writes: it takes all transitions that have gathered, applies them in one write transaction, and
-//! waits once for the disk (*group commit*). Then it tells everyone who waited. The other reads: whether a token
-//! is good is seen in what was last committed, without waiting for the disk; and since a token is handed out
-//! only after the commit that made it, whoever has one finds it there.
+//! One thread writes: it takes all transitions that wait, applies them in one write transaction, and waits for the disk
+//! once (*group commit*). Then it answers all of them. The other thread reads: it checks tokens against the last commit,
+//! without waiting for the disk. Since a token is handed out only after its commit, a client's token is always found
+//! there.
 //!
-//! The file is the process's own: a second one is turned away by a lock. It holds digests, and the key that seals
-//! the dialog's forms, so it can be read by its owner alone.
+//! A lock keeps a second process from opening the file. The file holds digests and the key that seals the dialog's
+//! forms, so only its owner may read it.
 
 use std::fmt;
 use std::io;
@@ -39,7 +39,7 @@ use format::Foreign;
 use place::Place;
 use tables::AllCounts;
 
-/// How many transitions share a commit at most, so that the first of them does not wait for the last.
+/// The most transitions that share a commit, so that the first of them does not wait too long for the last.
 const BATCH_MAX: usize = 1024;
 
 /// What the database may keep in memory of the file, in bytes.
@@ -48,14 +48,14 @@ const CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// How long what is answered may be in memory alone, if the disk is not waited for.
 const RELAXED_TIME: Duration = Duration::from_secs(1);
 
-/// When an answer may leave.
+/// When a response may be sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Waiting {
-    /// When what it says is on the disk: it survives a failing process, a failing kernel and a power cut.
+    /// When its change is on the disk: it survives a crash of the process or the kernel, and a power cut.
     #[default]
     ForTheDisk,
-    /// At once; what it says is on the disk within a second. Whatever ends the process in that second makes the
-    /// server forget: codes that were spent are good again, and tokens that were revoked work.
+    /// At once; its change is on the disk within a second. A crash in that second loses it: codes that were used and
+    /// tokens that were revoked are valid again.
     ForNothing,
 }
 
@@ -97,8 +97,8 @@ impl<T: Transition> FileStore<T> {
     /// Opens the file at `path`, or makes it. Its key is `fresh_key` if it is new.
     ///
     /// # Errors
-    /// [`OpenError`] when another process has it open, when it is damaged or something else, or when the system
-    /// does not give it.
+    /// [`OpenError`] if another process has the file open, if it is damaged or not a file of grants, or if the system
+    /// refuses to open it.
     pub fn open(
         path: &Path,
         waiting: Waiting,
@@ -109,7 +109,7 @@ impl<T: Transition> FileStore<T> {
     ) -> Result<FileStore<T>, OpenError> {
         let place = Arc::new(Place::new(path));
         let (first, second) = (Arc::clone(&place), Arc::clone(&place));
-        // A file that has gone away while the server ran is not made anew: its grants would be lost unawares.
+        // A file that disappears while the server runs is not created again: that would lose its grants silently.
         let again = Box::new(move || open_file(&second, false));
         let open = || {
             let database = open_file(&first, true)?;
@@ -157,7 +157,9 @@ impl<T: Transition> FileStore<T> {
         }));
         let (database, sealing_key) = prepared.unwrap_or_else(|_| Err(DAMAGED.to_owned()))?;
         let mut writer = [0; 8];
-        system.fill(&mut writer).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+        system
+            .fill(&mut writer)
+            .map_err(|error| format!("cannot get random bytes from the system: {error}"))?;
         let writer = u64::from_le_bytes(writer);
         let disk = Disk::new(database, again, place, log);
         let (commits, changes) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -180,7 +182,7 @@ impl<T: Transition> FileStore<T> {
     ) -> Result<(), String> {
         let common = Arc::clone(&self.common);
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&common, &queue));
-        self.threads.push(thread.map_err(|error| format!("the system gives no thread: {error}"))?);
+        self.threads.push(thread.map_err(|error| format!("cannot start a thread: {error}"))?);
         Ok(())
     }
 
@@ -303,7 +305,7 @@ impl Common {
             return;
         }
         let work = |database: &Database| {
-            // From here on it may be stored, whatever the disk says.
+            // From here on it may be stored, even if the commit reports an error.
             batch.iter().for_each(Job::note_sent);
             work(database, batch)
         };
@@ -334,32 +336,30 @@ fn open_file(place: &Place, may_be_new: bool) -> Result<Database, String> {
     builder().create_with_backend(backend).map_err(|error| explain(&error))
 }
 
-const DAMAGED: &str = "the file is damaged, or is no file of grants; put back a copy of it, or name another";
+const DAMAGED: &str = "the file is damaged, or not a file of grants; restore a backup, or name another file";
 
 fn explain(error: &DatabaseError) -> String {
     match error {
         DatabaseError::DatabaseAlreadyOpen => {
-            "another process has it open; stop that one, or give each a file of its own".to_owned()
+            "another process has the file open; stop that process, or use separate files".to_owned()
         }
         DatabaseError::UpgradeRequired(version) => {
             format!("the file has format {version} of the database redb, which this program does not read")
         }
         DatabaseError::Storage(StorageError::Io(error)) => explain_io(error),
         DatabaseError::Storage(StorageError::Corrupted(what)) => format!("{DAMAGED} ({what})"),
-        other => format!("it does not open: {other}"),
+        other => format!("cannot open the file: {other}"),
     }
 }
 
 fn explain_io(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => {
-            "there is no such folder, or the file has gone; make the folder first".to_owned()
-        }
+        io::ErrorKind::NotFound => "the folder or the file does not exist; create the folder first".to_owned(),
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => format!("{DAMAGED} ({error})"),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            format!("this process may not write there ({error}); give it a folder that is its own")
+            format!("permission denied ({error}); use a folder that this process may write to")
         }
-        _ => format!("the system does not give it: {error}"),
+        _ => format!("cannot open the file: {error}"),
     }
 }
 
@@ -374,10 +374,10 @@ fn explain_foreign(foreign: Foreign) -> String {
             )
         }
         Foreign::Unknown | Foreign::Database(redb::Error::TableTypeMismatch { .. }) => {
-            "this is a database, and not one of grants; name another file".to_owned()
+            "the file is a database but not one of grants; name another file".to_owned()
         }
         Foreign::Database(redb::Error::Corrupted(what)) => format!("{DAMAGED} ({what})"),
         Foreign::Database(redb::Error::Io(error)) => explain_io(&error),
-        Foreign::Database(error) => format!("it does not open: {error}"),
+        Foreign::Database(error) => format!("cannot open the file: {error}"),
     }
 }

@@ -26,8 +26,8 @@ pub(super) type RowKey = [u8; ROW_BYTES];
 /// The counts of how many pairs are kept in memory: a few megabytes of them.
 const COUNTS_MAX: usize = 65_536;
 
-/// Names a pair, the same in each process: the beginning of a SHA-256 digest, so that nobody finds two pairs with one
-/// name.
+/// Identifies a pair, equally in every process: a prefix of a SHA-256 digest, so that an attacker cannot find two pairs
+/// with the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PairName([u8; PAIR_BYTES]);
 

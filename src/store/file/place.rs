@@ -202,7 +202,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("oauth-from-scratch-{}-gone", std::process::id()));
         let place = Place::new(&path);
         let error = place.open(false).map(drop).unwrap_err();
-        assert!(error.contains("the file has gone") && !path.exists(), "{error}");
+        assert!(error.contains("does not exist") && !path.exists(), "{error}");
         assert!(place.open(true).is_ok() && place.open(false).is_ok() && place.check().is_ok());
         let moved = path.with_extension("moved");
         std::fs::rename(&path, &moved).unwrap();

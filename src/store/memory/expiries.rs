@@ -1,15 +1,15 @@
 //! The names of a shard's grants by the moment at which each is to be looked at: a heap in one piece of memory.
 //!
-//! A grant that ends before its time leaves its entry behind. Each such end looks at a few entries, round and round,
-//! and takes out those whose grants are gone: so about as many are left over as there are grants at most, and
-//! no request pays for all of them.
+//! A grant that ends early leaves its entry behind. Each such end inspects a few entries, in turn, and removes those
+//! whose grants no longer exist. So the stale entries number about as many as the grants at most, and no request pays
+//! for removing all of them.
 //!
-//! Whether the grant of an entry is gone stands in a table of its own, by the entry's number. It is small enough to
-//! stay in the cache, which the grants, looked up by name, are not.
+//! A separate table, indexed by the entry's number, says whether the grant still exists. It is small enough to stay in
+//! the cache, unlike the grants, which are looked up by name.
 
 use crate::oauth::{Id, Timestamp};
 
-/// How many entries one end looks at. With two, half of what a round finds is left over.
+/// The entries that one early end inspects. With two, up to half of the entries are stale after a full round.
 const SWEPT_PER_END: usize = 2;
 
 /// The number of an entry.
@@ -34,7 +34,7 @@ struct Entry {
 
 /// The entry's grant is there.
 const THERE: u32 = u32::MAX;
-/// The grant is gone and has left its entry behind.
+/// The grant no longer exists; its entry is stale.
 const LEFT: u32 = u32::MAX - 1;
 /// No number is free.
 const NONE: u32 = u32::MAX - 2;
@@ -78,7 +78,7 @@ impl Expiries {
         }
     }
 
-    /// Notes that the grant of an entry is gone. Looks at a few entries, and takes out those whose grants are.
+    /// Marks the entry as stale. Inspects a few entries and removes the stale ones.
     pub(super) fn leave(&mut self, number: Number) {
         self.numbers[number as usize] = LEFT;
         for _ in 0..SWEPT_PER_END {

@@ -1,14 +1,13 @@
 //! All records of one kind in memory.
 //!
-//! Tables from names to records, and beside them a heap of names by expiry, so that forgetting needs no walk over
-//! the tables. Every record has exactly one entry in the heap. When a record lives longer than it was entered for
-//! (its code was redeemed), the entry finds that out when its time comes; when it is gone already (it was revoked, or
-//! made room), the entry is swept away.
+//! Tables map names to records, and a heap orders the names by expiry, so that expired records are found without a scan.
+//! Every record has exactly one entry in the heap. A record whose expiry moved (its code was redeemed) is re-queued when
+//! its old entry comes up; the entry of a record that ended early (revoked, or evicted) is removed.
 //!
-//! The records are spread over shards, each with a lock of its own, so that the workers seldom wait for each
-//! other; a record's name, which is random, says which shard it is in. The records of each pair of a subject and a
-//! client are counted in an index of their own. A pair that has more than it may loses its own oldest record, before
-//! the request that added one is answered: so a pair never has more than its bound and one for each worker.
+//! The records are spread over shards, each with its own lock, so that workers rarely wait for each other; a record's
+//! name, which is random, selects its shard. A separate index counts the records of each pair of a subject and a client.
+//! A pair above its limit loses its oldest record before the request that added one is answered. So a pair never exceeds
+//! its limit by more than one record per worker.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,12 +20,12 @@ use super::records::{Held, Records};
 use crate::oauth::kind::{Change, Record, Stage, Transition};
 use crate::oauth::{Id, Timestamp};
 
-/// How many entries one call looks at for forgetting: more than it adds, so that what has expired goes sooner
-/// than it came, and few, so that no request pays for a million others.
+/// The heap entries that one call inspects: more than it adds, so that expired records are removed faster than new ones
+/// come, but few, so that no request pays for a million others.
 const FORGET_PER_CALL: usize = 8;
 
-/// How many shards there are for each core: two workers seldom meet in one, and what every request looks at in
-/// its shard stays near.
+/// Shards per core: enough that two workers rarely need the same one, and few enough that the hot parts of all shards
+/// stay in the cache.
 const SHARDS_PER_CORE: usize = 8;
 
 /// All records of one kind; see the module's page.
@@ -40,7 +39,7 @@ pub(super) struct OneKind<T: Transition> {
     swept: AtomicU64,
 }
 
-/// On a cache line of its own, so that a lock taken is not felt in the next shard.
+/// Aligned to a cache line, so that locking one shard does not slow down its neighbour (false sharing).
 #[repr(align(128))]
 struct Shard<R> {
     records: Records<R>,

@@ -1,8 +1,8 @@
 //! The records of each pair of a subject and a client, counted and in the order in which they make room.
 //!
-//! Codes and live grants are in lists, in the order in which they came: one for each pair and stage, whose links are
-//! places in a table, so that adding, removing and finding the oldest take the same time whatever there is. Marks are
-//! in a heap by the age of their forms, which is also the order in which they expire.
+//! Codes and live grants are in linked lists, oldest first: one per pair and stage. The links are indices into a table,
+//! so adding, removing and finding the oldest take constant time. Marks are in a heap by the age of their forms, which
+//! is also the order in which they expire.
 //!
 //! Nothing here is allocated for each record. Where a million small pieces of memory have been freed, the C library
 //! joins them all when a larger one is freed, and one request would wait for that.

@@ -68,7 +68,9 @@ impl Cluster {
         let seeds: Result<Vec<ConnectionInfo>, RedisError> = seeds(location).collect();
         let seeds = seeds.map_err(|error| explain(&error))?;
         let mut first_marker = [0; 8];
-        system.fill(&mut first_marker).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+        system
+            .fill(&mut first_marker)
+            .map_err(|error| format!("cannot get random bytes from the system: {error}"))?;
         let trouble = system.monotonic();
         let mut cluster = Cluster {
             seeds,
@@ -138,8 +140,8 @@ impl Cluster {
         self.safety != Safety::default()
     }
 
-    /// The map of slots as it stands at the first of these nodes that knows all, or else at the one that knows
-    /// most: a node that has just come back may know of no other.
+    /// The slot map of the first of these nodes whose map is complete, or else the most complete one: a node that has
+    /// just restarted may not know the others yet.
     fn best_map(&mut self, addresses: Vec<Address>) -> Option<SlotMap> {
         let mut best: Option<SlotMap> = None;
         for address in addresses {

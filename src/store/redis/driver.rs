@@ -41,8 +41,8 @@ impl<T: Transition> Driver<T> {
         loop {
             let until_check = self.until_check();
             let Driver { cluster, batch, bounds, system, log, .. } = &mut self;
-            // What can go on does so at once, with what has come in the meantime. What waits for a node is tried
-            // again after a pause, and keeps nobody else waiting.
+            // Transitions that can continue do so at once, together with new ones. Those that wait for a node are
+            // retried after a pause and do not delay the others.
             let pause = if batch.is_ready(system.monotonic()) { Duration::ZERO } else { batch::PAUSE };
             let is_idle = batch.len() == 0;
             // When it becomes quiet, the report is brought up to date.
@@ -64,13 +64,13 @@ impl<T: Transition> Driver<T> {
                 },
             }
             let now = system.monotonic();
-            // A fault of this program, should there be one, costs the batch that met it.
+            // A bug that panics costs the current batch, not the thread.
             let applied = catch_unwind(AssertUnwindSafe(|| {
                 batch.add(jobs.drain(..));
                 batch.advance(cluster, queue, now);
             }));
             if applied.is_err() {
-                log.line(format_args!("the store failed in applying a batch; this is a fault of the program"));
+                log.line(format_args!("the store failed to apply a batch; please report this bug"));
                 batch.give_up(queue);
                 jobs.clear();
                 cluster.hang_up();
@@ -106,7 +106,7 @@ impl<T: Transition> Driver<T> {
             agreement.renew(cluster, now, Timestamp::from_system_time(time));
         }));
         if checked.is_err() {
-            self.log.line(format_args!("the store failed in a check; this is a fault of the program"));
+            self.log.line(format_args!("the store failed in a check; please report this bug"));
             self.cluster.hang_up();
         }
         // The check itself may have connected.

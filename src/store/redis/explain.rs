@@ -1,5 +1,5 @@
-//! Errors of an engine, in words that are written here or come from the operating system. An engine, or whatever
-//! listens in its place, may repeat in an error what it was sent, and that may be a password or a key.
+//! Translates an engine's errors into our own messages. An engine, or another program on its port, may repeat in its
+//! error text what it was sent, which may be a password or a key; so that text is never printed.
 
 use redis::{ErrorKind, RedisError};
 

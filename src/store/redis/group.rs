@@ -174,7 +174,7 @@ impl<T: Transition> Group<T> {
         let pauses = std::mem::take(&mut self.pauses);
         match reply {
             Reply::Answered(value) => self.take_answer(value, context, answered),
-            // It is there, and may be lost again: nobody is told that it is safe.
+            // It is stored but may be lost again, so its callers get an error.
             Reply::Unsafe => {
                 if let Step::Write(write) = std::mem::replace(&mut self.step, Step::Read) {
                     write.outcomes.iter().for_each(|_| self.answer(Err(StoreError::Unavailable), answered));
@@ -224,7 +224,7 @@ impl<T: Transition> Group<T> {
         }
     }
 
-    /// Answers what a write covers, now that it is made; gives what stands there.
+    /// Answers the jobs that a confirmed write covers; returns what was written.
     fn confirm(&mut self, write: Write<T>, answered: &mut Answered<T>) -> Written {
         self.tried.retain(|tried| tried.new.bytes != write.new.bytes);
         write.outcomes.into_iter().for_each(|outcome| self.answer(Ok(outcome), answered));
@@ -232,8 +232,8 @@ impl<T: Transition> Group<T> {
         write.new
     }
 
-    /// Answers the jobs of a lost write where another server's write came after it, or in its place: nobody can say
-    /// which.
+    /// Answers the jobs of a lost write if another server's write came after it or instead of it, which cannot be told
+    /// apart.
     fn give_up_what_was_overtaken(&mut self, current: Option<&Vec<u8>>, answered: &mut Answered<T>) {
         let is_overtaken = |tried: &&Write<T>| tried.old.as_ref() != current;
         let count = self.tried.iter().filter(is_overtaken).map(|tried| tried.outcomes.len()).max();
@@ -267,7 +267,7 @@ impl<T: Transition> Group<T> {
         if let Some(at) = self.tried.iter().position(is_there) {
             let write = self.tried[at].clone();
             if context.waits_for_safety {
-                // It is there, and nobody has said how safe. Written once more, it is as safe as must be.
+                // It is stored, but its durability is unknown. Writing it again makes it durable as required.
                 self.step = Step::Write(Write { old: current, ..write });
                 return;
             }

@@ -3,7 +3,7 @@
 //! ```text
 //!   PREFIX:KIND:ID               a record of a kind: PREFIX:grant:ID is a grant
 //!   PREFIX:sealing-key           the key that seals the dialog's forms
-//!   PREFIX:sealing-key:old       the one before it, while forms of it are good
+//!   PREFIX:sealing-key:old       the previous one, while its forms are valid
 //!   PREFIX:report:SERVER         how far a server knows what became of its answers
 //!   PREFIX:alive:SERVER          that it is alive
 //!   PREFIX:probe:NAME:NUMBER     what a server wrote to see whether it is kept

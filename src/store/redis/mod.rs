@@ -1,12 +1,12 @@
-//! Records in Redis or Valkey, one engine or a cluster, which many servers share.
+//! Records in Redis or Valkey, one engine or a cluster, which several servers may share.
 //!
-//! One key for each record, so it does not matter where a cluster keeps it; its expiry is the engine's to see to.
-//! A change is a compare-and-swap of that key, so of two servers that are asked the same thing at the same time
-//! one is first, and the other finds what the first has made of it. A thread of its own does all the talking: it
-//! takes all transitions that have gathered, and asks for them in one round trip.
+//! Each record is one key, so it works on any node of a cluster, and the engine expires it. A change is a compare-and-
+//! swap of that key: if two servers change a record at the same time, one wins, and the other applies its transition to
+//! the winner's result. One thread does all communication: it takes all transitions that wait and sends them in one
+//! round trip.
 //!
-//! What the engine keeps when it fails is its own affair, and depends on how it is configured: that is looked at
-//! when the server starts, and said in the log, with the name of the setting.
+//! What survives a failure of the engine depends on the engine's configuration. The server checks it at the start and
+//! logs each setting that puts grants at risk.
 
 use std::fmt;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ pub struct Options {
     pub bounds: Bounds,
     /// The shortest lifetime of a record of any kind: that of a code.
     pub lifetime_min: Duration,
-    /// How long one of the dialog's forms is good.
+    /// How long one of the dialog's forms is valid.
     pub form_lifetime: Duration,
     /// How often the engine's clock, its permissions and its sealing key are looked at again.
     pub check_interval: Duration,
@@ -136,11 +136,11 @@ impl<T: Transition> RedisStore<T> {
         let mut server = [0; 8];
         system
             .fill(&mut server)
-            .map_err(|error| ConnectError(format!("the system gives no random bytes: {error}")))?;
+            .map_err(|error| ConnectError(format!("cannot get random bytes from the system: {error}")))?;
         let server = u64::from_le_bytes(server);
         let queue = Arc::new(Queue::new(bounds.queue_max, Some(server)));
         let mut batch = Batch::of(keys, server, bounds.time_max, cluster.waits_for_safety());
-        // If the node that has its report is away, it is told later.
+        // If the node that holds the report is unreachable, the report is sent later.
         batch.report(&mut cluster, &queue, now);
         let system_too = Arc::clone(&system);
         let driver =
@@ -148,7 +148,7 @@ impl<T: Transition> RedisStore<T> {
         let shared_queue = Arc::clone(&queue);
         let thread = std::thread::Builder::new().name("store-redis".to_owned());
         let thread = thread.spawn(move || driver.run(&shared_queue));
-        let thread = thread.map_err(|error| ConnectError(format!("the system gives no thread: {error}")))?;
+        let thread = thread.map_err(|error| ConnectError(format!("cannot start a thread: {error}")))?;
         Ok(RedisStore { queue, thread: Some(thread), published, system })
     }
 }

@@ -201,7 +201,7 @@ impl Node {
     }
 }
 
-/// The pause after so many failures in a row.
+/// The pause after this many failures in a row.
 fn pause(failures: u32) -> Duration {
     (PAUSE_MIN * 2u32.saturating_pow(failures.min(10))).min(PAUSE_MAX)
 }

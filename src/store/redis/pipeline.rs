@@ -37,7 +37,7 @@ pub(super) struct Command {
 pub(super) enum Reply {
     /// The answer.
     Answered(Value),
-    /// It was done, and is not as safe as it must be.
+    /// Applied, but not yet durable as required.
     Unsafe,
     /// The node refused: what it said.
     Refused(ServerError),

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! A server that judges a replay reads the report. If the report covers the answer, the answer arrived. If not, the
-//! writer is about to report, as long as it is alive: that is waited for. If it is not alive, nobody knows, and the
-//! client gets the benefit of the doubt. All of this costs reads in that case alone.
+//! server waits for the writer to report, as long as the writer is alive. If it is not alive, the answer is unknown, and
+//! the client gets the benefit of the doubt. Only this case costs extra reads.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

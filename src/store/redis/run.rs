@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::super::queue::Job;
 use crate::oauth::kind::{Belief, Change, Record, Stage, Transition, Writer};
 
-/// How long a record that has ended leaves a mark, at least: longer than any code is good. A write that was late
-/// on its way may still arrive, and must not find the place free.
+/// The minimum lifetime of the mark that an ended record leaves: longer than any code is valid. A delayed write may
+/// still arrive and must not find the key free.
 const MARK_KEPT: Duration = Duration::from_secs(600);
 
 /// Transitions of one record, applied in memory one after the other.

@@ -34,7 +34,7 @@ impl SlotMap {
     /// Reads the answer to `CLUSTER SLOTS` that the node at `asked` gave; `None` where it is none, or no slot is
     /// in it. A node that does not know its own name calls itself nothing, and is meant by the name that it was
     /// asked under. A port of 0 means that the address of a node is lost, because another node answers there now:
-    /// nobody has its slots then.
+    /// no node has its slots then.
     pub(super) fn parse(answer: &Value, asked: &Address) -> Option<SlotMap> {
         let Value::Array(ranges) = answer else { return None };
         let read = |range: &Value| {

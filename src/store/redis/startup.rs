@@ -85,7 +85,7 @@ fn what_is_at_risk(cluster: &mut Cluster, address: &Address, safety: Safety) -> 
     if let Some(policy) = setting(cluster, address, "maxmemory-policy").filter(|policy| policy != "noeviction")
     {
         risks.push(format!(
-            "maxmemory-policy is {policy}: short of memory it drops grants that are good; set maxmemory-policy \
+            "maxmemory-policy is {policy}: when memory is full the engine evicts valid grants; set maxmemory-policy \
              noeviction"
         ));
     }

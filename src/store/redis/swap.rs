@@ -1,4 +1,4 @@
-//! How a record is written: a compare-and-swap of its key, or a `SET` where nothing stands there yet.
+//! How a record is written: a compare-and-swap of its key, or a `SET NX` if the key is new.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -9,18 +9,18 @@ use redis::Cmd;
 use crate::oauth::Kind;
 use crate::oauth::kind::{Record, Transition};
 
-/// Puts a value in the place of another, if that still stands there.
+/// Replaces a value if it has not changed.
 pub(super) const SWAP: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end \
     redis.call('SET',KEYS[1],ARGV[2],'PXAT',ARGV[3]) return 1";
 
-/// How much longer than it is good a record is kept: the engine's clock may be ahead of ours.
+/// How long a record is kept after it expires, since the engine's clock may be ahead of ours.
 pub(super) const KEPT_LONGER: Duration = Duration::from_secs(60);
 
 /// One write of a record, and whom it answers.
 pub(super) struct Write<T: Transition> {
-    /// What must stand there; `None` for nothing.
+    /// The expected current value; `None` for no value.
     pub(super) old: Option<Vec<u8>>,
-    /// What is to stand there.
+    /// The new value.
     pub(super) new: Written,
     /// What the first jobs come to when it does.
     pub(super) outcomes: Outcomes<T>,
