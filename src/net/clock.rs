@@ -24,21 +24,21 @@ pub(super) struct Clock {
     /// The latest time of day that `start` was taken to be, in nanoseconds since 1970 (good until 2554).
     start_of_day: AtomicU64,
     /// How far ahead of the machine's clock the last line said that this one is, in seconds.
-    told_ahead: AtomicU64,
+    logged_ahead: AtomicU64,
     log: Log,
 }
 
 impl Clock {
     pub(super) fn new(system: Arc<dyn System>, log: Log) -> Clock {
         let start = system.monotonic();
-        Clock { system, start, start_of_day: AtomicU64::new(0), told_ahead: AtomicU64::new(0), log }
+        Clock { system, start, start_of_day: AtomicU64::new(0), logged_ahead: AtomicU64::new(0), log }
     }
 
     #[cold]
     fn tell(&self, ahead: Duration) {
         // Set back once more counts; the seconds that pass do not.
         let seconds = ahead.as_secs();
-        if self.told_ahead.fetch_max(seconds, Ordering::Relaxed) < seconds {
+        if self.logged_ahead.fetch_max(seconds, Ordering::Relaxed) < seconds {
             self.log.line(format_args!(
                 "the machine's clock was set back: it is {seconds} seconds behind what it has been; this server goes on \
                  from where it was, for what has expired must stay expired, until it is restarted"
@@ -60,7 +60,9 @@ impl System for Clock {
         let ahead = Duration::from_nanos(latest - start);
         match ahead >= WORTH_A_LINE {
             true => self.tell(ahead),
-            false if self.told_ahead.load(Ordering::Relaxed) > 0 => self.told_ahead.store(0, Ordering::Relaxed),
+            false if self.logged_ahead.load(Ordering::Relaxed) > 0 => {
+                self.logged_ahead.store(0, Ordering::Relaxed)
+            }
             false => {}
         }
         UNIX_EPOCH + Duration::from_nanos(latest) + passed

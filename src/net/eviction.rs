@@ -6,8 +6,8 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::connections::Connections;
 use super::socket::Socket;
+use super::table::Table;
 
 /// How many connections one look at all of them picks.
 const PICKED: usize = 64;
@@ -39,7 +39,7 @@ impl Eviction {
     /// there is no second look.
     pub(super) fn oldest_idle<S: Socket>(
         &mut self,
-        connections: &mut Connections<S>,
+        links: &mut Table<S>,
         turn: u64,
     ) -> Option<(usize, Instant)> {
         if self.none_idle_in == turn {
@@ -47,12 +47,12 @@ impl Eviction {
         }
         loop {
             while let Some((slot, since)) = self.idle.last().copied() {
-                if connections.at(slot).and_then(|link| link.idle_since()) == Some(since) {
+                if links.at(slot).and_then(|link| link.idle_since()) == Some(since) {
                     return Some((slot, since));
                 }
                 self.idle.pop();
             }
-            self.idle = connections.all_idle();
+            self.idle = links.all_idle();
             self.idle.sort_unstable_by_key(|(_, since)| std::cmp::Reverse(*since));
             self.idle.drain(..self.idle.len().saturating_sub(PICKED));
             if self.idle.is_empty() {
@@ -63,18 +63,15 @@ impl Eviction {
     }
 
     /// The connection whose buffers take most memory, or nearly; how much that is, in bytes; and whose it is.
-    pub(super) fn heaviest<S: Socket>(
-        &mut self,
-        connections: &mut Connections<S>,
-    ) -> Option<(usize, usize, IpAddr)> {
+    pub(super) fn heaviest<S: Socket>(&mut self, links: &mut Table<S>) -> Option<(usize, usize, IpAddr)> {
         loop {
             while let Some((slot, bytes)) = self.heaviest.pop() {
-                let Some(link) = connections.at(slot) else { continue };
+                let Some(link) = links.at(slot) else { continue };
                 if link.counted() >= bytes {
                     return Some((slot, link.counted(), link.address));
                 }
             }
-            self.heaviest = connections.all_buffered();
+            self.heaviest = links.all_buffered();
             self.heaviest.sort_unstable_by_key(|(_, bytes)| *bytes);
             self.heaviest.drain(..self.heaviest.len().saturating_sub(PICKED));
             if self.heaviest.is_empty() {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mio::net::TcpStream;
 use mio::{Poll, Token, Waker};
 
-use super::engine::Engine;
+use super::driver::Driver;
 use super::eviction::Room;
 use crate::routes::{Completion, Role};
 use crate::store::{Applied, Mailbox, Ticket};
@@ -17,17 +17,17 @@ use crate::store::{Applied, Mailbox, Ticket};
 /// Where a worker is given connections, and woken.
 pub(super) struct Inbox {
     waker: Waker,
-    newcomers: Mutex<Vec<Newcomer>>,
+    accepted: Mutex<Vec<Accepted>>,
     /// What the store and the pool have said.
     completions: Mutex<Completions>,
     /// The worker has been woken and has not looked yet.
-    is_called: AtomicBool,
+    is_woken: AtomicBool,
     /// The connections that were dealt to the worker, those in the inbox included, and have not closed.
     load: AtomicUsize,
     /// The worker that has run out of descriptors and asks this one to close an idle connection.
-    asker: Mutex<Option<Arc<Inbox>>>,
+    requester: Mutex<Option<Arc<Inbox>>>,
     /// Another worker has closed one for this worker.
-    has_room: AtomicBool,
+    has_freed: AtomicBool,
 }
 
 /// What the store and the pool have said, and what the store need not say any more.
@@ -40,7 +40,7 @@ struct Completions {
 }
 
 /// A connection that the first worker has accepted for another one.
-pub(super) struct Newcomer {
+pub(super) struct Accepted {
     pub(super) role: Role,
     pub(super) address: IpAddr,
     pub(super) socket: TcpStream,
@@ -51,12 +51,12 @@ impl Inbox {
     pub(super) fn new(poll: &Poll, token: Token) -> io::Result<Inbox> {
         Ok(Inbox {
             waker: Waker::new(poll.registry(), token)?,
-            newcomers: Mutex::default(),
+            accepted: Mutex::default(),
             completions: Mutex::default(),
-            is_called: AtomicBool::new(false),
+            is_woken: AtomicBool::new(false),
             load: AtomicUsize::new(0),
-            asker: Mutex::default(),
-            has_room: AtomicBool::new(false),
+            requester: Mutex::default(),
+            has_freed: AtomicBool::new(false),
         })
     }
 
@@ -82,38 +82,38 @@ impl Inbox {
     }
 
     /// Whether another worker has closed a connection for this one since the last call.
-    pub(super) fn take_room(&self) -> bool {
-        self.has_room.swap(false, Ordering::AcqRel)
+    pub(super) fn take_freed(&self) -> bool {
+        self.has_freed.swap(false, Ordering::AcqRel)
     }
 
     /// Asks this inbox's worker to close an idle connection for `asker`'s.
-    pub(super) fn ask_for_room(&self, asker: &Arc<Inbox>) {
-        *lock(&self.asker) = Some(Arc::clone(asker));
+    pub(super) fn request_eviction(&self, requester: &Arc<Inbox>) {
+        *lock(&self.requester) = Some(Arc::clone(requester));
         self.wake();
     }
 
     /// Closes an idle connection of `engine` if another worker has asked for that, and says so to that worker.
-    pub(super) fn give_room(&self, engine: &mut Engine<TcpStream>) {
-        let Some(asker) = lock(&self.asker).take() else { return };
-        if engine.make_room() == Room::Made {
-            asker.has_room.store(true, Ordering::Release);
-            asker.wake();
+    pub(super) fn evict_if_requested(&self, driver: &mut Driver<TcpStream>) {
+        let Some(requester) = lock(&self.requester).take() else { return };
+        if driver.make_room() == Room::Made {
+            requester.has_freed.store(true, Ordering::Release);
+            requester.wake();
         }
     }
 
-    pub(super) fn welcome(&self, newcomer: Newcomer) {
-        lock(&self.newcomers).push(newcomer);
+    pub(super) fn put_accepted(&self, accepted: Accepted) {
+        lock(&self.accepted).push(accepted);
         self.wake();
     }
 
-    pub(super) fn take_newcomers(&self) -> Vec<Newcomer> {
-        std::mem::take(&mut *lock(&self.newcomers))
+    pub(super) fn take_accepted(&self) -> Vec<Accepted> {
+        std::mem::take(&mut *lock(&self.accepted))
     }
 
     /// Exchanges the completions for `read`, which is empty.
     pub(super) fn take_completions(&self, read: &mut Vec<(Ticket, Completion)>) {
         // A sender that puts something from now on calls again; what was done before a call that was spared is seen.
-        self.is_called.swap(false, Ordering::AcqRel);
+        self.is_woken.swap(false, Ordering::AcqRel);
         std::mem::swap(&mut lock(&self.completions).unread, read);
     }
 }
@@ -149,7 +149,7 @@ impl Mailbox for Inbox {
 
     fn wake(&self) {
         // One call is enough until it is heard. (It fails only when the queue is gone; then nobody sleeps.)
-        if !self.is_called.swap(true, Ordering::AcqRel) {
+        if !self.is_woken.swap(true, Ordering::AcqRel) {
             let _ = self.waker.wake();
         }
     }

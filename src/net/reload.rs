@@ -12,8 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::control::Control;
 use super::inbox::Inbox;
-use super::worker::Control;
 use crate::config::{self, Config};
 use crate::log::Log;
 use crate::routes::Routes;

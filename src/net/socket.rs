@@ -2,6 +2,8 @@
 
 use std::io;
 
+use mio::net::TcpStream;
+
 /// A stream socket that never waits: calls that would, fail with [`io::ErrorKind::WouldBlock`].
 pub trait Socket: io::Read + io::Write {
     /// Closes the sending side.
@@ -21,4 +23,10 @@ pub struct Readiness {
     pub writable: bool,
     /// The client's end has arrived, though bytes may stand before it.
     pub read_closed: bool,
+}
+
+impl Socket for TcpStream {
+    fn shut(&mut self) -> io::Result<()> {
+        self.shutdown(std::net::Shutdown::Write)
+    }
 }

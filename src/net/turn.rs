@@ -1,16 +1,16 @@
-//! What one connection is given for one turn of the loop: the moment, the routes, the logs, and buffers.
+//! What one connection is given for one turn of the loop: the clock, the routes, the logs, and buffers.
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::access::AccessLog;
-use super::connections::Spare;
-use super::engine::Counts;
+use super::access_log::AccessLog;
+use super::buffers::SpareBuffers;
+use super::counts::Counts;
 use super::forwarded::Proxies;
-use super::moment::Moment;
-use super::refusals::Refusals;
+use super::refusal_log::RefusalLog;
+use super::turn_clock::TurnClock;
 use crate::config::Limits;
 use crate::http::{Date, Refusal, Request, Response, Status};
 use crate::routes::{Completion, Parked, Role, Routes, Step};
@@ -24,21 +24,21 @@ const PANICKED: Refusal =
 pub(super) struct Turn<'a> {
     pub(super) now: Instant,
     pub(super) limits: &'a Limits,
-    pub(super) moment: &'a Moment,
+    pub(super) clock: &'a TurnClock,
     pub(super) routes: &'a Arc<Routes>,
     pub(super) mailbox: &'a Arc<dyn Mailbox>,
     pub(super) serial: &'a mut u64,
-    pub(super) refusals: &'a mut Refusals,
+    pub(super) refusal_log: &'a mut RefusalLog,
     pub(super) access: &'a AccessLog,
     pub(super) proxies: &'a Proxies,
     pub(super) counts: &'a mut Counts,
-    pub(super) spare: &'a mut Spare,
+    pub(super) spare: &'a mut SpareBuffers,
     pub(super) scratch: &'a mut [u8],
 }
 
 impl<'a> Turn<'a> {
     pub(super) fn date(&self) -> &'a Date {
-        &self.moment.date
+        &self.clock.date
     }
 
     /// What answers the requests of this turn.
@@ -56,7 +56,7 @@ impl<'a> Turn<'a> {
     pub(super) fn begin(&mut self, role: Role, peer: IpAddr, request: &Request, ticket: Ticket) -> Step {
         self.counts.requests += 1;
         let peer = self.proxies.client_of(peer, request);
-        let (routes, timestamp) = (self.routes, self.moment.timestamp);
+        let (routes, timestamp) = (self.routes, self.clock.timestamp);
         let caller = Caller { mailbox: self.mailbox, ticket };
         // Nothing that a handler leaves half done is seen again: it borrows the request and the routes, and
         // what those share (the store, the source of randomness) holds its locks over whole changes only.
@@ -75,7 +75,7 @@ impl<'a> Turn<'a> {
         ticket: Ticket,
     ) -> Step {
         let peer = self.proxies.client_of(peer, request);
-        let timestamp = self.moment.timestamp;
+        let timestamp = self.clock.timestamp;
         let caller = Caller { mailbox: self.mailbox, ticket };
         let step = catch_unwind(AssertUnwindSafe(|| {
             routes.resume(parked, completion, peer, request, timestamp, caller)
@@ -99,9 +99,9 @@ impl<'a> Turn<'a> {
 
     fn note(&mut self, role: Role, peer: IpAddr, request: &Request, response: &Response) {
         if response.reason().is_some() {
-            self.refusals.note(self.now, role, Some(request), response);
+            self.refusal_log.note(self.now, role, Some(request), response);
         }
-        self.access.note(role, peer, self.moment, Some(request), response);
+        self.access.note(role, peer, self.clock, Some(request), response);
     }
 
     pub(super) fn refuse(
@@ -114,8 +114,8 @@ impl<'a> Turn<'a> {
         self.counts.requests += 1;
         let peer = request.map_or(peer, |request| self.proxies.client_of(peer, request));
         let response = self.routes.refuse(role, refusal, request);
-        self.refusals.note(self.now, role, request, &response);
-        self.access.note(role, peer, self.moment, request, &response);
+        self.refusal_log.note(self.now, role, request, &response);
+        self.access.note(role, peer, self.clock, request, &response);
         response
     }
 }

@@ -1,4 +1,4 @@
-//! The clocks as read once in each turn: all that happens in a turn happens at one moment.
+//! The clocks as read once in each turn: all that happens in a turn happens at one clock.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::system::System;
 const WALL_CLOCK_KEPT: Duration = Duration::from_millis(1);
 
 /// One reading of both clocks.
-pub(super) struct Moment {
+pub(super) struct TurnClock {
     pub(super) now: Instant,
     pub(super) timestamp: Timestamp,
     /// Made anew when the second changes.
@@ -20,11 +20,11 @@ pub(super) struct Moment {
     wall_clock_until: Instant,
 }
 
-impl Moment {
-    pub(super) fn new(system: &dyn System) -> Moment {
+impl TurnClock {
+    pub(super) fn new(system: &dyn System) -> TurnClock {
         let (now, timestamp) = (system.monotonic(), Timestamp::from_system_time(system.wall_clock()));
         let date = Date::of_second(timestamp.as_seconds());
-        Moment { now, timestamp, date, wall_clock_until: now + WALL_CLOCK_KEPT }
+        TurnClock { now, timestamp, date, wall_clock_until: now + WALL_CLOCK_KEPT }
     }
 
     pub(super) fn update(&mut self, system: &dyn System) {
@@ -74,7 +74,7 @@ mod tests {
     fn the_wall_clock_is_read_once_a_millisecond_and_followed_wherever_it_goes() {
         let micros = Duration::from_micros;
         let clocks = Clocks { start: Instant::now(), set: Mutex::new((micros(0), micros(5_000_000))) };
-        let mut moment = Moment::new(&clocks);
+        let mut clock = TurnClock::new(&clocks);
         // The monotonic clock, the wall clock, and what the wall clock is taken to be, in microseconds.
         for (now, wall, expected) in [
             (999, 7_000_000, 5_000_000),
@@ -84,10 +84,10 @@ mod tests {
             (9_000, 3_500_000, 3_500_000),
         ] {
             *clocks.set.lock().unwrap() = (micros(now), micros(wall));
-            moment.update(&clocks);
+            clock.update(&clocks);
             let expected = Timestamp::from_system_time(UNIX_EPOCH + micros(expected));
-            assert_eq!((moment.now, moment.timestamp), (clocks.start + micros(now), expected), "at {now}");
-            assert_eq!(moment.date, Date::of_second(expected.as_seconds()), "at {now}");
+            assert_eq!((clock.now, clock.timestamp), (clocks.start + micros(now), expected), "at {now}");
+            assert_eq!(clock.date, Date::of_second(expected.as_seconds()), "at {now}");
         }
     }
 }

@@ -15,7 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const PATH_CHARS_MAX: usize = 64;
 
 /// Writes a line for each refusal, within the bound.
-pub(super) struct Refusals {
+pub(super) struct RefusalLog {
     log: Log,
     lines_per_second_max: usize,
     second_began: Option<Instant>,
@@ -24,9 +24,9 @@ pub(super) struct Refusals {
     unwritten: usize,
 }
 
-impl Refusals {
-    pub(super) fn new(log: Log, lines_per_second_max: usize) -> Refusals {
-        Refusals { log, lines_per_second_max, second_began: None, lines: 0, unwritten: 0 }
+impl RefusalLog {
+    pub(super) fn new(log: Log, lines_per_second_max: usize) -> RefusalLog {
+        RefusalLog { log, lines_per_second_max, second_began: None, lines: 0, unwritten: 0 }
     }
 
     /// Changes the bound, for this second, too.
@@ -82,14 +82,14 @@ mod tests {
     #[test]
     fn a_bound_that_is_lowered_within_a_second_holds_in_it() {
         let (log, now) = (Log::kept(), Instant::now());
-        let mut refusals = Refusals::new(log.clone(), 10);
+        let mut refusal_log = RefusalLog::new(log.clone(), 10);
         let response = Response::new(Status::BadRequest, FieldLines::literal("")).because("a reason");
-        let note = |refusals: &mut Refusals| refusals.note(now, Role::ClientApp, None, &response);
-        (0..3).for_each(|_| note(&mut refusals));
-        refusals.set_lines_per_second_max(2);
-        (0..4).for_each(|_| note(&mut refusals));
+        let note = |refusal_log: &mut RefusalLog| refusal_log.note(now, Role::ClientApp, None, &response);
+        (0..3).for_each(|_| note(&mut refusal_log));
+        refusal_log.set_lines_per_second_max(2);
+        (0..4).for_each(|_| note(&mut refusal_log));
         assert_eq!(log.lines().len(), 3);
-        refusals.settle(now + SECOND);
+        refusal_log.settle(now + SECOND);
         assert_eq!(log.lines()[3], "4 more requests were refused within a second");
     }
 }

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::moment::Moment;
+use super::turn_clock::TurnClock;
 use crate::config::LogFormat;
 use crate::http::{Method, Request, Response, Version};
 use crate::log::{Log, Rfc3339};
@@ -59,12 +59,12 @@ impl AccessLog {
         &self,
         role: Role,
         peer: IpAddr,
-        moment: &Moment,
+        clock: &TurnClock,
         request: Option<&Request>,
         response: &Response,
     ) {
         if let Some(format) = self.format {
-            self.write(format, role, peer, moment, request, response);
+            self.write(format, role, peer, clock, request, response);
         }
     }
 
@@ -73,7 +73,7 @@ impl AccessLog {
         format: LogFormat,
         role: Role,
         peer: IpAddr,
-        moment: &Moment,
+        clock: &TurnClock,
         request: Option<&Request>,
         response: &Response,
     ) {
@@ -84,8 +84,8 @@ impl AccessLog {
                 Role::AuthorizationServer => "authorization-server",
             },
             peer: peer.to_canonical(),
-            date: CommonDate(moment.date.value()),
-            time: UNIX_EPOCH + Duration::from_millis(moment.timestamp.as_milliseconds()),
+            date: CommonDate(clock.date.value()),
+            time: UNIX_EPOCH + Duration::from_millis(clock.timestamp.as_milliseconds()),
             method: request.map_or("-", |request| request.method().token()),
             path: path.get(..PATH_BYTES_MAX).unwrap_or(path),
             version: match request.map(|request| request.version()) {

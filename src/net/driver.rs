@@ -1,6 +1,6 @@
 //! All of one worker but its event queue: connections, deadlines, and who is let in.
 //!
-//! The engine is told what happened ([`Engine::ready`], [`Engine::open`]) and does what can be done without
+//! The engine is told what happened ([`Driver::ready`], [`Driver::open`]) and does what can be done without
 //! waiting. It knows sockets by the [`Socket`] trait alone, so that a test can put it on a network, and a
 //! clock, of the test's own making.
 
@@ -10,18 +10,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-mod reconfigure;
-
-use super::access::AccessLog;
-use super::connections::{Connections, Driven, Link, Spare};
+use super::access_log::AccessLog;
+use super::buffers::SpareBuffers;
+use super::counts::Counts;
 use super::deadlines::Deadlines;
 use super::eviction::{Eviction, Room};
 use super::forwarded::Proxies;
-use super::moment::Moment;
+use super::link::{Driven, Link};
 use super::peers::Peers;
-use super::refusals::Refusals;
+use super::refusal_log::RefusalLog;
+use super::shares::Shares;
 use super::socket::{Readiness, Socket};
+use super::table::Table;
 use super::turn::Turn;
+use super::turn_clock::TurnClock;
 use crate::config::{Config, Limits};
 use crate::http::connection::Connection;
 use crate::http::{self, Refusal, Status};
@@ -32,8 +34,6 @@ use crate::routes::{Completion, Role, Routes};
 use crate::store::{Mailbox, Ticket};
 use crate::system::System;
 
-use reconfigure::Shares;
-
 /// The bytes of one read.
 const READ_BYTES_MAX: usize = 16 * 1024;
 
@@ -43,55 +43,12 @@ const UNFINISHED_PER_TURN_MAX: usize = 256;
 /// How many connections past the bound may be open for as long as it takes to say 503.
 const TURNED_AWAY_MAX: usize = 64;
 
-/// How often what happened; nothing of it is lost, and nothing of it ends the server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Connections that were let in.
-    pub connections: u64,
-    /// Requests that were answered, refused ones included.
-    pub requests: u64,
-    /// Connections that were told 503, or closed without a word, for want of room.
-    pub turned_away: u64,
-    /// Connections that were closed to make room: idle ones, and those that held most memory.
-    pub evicted: u64,
-    /// Connections that an error of the socket ended: a reset, no memory.
-    pub broken: u64,
-    /// Connections that were given up for want of memory for their bytes.
-    pub starved: u64,
-    /// Requests whose handler panicked.
-    pub panics: u64,
-}
-
-impl Counts {
-    /// Adds another worker's.
-    pub(super) fn add(&mut self, other: &Counts) {
-        self.connections += other.connections;
-        self.requests += other.requests;
-        self.turned_away += other.turned_away;
-        self.evicted += other.evicted;
-        self.broken += other.broken;
-        self.starved += other.starved;
-        self.panics += other.panics;
-    }
-}
-
-impl std::fmt::Display for Counts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Counts { connections, requests, turned_away, evicted, broken, starved, panics } = self;
-        write!(
-            f,
-            "{requests} requests on {connections} connections; {turned_away} turned away, {evicted} closed to \
-             make room, {broken} broken off, {starved} without memory, {panics} panics"
-        )
-    }
-}
-
 /// One worker's share of the server.
-pub struct Engine<S> {
-    connections: Connections<S>,
+pub struct Driver<S> {
+    links: Table<S>,
     connections_max: usize,
     peers: Peers,
-    spare: Spare,
+    spare: SpareBuffers,
     deadlines: Deadlines,
     /// Slots that had their share of a turn and could go on, each once.
     unfinished: VecDeque<usize>,
@@ -114,31 +71,31 @@ pub struct Engine<S> {
     connection_limits: Arc<http::Limits>,
     system: Arc<dyn System>,
     log: Log,
-    refusals: Refusals,
+    refusal_log: RefusalLog,
     access: AccessLog,
     proxies: Proxies,
     counts: Counts,
-    moment: Moment,
+    clock: TurnClock,
     scratch: Box<[u8]>,
 }
 
-impl<S: Socket> Engine<S> {
+impl<S: Socket> Driver<S> {
     /// An engine with its share of what `config` allows. What a store or the pool puts into `mailbox` is to be handed
-    /// to [`Engine::deliver`].
+    /// to [`Driver::deliver`].
     pub fn new(
         config: &Config,
         routes: Arc<Routes>,
         mailbox: Arc<dyn Mailbox>,
         system: Arc<dyn System>,
         logs: &Logs,
-    ) -> Engine<S> {
+    ) -> Driver<S> {
         let limits = config.limits.clone();
         let Shares { connections_max, peer_max, buffered_max } = Shares::of(config);
-        Engine {
-            connections: Connections::new(),
+        Driver {
+            links: Table::new(),
             connections_max,
             peers: Peers::new(peer_max),
-            spare: Spare::default(),
+            spare: SpareBuffers::default(),
             deadlines: Deadlines::default(),
             unfinished: VecDeque::new(),
             unfinished_due: 0,
@@ -150,9 +107,9 @@ impl<S: Socket> Engine<S> {
             routes,
             mailbox,
             serial: 0,
-            moment: Moment::new(system.as_ref()),
+            clock: TurnClock::new(system.as_ref()),
             log: logs.errors.clone(),
-            refusals: Refusals::new(logs.errors.clone(), limits.refusal_lines_per_second_max),
+            refusal_log: RefusalLog::new(logs.errors.clone(), limits.refusal_lines_per_second_max),
             access: AccessLog::new(logs.access.clone(), config.access_log, Arc::clone(&system)),
             proxies: Proxies::new(&config.trusted_proxies),
             system,
@@ -163,9 +120,28 @@ impl<S: Socket> Engine<S> {
         }
     }
 
+    /// Uses `config` and `routes` from now on: for new requests, and its limits for new connections. A connection
+    /// that is open keeps the limits that it was opened with, and a request that waits is finished by
+    /// the routes that it began with. The number of workers must be as before.
+    pub fn reconfigure(&mut self, config: &Config, routes: Arc<Routes>) {
+        let Shares { connections_max, peer_max, buffered_max } = Shares::of(config);
+        (self.connections_max, self.buffered_max) = (connections_max, buffered_max);
+        if self.peers.each_max() != peer_max {
+            self.peers = Peers::new(peer_max);
+            for slot in self.links.slots() {
+                if let Some(link) = self.links.at(slot).filter(|link| !self.proxies.trust(link.address)) {
+                    self.peers.add(Peer::of(link.address), slot);
+                }
+            }
+        }
+        self.refusal_log.set_lines_per_second_max(config.limits.refusal_lines_per_second_max);
+        self.connection_limits = Arc::new(config.limits.http.clone());
+        (self.limits, self.routes) = (config.limits.clone(), routes);
+    }
+
     /// How many connections are open.
     pub fn len(&self) -> usize {
-        self.connections.len()
+        self.links.len()
     }
 
     /// How much memory the buffers of all connections take, in bytes.
@@ -185,12 +161,12 @@ impl<S: Socket> Engine<S> {
 
     /// The moment that this turn takes place at.
     pub(super) fn now(&self) -> Instant {
-        self.moment.now
+        self.clock.now
     }
 
     /// The same, as the wall clock has it.
     pub(super) fn timestamp(&self) -> Timestamp {
-        self.moment.timestamp
+        self.clock.timestamp
     }
 
     /// How long nothing is to be done if nothing happens; `None` is for ever.
@@ -202,10 +178,10 @@ impl<S: Socket> Engine<S> {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        let next = sooner(self.deadlines.next(), sooner(self.refusals.deadline(), self.finish_by))?;
+        let next = sooner(self.deadlines.next(), sooner(self.refusal_log.deadline(), self.finish_by))?;
         // Counted from when this turn began, which is sooner than now: the loop may sleep for a moment too
         // long, and does not read the clock once more for it.
-        Some(next.saturating_duration_since(self.moment.now))
+        Some(next.saturating_duration_since(self.clock.now))
     }
 
     /// Begins a turn: looks at the clock.
@@ -213,38 +189,38 @@ impl<S: Socket> Engine<S> {
         self.turns += 1;
         // Those that join them in this turn have had their share of it.
         self.unfinished_due = self.unfinished.len().min(UNFINISHED_PER_TURN_MAX);
-        self.moment.update(self.system.as_ref());
-        self.refusals.settle(self.moment.now);
+        self.clock.update(self.system.as_ref());
+        self.refusal_log.settle(self.clock.now);
     }
 
     /// Ends a turn: goes on with what was left of it, and with what has taken too long.
     pub fn end_turn(&mut self) {
         for _ in 0..self.unfinished_due {
             let Some(slot) = self.unfinished.pop_front() else { break };
-            if let Some(link) = self.connections.at(slot) {
+            if let Some(link) = self.links.at(slot) {
                 link.set_queued(false);
                 self.drive(slot);
             }
         }
-        let now = self.moment.now;
+        let now = self.clock.now;
         while let Some(slot) = self.deadlines.pop_due(now) {
-            if let Some(link) = self.connections.at(slot) {
+            if let Some(link) = self.links.at(slot) {
                 link.expire(now, slot, &*self.mailbox);
                 self.drive(slot);
             }
         }
         if self.finish_by.is_some_and(|by| by <= now) {
-            self.connections.slots().for_each(|slot| self.close(slot));
+            self.links.slots().for_each(|slot| self.close(slot));
         }
     }
 
     /// Something became possible on the socket in `slot`, if there is one still.
     pub fn ready(&mut self, slot: usize, readiness: Readiness) {
         // A connection may have been closed by an earlier event of the same turn.
-        let Some(link) = self.connections.at(slot) else { return };
+        let Some(link) = self.links.at(slot) else { return };
         link.note(readiness);
         if readiness.read_closed {
-            link.note_end(self.moment.now, slot, &*self.mailbox);
+            link.note_end(self.clock.now, slot, &*self.mailbox);
         }
         // One that is queued has had its share of the last turn, and has this turn's when the others have theirs.
         if !link.is_queued() {
@@ -255,7 +231,7 @@ impl<S: Socket> Engine<S> {
     /// The store says what came of a transition, or the pool that work is done. The request that waited for it goes on;
     /// if none does any more, nothing happens.
     pub fn deliver(&mut self, ticket: Ticket, completion: Completion) {
-        if self.connections.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, completion)) {
+        if self.links.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, completion)) {
             self.drive(ticket.place);
         }
     }
@@ -263,15 +239,15 @@ impl<S: Socket> Engine<S> {
     /// Whether `peer` is let in with one more connection. Where there is no room, room is made if it can be.
     fn admit(&mut self, peer: Option<Peer>) -> bool {
         if let Some(slots) = peer.and_then(|peer| self.peers.all_taken(peer)) {
-            match self.connections.oldest_idle(slots.iter().map(|slot| *slot as usize)) {
+            match self.links.oldest_idle(slots.iter().map(|slot| *slot as usize)) {
                 Some((slot, _)) => self.evict(slot),
                 None => return false,
             }
         }
-        if self.connections.len() < self.connections_max {
+        if self.links.len() < self.connections_max {
             return true;
         }
-        match self.eviction.oldest_idle(&mut self.connections, self.turns) {
+        match self.eviction.oldest_idle(&mut self.links, self.turns) {
             Some((slot, _)) => self.evict(slot),
             None => return false,
         }
@@ -286,9 +262,9 @@ impl<S: Socket> Engine<S> {
     /// Closes the connection that has been idle for longest, for when the process has run out of descriptors. One that
     /// came in this turn stays: its request may be here and has not been read.
     pub(super) fn make_room(&mut self) -> Room {
-        match self.eviction.oldest_idle(&mut self.connections, self.turns) {
+        match self.eviction.oldest_idle(&mut self.links, self.turns) {
             None => Room::None,
-            Some((_, since)) if since >= self.moment.now => Room::NextTurn,
+            Some((_, since)) if since >= self.clock.now => Room::NextTurn,
             Some((slot, _)) => {
                 self.evict(slot);
                 Room::Made
@@ -311,28 +287,28 @@ impl<S: Socket> Engine<S> {
         let is_admitted = self.admit(peer);
         if !is_admitted {
             self.counts.turned_away += 1;
-            if self.connections.len() >= self.connections_max.saturating_add(TURNED_AWAY_MAX) {
+            if self.links.len() >= self.connections_max.saturating_add(TURNED_AWAY_MAX) {
                 return;
             }
         }
-        let slot = self.connections.next_slot();
+        let slot = self.links.next_slot();
         if watch(&mut socket, slot).is_err() {
             // The kernel has no memory for one more; the client sees its connection closed.
             self.counts.broken += 1;
             return;
         }
         let limits = Arc::clone(&self.connection_limits);
-        let conversation = match is_admitted {
-            true => Connection::new(limits, self.moment.now),
-            false => Connection::turned_away(limits, NO_ROOM, self.moment.now),
+        let connection = match is_admitted {
+            true => Connection::new(limits, self.clock.now),
+            false => Connection::turned_away(limits, NO_ROOM, self.clock.now),
         };
         self.counts.connections += u64::from(is_admitted);
         peer.into_iter().for_each(|peer| self.peers.add(peer, slot));
-        let mut link = Link::new(role, address, socket, conversation);
+        let mut link = Link::new(role, address, socket, connection);
         if self.finish_by.is_some() {
-            link.finish(self.moment.now);
+            link.finish(self.clock.now);
         }
-        self.connections.insert(link);
+        self.links.insert(link);
         self.drive(slot);
     }
 
@@ -342,10 +318,10 @@ impl<S: Socket> Engine<S> {
         if self.finish_by.is_some() {
             return;
         }
-        self.finish_by = Some(self.moment.now + self.limits.finish_time_max);
-        let now = self.moment.now;
-        for slot in self.connections.slots() {
-            if let Some(link) = self.connections.at(slot) {
+        self.finish_by = Some(self.clock.now + self.limits.finish_time_max);
+        let now = self.clock.now;
+        for slot in self.links.slots() {
+            if let Some(link) = self.links.at(slot) {
                 link.finish(now);
                 self.drive(slot);
             }
@@ -354,15 +330,15 @@ impl<S: Socket> Engine<S> {
 
     /// Goes on with a connection as far as it can.
     fn drive(&mut self, slot: usize) {
-        let Some(link) = self.connections.at(slot) else { return };
+        let Some(link) = self.links.at(slot) else { return };
         let mut turn = Turn {
-            now: self.moment.now,
+            now: self.clock.now,
             limits: &self.limits,
-            moment: &self.moment,
+            clock: &self.clock,
             routes: &self.routes,
             mailbox: &self.mailbox,
             serial: &mut self.serial,
-            refusals: &mut self.refusals,
+            refusal_log: &mut self.refusal_log,
             access: &self.access,
             proxies: &self.proxies,
             counts: &mut self.counts,
@@ -390,7 +366,7 @@ impl<S: Socket> Engine<S> {
     #[cold]
     fn shed(&mut self) {
         while self.buffered > self.buffered_max {
-            let Some((slot, bytes, address)) = self.eviction.heaviest(&mut self.connections) else { return };
+            let Some((slot, bytes, address)) = self.eviction.heaviest(&mut self.links) else { return };
             let max = self.buffered_max;
             self.log.line(format_args!(
                 "requests and answers that wait take more than {max} bytes in this worker (buffered_bytes_max); the \
@@ -402,7 +378,7 @@ impl<S: Socket> Engine<S> {
 
     fn close(&mut self, slot: usize) {
         // Closing the socket takes it out of the event queue, too.
-        if let Some(mut link) = self.connections.remove(slot) {
+        if let Some(mut link) = self.links.remove(slot) {
             self.buffered -= link.counted();
             link.abandon(slot, &*self.mailbox);
             self.peers.remove(Peer::of(link.address), slot);
@@ -466,29 +442,29 @@ mod tests {
         }
     }
 
-    fn engine<S: Socket>(config: &Config) -> Engine<S> {
+    fn driver<S: Socket>(config: &Config) -> Driver<S> {
         let system: Arc<dyn System> = Arc::new(RealSystem::default());
         let site = Site::new(None, config.client_port, config.auth_port, None);
         let pool = Arc::new(Pool::new(1));
         let routes = Routes::new(config, site, Arc::new(Silent), pool, Arc::clone(&system)).unwrap();
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
-        Engine::new(config, Arc::new(routes), Arc::new(()), system, &logs)
+        Driver::new(config, Arc::new(routes), Arc::new(()), system, &logs)
     }
 
     /// Opens a connection with one request; what is written to it, and whether it was watched.
-    fn open(engine: &mut Engine<OneRequest>) -> (Arc<Mutex<Vec<u8>>>, bool) {
+    fn open(driver: &mut Driver<OneRequest>) -> (Arc<Mutex<Vec<u8>>>, bool) {
         let content = format!(r#"{{"code":"{}"}}"#, "A".repeat(64));
         let head = "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: ";
         let request = Some(format!("{head}{}\r\n\r\n{content}", content.len()).into_bytes());
         let written = Arc::<Mutex<Vec<u8>>>::default();
         let socket = OneRequest { request, written: Arc::clone(&written) };
         let mut watched = None;
-        engine.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, slot| {
+        driver.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, slot| {
             watched = Some(slot);
             Ok(())
         });
         if let Some(slot) = watched {
-            engine.ready(slot, Readiness { readable: true, ..Readiness::default() });
+            driver.ready(slot, Readiness { readable: true, ..Readiness::default() });
         }
         (written, watched.is_some())
     }
@@ -502,11 +478,11 @@ mod tests {
     /// given the connection, the serial of its ticket and the moment at which its time is over.
     fn status_after(happen: impl FnOnce(&mut Link<OneRequest>, u64, Instant)) -> String {
         let config = Config::default();
-        let mut engine = engine(&config);
-        let (written, _) = open(&mut engine);
-        let (serial, over) = (engine.serial, engine.now() + config.limits.store_time_max);
-        happen(engine.connections.at(0).unwrap(), serial, over);
-        engine.drive(0);
+        let mut driver = driver(&config);
+        let (written, _) = open(&mut driver);
+        let (serial, over) = (driver.serial, driver.now() + config.limits.store_time_max);
+        happen(driver.links.at(0).unwrap(), serial, over);
+        driver.drive(0);
         status(&written)
     }
 
@@ -538,9 +514,9 @@ mod tests {
         let turned_away = |change: fn(&mut Config)| {
             let mut config = Config { workers: 2, ..Config::default() };
             change(&mut config);
-            let mut engine = engine(&config);
-            (0..3).for_each(|_| drop(open(&mut engine)));
-            engine.counts().turned_away
+            let mut driver = driver(&config);
+            (0..3).for_each(|_| drop(open(&mut driver)));
+            driver.counts().turned_away
         };
         assert_eq!(
             turned_away(|config| config.limits.connections_max = 3),
@@ -581,22 +557,22 @@ mod tests {
 
     #[test]
     fn one_that_always_has_more_to_say_has_its_share_of_each_turn_and_no_more() {
-        let mut engine = engine(&Config::default());
+        let mut driver = driver(&Config::default());
         let reads = Arc::<AtomicUsize>::default();
         let socket = Endless(Arc::clone(&reads));
-        engine.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, _| Ok(()));
-        engine.begin_turn();
-        engine.ready(0, Readiness { readable: true, ..Readiness::default() });
+        driver.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, _| Ok(()));
+        driver.begin_turn();
+        driver.ready(0, Readiness { readable: true, ..Readiness::default() });
         let share = reads.load(Ordering::Relaxed);
         // All that is read away of it is a mebibyte, in 64 pieces.
         assert!((1..10).contains(&share), "{share} reads in one turn");
-        assert_eq!(engine.time_to_next_task(), Some(Duration::ZERO), "it goes on in the next one");
-        engine.end_turn();
+        assert_eq!(driver.time_to_next_task(), Some(Duration::ZERO), "it goes on in the next one");
+        driver.end_turn();
         assert_eq!(reads.load(Ordering::Relaxed), share, "and not in this one again");
-        engine.begin_turn();
-        engine.ready(0, Readiness { readable: true, ..Readiness::default() });
+        driver.begin_turn();
+        driver.ready(0, Readiness { readable: true, ..Readiness::default() });
         assert_eq!(reads.load(Ordering::Relaxed), share, "the others are first in the next one");
-        engine.end_turn();
+        driver.end_turn();
         assert_eq!(reads.load(Ordering::Relaxed), 2 * share);
     }
 
@@ -605,17 +581,17 @@ mod tests {
     fn past_the_bound_so_many_are_told_503_and_the_rest_are_closed_without_a_word() {
         let mut config = Config::default();
         config.limits.connections_max = 1;
-        let mut engine = engine(&config);
-        let (busy, _) = open(&mut engine);
+        let mut driver = driver(&config);
+        let (busy, _) = open(&mut driver);
         for number in 1..=TURNED_AWAY_MAX {
-            let (written, is_watched) = open(&mut engine);
+            let (written, is_watched) = open(&mut driver);
             assert_eq!((status(&written).as_str(), is_watched), ("503", true), "{number}");
         }
-        let (written, is_watched) = open(&mut engine);
+        let (written, is_watched) = open(&mut driver);
         assert!(written.lock().unwrap().is_empty() && !is_watched, "one more");
         assert!(busy.lock().unwrap().is_empty(), "the one that was let in waits for the store");
-        let counts = engine.counts();
+        let counts = driver.counts();
         assert_eq!((counts.connections, counts.turned_away), (1, TURNED_AWAY_MAX as u64 + 1));
-        assert_eq!(engine.len(), 1 + TURNED_AWAY_MAX);
+        assert_eq!(driver.len(), 1 + TURNED_AWAY_MAX);
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::socket::{Readiness, Socket};
 use super::turn::Turn;
-use crate::http::connection::{Buffers, Connection, Event, Want};
+use crate::http::connection::{Connection, Event, Want};
 use crate::routes::{Completion, Parked, Role, Routes, Step};
 use crate::store::{Mailbox, Ticket};
 
@@ -34,7 +34,7 @@ pub(super) struct Link<S> {
     role: Role,
     pub(super) address: IpAddr,
     socket: S,
-    conversation: Connection,
+    connection: Connection,
     /// What the last event said and no system call has contradicted since.
     readable: bool,
     writable: bool,
@@ -66,27 +66,6 @@ struct Waiting {
     since: Instant,
 }
 
-/// Buffers that no connection holds at the moment. Connections that have nothing in them hold none, so ten
-/// thousand idle ones need no more memory than the few that are busy at one time.
-#[derive(Default)]
-#[allow(clippy::vec_box, reason = "they go back and forth as a pointer, without being copied")]
-pub(super) struct Spare(Vec<Box<Buffers>>);
-
-impl Spare {
-    /// More than this many would only be memory that a rush once needed.
-    const KEPT_MAX: usize = 64;
-
-    fn take(&mut self) -> Box<Buffers> {
-        self.0.pop().unwrap_or_default()
-    }
-
-    fn put(&mut self, buffers: Box<Buffers>) {
-        if self.0.len() < Spare::KEPT_MAX {
-            self.0.push(buffers);
-        }
-    }
-}
-
 /// What became of a connection in a turn.
 pub(super) enum Driven {
     /// It waits for the world.
@@ -98,12 +77,12 @@ pub(super) enum Driven {
 }
 
 impl<S: Socket> Link<S> {
-    pub(super) fn new(role: Role, address: IpAddr, socket: S, conversation: Connection) -> Link<S> {
+    pub(super) fn new(role: Role, address: IpAddr, socket: S, connection: Connection) -> Link<S> {
         Link {
             role,
             address,
             socket,
-            conversation,
+            connection,
             readable: false,
             writable: true,
             read_closed: false,
@@ -116,7 +95,7 @@ impl<S: Socket> Link<S> {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let deadline = self.conversation.deadline();
+        let deadline = self.connection.deadline();
         match &self.waiting {
             None => deadline,
             Some(waiting) => Some(deadline.map_or(waiting.until, |deadline| deadline.min(waiting.until))),
@@ -124,7 +103,7 @@ impl<S: Socket> Link<S> {
     }
 
     pub(super) fn expire(&mut self, now: Instant, slot: usize, mailbox: &dyn Mailbox) {
-        self.conversation.expire(now);
+        self.connection.expire(now);
         let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.until <= now) else { return };
         if waiting.completion.is_some() {
             return;
@@ -169,7 +148,7 @@ impl<S: Socket> Link<S> {
 
     /// Since when the connection has been between requests, if it is.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        self.conversation.idle_since()
+        self.connection.idle_since()
     }
 
     /// How much memory the buffers took when they were last counted, in bytes.
@@ -179,7 +158,7 @@ impl<S: Socket> Link<S> {
 
     /// Counts the buffers' memory again.
     pub(super) fn count(&mut self) -> usize {
-        self.counted = self.conversation.buffered();
+        self.counted = self.connection.buffered();
         self.counted
     }
 
@@ -202,7 +181,7 @@ impl<S: Socket> Link<S> {
     /// The connection is to end when what has been asked for is answered. What has arrived was asked for, so
     /// there is one more look at the socket.
     pub(super) fn finish(&mut self, now: Instant) {
-        self.conversation.finish(now);
+        self.connection.finish(now);
         self.is_finishing = true;
         self.readable = true;
     }
@@ -211,27 +190,27 @@ impl<S: Socket> Link<S> {
     /// requests of the share are answered before the answers are written, and every answer is written before more
     /// is read.
     pub(super) fn drive(&mut self, slot: usize, turn: &mut Turn) -> Driven {
-        if self.conversation.wants_buffers() {
-            self.conversation.lend(turn.spare.take());
+        if self.connection.wants_buffers() {
+            self.connection.lend(turn.spare.take());
         }
-        let driven = self.go_on(slot, turn);
-        if let Some(buffers) = self.conversation.give_back() {
+        let driven = self.drive_with_buffers(slot, turn);
+        if let Some(buffers) = self.connection.give_back() {
             turn.spare.put(buffers);
         }
         driven
     }
 
-    fn go_on(&mut self, slot: usize, turn: &mut Turn) -> Driven {
+    fn drive_with_buffers(&mut self, slot: usize, turn: &mut Turn) -> Driven {
         let (mut reads, mut requests_left) = (0, REQUESTS_PER_TURN_MAX);
         loop {
-            self.answer_all(slot, turn, &mut requests_left);
+            self.answer_requests(slot, turn, &mut requests_left);
             if self.has_given_up {
                 return Driven::Closed;
             }
-            let result = match self.conversation.wants() {
+            let result = match self.connection.wants() {
                 // There may be more requests in its buffer, and no event would say so. (It would close where the
                 // client's end has arrived, but not before what came before that.)
-                Want::Read | Want::Close if requests_left == 0 && self.conversation.has_input() => {
+                Want::Read | Want::Close if requests_left == 0 && self.connection.has_input() => {
                     return Driven::Unfinished;
                 }
                 Want::Read if self.readable && reads == READS_PER_TURN_MAX => return Driven::Unfinished,
@@ -242,7 +221,7 @@ impl<S: Socket> Link<S> {
                 Want::Write if self.writable => self.write(turn.now),
                 Want::Shutdown => self.shut(turn.now),
                 Want::Close => {
-                    turn.counts.starved += u64::from(self.conversation.is_starved());
+                    turn.counts.starved += u64::from(self.connection.is_starved());
                     return Driven::Closed;
                 }
                 Want::Read if self.is_finishing && self.idle_since().is_some() => return Driven::Closed,
@@ -256,13 +235,13 @@ impl<S: Socket> Link<S> {
         }
     }
 
-    fn answer_all(&mut self, slot: usize, turn: &mut Turn, requests_left: &mut usize) {
-        if self.waiting.is_some() && !self.answer_waiting(slot, turn) {
+    fn answer_requests(&mut self, slot: usize, turn: &mut Turn, requests_left: &mut usize) {
+        if self.waiting.is_some() && !self.resume_waiting(slot, turn) {
             return;
         }
         while *requests_left > 0 {
             let ticket = Ticket { place: slot, serial: turn.next_serial() };
-            let step = match self.conversation.step(turn.now) {
+            let step = match self.connection.step(turn.now) {
                 Event::Nothing => return,
                 Event::Request(request) => turn.begin(self.role, self.address, &request, ticket),
                 Event::Refused(refusal, request) => {
@@ -271,17 +250,17 @@ impl<S: Socket> Link<S> {
             };
             *requests_left -= 1;
             let routes = turn.routes();
-            if !self.take_step(step, routes, ticket, turn) {
+            if !self.respond_or_park(step, routes, ticket, turn) {
                 return;
             }
         }
     }
 
     /// Sends the response, if the step is done; else the request waits, and nothing else is answered before it.
-    fn take_step(&mut self, step: Step, routes: &Arc<Routes>, ticket: Ticket, turn: &Turn) -> bool {
+    fn respond_or_park(&mut self, step: Step, routes: &Arc<Routes>, ticket: Ticket, turn: &Turn) -> bool {
         match step {
             Step::Done(response) => {
-                self.conversation.respond(&response, turn.date(), turn.now);
+                self.connection.respond(&response, turn.date(), turn.now);
                 true
             }
             Step::Parked(parked) => {
@@ -300,7 +279,7 @@ impl<S: Socket> Link<S> {
     }
 
     /// Answers the request that has waited, if there is a completion for it, or its time is over.
-    fn answer_waiting(&mut self, slot: usize, turn: &mut Turn) -> bool {
+    fn resume_waiting(&mut self, slot: usize, turn: &mut Turn) -> bool {
         let Some(waiting) = self.waiting.take_if(|waiting| waiting.completion.is_some()) else { return false };
         if waiting.is_abandoned {
             self.has_given_up = true;
@@ -314,22 +293,22 @@ impl<S: Socket> Link<S> {
         let Waiting { routes, parked, completion, .. } = *waiting;
         let completion = completion.unwrap_or(Completion::TimedOut);
         // The client may have been given up in the same moment: then there is nobody to answer.
-        let Some(request) = self.conversation.unanswered() else { return true };
+        let Some(request) = self.connection.unanswered() else { return true };
         let ticket = Ticket { place: slot, serial: turn.next_serial() };
         let step = turn.resume(self.role, self.address, (&routes, parked, completion), &request, ticket);
-        self.take_step(step, &routes, ticket, turn)
+        self.respond_or_park(step, &routes, ticket, turn)
     }
 
     fn read(&mut self, turn: &mut Turn) -> io::Result<()> {
         match self.socket.read(turn.scratch) {
             Ok(0) => {
                 self.readable = false;
-                self.conversation.receive_end();
+                self.connection.receive_end();
             }
             Ok(count) => {
                 let is_last = SHORT_READ_IS_LAST && count < turn.scratch.len() && !self.read_closed;
                 self.readable = !is_last;
-                self.conversation.receive(&turn.scratch[..count], turn.now);
+                self.connection.receive(&turn.scratch[..count], turn.now);
             }
             Err(error) => self.readable = may_try_again(error)?,
         }
@@ -337,8 +316,8 @@ impl<S: Socket> Link<S> {
     }
 
     fn write(&mut self, now: Instant) -> io::Result<()> {
-        match self.socket.write(self.conversation.outgoing()) {
-            Ok(count) => self.conversation.sent(count, now),
+        match self.socket.write(self.connection.outgoing()) {
+            Ok(count) => self.connection.sent(count, now),
             Err(error) => self.writable = may_try_again(error)?,
         }
         Ok(())
@@ -346,7 +325,7 @@ impl<S: Socket> Link<S> {
 
     fn shut(&mut self, now: Instant) -> io::Result<()> {
         self.socket.shut()?;
-        self.conversation.shut(now);
+        self.connection.shut(now);
         Ok(())
     }
 }
@@ -357,69 +336,5 @@ fn may_try_again(error: io::Error) -> io::Result<bool> {
         io::ErrorKind::WouldBlock => Ok(false),
         io::ErrorKind::Interrupted => Ok(true),
         _ => Err(error),
-    }
-}
-
-/// The connections by slot. Slots are used again, the last freed first, so their number is that of the most
-/// connections that were ever open at once.
-pub(super) struct Connections<S> {
-    slots: Vec<Option<Link<S>>>,
-    free: Vec<usize>,
-}
-
-impl<S: Socket> Connections<S> {
-    pub(super) fn new() -> Connections<S> {
-        Connections { slots: Vec::new(), free: Vec::new() }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
-    pub(super) fn at(&mut self, slot: usize) -> Option<&mut Link<S>> {
-        self.slots.get_mut(slot)?.as_mut()
-    }
-
-    /// Every slot that a connection may be in.
-    pub(super) fn slots(&self) -> std::ops::Range<usize> {
-        0..self.slots.len()
-    }
-
-    /// Of these slots, the one whose connection has been idle for longest, and since when.
-    pub(super) fn oldest_idle(&self, slots: impl Iterator<Item = usize>) -> Option<(usize, Instant)> {
-        let idle = slots.filter_map(|slot| Some((slot, self.slots.get(slot)?.as_ref()?.idle_since()?)));
-        idle.min_by_key(|(_, since)| *since)
-    }
-
-    /// Every idle connection, and since when it has been idle.
-    pub(super) fn all_idle(&self) -> Vec<(usize, Instant)> {
-        let slots = self.slots.iter().enumerate();
-        slots.filter_map(|(slot, link)| Some((slot, link.as_ref()?.idle_since()?))).collect()
-    }
-
-    /// Every connection that holds buffers, and how much memory they take.
-    pub(super) fn all_buffered(&self) -> Vec<(usize, usize)> {
-        let slots = self.slots.iter().enumerate();
-        let counted = slots.filter_map(|(slot, link)| Some((slot, link.as_ref()?.counted)));
-        counted.filter(|(_, bytes)| *bytes > 0).collect()
-    }
-
-    /// The slot that the next connection will have.
-    pub(super) fn next_slot(&self) -> usize {
-        self.free.last().copied().unwrap_or(self.slots.len())
-    }
-
-    /// Puts a connection into [`Connections::next_slot`].
-    pub(super) fn insert(&mut self, link: Link<S>) {
-        match self.free.pop() {
-            Some(slot) => self.slots[slot] = Some(link),
-            None => self.slots.push(Some(link)),
-        }
-    }
-
-    pub(super) fn remove(&mut self, slot: usize) -> Option<Link<S>> {
-        let link = self.slots.get_mut(slot)?.take()?;
-        self.free.push(slot);
-        Some(link)
     }
 }
