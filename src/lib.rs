@@ -7,18 +7,18 @@
 //!  └─ net                        sockets <-> bytes: the mio loop, deadlines, buffers; alone in naming mio
 //!      └─ routes                 one file per endpoint: request -> step -> response
 //!          ├─ http               bytes <-> messages: no socket, no clock, no OAuth
-//!          ├─ oauth              the rules, pure: no socket, no clock, no dice, no HTTP
+//!          ├─ oauth              the rules, pure: no socket, no clock, no randomness, no HTTP
 //!          └─ store              where grants live; applies the rules' transitions
 //! crypto                         digests, password hashes and seals; alone in naming ring and argon2
 //! pool                           slow work, off the loop; answers through the stores' mailbox
-//! system                         the only clock and the only dice, behind a trait
-//! log                            lines on standard error or output, which nobody waits for
+//! system                         the only clock and the only source of randomness, behind a trait
+//! log                            lines on standard error or output, written without blocking the loop
 //! ```
 //!
 //! To read it in an afternoon: [`oauth`] is the shortest and says what all of it is for; then [`routes`], one
 //! endpoint after the other; [`http`], beginning with the drawing at its top; [`net`], beginning with
-//! `Server::turn`; and last what holds them together, [`config`], [`system`] and `main.rs`. The walkthrough in
-//! `docs` goes the same way with more words.
+//! `Worker::turn` in `net/worker.rs`; and last what connects them, [`config`], [`system`] and `main.rs`. The
+//! walkthrough in `docs` goes the same way with more words.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,11 @@
-//! Accepts connections, and deals each to the worker that has the fewest.
+//! Accepts connections, and assigns each to the worker that has the fewest.
+//!
+//! Only the first worker has an acceptor. Were each worker to accept for itself, the kernel would decide which of them
+//! gets a connection, and it does not know which are busy. With one worker, nothing is handed over at all.
+//!
+//! When the process has no descriptor left, `accept` fails although a client waits, and no new event would announce
+//! that client. So the acceptor remembers that the listener is ready, closes the longest idle connection of its worker
+//! and tries again. If none is idle, it asks the other workers to close one, and pauses.
 
 use std::io;
 use std::sync::Arc;
@@ -14,21 +21,22 @@ use super::listeners::Listener;
 use super::tokens::{FIRST_CONNECTION, FIRST_LISTENER};
 use crate::log::Log;
 
-/// The listening sockets, and all workers' inboxes, the own one first.
+/// The listening sockets, and the inboxes that accepted connections go to.
 pub(super) struct Acceptor {
     listeners: Vec<Listener>,
+    /// One for each worker; the first belongs to the worker that this acceptor is part of.
     inboxes: Vec<Arc<Inbox>>,
-    /// Whether at any of the listeners connections may be waiting.
+    /// Whether any listener may have connections in its backlog.
     is_ready: bool,
-    /// Until when accepting pauses for want of descriptors.
+    /// When to try again, while accepting pauses because no descriptor is free.
     accept_again: Option<Instant>,
     accept_retry_time: Duration,
     log: Log,
 }
 
 impl Acceptor {
-    /// An acceptor that hears of `listeners` through `poll`, and deals to `inboxes`, of which the first is its own
-    /// worker's.
+    /// Registers `listeners` with `poll`. `inboxes` has one inbox for each worker, the caller's own first. After a
+    /// pause for want of descriptors, accepting is tried again after `accept_retry_time` at the latest.
     pub(super) fn new(
         poll: &Poll,
         mut listeners: Vec<Listener>,
@@ -43,25 +51,27 @@ impl Acceptor {
         Ok(Acceptor { listeners, inboxes, is_ready: false, accept_again: None, accept_retry_time, log })
     }
 
-    /// All workers' inboxes, the own one first.
+    /// The inboxes of all workers, the own one first.
     pub(super) fn inboxes(&self) -> &[Arc<Inbox>] {
         &self.inboxes
     }
 
-    /// Until when accepting pauses for want of descriptors, if it does.
+    /// When the current pause ends, if accepting pauses.
     pub(super) fn accept_again(&self) -> Option<Instant> {
         self.accept_again
     }
 
-    /// Ends a pause: a descriptor is free.
+    /// Ends a pause, because a descriptor is free.
     pub(super) fn accept_at_once(&mut self) {
         self.accept_again = None;
     }
 
+    /// Assumes that every listener has connections in its backlog.
     pub(super) fn note_all(&mut self) {
         (0..self.listeners.len()).for_each(|index| self.note(index));
     }
 
+    /// Notes an event of the listener at `index`.
     pub(super) fn note(&mut self, index: usize) {
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.ready = true;
@@ -69,7 +79,7 @@ impl Acceptor {
         }
     }
 
-    /// Accepts all connections that wait.
+    /// Accepts every connection in the backlogs, unless there was no event or accepting pauses.
     pub(super) fn accept(&mut self, driver: &mut Driver<TcpStream>, poll: &Poll) {
         if !self.is_ready {
             return;
@@ -80,7 +90,7 @@ impl Acceptor {
         }
     }
 
-    /// Not a part of the turn, most of which have nobody to let in.
+    // Not inlined: most turns accept nothing, and their code stays small without this.
     #[inline(never)]
     fn accept_all(&mut self, driver: &mut Driver<TcpStream>, poll: &Poll) {
         for index in 0..self.listeners.len() {
@@ -92,12 +102,12 @@ impl Acceptor {
                         self.deal(Accepted { role, address, socket }, driver, poll);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
-                    // A client that gave up while it waited, or a signal.
+                    // The client disconnected while it waited, or a signal arrived: try the next one.
                     Err(error) if is_of_one_client(&error) => {}
                     Err(error) => match driver.make_room() {
-                        // Each time closes a connection that was there before this turn, so this ends. (The kernel
-                        // says that it has no descriptor before it looks whether anyone waits. So one stays free.)
-                        Room::Made => self.tell_of_eviction(&error, driver),
+                        // Each retry has closed a connection that was open before this turn, so the loop ends. (The
+                        // kernel reports a lack of descriptors even when the backlog is empty; then one stays free.)
+                        Room::Made => self.log_eviction(&error, driver),
                         Room::NextTurn => return self.accept_again = Some(driver.now() + NEXT_TURN),
                         Room::None => return self.pause_accepting(&error, driver),
                     },
@@ -107,9 +117,10 @@ impl Acceptor {
         self.is_ready = false;
     }
 
-    /// To the worker with the fewest connections; to this one, if it is among them.
+    /// Assigns a connection to the worker with the fewest; in a tie, to this one, which saves the handover.
     fn deal(&mut self, accepted: Accepted, driver: &mut Driver<TcpStream>, poll: &Poll) {
-        // Answers are written whole; waiting to fill a packet would only delay them. Failure costs time alone.
+        // TCP_NODELAY: responses are written whole, so waiting to fill a packet (Nagle) only delays them. If it fails,
+        // responses are slower; nothing else depends on it.
         let _ = accepted.socket.set_nodelay(true);
         let others = self.inboxes.iter().skip(1).min_by_key(|inbox| inbox.load());
         match others.filter(|inbox| inbox.load() < driver.len()) {
@@ -121,34 +132,34 @@ impl Acceptor {
         }
     }
 
-    fn tell_of_eviction(&self, error: &io::Error, driver: &Driver<TcpStream>) {
+    fn log_eviction(&self, error: &io::Error, driver: &Driver<TcpStream>) {
         self.log.line(format_args!(
-            "accepting failed: {error}; the longest idle connection was closed for a new one, and {} are open in this \
+            "cannot accept: {error}; closed the longest idle connection to make room; {} connections are open in this \
              worker; {MORE_DESCRIPTORS}",
             driver.len()
         ));
     }
 
-    /// Another worker may have an idle connection.
+    /// Pauses for `accept_retry_time`, and asks the other workers to close an idle connection meanwhile.
     fn pause_accepting(&mut self, error: &io::Error, driver: &Driver<TcpStream>) {
         if let Some((own, others)) = self.inboxes.split_first() {
             others.iter().for_each(|inbox| inbox.request_eviction(own));
         }
         self.log.line(format_args!(
-            "accepting pauses: {error}; {} connections are open in this worker, and none is idle; {MORE_DESCRIPTORS}",
+            "accepting pauses: {error}; {} connections are open in this worker, none of them idle; {MORE_DESCRIPTORS}",
             driver.len()
         ));
         self.accept_again = Some(driver.now() + self.accept_retry_time);
     }
 }
 
-/// Until the next turn, which looks at what has arrived on the newest connections.
+/// A delay that lets the next turn read from the newest connections, after which they may count as idle.
 const NEXT_TURN: Duration = Duration::from_millis(1);
 
-/// What an operator may do about it.
+/// What the operator can do about it; the end of a log line.
 const MORE_DESCRIPTORS: &str = "raise the limit of open files (ulimit -n, or LimitNOFILE= of a systemd unit)";
 
-/// Whether accepting failed because of the one client that was to be accepted (accept(2)).
+/// Whether `accept` failed for a reason that concerns only the client at the head of the backlog (accept(2)).
 fn is_of_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -156,10 +167,12 @@ fn is_of_one_client(error: &io::Error) -> bool {
     )
 }
 
+/// Registers an accepted connection with `poll` and passes it to `driver`.
 pub(super) fn open(accepted: Accepted, driver: &mut Driver<TcpStream>, poll: &Poll) {
     let Accepted { role, address, socket } = accepted;
     driver.open(role, address, socket, |socket, slot| {
-        // Both, once and for all: an edge-triggered queue says nothing of what does not change.
+        // Registered once for both: an edge-triggered queue reports changes only, so interest in writing costs nothing
+        // while the socket stays writable.
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(socket, Token(FIRST_CONNECTION + slot), interest)
     });

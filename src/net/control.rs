@@ -1,19 +1,24 @@
-//! How the workers are told to end.
+//! Flags that tell the workers to end.
+//!
+//! A shutdown has an order: `finish` is set first, and every response from then on may be its connection's last. The
+//! acceptor then accepts what waits in the backlog, closes the listening sockets and sets `is_shut`. Only then may a
+//! worker without connections end; one that ended sooner would never serve a connection assigned to it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What the workers and those who stop them share.
+/// Shared by the workers and the handles that stop them.
 #[derive(Default)]
 pub(super) struct Control {
+    /// Return at once.
     pub(super) stop: AtomicBool,
-    /// The server is to finish: every answer may be its connection's last.
+    /// Answer what has been received, close each connection after its last response, then return.
     pub(super) finish: AtomicBool,
-    /// The door is shut: nobody is given a connection any more, and a worker that has none may end.
+    /// The listening sockets are closed: no worker gets another connection, and one that has none may end.
     pub(super) is_shut: AtomicBool,
 }
 
 impl Control {
-    /// The server is about to end.
+    /// Whether a shutdown has begun.
     pub(super) fn is_finishing(&self) -> bool {
         self.finish.load(Ordering::Acquire) || self.stop.load(Ordering::Acquire)
     }

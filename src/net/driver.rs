@@ -1,8 +1,15 @@
-//! All of one worker but its event queue: connections, deadlines, and who is let in.
+//! Drives a worker's connections: which are admitted, which make progress now, which have timed out.
 //!
-//! The engine is told what happened ([`Driver::ready`], [`Driver::open`]) and does what can be done without
-//! waiting. It knows sockets by the [`Socket`] trait alone, so that a test can put it on a network, and a
-//! clock, of the test's own making.
+//! The worker reports what happened ([`Driver::open`], [`Driver::ready`], [`Driver::deliver`]) between
+//! [`Driver::begin_turn`] and [`Driver::end_turn`], and asks how long it may sleep ([`Driver::time_to_next_task`]). The
+//! driver does what can be done without waiting. It knows sockets by the [`Socket`] trait and time by [`System`] alone,
+//! so a test can run it on a simulated network and clock.
+//!
+//! Each connection gets a bounded share of a turn. One that could continue is queued for the next turn, so a client
+//! that sends without pause cannot delay the others. Three bounds are kept here, each the worker's share of the bound
+//! on the server: connections, connections of one peer, and bytes in buffers. Past one of the first two, the longest
+//! idle connection is closed for the new one, or the new one is refused with 503; past the third, the connection that
+//! holds most is closed.
 
 use std::collections::VecDeque;
 use std::io;
@@ -34,40 +41,41 @@ use crate::routes::{Completion, Role, Routes};
 use crate::store::{Mailbox, Ticket};
 use crate::system::System;
 
-/// The bytes of one read.
+/// The size of the buffer that all reads of this worker share.
 const READ_BYTES_MAX: usize = 16 * 1024;
 
-/// How many connections that could go on do so in one turn, so that a turn stays short and newcomers are accepted.
+/// How many queued connections continue in one turn. The bound keeps turns short, so that new clients are accepted
+/// soon.
 const UNFINISHED_PER_TURN_MAX: usize = 256;
 
-/// How many connections past the bound may be open for as long as it takes to say 503.
+/// How many connections past the bound may be open to be sent a 503. Further ones are closed without an answer.
 const TURNED_AWAY_MAX: usize = 64;
 
-/// One worker's share of the server.
+/// One worker's connections, and what they need to make progress.
 pub struct Driver<S> {
     links: Table<S>,
     connections_max: usize,
     peers: Peers,
     spare: SpareBuffers,
     deadlines: Deadlines,
-    /// Slots that had their share of a turn and could go on, each once.
+    /// Slots of connections that used up their share of a turn and could continue; each is in it once.
     unfinished: VecDeque<usize>,
-    /// How many of them go on in this turn.
+    /// How many of them continue in this turn.
     unfinished_due: usize,
     eviction: Eviction,
-    /// How much memory the connections' buffers take, in bytes, and how much they may.
+    /// How much memory the buffers of all connections take, in bytes, and its bound.
     buffered: usize,
     buffered_max: usize,
     turns: u64,
-    /// When everything ends, once the end has begun.
+    /// When the remaining connections are closed, once the shutdown has begun.
     finish_by: Option<Instant>,
     routes: Arc<Routes>,
-    /// Where the pool, and a store that takes its time, put their answers.
+    /// Where the pool, and a store that answers later, put their completions.
     mailbox: Arc<dyn Mailbox>,
-    /// Counts requests, so that an answer that comes too late is not taken for another's.
+    /// The number of the last ticket. With it a late completion is not taken for that of a newer request.
     serial: u64,
     limits: Limits,
-    /// Those of a connection that opens now.
+    /// The limits of connections opened from now on.
     connection_limits: Arc<http::Limits>,
     system: Arc<dyn System>,
     log: Log,
@@ -80,7 +88,7 @@ pub struct Driver<S> {
 }
 
 impl<S: Socket> Driver<S> {
-    /// An engine with its share of what `config` allows. What a store or the pool puts into `mailbox` is to be handed
+    /// A driver with its share of the bounds of `config`. The caller passes each completion that arrives in `mailbox`
     /// to [`Driver::deliver`].
     pub fn new(
         config: &Config,
@@ -120,9 +128,9 @@ impl<S: Socket> Driver<S> {
         }
     }
 
-    /// Uses `config` and `routes` from now on: for new requests, and its limits for new connections. A connection
-    /// that is open keeps the limits that it was opened with, and a request that waits is finished by
-    /// the routes that it began with. The number of workers must be as before.
+    /// Uses `routes` for new requests, and the limits of `config` for new connections. Open connections keep the limits
+    /// that they were opened with, and waiting requests are finished by the routes that they began with. The number of
+    /// workers must not change.
     pub fn reconfigure(&mut self, config: &Config, routes: Arc<Routes>) {
         let Shares { connections_max, peer_max, buffered_max } = Shares::of(config);
         (self.connections_max, self.buffered_max) = (connections_max, buffered_max);
@@ -149,27 +157,27 @@ impl<S: Socket> Driver<S> {
         self.buffered
     }
 
-    /// Whether none is.
+    /// Whether no connection is open.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What has happened so far.
+    /// What has been counted so far.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// The moment that this turn takes place at.
+    /// The monotonic time of this turn.
     pub(super) fn now(&self) -> Instant {
         self.clock.now
     }
 
-    /// The same, as the wall clock has it.
+    /// The wall-clock time of this turn.
     pub(super) fn timestamp(&self) -> Timestamp {
         self.clock.timestamp
     }
 
-    /// How long nothing is to be done if nothing happens; `None` is for ever.
+    /// Time until the next timer; zero if a connection could continue, `None` if no timer is set.
     pub fn time_to_next_task(&self) -> Option<Duration> {
         if !self.unfinished.is_empty() {
             return Some(Duration::ZERO);
@@ -179,21 +187,21 @@ impl<S: Socket> Driver<S> {
             (one, other) => one.or(other),
         };
         let next = sooner(self.deadlines.next(), sooner(self.refusal_log.deadline(), self.finish_by))?;
-        // Counted from when this turn began, which is sooner than now: the loop may sleep for a moment too
-        // long, and does not read the clock once more for it.
+        // Measured from the beginning of this turn, which saves another reading of the clock. The loop may sleep too
+        // long by the duration of a turn.
         Some(next.saturating_duration_since(self.clock.now))
     }
 
-    /// Begins a turn: looks at the clock.
+    /// Begins a turn: reads the clock.
     pub fn begin_turn(&mut self) {
         self.turns += 1;
-        // Those that join them in this turn have had their share of it.
+        // Connections that are queued during this turn have used up their share of it, and wait for the next.
         self.unfinished_due = self.unfinished.len().min(UNFINISHED_PER_TURN_MAX);
         self.clock.update(self.system.as_ref());
         self.refusal_log.settle(self.clock.now);
     }
 
-    /// Ends a turn: goes on with what was left of it, and with what has taken too long.
+    /// Ends a turn: gives the queued connections their share, then handles the deadlines that have passed.
     pub fn end_turn(&mut self) {
         for _ in 0..self.unfinished_due {
             let Some(slot) = self.unfinished.pop_front() else { break };
@@ -214,29 +222,30 @@ impl<S: Socket> Driver<S> {
         }
     }
 
-    /// Something became possible on the socket in `slot`, if there is one still.
+    /// An event of the socket in `slot`. Ignored if the connection is closed.
     pub fn ready(&mut self, slot: usize, readiness: Readiness) {
-        // A connection may have been closed by an earlier event of the same turn.
+        // An earlier event of the same turn may have closed it, to make room or for its memory.
         let Some(link) = self.links.at(slot) else { return };
         link.note(readiness);
         if readiness.read_closed {
             link.note_end(self.clock.now, slot, &*self.mailbox);
         }
-        // One that is queued has had its share of the last turn, and has this turn's when the others have theirs.
+        // A queued connection gets its share at the end of the turn, however many events arrive for it.
         if !link.is_queued() {
             self.drive(slot);
         }
     }
 
-    /// The store says what came of a transition, or the pool that work is done. The request that waited for it goes on;
-    /// if none does any more, nothing happens.
+    /// The store has applied a transition, or the pool has done a job: the request that waits with `ticket` continues.
+    /// Ignored if no request does, because its connection was closed or its time was over.
     pub fn deliver(&mut self, ticket: Ticket, completion: Completion) {
         if self.links.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, completion)) {
             self.drive(ticket.place);
         }
     }
 
-    /// Whether `peer` is let in with one more connection. Where there is no room, room is made if it can be.
+    /// Whether `peer` may have one more connection. Closes an idle connection to make room: one of the peer's own past
+    /// the bound of a peer, so that it cannot displace others; any past the bound on all.
     fn admit(&mut self, peer: Option<Peer>) -> bool {
         if let Some(slots) = peer.and_then(|peer| self.peers.all_taken(peer)) {
             match self.links.oldest_idle(slots.iter().map(|slot| *slot as usize)) {
@@ -259,8 +268,8 @@ impl<S: Socket> Driver<S> {
         self.close(slot);
     }
 
-    /// Closes the connection that has been idle for longest, for when the process has run out of descriptors. One that
-    /// came in this turn stays: its request may be here and has not been read.
+    /// Closes the longest idle connection, to free a descriptor. One that was accepted in this turn stays: its request
+    /// may have arrived and has not been read yet.
     pub(super) fn make_room(&mut self) -> Room {
         match self.eviction.oldest_idle(&mut self.links, self.turns) {
             None => Room::None,
@@ -272,9 +281,10 @@ impl<S: Socket> Driver<S> {
         }
     }
 
-    /// A new connection. `watch` is told its slot, and asks to be told what becomes possible on the socket.
-    /// Past the bounds, the connection that has been idle for longest makes room; where none is idle, the new
-    /// one is told 503.
+    /// Adds a connection of the server `role` with the client at `address`. `watch` registers the socket for events,
+    /// which are passed to [`Driver::ready`] with the slot that it is given. Past the bounds, the longest idle
+    /// connection is closed; if none is idle, the new connection is sent a 503, or closed when too many others are
+    /// being sent one.
     pub fn open(
         &mut self,
         role: Role,
@@ -282,7 +292,7 @@ impl<S: Socket> Driver<S> {
         mut socket: S,
         watch: impl FnOnce(&mut S, usize) -> io::Result<()>,
     ) {
-        // A proxy speaks for everyone, so what it is connected for is not counted as one peer's.
+        // Connections of a trusted proxy carry requests of many clients, so they do not count as one peer's.
         let peer = (!self.proxies.trust(address)).then(|| Peer::of(address));
         let is_admitted = self.admit(peer);
         if !is_admitted {
@@ -293,7 +303,7 @@ impl<S: Socket> Driver<S> {
         }
         let slot = self.links.next_slot();
         if watch(&mut socket, slot).is_err() {
-            // The kernel has no memory for one more; the client sees its connection closed.
+            // The kernel has no memory to watch another socket; the client finds its connection closed.
             self.counts.broken += 1;
             return;
         }
@@ -312,8 +322,8 @@ impl<S: Socket> Driver<S> {
         self.drive(slot);
     }
 
-    /// Begins the end: what has been asked for is answered, and then every connection closes, and so does every
-    /// one that is opened from now on; whatever is left after `finish_time_max` is cut off.
+    /// Begins the shutdown: each connection is closed after the requests that it has sent are answered, including those
+    /// opened from now on. What is left after `finish_time_max` is closed unanswered.
     pub fn finish(&mut self) {
         if self.finish_by.is_some() {
             return;
@@ -328,7 +338,8 @@ impl<S: Socket> Driver<S> {
         }
     }
 
-    /// Goes on with a connection as far as it can.
+    /// Makes as much progress on a connection as its share of the turn allows, then sets its deadline, queues it or
+    /// closes it.
     fn drive(&mut self, slot: usize) {
         let Some(link) = self.links.at(slot) else { return };
         let mut turn = Turn {
@@ -361,23 +372,23 @@ impl<S: Socket> Driver<S> {
         }
     }
 
-    /// Closes the connections whose buffers take most memory, until all of them together take no more than they may.
-    /// These are the clients that send and do not read; one whose requests and answers are small is never among them.
+    /// Closes the connections with the largest buffers until all buffers together are within the bound. These are
+    /// clients that send and do not read; connections with small requests and responses hold too little to be chosen.
     #[cold]
     fn shed(&mut self) {
         while self.buffered > self.buffered_max {
             let Some((slot, bytes, address)) = self.eviction.heaviest(&mut self.links) else { return };
             let max = self.buffered_max;
             self.log.line(format_args!(
-                "requests and answers that wait take more than {max} bytes in this worker (buffered_bytes_max); the \
-                 connection that holds most was closed: {bytes} bytes, of {address}"
+                "buffers take more than {max} bytes in this worker (its share of buffered_bytes_max); closed the \
+                 connection that held most: {bytes} bytes, from {address}"
             ));
             self.evict(slot);
         }
     }
 
     fn close(&mut self, slot: usize) {
-        // Closing the socket takes it out of the event queue, too.
+        // Dropping the socket closes it, which also removes it from the event queue.
         if let Some(mut link) = self.links.remove(slot) {
             self.buffered -= link.counted();
             link.abandon(slot, &*self.mailbox);
@@ -386,7 +397,7 @@ impl<S: Socket> Driver<S> {
     }
 }
 
-/// Every connection is busy.
+/// For a connection past the bound while none is idle.
 const NO_ROOM: Refusal = Refusal::new(Status::ServiceUnavailable, "there are too many connections");
 
 #[cfg(test)]

@@ -1,4 +1,8 @@
-//! Both servers as a whole: bound, run by their workers, brought to an end.
+//! Both servers as a whole: bound to their addresses, run by their workers, stopped.
+//!
+//! [`Listening::bind`] opens the listening sockets, so that a port that is in use is reported before the store is
+//! opened. [`Listening::serve`] makes the workers, and [`Server::run`] runs each in a thread of its own, the first in
+//! the caller's. A worker that fails or panics stops the others, because half a server looks healthy from the outside.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,11 +28,11 @@ use crate::system::System;
 /// Why a server could not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// An address could not be listened on.
+    /// The server cannot listen on an address.
     Bind(BindError),
-    /// The system gives no event queue.
+    /// The system provides no event queue.
     Events(io::Error),
-    /// The system gives no random bytes.
+    /// The system provides no random bytes.
     Randomness(io::Error),
 }
 
@@ -36,8 +40,8 @@ impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             StartError::Bind(error) => error.fmt(f),
-            StartError::Events(error) => write!(f, "the system gives no event queue: {error}"),
-            StartError::Randomness(error) => write!(f, "the system gives no random bytes: {error}"),
+            StartError::Events(error) => write!(f, "cannot create an event queue: {error}"),
+            StartError::Randomness(error) => write!(f, "cannot read random bytes from the system: {error}"),
         }
     }
 }
@@ -50,7 +54,7 @@ impl From<io::Error> for StartError {
     }
 }
 
-/// Both servers, listening.
+/// Both servers, ready to run: [`Server::run`] blocks until they are stopped through a [`Handle`] or a signal.
 pub struct Server {
     pub(super) workers: Vec<Worker>,
     control: Arc<Control>,
@@ -60,7 +64,7 @@ pub struct Server {
     logs: Logs,
 }
 
-/// The addresses of both servers, listened on: connections wait until they are served.
+/// The listening sockets of both servers. Clients can connect; they wait in the backlog until the server runs.
 pub struct Listening {
     listeners: Vec<Listener>,
     addresses: Vec<(Role, SocketAddr)>,
@@ -68,10 +72,10 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Listens on the addresses of `config`, which has been checked.
+    /// Listens on the addresses of `config`, which must have been checked.
     ///
     /// # Errors
-    /// When an address cannot be listened on.
+    /// If the server cannot listen on one of the addresses.
     pub fn bind(config: &Config) -> Result<Listening, StartError> {
         let (listeners, client_port, auth_port) = listeners::bind(config).map_err(StartError::Bind)?;
         let mut addresses = Vec::new();
@@ -82,7 +86,7 @@ impl Listening {
         Ok(Listening { listeners, addresses, site })
     }
 
-    /// What both servers know about themselves, the ports that the system picked included.
+    /// The names and origins of both servers, with the ports that the system picked.
     pub fn site(&self) -> &Site {
         &self.site
     }
@@ -95,10 +99,10 @@ impl Listening {
         self.addresses.iter().find_map(of).unwrap_or_default()
     }
 
-    /// The servers, which keep grants in `store`.
+    /// Makes the workers of both servers, with grants in `store` and a pool of their own for slow work.
     ///
     /// # Errors
-    /// When the system gives no event queue or no random bytes.
+    /// If the system provides no event queue or no random bytes.
     pub fn serve(
         self,
         config: &Config,
@@ -110,10 +114,10 @@ impl Listening {
         self.serve_with_pool(config, store, pool, system, logs)
     }
 
-    /// The same with a pool for slow work that others may use, too.
+    /// Like [`Listening::serve`], with a pool that the caller may share with others.
     ///
     /// # Errors
-    /// As above.
+    /// As for [`Listening::serve`].
     pub fn serve_with_pool(
         self,
         config: &Config,
@@ -143,10 +147,10 @@ impl Listening {
 }
 
 impl Server {
-    /// Listens on the addresses of `config`, which has been checked, and keeps grants in `store`.
+    /// Listens on the addresses of `config`, which must have been checked, and keeps grants in `store`.
     ///
     /// # Errors
-    /// When an address cannot be listened on, or the system gives no event queue or no random bytes.
+    /// As for [`Listening::bind`] and [`Listening::serve`].
     pub fn bind(
         config: &Config,
         store: Arc<dyn Store>,
@@ -156,10 +160,10 @@ impl Server {
         Listening::bind(config)?.serve(config, store, system, logs)
     }
 
-    /// The same with a pool for slow work that others may use, too.
+    /// Like [`Server::bind`], with a pool that the caller may share with others.
     ///
     /// # Errors
-    /// As above.
+    /// As for [`Server::bind`].
     pub fn bind_with_pool(
         config: &Config,
         store: Arc<dyn Store>,
@@ -170,17 +174,17 @@ impl Server {
         Listening::bind(config)?.serve_with_pool(config, store, pool, system, logs)
     }
 
-    /// Where each server listens.
+    /// The addresses that each server listens on, with the ports that the system picked.
     pub fn addresses(&self) -> &[(Role, SocketAddr)] {
         &self.addresses
     }
 
-    /// What both servers know about themselves.
+    /// The names and origins of both servers.
     pub fn site(&self) -> &Site {
         self.routes.site()
     }
 
-    /// A handle by which to end the server.
+    /// A handle that stops, reloads or wakes the server from another thread.
     pub fn handle(&self) -> Handle {
         Handle { control: Arc::clone(&self.control), inboxes: self.inboxes(), reload: self.reload.clone() }
     }
@@ -189,9 +193,9 @@ impl Server {
         self.workers.iter().map(|worker| Arc::clone(worker.inbox())).collect()
     }
 
-    /// Lets the configuration be read again while the server runs. `config` is the one that it was bound with.
-    /// `read` is called in a thread of its own, so it may block; it checks what it reads, and says in words what is
-    /// wrong with it. [`Config::reload`] decides what takes effect.
+    /// Enables reloading the configuration while the server runs. `config` is the one that the server was bound with.
+    /// `read` is called in a thread of its own, so it may block; it returns a checked configuration, or a message that
+    /// says what is wrong. [`Config::reload`] decides which changes take effect without a restart.
     pub fn reload_with(
         &mut self,
         config: Config,
@@ -204,12 +208,12 @@ impl Server {
         self.reload = Some(reload);
     }
 
-    /// On SIGINT or SIGTERM, does what [`Handle::finish`] does; on a second one, ends the program at once. On SIGHUP,
-    /// does what [`Handle::reload`] does, if [`Server::reload_with`] was called before; without that, SIGHUP is like
-    /// the other two.
+    /// Installs signal handlers. SIGINT and SIGTERM call [`Handle::finish`]; a second one ends the program at once.
+    /// SIGHUP calls [`Handle::reload`] if [`Server::reload_with`] was called before; otherwise it is treated like the
+    /// other two.
     ///
     /// # Errors
-    /// When the system does not let handlers be installed.
+    /// If the system refuses a handler.
     pub fn finish_on_signals(&mut self) -> io::Result<()> {
         let hang_up = if self.reload.is_some() { HangUp::Reloads } else { HangUp::Ends };
         let signals = signals::listen(hang_up)?;
@@ -225,17 +229,17 @@ impl Server {
         }
     }
 
-    /// Serves until [`Handle::stop`] or [`Handle::finish`], and says in the log what there was.
+    /// Serves until [`Handle::stop`] or [`Handle::finish`], and logs a summary at the end.
     ///
     /// # Errors
-    /// When an event queue itself fails; nothing that a client does makes it fail.
+    /// If an event queue fails or a worker panics. No client can cause the first.
     pub fn run(&mut self) -> io::Result<()> {
         let handle = self.handle();
         let run = |worker: &mut Worker| {
             let _guard = StopOnPanic(&handle);
             let result = worker.run().map(|driver| driver.counts());
             if result.is_err() {
-                // Without one of its workers the server would go on as half a server.
+                // The clients of this worker would hang while the others are served.
                 handle.stop();
             }
             result
@@ -252,13 +256,13 @@ impl Server {
         for counts in counts {
             sum.add(&counts?);
         }
-        self.logs.errors.line(format_args!("stopped after {sum}"));
+        self.logs.errors.line(format_args!("stopped: {sum}"));
         Ok(())
     }
 }
 
-/// A worker that panics, which is a fault of this program outside of any handler, takes the others with it:
-/// half a server would look like a whole one.
+/// Stops all workers if one panics. That is a bug outside of the endpoints, whose panics are caught for each request;
+/// half a server would look healthy from the outside.
 struct StopOnPanic<'a>(&'a Handle);
 
 impl Drop for StopOnPanic<'_> {
@@ -352,7 +356,7 @@ mod tests {
             server.workers[0].turn().unwrap();
         }
         server.handle().finish();
-        // The second worker hears of both before the door is shut.
+        // The second worker learns of both while the listening sockets are still open.
         server.workers[1].turn().unwrap();
         let answer = read_all(clients.remove(1));
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");

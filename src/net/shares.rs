@@ -1,17 +1,22 @@
-//! What one worker may have of what all of them together may.
+//! One worker's share of the bounds that hold for all workers together.
+//!
+//! Workers share no counters, so each keeps to its own part. It is rounded up, so that a bound smaller than the number
+//! of workers leaves none of them without.
 
 use crate::config::Config;
 
-/// One worker's shares of the bounds on all of them together.
+/// The bounds of one worker.
 pub(super) struct Shares {
+    /// Connections.
     pub(super) connections_max: usize,
     /// Connections of one peer.
     pub(super) peer_max: usize,
-    /// Bytes in buffers; no less than one connection may need.
+    /// Bytes in the buffers of all connections; at least what a single connection may need.
     pub(super) buffered_max: usize,
 }
 
 impl Shares {
+    /// The share of one of `config.workers` workers.
     pub(super) fn of(config: &Config) -> Shares {
         let limits = &config.limits;
         let share = |max: usize| max.div_ceil(config.workers);

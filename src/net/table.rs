@@ -1,36 +1,42 @@
-//! The open connections, by slot.
+//! The open connections of a worker, by slot.
+//!
+//! A slot is the index that a connection keeps for its lifetime; the event queue, the deadlines and the tickets of
+//! requests refer to it. Slots are reused, so a ticket also has a serial number.
 
 use std::time::Instant;
 
 use super::link::Link;
 use super::socket::Socket;
 
-/// The connections by slot. Slots are used again, the last freed first, so their number is that of the most
-/// connections that were ever open at once.
+/// The links by slot. The slot freed last is reused first, so there are never more slots than connections were open at
+/// once.
 pub(super) struct Table<S> {
     slots: Vec<Option<Link<S>>>,
     free: Vec<usize>,
 }
 
 impl<S: Socket> Table<S> {
+    /// An empty table.
     pub(super) fn new() -> Table<S> {
         Table { slots: Vec::new(), free: Vec::new() }
     }
 
+    /// How many connections are open.
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
+    /// The link in `slot`; `None` if its connection is closed.
     pub(super) fn at(&mut self, slot: usize) -> Option<&mut Link<S>> {
         self.slots.get_mut(slot)?.as_mut()
     }
 
-    /// Every slot that a connection may be in.
+    /// All slots, the free ones included.
     pub(super) fn slots(&self) -> std::ops::Range<usize> {
         0..self.slots.len()
     }
 
-    /// Of these slots, the one whose connection has been idle for longest, and since when.
+    /// Of `slots`, the one whose connection has been idle for longest, and since when; `None` if none is idle.
     pub(super) fn oldest_idle(&self, slots: impl Iterator<Item = usize>) -> Option<(usize, Instant)> {
         let idle = slots.filter_map(|slot| Some((slot, self.slots.get(slot)?.as_ref()?.idle_since()?)));
         idle.min_by_key(|(_, since)| *since)
@@ -42,14 +48,14 @@ impl<S: Socket> Table<S> {
         slots.filter_map(|(slot, link)| Some((slot, link.as_ref()?.idle_since()?))).collect()
     }
 
-    /// Every connection that holds buffers, and how much memory they take.
+    /// Every connection that holds buffers, and their size in bytes.
     pub(super) fn all_buffered(&self) -> Vec<(usize, usize)> {
         let slots = self.slots.iter().enumerate();
         let counted = slots.filter_map(|(slot, link)| Some((slot, link.as_ref()?.counted())));
         counted.filter(|(_, bytes)| *bytes > 0).collect()
     }
 
-    /// The slot that the next connection will have.
+    /// The slot of the next connection.
     pub(super) fn next_slot(&self) -> usize {
         self.free.last().copied().unwrap_or(self.slots.len())
     }
@@ -62,6 +68,7 @@ impl<S: Socket> Table<S> {
         }
     }
 
+    /// Takes the link out of `slot`, and frees the slot.
     pub(super) fn remove(&mut self, slot: usize) -> Option<Link<S>> {
         let link = self.slots.get_mut(slot)?.take()?;
         self.free.push(slot);

@@ -1,4 +1,7 @@
-//! What one connection is given for one turn of the loop: the clock, the routes, the logs, and buffers.
+//! What a connection borrows from its worker for one turn: the time, the routes, the logs, the buffers.
+//!
+//! The calls into the endpoints are here, because each needs the same care: the request's number, the client's address
+//! as a trusted proxy reports it, a panic caught, and a log line for each response.
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,11 +19,12 @@ use crate::http::{Date, Refusal, Request, Response, Status};
 use crate::routes::{Completion, Parked, Role, Routes, Step};
 use crate::store::{Caller, Mailbox, Ticket};
 
-/// A handler panicked, which is a fault of this program and not of the request.
+/// The response to a request whose endpoint panicked, which is a bug in this program.
 const PANICKED: Refusal =
     Refusal::new(Status::InternalServerError, "the server failed in answering this request");
 
-/// What a connection is given for one turn.
+/// Borrowed by each connection while it is driven. A struct of references, so that the driver can lend its fields while
+/// the connection itself is borrowed from the driver's table.
 pub(super) struct Turn<'a> {
     pub(super) now: Instant,
     pub(super) limits: &'a Limits,
@@ -37,35 +41,36 @@ pub(super) struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
+    /// The value of the `Date` field of this turn's responses.
     pub(super) fn date(&self) -> &'a Date {
         &self.clock.date
     }
 
-    /// What answers the requests of this turn.
+    /// The routes that new requests of this turn begin with.
     pub(super) fn routes(&self) -> &'a Arc<Routes> {
         self.routes
     }
 
-    /// A number for the next request, which no other of this worker's has.
+    /// A number for the next request, unique in this worker.
     pub(super) fn next_serial(&mut self) -> u64 {
         *self.serial += 1;
         *self.serial
     }
 
-    /// Begins to answer `request`. Where the store or the pool takes its time, it names `ticket` then.
+    /// Begins to answer `request`, which came from `peer`. If it has to wait, its completion will carry `ticket`.
     pub(super) fn begin(&mut self, role: Role, peer: IpAddr, request: &Request, ticket: Ticket) -> Step {
         self.counts.requests += 1;
         let peer = self.proxies.client_of(peer, request);
         let (routes, timestamp) = (self.routes, self.clock.timestamp);
         let caller = Caller { mailbox: self.mailbox, ticket };
-        // Nothing that a handler leaves half done is seen again: it borrows the request and the routes, and
-        // what those share (the store, the source of randomness) holds its locks over whole changes only.
+        // Unwind safe: nothing that a panicking endpoint leaves half done is used again. It borrows the request and the
+        // routes, and what those share (the store, the source of randomness) holds locks only over complete changes.
         let step = catch_unwind(AssertUnwindSafe(|| routes.begin(role, peer, request, timestamp, caller)));
         self.check(role, peer, request, step)
     }
 
-    /// Goes on with a request that was parked, by the `routes` that it began with. It may be parked again, now with
-    /// `ticket`.
+    /// Continues a parked request, whose completion has arrived, with the `routes` that it began with. It may be parked
+    /// again, now with `ticket`.
     pub(super) fn resume(
         &mut self,
         role: Role,
@@ -83,7 +88,7 @@ impl<'a> Turn<'a> {
         self.check(role, peer, request, step)
     }
 
-    /// The step, or the response to the panic of its endpoint; with a line in the logs, if it is done.
+    /// Turns a panic of the endpoint into a response, and logs the request if it is done.
     fn check(&mut self, role: Role, peer: IpAddr, request: &Request, step: std::thread::Result<Step>) -> Step {
         let step = step.unwrap_or_else(|_| Step::Done(self.panicked(role, request)));
         if let Step::Done(response) = &step {
@@ -97,6 +102,7 @@ impl<'a> Turn<'a> {
         self.routes.refuse(role, PANICKED, Some(request))
     }
 
+    /// Logs a response: in the access log, and in the refusal log if it has a reason.
     fn note(&mut self, role: Role, peer: IpAddr, request: &Request, response: &Response) {
         if response.reason().is_some() {
             self.refusal_log.note(self.now, role, Some(request), response);
@@ -104,6 +110,8 @@ impl<'a> Turn<'a> {
         self.access.note(role, peer, self.clock, Some(request), response);
     }
 
+    /// Answers a request that no endpoint sees, because the HTTP connection refused it. `request` is `None` if its head
+    /// could not be parsed.
     pub(super) fn refuse(
         &mut self,
         role: Role,

@@ -1,8 +1,10 @@
-//! One worker: a thread, an event queue, and its share of the connections.
+//! One worker: a thread with an event queue and its share of the connections.
 //!
-//! The first worker also keeps the door: it accepts, and deals each connection to the worker that has the
-//! fewest. So no worker starves, whatever the kernel would have thought of them; and with one worker nothing
-//! is dealt at all.
+//! [`Worker::turn`] is the event loop: sleep until something happens, pass each event to what it belongs to, let the
+//! driver finish the turn, accept new connections. It blocks only in `poll`, so everything that it calls must return
+//! without waiting. The state of the connections is the driver's; this file knows the event queue.
+//!
+//! The first worker also has the [`Acceptor`] and the signals.
 
 use std::io;
 use std::sync::Arc;
@@ -27,20 +29,20 @@ use crate::log::Log;
 use crate::routes::Completion;
 use crate::store::{Mailbox, Ticket};
 
-/// Events taken from the kernel at a time.
+/// The most events that one call of `poll` returns; further ones come with the next turn.
 const EVENTS_MAX: usize = 1024;
 
-/// One worker; see the module's page.
+/// One worker, from its first turn to its last.
 pub(super) struct Worker {
     poll: Poll,
     events: Events,
     driver: Driver<TcpStream>,
     inbox: Arc<Inbox>,
-    /// Completions being handed on; empty between turns, and kept for its room.
+    /// Completions that are being delivered; empty between turns, kept for its allocation.
     completions: Vec<(Ticket, Completion)>,
     acceptor: Option<Acceptor>,
     signals: Signals,
-    /// Where reloaded configurations are published, and the generation that this worker uses.
+    /// Where reloaded configurations are published, if reloading is enabled, and the generation in use here.
     reload: Option<Arc<Reload>>,
     generation: u64,
     yielding: Yielding,
@@ -49,7 +51,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// A worker without a door, with the engine that `make` gives it for its inbox.
+    /// A worker without an acceptor. `make` makes the driver, given the inbox that completions are put into.
     pub(super) fn new(
         make: impl FnOnce(Arc<dyn Mailbox>) -> Driver<TcpStream>,
         control: Arc<Control>,
@@ -77,7 +79,7 @@ impl Worker {
         &self.inbox
     }
 
-    /// Makes this the worker that accepts, and deals to `inboxes`, of which the first is its own.
+    /// Makes this the worker that accepts. `inboxes` has one inbox for each worker, this one's first.
     pub(super) fn accept_on(
         &mut self,
         listeners: Vec<Listener>,
@@ -89,13 +91,13 @@ impl Worker {
         Ok(())
     }
 
-    /// Makes this worker use what `reload` publishes.
+    /// Makes this worker use the configurations that `reload` publishes.
     pub(super) fn watch_reload(&mut self, reload: Arc<Reload>) {
         self.generation = reload.generation();
         self.reload = Some(reload);
     }
 
-    /// Makes this worker begin the end, or a reload, when there is a signal.
+    /// Makes this worker react to signals: shut the server down, or reload the configuration.
     pub(super) fn watch_signals(&mut self, mut signals: Signals) -> io::Result<()> {
         for (pipe, token) in [(&mut signals.end, SIGNALS), (&mut signals.reload, HANG_UP)] {
             if let Some(pipe) = pipe {
@@ -106,7 +108,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Serves until the end. Gives back the engine, for what it has counted.
+    /// Serves until the server stops. Returns the driver, for its counts.
     pub(super) fn run(&mut self) -> io::Result<&Driver<TcpStream>> {
         while !self.control.stop.load(Ordering::Acquire) {
             self.turn()?;
@@ -118,6 +120,9 @@ impl Worker {
     }
 
     /// One turn of the loop.
+    ///
+    /// # Errors
+    /// If the event queue fails. A signal that interrupts the call is not a failure.
     pub(super) fn turn(&mut self) -> io::Result<()> {
         if self.yielding.should_yield() {
             std::thread::yield_now();
@@ -143,7 +148,7 @@ impl Worker {
                     before += open_all(self.inbox.take_accepted(), &mut self.driver, &self.poll);
                     self.inbox.evict_if_requested(&mut self.driver);
                 }
-                // What stands in the pipe is not read; a second signal ends the program without it.
+                // The pipe is not drained: a second signal ends the program from its handler, without this loop.
                 SIGNALS => self.control.finish.store(true, Ordering::Release),
                 HANG_UP => {
                     self.signals.drain_reload();
@@ -161,7 +166,8 @@ impl Worker {
         self.driver.end_turn();
         let may_finish = match &mut self.acceptor {
             Some(acceptor) if self.control.finish.load(Ordering::Acquire) => {
-                // Who has connected by now is let in, though the kernel may not have said so yet.
+                // Clients that are in the backlog by now are accepted and answered, even if their event is still to
+                // come.
                 acceptor.note_all();
                 true
             }
@@ -181,8 +187,8 @@ impl Worker {
         [self.driver.time_to_next_task(), again].into_iter().flatten().min()
     }
 
-    /// Lets in whoever waits, and keeps the account of the connections, of which there were `before` and some
-    /// may have closed.
+    /// Accepts new connections, and keeps the inbox's count of connections up to date: there were `before` at the
+    /// beginning of the turn, or were handed over since.
     fn accept(&mut self, before: usize) {
         let closed = before.saturating_sub(self.driver.len());
         if closed > 0 {
@@ -190,23 +196,23 @@ impl Worker {
         }
         let Some(acceptor) = &mut self.acceptor else { return };
         if closed > 0 || self.inbox.take_freed() {
-            // A descriptor is free now.
+            // A descriptor is free: accepting need not wait for its retry time.
             acceptor.accept_at_once();
         }
         let before = self.driver.len();
         acceptor.accept(&mut self.driver, &self.poll);
-        // Fewer than before where idle connections were closed for those that others were given.
+        // Fewer than before if idle connections were closed here for clients that went to other workers.
         match self.driver.len() {
             after if after > before => self.inbox.add_load(after - before),
             after => self.inbox.subtract_load(before - after),
         };
     }
 
-    /// Nobody is let in any more, and those who are in get what they asked for.
+    /// Stops accepting; the requests that have been received are answered.
     fn finish(&mut self) {
         self.is_finishing = true;
-        // Closes the listening sockets. The others hear of the end when there is nobody left to give them, or one
-        // of them might be gone before it looks into its inbox.
+        // Dropping the acceptor closes the listening sockets. The other workers are told only afterwards: one that
+        // ended sooner could leave a connection unserved in its inbox.
         if let Some(acceptor) = self.acceptor.take() {
             self.control.is_shut.store(true, Ordering::Release);
             acceptor.inboxes().iter().for_each(|inbox| inbox.wake());
@@ -216,7 +222,7 @@ impl Worker {
     }
 }
 
-/// Hands on the completions; returns how many those were.
+/// Delivers the completions that are in the inbox; returns their number.
 fn deliver_all(
     inbox: &Inbox,
     completions: &mut Vec<(Ticket, Completion)>,
@@ -228,7 +234,7 @@ fn deliver_all(
     count
 }
 
-/// Takes the configuration that was published last, unless the engine uses it already.
+/// Applies the configuration that was published last, unless the driver already uses it.
 fn apply_reload(reload: Option<&Arc<Reload>>, generation: &mut u64, driver: &mut Driver<TcpStream>) {
     let Some(reload) = reload.filter(|reload| reload.generation() != *generation) else { return };
     let (taken, settings) = reload.take();
@@ -237,13 +243,14 @@ fn apply_reload(reload: Option<&Arc<Reload>>, generation: &mut u64, driver: &mut
     reload.confirm();
 }
 
-/// Opens what was dealt to this worker; returns how many those were.
+/// Opens the connections that were handed to this worker; returns their number.
 fn open_all(accepted: Vec<Accepted>, driver: &mut Driver<TcpStream>, poll: &Poll) -> usize {
     let count = accepted.len();
     accepted.into_iter().for_each(|accepted| acceptor::open(accepted, driver, poll));
     count
 }
 
+/// What an event says about a socket. An error counts as readiness, because the next call returns the error itself.
 fn readiness(event: &mio::event::Event) -> Readiness {
     let is_error = event.is_error();
     Readiness {

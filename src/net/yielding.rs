@@ -1,70 +1,73 @@
-//! Whether a worker does better to wait a little before it asks the kernel for more.
+//! Decides whether a worker yields its core before it asks the kernel for more events.
 //!
-//! Where clients and workers share the cores, a worker that is not kept busy is woken for each request: the
-//! kernel takes the core from whoever was about to send the next one, and a system call brings one event. Two
-//! such workers cost a quarter more for each request than one that is kept busy. So a worker that hears of
-//! many connections, but of few at a time, lets the others run first (`sched_yield(2)`), and finds more when
-//! it comes back. Where no other thread wants the core, it comes back at once.
+//! Where clients and workers share the cores, a worker that is not kept busy is woken for each request: the kernel
+//! takes the core from the client that was about to send the next one, and each system call returns one event. Two such
+//! workers cost a quarter more per request than one that is kept busy. So a worker with many busy connections, few of
+//! which are ready in a turn, lets other threads run first (`sched_yield(2)`) and finds more events afterwards. If no
+//! other thread wants the core, the call returns at once.
 //!
-//! It does not wait where few connections are busy, or where requests are few: giving the core to another program
-//! that computes would cost each request some milliseconds, and save next to nothing. Nor where requests wait
-//! for a store with a thread of its own, which would only have less to do at a time.
+//! A worker does not yield with few busy connections or at a low rate of requests: a program that computes would keep
+//! the core for milliseconds, and little would be saved. Nor does it yield while requests wait for a store with a
+//! thread of its own, whose batches would become smaller.
+//!
+//! Time is divided into windows. Whether many connections are busy is known from the window before the current one.
 
 use crate::oauth::Timestamp;
 
-/// How many connections must have been heard in one window for there to be a crowd.
+/// How many connections must be busy in a window for the worker to yield.
 const CONNECTIONS_MIN: u32 = 8;
 
-/// How often: 4,000 times a second.
+/// How many events a window must have: 4,000 a second.
 const EVENTS_MIN: u32 = 64;
 
-/// How long a window is: 16 ms, some turns of a worker that shares its core.
+/// The length of a window, as a power of two in milliseconds: 16 ms, several turns of a worker that shares its core.
 const WINDOW_BITS: u32 = 4;
 
-/// Which connections were heard of lately, and how many in this turn.
+/// The events of the last windows and of this turn.
 #[derive(Default)]
 pub(super) struct Yielding {
-    /// The window that the last turn fell into, counted since 1970.
+    /// The window of the last turn, counted since 1970.
     window: u64,
-    /// One bit for each connection that was heard in it; which slot has which bit is no matter.
+    /// The connections with events in it, as a bit set. Slots share the 64 bits, so it is an estimate.
     connections: u64,
-    /// How often any was.
+    /// The number of events in it.
     events: u32,
-    /// How many connections there were in the window before it; none, if they were heard seldom.
+    /// How many connections were busy in the window before it; 0 if that had few events.
     size: u32,
+    /// The number of events in this turn.
     in_turn: u32,
-    /// The last window in which a store gave its answers later.
+    /// The last window in which a store completed a request that waited.
     store_window: u64,
 }
 
 impl Yielding {
-    /// A turn begins at the moment `now`.
+    /// Begins a turn at `now`.
     pub(super) fn begin_turn(&mut self, now: Timestamp) {
         let window = now.as_milliseconds() >> WINDOW_BITS;
         if window != self.window {
-            let is_rush = window == self.window.wrapping_add(1) && self.events >= EVENTS_MIN;
-            self.size = if is_rush { self.connections.count_ones() } else { 0 };
+            let is_busy = window == self.window.wrapping_add(1) && self.events >= EVENTS_MIN;
+            self.size = if is_busy { self.connections.count_ones() } else { 0 };
             (self.window, self.connections, self.events) = (window, 0, 0);
         }
         self.in_turn = 0;
     }
 
-    /// Something happened on the connection in `slot`.
+    /// Counts an event of the connection in `slot`.
     pub(super) fn note_event(&mut self, slot: usize) {
         self.connections |= 1 << (slot % u64::BITS as usize);
         self.events = self.events.saturating_add(1);
         self.in_turn += 1;
     }
 
-    /// The store has answered requests that waited for it.
+    /// Notes that a store has completed requests that waited.
     pub(super) fn note_store_answer(&mut self) {
         self.store_window = self.window;
     }
 
-    /// Whether this turn heard of few of the many that are there.
+    /// Whether the last turn had events of only a few of many busy connections.
     pub(super) fn should_yield(&self) -> bool {
-        let is_alone = self.window.wrapping_sub(self.store_window) > 1;
-        is_alone && self.size >= CONNECTIONS_MIN && self.in_turn > 0 && self.in_turn < self.size / 2
+        let is_store_quiet = self.window.wrapping_sub(self.store_window) > 1;
+        is_store_quiet && self.size >= CONNECTIONS_MIN && self.in_turn > 0 && self.in_turn < self.size / 2
     }
 }
 
@@ -78,8 +81,8 @@ mod tests {
         yielding.should_yield()
     }
 
-    /// A window in which each of so many connections was heard, again and again.
-    fn rush(yielding: &mut Yielding, milliseconds: u64, connections: usize) {
+    /// A window in which each of `connections` connections has many events.
+    fn busy_window(yielding: &mut Yielding, milliseconds: u64, connections: usize) {
         turn(yielding, milliseconds, (0..connections).cycle().take(EVENTS_MIN as usize));
     }
 
@@ -110,23 +113,23 @@ mod tests {
     #[test]
     fn a_worker_whose_store_takes_its_time_does_not_wait() {
         let mut yielding = Yielding::default();
-        rush(&mut yielding, 1600, 64);
+        busy_window(&mut yielding, 1600, 64);
         assert!(turn(&mut yielding, 1616, [0]));
         yielding.note_store_answer();
         assert!(!yielding.should_yield());
-        rush(&mut yielding, 1617, 64);
+        busy_window(&mut yielding, 1617, 64);
         assert!(!turn(&mut yielding, 1632, [0]), "a moment ago");
-        rush(&mut yielding, 1633, 64);
+        busy_window(&mut yielding, 1633, 64);
         assert!(turn(&mut yielding, 1648, [0]), "not lately");
     }
 
     #[test]
     fn a_crowd_that_has_gone_is_forgotten() {
         let mut yielding = Yielding::default();
-        rush(&mut yielding, 1600, 64);
+        busy_window(&mut yielding, 1600, 64);
         assert!(turn(&mut yielding, 1616, [0]));
         assert!(!turn(&mut yielding, 1632, [0]), "one in the last window");
-        rush(&mut yielding, 1648, 64);
+        busy_window(&mut yielding, 1648, 64);
         assert!(!turn(&mut yielding, 1700, [0]), "there was a window with none");
         assert!(!turn(&mut yielding, 5, [0]), "the clock was set back");
     }
