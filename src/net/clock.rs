@@ -59,12 +59,10 @@ impl System for Clock {
         let start = u64::try_from(told.saturating_sub(passed).as_nanos()).unwrap_or(u64::MAX);
         let latest = self.start_of_day.fetch_max(start, Ordering::Relaxed).max(start);
         let ahead = Duration::from_nanos(latest - start);
-        match ahead >= WORTH_A_LINE {
-            true => self.log_set_back(ahead),
-            false if self.logged_ahead.load(Ordering::Relaxed) > 0 => {
-                self.logged_ahead.store(0, Ordering::Relaxed)
-            }
-            false => {}
+        if ahead >= WORTH_A_LINE {
+            self.log_set_back(ahead);
+        } else if self.logged_ahead.load(Ordering::Relaxed) > 0 {
+            self.logged_ahead.store(0, Ordering::Relaxed);
         }
         UNIX_EPOCH + Duration::from_nanos(latest) + passed
     }

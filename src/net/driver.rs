@@ -308,9 +308,10 @@ impl<S: Socket> Driver<S> {
             return;
         }
         let limits = Arc::clone(&self.connection_limits);
-        let connection = match is_admitted {
-            true => Connection::new(limits, self.clock.now),
-            false => Connection::turned_away(limits, NO_ROOM, self.clock.now),
+        let connection = if is_admitted {
+            Connection::new(limits, self.clock.now)
+        } else {
+            Connection::turned_away(limits, NO_ROOM, self.clock.now)
         };
         self.counts.connections += u64::from(is_admitted);
         peer.into_iter().for_each(|peer| self.peers.add(peer, slot));

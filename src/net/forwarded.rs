@@ -28,10 +28,7 @@ impl Proxies {
     /// disagree, the proxy has passed on one of them unchecked, so neither is used.
     #[inline]
     pub(super) fn client_of(&self, address: IpAddr, request: &Request) -> IpAddr {
-        match self.0.is_empty() || !self.trust(address) {
-            true => address,
-            false => self.forwarded_for(address, request),
-        }
+        if self.0.is_empty() || !self.trust(address) { address } else { self.forwarded_for(address, request) }
     }
 
     fn forwarded_for(&self, proxy: IpAddr, request: &Request) -> IpAddr {
@@ -98,9 +95,10 @@ mod tests {
         let proxy: IpAddr = "10.0.0.1".parse().unwrap();
         let check = |is_standard: bool, lines: &[&str], expected: Option<&str>| {
             let bytes = lines.iter().map(|line| line.as_bytes());
-            let found = match is_standard {
-                true => proxies.walk(proxy, bytes, for_parameter),
-                false => proxies.walk(proxy, bytes, Some),
+            let found = if is_standard {
+                proxies.walk(proxy, bytes, for_parameter)
+            } else {
+                proxies.walk(proxy, bytes, Some)
             };
             assert_eq!(found, expected.map(|address| address.parse().unwrap()), "{lines:?}");
         };

@@ -125,10 +125,11 @@ impl<S: Socket> Link<S> {
             return;
         }
         let ticket = Ticket { place: slot, serial: waiting.serial };
-        match waiting.parked.waits_for_store() && !mailbox.abandon(ticket) {
-            // The next turn reads it.
-            true => waiting.until = now + DELIVERY_TIME,
-            false => waiting.completion = Some(Completion::TimedOut),
+        if waiting.parked.waits_for_store() && !mailbox.abandon(ticket) {
+            // The completion is in the mailbox, which the next turn reads.
+            waiting.until = now + DELIVERY_TIME;
+        } else {
+            waiting.completion = Some(Completion::TimedOut);
         }
     }
 
