@@ -237,11 +237,14 @@ impl<S: Socket> Driver<S> {
     }
 
     /// The store has applied a transition, or the pool has done a job: the request that waits with `ticket` continues.
-    /// Ignored if no request does, because its connection was closed or its time was over.
-    pub fn deliver(&mut self, ticket: Ticket, completion: Completion) {
-        if self.links.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, completion)) {
+    /// Returns whether there is one. Its connection may have been closed, or its time over.
+    pub fn deliver(&mut self, ticket: Ticket, completion: Completion) -> bool {
+        let is_awaited =
+            self.links.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, completion));
+        if is_awaited {
             self.drive(ticket.place);
         }
+        is_awaited
     }
 
     /// Whether `peer` may have one more connection. Closes an idle connection to make room: one of the peer's own past

@@ -42,7 +42,7 @@ pub(super) struct Inbox {
 struct Completions {
     unread: Vec<(Ticket, Completion)>,
     /// The serial numbers of requests that the store has yet to complete and whose clients have given up. Each is
-    /// removed when the store completes the request, which it does exactly once.
+    /// removed when the store completes the request, which it does exactly once, or by [`Inbox::forget`].
     abandoned: HashSet<u64>,
 }
 
@@ -126,6 +126,13 @@ impl Inbox {
         // the list already.
         self.is_woken.swap(false, Ordering::AcqRel);
         std::mem::swap(&mut lock(&self.completions).unread, read);
+    }
+
+    /// Forgets that `ticket` was abandoned. For a completion that no request waits for: if its connection was closed
+    /// after [`Inbox::take_completions`], the request was marked as abandoned too late for [`Mailbox::put`] to remove
+    /// the mark, and it would stay for ever.
+    pub(super) fn forget(&self, ticket: Ticket) {
+        lock(&self.completions).abandoned.remove(&ticket.serial);
     }
 }
 

@@ -476,6 +476,28 @@ mod tests {
         check_abandoned(impatient, |client, _| Some(client), (false, "HTTP/1.1 503 Service Unavailable\r\n"));
     }
 
+    #[test]
+    fn a_connection_that_closes_before_its_delivery_leaves_no_mark() {
+        let store = Arc::new(HeldStore::new());
+        let clock = Arc::<Moved>::default();
+        let shared: (Arc<dyn Store>, Arc<dyn System>) =
+            (Arc::<HeldStore>::clone(&store), Arc::<Moved>::clone(&clock));
+        let patient = Limits { store_time_max: Duration::from_secs(1000), ..Limits::default() };
+        let time = patient.finish_time_max;
+        let (mut server, address) = server_with(patient, 1, shared);
+        let mut client = connect(address);
+        let head = "GET /secure HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ";
+        client.write_all(format!("{head}{}\r\n\r\n", "A".repeat(64)).as_bytes()).unwrap();
+        while store.waiting() == 0 {
+            server.workers[0].turn().unwrap();
+        }
+        server.handle().finish();
+        server.workers[0].turn().unwrap();
+        store.release();
+        *clock.1.lock().unwrap() += time;
+        assert_eq!(server.workers[0].close_before_delivery(), (1, 0));
+    }
+
     /// A client whose secret a person chose, with a digest of "secret" that is as quick as such a digest may be.
     const CHOSEN: &str = r#"
         issuer = "http://localhost:3001"

@@ -230,8 +230,18 @@ fn deliver_all(
 ) -> usize {
     inbox.take_completions(completions);
     let count = completions.len();
-    completions.drain(..).for_each(|(ticket, completion)| driver.deliver(ticket, completion));
+    deliver(inbox, completions, driver);
     count
+}
+
+/// Delivers completions that were taken out of the inbox. Delivering one may close the connection of another, to free
+/// memory.
+fn deliver(inbox: &Inbox, completions: &mut Vec<(Ticket, Completion)>, driver: &mut Driver<TcpStream>) {
+    for (ticket, completion) in completions.drain(..) {
+        if !driver.deliver(ticket, completion) {
+            inbox.forget(ticket);
+        }
+    }
 }
 
 /// Applies the configuration that was published last, unless the driver already uses it.
@@ -264,5 +274,16 @@ fn readiness(event: &mio::event::Event) -> Readiness {
 impl Worker {
     pub(super) fn driver(&self) -> &Driver<TcpStream> {
         &self.driver
+    }
+
+    /// A turn that takes the completions out of the inbox, closes every connection after the time for a shutdown, and
+    /// delivers the completions only then. Gives the number of abandoned requests before and after the delivery.
+    pub(super) fn close_before_delivery(&mut self) -> (usize, usize) {
+        self.inbox.take_completions(&mut self.completions);
+        self.driver.begin_turn();
+        self.driver.end_turn();
+        let before = self.inbox.abandoned();
+        deliver(&self.inbox, &mut self.completions, &mut self.driver);
+        (before, self.inbox.abandoned())
     }
 }

@@ -184,7 +184,9 @@ impl World {
     }
 
     fn deliver(&mut self, ticket: Ticket, outcome: Outcome) {
-        self.turn(Duration::ZERO, |driver| driver.deliver(ticket, Completion::Applied(Ok(outcome))));
+        self.turn(Duration::ZERO, |driver| {
+            driver.deliver(ticket, Completion::Applied(Ok(outcome)));
+        });
     }
 }
 
@@ -297,7 +299,7 @@ fn a_request_waits_for_the_store_until_its_time_is_over_and_no_shorter() {
     assert_eq!(client.status(), None, "a millisecond before the end");
     // What arrives in the very turn in which the time is over is given.
     world.turn(Duration::from_millis(1), |driver| {
-        driver.deliver(ticket, Completion::Applied(Ok(Outcome::Unknown)))
+        driver.deliver(ticket, Completion::Applied(Ok(Outcome::Unknown)));
     });
     assert_eq!(client.status(), Some(400));
     world.ask(&client, "keep-alive");
