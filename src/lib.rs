@@ -17,8 +17,8 @@
 //!
 //! To read it in an afternoon: [`oauth`] is the shortest and says what all of it is for; then [`routes`], one
 //! endpoint after the other; [`http`], beginning with the drawing at its top; [`net`], beginning with
-//! `Worker::turn`; and last what holds them together, [`config`], [`system`] and `main.rs`. The walkthrough in
-//! `docs` goes the same way with more words.
+//! `Worker::turn` in `net/worker.rs`; and last what connects them, [`config`], [`system`] and `main.rs`. The
+//! walkthrough in `docs` goes the same way with more words.
 
 #![forbid(unsafe_code)]
 

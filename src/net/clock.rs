@@ -1,10 +1,10 @@
-//! The time of day as all workers see it: it never goes back.
+//! A wall clock that never goes back, shared by all workers.
 //!
-//! A store forgets what has expired, among it the mark that a form was answered. If the clock of the machine goes ten
-//! minutes forward and then back, the mark is gone and the form is fresh again: it would work twice. So the time of
-//! day is the monotonic clock plus the largest difference that was ever seen between the two clocks. Where the
-//! machine's clock goes forward, so does this one, and what expires early stays expired. Where it goes back, this one
-//! runs on, and is ahead until the next start.
+//! A store forgets what has expired, including the mark that a form was answered. If the machine's clock jumps ten
+//! minutes forward and back again, the mark is gone and the form is valid once more: it would work twice. So the time
+//! here is the monotonic clock plus the largest difference between the two clocks seen so far. When the machine's clock
+//! is set forward, this one follows, and what expires early stays expired. When it is set back, this one runs on, ahead
+//! of the machine's, until the server is restarted.
 
 use std::io;
 use std::sync::Arc;
@@ -14,34 +14,35 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::log::Log;
 use crate::system::System;
 
-/// A clock that is set back by less than this is not worth a line.
+/// A clock that is set back by less than this is not logged: time synchronization does it all the time.
 const WORTH_A_LINE: Duration = Duration::from_secs(1);
 
-/// A system whose time of day never goes back. The workers share one.
+/// A [`System`] whose wall clock never goes back. All workers must share one.
 pub(super) struct Clock {
     system: Arc<dyn System>,
     start: Instant,
-    /// The latest time of day that `start` was taken to be, in nanoseconds since 1970 (good until 2554).
+    /// The latest wall-clock time computed for `start`, in nanoseconds since 1970. 64 bits last until 2554.
     start_of_day: AtomicU64,
-    /// How far ahead of the machine's clock the last line said that this one is, in seconds.
-    told_ahead: AtomicU64,
+    /// How far ahead of the machine's clock this one was when that was last logged, in seconds; 0 when they agree.
+    logged_ahead: AtomicU64,
     log: Log,
 }
 
 impl Clock {
+    /// A clock on top of `system`, which logs to `log` when the machine's clock is set back.
     pub(super) fn new(system: Arc<dyn System>, log: Log) -> Clock {
         let start = system.monotonic();
-        Clock { system, start, start_of_day: AtomicU64::new(0), told_ahead: AtomicU64::new(0), log }
+        Clock { system, start, start_of_day: AtomicU64::new(0), logged_ahead: AtomicU64::new(0), log }
     }
 
     #[cold]
-    fn tell(&self, ahead: Duration) {
-        // Set back once more counts; the seconds that pass do not.
+    fn log_set_back(&self, ahead: Duration) {
+        // Logged when the clock is set back further, not again and again while it is behind.
         let seconds = ahead.as_secs();
-        if self.told_ahead.fetch_max(seconds, Ordering::Relaxed) < seconds {
+        if self.logged_ahead.fetch_max(seconds, Ordering::Relaxed) < seconds {
             self.log.line(format_args!(
-                "the machine's clock was set back: it is {seconds} seconds behind what it has been; this server goes on \
-                 from where it was, for what has expired must stay expired, until it is restarted"
+                "the machine's clock was set back: it is {seconds} seconds behind what it has been; the server keeps \
+                 its own time until it is restarted, so that what has expired stays expired"
             ));
         }
     }
@@ -58,10 +59,10 @@ impl System for Clock {
         let start = u64::try_from(told.saturating_sub(passed).as_nanos()).unwrap_or(u64::MAX);
         let latest = self.start_of_day.fetch_max(start, Ordering::Relaxed).max(start);
         let ahead = Duration::from_nanos(latest - start);
-        match ahead >= WORTH_A_LINE {
-            true => self.tell(ahead),
-            false if self.told_ahead.load(Ordering::Relaxed) > 0 => self.told_ahead.store(0, Ordering::Relaxed),
-            false => {}
+        if ahead >= WORTH_A_LINE {
+            self.log_set_back(ahead);
+        } else if self.logged_ahead.load(Ordering::Relaxed) > 0 {
+            self.logged_ahead.store(0, Ordering::Relaxed);
         }
         UNIX_EPOCH + Duration::from_nanos(latest) + passed
     }
@@ -77,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    /// Two clocks in seconds, each set by hand.
+    /// Two clocks in seconds, which a test sets independently.
     struct Clocks {
         start: Instant,
         set: Mutex<(u64, u64)>,

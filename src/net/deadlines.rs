@@ -1,15 +1,15 @@
-//! When to look at which connection again, at a cost that does not grow with their number.
+//! Timers of connections, at a cost that does not grow with the number of connections.
 //!
-//! A heap of moments, one or a few for each slot of the table of connections. A deadline that moves later,
-//! as the idle time does with every request, costs nothing: the entry stays, and when its moment comes, the
-//! connection is looked at, found to have time left, and entered anew. An entry belongs to a slot and not to
-//! a connection, so connections that come and go leave nothing behind.
+//! A heap of deadlines, with one or a few entries for each slot. A deadline that moves later, as the idle timeout does
+//! with every request, costs nothing: the old entry stays, and when it is due, the connection is found to have time
+//! left and is entered again. Entries belong to slots and not to connections, so closed connections leave nothing to
+//! clean up.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// Which slot to look at when.
+/// The deadlines of all slots.
 #[derive(Default)]
 pub(super) struct Deadlines {
     heap: BinaryHeap<Reverse<(Instant, usize)>>,
@@ -18,7 +18,7 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    /// The slot is to be looked at by `deadline`; sooner does no harm.
+    /// Makes `slot` due by `deadline`; it may be reported earlier. `None` changes nothing.
     pub(super) fn set(&mut self, slot: usize, deadline: Option<Instant>) {
         let Some(deadline) = deadline else { return };
         if slot >= self.earliest.len() {
@@ -30,16 +30,16 @@ impl Deadlines {
         }
     }
 
-    /// When the next slot is due.
+    /// When the next slot is due, or an entry that is out of date.
     pub(super) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((deadline, _))| *deadline)
     }
 
-    /// A slot that is due by `now`. It has no deadline until one is set again.
+    /// Takes a slot that is due by `now`. It has no deadline until the next call of [`Deadlines::set`].
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<usize> {
         while self.next().is_some_and(|deadline| deadline <= now) {
             let Reverse((deadline, slot)) = self.heap.pop()?;
-            // An entry that an earlier one overtook has been dealt with.
+            // Otherwise an earlier deadline of the slot was set later and has been handled.
             if self.earliest[slot] == Some(deadline) {
                 self.earliest[slot] = None;
                 return Some(slot);

@@ -1,31 +1,32 @@
-//! How many connections the process has descriptors for.
+//! How many connections the process has file descriptors for.
 //!
-//! Every open socket takes a descriptor, and the system lets a process have a limited number: often 1,024, which may be
-//! raised up to a second limit. So the server raises the first as far as it needs, and takes no more connections than
-//! there are descriptors for. It would find out anyway, at a moment when other things need descriptors, too.
+//! Every open socket takes a descriptor, and the system limits how many a process may have: often 1,024, which the
+//! process may raise up to a hard limit. So the server raises the limit as far as it needs, and bounds its connections
+//! by what is left after its own files. Otherwise it would reach the limit while a file or the store needs a
+//! descriptor.
 
 use std::io;
 
-/// Descriptors that are not for connections: standard streams, listening sockets, the signals' pipe, the store's file
-/// or its connections to an engine, pages read from a folder, and connections that are told 503.
+/// Descriptors reserved for everything else: standard streams, listening sockets, signal pipes, the store's file or its
+/// connections to an engine, pages read from a folder, and connections past the bound that are sent a 503.
 const RESERVED: usize = 64;
 
-/// And for each worker: its event queue, and what wakes it.
+/// Further descriptors reserved for each worker: its event queue and its waker.
 const RESERVED_PER_WORKER: usize = 4;
 
-/// How many connections there are descriptors for.
+/// How many connections the descriptors allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptors {
-    /// At most as many as were wanted.
+    /// How many connections to serve; at most as many as were asked for, at least 1.
     pub connections_max: usize,
-    /// How many descriptors the process may have.
+    /// How many descriptors the process may have now.
     pub limit: u64,
 }
 
 impl Descriptors {
     fn of(wanted: usize, workers: usize, limit: u64) -> Descriptors {
         let all = usize::try_from(limit).unwrap_or(usize::MAX);
-        // Where there are hardly any, connections get half of them.
+        // If the reserve would leave almost none, connections get half of all.
         let free = all.saturating_sub(reserved(workers)).max(all / 2);
         Descriptors { connections_max: wanted.min(free).max(1), limit }
     }
@@ -35,10 +36,11 @@ fn reserved(workers: usize) -> usize {
     RESERVED.saturating_add(RESERVED_PER_WORKER.saturating_mul(workers))
 }
 
-/// Raises the limit of descriptors for `connections` connections and all else, as far as the system allows.
+/// Raises the limit of descriptors as far as `connections` connections and `workers` workers need and the system
+/// allows.
 ///
 /// # Errors
-/// When the system does not tell or set the limit.
+/// If the system does not report the limit or refuses the change.
 pub fn raise_descriptor_limit(connections: usize, workers: usize) -> io::Result<Descriptors> {
     let wanted = connections.saturating_add(reserved(workers));
     let limit = raise(u64::try_from(wanted).unwrap_or(u64::MAX))?;
@@ -50,7 +52,7 @@ fn raise(wanted: u64) -> io::Result<u64> {
     rlimit::increase_nofile_limit(wanted)
 }
 
-/// Elsewhere sockets are not counted with files.
+/// Other systems do not count sockets as files.
 #[cfg(not(unix))]
 fn raise(wanted: u64) -> io::Result<u64> {
     Ok(wanted)

@@ -1,45 +1,46 @@
-//! Which connection is closed to make room for others.
+//! Chooses which connection is closed to make room for others.
 //!
-//! One look at all connections serves for many calls: it picks some, and a pick that has changed since is skipped. So
-//! a flood of newcomers does not make the worker look at sixteen thousand connections for each of them.
+//! Scanning all connections for each new one would let a flood of new clients make the worker look at sixteen thousand
+//! connections again and again. So one scan picks several candidates, and each is checked again when its turn comes: it
+//! may be busy or closed by then.
 
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::connections::Connections;
 use super::socket::Socket;
+use super::table::Table;
 
-/// How many connections one look at all of them picks.
+/// How many candidates one scan picks.
 const PICKED: usize = 64;
 
-/// What came of looking for a connection to close for a new one.
+/// The result of looking for an idle connection to close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
     /// One was closed.
     Made,
-    /// The connections that are idle have come in this turn.
+    /// The idle connections were accepted in this turn; the next one may close them.
     NextTurn,
     /// No connection is idle.
     None,
 }
 
-/// Connections that a look has picked.
+/// The candidates of the last scans.
 #[derive(Default)]
 pub(super) struct Eviction {
-    /// The oldest last; some may be busy or closed by now.
+    /// Idle connections, the longest idle last.
     idle: Vec<(usize, Instant)>,
-    /// The turn in which a look found none.
+    /// The turn in which a scan found no idle connection.
     none_idle_in: u64,
-    /// Those that hold most memory, the most last, and how much; some may hold less or be closed by now.
+    /// The connections with the largest buffers, the largest last, with their size in bytes.
     heaviest: Vec<(usize, usize)>,
 }
 
 impl Eviction {
-    /// The connection that has been idle for longest, or nearly, and since when. In a turn in which a look found none
-    /// there is no second look.
+    /// A connection that has been idle for (nearly) the longest time, and since when. Scans at most once in a turn in
+    /// which no connection is idle.
     pub(super) fn oldest_idle<S: Socket>(
         &mut self,
-        connections: &mut Connections<S>,
+        links: &mut Table<S>,
         turn: u64,
     ) -> Option<(usize, Instant)> {
         if self.none_idle_in == turn {
@@ -47,12 +48,12 @@ impl Eviction {
         }
         loop {
             while let Some((slot, since)) = self.idle.last().copied() {
-                if connections.at(slot).and_then(|link| link.idle_since()) == Some(since) {
+                if links.at(slot).and_then(|link| link.idle_since()) == Some(since) {
                     return Some((slot, since));
                 }
                 self.idle.pop();
             }
-            self.idle = connections.all_idle();
+            self.idle = links.all_idle();
             self.idle.sort_unstable_by_key(|(_, since)| std::cmp::Reverse(*since));
             self.idle.drain(..self.idle.len().saturating_sub(PICKED));
             if self.idle.is_empty() {
@@ -62,19 +63,16 @@ impl Eviction {
         }
     }
 
-    /// The connection whose buffers take most memory, or nearly; how much that is, in bytes; and whose it is.
-    pub(super) fn heaviest<S: Socket>(
-        &mut self,
-        connections: &mut Connections<S>,
-    ) -> Option<(usize, usize, IpAddr)> {
+    /// A connection with (nearly) the largest buffers, their size in bytes, and the client's address.
+    pub(super) fn heaviest<S: Socket>(&mut self, links: &mut Table<S>) -> Option<(usize, usize, IpAddr)> {
         loop {
             while let Some((slot, bytes)) = self.heaviest.pop() {
-                let Some(link) = connections.at(slot) else { continue };
+                let Some(link) = links.at(slot) else { continue };
                 if link.counted() >= bytes {
                     return Some((slot, link.counted(), link.address));
                 }
             }
-            self.heaviest = connections.all_buffered();
+            self.heaviest = links.all_buffered();
             self.heaviest.sort_unstable_by_key(|(_, bytes)| *bytes);
             self.heaviest.drain(..self.heaviest.len().saturating_sub(PICKED));
             if self.heaviest.is_empty() {

@@ -1,35 +1,34 @@
-//! Whom a request comes from, where a proxy in front says so: `Forwarded` (RFC 7239) and `X-Forwarded-For`.
+//! The address of a client behind a trusted proxy: `Forwarded` (RFC 7239) and `X-Forwarded-For`.
 //!
-//! Anyone can send these fields, so they count only from the proxies that the configuration trusts. Each proxy appends
-//! the address that it was connected to from. So the list is read from its end, and the first address that is not a
-//! trusted proxy's is the client's; what is before it was said by the client itself and is not read.
+//! Any client can send these fields, so they are used only on connections from proxies that the configuration trusts.
+//! Each proxy appends the address that it was connected to from, so the list is read from its end, and the first
+//! address that is not a trusted proxy's is the client's. Anything before it comes from the client itself and is
+//! ignored.
 
 use std::net::IpAddr;
 
 use crate::config::Network;
 use crate::http::Request;
 
-/// The proxies that are believed.
+/// The trusted proxies.
 pub(super) struct Proxies(Vec<Network>);
 
 impl Proxies {
+    /// Trusts the addresses in `networks`.
     pub(super) fn new(networks: &[Network]) -> Proxies {
         Proxies(networks.to_vec())
     }
 
-    /// Whether `address` is a proxy that is believed.
+    /// Whether `address` is a trusted proxy.
     pub(super) fn trust(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))
     }
 
-    /// The address that `request` comes from, on a connection from `address`. Where both fields are there and disagree,
-    /// the proxy has passed one of them on as it came, and neither counts.
+    /// The address of the client that sent `request`, on a connection from `address`. If both fields are present and
+    /// disagree, the proxy has passed on one of them unchecked, so neither is used.
     #[inline]
     pub(super) fn client_of(&self, address: IpAddr, request: &Request) -> IpAddr {
-        match self.0.is_empty() || !self.trust(address) {
-            true => address,
-            false => self.forwarded_for(address, request),
-        }
+        if self.0.is_empty() || !self.trust(address) { address } else { self.forwarded_for(address, request) }
     }
 
     fn forwarded_for(&self, proxy: IpAddr, request: &Request) -> IpAddr {
@@ -41,8 +40,8 @@ impl Proxies {
         }
     }
 
-    /// The last address of these lists that is not a proxy's; `None` where there is no list. Where the last element has
-    /// no address (RFC 7239, 6.3), the proxy that has written it is the last that is known.
+    /// The last address in `lines` that is not a trusted proxy's; `None` if there are no lines. An element without an
+    /// address (RFC 7239, 6.3) ends the search: the result is then the address of the proxy that wrote it.
     fn walk<'a>(
         &self,
         proxy: IpAddr,
@@ -65,19 +64,19 @@ impl Proxies {
     }
 }
 
-/// The value of `for` in an element of Forwarded. (The elements that proxies append have no comma or semicolon in
-/// quotation marks.)
+/// The value of `for` in an element of `Forwarded`. Commas and semicolons within quoted strings are not supported;
+/// the elements that proxies append have none.
 fn for_parameter(element: &str) -> Option<&str> {
     let pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
     let value = pairs.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("for"))?.1;
     Some(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
 }
 
-/// The address of a node: an address, in brackets or not, perhaps with a port (RFC 7239, 6).
+/// The address of a node identifier: with or without brackets and port (RFC 7239, 6).
 fn address_of(node: &str) -> Option<IpAddr> {
     let bare = match node.strip_prefix('[') {
         Some(literal) => literal.split_once(']')?.0,
-        // One colon is before a port; an IPv6 address has more.
+        // A single colon separates a port; an IPv6 address has several.
         None => match node.split_once(':') {
             Some((address, port)) if !port.contains(':') => address,
             _ => node,
@@ -96,9 +95,10 @@ mod tests {
         let proxy: IpAddr = "10.0.0.1".parse().unwrap();
         let check = |is_standard: bool, lines: &[&str], expected: Option<&str>| {
             let bytes = lines.iter().map(|line| line.as_bytes());
-            let found = match is_standard {
-                true => proxies.walk(proxy, bytes, for_parameter),
-                false => proxies.walk(proxy, bytes, Some),
+            let found = if is_standard {
+                proxies.walk(proxy, bytes, for_parameter)
+            } else {
+                proxies.walk(proxy, bytes, Some)
             };
             assert_eq!(found, expected.map(|address| address.parse().unwrap()), "{lines:?}");
         };

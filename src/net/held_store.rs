@@ -1,14 +1,14 @@
-//! A store whose answers a test holds back.
+//! For tests: a store that holds its answers back until a test releases them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::oauth::{Timestamp, Transition};
 use crate::store::{Applied, Caller, Mailbox, MemoryStore, Store, Ticket};
 
-/// What a transition came to, whose mailbox it is for, and for which request.
+/// The outcome of a transition, with the mailbox and the ticket of the request that waits for it.
 pub(super) type HeldAnswer = (Applied, Arc<dyn Mailbox>, Ticket);
 
-/// A store that answers when it is told to.
+/// A store that answers when a test says so.
 pub(super) struct HeldStore {
     memory: MemoryStore,
     waiting: Mutex<Vec<HeldAnswer>>,
@@ -29,17 +29,17 @@ impl HeldStore {
         self.answers().len()
     }
 
-    /// Whether no client waits any more for any of the answers.
+    /// Whether the clients of all held answers have given up.
     pub(super) fn is_abandoned(&self) -> bool {
         self.answers().iter().all(|(_, mailbox, ticket)| mailbox.is_abandoned(*ticket))
     }
 
-    /// The answers that are held back, for the test to give.
+    /// Takes the answers that are held back; the test delivers them.
     pub(super) fn take(&self) -> Vec<HeldAnswer> {
         std::mem::take(&mut self.answers())
     }
 
-    /// Gives all that wait their answers.
+    /// Delivers all answers that are held back.
     pub(super) fn release(&self) {
         for (applied, mailbox, ticket) in self.take() {
             mailbox.put(ticket, applied);

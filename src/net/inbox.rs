@@ -1,4 +1,11 @@
-//! Where a worker is given connections and answers by other threads, and woken for them.
+//! What other threads send to a worker: accepted connections and completions; and how they wake it.
+//!
+//! A worker sleeps in its event queue, so a message goes into a list behind a lock, followed by an event from mio's
+//! waker. `is_woken` saves the system call while the worker has yet to react to the previous one.
+//!
+//! The inbox is the [`Mailbox`] of the store and of the pool. It also decides races between a completion and a client
+//! that gives up: whichever takes the lock first wins. If the client gave up first, the store is told, and withdraws
+//! what it applied.
 
 use std::collections::HashSet;
 use std::io;
@@ -9,117 +16,128 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mio::net::TcpStream;
 use mio::{Poll, Token, Waker};
 
-use super::engine::Engine;
+use super::driver::Driver;
 use super::eviction::Room;
 use crate::routes::{Completion, Role};
 use crate::store::{Applied, Mailbox, Ticket};
 
-/// Where a worker is given connections, and woken.
+/// The messages for one worker.
 pub(super) struct Inbox {
     waker: Waker,
-    newcomers: Mutex<Vec<Newcomer>>,
-    /// What the store and the pool have said.
+    accepted: Mutex<Vec<Accepted>>,
+    /// What the store and the pool have sent.
     completions: Mutex<Completions>,
-    /// The worker has been woken and has not looked yet.
-    is_called: AtomicBool,
-    /// The connections that were dealt to the worker, those in the inbox included, and have not closed.
+    /// The worker has been woken and has not yet taken the completions.
+    is_woken: AtomicBool,
+    /// How many connections the worker has, those that are still in the inbox included.
     load: AtomicUsize,
-    /// The worker that has run out of descriptors and asks this one to close an idle connection.
-    asker: Mutex<Option<Arc<Inbox>>>,
-    /// Another worker has closed one for this worker.
-    has_room: AtomicBool,
+    /// The inbox of the worker that is out of descriptors and asks this one to close an idle connection.
+    requester: Mutex<Option<Arc<Inbox>>>,
+    /// Another worker has closed a connection for this one.
+    has_freed: AtomicBool,
 }
 
-/// What the store and the pool have said, and what the store need not say any more.
+/// Completions, and requests whose completion no client waits for.
 #[derive(Default)]
 struct Completions {
     unread: Vec<(Ticket, Completion)>,
-    /// The serial numbers of requests whose answers reach no client. Each goes when the store answers it, which it
-    /// does once.
+    /// The serial numbers of requests that the store has yet to complete and whose clients have given up. Each is
+    /// removed when the store completes the request, which it does exactly once, or by [`Inbox::forget`].
     abandoned: HashSet<u64>,
 }
 
-/// A connection that the first worker has accepted for another one.
-pub(super) struct Newcomer {
+/// A connection that the acceptor has accepted.
+pub(super) struct Accepted {
     pub(super) role: Role,
     pub(super) address: IpAddr,
     pub(super) socket: TcpStream,
 }
 
 impl Inbox {
-    /// An inbox whose owner is woken through the event queue of `poll`, by an event with the `token`.
+    /// An inbox whose worker is woken through `poll`, by an event with `token`.
     pub(super) fn new(poll: &Poll, token: Token) -> io::Result<Inbox> {
         Ok(Inbox {
             waker: Waker::new(poll.registry(), token)?,
-            newcomers: Mutex::default(),
+            accepted: Mutex::default(),
             completions: Mutex::default(),
-            is_called: AtomicBool::new(false),
+            is_woken: AtomicBool::new(false),
             load: AtomicUsize::new(0),
-            asker: Mutex::default(),
-            has_room: AtomicBool::new(false),
+            requester: Mutex::default(),
+            has_freed: AtomicBool::new(false),
         })
     }
 
-    /// How many connections the worker has, or is about to have.
+    /// How many connections the worker has, those that are still in the inbox included. Other threads change the number
+    /// at any time.
     pub(super) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
     }
 
-    /// The worker has this many more.
+    /// Counts `connections` more.
     pub(super) fn add_load(&self, connections: usize) {
         self.load.fetch_add(connections, Ordering::Relaxed);
     }
 
-    /// This many of them have closed.
+    /// Counts `connections` fewer: they have closed.
     pub(super) fn subtract_load(&self, connections: usize) {
         self.load.fetch_sub(connections, Ordering::Relaxed);
     }
 
-    /// Makes the worker begin one more turn. [`Mailbox::wake`] spares the call while an earlier one is pending, and the
-    /// worker may be past the checks at the beginning of a turn by then.
+    /// Makes the worker begin one more turn, always with a system call. [`Mailbox::wake`] skips it while an earlier
+    /// wake is pending, but the worker may already be past the checks at the beginning of that turn.
     pub(super) fn begin_turn(&self) {
         let _ = self.waker.wake();
     }
 
     /// Whether another worker has closed a connection for this one since the last call.
-    pub(super) fn take_room(&self) -> bool {
-        self.has_room.swap(false, Ordering::AcqRel)
+    pub(super) fn take_freed(&self) -> bool {
+        self.has_freed.swap(false, Ordering::AcqRel)
     }
 
-    /// Asks this inbox's worker to close an idle connection for `asker`'s.
-    pub(super) fn ask_for_room(&self, asker: &Arc<Inbox>) {
-        *lock(&self.asker) = Some(Arc::clone(asker));
+    /// Asks this worker to close an idle connection for the worker of `requester`, and to tell it.
+    pub(super) fn request_eviction(&self, requester: &Arc<Inbox>) {
+        *lock(&self.requester) = Some(Arc::clone(requester));
         self.wake();
     }
 
-    /// Closes an idle connection of `engine` if another worker has asked for that, and says so to that worker.
-    pub(super) fn give_room(&self, engine: &mut Engine<TcpStream>) {
-        let Some(asker) = lock(&self.asker).take() else { return };
-        if engine.make_room() == Room::Made {
-            asker.has_room.store(true, Ordering::Release);
-            asker.wake();
+    /// Closes an idle connection of `driver` if another worker has asked for it, and wakes that worker.
+    pub(super) fn evict_if_requested(&self, driver: &mut Driver<TcpStream>) {
+        let Some(requester) = lock(&self.requester).take() else { return };
+        if driver.make_room() == Room::Made {
+            requester.has_freed.store(true, Ordering::Release);
+            requester.wake();
         }
     }
 
-    pub(super) fn welcome(&self, newcomer: Newcomer) {
-        lock(&self.newcomers).push(newcomer);
+    /// Hands an accepted connection to this worker.
+    pub(super) fn put_accepted(&self, accepted: Accepted) {
+        lock(&self.accepted).push(accepted);
         self.wake();
     }
 
-    pub(super) fn take_newcomers(&self) -> Vec<Newcomer> {
-        std::mem::take(&mut *lock(&self.newcomers))
+    /// The connections that have been handed over since the last call.
+    pub(super) fn take_accepted(&self) -> Vec<Accepted> {
+        std::mem::take(&mut *lock(&self.accepted))
     }
 
-    /// Exchanges the completions for `read`, which is empty.
+    /// Moves the completions into `read`, which must be empty and whose allocation is reused.
     pub(super) fn take_completions(&self, read: &mut Vec<(Ticket, Completion)>) {
-        // A sender that puts something from now on calls again; what was done before a call that was spared is seen.
-        self.is_called.swap(false, Ordering::AcqRel);
+        // Cleared before the list is taken: a later put wakes the worker again, and one whose wake was skipped is in
+        // the list already.
+        self.is_woken.swap(false, Ordering::AcqRel);
         std::mem::swap(&mut lock(&self.completions).unread, read);
+    }
+
+    /// Forgets that `ticket` was abandoned. For a completion that no request waits for: if its connection was closed
+    /// after [`Inbox::take_completions`], the request was marked as abandoned too late for [`Mailbox::put`] to remove
+    /// the mark, and it would stay for ever.
+    pub(super) fn forget(&self, ticket: Ticket) {
+        lock(&self.completions).abandoned.remove(&ticket.serial);
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Each change is one call that does not panic halfway.
+    // A poisoned lock is safe to use: no change under it can panic halfway.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -148,8 +166,9 @@ impl Mailbox for Inbox {
     }
 
     fn wake(&self) {
-        // One call is enough until it is heard. (It fails only when the queue is gone; then nobody sleeps.)
-        if !self.is_called.swap(true, Ordering::AcqRel) {
+        // One system call is enough until the worker reacts. It fails only if the event queue is gone, and then no
+        // worker sleeps in it.
+        if !self.is_woken.swap(true, Ordering::AcqRel) {
             let _ = self.waker.wake();
         }
     }
@@ -157,7 +176,7 @@ impl Mailbox for Inbox {
 
 #[cfg(test)]
 impl Inbox {
-    /// How many requests count as abandoned that the store has not answered yet.
+    /// How many abandoned requests the store has yet to complete.
     pub(super) fn abandoned(&self) -> usize {
         lock(&self.completions).abandoned.len()
     }

@@ -1,7 +1,7 @@
 //! The listening sockets of both servers.
 //!
-//! A browser resolves `localhost` to 127.0.0.1 or to ::1, whichever it likes. So both are listened on, under
-//! one port; where a machine has no IPv6, the first is enough.
+//! Browsers resolve `localhost` to 127.0.0.1 or to ::1, so without a configured address each server listens on both,
+//! with the same port. On a machine without IPv6 only 127.0.0.1 is used.
 
 use std::fmt;
 use std::io;
@@ -12,25 +12,25 @@ use mio::net::TcpListener;
 use crate::config::Config;
 use crate::routes::Role;
 
-/// How often a port that the system picked for 127.0.0.1 may turn out to be taken on ::1.
+/// How many ports the system may pick for 127.0.0.1 that are in use on ::1 before the server gives up.
 const PICKS_MAX: usize = 16;
 
-/// A listening socket, and whose it is.
+/// A listening socket of one of the servers.
 pub(super) struct Listener {
     pub(super) role: Role,
     pub(super) socket: TcpListener,
-    /// Whether connections may be waiting.
+    /// Whether its backlog may have connections: an event came, and `accept` has not returned `WouldBlock` since.
     pub(super) ready: bool,
 }
 
-/// A server's address could not be listened on.
+/// The server cannot listen on an address.
 #[derive(Debug)]
 pub struct BindError {
-    /// Whose address.
+    /// Which server.
     pub role: Role,
-    /// Which.
+    /// Which address.
     pub address: SocketAddr,
-    /// What the system says.
+    /// The error of the system.
     pub error: io::Error,
 }
 
@@ -44,12 +44,12 @@ impl fmt::Display for BindError {
         match self.error.kind() {
             io::ErrorKind::AddrInUse => write!(
                 f,
-                "port {port} on {ip}, for the {server}, is taken by another program; stop that program, or choose \
+                "port {port} on {ip}, for the {server}, is in use by another program; stop that program, or choose \
                  another port with {flag} PORT (0 picks a free one)"
             ),
             io::ErrorKind::PermissionDenied => write!(
                 f,
-                "port {port} on {ip}, for the {server}, may not be used without privileges; choose a port above \
+                "port {port} on {ip}, for the {server}, requires privileges; choose a port above \
                  1023 with {flag} PORT"
             ),
             io::ErrorKind::AddrNotAvailable => write!(
@@ -73,12 +73,12 @@ impl std::error::Error for BindError {
     }
 }
 
-/// Listens for both servers where `config` says. Returns the sockets and the two ports, the client app's
-/// first, if there is one.
+/// Listens for both servers on the addresses of `config`. Returns the sockets, the port of the client app if there is
+/// one, and the port of the authorization server.
 pub(super) fn bind(config: &Config) -> Result<(Vec<Listener>, Option<u16>, u16), BindError> {
     let mut listeners = Vec::new();
     let mut bind = |role, port| bind_role(config.bind, role, port, &mut listeners);
-    // A port that was asked for comes first, lest the system pick that one for the other server.
+    // Configured ports are bound first, so that the system cannot pick one of them for the other server.
     let (client_port, auth_port) = match config.client_port {
         Some(port) if port > 0 => {
             let client_port = bind(Role::ClientApp, port)?;
@@ -92,6 +92,8 @@ pub(super) fn bind(config: &Config) -> Result<(Vec<Listener>, Option<u16>, u16),
     Ok((listeners, client_port, auth_port))
 }
 
+/// Listens for `role` on `address` and `port`, or on both loopback addresses. Returns the port, which the system picks
+/// if `port` is 0.
 fn bind_role(
     address: Option<IpAddr>,
     role: Role,
@@ -127,8 +129,8 @@ fn is_taken(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrInUse
 }
 
-/// Whether ::1 fails for want of IPv6. Systems name that in many ways; a port that is taken or privileged is
-/// named in one.
+/// Whether ::1 failed because there is no IPv6. Systems report that with various errors, so the errors of a port that
+/// is in use or privileged are excluded instead.
 fn has_no_ipv6(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }

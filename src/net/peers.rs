@@ -1,37 +1,40 @@
-//! Whose connections they are: counted by peer, so that one peer cannot have them all.
+//! The connections of each peer, so that one peer cannot have them all.
 
 use std::collections::HashMap;
 
 use crate::peer::Peer;
 
-/// The slots of each peer's connections. Where there is no bound, nothing is kept.
+/// The slots of each peer's connections. Without a bound nothing is recorded.
 pub(super) struct Peers {
     each_max: usize,
     slots: HashMap<Peer, Vec<u32>>,
 }
 
 impl Peers {
+    /// No connections yet; each peer may have `each_max`, and `usize::MAX` means that there is no bound.
     pub(super) fn new(each_max: usize) -> Peers {
         Peers { each_max, slots: HashMap::new() }
     }
 
-    /// The bound on each peer's connections; `usize::MAX` means none.
+    /// The bound on the connections of one peer; `usize::MAX` means none.
     pub(super) fn each_max(&self) -> usize {
         self.each_max
     }
 
-    /// The peer's slots, if they are as many as it may have.
+    /// The slots of `peer` if it has reached its bound, else `None`.
     pub(super) fn all_taken(&self, peer: Peer) -> Option<&[u32]> {
         self.slots.get(&peer).filter(|slots| slots.len() >= self.each_max).map(Vec::as_slice)
     }
 
+    /// Records a connection of `peer` in `slot`.
     pub(super) fn add(&mut self, peer: Peer, slot: usize) {
         if self.each_max < usize::MAX {
-            // There are not as many descriptors as 32 bits can count.
+            // 32 bits are enough: a process has fewer descriptors.
             self.slots.entry(peer).or_default().push(slot as u32);
         }
     }
 
+    /// Forgets the connection of `peer` in `slot`; does nothing if it was not recorded.
     pub(super) fn remove(&mut self, peer: Peer, slot: usize) {
         let Some(slots) = self.slots.get_mut(&peer) else { return };
         if let Some(at) = slots.iter().position(|other| *other == slot as u32) {

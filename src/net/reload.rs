@@ -1,24 +1,24 @@
-//! The configuration, read again while the server runs.
+//! Reloads the configuration while the server runs.
 //!
 //! Reading a file may block, so a thread does it, and ends afterwards. It checks the configuration, builds the routes
-//! and publishes both. Each worker takes them between two turns: once a turn it compares a generation number with the
-//! one that it uses. The last worker to take them logs what changed, so after that line every request meets the new
-//! configuration.
+//! and publishes both. The workers apply them between two turns: once a turn each compares a generation number with the
+//! one in use. The last worker to apply them logs what changed, so after that line every new request is answered with
+//! the new configuration.
 //!
 //! One reload runs at a time. Requests for another one in the meantime cause exactly one more after it, because the
-//! file may have changed since it was read.
+//! file may have changed since it was read. A configuration with mistakes changes nothing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::control::Control;
 use super::inbox::Inbox;
-use super::worker::Control;
 use crate::config::{self, Config};
 use crate::log::Log;
 use crate::routes::Routes;
 
-/// Reads and checks the configuration. The error says in words what is wrong with it.
+/// Reads and checks the configuration. The error is a message for the log.
 pub(super) type Read = Box<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
 /// A configuration and the routes that were built from it.
@@ -27,26 +27,26 @@ pub(super) struct Settings {
     pub(super) routes: Arc<Routes>,
 }
 
-/// Reads the configuration again and hands it to the workers.
+/// Reads the configuration again and publishes it to the workers.
 pub(super) struct Reload {
     read: Read,
     control: Arc<Control>,
     inboxes: Vec<Arc<Inbox>>,
     log: Log,
-    /// Counts what was published.
+    /// The number of configurations published so far.
     generation: AtomicU64,
     state: Mutex<State>,
 }
 
 struct State {
-    /// What was published last.
+    /// The configuration in use, or about to be.
     settings: Arc<Settings>,
     is_under_way: bool,
-    /// Another reload is to follow the one that is under way.
+    /// Another reload was requested and follows the current one.
     is_requested: bool,
-    /// How many workers have yet to take what was published.
+    /// How many workers have yet to apply what was published.
     workers_left: usize,
-    /// What to log when the last of them has.
+    /// Lines to log when the last worker has applied it.
     lines: Vec<String>,
 }
 
@@ -89,13 +89,13 @@ impl Reload {
         let reload = Arc::clone(self);
         let thread = std::thread::Builder::new().name("reload".to_owned());
         if let Err(error) = thread.spawn(move || reload.run()) {
-            self.fail(&format!("the system gives no thread: {error}"));
+            self.fail(&format!("cannot start a thread: {error}"));
         }
     }
 
     /// The generation that was published last.
     pub(super) fn generation(&self) -> u64 {
-        // The lock orders what the number stands for.
+        // Relaxed is enough: the settings themselves are read under the lock.
         self.generation.load(Ordering::Relaxed)
     }
 
@@ -113,16 +113,18 @@ impl Reload {
         if state.workers_left == 0 {
             let lines = std::mem::take(&mut state.lines);
             drop(state);
-            lines.iter().for_each(|line| self.tell(line));
+            lines.iter().for_each(|line| self.log_line(line));
             self.end();
         }
     }
 
     /// The body of the thread.
     fn run(self: Arc<Reload>) {
-        // A panic must not leave the reload under way for ever. Nothing is half done at this point.
+        // After an uncaught panic no reload could ever run again. Nothing is half done at this point.
         let read = catch_unwind(AssertUnwindSafe(|| (self.read)()));
-        match read.unwrap_or_else(|_| Err("reading it panicked, which is a fault of this program".to_owned())) {
+        match read.unwrap_or_else(|_| {
+            Err("reading the configuration panicked, which is a bug in this program".to_owned())
+        }) {
             Ok(read) => self.publish(read),
             Err(error) => self.fail(&error),
         }
@@ -148,14 +150,14 @@ impl Reload {
     }
 
     fn fail(self: &Arc<Reload>, error: &str) {
-        error.lines().for_each(|line| self.tell(line));
-        self.tell("failed; the configuration stays as it was");
+        error.lines().for_each(|line| self.log_line(line));
+        self.log_line("failed; the configuration stays as it was");
         self.end();
     }
 
-    /// Who waits for a reload waits for its last line, so none is left out, however many there are: nobody can cause
-    /// them but those who may send the process a signal.
-    fn tell(&self, line: &str) {
+    /// Logs a line without a bound on the rate. Whoever requested the reload waits for its last line, and only those
+    /// who may send the process a signal can cause one.
+    fn log_line(&self, line: &str) {
         self.log.unlimited_line(format_args!("reload: {line}"));
     }
 
@@ -170,7 +172,7 @@ impl Reload {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is a few assignments that do not panic halfway.
+        // A poisoned lock is safe to use: no change under it can panic halfway.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -353,7 +355,7 @@ mod tests {
                 wait_until(|| log.lines().len() >= lines);
             }
         });
-        let words = ["reload: reading it panicked, which is a fault of this program"; 2];
+        let words = ["reload: reading the configuration panicked, which is a bug in this program"; 2];
         let lines = log.lines();
         assert_eq!([&*lines[0], &*lines[2]], words);
         assert_eq!(lines[1], "reload: failed; the configuration stays as it was");

@@ -1,50 +1,52 @@
-//! Signals as something to read: each becomes a byte in a pipe, which the event loop reads like anything else.
+//! Signals as events: each writes a byte into a pipe that the event loop polls like a socket.
 //!
-//! SIGINT and SIGTERM end the server, and a second one ends the program in the signal's own handler, whatever the
-//! loop is doing. SIGHUP reloads the configuration where there is a file to read, and otherwise ends the server like
-//! the other two. Where it is ignored at the start, as under nohup, it stays ignored.
+//! SIGINT and SIGTERM shut the server down, and a second one ends the program from the signal handler, even if the loop
+//! hangs. SIGHUP reloads the configuration if there is a file to read, and otherwise shuts down like the other two. If
+//! it was ignored when the program started, as under nohup, it stays ignored.
 //!
-//! SIGXFSZ is caught and ignored: a write past the limit of file sizes (`ulimit -f`) then fails like one to a full
+//! SIGXFSZ is caught and ignored, so that a write past the limit of file sizes (`ulimit -f`) fails like one to a full
 //! disk.
 //!
-//! Elsewhere than on Unix there is nothing to read, and Ctrl-C ends the program at once.
+//! On systems other than Unix there are no pipes, and Ctrl-C ends the program at once.
 
 use std::io::{self, Read as _};
 
-/// The exit status of an end that a second signal forced, as shells know it.
+/// The exit status when a second signal ends the program: 128 + SIGINT, as shells report it.
 #[cfg(unix)]
 const INTERRUPTED: i32 = 130;
 
-/// Where signals are read.
+/// The reading end of a pipe of signals.
 #[cfg(unix)]
 pub(super) type Pipe = mio::net::UnixStream;
 
 #[cfg(not(unix))]
 pub(super) type Pipe = mio::net::TcpStream;
 
-/// What SIGHUP does.
+/// The effect of SIGHUP.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum HangUp {
+    /// It reloads the configuration.
     Reloads,
+    /// It shuts the server down.
     Ends,
 }
 
-/// The signals that are listened to.
+/// The pipes of the signals that have handlers.
 #[derive(Default)]
 pub(super) struct Signals {
-    /// Those that end the server.
+    /// The signals that shut the server down.
     pub(super) end: Option<Pipe>,
-    /// SIGHUP, where it reloads the configuration.
+    /// SIGHUP, if it reloads the configuration.
     pub(super) reload: Option<Pipe>,
     /// SIGHUP was ignored when the program started.
     pub(super) is_hang_up_ignored: bool,
 }
 
 impl Signals {
-    /// Empties the pipe of SIGHUP, so that it has room for the next one.
+    /// Empties the pipe of SIGHUP: a full pipe would lose the next signal.
     pub(super) fn drain_reload(&mut self) {
         let mut bytes = [0; 64];
-        // `WouldBlock` ends the loop; so would an end of the stream, though its other end is never closed.
+        // Ends with `WouldBlock`. An end of the stream would end it, too, but the other end is never closed.
         while self.reload.as_mut().is_some_and(|pipe| is_more(pipe.read(&mut bytes))) {}
     }
 }
@@ -57,6 +59,9 @@ fn is_more(result: io::Result<usize>) -> bool {
 }
 
 /// Installs the handlers.
+///
+/// # Errors
+/// If the system refuses a pipe or a handler.
 #[cfg(unix)]
 pub(super) fn listen(hang_up: HangUp) -> io::Result<Signals> {
     use std::os::unix::net::UnixStream;
@@ -83,7 +88,7 @@ pub(super) fn listen(hang_up: HangUp) -> io::Result<Signals> {
     let (reader, writer) = UnixStream::pair()?;
     let was_one = Arc::new(AtomicBool::new(false));
     for signal in end {
-        // In this order: what the first signal sets, the second one finds set.
+        // The order matters: the first signal finds the flag unset and sets it, the second finds it set and exits.
         flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&was_one))?;
         flag::register(signal, Arc::clone(&was_one))?;
         pipe::register(signal, writer.try_clone()?)?;
@@ -97,14 +102,14 @@ pub(super) fn listen(_: HangUp) -> io::Result<Signals> {
     Ok(Signals::default())
 }
 
-/// Whether `signal` is ignored. Only Linux says so in a file, without a foreign system call; elsewhere the answer
-/// is no.
+/// Whether `signal` is ignored. Only Linux tells that in a file; asking other systems takes an `unsafe` call, so the
+/// answer there is no.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores(&status, signal))
 }
 
-/// Whether `status`, as proc(5) has it, lists `signal` among the ignored ones.
+/// Whether the `SigIgn` mask in `status`, a file of proc(5), has the bit of `signal`.
 #[cfg(unix)]
 fn ignores(status: &str, signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -112,21 +117,20 @@ fn ignores(status: &str, signal: i32) -> bool {
         .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-/// From now on a write that would make a file larger than the process may (`ulimit -f`) fails, and does not end the
-/// program.
+/// Makes a write past the limit of file sizes (`ulimit -f`) fail instead of ending the program.
 ///
 /// # Errors
-/// When the system does not install the handler.
+/// If the system refuses the handler.
 #[cfg(unix)]
 pub fn survive_file_size_limit() -> io::Result<()> {
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
-    // The flag is never read: that there is a handler is enough.
+    // The flag is never read; a handler of any kind prevents the default, which ends the program.
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
 }
 
-/// There is no such signal.
+/// Does nothing: this system has no such signal.
 ///
 /// # Errors
 /// None.

@@ -1,24 +1,32 @@
-//! What the engine needs of a socket.
+//! What the driver needs of a socket, so that tests can use another one.
 
 use std::io;
 
-/// A stream socket that never waits: calls that would, fail with [`io::ErrorKind::WouldBlock`].
+use mio::net::TcpStream;
+
+/// A non-blocking stream socket: a call that would have to wait fails with [`io::ErrorKind::WouldBlock`].
 pub trait Socket: io::Read + io::Write {
-    /// Closes the sending side.
+    /// Closes the sending side; the client reads the end of the stream.
     ///
     /// # Errors
-    /// When the connection is gone already.
+    /// If the connection is already gone.
     fn shut(&mut self) -> io::Result<()>;
 }
 
-/// What became possible on a socket. It is said once, when it becomes true; on Linux a read that fills less
-/// than its buffer makes it untrue, elsewhere only a call that would wait does.
+/// An event of a socket. Readiness is reported once, when it begins, and lasts until a call returns `WouldBlock`; on
+/// Linux also until a read does not fill its buffer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Readiness {
-    /// There is something to read, or an error to learn of.
+    /// A read returns something: bytes, the end or an error.
     pub readable: bool,
-    /// There is room to write, or an error to learn of.
+    /// A write takes some bytes or returns an error.
     pub writable: bool,
-    /// The client's end has arrived, though bytes may stand before it.
+    /// The client has closed its side; bytes sent before may still be unread.
     pub read_closed: bool,
+}
+
+impl Socket for TcpStream {
+    fn shut(&mut self) -> io::Result<()> {
+        self.shutdown(std::net::Shutdown::Write)
+    }
 }

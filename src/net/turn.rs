@@ -1,71 +1,76 @@
-//! What one connection is given for one turn of the loop: the moment, the routes, the logs, and buffers.
+//! What a connection borrows from its worker for one turn: the time, the routes, the logs, the buffers.
+//!
+//! The calls into the endpoints are here, because each needs the same care: the request's number, the client's address
+//! as a trusted proxy reports it, a panic caught, and a log line for each response.
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::access::AccessLog;
-use super::connections::Spare;
-use super::engine::Counts;
+use super::access_log::AccessLog;
+use super::buffers::SpareBuffers;
+use super::counts::Counts;
 use super::forwarded::Proxies;
-use super::moment::Moment;
-use super::refusals::Refusals;
+use super::refusal_log::RefusalLog;
+use super::turn_clock::TurnClock;
 use crate::config::Limits;
 use crate::http::{Date, Refusal, Request, Response, Status};
 use crate::routes::{Completion, Parked, Role, Routes, Step};
 use crate::store::{Caller, Mailbox, Ticket};
 
-/// A handler panicked, which is a fault of this program and not of the request.
+/// The response to a request whose endpoint panicked, which is a bug in this program.
 const PANICKED: Refusal =
     Refusal::new(Status::InternalServerError, "the server failed in answering this request");
 
-/// What a connection is given for one turn.
+/// Borrowed by each connection while it is driven. A struct of references, so that the driver can lend its fields while
+/// the connection itself is borrowed from the driver's table.
 pub(super) struct Turn<'a> {
     pub(super) now: Instant,
     pub(super) limits: &'a Limits,
-    pub(super) moment: &'a Moment,
+    pub(super) clock: &'a TurnClock,
     pub(super) routes: &'a Arc<Routes>,
     pub(super) mailbox: &'a Arc<dyn Mailbox>,
     pub(super) serial: &'a mut u64,
-    pub(super) refusals: &'a mut Refusals,
+    pub(super) refusal_log: &'a mut RefusalLog,
     pub(super) access: &'a AccessLog,
     pub(super) proxies: &'a Proxies,
     pub(super) counts: &'a mut Counts,
-    pub(super) spare: &'a mut Spare,
+    pub(super) spare: &'a mut SpareBuffers,
     pub(super) scratch: &'a mut [u8],
 }
 
 impl<'a> Turn<'a> {
+    /// The value of the `Date` field of this turn's responses.
     pub(super) fn date(&self) -> &'a Date {
-        &self.moment.date
+        &self.clock.date
     }
 
-    /// What answers the requests of this turn.
+    /// The routes that new requests of this turn begin with.
     pub(super) fn routes(&self) -> &'a Arc<Routes> {
         self.routes
     }
 
-    /// A number for the next request, which no other of this worker's has.
+    /// A number for the next request, unique in this worker.
     pub(super) fn next_serial(&mut self) -> u64 {
         *self.serial += 1;
         *self.serial
     }
 
-    /// Begins to answer `request`. Where the store or the pool takes its time, it names `ticket` then.
+    /// Begins to answer `request`, which came from `peer`. If it has to wait, its completion will carry `ticket`.
     pub(super) fn begin(&mut self, role: Role, peer: IpAddr, request: &Request, ticket: Ticket) -> Step {
         self.counts.requests += 1;
         let peer = self.proxies.client_of(peer, request);
-        let (routes, timestamp) = (self.routes, self.moment.timestamp);
+        let (routes, timestamp) = (self.routes, self.clock.timestamp);
         let caller = Caller { mailbox: self.mailbox, ticket };
-        // Nothing that a handler leaves half done is seen again: it borrows the request and the routes, and
-        // what those share (the store, the source of randomness) holds its locks over whole changes only.
+        // Unwind safe: nothing that a panicking endpoint leaves half done is used again. It borrows the request and the
+        // routes, and what those share (the store, the source of randomness) holds locks only over complete changes.
         let step = catch_unwind(AssertUnwindSafe(|| routes.begin(role, peer, request, timestamp, caller)));
         self.check(role, peer, request, step)
     }
 
-    /// Goes on with a request that was parked, by the `routes` that it began with. It may be parked again, now with
-    /// `ticket`.
+    /// Continues a parked request, whose completion has arrived, with the `routes` that it began with. It may be parked
+    /// again, now with `ticket`.
     pub(super) fn resume(
         &mut self,
         role: Role,
@@ -75,7 +80,7 @@ impl<'a> Turn<'a> {
         ticket: Ticket,
     ) -> Step {
         let peer = self.proxies.client_of(peer, request);
-        let timestamp = self.moment.timestamp;
+        let timestamp = self.clock.timestamp;
         let caller = Caller { mailbox: self.mailbox, ticket };
         let step = catch_unwind(AssertUnwindSafe(|| {
             routes.resume(parked, completion, peer, request, timestamp, caller)
@@ -83,7 +88,7 @@ impl<'a> Turn<'a> {
         self.check(role, peer, request, step)
     }
 
-    /// The step, or the response to the panic of its endpoint; with a line in the logs, if it is done.
+    /// Turns a panic of the endpoint into a response, and logs the request if it is done.
     fn check(&mut self, role: Role, peer: IpAddr, request: &Request, step: std::thread::Result<Step>) -> Step {
         let step = step.unwrap_or_else(|_| Step::Done(self.panicked(role, request)));
         if let Step::Done(response) = &step {
@@ -97,13 +102,16 @@ impl<'a> Turn<'a> {
         self.routes.refuse(role, PANICKED, Some(request))
     }
 
+    /// Logs a response: in the access log, and in the refusal log if it has a reason.
     fn note(&mut self, role: Role, peer: IpAddr, request: &Request, response: &Response) {
         if response.reason().is_some() {
-            self.refusals.note(self.now, role, Some(request), response);
+            self.refusal_log.note(self.now, role, Some(request), response);
         }
-        self.access.note(role, peer, self.moment, Some(request), response);
+        self.access.note(role, peer, self.clock, Some(request), response);
     }
 
+    /// Answers a request that no endpoint sees, because the HTTP connection refused it. `request` is `None` if its head
+    /// could not be parsed.
     pub(super) fn refuse(
         &mut self,
         role: Role,
@@ -114,8 +122,8 @@ impl<'a> Turn<'a> {
         self.counts.requests += 1;
         let peer = request.map_or(peer, |request| self.proxies.client_of(peer, request));
         let response = self.routes.refuse(role, refusal, request);
-        self.refusals.note(self.now, role, request, &response);
-        self.access.note(role, peer, self.moment, request, &response);
+        self.refusal_log.note(self.now, role, request, &response);
+        self.access.note(role, peer, self.clock, request, &response);
         response
     }
 }

@@ -1,113 +1,75 @@
-//! One worker: a thread, an event queue, and its share of the connections.
+//! One worker: a thread with an event queue and its share of the connections.
 //!
-//! The first worker also keeps the door: it accepts, and deals each connection to the worker that has the
-//! fewest. So no worker starves, whatever the kernel would have thought of them; and with one worker nothing
-//! is dealt at all.
+//! [`Worker::turn`] is the event loop: sleep until something happens, pass each event to what it belongs to, let the
+//! driver finish the turn, accept new connections. It blocks only in `poll`, so everything that it calls must return
+//! without waiting. The state of the connections is the driver's; this file knows the event queue.
+//!
+//! The first worker also has the [`Acceptor`] and the signals.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use super::crowd::Crowd;
-use super::engine::Engine;
-use super::eviction::Room;
-use super::inbox::{Inbox, Newcomer};
+use super::acceptor::{self, Acceptor};
+use super::control::Control;
+use super::driver::Driver;
+use super::inbox::{Accepted, Inbox};
 use super::listeners::Listener;
 use super::reload::Reload;
 use super::signals::Signals;
-use super::socket::{Readiness, Socket};
+use super::socket::Readiness;
+use super::tokens::{FIRST_CONNECTION, FIRST_LISTENER, HANG_UP, SIGNALS, WAKER};
+use super::yielding::Yielding;
 use crate::config::Limits;
 use crate::log::Log;
 use crate::routes::Completion;
 use crate::store::{Mailbox, Ticket};
 
-/// The waker's token; listeners have those from 1, connections those from [`FIRST_CONNECTION`].
-const WAKER: Token = Token(0);
-const FIRST_LISTENER: usize = 1;
-const HANG_UP: Token = Token(14);
-const SIGNALS: Token = Token(15);
-const FIRST_CONNECTION: usize = 16;
-
-/// Events taken from the kernel at a time.
+/// The most events that one call of `poll` returns; further ones come with the next turn.
 const EVENTS_MAX: usize = 1024;
 
-impl Socket for TcpStream {
-    fn shut(&mut self) -> io::Result<()> {
-        self.shutdown(std::net::Shutdown::Write)
-    }
-}
-
-/// What the workers and those who stop them share.
-#[derive(Default)]
-pub(super) struct Control {
-    pub(super) stop: AtomicBool,
-    /// The server is to finish: every answer may be its connection's last.
-    pub(super) finish: AtomicBool,
-    /// The door is shut: nobody is given a connection any more, and a worker that has none may end.
-    is_shut: AtomicBool,
-}
-
-impl Control {
-    /// The server is about to end.
-    pub(super) fn is_finishing(&self) -> bool {
-        self.finish.load(Ordering::Acquire) || self.stop.load(Ordering::Acquire)
-    }
-}
-
-/// The listening sockets, and all workers' inboxes, the own one first.
-struct Door {
-    listeners: Vec<Listener>,
-    inboxes: Vec<Arc<Inbox>>,
-    /// Whether at any of the listeners connections may be waiting.
-    is_knocked_at: bool,
-    /// Until when accepting pauses for want of descriptors.
-    accept_again: Option<Instant>,
-    accept_retry_time: Duration,
-    log: Log,
-}
-
-/// One worker; see the module's page.
+/// One worker, from its first turn to its last.
 pub(super) struct Worker {
     poll: Poll,
     events: Events,
-    engine: Engine<TcpStream>,
+    driver: Driver<TcpStream>,
     inbox: Arc<Inbox>,
-    /// Completions being handed on; empty between turns, and kept for its room.
+    /// Completions that are being delivered; empty between turns, kept for its allocation.
     completions: Vec<(Ticket, Completion)>,
-    door: Option<Door>,
+    acceptor: Option<Acceptor>,
     signals: Signals,
-    /// Where reloaded configurations are published, and the generation that this worker uses.
+    /// Where reloaded configurations are published, if reloading is enabled, and the generation in use here.
     reload: Option<Arc<Reload>>,
     generation: u64,
-    crowd: Crowd,
+    yielding: Yielding,
     control: Arc<Control>,
     is_finishing: bool,
 }
 
 impl Worker {
-    /// A worker without a door, with the engine that `make` gives it for its inbox.
+    /// A worker without an acceptor. `make` makes the driver, given the inbox that completions are put into.
     pub(super) fn new(
-        make: impl FnOnce(Arc<dyn Mailbox>) -> Engine<TcpStream>,
+        make: impl FnOnce(Arc<dyn Mailbox>) -> Driver<TcpStream>,
         control: Arc<Control>,
     ) -> io::Result<Worker> {
         let poll = Poll::new()?;
         let inbox = Arc::new(Inbox::new(&poll, WAKER)?);
-        let engine = make(Arc::<Inbox>::clone(&inbox));
+        let driver = make(Arc::<Inbox>::clone(&inbox));
         Ok(Worker {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
-            engine,
+            driver,
             inbox,
             completions: Vec::new(),
-            door: None,
+            acceptor: None,
             signals: Signals::default(),
             reload: None,
             generation: 0,
-            crowd: Crowd::default(),
+            yielding: Yielding::default(),
             control,
             is_finishing: false,
         })
@@ -117,32 +79,26 @@ impl Worker {
         &self.inbox
     }
 
-    /// Makes this the worker that accepts, and deals to `inboxes`, of which the first is its own.
-    pub(super) fn keep_door(
+    /// Makes this the worker that accepts. `inboxes` has one inbox for each worker, this one's first.
+    pub(super) fn accept_on(
         &mut self,
-        mut listeners: Vec<Listener>,
+        listeners: Vec<Listener>,
         inboxes: Vec<Arc<Inbox>>,
         limits: &Limits,
         log: Log,
     ) -> io::Result<()> {
-        for (index, listener) in listeners.iter_mut().enumerate() {
-            let token = Token(FIRST_LISTENER + index);
-            self.poll.registry().register(&mut listener.socket, token, Interest::READABLE)?;
-        }
-        let accept_retry_time = limits.accept_retry_time;
-        self.door =
-            Some(Door { listeners, inboxes, is_knocked_at: false, accept_again: None, accept_retry_time, log });
+        self.acceptor = Some(Acceptor::new(&self.poll, listeners, inboxes, limits.accept_retry_time, log)?);
         Ok(())
     }
 
-    /// Makes this worker use what `reload` publishes.
-    pub(super) fn follow(&mut self, reload: Arc<Reload>) {
+    /// Makes this worker use the configurations that `reload` publishes.
+    pub(super) fn watch_reload(&mut self, reload: Arc<Reload>) {
         self.generation = reload.generation();
         self.reload = Some(reload);
     }
 
-    /// Makes this worker begin the end, or a reload, when there is a signal.
-    pub(super) fn listen_to(&mut self, mut signals: Signals) -> io::Result<()> {
+    /// Makes this worker react to signals: shut the server down, or reload the configuration.
+    pub(super) fn watch_signals(&mut self, mut signals: Signals) -> io::Result<()> {
         for (pipe, token) in [(&mut signals.end, SIGNALS), (&mut signals.reload, HANG_UP)] {
             if let Some(pipe) = pipe {
                 self.poll.registry().register(pipe, token, Interest::READABLE)?;
@@ -152,20 +108,23 @@ impl Worker {
         Ok(())
     }
 
-    /// Serves until the end. Gives back the engine, for what it has counted.
-    pub(super) fn run(&mut self) -> io::Result<&Engine<TcpStream>> {
+    /// Serves until the server stops. Returns the driver, for its counts.
+    pub(super) fn run(&mut self) -> io::Result<&Driver<TcpStream>> {
         while !self.control.stop.load(Ordering::Acquire) {
             self.turn()?;
-            if self.is_finishing && self.engine.is_empty() {
+            if self.is_finishing && self.driver.is_empty() {
                 break;
             }
         }
-        Ok(&self.engine)
+        Ok(&self.driver)
     }
 
     /// One turn of the loop.
+    ///
+    /// # Errors
+    /// If the event queue fails. A signal that interrupts the call is not a failure.
     pub(super) fn turn(&mut self) -> io::Result<()> {
-        if self.crowd.is_scattered() {
+        if self.yielding.should_yield() {
             std::thread::yield_now();
         }
         let timeout = self.time_to_next_task();
@@ -173,42 +132,43 @@ impl Worker {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
         }
-        let mut before = self.engine.len();
-        self.engine.begin_turn();
+        let mut before = self.driver.len();
+        self.driver.begin_turn();
         if self.control.finish.load(Ordering::Acquire) {
-            self.engine.finish();
+            self.driver.finish();
         }
-        take_settings(self.reload.as_ref(), &mut self.generation, &mut self.engine);
-        self.crowd.begin_turn(self.engine.timestamp());
+        apply_reload(self.reload.as_ref(), &mut self.generation, &mut self.driver);
+        self.yielding.begin_turn(self.driver.timestamp());
         for event in &self.events {
             match event.token() {
                 WAKER => {
-                    if deliver_all(&self.inbox, &mut self.completions, &mut self.engine) > 0 {
-                        self.crowd.hear_of_store();
+                    if deliver_all(&self.inbox, &mut self.completions, &mut self.driver) > 0 {
+                        self.yielding.note_store_answer();
                     }
-                    before += open_all(self.inbox.take_newcomers(), &mut self.engine, &self.poll);
-                    self.inbox.give_room(&mut self.engine);
+                    before += open_all(self.inbox.take_accepted(), &mut self.driver, &self.poll);
+                    self.inbox.evict_if_requested(&mut self.driver);
                 }
-                // What stands in the pipe is not read; a second signal ends the program without it.
+                // The pipe is not drained: a second signal ends the program from its handler, without this loop.
                 SIGNALS => self.control.finish.store(true, Ordering::Release),
                 HANG_UP => {
                     self.signals.drain_reload();
                     self.reload.iter().for_each(Reload::request);
                 }
                 Token(token) if token < FIRST_CONNECTION => {
-                    self.door.iter_mut().for_each(|door| door.note(token - FIRST_LISTENER));
+                    self.acceptor.iter_mut().for_each(|acceptor| acceptor.note(token - FIRST_LISTENER));
                 }
                 Token(token) => {
-                    self.crowd.hear(token - FIRST_CONNECTION);
-                    self.engine.ready(token - FIRST_CONNECTION, readiness(event));
+                    self.yielding.note_event(token - FIRST_CONNECTION);
+                    self.driver.ready(token - FIRST_CONNECTION, readiness(event));
                 }
             }
         }
-        self.engine.end_turn();
-        let may_finish = match &mut self.door {
-            Some(door) if self.control.finish.load(Ordering::Acquire) => {
-                // Who has connected by now is let in, though the kernel may not have said so yet.
-                door.note_all();
+        self.driver.end_turn();
+        let may_finish = match &mut self.acceptor {
+            Some(acceptor) if self.control.finish.load(Ordering::Acquire) => {
+                // Clients that are in the backlog by now are accepted and answered, even if their event is still to
+                // come.
+                acceptor.note_all();
                 true
             }
             Some(_) => false,
@@ -222,83 +182,85 @@ impl Worker {
     }
 
     fn time_to_next_task(&self) -> Option<Duration> {
-        let again = self.door.as_ref().and_then(|door| door.accept_again);
-        let again = again.map(|again| again.saturating_duration_since(self.engine.now()));
-        [self.engine.time_to_next_task(), again].into_iter().flatten().min()
+        let again = self.acceptor.as_ref().and_then(|acceptor| acceptor.accept_again());
+        let again = again.map(|again| again.saturating_duration_since(self.driver.now()));
+        [self.driver.time_to_next_task(), again].into_iter().flatten().min()
     }
 
-    /// Lets in whoever waits, and keeps the account of the connections, of which there were `before` and some
-    /// may have closed.
+    /// Accepts new connections, and keeps the inbox's count of connections up to date: there were `before` at the
+    /// beginning of the turn, or were handed over since.
     fn accept(&mut self, before: usize) {
-        let closed = before.saturating_sub(self.engine.len());
+        let closed = before.saturating_sub(self.driver.len());
         if closed > 0 {
             self.inbox.subtract_load(closed);
         }
-        let Some(door) = &mut self.door else { return };
-        if closed > 0 || self.inbox.take_room() {
-            // A descriptor is free now.
-            door.accept_again = None;
+        let Some(acceptor) = &mut self.acceptor else { return };
+        if closed > 0 || self.inbox.take_freed() {
+            // A descriptor is free: accepting need not wait for its retry time.
+            acceptor.accept_at_once();
         }
-        let before = self.engine.len();
-        door.accept(&mut self.engine, &self.poll);
-        // Fewer than before where idle connections were closed for those that others were given.
-        match self.engine.len() {
+        let before = self.driver.len();
+        acceptor.accept(&mut self.driver, &self.poll);
+        // Fewer than before if idle connections were closed here for clients that went to other workers.
+        match self.driver.len() {
             after if after > before => self.inbox.add_load(after - before),
             after => self.inbox.subtract_load(before - after),
         };
     }
 
-    /// Nobody is let in any more, and those who are in get what they asked for.
+    /// Stops accepting; the requests that have been received are answered.
     fn finish(&mut self) {
         self.is_finishing = true;
-        // Closes the listening sockets. The others hear of the end when there is nobody left to give them, or one
-        // of them might be gone before it looks into its inbox.
-        if let Some(door) = self.door.take() {
+        // Dropping the acceptor closes the listening sockets. The other workers are told only afterwards: one that
+        // ended sooner could leave a connection unserved in its inbox.
+        if let Some(acceptor) = self.acceptor.take() {
             self.control.is_shut.store(true, Ordering::Release);
-            door.inboxes.iter().for_each(|inbox| inbox.wake());
+            acceptor.inboxes().iter().for_each(|inbox| inbox.wake());
         }
-        let _ = open_all(self.inbox.take_newcomers(), &mut self.engine, &self.poll);
-        self.engine.finish();
+        let _ = open_all(self.inbox.take_accepted(), &mut self.driver, &self.poll);
+        self.driver.finish();
     }
 }
 
-/// Hands on the completions; returns how many those were.
+/// Delivers the completions that are in the inbox; returns their number.
 fn deliver_all(
     inbox: &Inbox,
     completions: &mut Vec<(Ticket, Completion)>,
-    engine: &mut Engine<TcpStream>,
+    driver: &mut Driver<TcpStream>,
 ) -> usize {
     inbox.take_completions(completions);
     let count = completions.len();
-    completions.drain(..).for_each(|(ticket, completion)| engine.deliver(ticket, completion));
+    deliver(inbox, completions, driver);
     count
 }
 
-/// Takes the configuration that was published last, unless the engine uses it already.
-fn take_settings(reload: Option<&Arc<Reload>>, generation: &mut u64, engine: &mut Engine<TcpStream>) {
+/// Delivers completions that were taken out of the inbox. Delivering one may close the connection of another, to free
+/// memory.
+fn deliver(inbox: &Inbox, completions: &mut Vec<(Ticket, Completion)>, driver: &mut Driver<TcpStream>) {
+    for (ticket, completion) in completions.drain(..) {
+        if !driver.deliver(ticket, completion) {
+            inbox.forget(ticket);
+        }
+    }
+}
+
+/// Applies the configuration that was published last, unless the driver already uses it.
+fn apply_reload(reload: Option<&Arc<Reload>>, generation: &mut u64, driver: &mut Driver<TcpStream>) {
     let Some(reload) = reload.filter(|reload| reload.generation() != *generation) else { return };
     let (taken, settings) = reload.take();
     *generation = taken;
-    engine.reconfigure(&settings.config, Arc::clone(&settings.routes));
+    driver.reconfigure(&settings.config, Arc::clone(&settings.routes));
     reload.confirm();
 }
 
-/// Opens what was dealt to this worker; returns how many those were.
-fn open_all(newcomers: Vec<Newcomer>, engine: &mut Engine<TcpStream>, poll: &Poll) -> usize {
-    let count = newcomers.len();
-    newcomers.into_iter().for_each(|newcomer| open(newcomer, engine, poll));
+/// Opens the connections that were handed to this worker; returns their number.
+fn open_all(accepted: Vec<Accepted>, driver: &mut Driver<TcpStream>, poll: &Poll) -> usize {
+    let count = accepted.len();
+    accepted.into_iter().for_each(|accepted| acceptor::open(accepted, driver, poll));
     count
 }
 
-fn open(newcomer: Newcomer, engine: &mut Engine<TcpStream>, poll: &Poll) {
-    let Newcomer { role, address, socket } = newcomer;
-    engine.open(role, address, socket, |socket, slot| {
-        // Both, once and for all: an edge-triggered queue says nothing of what does not change.
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        poll.registry().register(socket, Token(FIRST_CONNECTION + slot), interest)
-    });
-}
-
+/// What an event says about a socket. An error counts as readiness, because the next call returns the error itself.
 fn readiness(event: &mio::event::Event) -> Readiness {
     let is_error = event.is_error();
     Readiness {
@@ -308,125 +270,20 @@ fn readiness(event: &mio::event::Event) -> Readiness {
     }
 }
 
-impl Door {
-    fn note_all(&mut self) {
-        (0..self.listeners.len()).for_each(|index| self.note(index));
-    }
-
-    fn note(&mut self, index: usize) {
-        if let Some(listener) = self.listeners.get_mut(index) {
-            listener.ready = true;
-            self.is_knocked_at = true;
-        }
-    }
-
-    /// Accepts all connections that wait.
-    fn accept(&mut self, engine: &mut Engine<TcpStream>, poll: &Poll) {
-        if !self.is_knocked_at {
-            return;
-        }
-        if self.accept_again.is_none_or(|again| again <= engine.now()) {
-            self.accept_again = None;
-            self.accept_all(engine, poll);
-        }
-    }
-
-    /// Not a part of the turn, most of which have nobody to let in.
-    #[inline(never)]
-    fn accept_all(&mut self, engine: &mut Engine<TcpStream>, poll: &Poll) {
-        for index in 0..self.listeners.len() {
-            while self.listeners[index].ready {
-                let listener = &mut self.listeners[index];
-                match listener.socket.accept() {
-                    Ok((socket, address)) => {
-                        let (role, address) = (listener.role, address.ip());
-                        self.deal(Newcomer { role, address, socket }, engine, poll);
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.ready = false,
-                    // A client that gave up while it waited, or a signal.
-                    Err(error) if is_of_one_client(&error) => {}
-                    Err(error) => match engine.make_room() {
-                        // Each time closes a connection that was there before this turn, so this ends. (The kernel
-                        // says that it has no descriptor before it looks whether anyone waits. So one stays free.)
-                        Room::Made => self.tell_of_eviction(&error, engine),
-                        Room::NextTurn => return self.accept_again = Some(engine.now() + NEXT_TURN),
-                        Room::None => return self.pause_accepting(&error, engine),
-                    },
-                }
-            }
-        }
-        self.is_knocked_at = false;
-    }
-
-    /// To the worker with the fewest connections; to this one, if it is among them.
-    fn deal(&mut self, newcomer: Newcomer, engine: &mut Engine<TcpStream>, poll: &Poll) {
-        // Answers are written whole; waiting to fill a packet would only delay them. Failure costs time alone.
-        let _ = newcomer.socket.set_nodelay(true);
-        let others = self.inboxes.iter().skip(1).min_by_key(|inbox| inbox.load());
-        match others.filter(|inbox| inbox.load() < engine.len()) {
-            Some(inbox) => {
-                inbox.add_load(1);
-                inbox.welcome(newcomer);
-            }
-            None => open(newcomer, engine, poll),
-        }
-    }
-
-    fn tell_of_eviction(&self, error: &io::Error, engine: &Engine<TcpStream>) {
-        self.log.line(format_args!(
-            "accepting failed: {error}; the longest idle connection was closed for a new one, and {} are open in this \
-             worker; {MORE_DESCRIPTORS}",
-            engine.len()
-        ));
-    }
-
-    /// Another worker may have an idle connection.
-    fn pause_accepting(&mut self, error: &io::Error, engine: &Engine<TcpStream>) {
-        if let Some((own, others)) = self.inboxes.split_first() {
-            others.iter().for_each(|inbox| inbox.ask_for_room(own));
-        }
-        self.log.line(format_args!(
-            "accepting pauses: {error}; {} connections are open in this worker, and none is idle; {MORE_DESCRIPTORS}",
-            engine.len()
-        ));
-        self.accept_again = Some(engine.now() + self.accept_retry_time);
-    }
-}
-
-/// Until the next turn, which looks at what has arrived on the newest connections.
-const NEXT_TURN: Duration = Duration::from_millis(1);
-
-/// What an operator may do about it.
-const MORE_DESCRIPTORS: &str = "raise the limit of open files (ulimit -n, or LimitNOFILE= of a systemd unit)";
-
-/// Whether accepting failed because of the one client that was to be accepted (accept(2)).
-fn is_of_one_client(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
-    )
-}
-
 #[cfg(test)]
 impl Worker {
-    pub(super) fn engine(&self) -> &Engine<TcpStream> {
-        &self.engine
+    pub(super) fn driver(&self) -> &Driver<TcpStream> {
+        &self.driver
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_that_gave_up_pauses_nothing_and_a_want_of_descriptors_does() {
-        let check = |kind: io::ErrorKind, expected: bool| {
-            assert_eq!(is_of_one_client(&kind.into()), expected, "{kind:?}");
-        };
-        check(io::ErrorKind::ConnectionAborted, true);
-        check(io::ErrorKind::ConnectionReset, true);
-        check(io::ErrorKind::Interrupted, true);
-        check(io::ErrorKind::OutOfMemory, false);
-        check(io::ErrorKind::Other, false);
+    /// A turn that takes the completions out of the inbox, closes every connection after the time for a shutdown, and
+    /// delivers the completions only then. Gives the number of abandoned requests before and after the delivery.
+    pub(super) fn close_before_delivery(&mut self) -> (usize, usize) {
+        self.inbox.take_completions(&mut self.completions);
+        self.driver.begin_turn();
+        self.driver.end_turn();
+        let before = self.inbox.abandoned();
+        deliver(&self.inbox, &mut self.completions, &mut self.driver);
+        (before, self.inbox.abandoned())
     }
 }

@@ -121,7 +121,7 @@ fn a_taken_port_is_named_with_the_flag_that_changes_it() {
         assert_eq!(
             errors,
             format!(
-                "oauth-from-scratch: port {port} on 127.0.0.1, for the {server}, is taken by another program; stop \
+                "oauth-from-scratch: port {port} on 127.0.0.1, for the {server}, is in use by another program; stop \
                  that program, or choose another port with {flag} PORT (0 picks a free one)\n"
             )
         );
@@ -210,7 +210,7 @@ fn connections_are_bounded_by_the_descriptors_there_are_and_a_newcomer_never_wai
     let words =
         "connections_max is lowered from 16000 to 952: the process may have 1024 open files; raise that limit";
     let log = check_silent_connections(1024, 2, 1100);
-    assert!(log.contains(words) && !log.contains("accepting"), "{log}");
+    assert!(log.contains(words) && !log.contains("accept"), "{log}");
 }
 
 /// With so few, the connections do not leave enough for the rest, and accepting itself fails.
@@ -219,7 +219,7 @@ fn connections_are_bounded_by_the_descriptors_there_are_and_a_newcomer_never_wai
 fn when_descriptors_run_out_the_longest_idle_connection_is_closed_and_a_newcomer_never_waits() {
     for workers in [1, 2] {
         let log = check_silent_connections(22, workers, 200);
-        assert!(log.contains("the longest idle connection was closed for a new one"), "{log}");
+        assert!(log.contains("closed the longest idle connection to make room"), "{log}");
     }
 }
 
@@ -308,7 +308,7 @@ fn a_signal_lets_what_was_asked_be_answered_and_then_ends_the_program_with_statu
         assert_eq!(program.child.wait().unwrap().code(), Some(0), "{name}");
         let mut errors = String::new();
         program.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-        assert!(errors.contains("Z stopped after 2 requests on "), "{errors}");
+        assert!(errors.contains("Z stopped: 2 requests on "), "{errors}");
     }
 }
 
@@ -642,5 +642,5 @@ fn no_memory_for_a_content_ends_that_one_connection_and_nothing_else() {
     assert!(status.expect("there is a kill").success());
     let output = child.wait_with_output().expect("it ends");
     let log = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() && log.contains(" 1 without memory, 0 panics"), "{log}");
+    assert!(output.status.success() && log.contains(", 1 out of memory") && !log.contains("panic"), "{log}");
 }

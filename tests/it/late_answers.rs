@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::{Log, Logs};
-use oauth_from_scratch::net::{Engine, Readiness, Socket};
+use oauth_from_scratch::net::{Driver, Readiness, Socket};
 use oauth_from_scratch::oauth::client as registered;
 use oauth_from_scratch::oauth::{Outcome, Scope, Timestamp, Transition};
 use oauth_from_scratch::pool::Pool;
@@ -101,7 +101,7 @@ fn gate() -> registered::Client {
 
 /// One worker without an event queue.
 struct World {
-    engine: Engine<Wire>,
+    driver: Driver<Wire>,
     store: Arc<SilentStore>,
     system: Arc<TestSystem>,
 }
@@ -120,23 +120,23 @@ impl World {
         let routes = Routes::new(&config, site, grants, pool, Arc::clone(&shared)).expect("random bytes");
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
         let mailbox: Arc<dyn Mailbox> = Arc::new(());
-        let engine = Engine::new(&config, Arc::new(routes), mailbox, shared, &logs);
-        World { engine, store, system }
+        let driver = Driver::new(&config, Arc::new(routes), mailbox, shared, &logs);
+        World { driver, store, system }
     }
 
     /// A turn of the loop in which `happen` happens, `time` after the one before it.
-    fn turn(&mut self, time: Duration, happen: impl FnOnce(&mut Engine<Wire>)) {
+    fn turn(&mut self, time: Duration, happen: impl FnOnce(&mut Driver<Wire>)) {
         self.system.wait(time);
-        self.engine.begin_turn();
-        happen(&mut self.engine);
-        self.engine.end_turn();
+        self.driver.begin_turn();
+        happen(&mut self.driver);
+        self.driver.end_turn();
     }
 
     fn connect(&mut self) -> Client {
         let (wire, mut slot) = (Wire::default(), 0);
         let socket = wire.clone();
-        self.turn(Duration::ZERO, |engine| {
-            engine.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, given| {
+        self.turn(Duration::ZERO, |driver| {
+            driver.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, given| {
                 slot = given;
                 Ok(())
             });
@@ -163,11 +163,13 @@ impl World {
     fn send(&mut self, client: &Client, request: &str) {
         client.wire.0.lock().unwrap().0.extend(request.as_bytes());
         let news = Readiness { readable: true, ..Readiness::default() };
-        self.turn(Duration::ZERO, |engine| engine.ready(client.slot, news));
+        self.turn(Duration::ZERO, |driver| driver.ready(client.slot, news));
     }
 
     fn deliver(&mut self, ticket: Ticket, outcome: Outcome) {
-        self.turn(Duration::ZERO, |engine| engine.deliver(ticket, Completion::Applied(Ok(outcome))));
+        self.turn(Duration::ZERO, |driver| {
+            driver.deliver(ticket, Completion::Applied(Ok(outcome)));
+        });
     }
 }
 
@@ -244,7 +246,7 @@ fn a_late_answer_is_not_taken_by_the_connection_that_has_the_slot_now() {
     let first = world.ask(&gone, "close");
     world.turn(STORE_TIME_MAX, |_| {});
     assert_eq!(gone.status(), Some(503));
-    assert!(world.engine.is_empty(), "the first connection is closed");
+    assert!(world.driver.is_empty(), "the first connection is closed");
     let client = world.connect();
     assert_eq!(client.slot, gone.slot, "the second one has its slot");
     let second = world.ask(&client, "keep-alive");
@@ -279,8 +281,8 @@ fn a_request_waits_for_the_store_until_its_time_is_over_and_no_shorter() {
     world.turn(STORE_TIME_MAX - Duration::from_millis(1001), |_| {});
     assert_eq!(client.status(), None, "a millisecond before the end");
     // What arrives in the very turn in which the time is over is given.
-    world.turn(Duration::from_millis(1), |engine| {
-        engine.deliver(ticket, Completion::Applied(Ok(Outcome::Unknown)))
+    world.turn(Duration::from_millis(1), |driver| {
+        driver.deliver(ticket, Completion::Applied(Ok(Outcome::Unknown)));
     });
     assert_eq!(client.status(), Some(400));
     world.ask(&client, "keep-alive");

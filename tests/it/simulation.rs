@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::{Log, Logs};
-use oauth_from_scratch::net::{Engine, Readiness, Socket};
+use oauth_from_scratch::net::{Driver, Readiness, Socket};
 use oauth_from_scratch::oauth::{Timestamp, Transition};
 use oauth_from_scratch::pool::Pool;
 use oauth_from_scratch::routes::{Completion, Role, Routes, Site};
@@ -220,7 +220,7 @@ struct Simulation {
     transitions: Vec<Option<(Transition, Timestamp, Ticket)>>,
     random: Random,
     system: Arc<TestSystem>,
-    engine: Engine<PretendSocket>,
+    driver: Driver<PretendSocket>,
     /// Configurations that take turns, each with its routes, and how many turns of the loop one lasts; 0 for ever.
     settings: VecDeque<(Config, Arc<Routes>)>,
     turns_each: u64,
@@ -259,7 +259,7 @@ impl Simulation {
         let routes = Arc::new(routes);
         let mailbox: Arc<dyn Mailbox> = Arc::new(());
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
-        let engine = Engine::new(&config, Arc::clone(&routes), mailbox, shared_system, &logs);
+        let driver = Driver::new(&config, Arc::clone(&routes), mailbox, shared_system, &logs);
         let host = format!("localhost:{}", config.auth_port);
         let (random, clients, plan) = (Random::new(seed), Vec::new(), BinaryHeap::new());
         Simulation {
@@ -267,7 +267,7 @@ impl Simulation {
             transitions: Vec::new(),
             random,
             system,
-            engine,
+            driver,
             buffered_max: config.limits.buffered_bytes_max,
             settings: VecDeque::from([(config, routes)]),
             turns_each: 0,
@@ -400,13 +400,13 @@ impl Simulation {
     fn run(&mut self) {
         loop {
             let planned = self.plan.peek().map(|Reverse((at, ..))| *at);
-            let task = self.engine.time_to_next_task().map(|time| self.now + time);
+            let task = self.driver.time_to_next_task().map(|time| self.now + time);
             let Some(next) = [planned, task].into_iter().flatten().min() else { break };
             self.now = self.now.max(next);
             assert!(self.now < Duration::from_secs(3600), "the end comes");
             self.system.move_to(self.now);
-            let before = self.engine.counts().requests;
-            self.engine.begin_turn();
+            let before = self.driver.counts().requests;
+            self.driver.begin_turn();
             self.reconfigure();
             while self.plan.peek().is_some_and(|Reverse((at, ..))| *at <= self.now) {
                 let Some(Reverse((_, _, client, action))) = self.plan.pop() else { break };
@@ -414,15 +414,15 @@ impl Simulation {
             }
             let is_quiet = self.touched.is_empty();
             self.tell_the_news();
-            self.engine.end_turn();
-            assert!(self.engine.buffered() <= self.buffered_max, "{} bytes are held", self.engine.buffered());
-            let answers = self.engine.counts().requests - before;
+            self.driver.end_turn();
+            assert!(self.driver.buffered() <= self.buffered_max, "{} bytes are held", self.driver.buffered());
+            let answers = self.driver.counts().requests - before;
             let (most, most_quiet) = self.answers_at_once;
             self.answers_at_once = (most.max(answers), most_quiet.max(if is_quiet { answers } else { 0 }));
             self.hand_to_the_store();
         }
-        assert_eq!(self.engine.buffered(), 0, "what is closed holds nothing");
-        assert!(self.engine.is_empty(), "{} connections are left", self.engine.len());
+        assert_eq!(self.driver.buffered(), 0, "what is closed holds nothing");
+        assert!(self.driver.is_empty(), "{} connections are left", self.driver.len());
     }
 
     /// Has the configurations take turns.
@@ -431,7 +431,7 @@ impl Simulation {
         if self.turns_each > 0 && self.turns.is_multiple_of(self.turns_each) {
             self.settings.rotate_left(1);
             let (config, routes) = &self.settings[0];
-            self.engine.reconfigure(config, Arc::clone(routes));
+            self.driver.reconfigure(config, Arc::clone(routes));
         }
     }
 
@@ -454,7 +454,7 @@ impl Simulation {
             true => Err(StoreError::Unavailable),
             false => self.store.grants.apply(&transition, now),
         };
-        self.engine.deliver(ticket, Completion::Applied(applied));
+        self.driver.deliver(ticket, Completion::Applied(applied));
     }
 
     fn act(&mut self, index: usize, action: Action) {
@@ -468,7 +468,7 @@ impl Simulation {
                 let address = IpAddr::from([127, 0, 0, 1 + (index % 9) as u8]);
                 let socket = PretendSocket(Rc::clone(&wire));
                 let mut slot = None;
-                self.engine.open(Role::AuthorizationServer, address, socket, |_, given| {
+                self.driver.open(Role::AuthorizationServer, address, socket, |_, given| {
                     slot = Some(given);
                     Ok(())
                 });
@@ -514,7 +514,7 @@ impl Simulation {
             let is_open = !wire.server_gone;
             drop(wire);
             if let Some(slot) = client.slot.filter(|_| is_open && (news.readable || news.writable)) {
-                self.engine.ready(slot, news);
+                self.driver.ready(slot, news);
             }
         }
     }
@@ -695,7 +695,7 @@ fn clients_that_do_not_read_cannot_take_all_memory_and_cost_nobody_else_an_answe
     }
     simulation.run();
     simulation.check(true, 7);
-    let evicted = simulation.engine.counts().evicted;
+    let evicted = simulation.driver.counts().evicted;
     assert!((100..200).contains(&evicted), "{evicted} of 200 were closed to make room");
 }
 
@@ -741,7 +741,7 @@ fn the_same_seed_is_the_same_run() {
         (0..200).for_each(|_| simulation.add_client());
         simulation.run();
         let statuses: Vec<Vec<u16>> = simulation.clients.into_iter().map(|client| client.statuses).collect();
-        (simulation.now, simulation.engine.counts(), statuses)
+        (simulation.now, simulation.driver.counts(), statuses)
     };
     assert_eq!(run(), run());
 }
@@ -754,7 +754,7 @@ fn pipelining(simulation: &mut Simulation, requests: usize, ended: bool) -> (usi
     let wire = Rc::new(RefCell::new(wire));
     let mut slot = None;
     let socket = PretendSocket(Rc::clone(&wire));
-    simulation.engine.open(Role::AuthorizationServer, [127, 0, 0, 1].into(), socket, |_, given| {
+    simulation.driver.open(Role::AuthorizationServer, [127, 0, 0, 1].into(), socket, |_, given| {
         slot = Some(given);
         Ok(())
     });
@@ -769,17 +769,17 @@ fn pipelined_requests_take_turns_with_everybody_elses() {
     let third = pipelining(&mut simulation, 16, false);
     let wires = [&first.1, &second.1, &third.1];
     let mut turn = |slots: &[usize], expected: [usize; 3]| {
-        let engine = &mut simulation.engine;
-        engine.begin_turn();
+        let driver = &mut simulation.driver;
+        driver.begin_turn();
         let readable = Readiness { readable: true, ..Readiness::default() };
-        slots.iter().for_each(|slot| engine.ready(*slot, readable));
-        engine.end_turn();
+        slots.iter().for_each(|slot| driver.ready(*slot, readable));
+        driver.end_turn();
         let answered = wires.map(|wire| {
             let bytes: Vec<u8> = wire.borrow().to_client.iter().copied().collect();
             String::from_utf8(bytes).expect("text").matches("HTTP/1.1 404").count()
         });
         assert_eq!(answered, expected);
-        engine.time_to_next_task()
+        driver.time_to_next_task()
     };
     assert_eq!(turn(&[first.0, second.0, third.0], [16, 16, 16]), Some(Duration::ZERO));
     // Whatever is said of a socket meanwhile, its connection has one share of a turn.

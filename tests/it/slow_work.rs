@@ -187,7 +187,7 @@ fn the_end_comes_in_time_whatever_the_pool_does() {
         client.expect_close();
     }
     let log = server.join();
-    assert!(log.lines().iter().any(|line| line.starts_with("stopped after")), "{:?}", log.lines());
+    assert!(log.lines().iter().any(|line| line.starts_with("stopped: ")), "{:?}", log.lines());
     // The job that kept the pool busy has run all the time.
     drop(release);
 }

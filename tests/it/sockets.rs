@@ -384,7 +384,7 @@ fn an_orderly_end_answers_what_was_asked_and_cuts_off_what_takes_too_long() {
     stuck.expect_close();
     let log = server.join();
     assert!(
-        log.lines().last().unwrap().starts_with("stopped after 5 requests on 3 connections; "),
+        log.lines().last().unwrap().starts_with("stopped: 5 requests on 3 connections"),
         "{:?}",
         log.lines()
     );

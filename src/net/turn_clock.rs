@@ -1,4 +1,7 @@
-//! The clocks as read once in each turn: all that happens in a turn happens at one moment.
+//! Both clocks, read once a turn: everything that happens in a turn happens at one time.
+//!
+//! Reading a clock for each request would cost a few dozen instructions each time, and two checks of one request could
+//! see different times.
 
 use std::time::{Duration, Instant};
 
@@ -6,27 +9,29 @@ use crate::http::Date;
 use crate::oauth::Timestamp;
 use crate::system::System;
 
-/// How long a reading of the wall clock serves. Grants know no shorter time; a busy worker has a hundred turns in
-/// it.
+/// How long a reading of the wall clock is used. Timestamps have millisecond resolution, and a busy worker has a
+/// hundred turns in a millisecond.
 const WALL_CLOCK_KEPT: Duration = Duration::from_millis(1);
 
-/// One reading of both clocks.
-pub(super) struct Moment {
+/// The time of the current turn.
+pub(super) struct TurnClock {
     pub(super) now: Instant,
     pub(super) timestamp: Timestamp,
-    /// Made anew when the second changes.
+    /// The `Date` of responses, formatted again when the second changes.
     pub(super) date: Date,
-    /// When the wall clock is to be read again.
+    /// When to read the wall clock again.
     wall_clock_until: Instant,
 }
 
-impl Moment {
-    pub(super) fn new(system: &dyn System) -> Moment {
+impl TurnClock {
+    /// Reads both clocks.
+    pub(super) fn new(system: &dyn System) -> TurnClock {
         let (now, timestamp) = (system.monotonic(), Timestamp::from_system_time(system.wall_clock()));
         let date = Date::of_second(timestamp.as_seconds());
-        Moment { now, timestamp, date, wall_clock_until: now + WALL_CLOCK_KEPT }
+        TurnClock { now, timestamp, date, wall_clock_until: now + WALL_CLOCK_KEPT }
     }
 
+    /// Reads the monotonic clock, and the wall clock if its last reading is too old.
     pub(super) fn update(&mut self, system: &dyn System) {
         self.now = system.monotonic();
         if self.now < self.wall_clock_until {
@@ -49,7 +54,7 @@ mod tests {
 
     use super::*;
 
-    /// Two clocks that go apart, each set by hand.
+    /// Two clocks that a test sets independently.
     struct Clocks {
         start: Instant,
         /// The monotonic one, from `start`; the wall clock, from the epoch.
@@ -74,7 +79,7 @@ mod tests {
     fn the_wall_clock_is_read_once_a_millisecond_and_followed_wherever_it_goes() {
         let micros = Duration::from_micros;
         let clocks = Clocks { start: Instant::now(), set: Mutex::new((micros(0), micros(5_000_000))) };
-        let mut moment = Moment::new(&clocks);
+        let mut clock = TurnClock::new(&clocks);
         // The monotonic clock, the wall clock, and what the wall clock is taken to be, in microseconds.
         for (now, wall, expected) in [
             (999, 7_000_000, 5_000_000),
@@ -84,10 +89,10 @@ mod tests {
             (9_000, 3_500_000, 3_500_000),
         ] {
             *clocks.set.lock().unwrap() = (micros(now), micros(wall));
-            moment.update(&clocks);
+            clock.update(&clocks);
             let expected = Timestamp::from_system_time(UNIX_EPOCH + micros(expected));
-            assert_eq!((moment.now, moment.timestamp), (clocks.start + micros(now), expected), "at {now}");
-            assert_eq!(moment.date, Date::of_second(expected.as_seconds()), "at {now}");
+            assert_eq!((clock.now, clock.timestamp), (clocks.start + micros(now), expected), "at {now}");
+            assert_eq!(clock.date, Date::of_second(expected.as_seconds()), "at {now}");
         }
     }
 }

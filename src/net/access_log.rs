@@ -1,38 +1,38 @@
-//! The access log: one line for each request, to standard output, when it is asked for.
+//! The access log: one line for each request on standard output, if it is enabled.
 //!
-//! As text, a line has the common log format with the server's name before it, which every log reader knows:
+//! As text, a line is in the common log format, which every log reader knows, with the name of the server before it:
 //!
 //! ```text
 //! authorization-server 127.0.0.1 - - [24/Nov/2026:08:15:00 +0000] "GET /secure HTTP/1.1" 200 13
 //! ```
 //!
-//! As JSON, the same in an object, with how long the answer took, the client where it is known, and why it was refused.
-//! Either way the path is there and the query is not, for a code may stand in it; and no field, no content. What could
-//! not be read as a request is `-`.
+//! As JSON, a line is an object that also has the duration, the client where it is known, and the reason of a refusal.
+//! Secrets stay out: a line has the path but no query, which may contain a code, and no header field or content. A
+//! request whose head could not be parsed is logged as `-`.
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::moment::Moment;
+use super::turn_clock::TurnClock;
 use crate::config::LogFormat;
 use crate::http::{Method, Request, Response, Version};
 use crate::log::{Log, Rfc3339};
 use crate::routes::Role;
 use crate::system::System;
 
-/// How much of a path a line shows.
+/// How much of a path a line shows, in bytes. A client chooses the path, and lines should stay short.
 const PATH_BYTES_MAX: usize = 512;
 
-/// Writes a line for each request, if it is asked to.
+/// Writes a line for each request, if a format is set.
 pub(super) struct AccessLog {
     log: Log,
     format: Option<LogFormat>,
     system: Arc<dyn System>,
 }
 
-/// What a line says.
+/// The contents of a line, for either format.
 struct Line<'a> {
     server: &'static str,
     peer: IpAddr,
@@ -43,28 +43,30 @@ struct Line<'a> {
     version: &'static str,
     status: &'static str,
     bytes: usize,
-    /// From the end of the request's head to its answer.
+    /// From the end of the request's head to its response; `None` if the head could not be parsed.
     duration: Option<Duration>,
     client: Option<&'a str>,
     refused: Option<&'a str>,
 }
 
 impl AccessLog {
+    /// A log in `format`; without one, nothing is logged.
     pub(super) fn new(log: Log, format: Option<LogFormat>, system: Arc<dyn System>) -> AccessLog {
         AccessLog { log, format, system }
     }
 
+    /// Logs the response to `request`, which came from `peer`.
     #[inline]
     pub(super) fn note(
         &self,
         role: Role,
         peer: IpAddr,
-        moment: &Moment,
+        clock: &TurnClock,
         request: Option<&Request>,
         response: &Response,
     ) {
         if let Some(format) = self.format {
-            self.write(format, role, peer, moment, request, response);
+            self.write(format, role, peer, clock, request, response);
         }
     }
 
@@ -73,7 +75,7 @@ impl AccessLog {
         format: LogFormat,
         role: Role,
         peer: IpAddr,
-        moment: &Moment,
+        clock: &TurnClock,
         request: Option<&Request>,
         response: &Response,
     ) {
@@ -84,8 +86,8 @@ impl AccessLog {
                 Role::AuthorizationServer => "authorization-server",
             },
             peer: peer.to_canonical(),
-            date: CommonDate(moment.date.value()),
-            time: UNIX_EPOCH + Duration::from_millis(moment.timestamp.as_milliseconds()),
+            date: CommonDate(clock.date.value()),
+            time: UNIX_EPOCH + Duration::from_millis(clock.timestamp.as_milliseconds()),
             method: request.map_or("-", |request| request.method().token()),
             path: path.get(..PATH_BYTES_MAX).unwrap_or(path),
             version: match request.map(|request| request.version()) {
@@ -98,7 +100,7 @@ impl AccessLog {
                 Some(Method::Head) => 0,
                 _ => response.body().len(),
             },
-            // The turn's moment is the same for all that happens in it, so the clock is read once more.
+            // The turn's clock stands still during a turn, so the system's clock is read again.
             duration: request.map(|request| self.system.monotonic().saturating_duration_since(request.since())),
             client: response.client(),
             refused: response.reason(),
@@ -136,7 +138,7 @@ impl Line<'_> {
     }
 }
 
-/// A text as it may stand between quotation marks.
+/// Text within quotation marks, with quotation marks and backslashes escaped.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {

@@ -1,8 +1,15 @@
-//! All of one worker but its event queue: connections, deadlines, and who is let in.
+//! Drives a worker's connections: which are admitted, which make progress now, which have timed out.
 //!
-//! The engine is told what happened ([`Engine::ready`], [`Engine::open`]) and does what can be done without
-//! waiting. It knows sockets by the [`Socket`] trait alone, so that a test can put it on a network, and a
-//! clock, of the test's own making.
+//! The worker reports what happened ([`Driver::open`], [`Driver::ready`], [`Driver::deliver`]) between
+//! [`Driver::begin_turn`] and [`Driver::end_turn`], and asks how long it may sleep ([`Driver::time_to_next_task`]). The
+//! driver does what can be done without waiting. It knows sockets by the [`Socket`] trait and time by [`System`] alone,
+//! so a test can run it on a simulated network and clock.
+//!
+//! Each connection gets a bounded share of a turn. One that could continue is queued for the next turn, so a client
+//! that sends without pause cannot delay the others. Three bounds are kept here, each the worker's share of the bound
+//! on the server: connections, connections of one peer, and bytes in buffers. Past one of the first two, the longest
+//! idle connection is closed for the new one, or the new one is refused with 503; past the third, the connection that
+//! holds most is closed.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,18 +17,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-mod reconfigure;
-
-use super::access::AccessLog;
-use super::connections::{Connections, Driven, Link, Spare};
+use super::access_log::AccessLog;
+use super::buffers::SpareBuffers;
+use super::counts::Counts;
 use super::deadlines::Deadlines;
 use super::eviction::{Eviction, Room};
 use super::forwarded::Proxies;
-use super::moment::Moment;
+use super::link::{Driven, Link};
 use super::peers::Peers;
-use super::refusals::Refusals;
+use super::refusal_log::RefusalLog;
+use super::shares::Shares;
 use super::socket::{Readiness, Socket};
+use super::table::Table;
 use super::turn::Turn;
+use super::turn_clock::TurnClock;
 use crate::config::{Config, Limits};
 use crate::http::connection::Connection;
 use crate::http::{self, Refusal, Status};
@@ -32,113 +41,69 @@ use crate::routes::{Completion, Role, Routes};
 use crate::store::{Mailbox, Ticket};
 use crate::system::System;
 
-use reconfigure::Shares;
-
-/// The bytes of one read.
+/// The size of the buffer that all reads of this worker share.
 const READ_BYTES_MAX: usize = 16 * 1024;
 
-/// How many connections that could go on do so in one turn, so that a turn stays short and newcomers are accepted.
+/// How many queued connections continue in one turn. The bound keeps turns short, so that new clients are accepted
+/// soon.
 const UNFINISHED_PER_TURN_MAX: usize = 256;
 
-/// How many connections past the bound may be open for as long as it takes to say 503.
+/// How many connections past the bound may be open to be sent a 503. Further ones are closed without an answer.
 const TURNED_AWAY_MAX: usize = 64;
 
-/// How often what happened; nothing of it is lost, and nothing of it ends the server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Connections that were let in.
-    pub connections: u64,
-    /// Requests that were answered, refused ones included.
-    pub requests: u64,
-    /// Connections that were told 503, or closed without a word, for want of room.
-    pub turned_away: u64,
-    /// Connections that were closed to make room: idle ones, and those that held most memory.
-    pub evicted: u64,
-    /// Connections that an error of the socket ended: a reset, no memory.
-    pub broken: u64,
-    /// Connections that were given up for want of memory for their bytes.
-    pub starved: u64,
-    /// Requests whose handler panicked.
-    pub panics: u64,
-}
-
-impl Counts {
-    /// Adds another worker's.
-    pub(super) fn add(&mut self, other: &Counts) {
-        self.connections += other.connections;
-        self.requests += other.requests;
-        self.turned_away += other.turned_away;
-        self.evicted += other.evicted;
-        self.broken += other.broken;
-        self.starved += other.starved;
-        self.panics += other.panics;
-    }
-}
-
-impl std::fmt::Display for Counts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Counts { connections, requests, turned_away, evicted, broken, starved, panics } = self;
-        write!(
-            f,
-            "{requests} requests on {connections} connections; {turned_away} turned away, {evicted} closed to \
-             make room, {broken} broken off, {starved} without memory, {panics} panics"
-        )
-    }
-}
-
-/// One worker's share of the server.
-pub struct Engine<S> {
-    connections: Connections<S>,
+/// One worker's connections, and what they need to make progress.
+pub struct Driver<S> {
+    links: Table<S>,
     connections_max: usize,
     peers: Peers,
-    spare: Spare,
+    spare: SpareBuffers,
     deadlines: Deadlines,
-    /// Slots that had their share of a turn and could go on, each once.
+    /// Slots of connections that used up their share of a turn and could continue; each is in it once.
     unfinished: VecDeque<usize>,
-    /// How many of them go on in this turn.
+    /// How many of them continue in this turn.
     unfinished_due: usize,
     eviction: Eviction,
-    /// How much memory the connections' buffers take, in bytes, and how much they may.
+    /// How much memory the buffers of all connections take, in bytes, and its bound.
     buffered: usize,
     buffered_max: usize,
     turns: u64,
-    /// When everything ends, once the end has begun.
+    /// When the remaining connections are closed, once the shutdown has begun.
     finish_by: Option<Instant>,
     routes: Arc<Routes>,
-    /// Where the pool, and a store that takes its time, put their answers.
+    /// Where the pool, and a store that answers later, put their completions.
     mailbox: Arc<dyn Mailbox>,
-    /// Counts requests, so that an answer that comes too late is not taken for another's.
+    /// The number of the last ticket. With it a late completion is not taken for that of a newer request.
     serial: u64,
     limits: Limits,
-    /// Those of a connection that opens now.
+    /// The limits of connections opened from now on.
     connection_limits: Arc<http::Limits>,
     system: Arc<dyn System>,
     log: Log,
-    refusals: Refusals,
+    refusal_log: RefusalLog,
     access: AccessLog,
     proxies: Proxies,
     counts: Counts,
-    moment: Moment,
+    clock: TurnClock,
     scratch: Box<[u8]>,
 }
 
-impl<S: Socket> Engine<S> {
-    /// An engine with its share of what `config` allows. What a store or the pool puts into `mailbox` is to be handed
-    /// to [`Engine::deliver`].
+impl<S: Socket> Driver<S> {
+    /// A driver with its share of the bounds of `config`. The caller passes each completion that arrives in `mailbox`
+    /// to [`Driver::deliver`].
     pub fn new(
         config: &Config,
         routes: Arc<Routes>,
         mailbox: Arc<dyn Mailbox>,
         system: Arc<dyn System>,
         logs: &Logs,
-    ) -> Engine<S> {
+    ) -> Driver<S> {
         let limits = config.limits.clone();
         let Shares { connections_max, peer_max, buffered_max } = Shares::of(config);
-        Engine {
-            connections: Connections::new(),
+        Driver {
+            links: Table::new(),
             connections_max,
             peers: Peers::new(peer_max),
-            spare: Spare::default(),
+            spare: SpareBuffers::default(),
             deadlines: Deadlines::default(),
             unfinished: VecDeque::new(),
             unfinished_due: 0,
@@ -150,9 +115,9 @@ impl<S: Socket> Engine<S> {
             routes,
             mailbox,
             serial: 0,
-            moment: Moment::new(system.as_ref()),
+            clock: TurnClock::new(system.as_ref()),
             log: logs.errors.clone(),
-            refusals: Refusals::new(logs.errors.clone(), limits.refusal_lines_per_second_max),
+            refusal_log: RefusalLog::new(logs.errors.clone(), limits.refusal_lines_per_second_max),
             access: AccessLog::new(logs.access.clone(), config.access_log, Arc::clone(&system)),
             proxies: Proxies::new(&config.trusted_proxies),
             system,
@@ -163,9 +128,28 @@ impl<S: Socket> Engine<S> {
         }
     }
 
+    /// Uses `routes` for new requests, and the limits of `config` for new connections. Open connections keep the limits
+    /// that they were opened with, and waiting requests are finished by the routes that they began with. The number of
+    /// workers must not change.
+    pub fn reconfigure(&mut self, config: &Config, routes: Arc<Routes>) {
+        let Shares { connections_max, peer_max, buffered_max } = Shares::of(config);
+        (self.connections_max, self.buffered_max) = (connections_max, buffered_max);
+        if self.peers.each_max() != peer_max {
+            self.peers = Peers::new(peer_max);
+            for slot in self.links.slots() {
+                if let Some(link) = self.links.at(slot).filter(|link| !self.proxies.trust(link.address)) {
+                    self.peers.add(Peer::of(link.address), slot);
+                }
+            }
+        }
+        self.refusal_log.set_lines_per_second_max(config.limits.refusal_lines_per_second_max);
+        self.connection_limits = Arc::new(config.limits.http.clone());
+        (self.limits, self.routes) = (config.limits.clone(), routes);
+    }
+
     /// How many connections are open.
     pub fn len(&self) -> usize {
-        self.connections.len()
+        self.links.len()
     }
 
     /// How much memory the buffers of all connections take, in bytes.
@@ -173,27 +157,27 @@ impl<S: Socket> Engine<S> {
         self.buffered
     }
 
-    /// Whether none is.
+    /// Whether no connection is open.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What has happened so far.
+    /// What has been counted so far.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// The moment that this turn takes place at.
+    /// The monotonic time of this turn.
     pub(super) fn now(&self) -> Instant {
-        self.moment.now
+        self.clock.now
     }
 
-    /// The same, as the wall clock has it.
+    /// The wall-clock time of this turn.
     pub(super) fn timestamp(&self) -> Timestamp {
-        self.moment.timestamp
+        self.clock.timestamp
     }
 
-    /// How long nothing is to be done if nothing happens; `None` is for ever.
+    /// Time until the next timer; zero if a connection could continue, `None` if no timer is set.
     pub fn time_to_next_task(&self) -> Option<Duration> {
         if !self.unfinished.is_empty() {
             return Some(Duration::ZERO);
@@ -202,76 +186,80 @@ impl<S: Socket> Engine<S> {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        let next = sooner(self.deadlines.next(), sooner(self.refusals.deadline(), self.finish_by))?;
-        // Counted from when this turn began, which is sooner than now: the loop may sleep for a moment too
-        // long, and does not read the clock once more for it.
-        Some(next.saturating_duration_since(self.moment.now))
+        let next = sooner(self.deadlines.next(), sooner(self.refusal_log.deadline(), self.finish_by))?;
+        // Measured from the beginning of this turn, which saves another reading of the clock. The loop may sleep too
+        // long by the duration of a turn.
+        Some(next.saturating_duration_since(self.clock.now))
     }
 
-    /// Begins a turn: looks at the clock.
+    /// Begins a turn: reads the clock.
     pub fn begin_turn(&mut self) {
         self.turns += 1;
-        // Those that join them in this turn have had their share of it.
+        // Connections that are queued during this turn have used up their share of it, and wait for the next.
         self.unfinished_due = self.unfinished.len().min(UNFINISHED_PER_TURN_MAX);
-        self.moment.update(self.system.as_ref());
-        self.refusals.settle(self.moment.now);
+        self.clock.update(self.system.as_ref());
+        self.refusal_log.settle(self.clock.now);
     }
 
-    /// Ends a turn: goes on with what was left of it, and with what has taken too long.
+    /// Ends a turn: gives the queued connections their share, then handles the deadlines that have passed.
     pub fn end_turn(&mut self) {
         for _ in 0..self.unfinished_due {
             let Some(slot) = self.unfinished.pop_front() else { break };
-            if let Some(link) = self.connections.at(slot) {
+            if let Some(link) = self.links.at(slot) {
                 link.set_queued(false);
                 self.drive(slot);
             }
         }
-        let now = self.moment.now;
+        let now = self.clock.now;
         while let Some(slot) = self.deadlines.pop_due(now) {
-            if let Some(link) = self.connections.at(slot) {
+            if let Some(link) = self.links.at(slot) {
                 link.expire(now, slot, &*self.mailbox);
                 self.drive(slot);
             }
         }
         if self.finish_by.is_some_and(|by| by <= now) {
-            self.connections.slots().for_each(|slot| self.close(slot));
+            self.links.slots().for_each(|slot| self.close(slot));
         }
     }
 
-    /// Something became possible on the socket in `slot`, if there is one still.
+    /// An event of the socket in `slot`. Ignored if the connection is closed.
     pub fn ready(&mut self, slot: usize, readiness: Readiness) {
-        // A connection may have been closed by an earlier event of the same turn.
-        let Some(link) = self.connections.at(slot) else { return };
+        // An earlier event of the same turn may have closed it, to make room or for its memory.
+        let Some(link) = self.links.at(slot) else { return };
         link.note(readiness);
         if readiness.read_closed {
-            link.note_end(self.moment.now, slot, &*self.mailbox);
+            link.note_end(self.clock.now, slot, &*self.mailbox);
         }
-        // One that is queued has had its share of the last turn, and has this turn's when the others have theirs.
+        // A queued connection gets its share at the end of the turn, however many events arrive for it.
         if !link.is_queued() {
             self.drive(slot);
         }
     }
 
-    /// The store says what came of a transition, or the pool that work is done. The request that waited for it goes on;
-    /// if none does any more, nothing happens.
-    pub fn deliver(&mut self, ticket: Ticket, completion: Completion) {
-        if self.connections.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, completion)) {
+    /// The store has applied a transition, or the pool has done a job: the request that waits with `ticket` continues.
+    /// Returns whether there is one. Its connection may have been closed, or its time over.
+    pub fn deliver(&mut self, ticket: Ticket, completion: Completion) -> bool {
+        let is_awaited =
+            self.links.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, completion));
+        if is_awaited {
             self.drive(ticket.place);
         }
+        is_awaited
     }
 
-    /// Whether `peer` is let in with one more connection. Where there is no room, room is made if it can be.
+    /// Whether `peer` may have one more connection. Closes an idle connection to make room: one of the peer's own past
+    /// the bound of a peer, so that it cannot displace others; any past the bound on all.
     fn admit(&mut self, peer: Option<Peer>) -> bool {
         if let Some(slots) = peer.and_then(|peer| self.peers.all_taken(peer)) {
-            match self.connections.oldest_idle(slots.iter().map(|slot| *slot as usize)) {
+            match self.links.oldest_idle(slots.iter().map(|slot| *slot as usize)) {
                 Some((slot, _)) => self.evict(slot),
                 None => return false,
             }
         }
-        if self.connections.len() < self.connections_max {
+        if self.links.len() < self.connections_max {
             return true;
         }
-        match self.eviction.oldest_idle(&mut self.connections, self.turns) {
+        match self.eviction.oldest_idle(&mut self.links, self.turns) {
             Some((slot, _)) => self.evict(slot),
             None => return false,
         }
@@ -283,12 +271,12 @@ impl<S: Socket> Engine<S> {
         self.close(slot);
     }
 
-    /// Closes the connection that has been idle for longest, for when the process has run out of descriptors. One that
-    /// came in this turn stays: its request may be here and has not been read.
+    /// Closes the longest idle connection, to free a descriptor. One that was accepted in this turn stays: its request
+    /// may have arrived and has not been read yet.
     pub(super) fn make_room(&mut self) -> Room {
-        match self.eviction.oldest_idle(&mut self.connections, self.turns) {
+        match self.eviction.oldest_idle(&mut self.links, self.turns) {
             None => Room::None,
-            Some((_, since)) if since >= self.moment.now => Room::NextTurn,
+            Some((_, since)) if since >= self.clock.now => Room::NextTurn,
             Some((slot, _)) => {
                 self.evict(slot);
                 Room::Made
@@ -296,9 +284,10 @@ impl<S: Socket> Engine<S> {
         }
     }
 
-    /// A new connection. `watch` is told its slot, and asks to be told what becomes possible on the socket.
-    /// Past the bounds, the connection that has been idle for longest makes room; where none is idle, the new
-    /// one is told 503.
+    /// Adds a connection of the server `role` with the client at `address`. `watch` registers the socket for events,
+    /// which are passed to [`Driver::ready`] with the slot that it is given. Past the bounds, the longest idle
+    /// connection is closed; if none is idle, the new connection is sent a 503, or closed when too many others are
+    /// being sent one.
     pub fn open(
         &mut self,
         role: Role,
@@ -306,63 +295,65 @@ impl<S: Socket> Engine<S> {
         mut socket: S,
         watch: impl FnOnce(&mut S, usize) -> io::Result<()>,
     ) {
-        // A proxy speaks for everyone, so what it is connected for is not counted as one peer's.
+        // Connections of a trusted proxy carry requests of many clients, so they do not count as one peer's.
         let peer = (!self.proxies.trust(address)).then(|| Peer::of(address));
         let is_admitted = self.admit(peer);
         if !is_admitted {
             self.counts.turned_away += 1;
-            if self.connections.len() >= self.connections_max.saturating_add(TURNED_AWAY_MAX) {
+            if self.links.len() >= self.connections_max.saturating_add(TURNED_AWAY_MAX) {
                 return;
             }
         }
-        let slot = self.connections.next_slot();
+        let slot = self.links.next_slot();
         if watch(&mut socket, slot).is_err() {
-            // The kernel has no memory for one more; the client sees its connection closed.
+            // The kernel has no memory to watch another socket; the client finds its connection closed.
             self.counts.broken += 1;
             return;
         }
         let limits = Arc::clone(&self.connection_limits);
-        let conversation = match is_admitted {
-            true => Connection::new(limits, self.moment.now),
-            false => Connection::turned_away(limits, NO_ROOM, self.moment.now),
+        let connection = if is_admitted {
+            Connection::new(limits, self.clock.now)
+        } else {
+            Connection::turned_away(limits, NO_ROOM, self.clock.now)
         };
         self.counts.connections += u64::from(is_admitted);
         peer.into_iter().for_each(|peer| self.peers.add(peer, slot));
-        let mut link = Link::new(role, address, socket, conversation);
+        let mut link = Link::new(role, address, socket, connection);
         if self.finish_by.is_some() {
-            link.finish(self.moment.now);
+            link.finish(self.clock.now);
         }
-        self.connections.insert(link);
+        self.links.insert(link);
         self.drive(slot);
     }
 
-    /// Begins the end: what has been asked for is answered, and then every connection closes, and so does every
-    /// one that is opened from now on; whatever is left after `finish_time_max` is cut off.
+    /// Begins the shutdown: each connection is closed after the requests that it has sent are answered, including those
+    /// opened from now on. What is left after `finish_time_max` is closed unanswered.
     pub fn finish(&mut self) {
         if self.finish_by.is_some() {
             return;
         }
-        self.finish_by = Some(self.moment.now + self.limits.finish_time_max);
-        let now = self.moment.now;
-        for slot in self.connections.slots() {
-            if let Some(link) = self.connections.at(slot) {
+        self.finish_by = Some(self.clock.now + self.limits.finish_time_max);
+        let now = self.clock.now;
+        for slot in self.links.slots() {
+            if let Some(link) = self.links.at(slot) {
                 link.finish(now);
                 self.drive(slot);
             }
         }
     }
 
-    /// Goes on with a connection as far as it can.
+    /// Makes as much progress on a connection as its share of the turn allows, then sets its deadline, queues it or
+    /// closes it.
     fn drive(&mut self, slot: usize) {
-        let Some(link) = self.connections.at(slot) else { return };
+        let Some(link) = self.links.at(slot) else { return };
         let mut turn = Turn {
-            now: self.moment.now,
+            now: self.clock.now,
             limits: &self.limits,
-            moment: &self.moment,
+            clock: &self.clock,
             routes: &self.routes,
             mailbox: &self.mailbox,
             serial: &mut self.serial,
-            refusals: &mut self.refusals,
+            refusal_log: &mut self.refusal_log,
             access: &self.access,
             proxies: &self.proxies,
             counts: &mut self.counts,
@@ -385,24 +376,24 @@ impl<S: Socket> Engine<S> {
         }
     }
 
-    /// Closes the connections whose buffers take most memory, until all of them together take no more than they may.
-    /// These are the clients that send and do not read; one whose requests and answers are small is never among them.
+    /// Closes the connections with the largest buffers until all buffers together are within the bound. These are
+    /// clients that send and do not read; connections with small requests and responses hold too little to be chosen.
     #[cold]
     fn shed(&mut self) {
         while self.buffered > self.buffered_max {
-            let Some((slot, bytes, address)) = self.eviction.heaviest(&mut self.connections) else { return };
+            let Some((slot, bytes, address)) = self.eviction.heaviest(&mut self.links) else { return };
             let max = self.buffered_max;
             self.log.line(format_args!(
-                "requests and answers that wait take more than {max} bytes in this worker (buffered_bytes_max); the \
-                 connection that holds most was closed: {bytes} bytes, of {address}"
+                "buffers take more than {max} bytes in this worker (its share of buffered_bytes_max); closed the \
+                 connection that held most: {bytes} bytes, from {address}"
             ));
             self.evict(slot);
         }
     }
 
     fn close(&mut self, slot: usize) {
-        // Closing the socket takes it out of the event queue, too.
-        if let Some(mut link) = self.connections.remove(slot) {
+        // Dropping the socket closes it, which also removes it from the event queue.
+        if let Some(mut link) = self.links.remove(slot) {
             self.buffered -= link.counted();
             link.abandon(slot, &*self.mailbox);
             self.peers.remove(Peer::of(link.address), slot);
@@ -410,7 +401,7 @@ impl<S: Socket> Engine<S> {
     }
 }
 
-/// Every connection is busy.
+/// For a connection past the bound while none is idle.
 const NO_ROOM: Refusal = Refusal::new(Status::ServiceUnavailable, "there are too many connections");
 
 #[cfg(test)]
@@ -466,29 +457,29 @@ mod tests {
         }
     }
 
-    fn engine<S: Socket>(config: &Config) -> Engine<S> {
+    fn driver<S: Socket>(config: &Config) -> Driver<S> {
         let system: Arc<dyn System> = Arc::new(RealSystem::default());
         let site = Site::new(None, config.client_port, config.auth_port, None);
         let pool = Arc::new(Pool::new(1));
         let routes = Routes::new(config, site, Arc::new(Silent), pool, Arc::clone(&system)).unwrap();
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
-        Engine::new(config, Arc::new(routes), Arc::new(()), system, &logs)
+        Driver::new(config, Arc::new(routes), Arc::new(()), system, &logs)
     }
 
     /// Opens a connection with one request; what is written to it, and whether it was watched.
-    fn open(engine: &mut Engine<OneRequest>) -> (Arc<Mutex<Vec<u8>>>, bool) {
+    fn open(driver: &mut Driver<OneRequest>) -> (Arc<Mutex<Vec<u8>>>, bool) {
         let content = format!(r#"{{"code":"{}"}}"#, "A".repeat(64));
         let head = "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: ";
         let request = Some(format!("{head}{}\r\n\r\n{content}", content.len()).into_bytes());
         let written = Arc::<Mutex<Vec<u8>>>::default();
         let socket = OneRequest { request, written: Arc::clone(&written) };
         let mut watched = None;
-        engine.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, slot| {
+        driver.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, slot| {
             watched = Some(slot);
             Ok(())
         });
         if let Some(slot) = watched {
-            engine.ready(slot, Readiness { readable: true, ..Readiness::default() });
+            driver.ready(slot, Readiness { readable: true, ..Readiness::default() });
         }
         (written, watched.is_some())
     }
@@ -502,11 +493,11 @@ mod tests {
     /// given the connection, the serial of its ticket and the moment at which its time is over.
     fn status_after(happen: impl FnOnce(&mut Link<OneRequest>, u64, Instant)) -> String {
         let config = Config::default();
-        let mut engine = engine(&config);
-        let (written, _) = open(&mut engine);
-        let (serial, over) = (engine.serial, engine.now() + config.limits.store_time_max);
-        happen(engine.connections.at(0).unwrap(), serial, over);
-        engine.drive(0);
+        let mut driver = driver(&config);
+        let (written, _) = open(&mut driver);
+        let (serial, over) = (driver.serial, driver.now() + config.limits.store_time_max);
+        happen(driver.links.at(0).unwrap(), serial, over);
+        driver.drive(0);
         status(&written)
     }
 
@@ -538,9 +529,9 @@ mod tests {
         let turned_away = |change: fn(&mut Config)| {
             let mut config = Config { workers: 2, ..Config::default() };
             change(&mut config);
-            let mut engine = engine(&config);
-            (0..3).for_each(|_| drop(open(&mut engine)));
-            engine.counts().turned_away
+            let mut driver = driver(&config);
+            (0..3).for_each(|_| drop(open(&mut driver)));
+            driver.counts().turned_away
         };
         assert_eq!(
             turned_away(|config| config.limits.connections_max = 3),
@@ -581,22 +572,22 @@ mod tests {
 
     #[test]
     fn one_that_always_has_more_to_say_has_its_share_of_each_turn_and_no_more() {
-        let mut engine = engine(&Config::default());
+        let mut driver = driver(&Config::default());
         let reads = Arc::<AtomicUsize>::default();
         let socket = Endless(Arc::clone(&reads));
-        engine.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, _| Ok(()));
-        engine.begin_turn();
-        engine.ready(0, Readiness { readable: true, ..Readiness::default() });
+        driver.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, _| Ok(()));
+        driver.begin_turn();
+        driver.ready(0, Readiness { readable: true, ..Readiness::default() });
         let share = reads.load(Ordering::Relaxed);
         // All that is read away of it is a mebibyte, in 64 pieces.
         assert!((1..10).contains(&share), "{share} reads in one turn");
-        assert_eq!(engine.time_to_next_task(), Some(Duration::ZERO), "it goes on in the next one");
-        engine.end_turn();
+        assert_eq!(driver.time_to_next_task(), Some(Duration::ZERO), "it goes on in the next one");
+        driver.end_turn();
         assert_eq!(reads.load(Ordering::Relaxed), share, "and not in this one again");
-        engine.begin_turn();
-        engine.ready(0, Readiness { readable: true, ..Readiness::default() });
+        driver.begin_turn();
+        driver.ready(0, Readiness { readable: true, ..Readiness::default() });
         assert_eq!(reads.load(Ordering::Relaxed), share, "the others are first in the next one");
-        engine.end_turn();
+        driver.end_turn();
         assert_eq!(reads.load(Ordering::Relaxed), 2 * share);
     }
 
@@ -605,17 +596,17 @@ mod tests {
     fn past_the_bound_so_many_are_told_503_and_the_rest_are_closed_without_a_word() {
         let mut config = Config::default();
         config.limits.connections_max = 1;
-        let mut engine = engine(&config);
-        let (busy, _) = open(&mut engine);
+        let mut driver = driver(&config);
+        let (busy, _) = open(&mut driver);
         for number in 1..=TURNED_AWAY_MAX {
-            let (written, is_watched) = open(&mut engine);
+            let (written, is_watched) = open(&mut driver);
             assert_eq!((status(&written).as_str(), is_watched), ("503", true), "{number}");
         }
-        let (written, is_watched) = open(&mut engine);
+        let (written, is_watched) = open(&mut driver);
         assert!(written.lock().unwrap().is_empty() && !is_watched, "one more");
         assert!(busy.lock().unwrap().is_empty(), "the one that was let in waits for the store");
-        let counts = engine.counts();
+        let counts = driver.counts();
         assert_eq!((counts.connections, counts.turned_away), (1, TURNED_AWAY_MAX as u64 + 1));
-        assert_eq!(engine.len(), 1 + TURNED_AWAY_MAX);
+        assert_eq!(driver.len(), 1 + TURNED_AWAY_MAX);
     }
 }

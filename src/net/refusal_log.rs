@@ -1,7 +1,7 @@
-//! The log of refused requests: one line each, with the exact reason, and only so many a second.
+//! The log of refused requests: one line each with the exact reason, at a bounded rate.
 //!
-//! Anyone can be refused as often as they like. Written without a bound, that would fill the disk, and cost
-//! more than the refusal itself.
+//! Any client can cause refusals at any rate. Without the bound they would fill the disk, and writing a line costs more
+//! than the refusal itself. Refusals past the bound are counted, and the count is logged when the second is over.
 
 use std::time::{Duration, Instant};
 
@@ -11,34 +11,35 @@ use crate::routes::Role;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How much of a path a line shows.
-const PATH_CHARS_MAX: usize = 64;
+/// How much of a path a line shows, in bytes.
+const PATH_BYTES_MAX: usize = 64;
 
-/// Writes a line for each refusal, within the bound.
-pub(super) struct Refusals {
+/// Writes a line for each refusal, up to a number per second.
+pub(super) struct RefusalLog {
     log: Log,
     lines_per_second_max: usize,
     second_began: Option<Instant>,
-    /// In this second: lines written, and refusals that got none.
+    /// Lines written in this second, and refusals past the bound.
     lines: usize,
     unwritten: usize,
 }
 
-impl Refusals {
-    pub(super) fn new(log: Log, lines_per_second_max: usize) -> Refusals {
-        Refusals { log, lines_per_second_max, second_began: None, lines: 0, unwritten: 0 }
+impl RefusalLog {
+    /// A log with at most `lines_per_second_max` lines a second.
+    pub(super) fn new(log: Log, lines_per_second_max: usize) -> RefusalLog {
+        RefusalLog { log, lines_per_second_max, second_began: None, lines: 0, unwritten: 0 }
     }
 
-    /// Changes the bound, for this second, too.
+    /// Changes the bound, also for the current second.
     pub(super) fn set_lines_per_second_max(&mut self, lines_per_second_max: usize) {
         self.lines_per_second_max = lines_per_second_max;
     }
 
-    /// Of the request a line names method and path; never the query, a field or the content, where secrets
-    /// are.
+    /// Logs the refusal `response`. A line has the method and the path; the query, header fields and content may
+    /// contain secrets and stay out.
     pub(super) fn note(&mut self, now: Instant, role: Role, request: Option<&Request>, response: &Response) {
         self.settle(now);
-        // There may be more: the bound can be lowered within a second.
+        // `>=` because the bound may have been lowered within this second.
         if self.lines >= self.lines_per_second_max {
             self.unwritten += 1;
             return;
@@ -50,12 +51,12 @@ impl Refusals {
             Role::AuthorizationServer => "authorization server",
         };
         let (method, path) = request.map_or(("-", "-"), |request| (request.method().token(), request.path()));
-        let path = path.get(..PATH_CHARS_MAX).unwrap_or(path);
+        let path = path.get(..PATH_BYTES_MAX).unwrap_or(path);
         let (code, reason) = (response.status.code(), response.reason().unwrap_or("-"));
         self.log.unlimited_line(format_args!("{server}: {method} {path} {code}: {reason}"));
     }
 
-    /// Ends the second that is over by `now`, if one has begun.
+    /// Logs the count of refusals past the bound, if the current second is over by `now`.
     pub(super) fn settle(&mut self, now: Instant) {
         let Some(began) = self.second_began else { return };
         if now.saturating_duration_since(began) < SECOND {
@@ -68,7 +69,7 @@ impl Refusals {
         (self.second_began, self.lines, self.unwritten) = (None, 0, 0);
     }
 
-    /// When the second that has begun is over, if its count is still to be written.
+    /// When to call [`RefusalLog::settle`]; `None` if there is no count to log.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.second_began.filter(|_| self.unwritten > 0).map(|began| began + SECOND)
     }
@@ -82,14 +83,14 @@ mod tests {
     #[test]
     fn a_bound_that_is_lowered_within_a_second_holds_in_it() {
         let (log, now) = (Log::kept(), Instant::now());
-        let mut refusals = Refusals::new(log.clone(), 10);
+        let mut refusal_log = RefusalLog::new(log.clone(), 10);
         let response = Response::new(Status::BadRequest, FieldLines::literal("")).because("a reason");
-        let note = |refusals: &mut Refusals| refusals.note(now, Role::ClientApp, None, &response);
-        (0..3).for_each(|_| note(&mut refusals));
-        refusals.set_lines_per_second_max(2);
-        (0..4).for_each(|_| note(&mut refusals));
+        let note = |refusal_log: &mut RefusalLog| refusal_log.note(now, Role::ClientApp, None, &response);
+        (0..3).for_each(|_| note(&mut refusal_log));
+        refusal_log.set_lines_per_second_max(2);
+        (0..4).for_each(|_| note(&mut refusal_log));
         assert_eq!(log.lines().len(), 3);
-        refusals.settle(now + SECOND);
+        refusal_log.settle(now + SECOND);
         assert_eq!(log.lines()[3], "4 more requests were refused within a second");
     }
 }

@@ -1,0 +1,364 @@
+//! One connection: its socket, its HTTP state, what is known of readiness, and the request that waits.
+//!
+//! [`Link::drive`] is the heart of the loop. The HTTP [`Connection`] says what it wants next (read, write, shut down,
+//! close), and the link does it while the socket is ready, until the connection waits for its client, the store or the
+//! pool, or has used up its share of the turn. Answering comes before writing, so that the responses to pipelined
+//! requests leave in one system call; writing comes before reading, so that a client that does not read is not read
+//! from (backpressure).
+//!
+//! A request that waits for the store or the pool is kept in [`Waiting`], and no later request of its connection is
+//! answered before it. Exactly one of three things completes it: its completion, its timeout, or a client that gives
+//! up. The mailbox decides which came first, so the store knows whether its answer reached the client.
+//!
+//! Refused here: more than [`READS_PER_TURN_MAX`] reads and [`REQUESTS_PER_TURN_MAX`] requests of one connection in a
+//! turn. They wait for the next one.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::socket::{Readiness, Socket};
+use super::turn::Turn;
+use crate::http::connection::{Connection, Event, Want};
+use crate::routes::{Completion, Parked, Role, Routes, Step};
+use crate::store::{Mailbox, Ticket};
+
+/// How often a connection may read in one turn.
+const READS_PER_TURN_MAX: usize = 4;
+
+/// How many pipelined requests of a connection are answered in one turn. A buffer of 64 KiB can hold two thousand,
+/// which would keep the other connections waiting.
+const REQUESTS_PER_TURN_MAX: usize = 16;
+
+/// On Linux a read that does not fill its buffer has emptied the socket, and later bytes cause a new event (epoll(7)),
+/// so the call that would return `WouldBlock` is saved. On other systems mio reports new events only after that call.
+const SHORT_READ_IS_LAST: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// A client that closes its side this long after its request counts as one that gave up.
+const GIVES_UP_AFTER: Duration = Duration::from_secs(1);
+
+/// Extra time for a completion that is in the mailbox when its request times out.
+const DELIVERY_TIME: Duration = Duration::from_millis(10);
+
+/// A socket, and the HTTP connection over it.
+pub(super) struct Link<S> {
+    role: Role,
+    pub(super) address: IpAddr,
+    socket: S,
+    connection: Connection,
+    /// Set by an event, cleared when a system call finds the socket not ready.
+    readable: bool,
+    writable: bool,
+    /// The client has closed its side; bytes sent before may still be unread.
+    read_closed: bool,
+    /// The server is shutting down.
+    is_finishing: bool,
+    /// The client gave up while its request waited for the store.
+    has_given_up: bool,
+    /// How much memory the buffers took when they were last counted.
+    counted: usize,
+    /// It has used up its share of a turn and is queued for the next.
+    is_queued: bool,
+    /// The request that waits for the store or the pool. Boxed, because most connections have none.
+    waiting: Option<Box<Waiting>>,
+}
+
+/// A request that continues when the store or the pool completes what it asked for.
+struct Waiting {
+    serial: u64,
+    /// The routes that the request began with: the configuration may be reloaded while it waits.
+    routes: Arc<Routes>,
+    parked: Parked,
+    until: Instant,
+    completion: Option<Completion>,
+    /// The store has been told that the answer may not reach the client.
+    is_abandoned: bool,
+    since: Instant,
+}
+
+/// The state of a connection after it was driven.
+pub(super) enum Driven {
+    /// It waits for its client, the store, the pool or a deadline.
+    Waiting,
+    /// It could continue, but has used up its share of the turn.
+    Unfinished,
+    /// It is to be closed.
+    Closed,
+}
+
+impl<S: Socket> Link<S> {
+    /// A link that is assumed to be writable, as new sockets are, and not readable before an event says so.
+    pub(super) fn new(role: Role, address: IpAddr, socket: S, connection: Connection) -> Link<S> {
+        Link {
+            role,
+            address,
+            socket,
+            connection,
+            readable: false,
+            writable: true,
+            read_closed: false,
+            is_finishing: false,
+            has_given_up: false,
+            counted: 0,
+            is_queued: false,
+            waiting: None,
+        }
+    }
+
+    /// When [`Link::expire`] is due: the timeout of the HTTP connection or that of the waiting request.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let deadline = self.connection.deadline();
+        match &self.waiting {
+            None => deadline,
+            Some(waiting) => Some(deadline.map_or(waiting.until, |deadline| deadline.min(waiting.until))),
+        }
+    }
+
+    /// Handles the deadlines that have passed by `now`. A request that waits is answered with a timeout when it is
+    /// driven next, unless its completion is in the mailbox already: then the store counts it as delivered, so it must
+    /// be sent.
+    pub(super) fn expire(&mut self, now: Instant, slot: usize, mailbox: &dyn Mailbox) {
+        self.connection.expire(now);
+        let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.until <= now) else { return };
+        if waiting.completion.is_some() {
+            return;
+        }
+        let ticket = Ticket { place: slot, serial: waiting.serial };
+        if waiting.parked.waits_for_store() && !mailbox.abandon(ticket) {
+            // The completion is in the mailbox, which the next turn reads.
+            waiting.until = now + DELIVERY_TIME;
+        } else {
+            waiting.completion = Some(Completion::TimedOut);
+        }
+    }
+
+    /// Tells the store that the answer to the waiting request, if there is one, may not reach the client, so that the
+    /// store withdraws what it applies. The pool changes nothing that would have to be withdrawn, so a request that
+    /// waits for it is not abandoned before it continues to the store.
+    pub(super) fn abandon(&mut self, slot: usize, mailbox: &dyn Mailbox) {
+        let Some(waiting) = &mut self.waiting else { return };
+        if waiting.parked.waits_for_store() && waiting.completion.is_none() && !waiting.is_abandoned {
+            waiting.is_abandoned = mailbox.abandon(Ticket { place: slot, serial: waiting.serial });
+        }
+    }
+
+    /// The client has closed its side. One that does so with its request, or soon after, still reads the answer. One
+    /// that does so later has given up: its request is abandoned and gets no answer. (If it got one, a thief could use
+    /// a stolen code, keep the answer, and have the store withdraw the redemption, so that the theft leaves no trace.)
+    pub(super) fn note_end(&mut self, now: Instant, slot: usize, mailbox: &dyn Mailbox) {
+        let has_given_up = |waiting: &Waiting| now.saturating_duration_since(waiting.since) >= GIVES_UP_AFTER;
+        if self.waiting.as_deref().is_some_and(has_given_up) {
+            self.abandon(slot, mailbox);
+        }
+    }
+
+    /// Keeps the completion for the request with `serial`. Returns whether that request waits here; if not, its
+    /// connection was closed, or its time was over and the slot has a newer request. The first completion counts.
+    pub(super) fn deliver(&mut self, serial: u64, completion: Completion) -> bool {
+        let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.serial == serial) else {
+            return false;
+        };
+        waiting.completion.get_or_insert(completion);
+        true
+    }
+
+    /// Since when the connection has been idle: open, with no request begun.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        self.connection.idle_since()
+    }
+
+    /// How much memory the buffers took when they were last counted, in bytes.
+    pub(super) fn counted(&self) -> usize {
+        self.counted
+    }
+
+    /// Counts the buffers' memory again.
+    pub(super) fn count(&mut self) -> usize {
+        self.counted = self.connection.buffered();
+        self.counted
+    }
+
+    /// Whether it is queued for its share of a turn.
+    pub(super) fn is_queued(&self) -> bool {
+        self.is_queued
+    }
+
+    /// Records whether it is queued.
+    pub(super) fn set_queued(&mut self, is_queued: bool) {
+        self.is_queued = is_queued;
+    }
+
+    /// Records an event. An error is reported by the system call that it makes fail.
+    pub(super) fn note(&mut self, readiness: Readiness) {
+        self.read_closed |= readiness.read_closed;
+        self.readable |= readiness.readable || readiness.read_closed;
+        self.writable |= readiness.writable;
+    }
+
+    /// Closes the connection once the requests that have been sent are answered. Some may be unread in the socket, so
+    /// it is read once more, event or not.
+    pub(super) fn finish(&mut self, now: Instant) {
+        self.connection.finish(now);
+        self.is_finishing = true;
+        self.readable = true;
+    }
+
+    /// Makes progress, as the connection in `slot`, until the connection waits or has used up its share of the turn.
+    /// Borrows buffers for that, and returns them if they are empty at the end.
+    pub(super) fn drive(&mut self, slot: usize, turn: &mut Turn) -> Driven {
+        if self.connection.wants_buffers() {
+            self.connection.lend(turn.spare.take());
+        }
+        let driven = self.drive_with_buffers(slot, turn);
+        if let Some(buffers) = self.connection.give_back() {
+            turn.spare.put(buffers);
+        }
+        driven
+    }
+
+    /// Answers what has been received, then does what the connection wants, over and over.
+    fn drive_with_buffers(&mut self, slot: usize, turn: &mut Turn) -> Driven {
+        let (mut reads, mut requests_left) = (0, REQUESTS_PER_TURN_MAX);
+        loop {
+            self.answer_requests(slot, turn, &mut requests_left);
+            if self.has_given_up {
+                return Driven::Closed;
+            }
+            let result = match self.connection.wants() {
+                // More requests may be in the buffer, and no event would announce them. (A connection whose client
+                // has closed its side wants to close, but not before the requests sent before that are answered.)
+                Want::Read | Want::Close if requests_left == 0 && self.connection.has_input() => {
+                    return Driven::Unfinished;
+                }
+                Want::Read if self.readable && reads == READS_PER_TURN_MAX => return Driven::Unfinished,
+                Want::Read if self.readable => {
+                    reads += 1;
+                    self.read(turn)
+                }
+                Want::Write if self.writable => self.write(turn.now),
+                Want::Shutdown => self.shut(turn.now),
+                Want::Close => {
+                    turn.counts.starved += u64::from(self.connection.is_starved());
+                    return Driven::Closed;
+                }
+                Want::Read if self.is_finishing && self.idle_since().is_some() => return Driven::Closed,
+                Want::Read | Want::Write | Want::Answer | Want::Content => return Driven::Waiting,
+            };
+            // The client is gone, or the system has no memory for the socket: no answer can be sent.
+            if result.is_err() {
+                turn.counts.broken += 1;
+                return Driven::Closed;
+            }
+        }
+    }
+
+    /// Answers the requests in the buffer, in order, until one has to wait or the share is used up.
+    fn answer_requests(&mut self, slot: usize, turn: &mut Turn, requests_left: &mut usize) {
+        if self.waiting.is_some() && !self.resume_waiting(slot, turn) {
+            return;
+        }
+        while *requests_left > 0 {
+            let ticket = Ticket { place: slot, serial: turn.next_serial() };
+            let step = match self.connection.step(turn.now) {
+                Event::Nothing => return,
+                Event::Request(request) => turn.begin(self.role, self.address, &request, ticket),
+                Event::Refused(refusal, request) => {
+                    Step::Done(turn.refuse(self.role, self.address, refusal, request.as_ref()))
+                }
+            };
+            *requests_left -= 1;
+            let routes = turn.routes();
+            if !self.respond_or_park(step, routes, ticket, turn) {
+                return;
+            }
+        }
+    }
+
+    /// Sends the response if the request is done, else parks it. Returns whether the next request may be answered;
+    /// responses keep the order of their requests.
+    fn respond_or_park(&mut self, step: Step, routes: &Arc<Routes>, ticket: Ticket, turn: &Turn) -> bool {
+        match step {
+            Step::Done(response) => {
+                self.connection.respond(&response, turn.date(), turn.now);
+                true
+            }
+            Step::Parked(parked) => {
+                self.park(parked, Arc::clone(routes), ticket, turn);
+                false
+            }
+        }
+    }
+
+    /// Parks a request that began with `routes`, until the store or the pool completes it or its time is over.
+    fn park(&mut self, parked: Parked, routes: Arc<Routes>, ticket: Ticket, turn: &Turn) {
+        let (serial, until) = (ticket.serial, turn.now + parked.time_max(turn.limits));
+        let (is_abandoned, since) = (false, turn.now);
+        self.waiting =
+            Some(Box::new(Waiting { serial, routes, parked, until, completion: None, is_abandoned, since }));
+    }
+
+    /// Resumes the waiting request if it has a completion or has timed out. Returns whether the next request may be
+    /// answered.
+    fn resume_waiting(&mut self, slot: usize, turn: &mut Turn) -> bool {
+        let Some(waiting) = self.waiting.take_if(|waiting| waiting.completion.is_some()) else { return false };
+        if waiting.is_abandoned {
+            self.has_given_up = true;
+            return false;
+        }
+        if self.is_finishing && self.readable {
+            // Requests sent after this one count as received, too, and nothing has been read since. (If this read
+            // fails, so does the write of the response, which reports it.)
+            let _ = self.read(turn);
+        }
+        let Waiting { routes, parked, completion, .. } = *waiting;
+        let completion = completion.unwrap_or(Completion::TimedOut);
+        // The HTTP connection may have been given up by its own deadline in the same turn: then no answer can be sent.
+        let Some(request) = self.connection.unanswered() else { return true };
+        let ticket = Ticket { place: slot, serial: turn.next_serial() };
+        let step = turn.resume(self.role, self.address, (&routes, parked, completion), &request, ticket);
+        self.respond_or_park(step, &routes, ticket, turn)
+    }
+
+    /// Reads once into the worker's buffer, and passes the bytes or the end to the HTTP connection.
+    fn read(&mut self, turn: &mut Turn) -> io::Result<()> {
+        match self.socket.read(turn.scratch) {
+            Ok(0) => {
+                self.readable = false;
+                self.connection.receive_end();
+            }
+            Ok(count) => {
+                let is_last = SHORT_READ_IS_LAST && count < turn.scratch.len() && !self.read_closed;
+                self.readable = !is_last;
+                self.connection.receive(&turn.scratch[..count], turn.now);
+            }
+            Err(error) => self.readable = may_try_again(error)?,
+        }
+        Ok(())
+    }
+
+    /// Writes what it can of the responses; the rest waits for the next event.
+    fn write(&mut self, now: Instant) -> io::Result<()> {
+        match self.socket.write(self.connection.outgoing()) {
+            Ok(count) => self.connection.sent(count, now),
+            Err(error) => self.writable = may_try_again(error)?,
+        }
+        Ok(())
+    }
+
+    /// Closes the sending side, after the last response.
+    fn shut(&mut self, now: Instant) -> io::Result<()> {
+        self.socket.shut()?;
+        self.connection.shut(now);
+        Ok(())
+    }
+}
+
+/// Whether to try again at once (a signal interrupted the call) or at the next event. Returns any other error.
+fn may_try_again(error: io::Error) -> io::Result<bool> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Ok(false),
+        io::ErrorKind::Interrupted => Ok(true),
+        _ => Err(error),
+    }
+}

@@ -1,0 +1,30 @@
+//! One worker's share of the bounds that hold for all workers together.
+//!
+//! Workers share no counters, so each keeps to its own part. It is rounded up, so that a bound smaller than the number
+//! of workers leaves none of them without.
+
+use crate::config::Config;
+
+/// The bounds of one worker.
+pub(super) struct Shares {
+    /// Connections.
+    pub(super) connections_max: usize,
+    /// Connections of one peer.
+    pub(super) peer_max: usize,
+    /// Bytes in the buffers of all connections; at least what a single connection may need.
+    pub(super) buffered_max: usize,
+}
+
+impl Shares {
+    /// The share of one of `config.workers` workers.
+    pub(super) fn of(config: &Config) -> Shares {
+        let limits = &config.limits;
+        let share = |max: usize| max.div_ceil(config.workers);
+        let peer_max = match config.peer_connections_max() {
+            usize::MAX => usize::MAX,
+            max => share(max),
+        };
+        let buffered_max = share(limits.buffered_bytes_max).max(limits.http.connection_bytes_max());
+        Shares { connections_max: share(limits.connections_max), peer_max, buffered_max }
+    }
+}
