@@ -13,15 +13,15 @@
 //! What is bounded, and why:
 //!
 //! - how many jobs of a kind run at once, so that one kind cannot take all threads;
-//! - how many wait, in total, per peer (who caused the job) and per target (what it is about, such as a client), so that
-//!   neither one attacker nor one popular target fills the queue for everyone;
+//! - how many wait, in total, per peer (who caused the job) and per target (what it is about, such as a client), so
+//!   that neither one attacker nor one popular target fills the queue for everyone;
 //! - targets take turns, so a flood of jobs for one target delays those for another by one job.
 //!
 //! Past a bound, [`Pool::submit`] refuses at once.
 //!
 //! A job leaves its result where its submitter looks for it. The pool reports only that the job has ended, through the
-//! same [`Mailbox`] as the stores. A job that panicked has ended too, and has left no result. Dropping the pool starts no
-//! further job and does not wait for those that run, so they cannot delay the end of the program.
+//! same [`Mailbox`] as the stores. A job that panicked has ended too, and has left no result. Dropping the pool starts
+//! no further job and does not wait for those that run, so they cannot delay the end of the program.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};

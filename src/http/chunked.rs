@@ -6,8 +6,8 @@
 //! last-chunk   = 1*("0") [ chunk-ext ] CRLF
 //! ```
 //!
-//! The decoder moves the data of each chunk over the size lines before it, so that the content becomes contiguous without
-//! a second buffer. Chunk extensions and trailers are checked, bounded and dropped: nothing here uses them.
+//! The decoder moves the data of each chunk over the size lines before it, so that the content becomes contiguous
+//! without a second buffer. Chunk extensions and trailers are checked, bounded and dropped: nothing here uses them.
 //!
 //! A bare LF, a sign before a size, `0x`, or a space within it is refused: lenient parsers disagree about these, and so
 //! about where the next request begins. Only whitespace after a size is accepted, as in older grammars.
@@ -76,8 +76,8 @@ impl Default for State {
 }
 
 impl ChunkedDecoder {
-    /// Decodes what has arrived since the last call. `bytes` begin where the content begins; they are those that the last
-    /// call left, and what arrived after them. Returns whether the content is complete.
+    /// Decodes what has arrived since the last call. `bytes` begin where the content begins; they are those that the
+    /// last call left, and what arrived after them. Returns whether the content is complete.
     ///
     /// # Errors
     /// When the coding is malformed, and when a limit is exceeded.
@@ -101,8 +101,8 @@ impl ChunkedDecoder {
         self.written
     }
 
-    /// The range after the decoded content that was read and is not needed. The caller must remove it from the bytes, which
-    /// keeps a client from filling the buffer with size lines.
+    /// The range after the decoded content that was read and is not needed. The caller must remove it from the bytes,
+    /// which keeps a client from filling the buffer with size lines.
     pub fn take_slack(&mut self) -> std::ops::Range<usize> {
         let slack = self.written..self.read;
         self.read = self.written;

@@ -3,14 +3,15 @@
 //! The driver owns the socket and the clock. It keeps this contract:
 //!
 //! 1. call [`Connection::step`] until it returns [`Event::Nothing`]. Respond to each request and refusal with
-//!    [`Connection::respond`] or [`Connection::begin_stream`], at once or later; until then there are no further events;
+//!    [`Connection::respond`] or [`Connection::begin_stream`], at once or later; until then there are no further
+//!    events;
 //! 2. do what [`Connection::wants`] says: read, and pass the bytes to [`receive`](Connection::receive) or the end to
 //!    [`receive_end`](Connection::receive_end); write [`outgoing`](Connection::outgoing), and report how much was
 //!    [`sent`](Connection::sent); shut down the sending side; or close;
 //! 3. when [`deadline`](Connection::deadline) has passed, call [`Connection::expire`]. Then go to 1.
 //!
-//! Responses to pipelined requests are collected up to `output_bytes_max` before the driver writes, so that a thousand of
-//! them cost one write. While output is queued, nothing is read, so that a client that does not read cannot make the
+//! Responses to pipelined requests are collected up to `output_bytes_max` before the driver writes, so that a thousand
+//! of them cost one write. While output is queued, nothing is read, so that a client that does not read cannot make the
 //! server buffer more.
 //!
 //! The contract as a program, without a socket:
@@ -124,8 +125,8 @@ pub enum Event<'a> {
     Nothing,
     /// A complete request, which needs a response.
     Request(Request<'a>),
-    /// A request that cannot be served. It needs a response, too; then the connection closes. Where method and target are
-    /// valid, the request comes along, without content.
+    /// A request that cannot be served. It needs a response, too; then the connection closes. Where method and target
+    /// are valid, the request comes along, without content.
     Refused(Refusal, Option<Request<'a>>),
 }
 
@@ -173,8 +174,8 @@ impl Connection {
         (self.is_idle() && self.unsent() == 0).then_some(self.state_since)
     }
 
-    /// Begins an orderly shutdown. Requests that have arrived are answered, the last of them with `Connection: close`; an
-    /// open stream ends. An idle connection is left to the driver, which closes it when there is nothing to read.
+    /// Begins an orderly shutdown. Requests that have arrived are answered, the last of them with `Connection: close`;
+    /// an open stream ends. An idle connection is left to the driver, which closes it when there is nothing to read.
     pub fn finish(&mut self, now: Instant) {
         self.is_finishing = true;
         self.end_stream(now);

@@ -1,6 +1,7 @@
 //! The Date field: when a response was made (RFC 9110, 6.6.1).
 //!
-//! The codec has no clock, so the driver passes a [`Date`] with each response. It need not format more than one a second.
+//! The codec has no clock, so the driver passes a [`Date`] with each response. It need not format more than one a
+//! second.
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -17,8 +17,8 @@ pub struct Form<'a> {
 pub struct Repeated;
 
 impl<'a> Form<'a> {
-    /// Decodes `bytes`. Every input is accepted: an invalid percent-encoding is taken literally, as the standard says. A
-    /// value may be any bytes; in a name, invalid UTF-8 becomes U+FFFD, which matches the name of no parameter.
+    /// Decodes `bytes`. Every input is accepted: an invalid percent-encoding is taken literally, as the standard says.
+    /// A value may be any bytes; in a name, invalid UTF-8 becomes U+FFFD, which matches the name of no parameter.
     pub fn parse(bytes: &'a [u8]) -> Form<'a> {
         let pairs = bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
             let at = pair.iter().position(|byte| *byte == b'=');

@@ -1,9 +1,9 @@
-//! The fields of a head that control the message itself: how its content is delimited, which host it is for, and whether
-//! its connection is kept.
+//! The fields of a head that control the message itself: how its content is delimited, which host it is for, and
+//! whether its connection is kept.
 //!
-//! A request whose framing can be read in two ways is refused, even where RFC 9112 says which reading is right. A proxy in
-//! front of this server may read it in the other way; the two would then disagree on where the next request begins, and
-//! the bytes between are a request that the proxy never saw (request smuggling).
+//! A request whose framing can be read in two ways is refused, even where RFC 9112 says which reading is right. A proxy
+//! in front of this server may read it in the other way; the two would then disagree on where the next request begins,
+//! and the bytes between are a request that the proxy never saw (request smuggling).
 
 use super::authority::is_authority;
 use super::limits::Limits;
@@ -20,7 +20,8 @@ pub enum Framing {
     Chunked,
 }
 
-/// What these fields say, collected in one pass over the field lines. Lines are counted, so that a second one is noticed.
+/// What these fields say, collected in one pass over the field lines. Lines are counted, so that a second one is
+/// noticed.
 #[derive(Default)]
 pub(super) struct MessageFields<'a> {
     host: Option<&'a [u8]>,

@@ -89,8 +89,8 @@ impl Default for Head {
 }
 
 impl Head {
-    /// Resets everything but the field lines, which have a count. Otherwise a part that this request does not have would
-    /// be taken from the one before, as a position in bytes that are gone.
+    /// Resets everything but the field lines, which have a count. Otherwise a part that this request does not have
+    /// would be taken from the one before, as a position in bytes that are gone.
     fn reset(&mut self) {
         self.invalidate();
         self.method = Method::Get;
@@ -118,8 +118,8 @@ impl Head {
         lines.filter(|(name, _)| is_name(name.of(bytes), wanted)).map(|(_, value)| value.of(bytes))
     }
 
-    /// Reads the head that `bytes` begin with; `false` when its end has not arrived. The next call must pass the same bytes
-    /// and more, and the same `scan`.
+    /// Reads the head that `bytes` begin with; `false` when its end has not arrived. The next call must pass the same
+    /// bytes and more, and the same `scan`.
     ///
     /// # Errors
     /// When the head is malformed, exceeds a limit, or asks for something that is not implemented.
@@ -163,8 +163,8 @@ impl Head {
         (!has_bare_lf).then(|| self.understand(bytes, &parsed, &fields, limits))
     }
 
-    /// Stores the positions of the field lines in `bytes`, a whole head, and collects in `fields` those that control the
-    /// message; one pass for both. Returns whether any line ends in a bare LF, which httparse accepts and [`Scan`]
+    /// Stores the positions of the field lines in `bytes`, a whole head, and collects in `fields` those that control
+    /// the message; one pass for both. Returns whether any line ends in a bare LF, which httparse accepts and [`Scan`]
     /// refuses.
     fn take_fields<'a>(
         &mut self,

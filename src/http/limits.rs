@@ -21,8 +21,8 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// Chunk extensions and trailers of one request together; more are answered 400.
     pub chunk_extra_bytes_max: usize,
-    /// Output queued for a client that does not read. At this size no further request of it is read, and its stream takes
-    /// no more content.
+    /// Output queued for a client that does not read. At this size no further request of it is read, and its stream
+    /// takes no more content.
     pub output_bytes_max: usize,
     /// Requests on one connection; the last one is answered with `Connection: close`.
     pub connection_requests_max: u32,

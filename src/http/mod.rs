@@ -22,15 +22,15 @@
 //! The codec guarantees that
 //!
 //! - the same bytes are the same messages however they are cut; a test cuts every case at every byte;
-//! - a refusal ends the connection, and no later byte is read as a request. Once the two sides disagree on where a message
-//!   ends, the next "request" may be content that an attacker chose (request smuggling);
+//! - a refusal ends the connection, and no later byte is read as a request. Once the two sides disagree on where a
+//!   message ends, the next "request" may be content that an attacker chose (request smuggling);
 //! - responses are sent in the order of their requests;
 //! - a response cannot be split, since a field value with a line break cannot be made;
 //! - the input and output of a connection are bounded.
 //!
-//! It refuses what other servers accept: a bare LF as a line end, whitespace before a colon, a continuation line, a second
-//! Content-Length (even an equal one), Content-Length with Transfer-Encoding, any transfer coding but `chunked`, and an
-//! HTTP/1.1 request without exactly one valid Host. Others may read each of these in another way.
+//! It refuses what other servers accept: a bare LF as a line end, whitespace before a colon, a continuation line, a
+//! second Content-Length (even an equal one), Content-Length with Transfer-Encoding, any transfer coding but `chunked`,
+//! and an HTTP/1.1 request without exactly one valid Host. Others may read each of these in another way.
 
 mod authority;
 pub mod chunked;

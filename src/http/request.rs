@@ -1,7 +1,7 @@
 //! A complete request, as an application reads it.
 //!
-//! A [`Request`] borrows the connection's buffer, so nothing is copied. Only what the codec itself needs was interpreted;
-//! everything else is bytes until somebody asks for it.
+//! A [`Request`] borrows the connection's buffer, so nothing is copied. Only what the codec itself needs was
+//! interpreted; everything else is bytes until somebody asks for it.
 
 use std::time::Instant;
 
@@ -63,8 +63,8 @@ impl<'a> Request<'a> {
         self.text(self.head.authority)
     }
 
-    /// The values of all field lines named `name`, in the order in which they were sent, without surrounding whitespace.
-    /// `name` must be in lower case; the request's names match in any case.
+    /// The values of all field lines named `name`, in the order in which they were sent, without surrounding
+    /// whitespace. `name` must be in lower case; the request's names match in any case.
     pub fn fields(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
         self.head.fields(self.bytes, name)
     }

@@ -1,7 +1,7 @@
 //! Responses, as an application makes them and as they are written.
 //!
-//! A [`Response`] consists of parts that cannot split it: field names are literals, and the type of a [`FieldValue`] proves
-//! that it has no line break. So writing one is a sequence of copies, without any check.
+//! A [`Response`] consists of parts that cannot split it: field names are literals, and the type of a [`FieldValue`]
+//! proves that it has no line break. So writing one is a sequence of copies, without any check.
 
 use std::borrow::Cow;
 use std::sync::Arc;

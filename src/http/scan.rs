@@ -1,9 +1,9 @@
 //! Finds the end of a head that arrives in pieces.
 //!
-//! Parsing the whole buffer again after each piece would cost time quadratic in the length of the head, which is a cheap
-//! attack. [`Scan`] remembers how far it has searched for the blank line, so every byte is examined once however many
-//! pieces there are. It refuses what is too long as soon as it is too long, and not when the end arrives, which may be
-//! never.
+//! Parsing the whole buffer again after each piece would cost time quadratic in the length of the head, which is a
+//! cheap attack. [`Scan`] remembers how far it has searched for the blank line, so every byte is examined once however
+//! many pieces there are. It refuses what is too long as soon as it is too long, and not when the end arrives, which
+//! may be never.
 
 use memchr::memchr;
 
@@ -36,8 +36,8 @@ impl Scan {
         self.searched == 0
     }
 
-    /// Returns the length of the empty lines that `bytes` begin with, which may precede a request line (RFC 9112, 2.2); the
-    /// caller drops them. Must be called before each [`Scan::find_end`].
+    /// Returns the length of the empty lines that `bytes` begin with, which may precede a request line (RFC 9112, 2.2);
+    /// the caller drops them. Must be called before each [`Scan::find_end`].
     ///
     /// # Errors
     /// When there are too many of them, counted over all calls.
@@ -57,13 +57,13 @@ impl Scan {
         Ok(at)
     }
 
-    /// The length of the head that `bytes` begin with, including its blank line; `None` when the end has not arrived. The
-    /// next call must pass the same bytes and more.
+    /// The length of the head that `bytes` begin with, including its blank line; `None` when the end has not arrived.
+    /// The next call must pass the same bytes and more.
     ///
     /// # Errors
     /// When the first byte cannot begin a method, when a line ends in a bare LF, and when the request line, the head or
-    /// the number of field lines exceeds its limit. Each depends only on the bytes up to that point, so the same bytes are
-    /// refused for the same reason however they are cut.
+    /// the number of field lines exceeds its limit. Each depends only on the bytes up to that point, so the same bytes
+    /// are refused for the same reason however they are cut.
     pub(super) fn find_end(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
         // Checked before any line end, which a client that speaks TLS or another protocol may never send.
         match bytes.first() {
@@ -127,8 +127,8 @@ const TOO_MANY_LINES: Reasons = [
      one host share them), or raise it",
 ];
 
-/// Refuses a head that begins with `bytes` and exceeds a limit. Other programs on the same host may have set the cookies,
-/// and then only the person at the browser can help, so they are told.
+/// Refuses a head that begins with `bytes` and exceeds a limit. Other programs on the same host may have set the
+/// cookies, and then only the person at the browser can help, so they are told.
 #[cold]
 fn too_large(bytes: &[u8], [reason, of_cookies]: &Reasons) -> Refusal {
     const COOKIE: &[u8] = b"cookie:";

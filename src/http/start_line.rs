@@ -128,8 +128,8 @@ impl Status {
         &self.line()[..3]
     }
 
-    /// Whether responses of this status have neither content nor a Content-Length (RFC 9110, 15.3.5 and 15.4.5). The head
-    /// is then the whole message, and a client would take a length for that of content which never comes.
+    /// Whether responses of this status have neither content nor a Content-Length (RFC 9110, 15.3.5 and 15.4.5). The
+    /// head is then the whole message, and a client would take a length for that of content which never comes.
     pub(super) fn has_no_content(self) -> bool {
         matches!(self, Status::NoContent | Status::NotModified)
     }

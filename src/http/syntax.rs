@@ -5,10 +5,11 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether the field name `name`, in any case, is `wanted`, which must consist of lower-case letters, digits and hyphens.
+/// Whether the field name `name`, in any case, is `wanted`, which must consist of lower-case letters, digits and
+/// hyphens.
 pub(super) fn is_name(name: &[u8], wanted: &str) -> bool {
-    // Setting this bit makes a letter lower-case. Of all token bytes, only letters become letters by it, and only digits
-    // and hyphens stay digits and hyphens, so there are no false matches.
+    // Setting this bit makes a letter lower-case. Of all token bytes, only letters become letters by it, and only
+    // digits and hyphens stay digits and hyphens, so there are no false matches.
     const LOWER: u8 = 0x20;
     let is_same = |(bytes, wanted): (&[u8; 8], &[u8; 8])| {
         u64::from_ne_bytes(*bytes) | u64::from_ne_bytes([LOWER; 8]) == u64::from_ne_bytes(*wanted)
@@ -47,7 +48,8 @@ pub(crate) fn trim_ows(bytes: &[u8]) -> &[u8] {
     &bytes[start..end]
 }
 
-/// The members of a comma-separated list, without surrounding whitespace. Empty members are skipped (RFC 9110, 5.6.1.2).
+/// The members of a comma-separated list, without surrounding whitespace. Empty members are skipped (RFC 9110,
+/// 5.6.1.2).
 pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(trim_ows).filter(|member| !member.is_empty())
 }

@@ -1,7 +1,7 @@
 //! The authorization request: a client asks that a resource owner be asked (RFC 6749, 4.1.1; OAuth 2.1, 4.1.1).
 //!
-//! A refusal has one of two types. Until the client and its redirect URI are verified, the browser is not redirected: the
-//! user sees an error page. After that the error goes to the client by a redirect, which takes the
+//! A refusal has one of two types. Until the client and its redirect URI are verified, the browser is not redirected:
+//! the user sees an error page. After that the error goes to the client by a redirect, which takes the
 //! [`VerifiedRedirect`] as proof.
 
 use std::borrow::Cow;

@@ -51,7 +51,8 @@ pub struct Client {
 /// Where clients are looked up: those of the configuration first, then in other sources.
 #[derive(Clone, Debug, Default)]
 pub struct Clients {
-    /// Ordered by name: to compare a few names costs less than to hash one, and every request with a token looks one up.
+    /// Ordered by name: to compare a few names costs less than to hash one, and every request with a token looks one
+    /// up.
     configured: BTreeMap<Arc<str>, Arc<Client>>,
     /// One of them, where there is the article's: the one that a request means which names none.
     demo: Option<Arc<Client>>,

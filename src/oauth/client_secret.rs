@@ -3,8 +3,8 @@
 //! A secret that was made here has 264 random bits, too many to guess, so its digest may be fast:
 //! SHA-256. A secret that a person chose can be guessed by a thief of its digest, so that digest is slow and takes
 //! memory: Argon2id, as a PHC string. It takes the server some 20 milliseconds as well, which are spent off the event
-//! loop ([`SecretCheck`]). Once a secret was right, the server remembers its SHA-256 digest until it exits, and compares
-//! with that instead.
+//! loop ([`SecretCheck`]). Once a secret was right, the server remembers its SHA-256 digest until it exits, and
+//! compares with that instead.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

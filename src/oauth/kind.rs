@@ -23,9 +23,9 @@ pub struct KindInfo {
     /// What its keys and tables are called: lower-case letters. No two kinds share a name, which never changes.
     pub name: &'static str,
     /// Whether a transition may be applied twice: what it presents is spent the first time, and no two write the same
-    /// bytes, since each writes digests of fresh secrets. A store that lost the answer to a write then applies it again.
-    /// For other kinds it numbers its writes, and answers that it is unavailable where another write came after the
-    /// lost one, so that it is unknown whether that was made.
+    /// bytes, since each writes digests of fresh secrets. A store that lost the answer to a write then applies it
+    /// again. For other kinds it numbers its writes, and answers that it is unavailable where another write came after
+    /// the lost one, so that it is unknown whether that was made.
     pub is_repeatable: bool,
 }
 
@@ -184,8 +184,9 @@ pub trait Transition: Clone + Send + Sized + 'static {
     /// The outcome where the record may have been made before, and its mark may have made room since.
     fn taken(&self) -> Self::Outcome;
 
-    /// Whether `outcome`, which changed nothing, reports a state that another server may have stored a moment ago. Where
-    /// answers wait for the write to be durable, that write may not be, so the store writes the record again first.
+    /// Whether `outcome`, which changed nothing, reports a state that another server may have stored a moment ago.
+    /// Where answers wait for the write to be durable, that write may not be, so the store writes the record again
+    /// first.
     fn restates(&self, outcome: &Self::Outcome) -> bool;
 
     /// Whether it hands out something in exchange for a proof that may be presented again: then the record must note

@@ -1,9 +1,9 @@
 //! Several kinds of record as one, for a store that keeps them all.
 //!
-//! `kinds!` takes the transitions of the kinds, each with a name and with what it comes to, and makes three enums with a variant for each of them:
-//! `Transition`, `Record` and `Outcome`. They implement the contract of [`kind`](super::kind) by passing every question
-//! on to the kind in question. A kind's number is its place in the list. The first must be the grant, which names the
-//! tables that have always been there.
+//! `kinds!` takes the transitions of the kinds, each with a name and with what it comes to, and makes three enums with
+//! a variant for each of them: `Transition`, `Record` and `Outcome`. They implement the contract of
+//! [`kind`](super::kind) by passing every question on to the kind in question. A kind's number is its place in the
+//! list. The first must be the grant, which names the tables that have always been there.
 //!
 //! ```text
 //! kinds! { Grant(grant::Transition => grant::Outcome), Session(session::Transition => session::Outcome) }

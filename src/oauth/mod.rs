@@ -2,8 +2,8 @@
 //!
 //! What a resource owner allowed one client is one record, the [`Grant`]. Each issued credential names its grant and
 //! carries its own secret, so every request concerns exactly one record. Every request is one [`Transition`]: a pure
-//! function from the record and the current time to the new record and a named [`Outcome`]. A store only has to apply it
-//! atomically.
+//! function from the record and the current time to the new record and a named [`Outcome`]. A store only has to apply
+//! it atomically.
 //!
 //! ```text
 //!   the resource owner          the client               the client              the bearer of the token

@@ -24,8 +24,8 @@ use crate::crypto::seal::{SEAL_BYTES, SealingKey, SealingKeys};
 pub struct Question {
     /// The identifier of the grant that consent creates.
     pub grant: GrantId,
-    /// The latest time for an answer. It is sealed, so that a later change of the lifetime cannot make a form valid again
-    /// after the store has forgotten its answer.
+    /// The latest time for an answer. It is sealed, so that a later change of the lifetime cannot make a form valid
+    /// again after the store has forgotten its answer.
     pub expires: Timestamp,
     /// The query of the authorization request.
     pub query: String,
@@ -96,8 +96,8 @@ impl Question {
         }
     }
 
-    /// Reads the question in a form without verifying it. Use it only to show the dialog again, which checks the request
-    /// like any other.
+    /// Reads the question in a form without verifying it. Use it only to show the dialog again, which checks the
+    /// request like any other.
     pub fn claimed(sealed: &str) -> Option<Question> {
         let bytes = decode(sealed)?;
         let (_, content) = bytes.split_first_chunk::<SEAL_BYTES>()?;

@@ -6,12 +6,12 @@
 //!                                   └──▶ Step::Parked ──▶ net, until there is a completion ──resume──▶ its closure
 //! ```
 //!
-//! Each endpoint is one file in `endpoint` with one function, from a request to a [`Step`]: the response, or what has to
-//! happen before there is one (`step.rs`). `request` reads what a request says, `reply` makes responses, and `table.rs`
-//! is the map. A new endpoint takes one file and one row there.
+//! Each endpoint is one file in `endpoint` with one function, from a request to a [`Step`]: the response, or what has
+//! to happen before there is one (`step.rs`). `request` reads what a request says, `reply` makes responses, and
+//! `table.rs` is the map. A new endpoint takes one file and one row there.
 //!
-//! What belongs to no endpoint is answered here: paths that are not in the table (404), methods that a path does not have
-//! (405), preflights, and messages that the codec refused.
+//! What belongs to no endpoint is answered here: paths that are not in the table (404), methods that a path does not
+//! have (405), preflights, and messages that the codec refused.
 
 use std::net::IpAddr;
 

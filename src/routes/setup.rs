@@ -1,6 +1,7 @@
 //! From a configuration to [`Routes`], at start and at each reload.
 //!
-//! Everything that depends on the configuration alone is made here once: pages, metadata, challenges, the demo's client.
+//! Everything that depends on the configuration alone is made here once: pages, metadata, challenges, the demo's
+//! client.
 
 use std::sync::Arc;
 
@@ -22,8 +23,8 @@ use crate::store::Store;
 use crate::system::System;
 
 impl Routes {
-    /// The endpoints of `site`. They keep grants in `store`, run slow jobs in `pool`, and take time and random bytes from
-    /// `system`.
+    /// The endpoints of `site`. They keep grants in `store`, run slow jobs in `pool`, and take time and random bytes
+    /// from `system`.
     ///
     /// # Errors
     /// When `system` has no random bytes for the key that seals the dialog's forms, and `store` keeps none.

@@ -1,7 +1,8 @@
 //! The names and addresses of both servers.
 //!
-//! They come from the configuration and never from a request. The sender of a request chooses its Host field, and a page
-//! under a foreign name that points at this machine sends a Host and an Origin that agree with each other (DNS rebinding).
+//! They come from the configuration and never from a request. The sender of a request chooses its Host field, and a
+//! page under a foreign name that points at this machine sends a Host and an Origin that agree with each other (DNS
+//! rebinding).
 
 use std::net::IpAddr;
 

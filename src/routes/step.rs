@@ -11,9 +11,10 @@
 //!
 //! `then` is a closure that gives the next step, so a request can take several. Each changes at most one record.
 //!
-//! A store that answers at once (memory) costs nothing extra: `ask` calls `then` on the spot, and neither the closure nor
-//! what it captures is ever on the heap. Only if the store takes its time is the closure boxed, into a [`Parked`] request.
-//! The event loop keeps that, serves other connections, and calls [`Routes::resume`] when there is a [`Completion`].
+//! A store that answers at once (memory) costs nothing extra: `ask` calls `then` on the spot, and neither the closure
+//! nor what it captures is ever on the heap. Only if the store takes its time is the closure boxed, into a [`Parked`]
+//! request. The event loop keeps that, serves other connections, and calls [`Routes::resume`] when there is a
+//! [`Completion`].
 //!
 //! A closure must own what it captures, for by the time it runs, the request's bytes may have moved in memory. It gets
 //! the request again from the [`Context`] that it is called with.
@@ -156,8 +157,8 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Wraps `run` so that it leaves its result where the parked request can take it. If that request is given up, the place
-/// is dropped with it, and `run` is skipped.
+/// Wraps `run` so that it leaves its result where the parked request can take it. If that request is given up, the
+/// place is dropped with it, and `run` is skipped.
 fn keeping_result<T: Send + 'static>(
     run: impl FnOnce() -> T + Send + 'static,
 ) -> (impl FnOnce() + Send + 'static, Arc<Mutex<Option<T>>>) {

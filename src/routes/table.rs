@@ -98,8 +98,8 @@ pub(super) fn find(base: &str, role: Role, path: &[u8]) -> Option<&'static Route
 
 /// The policy towards other origins for a `path` that is not in the table.
 ///
-/// Clients probe `/.well-known/` for the documents of several standards (RFC 8615). They should see a 404 there; without
-/// CORS a script would see a network failure instead.
+/// Clients probe `/.well-known/` for the documents of several standards (RFC 8615). They should see a 404 there;
+/// without CORS a script would see a network failure instead.
 pub(super) fn cors_outside(base: &str, role: Role, path: &[u8]) -> Option<&'static cors::Policy> {
     const WELL_KNOWN: &[u8] = b"/.well-known/";
     let inner = path.strip_prefix(base.as_bytes()).unwrap_or(path);

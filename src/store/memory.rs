@@ -1,7 +1,7 @@
 //! Records in memory: fast, bounded, and lost when the process exits.
 //!
-//! Each kind of record has its own tables, locks and limits (`one_kind.rs`), so a flood of one kind neither fills nor slows
-//! down another. This file dispatches to the kind.
+//! Each kind of record has its own tables, locks and limits (`one_kind.rs`), so a flood of one kind neither fills nor
+//! slows down another. This file dispatches to the kind.
 //!
 //! ```
 //! use std::sync::Arc;

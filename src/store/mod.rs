@@ -110,8 +110,8 @@ pub struct Ticket {
 
 /// Receives outcomes from a store and notices from the pool for slow work, on any thread.
 pub trait Mailbox<T: Transition = oauth::Transition>: Send + Sync {
-    /// Delivers `applied` to the caller that waits with `ticket`. Returns whether a response can still reach the client:
-    /// `false` after [`Mailbox::abandon`]; the store then withdraws the change ([`Transition::withdrawal`]).
+    /// Delivers `applied` to the caller that waits with `ticket`. Returns whether a response can still reach the
+    /// client: `false` after [`Mailbox::abandon`]; the store then withdraws the change ([`Transition::withdrawal`]).
     fn put(&self, ticket: Ticket, applied: Applied<T>) -> bool;
 
     /// Notes that the response to `ticket` will not, or may not, reach its client. Returns `false` if the outcome has

@@ -461,7 +461,8 @@ fn a_name_that_is_not_there_is_told_from_one_that_is() {
     }
 }
 
-/// `cargo test --test it -- stores:: a_test`: the target, the modules and the tests must be there, or cargo runs nothing.
+/// `cargo test --test it -- stores:: a_test`: the target, the modules and the tests must be there, or cargo runs
+/// nothing.
 #[test]
 fn every_test_that_a_command_selects_exists() {
     let files = rust_files();

@@ -1,10 +1,11 @@
-//! The house rules, as a test that names file, line and remedy. Which layer may import which is in `tests/it/imports.rs`.
+//! The house rules, as a test that names file, line and remedy. Which layer may import which is in
+//! `tests/it/imports.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// For each layer, what its files may not name, beside the layers above it (`tests/it/imports.rs`): the wire, the clock and
-/// randomness where they do not belong, and what is a layer's own affair.
+/// For each layer, what its files may not name, beside the layers above it (`tests/it/imports.rs`): the wire, the clock
+/// and randomness where they do not belong, and what is a layer's own affair.
 const FORBIDDEN: &[(&str, &[&str])] = &[
     ("src/config/", &["mio", "std::io", "std::fs", "::now()", "getrandom"]),
     ("src/system.rs", &["mio", "std::net"]),

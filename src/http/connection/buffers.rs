@@ -11,8 +11,8 @@ use crate::http::head::Head;
 use crate::http::limits::Limits;
 use crate::http::refusal::Refusal;
 
-/// Memory beyond this is returned to the system when a buffer is empty, so that one large request does not occupy it for
-/// as long as the buffer lives.
+/// Memory beyond this is returned to the system when a buffer is empty, so that one large request does not occupy it
+/// for as long as the buffer lives.
 const BYTES_KEPT: usize = 16 * 1024;
 
 /// What a connection needs between the first byte of a request and the last byte of the response, and can do without

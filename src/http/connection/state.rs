@@ -1,8 +1,8 @@
 //! The states of a connection, and the transitions between them.
 //!
-//! [`RULES`] lists all transitions. Each goes through `Connection::enter`, which checks it against the table where debug
-//! assertions are on, and so in every test. Tests below show that no rule is superfluous, and that the drawings in
-//! `http/mod.rs` and `docs/4-http.md` agree with the table.
+//! [`RULES`] lists all transitions. Each goes through `Connection::enter`, which checks it against the table where
+//! debug assertions are on, and so in every test. Tests below show that no rule is superfluous, and that the drawings
+//! in `http/mod.rs` and `docs/4-http.md` agree with the table.
 
 use crate::http::framing::Framing;
 use crate::http::refusal::Refusal;

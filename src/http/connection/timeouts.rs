@@ -1,7 +1,7 @@
 //! Timeouts: when the next one is due, and what it does.
 //!
-//! Each state has a limit of its own, so that a client cannot hold a connection by being slow in a new way: sending a head
-//! or content byte by byte, reading nothing, or saying nothing.
+//! Each state has a limit of its own, so that a client cannot hold a connection by being slow in a new way: sending a
+//! head or content byte by byte, reading nothing, or saying nothing.
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ use crate::http::refusal::Refusal;
 use crate::http::start_line::Status;
 
 impl Connection {
-    /// When the driver must call [`Connection::expire`], unless something else happens before. `None` while the connection
-    /// waits for the application.
+    /// When the driver must call [`Connection::expire`], unless something else happens before. `None` while the
+    /// connection waits for the application.
     pub fn deadline(&self) -> Option<Instant> {
         if self.unsent() > 0 {
             return Some(self.sent_since + self.limits.write_time_max);
@@ -28,8 +28,8 @@ impl Connection {
         Some(self.state_since + time_max)
     }
 
-    /// Handles a deadline that has passed. A request that has begun is answered 408 (RFC 9110, 15.5.9); otherwise, and where
-    /// the client does not read, the connection is closed without a response. Does nothing before the deadline.
+    /// Handles a deadline that has passed. A request that has begun is answered 408 (RFC 9110, 15.5.9); otherwise, and
+    /// where the client does not read, the connection is closed without a response. Does nothing before the deadline.
     pub fn expire(&mut self, now: Instant) {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return;
@@ -43,8 +43,8 @@ impl Connection {
         });
     }
 
-    /// How long the content may take, given how much has arrived: a grace time, and then as long as the lowest rate allows,
-    /// up to a fixed maximum. Only decoded content counts; a client could send size lines for ever.
+    /// How long the content may take, given how much has arrived: a grace time, and then as long as the lowest rate
+    /// allows, up to a fixed maximum. Only decoded content counts; a client could send size lines for ever.
     fn content_time_max(&self) -> Duration {
         let arrived = self.buffers.as_ref().map_or(0, |buffers| buffers.content_arrived());
         let limits = &self.limits;

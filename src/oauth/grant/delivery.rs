@@ -3,8 +3,8 @@
 //! A redemption or rotation is stored before its response is sent. If the response is not sent (the store was too slow,
 //! a write is not as durable as required, or the client disconnected), the client still has the old credential and
 //! will present it again. Treating that as a replay would punish the client for our outage. So the transition is
-//! *withdrawn*: the record notes that its last response was not delivered, and the old credential can be presented again
-//! until it expires.
+//! *withdrawn*: the record notes that its last response was not delivered, and the old credential can be presented
+//! again until it expires.
 //!
 //! A server can withdraw only its own transitions. Of several servers on one store, one may have stored a rotation and
 //! lost its network before it could note that the response failed. So such a record names its [`Writer`], and before

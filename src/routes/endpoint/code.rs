@@ -1,8 +1,9 @@
-//! `POST /code`: the resource owner has answered the dialog; a code is made and sent to the client by way of the browser.
+//! `POST /code`: the resource owner has answered the dialog; a code is made and sent to the client by way of the
+//! browser.
 //!
-//! Whether the form is this server's own is checked first (`request/dialog_form.rs`). Then the authorization request that
-//! it carries is checked again, as when the dialog was shown, and the decision is stored: a grant, or that there will be
-//! none. Only then is the browser redirected.
+//! Whether the form is this server's own is checked first (`request/dialog_form.rs`). Then the authorization request
+//! that it carries is checked again, as when the dialog was shown, and the decision is stored: a grant, or that there
+//! will be none. Only then is the browser redirected.
 //!
 //! A person may click twice, click late, or click in an old tab. The same decision on the same form gets the same
 //! redirect while its code is unspent: the code is derived from the form. Anything else leads to a page that says what

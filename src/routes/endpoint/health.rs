@@ -1,7 +1,7 @@
 //! `GET /healthz` and `GET /readyz`: for programs that start, watch and replace servers.
 //!
-//! The first reports that the process answers (liveness), the second that its store does, too (readiness). It looks up a
-//! grant that does not exist, under a new random name each time, so that over time every node of a cluster is asked.
+//! The first reports that the process answers (liveness), the second that its store does, too (readiness). It looks up
+//! a grant that does not exist, under a new random name each time, so that over time every node of a cluster is asked.
 
 use std::sync::Arc;
 

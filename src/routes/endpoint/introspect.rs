@@ -1,7 +1,7 @@
 //! `POST /introspect`: a confidential client asks whether a token is valid, and for what (RFC 7662).
 //!
-//! For a token that is invalid, or that the client may not ask about, the response is exactly `{"active":false}`, whatever
-//! the reason.
+//! For a token that is invalid, or that the client may not ask about, the response is exactly `{"active":false}`,
+//! whatever the reason.
 
 use std::sync::Arc;
 

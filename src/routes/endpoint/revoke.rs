@@ -1,7 +1,7 @@
 //! `POST /revoke`: a client returns a token that it no longer needs (RFC 7009).
 //!
-//! The response is the same for a token that was revoked, was unknown, or is another client's: it must not tell a client
-//! about tokens that are not its own.
+//! The response is the same for a token that was revoked, was unknown, or is another client's: it must not tell a
+//! client about tokens that are not its own.
 
 use crate::http::{Response, Status};
 use crate::oauth::{Credential, Outcome, Transition};

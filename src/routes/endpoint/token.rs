@@ -1,8 +1,8 @@
 //! `POST /token`: tokens, for a code, for a refresh token, or for a client's own credentials.
 //!
-//! There are two ways to ask. RFC 6749's is a form with a `grant_type`. The article's is JSON, `{"code":"CODE"}`: it names
-//! no client and means the demo's, so it is accepted only where that client exists. The responses are the same: RFC 6749's
-//! (5.1 and 5.2), with the article's `message` beside the standard's `error`.
+//! There are two ways to ask. RFC 6749's is a form with a `grant_type`. The article's is JSON, `{"code":"CODE"}`: it
+//! names no client and means the demo's, so it is accepted only where that client exists. The responses are the same:
+//! RFC 6749's (5.1 and 5.2), with the article's `message` beside the standard's `error`.
 //!
 //! The order is always the same: read the request, authenticate the client, check that it may use this grant type, and
 //! only then look at what it presents. Nothing that an unauthenticated sender presents reaches a grant.
@@ -229,8 +229,8 @@ fn why_invalid(grant_type: GrantType, outcome: &Outcome) -> Option<Cow<'static, 
     Some(reason.into())
 }
 
-/// One response for every code and refresh token that is not accepted. The exact reason is for the log alone, unless the
-/// server is there to explain.
+/// One response for every code and refresh token that is not accepted. The exact reason is for the log alone, unless
+/// the server is there to explain.
 fn invalid_grant(routes: &Routes, reason: impl Into<Cow<'static, str>>) -> ErrorResponse {
     const GENERAL: &str = "the code or refresh token is invalid, expired or already used";
     ErrorResponse {

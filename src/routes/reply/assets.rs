@@ -1,7 +1,7 @@
 //! The fixed set of files that both servers send: pages, scripts and pictures.
 //!
-//! They are compiled into the binary, so it runs from any folder. A request chooses among them by the table of paths and
-//! never names a file, so there is no path to traverse.
+//! They are compiled into the binary, so it runs from any folder. A request chooses among them by the table of paths
+//! and never names a file, so there is no path to traverse.
 
 use crate::routes::site::Role;
 

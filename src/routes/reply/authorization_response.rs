@@ -1,8 +1,8 @@
 //! The authorization response: a redirect to the client, with a code or an error in the query (RFC 6749, 4.1.2).
 //!
-//! Only a [`VerifiedRedirect`] can be redirected to, and only a comparison with what the client registered makes one, so
-//! this file cannot become an open redirector. An error that leaves no verified redirect URI is shown to the person as a
-//! page instead.
+//! Only a [`VerifiedRedirect`] can be redirected to, and only a comparison with what the client registered makes one,
+//! so this file cannot become an open redirector. An error that leaves no verified redirect URI is shown to the person
+//! as a page instead.
 
 use memchr::memchr;
 
@@ -75,8 +75,8 @@ pub(crate) fn refuse(routes: &Routes, error: AuthorizationError, state: Option<&
     }
 }
 
-/// Tells the client to try again later (RFC 6749, 4.1.2.1). A redirect, since a browser shows a 503 to the person and not
-/// to the client.
+/// Tells the client to try again later (RFC 6749, 4.1.2.1). A redirect, since a browser shows a 503 to the person and
+/// not to the client.
 pub(crate) fn unavailable(
     routes: &Routes,
     to: &VerifiedRedirect,

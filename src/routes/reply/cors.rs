@@ -4,8 +4,8 @@
 //! Before a request that no plain form could send, such as one with JSON, the browser asks first: the preflight.
 //!
 //! `/token`, `/secure` and their like allow every origin: what they give is bought with a code or token in the request
-//! itself, and never with a cookie that the browser adds. `/code` allows none: it acts on the authority of the person in
-//! front of the browser, and its only legitimate sender is the dialog.
+//! itself, and never with a cookie that the browser adds. `/code` allows none: it acts on the authority of the person
+//! in front of the browser, and its only legitimate sender is the dialog.
 
 use crate::http::{FieldLines, FieldValue, Response, Status};
 
@@ -18,8 +18,8 @@ pub(crate) struct Policy {
 /// For `/token` and `/revoke`: POST, with any content type.
 ///
 /// Any field is allowed, since libraries add their own, such as `traceparent`, and a refused preflight would fail the
-/// whole request. This is harmless without cookies. Authorization is named because `*` does not cover it (Fetch standard,
-/// 3.3.3).
+/// whole request. This is harmless without cookies. Authorization is named because `*` does not cover it (Fetch
+/// standard, 3.3.3).
 pub(crate) static POST: Policy = Policy {
     preflight: FieldLines::literal(
         "Access-Control-Allow-Methods: POST\r\n\
@@ -48,8 +48,8 @@ pub(crate) fn preflight(policy: &Policy, allow: &'static str) -> Response {
     Response::new(Status::NoContent, policy.preflight.clone()).with("Allow", FieldValue::literal(allow))
 }
 
-/// Lets scripts of any origin read `response`, if the endpoint has a policy. Errors too: otherwise a script would see that
-/// something failed, and never what.
+/// Lets scripts of any origin read `response`, if the endpoint has a policy. Errors too: otherwise a script would see
+/// that something failed, and never what.
 pub(crate) fn allow(response: Response, policy: Option<&Policy>) -> Response {
     match policy {
         Some(_) => response.with_policy(&ANY_ORIGIN),

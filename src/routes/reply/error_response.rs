@@ -1,8 +1,8 @@
-//! Error responses for programs: `error` and `error_description` as the standards have them (RFC 6749, 5.2; RFC 6750, 3.1),
-//! with the article's `message` beside them.
+//! Error responses for programs: `error` and `error_description` as the standards have them (RFC 6749, 5.2; RFC 6750,
+//! 3.1), with the article's `message` beside them.
 //!
-//! Each has an exact reason for the log. The description for the client can be more general, since the difference between
-//! an unknown code and an expired one helps an attacker.
+//! Each has an exact reason for the log. The description for the client can be more general, since the difference
+//! between an unknown code and an expired one helps an attacker.
 
 use std::borrow::Cow;
 

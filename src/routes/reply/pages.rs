@@ -39,7 +39,8 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// The pages of `site`, from `folder` if that is given. `article` is the article's dialog, if there is a demo client.
+    /// The pages of `site`, from `folder` if that is given. `article` is the article's dialog, if there is a demo
+    /// client.
     pub(crate) fn new(site: &Site, article: Option<&DialogPage>, folder: Option<Folder>) -> Pages {
         let mut pages = Pages {
             site: site.clone(),

@@ -3,8 +3,8 @@
 use crate::http::form::Form;
 use crate::oauth::authorize::AuthorizationRequest;
 
-/// Reads the parameters in `form`. One without a value counts as omitted, an unknown one is ignored (RFC 6749, 3.1), and
-/// the first one that is repeated is named, for the rules to refuse.
+/// Reads the parameters in `form`. One without a value counts as omitted, an unknown one is ignored (RFC 6749, 3.1),
+/// and the first one that is repeated is named, for the rules to refuse.
 pub(crate) fn read<'a>(form: &'a Form) -> AuthorizationRequest<'a> {
     let mut repeated = None;
     let mut value = |name: &'static str| match form.bytes(name) {

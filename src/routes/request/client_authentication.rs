@@ -1,9 +1,9 @@
 //! Client authentication (RFC 6749, 2.3): which client a request comes from, and the proof.
 //!
-//! A secret that this server made is compared on the spot, by its SHA-256 digest. A secret that a person chose has a slow
-//! digest (Argon2id), and may be guessed. So it is compared by a job of the pool, and the endpoint starts over when that
-//! has ended: a secret that was right is remembered, and the second time there is no job. A peer that presents too many
-//! wrong secrets is refused for a while (`guesses.rs`).
+//! A secret that this server made is compared on the spot, by its SHA-256 digest. A secret that a person chose has a
+//! slow digest (Argon2id), and may be guessed. So it is compared by a job of the pool, and the endpoint starts over
+//! when that has ended: a secret that was right is remembered, and the second time there is no job. A peer that
+//! presents too many wrong secrets is refused for a while (`guesses.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,8 @@ impl From<ErrorResponse> for Stop {
 }
 
 impl Stop {
-    /// Refuses the request, or has the secret compared and then starts `endpoint` over, which looks everything up again.
+    /// Refuses the request, or has the secret compared and then starts `endpoint` over, which looks everything up
+    /// again.
     pub(crate) fn into_step(self, context: &Context, endpoint: Endpoint) -> Step {
         let (check, target) = match self {
             Stop::Refused(refusal) => return Step::Done(refusal.into_response()),
@@ -87,8 +88,8 @@ pub(crate) fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-/// Authenticates the client: by HTTP's Basic scheme, by `client_id` and `client_secret` among its `parameters` or, if it
-/// is public, by its `client_id` alone.
+/// Authenticates the client: by HTTP's Basic scheme, by `client_id` and `client_secret` among its `parameters` or, if
+/// it is public, by its `client_id` alone.
 ///
 /// # Errors
 /// `invalid_client` without proof, and `invalid_request` for two ways at once (RFC 6749, 5.2); 429 for a peer that was
@@ -110,8 +111,8 @@ pub(crate) fn authenticate<'a>(
 /// Judges a secret that may be a guess, as far as that is possible at once.
 ///
 /// A peer that was wrong too often is refused before its secret is looked at. Otherwise it could keep guessing at a
-/// secret that is remembered, at the price of one SHA-256 each. Peers on loopback are an exception: they may be a proxy,
-/// and then one sender's wrong guesses must not lock out a client with the right secret.
+/// secret that is remembered, at the price of one SHA-256 each. Peers on loopback are an exception: they may be a
+/// proxy, and then one sender's wrong guesses must not lock out a client with the right secret.
 fn judge<'a>(context: &Context, guess: &Guess<'a>) -> Result<AuthenticatedClient<'a>, Stop> {
     let Lasting { guesses, system, .. } = &context.routes.lasting;
     let peer = Peer::of(context.peer);
@@ -145,8 +146,8 @@ fn recall<'a>(context: &Context, guess: &Guess<'a>, peer: Peer) -> Result<Authen
 /// 429 (RFC 6585, 4). RFC 6749 (5.2) has no error for this, and `invalid_client` would tell a client with the right
 /// secret that it is wrong.
 ///
-/// The response is delayed. It costs next to nothing, so without a delay the peer could keep asking as fast as the server
-/// can answer, and all other clients would queue behind it.
+/// The response is delayed. It costs next to nothing, so without a delay the peer could keep asking as fast as the
+/// server can answer, and all other clients would queue behind it.
 fn too_many_guesses(context: &Context, wait: Duration) -> Step {
     const DESCRIPTION: &str = "too many wrong client secrets have come from this address; try again later";
     let refusal = ErrorResponse {
@@ -165,8 +166,8 @@ pub(crate) fn names_client(request: &Request, parameters: &Parameters) -> bool {
 
 /// `invalid_client`. The exact reason is for the log alone, unless the server is there to explain.
 ///
-/// The status is 401 for a request with Authorization, as RFC 6749 (5.2) requires, and 400 for all others: a 401 must have
-/// a challenge (RFC 9110, 15.5.2), and a browser reacts to the Basic scheme by asking its user for a password.
+/// The status is 401 for a request with Authorization, as RFC 6749 (5.2) requires, and 400 for all others: a 401 must
+/// have a challenge (RFC 9110, 15.5.2), and a browser reacts to the Basic scheme by asking its user for a password.
 pub(crate) fn invalid_client(context: &Context, reason: &'static str) -> ErrorResponse {
     const CHALLENGE: FieldValue = FieldValue::literal(r#"Basic realm="client""#);
     const GENERAL: &str = "the client is unknown, or its authentication failed";

@@ -1,15 +1,15 @@
 //! The dialog's form, as it comes back: who sent it, what it answers, and the decision.
 //!
-//! Any page in the world can hold a form that posts here, and browsers send it for every visitor of that page. So a form
-//! must first show that this server's own dialog sent it, in three ways, none of which is enough alone:
+//! Any page in the world can hold a form that posts here, and browsers send it for every visitor of that page. So a
+//! form must first show that this server's own dialog sent it, in three ways, none of which is enough alone:
 //!
 //! - the Host is one of this server's own names: a foreign name that points at this machine would pass the next check;
-//! - the browser says that the form came from a page of the same origin, in `Sec-Fetch-Site` or, before that existed, in
-//!   `Origin`: fields that no page can set;
+//! - the browser says that the form came from a page of the same origin, in `Sec-Fetch-Site` or, before that existed,
+//!   in `Origin`: fields that no page can set;
 //! - the form is sealed for a session that the browser has a cookie for, for a limited time and a single use.
 //!
-//! The article's form has nothing in it but its button, so it has no third check. It is accepted where there is the demo
-//! client, and means that one.
+//! The article's form has nothing in it but its button, so it has no third check. It is accepted where there is the
+//! demo client, and means that one.
 
 use crate::http::form::Form;
 use crate::http::{Request, Status};
@@ -105,8 +105,8 @@ fn check_page(site: &Site, request: &Request) -> Result<(), &'static str> {
 
 /// Opens the form for one of the browser's sessions.
 ///
-/// A form that does not open is usually old and rarely an attack: its session or its key may have been lost since it was
-/// shown. So the page says that it is too old, and offers to start again.
+/// A form that does not open is usually old and rarely an attack: its session or its key may have been lost since it
+/// was shown. So the page says that it is too old, and offers to start again.
 fn open(context: &Context, sealed: &str) -> Result<Opened, Rejection> {
     let (routes, now) = (context.routes, context.now);
     let stale = |reason| reject(Status::BadRequest, Notice::StaleForm, reason, Some(sealed));

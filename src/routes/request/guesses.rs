@@ -1,8 +1,9 @@
 //! A rate limit on wrong secrets, per peer, for secrets that people chose (RFC 6749, 2.3.1).
 //!
-//! It is a leaky bucket. Each wrong secret of a peer is forgiven `wrong_secret_time` after the one before it, and a peer
-//! with `wrong_secrets_max` of them is refused until one is forgiven. So a peer may be wrong a few times in a row, and then
-//! once in each `wrong_secret_time`. There is no limit per client, which would let anyone lock a client out by guessing.
+//! It is a leaky bucket. Each wrong secret of a peer is forgiven `wrong_secret_time` after the one before it, and a
+//! peer with `wrong_secrets_max` of them is refused until one is forgiven. So a peer may be wrong a few times in a row,
+//! and then once in each `wrong_secret_time`. There is no limit per client, which would let anyone lock a client out by
+//! guessing.
 //!
 //! All that is kept of a bucket is the moment at which it will be empty. How many are kept is bounded, too.
 
@@ -75,7 +76,8 @@ impl Guesses {
     }
 
     fn lock(&self) -> MutexGuard<'_, Buckets> {
-        // Poisoning is ignored: the worst that a panic between the two tables' changes leaves is a peer that is not limited.
+        // Poisoning is ignored: the worst that a panic between the two tables' changes leaves is a peer that is not
+        // limited.
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

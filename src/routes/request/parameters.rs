@@ -1,8 +1,9 @@
 //! The parameters that clients post: in a form, as the standards have it (RFC 6749, 3.2), or in a JSON object, as the
 //! article has it.
 //!
-//! Unknown parameters are ignored, and one without a value counts as omitted (RFC 6749, 3.2). A repeated one is refused,
-//! because parsers may pick different copies. Parameters in the query are ignored: URLs end up in logs and histories.
+//! Unknown parameters are ignored, and one without a value counts as omitted (RFC 6749, 3.2). A repeated one is
+//! refused, because parsers may pick different copies. Parameters in the query are ignored: URLs end up in logs and
+//! histories.
 
 use std::fmt;
 
@@ -150,8 +151,8 @@ fn read_json(body: &[u8]) -> Result<Parameters, ErrorResponse> {
     Ok(parameters)
 }
 
-/// JSON as these endpoints read it: the known members of an object, in order. Repeated names are kept, where a map would
-/// silently drop one.
+/// JSON as these endpoints read it: the known members of an object, in order. Repeated names are kept, where a map
+/// would silently drop one.
 enum Json {
     Object(Vec<(Name, Value)>),
     Other,

@@ -1,11 +1,11 @@
 //! Browser sessions: random names in cookies, which bind the dialog's form to the browser that it was shown to.
 //!
 //! A browser that opens several dialogs before it has a session gets one with each of them. So each session is a cookie
-//! with a name of its own, and none overwrites another: all forms stay valid. A browser that has a session keeps it, and
-//! each dialog extends it.
+//! with a name of its own, and none overwrites another: all forms stay valid. A browser that has a session keeps it,
+//! and each dialog extends it.
 //!
-//! The server stores nothing. A cookie alone proves little, since other ports of the same host share cookies; it is one of
-//! three proofs that a form needs (`dialog_form.rs`).
+//! The server stores nothing. A cookie alone proves little, since other ports of the same host share cookies; it is one
+//! of three proofs that a form needs (`dialog_form.rs`).
 
 use std::time::Duration;
 
@@ -22,18 +22,18 @@ const SESSION_CHARS: usize = 32;
 /// How many characters of a session its cookie's name ends in: enough to keep those of one browser apart.
 const NAME_CHARS: usize = 6;
 
-/// How many sessions of one request are considered. A browser has more than one only if it opened several dialogs before
-/// its first cookie arrived.
+/// How many sessions of one request are considered. A browser has more than one only if it opened several dialogs
+/// before its first cookie arrived.
 const SESSIONS_MAX: usize = 16;
 
-/// The beginning of a session cookie's name. Browsers accept a name with `__Host-` only over TLS and from this very host
-/// (RFC 6265bis, 4.1.3.2).
+/// The beginning of a session cookie's name. Browsers accept a name with `__Host-` only over TLS and from this very
+/// host (RFC 6265bis, 4.1.3.2).
 fn cookie_name(is_https: bool) -> &'static str {
     if is_https { "__Host-oauth-session" } else { "oauth-session" }
 }
 
-/// The sessions in the cookies of `request`, oldest first, as browsers send them. Values of another form are ignored, and
-/// past a bound so are the oldest sessions.
+/// The sessions in the cookies of `request`, oldest first, as browsers send them. Values of another form are ignored,
+/// and past a bound so are the oldest sessions.
 pub(crate) fn of_request<'a>(request: &Request<'a>, is_https: bool) -> Vec<&'a str> {
     let name = cookie_name(is_https).as_bytes();
     let pairs = request.fields("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
@@ -60,8 +60,8 @@ pub(crate) fn begin(random: [u8; SESSION_BYTES]) -> String {
     Base64UrlUnpadded::encode_string(&random)
 }
 
-/// The Set-Cookie value that gives `session` to the browser for `lifetime`, or extends it. Scripts cannot read the cookie
-/// (HttpOnly), and other sites' forms do not carry it (SameSite).
+/// The Set-Cookie value that gives `session` to the browser for `lifetime`, or extends it. Scripts cannot read the
+/// cookie (HttpOnly), and other sites' forms do not carry it (SameSite).
 pub(crate) fn cookie(session: &str, is_https: bool, lifetime: Duration) -> FieldValue {
     let (name, secure) = (cookie_name(is_https), if is_https { "; Secure" } else { "" });
     let (suffix, seconds) = (session.get(..NAME_CHARS).unwrap_or_default(), lifetime.as_secs().max(1));

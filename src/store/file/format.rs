@@ -1,9 +1,9 @@
-//! How the file is arranged: the names of its tables, the number of the arrangement, and how a file of an earlier one is
-//! brought into this one.
+//! How the file is arranged: the names of its tables, the number of the arrangement, and how a file of an earlier one
+//! is brought into this one.
 //!
-//! Each kind of record has three tables for itself. Those of the first kind, the grant, are named as in `tables.rs`; those
-//! of any other kind have its name after a space (`records session`) and are created by the first batch that changes
-//! one. From then on the file has another format number, which programs that support only grants refuse.
+//! Each kind of record has three tables for itself. Those of the first kind, the grant, are named as in `tables.rs`;
+//! those of any other kind have its name after a space (`records session`) and are created by the first batch that
+//! changes one. From then on the file has another format number, which programs that support only grants refuse.
 
 use std::borrow::Cow;
 

@@ -1,13 +1,13 @@
 //! All records of one kind in memory.
 //!
-//! Tables map names to records, and a heap orders the names by expiry, so that expired records are found without a scan.
-//! Every record has exactly one entry in the heap. A record whose expiry moved (its code was redeemed) is re-queued when
-//! its old entry comes up; the entry of a record that ended early (revoked, or evicted) is removed.
+//! Tables map names to records, and a heap orders the names by expiry, so that expired records are found without a
+//! scan. Every record has exactly one entry in the heap. A record whose expiry moved (its code was redeemed) is
+//! re-queued when its old entry comes up; the entry of a record that ended early (revoked, or evicted) is removed.
 //!
 //! The records are spread over shards, each with its own lock, so that workers rarely wait for each other; a record's
-//! name, which is random, selects its shard. A separate index counts the records of each pair of a subject and a client.
-//! A pair above its limit loses its oldest record before the request that added one is answered. So a pair never exceeds
-//! its limit by more than one record per worker.
+//! name, which is random, selects its shard. A separate index counts the records of each pair of a subject and a
+//! client. A pair above its limit loses its oldest record before the request that added one is answered. So a pair
+//! never exceeds its limit by more than one record per worker.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

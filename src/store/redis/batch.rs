@@ -15,10 +15,10 @@
 //! A transition that would end a grant for a replay may depend on whether the answer of another server reached its
 //! client. Then that server's report is read first (`reports.rs`).
 //!
-//! If a connection is lost it is unknown whether a swap was made. So the bytes to write are remembered: if the record has
-//! them afterwards, the swap was made, because no other write has the same bytes. A grant's digests are of secrets that
-//! no other transition has; a kind without such digests is written with a stamp (`swap.rs`). If the record has another
-//! write, a grant's transition is applied again, since the proof that it presents counts once; one of a kind
+//! If a connection is lost it is unknown whether a swap was made. So the bytes to write are remembered: if the record
+//! has them afterwards, the swap was made, because no other write has the same bytes. A grant's digests are of secrets
+//! that no other transition has; a kind without such digests is written with a stamp (`swap.rs`). If the record has
+//! another write, a grant's transition is applied again, since the proof that it presents counts once; one of a kind
 //! without such proofs is answered that the store is unavailable. And a swap may be made later still, by bytes that the
 //! network has held back. So nothing is ever removed: a record that has ended leaves a mark, which such a write finds,
 //! and the engine forgets it.

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! A server that judges a replay reads the report. If the report covers the answer, the answer arrived. If not, the
-//! server waits for the writer to report, as long as the writer is alive. If it is not alive, the answer is unknown, and
-//! the client gets the benefit of the doubt. Only this case costs extra reads.
+//! server waits for the writer to report, as long as the writer is alive. If it is not alive, the answer is unknown,
+//! and the client gets the benefit of the doubt. Only this case costs extra reads.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

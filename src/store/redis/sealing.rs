@@ -1,9 +1,9 @@
 //! The key that seals the dialog's forms, as servers that share an engine agree on it.
 //!
-//! All servers use the key on the engine. If there is none (the engine was flushed or evicted it), each server offers its
-//! own, the first one wins, and the others adopt it. A server that adopts a key stores its old one beside it while forms
-//! sealed with it are valid, so that all servers can still open them. The keys are read again periodically, and soon
-//! after a form that did not open.
+//! All servers use the key on the engine. If there is none (the engine was flushed or evicted it), each server offers
+//! its own, the first one wins, and the others adopt it. A server that adopts a key stores its old one beside it while
+//! forms sealed with it are valid, so that all servers can still open them. The keys are read again periodically, and
+//! soon after a form that did not open.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
