@@ -435,7 +435,7 @@ mod tests {
     fn a_line_too_many_is_counted_and_nobody_waits() {
         let (lines, waiting) = sync_channel(1);
         let (dropped, is_written) = (AtomicUsize::new(0), AtomicBool::new(true));
-        // Nobody writes: it is as if the terminal were paused.
+        // No thread writes, as if the terminal were paused.
         let queue = Arc::new(Queue { lines, dropped, is_written, writer: Mutex::new(None), form: Form::Plain });
         let log = Log { sink: Sink::Queue(Arc::clone(&queue)), rate: None };
         for number in 0..3 {

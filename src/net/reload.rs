@@ -155,8 +155,8 @@ impl Reload {
         self.end();
     }
 
-    /// Logs a line without a bound on the rate. Whoever requested the reload waits for its last line, and only those
-    /// who may send the process a signal can cause one.
+    /// Logs a line without a bound on the rate. The caller that requested the reload waits for its last line, and only
+    /// those who may send the process a signal can cause one.
     fn log_line(&self, line: &str) {
         self.log.unlimited_line(format_args!("reload: {line}"));
     }

@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_connected_when_the_end_begins_is_answered_by_whichever_worker() {
+    fn clients_connected_when_the_end_begins_are_answered_by_any_worker() {
         let (mut server, address) = server(2, Arc::new(MemoryStore::new(10)));
         let mut clients: Vec<TcpStream> = (0..4).map(|_| connect(address)).collect();
         for client in &mut clients {
@@ -520,7 +520,7 @@ mod tests {
     /// Keeps the only thread of `pool` busy, until what comes back is dropped.
     fn block(pool: &Pool) -> std::sync::mpsc::Sender<()> {
         let bounds = Bounds { running_max: 1, waiting_max: 1, target_waiting_max: 1, peer_waiting_max: 1 };
-        let nobody: Arc<dyn Mailbox> = Arc::new(());
+        let unread: Arc<dyn Mailbox> = Arc::new(());
         let ((release, released), (begin, begun)) =
             (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
         let work = move || {
@@ -528,7 +528,7 @@ mod tests {
             let _ = released.recv();
         };
         let owner = Owner { target: "the test".into(), peer: Peer::of([192, 0, 2, 1].into()) };
-        let caller = Caller { mailbox: &nobody, ticket: Ticket { place: 0, serial: 0 } };
+        let caller = Caller { mailbox: &unread, ticket: Ticket { place: 0, serial: 0 } };
         pool.submit(pool.add_kind(bounds), owner, Box::new(work), caller).unwrap();
         begun.recv().unwrap();
         release

@@ -401,7 +401,7 @@ mod tests {
         assert_eq!(queue.take(&mut batch, 3, None), Taken::Jobs);
         let mut answered = Answered::of(&queue);
         batch.drain(..).for_each(|job| job.answer(Err(StoreError::TimedOut), &mut answered));
-        assert_eq!(counter.woken.load(Ordering::Relaxed), 0, "nobody looks before all is there");
+        assert_eq!(counter.woken.load(Ordering::Relaxed), 0, "no wake-up before all is there");
         drop(answered);
         let places: Vec<usize> = counter.put.lock().unwrap().iter().map(|(place, _)| *place).collect();
         assert_eq!((places, counter.woken.load(Ordering::Relaxed)), (vec![0, 1, 2, 3, 4], 1));

@@ -339,12 +339,8 @@ impl Player {
     }
 }
 
-fn sequences() -> u32 {
-    std::env::var("STORE_SEQUENCES").ok().and_then(|count| count.parse().ok()).unwrap_or(20)
-}
-
 fn any_sequence_is_as_the_rules_have_it(handles: &Handles) {
-    for seed in 0..sequences() {
+    for seed in 0..crate::support::stores::sequences() {
         let mut player = Player::new(handles.number * 100_000 + seed);
         let (mut model, mut now) = (Model::default(), START);
         for step in 0..60 {
@@ -364,7 +360,7 @@ fn any_sequence_is_as_the_rules_have_it(handles: &Handles) {
 /// Transitions of different records do not touch each other, whatever their kinds; so of one batch with one transition
 /// of each record, there is but one order that matters.
 fn any_batch_is_as_some_order_of_it(handles: &Handles) {
-    for seed in 0..sequences() {
+    for seed in 0..crate::support::stores::sequences() {
         let mut player = Player::new(handles.number * 100_000 + seed);
         let mut model = Model::default();
         for round in 0..6 {

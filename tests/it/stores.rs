@@ -469,12 +469,8 @@ impl Player {
     }
 }
 
-fn sequences() -> u32 {
-    std::env::var("STORE_SEQUENCES").ok().and_then(|count| count.parse().ok()).unwrap_or(20)
-}
-
 fn any_sequence_is_as_the_rules_have_it(pair: &Pair) {
-    for seed in 0..sequences() {
+    for seed in 0..crate::support::stores::sequences() {
         let mut player = Player::new(pair.number * 100_000 + seed);
         let (mut model, mut now) = (Model::default(), START);
         for step in 0..60 {
@@ -494,7 +490,7 @@ fn any_sequence_is_as_the_rules_have_it(pair: &Pair) {
 /// Transitions of different grants do not touch each other; those of one grant are applied in some order, and
 /// what is true afterwards is what that order made true. Which it was shows in the outcomes.
 fn any_batch_is_as_some_order_of_it(pair: &Pair) {
-    for seed in 0..sequences() {
+    for seed in 0..crate::support::stores::sequences() {
         let mut player = Player::new(pair.number * 100_000 + seed);
         let mut model = Model::default();
         for round in 0..6 {
