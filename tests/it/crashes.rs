@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::support::ledger::{Ledger, Link, PATIENT, Said, ServerProcess, file_location, load};
+use crate::support::random::Random;
 use crate::support::stores::Folder;
 
 /// How many clients ask at the same time.
@@ -29,7 +30,7 @@ fn whatever_was_answered_still_holds_after_the_server_was_killed() {
     let crashes: u64 = std::env::var("CRASHES").ok().and_then(|count| count.parse().ok()).unwrap_or(5);
     let folder = Folder::new();
     let mut ledgers: Vec<Ledger> = (0..CLIENTS).map(Ledger::new).collect();
-    let (mut lines, mut moment) = (0, 7u64);
+    let (mut lines, mut random) = (0, Random::new(7));
     for _ in 0..crashes {
         let mut server = start(&folder);
         let mut link = Link::new(server.port);
@@ -37,8 +38,7 @@ fn whatever_was_answered_still_holds_after_the_server_was_killed() {
         ledgers.iter_mut().for_each(|ledger| ledger.trim(60));
         let (stop, facts) = (AtomicBool::new(false), AtomicUsize::new(0));
         // Not after a time but after so many answers, while the next ones are on their way.
-        moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let until = 1 + (moment >> 33) as usize % 400;
+        let until = 1 + random.index(400);
         std::thread::scope(|scope| {
             let (ports, ledgers) = ([server.port], &mut ledgers);
             let (stop, facts) = (&stop, &facts);

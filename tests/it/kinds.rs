@@ -9,18 +9,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::support::counter::both::{self, Outcome, Record};
+use crate::support::counter::both::{self, Outcome};
 use crate::support::counter::{COUNT_MAX, Outcome as Counted, Transition as Counting};
 use crate::support::disk::PretendDisk;
 use crate::support::engine::{self, Cluster, Engine};
+use crate::support::model;
 use crate::support::proxy::Proxy;
+use crate::support::random::Random;
 use crate::support::stores::{self, BOUNDS, Folder, MINUTE, Maker, Reader, START, StoreSystem, Tokens};
 use crate::support::stores::{apply, apply_all, apply_for};
 use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::key::ID_BYTES;
-use oauth_from_scratch::oauth::kind::{Change, Record as _, Transition as _};
-use oauth_from_scratch::oauth::{self, Credential, Id, Key, Outcome as Granting, Timestamp};
+use oauth_from_scratch::oauth::{self, Credential, Id, Outcome as Granting, Timestamp};
 use oauth_from_scratch::store::file::Waiting;
 use oauth_from_scratch::store::redis::Safety;
 use oauth_from_scratch::store::{
@@ -250,30 +251,10 @@ fn a_counter_expires(handles: &Handles) {
     assert_eq!(count(&*handles.other, Counting::add(id, 1), end), Ok(Counted::Unknown));
 }
 
-/// The rules alone, on a map.
-#[derive(Default)]
-struct Model(BTreeMap<Key, Record>);
-
-impl Model {
-    /// What a transition may come to: with what has expired forgotten, and with it kept. A store may do either.
-    fn apply(&mut self, transition: &both::Transition, now: Timestamp) -> [Outcome; 2] {
-        let key = transition.key();
-        let record = self.0.get(&key);
-        let (_, kept) = transition.apply(record, now);
-        let (change, forgotten) = transition.apply(record.filter(|record| record.expires() > now), now);
-        match change {
-            Change::Keep => {}
-            Change::Put(record) => drop(self.0.insert(key, record)),
-            Change::Forget => drop(self.0.remove(&key)),
-        }
-        [forgotten, kept]
-    }
-}
-
 /// What random clients may ask for next, of both kinds. Some counters have the identifier of a grant.
 struct Player {
     maker: Maker,
-    state: u64,
+    random: Random,
     codes: Vec<Credential>,
     tokens: Vec<Tokens>,
     counters: Vec<Id>,
@@ -282,27 +263,17 @@ struct Player {
 impl Player {
     fn new(number: u32) -> Player {
         let (codes, tokens, counters) = (Vec::new(), Vec::new(), Vec::new());
-        Player { maker: Maker::new(number), state: u64::from(number), codes, tokens, counters }
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.state >> 33) as usize % bound.max(1)
+        Player { maker: Maker::new(number), random: Random::new(number.into()), codes, tokens, counters }
     }
 
     fn one_of<V: Clone>(&mut self, values: &[V]) -> Option<V> {
-        let at = self.below(values.len());
-        values.get(at).cloned()
-    }
-
-    fn ask(&mut self) -> both::Transition {
-        if self.below(2) == 0 { self.ask_a_grant().into() } else { self.ask_a_counter().into() }
+        values.get(self.random.index(values.len())).cloned()
     }
 
     fn ask_a_grant(&mut self) -> oauth::Transition {
         let (codes, tokens) = (self.codes.clone(), self.tokens.clone());
         let code = self.one_of(&codes).unwrap_or_else(|| self.maker.code());
-        match (self.below(8), self.one_of(&tokens)) {
+        match (self.random.below(8), self.one_of(&tokens)) {
             (0..=2, _) | (_, None) => {
                 let code = self.maker.code();
                 self.codes.push(code.clone());
@@ -321,66 +292,42 @@ impl Player {
     fn ask_a_counter(&mut self) -> Counting {
         let (counters, codes) = (self.counters.clone(), self.codes.clone());
         let id = self.one_of(&counters).unwrap_or_else(|| id(&mut self.maker));
-        match self.below(10) {
+        match self.random.below(10) {
             0..=2 => {
                 let shared = self.one_of(&codes).map(|code| code.grant());
                 let id = shared
                     .filter(|id| !self.counters.contains(id))
                     .unwrap_or_else(|| self::id(&mut self.maker));
                 self.counters.push(id);
-                let kept_until = (self.below(2) == 0).then(|| START.after(2 * LIFETIME));
+                let kept_until = self.random.one_in(2).then(|| START.after(2 * LIFETIME));
                 Counting::start(id, "ada", LIFETIME, kept_until)
             }
             3..=5 => Counting::add(id, 1),
-            6 | 7 => Counting::take(id, self.below(3) as u64),
+            6 | 7 => Counting::take(id, self.random.below(3)),
             8 => Counting::read(id),
             _ => Counting::end(id),
         }
     }
 }
 
+impl model::Player<both::Transition> for Player {
+    fn ask(&mut self) -> both::Transition {
+        if self.random.one_in(2) { self.ask_a_grant().into() } else { self.ask_a_counter().into() }
+    }
+
+    fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+}
+
 fn any_sequence_is_as_the_rules_have_it(handles: &Handles) {
-    for seed in 0..crate::support::stores::sequences() {
-        let mut player = Player::new(handles.number * 100_000 + seed);
-        let (mut model, mut now) = (Model::default(), START);
-        for step in 0..60 {
-            let transition = player.ask();
-            let store = if player.below(2) == 0 { &handles.one } else { &handles.other };
-            let ours = apply(&**store, transition.clone(), now).expect("room and time");
-            let models = model.apply(&transition, now);
-            assert!(models.contains(&ours), "seed {seed}, step {step}: {ours:?}, not {models:?}");
-            if player.below(6) == 0 {
-                let times = [1, 9_999, 20_000, 61_000, 299_000];
-                now = now.after(Duration::from_millis(times[player.below(times.len())]));
-            }
-        }
-    }
+    model::check_sequences([&*handles.one, &*handles.other], |seed| {
+        Player::new(handles.number * 100_000 + seed)
+    });
 }
 
-/// Transitions of different records do not touch each other, whatever their kinds; so of one batch with one transition
-/// of each record, there is but one order that matters.
 fn any_batch_is_as_some_order_of_it(handles: &Handles) {
-    for seed in 0..crate::support::stores::sequences() {
-        let mut player = Player::new(handles.number * 100_000 + seed);
-        let mut model = Model::default();
-        for round in 0..6 {
-            let mut batch: Vec<both::Transition> = (0..60).map(|_| player.ask()).collect();
-            let mut seen = HashSet::new();
-            batch.retain(|transition| seen.insert(format!("{:?}", bytes_of(transition.key()))));
-            let models: Vec<[Outcome; 2]> =
-                batch.iter().map(|transition| model.apply(transition, START)).collect();
-            let given = batch.into_iter().map(|transition| (transition, START)).collect();
-            let ours = apply_all(&*handles.one, given);
-            for (ours, models) in ours.iter().zip(&models) {
-                let ours = ours.as_ref().expect("room and time");
-                assert!(models.contains(ours), "seed {seed}, round {round}: {ours:?}, not {models:?}");
-            }
-        }
-    }
-}
-
-fn bytes_of(key: Key) -> (usize, [u8; 20]) {
-    (key.kind.index(), *key.id.as_bytes())
+    model::check_batches(&*handles.one, |seed| Player::new(handles.number * 100_000 + seed));
 }
 
 /// A request that takes two steps, each of which changes one record: it counts the grant with its subject, and then

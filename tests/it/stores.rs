@@ -3,19 +3,20 @@
 //!
 //! `STORE_SEQUENCES=N` tries more of the random sequences.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::engine::{self, Cluster, Engine};
+use crate::support::model;
+use crate::support::random::Random;
 use crate::support::stores::{
     BOUNDS, CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, START, StoreSystem, Tokens,
 };
 use crate::support::stores::{Reader, apply, apply_all, apply_for, bounds, rotated, submit_for};
 use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
-use oauth_from_scratch::oauth::kind::{Record as _, Transition as _};
-use oauth_from_scratch::oauth::{Change, Credential, Grant, GrantId, Outcome, Timestamp, Transition};
+use oauth_from_scratch::oauth::kind::Transition as _;
+use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::file::Waiting;
 use oauth_from_scratch::store::redis::Safety;
 use oauth_from_scratch::store::{Applied, FileStore, MemoryStore, RedisStore, Store, StoreError};
@@ -382,30 +383,10 @@ fn unknown_names_are_unknown(pair: &Pair) {
     }
 }
 
-/// The rules alone, on a map.
-#[derive(Default)]
-struct Model(HashMap<GrantId, Grant>);
-
-impl Model {
-    /// What a transition may come to: with what has expired forgotten, and with it kept. A store may do either.
-    fn apply(&mut self, transition: &Transition, now: Timestamp) -> [Outcome; 2] {
-        let id = transition.key().id;
-        let record = self.0.get(&id);
-        let (_, kept) = transition.apply(record, now);
-        let (change, forgotten) = transition.apply(record.filter(|grant| grant.expires() > now), now);
-        match change {
-            Change::Keep => {}
-            Change::Put(grant) => drop(self.0.insert(id, grant)),
-            Change::Forget => drop(self.0.remove(&id)),
-        }
-        [forgotten, kept]
-    }
-}
-
 /// What a random client may ask for next.
 struct Player {
     maker: Maker,
-    state: u64,
+    random: Random,
     codes: Vec<Credential>,
     tokens: Vec<Tokens>,
 }
@@ -413,30 +394,31 @@ struct Player {
 impl Player {
     fn new(number: u32) -> Player {
         let maker = Maker::new(number);
-        Player { maker, state: u64::from(number), codes: Vec::new(), tokens: Vec::new() }
+        Player { maker, random: Random::new(number.into()), codes: Vec::new(), tokens: Vec::new() }
     }
+}
 
-    fn below(&mut self, bound: usize) -> usize {
-        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.state >> 33) as usize % bound.max(1)
+impl model::Player<Transition> for Player {
+    fn random(&mut self) -> &mut Random {
+        &mut self.random
     }
 
     fn ask(&mut self) -> Transition {
         let code = |player: &mut Player| match player.codes.len() {
             0 => player.maker.code(),
             count => {
-                let at = player.below(count);
+                let at = player.random.index(count);
                 player.codes[at].clone()
             }
         };
         let tokens = |player: &mut Player| match player.tokens.len() {
             0 => Tokens { access: player.maker.code(), refresh: player.maker.code() },
             count => {
-                let at = player.below(count);
+                let at = player.random.index(count);
                 player.tokens[at].clone()
             }
         };
-        match self.below(12) {
+        match self.random.below(12) {
             0..=2 => {
                 let code = self.maker.code();
                 self.codes.push(code.clone());
@@ -458,7 +440,7 @@ impl Player {
             }
             8 => {
                 let tokens = tokens(self);
-                let token = if self.below(2) == 0 { &tokens.access } else { &tokens.refresh };
+                let token = if self.random.one_in(2) { &tokens.access } else { &tokens.refresh };
                 self.maker.revoke(token)
             }
             _ => {
@@ -470,42 +452,9 @@ impl Player {
 }
 
 fn any_sequence_is_as_the_rules_have_it(pair: &Pair) {
-    for seed in 0..crate::support::stores::sequences() {
-        let mut player = Player::new(pair.number * 100_000 + seed);
-        let (mut model, mut now) = (Model::default(), START);
-        for step in 0..60 {
-            let transition = player.ask();
-            let store = if player.below(2) == 0 { &pair.one } else { &pair.other };
-            let ours = apply(&**store, transition.clone(), now).expect("room and time");
-            let models = model.apply(&transition, now);
-            assert!(models.contains(&ours), "seed {seed}, step {step}: {ours:?}, not {models:?}");
-            if player.below(6) == 0 {
-                let times = [1, 9_999, 20_000, 61_000, 299_000];
-                now = now.after(Duration::from_millis(times[player.below(times.len())]));
-            }
-        }
-    }
+    model::check_sequences([&*pair.one, &*pair.other], |seed| Player::new(pair.number * 100_000 + seed));
 }
 
-/// Transitions of different grants do not touch each other; those of one grant are applied in some order, and
-/// what is true afterwards is what that order made true. Which it was shows in the outcomes.
 fn any_batch_is_as_some_order_of_it(pair: &Pair) {
-    for seed in 0..crate::support::stores::sequences() {
-        let mut player = Player::new(pair.number * 100_000 + seed);
-        let mut model = Model::default();
-        for round in 0..6 {
-            let mut batch: Vec<Transition> = (0..60).map(|_| player.ask()).collect();
-            // One of each grant, so that there is but one order that matters; the others wait for the next round.
-            let mut seen = std::collections::HashSet::new();
-            batch.retain(|transition| seen.insert(transition.key().id));
-            let models: Vec<[Outcome; 2]> =
-                batch.iter().map(|transition| model.apply(transition, START)).collect();
-            let given = batch.into_iter().map(|transition| (transition, START)).collect();
-            let ours = apply_all(&*pair.one, given);
-            for (ours, models) in ours.iter().zip(&models) {
-                let ours = ours.as_ref().expect("room and time");
-                assert!(models.contains(ours), "seed {seed}, round {round}: {ours:?}, not {models:?}");
-            }
-        }
-    }
+    model::check_batches(&*pair.one, |seed| Player::new(pair.number * 100_000 + seed));
 }

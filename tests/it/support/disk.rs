@@ -5,6 +5,7 @@ use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
+use super::random::Random;
 use redb::StorageBackend;
 
 /// A change that the system has and the disk may not.
@@ -28,7 +29,7 @@ struct State {
     failures: u64,
     /// How often something was made safe.
     syncs: u64,
-    random: u64,
+    random: Random,
     /// What the next call to make something safe says that it has come, and what it then waits for.
     hold: Option<(Sender<()>, Receiver<()>)>,
     /// What happens at the next sync.
@@ -65,7 +66,7 @@ pub struct PretendDisk(Arc<Mutex<State>>);
 
 impl PretendDisk {
     pub fn new(seed: u64) -> PretendDisk {
-        PretendDisk(Arc::new(Mutex::new(State { random: seed, ..State::default() })))
+        PretendDisk(Arc::new(Mutex::new(State { random: Random::new(seed), ..State::default() })))
     }
 
     /// After so many more calls every call fails, until [`PretendDisk::mend`].
@@ -103,27 +104,21 @@ impl PretendDisk {
         let mut state = self.0.lock().unwrap();
         let mut safe = state.safe.clone();
         for change in state.changes.clone() {
-            match (state.below(3), change) {
+            match (state.random.below(3), change) {
                 (0, _) => {}
                 (1, Change::Write(offset, bytes)) => {
-                    let kept = state.below(bytes.len() as u64 + 1) as usize;
+                    let kept = state.random.index(bytes.len() + 1);
                     write(&mut safe, offset, &bytes[..kept]);
                 }
                 (_, change) => apply(&mut safe, &change),
             }
         }
-        let random = state.random;
+        let random = state.random.clone();
         PretendDisk(Arc::new(Mutex::new(State { seen: safe.clone(), safe, random, ..State::default() })))
     }
 }
 
 impl State {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.random =
-            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.random >> 33) % bound
-    }
-
     fn call(&mut self) -> io::Result<()> {
         match &mut self.calls_left {
             Some(0) => {
@@ -200,7 +195,7 @@ impl StorageBackend for PretendDisk {
         let mut state = self.0.lock().unwrap();
         let called = state.call();
         // What fails may have been done in part.
-        let kept = if called.is_ok() { data.len() } else { state.below(data.len() as u64 + 1) as usize };
+        let kept = if called.is_ok() { data.len() } else { state.random.index(data.len() + 1) };
         state.change(Change::Write(offset, data[..kept].to_vec()));
         called
     }

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use super::random::Random;
+
 /// Longer than any answer takes, so that a test that hangs ends.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -276,26 +278,21 @@ pub struct Ledger {
     pub grants: Vec<Known>,
     /// Answers that were facts.
     pub facts: usize,
-    state: u64,
+    random: Random,
 }
 
 impl Ledger {
     pub fn new(seed: u64) -> Ledger {
-        Ledger { state: seed, ..Ledger::default() }
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.state >> 33) % bound
+        Ledger { random: Random::new(seed), ..Ledger::default() }
     }
 
     /// Asks for one more thing, new or about a grant that is known; whether there was an answer.
     pub fn step(&mut self, link: &mut Link) -> bool {
         let at = match self.grants.len() as u64 {
-            count if count > 0 && self.below(4) > 0 => {
+            count if count > 0 && !self.random.one_in(4) => {
                 // A recent one, most likely.
-                let among = if self.below(10) == 0 { count } else { count.min(8) };
-                let back = self.below(among);
+                let among = if self.random.one_in(10) { count } else { count.min(8) };
+                let back = self.random.below(among);
                 (count - 1 - back) as usize
             }
             _ => {
@@ -306,7 +303,7 @@ impl Ledger {
             }
         };
         let known = std::mem::replace(&mut self.grants[at], Known::Unknown);
-        let which = self.below(10);
+        let which = self.random.below(10);
         let next = match known {
             Known::Code(code) if which < 7 => match link.redeem(&code) {
                 Said::Yes(words) => {
@@ -367,7 +364,7 @@ impl Ledger {
         let mut grants = std::mem::take(&mut self.grants);
         let mut lines = 0;
         for known in &mut grants {
-            let die = self.below(8);
+            let die = self.random.below(8);
             *known = match std::mem::replace(known, Known::Unknown) {
                 Known::Unknown => Known::Unknown,
                 Known::Code(code) => match link.redeem(&code) {

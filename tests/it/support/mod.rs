@@ -15,6 +15,8 @@ pub mod engine;
 pub mod file;
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
 pub mod ledger;
+#[cfg(any(feature = "file-store", feature = "redis-store"))]
+pub mod model;
 #[cfg(feature = "redis-store")]
 pub mod pretend_engine;
 pub mod program;

@@ -1,6 +1,7 @@
 //! Random numbers that are the same in every run, so that a failure can be played again by its seed.
 
-/// The sequence of a seed (SplitMix64).
+/// The sequence of a seed (SplitMix64); by default of seed 0.
+#[derive(Clone, Default)]
 pub struct Random(u64);
 
 impl Random {

@@ -365,8 +365,3 @@ pub fn rotated(presented: &Credential, own: Salt, outcome: &Outcome) -> Option<T
         refresh: Credential::refresh_token(grant, presented.derive_refresh_secret(&salt), &family),
     })
 }
-
-/// How many random sequences each store is put through; `STORE_SEQUENCES` asks for another number.
-pub fn sequences() -> u32 {
-    std::env::var("STORE_SEQUENCES").ok().and_then(|count| count.parse().ok()).unwrap_or(20)
-}
