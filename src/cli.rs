@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
-use crate::config::{
-    self, Config, ConfigError, FromFlags, Issuer, IssuerError, Location, LocationError, LogFormat, Mistakes,
-    StoreConfig, WORKERS_MAX,
-};
+use crate::config::{self, Config, ConfigError, FromFlags, Mistakes, WORKERS_MAX};
+use crate::net::LogFormat;
+use crate::oauth::issuer::{Issuer, IssuerError};
+use crate::store::{Backend, Location, LocationError};
 
 /// What the program was asked to do.
 #[derive(Debug)]
@@ -376,7 +376,7 @@ impl Flags {
         (config.ready_json, config.ends_with_stdin) = (self.ready_json, self.ends_with_stdin);
         if let Some(location) = self.store {
             // The file's other [store] keys belong to the file's location, which this flag replaces.
-            config.store = StoreConfig { location, ..StoreConfig::default() };
+            config.store = Backend { location, ..Backend::default() };
         }
         if let Some(is_relaxed) = self.store_is_relaxed {
             if !matches!(config.store.location, Location::File(_)) {

@@ -13,12 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oauth_from_scratch::cli::{self, Command};
-use oauth_from_scratch::config::{Config, Issuer, LogFormat};
+use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::{Log, Logs};
-use oauth_from_scratch::net::{self, Descriptors, Listening};
+use oauth_from_scratch::net::{self, Descriptors, Listening, LogFormat};
 use oauth_from_scratch::oauth::Credential;
 use oauth_from_scratch::oauth::client::{GrantTypes, SecretDigest};
 use oauth_from_scratch::oauth::credential::CREDENTIAL_BYTES;
+use oauth_from_scratch::oauth::issuer::Issuer;
 use oauth_from_scratch::routes;
 use oauth_from_scratch::store;
 use oauth_from_scratch::system::{RealSystem, System};

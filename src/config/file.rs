@@ -11,8 +11,11 @@ use toml::de::DeTable;
 use super::clients::read_clients;
 use super::scopes::{check_scope, read_scopes};
 use super::toml_reader::{Table, Text, Value};
-use super::{Config, ConfigError, Issuer, Lifetimes, Limits, LogFormat, Network, store};
+use super::{Config, ConfigError, Limits, store};
+use crate::net::{LogFormat, Network};
 use crate::oauth::grant::RefreshReuse;
+use crate::oauth::issuer::Issuer;
+use crate::oauth::lifetimes::Lifetimes;
 
 pub use super::toml_reader::{FileError, Mistakes};
 
@@ -305,7 +308,7 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Location;
+    use crate::store::Location;
 
     const WHOLE: &str = r#"
 issuer = "https://auth.example/t"

@@ -11,18 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http;
-use crate::oauth::TokenLifetimes;
+use crate::net::{LogFormat, Network};
 use crate::oauth::client::Client;
-use crate::oauth::grant::RefreshReuse;
+use crate::oauth::issuer::Issuer;
+use crate::oauth::lifetimes::{CODE_LIFETIME_MAX, Lifetimes};
+use crate::store::Backend;
 
-mod authority;
 mod clients;
 mod file;
-mod issuer;
-mod key_prefix;
-mod location;
 mod nearest;
-mod networks;
 mod reload;
 mod remarks;
 mod scopes;
@@ -30,14 +27,8 @@ mod store;
 mod toml_reader;
 mod warnings;
 
-pub use authority::{Authority, Origin, Scheme};
 pub use file::{FileError, FromFlags, Mistakes, locate, read, read_beside};
-pub use issuer::{Issuer, IssuerError};
-pub use key_prefix::{KeyPrefix, KeyPrefixError};
-pub use location::{Location, LocationError, RedisLocation};
-pub use networks::{Network, NetworkError};
 pub use reload::Reload;
-pub use store::StoreConfig;
 
 /// What to serve, where, and within which bounds.
 #[derive(Clone, Debug)]
@@ -66,7 +57,7 @@ pub struct Config {
     /// Whether the servers stop when standard input is closed.
     pub ends_with_stdin: bool,
     /// Where grants are stored.
-    pub store: StoreConfig,
+    pub store: Backend,
     /// The limits of everything that can grow.
     pub limits: Limits,
     /// How long codes, tokens and forms are valid.
@@ -88,15 +79,6 @@ pub struct Config {
     pub explains_errors: bool,
 }
 
-/// The format of the access log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// The common log format, prefixed with the server's name.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -111,7 +93,7 @@ impl Default for Config {
             ready_file: None,
             ready_json: false,
             ends_with_stdin: false,
-            store: StoreConfig::default(),
+            store: Backend::default(),
             limits: Limits::default(),
             lifetimes: Lifetimes::default(),
             issuer: None,
@@ -214,36 +196,6 @@ impl Default for Limits {
     }
 }
 
-/// How long codes, tokens and forms are valid.
-#[derive(Clone, Debug)]
-pub struct Lifetimes {
-    /// An authorization code: at most ten minutes (RFC 6749, 4.1.2), and better a short time.
-    pub code: Duration,
-    /// The dialog's form, from when it is shown until it is answered.
-    pub form: Duration,
-    /// Access and refresh tokens.
-    pub tokens: TokenLifetimes,
-}
-
-impl Default for Lifetimes {
-    fn default() -> Lifetimes {
-        const DAY: Duration = Duration::from_secs(86_400);
-        Lifetimes {
-            code: Duration::from_secs(60),
-            form: Duration::from_secs(600),
-            tokens: TokenLifetimes {
-                // The article's 86,400 seconds.
-                access_token: DAY,
-                refresh_idle: 14 * DAY,
-                refresh: 90 * DAY,
-                // Several tabs or machines of one client may take a while to share a new refresh token.
-                refresh_grace: Duration::from_secs(60),
-                refresh_reuse: RefreshReuse::EndsGrant,
-            },
-        }
-    }
-}
-
 /// Why a [`Config`] cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigError {
@@ -280,9 +232,6 @@ pub const PEER_CONNECTIONS_MAX: usize = 256;
 /// The default limit of live grants per subject and client: a hundredth of the default `grants_max`.
 pub const PAIR_GRANTS_MAX: usize = 10_000;
 
-/// The longest lifetime of a code (RFC 6749, 4.1.2).
-pub const CODE_LIFETIME_MAX: Duration = Duration::from_secs(600);
-
 /// The maximum number of workers: more is almost certainly a typing error.
 pub const WORKERS_MAX: usize = 1024;
 
@@ -308,6 +257,11 @@ impl Config {
     pub fn pair_grants_max(&self) -> usize {
         let default = PAIR_GRANTS_MAX.min(pair_share(self.limits.grants_max));
         self.limits.pair_grants_max.unwrap_or(default)
+    }
+
+    /// Whether the access log names the client of each request, as its JSON lines do.
+    pub fn names_clients(&self) -> bool {
+        self.access_log == Some(LogFormat::Json)
     }
 
     /// The number of threads for slow work.

@@ -8,11 +8,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Config, KeyPrefix, Lifetimes, Limits, LogFormat, StoreConfig};
+use super::{Config, Limits};
 use crate::http;
+use crate::net::LogFormat;
 use crate::oauth::TokenLifetimes;
 use crate::oauth::client::Client;
 use crate::oauth::grant::RefreshReuse;
+use crate::oauth::issuer::Issuer;
+use crate::oauth::lifetimes::Lifetimes;
+use crate::store::{Backend, KeyPrefix};
 
 /// The most identifiers that a line lists; the rest are counted.
 const LISTED_MAX: usize = 20;
@@ -304,7 +308,7 @@ fn settings(config: &Config) -> Vec<Key> {
         clients: _,
     } = config;
     // The location is compared separately, because it may contain a password.
-    let StoreConfig { location: _, is_relaxed, key_prefix, replicas_min, waits_for_append_only_file } = store;
+    let Backend { location: _, is_relaxed, key_prefix, replicas_min, waits_for_append_only_file } = store;
     let durability = if *is_relaxed { "relaxed" } else { "full" };
     let proxies = trusted_proxies.iter().map(ToString::to_string).collect::<Vec<String>>().join(", ");
     let log = access_log.map(|format| match format {
@@ -316,7 +320,7 @@ fn settings(config: &Config) -> Vec<Key> {
         ("secure_scope", Now, or(secure_scope.as_ref(), "none")),
         ("explain_errors", Now, explains_errors.to_string()),
         ("insecure_http", Now, insecure_http.to_string()),
-        ("issuer", Restart, or(issuer.as_ref().map(super::Issuer::as_str), "none")),
+        ("issuer", Restart, or(issuer.as_ref().map(Issuer::as_str), "none")),
         ("[listen] address", Restart, or(bind.as_ref(), "127.0.0.1 and ::1")),
         ("[listen] port", Restart, auth_port.to_string()),
         ("[listen] client_app_port", Restart, or(client_port.as_ref(), "none")),

@@ -1,27 +1,11 @@
 //! The table `[store]`: where grants are stored, and how durable a change must be before its response is sent.
 
-use super::key_prefix::KeyPrefix;
-use super::location::Location;
 use super::toml_reader::{Mistakes, Table, Value};
-
-/// Where grants are stored, and how durable a change must be before its response is sent.
-#[derive(Clone, Debug, Default)]
-pub struct StoreConfig {
-    /// The location.
-    pub location: Location,
-    /// Whether responses are sent before the change is on the disk. For a file.
-    pub is_relaxed: bool,
-    /// The prefix of every key; `None` for one derived from the issuer. For an engine.
-    pub key_prefix: Option<KeyPrefix>,
-    /// The number of replicas that must have the change before the response is sent. For an engine.
-    pub replicas_min: u32,
-    /// Whether the engine's append-only file must be synced before the response is sent. For an engine.
-    pub waits_for_append_only_file: bool,
-}
+use crate::store::{Backend, KeyPrefix, Location};
 
 /// Reads the table `[store]`. Refuses keys that do not apply to the kind of its location.
-pub(super) fn read(mut table: Table, mistakes: &mut Mistakes) -> StoreConfig {
-    let mut store = StoreConfig::default();
+pub(super) fn read(mut table: Table, mistakes: &mut Mistakes) -> Backend {
+    let mut store = Backend::default();
     let (mut is_file, mut is_engine) = (false, false);
     if let Some(value) = table.take("location") {
         let location =

@@ -1,6 +1,7 @@
 //! Warnings at every start about a configuration that is valid but dangerous.
 
-use super::{Config, Scheme};
+use super::Config;
+use crate::oauth::origin::Scheme;
 
 impl Config {
     /// Warns of what is dangerous about this configuration, one sentence each. The authorization server listens on
@@ -40,7 +41,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Issuer;
+    use crate::oauth::issuer::Issuer;
 
     #[test]
     fn what_is_dangerous_is_said_and_nothing_else() {

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::turn_clock::TurnClock;
-use crate::config::LogFormat;
 use crate::http::{Method, Request, Response, Version};
 use crate::log::{Log, Rfc3339};
 use crate::routes::Role;
@@ -24,6 +23,15 @@ use crate::system::System;
 
 /// How much of a path a line shows, in bytes. A client chooses the path, and lines should stay short.
 const PATH_BYTES_MAX: usize = 512;
+
+/// The format of the access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// The common log format, prefixed with the server's name.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
 
 /// Writes a line for each request, if a format is set.
 pub(super) struct AccessLog {

@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use crate::config::Network;
+use super::networks::Network;
 use crate::http::Request;
 
 /// The trusted proxies.

@@ -13,7 +13,7 @@ use super::request::client_authentication;
 use super::request::guesses::Guesses;
 use super::shared::{Lasting, Routes};
 use super::site::Site;
-use crate::config::{Config, LogFormat};
+use crate::config::Config;
 use crate::crypto::seal::SealingKeys;
 use crate::oauth::client::{Client, Clients, GrantTypes};
 use crate::oauth::redirect::RedirectUri;
@@ -85,7 +85,7 @@ impl Routes {
             scopes,
             resource_owner: Arc::clone(&config.resource_owner),
             explains_errors: config.explains_errors,
-            names_clients: config.access_log == Some(LogFormat::Json),
+            names_clients: config.names_clients(),
             lifetimes: config.lifetimes.clone(),
             refused_guess_delay: config.limits.refused_guess_delay,
             lasting,

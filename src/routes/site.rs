@@ -6,7 +6,8 @@
 
 use std::net::IpAddr;
 
-use crate::config::{Authority, Issuer, Origin};
+use crate::oauth::issuer::Issuer;
+use crate::oauth::origin::{Authority, Origin};
 
 /// Which of the two servers a connection came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

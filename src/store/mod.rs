@@ -16,8 +16,11 @@ use crate::oauth::key::KINDS_MAX;
 use crate::oauth::kind::Transition;
 use crate::oauth::{self, Kind, Timestamp};
 
+mod backend;
 #[cfg(feature = "file-store")]
 pub mod file;
+mod key_prefix;
+mod location;
 pub mod memory;
 mod open;
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
@@ -29,8 +32,11 @@ mod withdrawals;
 
 #[cfg(feature = "redis-store")]
 pub use self::redis::RedisStore;
+pub use backend::Backend;
 #[cfg(feature = "file-store")]
 pub use file::FileStore;
+pub use key_prefix::{KeyPrefix, KeyPrefixError};
+pub use location::{Location, LocationError, RedisLocation};
 pub use memory::MemoryStore;
 pub use open::open;
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{MemoryStore, Store};
-use crate::config::{Config, Location};
+use super::{Location, MemoryStore, Store};
+use crate::config::Config;
 use crate::log::Log;
 use crate::system::System;
 
@@ -46,7 +46,7 @@ pub fn open(
             let options = Options {
                 key_prefix: match &config.store.key_prefix {
                     Some(prefix) => prefix.clone(),
-                    None => crate::config::KeyPrefix::of_issuer(issuer),
+                    None => super::KeyPrefix::of_issuer(issuer),
                 },
                 safety: Safety {
                     replicas_min: config.store.replicas_min,

@@ -6,13 +6,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oauth_from_scratch::config::{KeyPrefix, Location};
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::key::KINDS_MAX;
 use oauth_from_scratch::oauth::{Credential, Outcome};
 use oauth_from_scratch::store::file::Waiting;
 use oauth_from_scratch::store::redis::{Options, Safety};
-use oauth_from_scratch::store::{Bounds, FileStore, KindBounds, MemoryStore, RedisStore, Store};
+use oauth_from_scratch::store::{
+    Bounds, FileStore, KeyPrefix, KindBounds, Location, MemoryStore, RedisStore, Store,
+};
 use oauth_from_scratch::system::{RealSystem, System};
 
 use crate::servers;

@@ -11,11 +11,10 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use oauth_from_scratch::config::{KeyPrefix, Location};
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::redis::{Options, Safety};
-use oauth_from_scratch::store::{Applied, Caller, Mailbox, RedisStore, Store, Ticket};
+use oauth_from_scratch::store::{Applied, Caller, KeyPrefix, Location, Mailbox, RedisStore, Store, Ticket};
 use oauth_from_scratch::system::RealSystem;
 
 use crate::load::median;

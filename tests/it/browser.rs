@@ -535,7 +535,7 @@ fn dialogs_that_a_browser_opens_at_once_are_all_good() {
     let (sender, receiver) = std::sync::mpsc::channel();
     let origin = format!("http://localhost:{}", start_gate(3, receiver));
     let server = standard::start_with(|config| {
-        config.issuer = oauth_from_scratch::config::Issuer::parse(&origin).ok();
+        config.issuer = oauth_from_scratch::oauth::issuer::Issuer::parse(&origin).ok();
     });
     sender.send(server.authorization_server.port()).expect("the gate waits");
     let callback = Site::page("/callback", "back");

@@ -37,7 +37,7 @@ fn carry(server: &TestServer, request: &HttpRequest) -> HttpResponse {
 #[test]
 fn the_oauth2_crate_goes_through_the_whole_standard() {
     let server = standard::start_with(|config| {
-        config.issuer = oauth_from_scratch::config::Issuer::parse(ISSUER).ok();
+        config.issuer = oauth_from_scratch::oauth::issuer::Issuer::parse(ISSUER).ok();
     });
     let http = |request: HttpRequest| Ok::<_, std::convert::Infallible>(carry(&server, &request));
     let url = |path: &str| format!("{ISSUER}{path}");

@@ -1,7 +1,7 @@
 //! The contract, row by row: what each path of both servers answers, to the letter where letters matter.
 
 use crate::support::{Answer, TestServer, secure_request, token_request};
-use oauth_from_scratch::config::Issuer;
+use oauth_from_scratch::oauth::issuer::Issuer;
 
 const CLIENT_APP_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src http://localhost:{auth}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -9,12 +9,11 @@ use std::time::Duration;
 use crate::support::engine::options;
 use crate::support::pretend_engine::{Fault, PretendEngine, Words};
 use crate::support::stores::{BOUNDS, CODE_LIFETIME, Maker, START, StoreSystem, apply, submit_all};
-use oauth_from_scratch::config::Location;
 use oauth_from_scratch::crypto::seal::SealingKeys;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
 use oauth_from_scratch::store::redis::{CHECK_INTERVAL, ConnectError, Options, Safety};
-use oauth_from_scratch::store::{Applied, Caller, Mailbox, RedisStore, Store, StoreError, Ticket};
+use oauth_from_scratch::store::{Applied, Caller, Location, Mailbox, RedisStore, Store, StoreError, Ticket};
 use oauth_from_scratch::system::System;
 
 /// What only the keys of grants have in them.

@@ -15,11 +15,10 @@ use crate::support::ledger::PATIENT;
 use crate::support::ledger::{Ledger, Link, Said, ServerProcess, load};
 use crate::support::proxy::{Fault, Holding, Proxy};
 use crate::support::stores::{self, BOUNDS, Folder, LIFETIMES, Maker, START, Submitted, apply, submit_all};
-use oauth_from_scratch::config::{KeyPrefix, Location};
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::redis::{ConnectError, Options, Safety};
-use oauth_from_scratch::store::{Bounds, RedisStore, Store, StoreError};
+use oauth_from_scratch::store::{Bounds, KeyPrefix, Location, RedisStore, Store, StoreError};
 use oauth_from_scratch::system::{RealSystem, System};
 
 const CLIENTS: u64 = 8;

@@ -1,7 +1,7 @@
 //! What a proxy says of the client behind it counts where the configuration trusts the proxy, and nowhere else.
 
 use crate::support::{Client, TestServer};
-use oauth_from_scratch::config::{LogFormat, Network};
+use oauth_from_scratch::net::{LogFormat, Network};
 
 fn server(trusted: &[&str], connections_per_peer: Option<usize>) -> TestServer {
     let trusted: Vec<Network> = trusted.iter().map(|text| Network::parse(text).unwrap()).collect();

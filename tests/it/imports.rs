@@ -26,7 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("src/ready.rs", &["src/cli.rs", "src/net/", "src/routes/"]),
-    ("src/cli.rs", &["src/config/"]),
+    ("src/cli.rs", &["src/config/", "src/net/", "src/store/", "src/oauth/"]),
     ("src/config/", &["src/net/", "src/routes/", "src/pool.rs", "src/store/", "src/http/", "src/oauth/"]),
     (
         "src/net/",

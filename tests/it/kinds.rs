@@ -18,14 +18,13 @@ use crate::support::proxy::Proxy;
 use crate::support::random::Random;
 use crate::support::stores::{self, BOUNDS, Folder, MINUTE, Maker, Reader, START, StoreSystem, Tokens};
 use crate::support::stores::{apply, apply_all, apply_for};
-use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::key::ID_BYTES;
 use oauth_from_scratch::oauth::{self, Credential, Id, Outcome as Granting, Timestamp};
 use oauth_from_scratch::store::file::Waiting;
 use oauth_from_scratch::store::redis::Safety;
 use oauth_from_scratch::store::{
-    Applied, Bounds, FileStore, KindBounds, MemoryStore, RedisStore, Store, StoreError,
+    Applied, Bounds, FileStore, KindBounds, Location, MemoryStore, RedisStore, Store, StoreError,
 };
 use redb::{Database, ReadableTable, TableDefinition, TableHandle};
 

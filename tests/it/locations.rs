@@ -11,10 +11,10 @@ use std::sync::Arc;
 use crate::support::random::Random;
 use crate::support::stores::{BOUNDS, Folder};
 use oauth_from_scratch::cli::{self, Command as Parsed};
-use oauth_from_scratch::config::{self, Location};
+use oauth_from_scratch::config;
 use oauth_from_scratch::log::Log;
-use oauth_from_scratch::store::RedisStore;
 use oauth_from_scratch::store::redis::Safety;
+use oauth_from_scratch::store::{Location, RedisStore};
 use oauth_from_scratch::system::RealSystem;
 
 /// Every character that a URL or a shell gives a meaning, among letters that no message has in a row. (Ports are

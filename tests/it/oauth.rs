@@ -642,7 +642,7 @@ fn the_index_page_promises_a_secret_answer_only_where_the_demo_is() {
 #[test]
 fn behind_tls_the_cookie_says_so_and_an_issuers_path_stands_before_every_endpoint() {
     let server = standard::start_with(|config| {
-        config.issuer = oauth_from_scratch::config::Issuer::parse("https://auth.example/t").ok();
+        config.issuer = oauth_from_scratch::oauth::issuer::Issuer::parse("https://auth.example/t").ok();
     });
     let query = request_of("app", CALLBACK);
     let dialog = server.answer_to(&format!("GET /t/authorize?{query} HTTP/1.1\r\nHost: h\r\n\r\n"));
@@ -671,7 +671,7 @@ fn behind_tls_the_cookie_says_so_and_an_issuers_path_stands_before_every_endpoin
 fn the_last_click_succeeds_however_the_proxy_and_the_configuration_spell_the_host() {
     for issuer in ["https://auth.example", "https://Auth.Example:443", "HTTPS://auth.example"] {
         let server = standard::start_with(|config| {
-            config.issuer = oauth_from_scratch::config::Issuer::parse(issuer).ok();
+            config.issuer = oauth_from_scratch::oauth::issuer::Issuer::parse(issuer).ok();
         });
         let click = |host: &str, fields: &str| {
             let query = request_of("app", CALLBACK);
@@ -1312,7 +1312,7 @@ fn tokens_and_secrets_in_a_query_are_ignored() {
 #[test]
 fn nothing_secret_is_logged_by_any_endpoint() {
     let server =
-        standard::start_with(|config| config.access_log = Some(oauth_from_scratch::config::LogFormat::Json));
+        standard::start_with(|config| config.access_log = Some(oauth_from_scratch::net::LogFormat::Json));
     let code = code(&server, "app", CALLBACK);
     let (access, token) = tokens_of(&post_form(&server, "/token", "", &redemption(&code)));
     let other = "Zq7".repeat(20);

@@ -13,13 +13,12 @@ use crate::support::engine::{self, Engine, is_installed, wait_until};
 use crate::support::stores::{
     self, BOUNDS, CODE_LIFETIME, LIFETIMES, Maker, START, StoreSystem, Tokens, apply, rotated,
 };
-use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::credential::Salt;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::file::Waiting;
 use oauth_from_scratch::store::redis::Safety;
-use oauth_from_scratch::store::{Applied, Bounds, FileStore, RedisStore, Store, StoreError};
+use oauth_from_scratch::store::{Applied, Bounds, FileStore, Location, RedisStore, Store, StoreError};
 
 /// Seconds.
 const OUTAGES: [u64; 5] = [1, 12, 59, 61, 600];

@@ -4,7 +4,7 @@ use crate::support::standard;
 use std::time::Duration;
 
 use crate::support::{Answer, TestServer, form_request, json_request, secure_request, token_request};
-use oauth_from_scratch::config::LogFormat;
+use oauth_from_scratch::net::LogFormat;
 use serde_json::json;
 
 /// A `POST /code` with these fields after Host.

@@ -12,12 +12,11 @@ use std::time::{Duration, Instant};
 use crate::support::engine::{Engine, is_installed, options, wait_until};
 use crate::support::ledger::{Link, ServerProcess};
 use crate::support::stores::{BOUNDS, Folder, Maker, START, apply};
-use oauth_from_scratch::config::Location;
 use oauth_from_scratch::crypto::seal::SealingKeys;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::Outcome;
 use oauth_from_scratch::store::redis::{ConnectError, Options, Safety};
-use oauth_from_scratch::store::{Bounds, RedisStore, Store, StoreError};
+use oauth_from_scratch::store::{Bounds, Location, RedisStore, Store, StoreError};
 use oauth_from_scratch::system::{RealSystem, System};
 
 /// What a server that starts puts where there is nothing.

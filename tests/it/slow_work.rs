@@ -251,7 +251,7 @@ fn wrong_secrets_are_counted_for_whom_a_trusted_proxy_names_and_for_nobody_else(
     let one_guess = |config: &mut Config| config.limits.wrong_secrets_max = 1;
     let trusting = start_with(|config| {
         one_guess(config);
-        config.trusted_proxies = vec![config::Network::parse("127.0.0.1").unwrap()];
+        config.trusted_proxies = vec![oauth_from_scratch::net::Network::parse("127.0.0.1").unwrap()];
     });
     assert_eq!(ask(&trusting, "192.0.2.1", "guess"), 400);
     assert_eq!(ask(&trusting, "192.0.2.1", "guess"), 429);

@@ -13,13 +13,12 @@ use crate::support::stores::{
     BOUNDS, CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, START, StoreSystem, Tokens,
 };
 use crate::support::stores::{Reader, apply, apply_all, apply_for, bounds, rotated, submit_for};
-use oauth_from_scratch::config::Location;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::kind::Transition as _;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::file::Waiting;
 use oauth_from_scratch::store::redis::Safety;
-use oauth_from_scratch::store::{Applied, FileStore, MemoryStore, RedisStore, Store, StoreError};
+use oauth_from_scratch::store::{Applied, FileStore, Location, MemoryStore, RedisStore, Store, StoreError};
 
 /// One thing that must hold, and how it is tried on two handles of one store (two servers on one engine; where
 /// there can be but one, the same twice).

@@ -13,9 +13,23 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("src/pool.rs", &["mio", "::now()"]),
     ("src/log.rs", &["mio", "std::net", "::now()", "getrandom"]),
     ("src/http/", &["mio", "std::net", "std::io", "std::fs", "SystemTime", "::now()", "getrandom"]),
-    ("src/oauth/", &["mio", "std::net", "std::io", "std::fs", "Instant", "::now()", "getrandom"]),
+    (
+        "src/oauth/",
+        &[
+            "mio",
+            "TcpStream",
+            "TcpListener",
+            "UdpSocket",
+            "ToSocketAddrs",
+            "std::io",
+            "std::fs",
+            "Instant",
+            "::now()",
+            "getrandom",
+        ],
+    ),
     ("src/crypto/", &["mio", "std::net", "std::io", "std::fs", "Instant", "::now()", "getrandom"]),
-    ("src/store/", &["mio", "std::net", "::now()", "getrandom"]),
+    ("src/store/", &["mio", "TcpStream", "TcpListener", "UdpSocket", "ToSocketAddrs", "::now()", "getrandom"]),
     (
         "src/routes/",
         &[

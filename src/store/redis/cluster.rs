@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use redis::{Client, ConnectionAddr, ConnectionInfo, RedisError, ServerError, ServerErrorKind, Value};
 
+use super::super::location::RedisLocation;
 use super::explain::{explain, name_refusal};
 use super::node::{Node, lost_step, not_connected};
 use super::pipeline::{Answers, Command, Pipeline, Reply, Safety};
 use super::probe::Probe;
 use super::seeds::seeds;
 use super::slots::{Address, SlotMap, redirect};
-use crate::config::RedisLocation;
 use crate::log::Log;
 use crate::system::System;
 

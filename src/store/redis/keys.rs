@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use crate::config::KeyPrefix;
+use super::super::key_prefix::KeyPrefix;
 use crate::oauth::Id;
 
 /// The keys of one server, and of those that share its grants.

@@ -13,13 +13,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::key_prefix::KeyPrefix;
+use super::location::RedisLocation;
 use super::queue::Queue;
 use super::{Applied, Bounds, Caller, Store};
-use crate::config::{KeyPrefix, Lifetimes, RedisLocation};
 use crate::crypto::digest::Digest;
 use crate::crypto::seal::SealingKeys;
 use crate::log::Log;
 use crate::oauth::kind::Transition;
+use crate::oauth::lifetimes::Lifetimes;
 use crate::oauth::{self, Timestamp};
 use crate::system::System;
 

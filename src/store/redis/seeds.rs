@@ -3,7 +3,7 @@
 use redis::io::tcp::TcpSettings;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisError};
 
-use crate::config::RedisLocation;
+use super::super::location::RedisLocation;
 
 /// How to connect to each host of `location`. The library gets the parts: it never sees a URL that it could repeat.
 pub(super) fn seeds(location: &RedisLocation) -> impl Iterator<Item = Result<ConnectionInfo, RedisError>> {

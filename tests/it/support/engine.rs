@@ -11,9 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use oauth_from_scratch::config::KeyPrefix;
-use oauth_from_scratch::store::Bounds;
 use oauth_from_scratch::store::redis::{Options, Safety};
+use oauth_from_scratch::store::{Bounds, KeyPrefix};
 
 use super::stores::{CODE_LIFETIME, Folder};
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::issuer::canonical;
+use crate::oauth::issuer::canonical;
 
 /// The prefix of every key on an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::authority::{Authority, Origin, Scheme};
+use super::origin::{Authority, Origin, Scheme};
 
 /// An issuer identifier. It is published exactly as configured, because clients compare it as a string. Its origin is
 /// compared as in RFC 9110, 4.2.3.
@@ -113,7 +113,7 @@ fn is_plain_host(authority: &Authority) -> bool {
 
 /// The same text for equivalent URLs: scheme and host in lower case, no default port, no trailing slash (RFC 3986,
 /// 6.2.2 and 6.2.3).
-pub(super) fn canonical(issuer: &str) -> String {
+pub fn canonical(issuer: &str) -> String {
     match Issuer::parse_insecure(issuer) {
         Ok(issuer) => format!("{}{}", issuer.origin, issuer.base()),
         // Unreachable: callers pass a parsed issuer or the server's own origin.

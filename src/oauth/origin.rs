@@ -124,7 +124,7 @@ impl Origin {
 
     /// Whether the host is loopback: `localhost`, any name below it (RFC 6761, 6.3), 127.0.0.1 or ::1.
     pub fn is_loopback(&self) -> bool {
-        crate::oauth::redirect::is_loopback_host(&self.host)
+        super::redirect::is_loopback_host(&self.host)
     }
 }
 
