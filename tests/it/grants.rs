@@ -22,6 +22,8 @@ use oauth_from_scratch::oauth::{
 
 use crate::support::random::Random;
 
+mod rules;
+
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";

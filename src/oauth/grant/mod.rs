@@ -1,9 +1,9 @@
 //! The grant: what a resource owner allowed one client, in one record, and what each request does to it.
 //!
-//! `state.rs` is the record. A request is a [`Transition`]: data that names the grant, what was presented and what is
-//! to be handed out. Each operation of the protocol is a file with one function, from the record (if there is one), the
-//! request and now to a [`Change`] and an [`Outcome`]; `transition.rs` dispatches to it. All of them are pure, so a
-//! store may apply one again after a lost race.
+//! `state.rs` is the record. A request is a [`Transition`]: data that names the grant, the presented credential and what
+//! to issue. Each operation of the protocol is a file with one function, from the record (if there is one), the
+//! request and the time to a [`Change`] and an [`Outcome`]; `transition.rs` dispatches to it. All of them are pure, so
+//! a store may apply one again after a lost race. [`rules`] is a table of all their results.
 
 mod access_tokens;
 mod begin;
@@ -18,6 +18,7 @@ mod redeem;
 mod registration;
 mod revoke;
 mod rotate;
+pub mod rules;
 mod state;
 mod transition;
 mod withdraw;

@@ -22,6 +22,7 @@ use super::presented::Presented;
 use super::redeem::{Redemption, redeem};
 use super::revoke::revoke;
 use super::rotate::{Rotation, rotate};
+use super::rules::{self, Phase};
 use super::state::{Change, Grant};
 use super::withdraw::{Answer, Withdrawal, withdraw};
 
@@ -191,7 +192,7 @@ impl kind::Transition for Transition {
     }
 
     fn apply_believing(&self, record: Option<&Grant>, now: Timestamp, belief: Belief) -> (Change, Outcome) {
-        match &self.action {
+        let (change, outcome) = match &self.action {
             Action::Look(look) => (Change::Keep, look.at(record, now)),
             Action::Grant(permission) => permit(record, permission, now),
             Action::Refuse(refusal) => refuse(record, refusal),
@@ -200,7 +201,9 @@ impl kind::Transition for Transition {
             Action::Rotate(rotation) => rotate(record, rotation, now, belief),
             Action::Revoke(presented) => revoke(record, presented, now),
             Action::Withdraw(withdrawal) => withdraw(record, withdrawal),
-        }
+        };
+        debug_assert!(rules::allows(record, &change), "{:?}: {outcome:?}", Phase::of(record));
+        (change, outcome)
     }
 
     fn is_read_only(&self) -> bool {

@@ -1,0 +1,246 @@
+//! The table of a grant's rules, held to the rules: every request in every phase, and the drawing in the chapter.
+
+use std::collections::BTreeSet;
+
+use oauth_from_scratch::oauth::grant::rules::{Phase, RULES, Request};
+
+use super::*;
+
+const PHASES: &[Phase] = &[
+    Phase::Absent,
+    Phase::Granted,
+    Phase::Redeemed,
+    Phase::RedeemedUndelivered,
+    Phase::Rotated,
+    Phase::RotatedUndelivered,
+    Phase::ClientOnly,
+    Phase::Over,
+];
+
+/// A grant in some phase, with its credentials. Those that the phase does not have are made up.
+struct Scene {
+    world: World,
+    /// Until when the form may be sent again; `None` for the article's, which has nothing in it.
+    kept_until: Option<Timestamp>,
+    access: Credential,
+    refresh: Credential,
+    previous: Credential,
+    older: Credential,
+    redemption: Transition,
+    rotation: Transition,
+}
+
+impl Scene {
+    fn empty(is_kept: bool) -> Scene {
+        let mut world = World::empty();
+        let forged = Credential::refresh_token(world.code.grant(), [201; SECRET_BYTES], &Family([202; 16]));
+        let access = Credential::of_grant(world.code.grant(), [203; SECRET_BYTES]);
+        let (redemption, _) = world.transition_to_redeem(&world.code.clone(), RIGHT);
+        let (rotation, _) = world.transition_to_rotate("app", &forged, None);
+        let kept_until = is_kept.then(|| world.now.after(FORM_LIFETIME));
+        let (refresh, previous, older) = (forged.clone(), forged.clone(), forged);
+        Scene { world, kept_until, access, refresh, previous, older, redemption, rotation }
+    }
+
+    /// Brings a new grant into `phase`. Each redemption and rotation is `written_by` this server, if there is one.
+    fn of(phase: Phase, is_kept: bool, written_by: Option<u64>) -> Scene {
+        let mut scene = Scene::empty(is_kept);
+        let writer = |serial| written_by.map(|server| Writer { server, serial });
+        match phase {
+            Phase::Absent => {}
+            Phase::Granted => scene.grant(),
+            Phase::Redeemed => scene.redeem(writer(1)),
+            Phase::RedeemedUndelivered => {
+                scene.redeem(writer(1));
+                scene.withdraw(&scene.redemption.clone());
+            }
+            Phase::Rotated => scene.rotate_twice(writer(2)),
+            Phase::RotatedUndelivered => {
+                scene.rotate_twice(writer(2));
+                scene.withdraw(&scene.rotation.clone());
+            }
+            Phase::ClientOnly => assert_eq!(scene.request(Request::Issue), Outcome::Granted),
+            Phase::Over => {
+                scene.rotate_twice(writer(2));
+                assert_eq!(scene.request(Request::RevokeRefresh), Outcome::Revoked);
+            }
+        }
+        scene
+    }
+
+    fn grant(&mut self) {
+        assert_eq!(self.request(Request::Authorize), Outcome::Granted);
+    }
+
+    fn redeem(&mut self, writer: Option<Writer>) {
+        self.grant();
+        let (mut redemption, tokens) = self.world.transition_to_redeem(&self.world.code.clone(), RIGHT);
+        writer.into_iter().for_each(|writer| redemption.set_writer(writer));
+        assert!(matches!(self.world.apply(&redemption), Outcome::Redeemed { .. }));
+        (self.access, self.refresh, self.redemption) = (tokens.access, tokens.refresh, redemption);
+    }
+
+    fn rotate_twice(&mut self, writer: Option<Writer>) {
+        self.redeem(writer);
+        for _ in 0..2 {
+            let (mut rotation, salt) = self.world.transition_to_rotate("app", &self.refresh, None);
+            writer.into_iter().for_each(|writer| rotation.set_writer(writer));
+            let outcome = self.world.apply(&rotation);
+            let next = tokens_of(&self.refresh, salt, outcome).expect("the current refresh token");
+            self.older = std::mem::replace(&mut self.previous, self.refresh.clone());
+            (self.access, self.refresh, self.rotation) = (next.access, next.refresh, rotation);
+        }
+    }
+
+    fn withdraw(&mut self, delivered: &Transition) {
+        let withdrawal = delivered.withdrawal().expect("a redemption or rotation");
+        assert_eq!(self.world.apply(&withdrawal), Outcome::Withdrawn);
+    }
+
+    /// The transition of `request`, once its time has come.
+    fn transition(&mut self, request: Request) -> Transition {
+        let subject: Arc<str> = "owner".into();
+        let code = self.world.code.clone();
+        let unproven = Presentation { verifier: Some(OTHER_VERIFIER), ..RIGHT };
+        let as_other = Presentation { client: "other", ..RIGHT };
+        let wrong = Credential::of_grant(code.grant(), [204; SECRET_BYTES]);
+        let forged = Credential::refresh_token(code.grant(), [205; SECRET_BYTES], &Family([206; 16]));
+        match request {
+            Request::RedeemLate => self.world.wait(CODE_LIFETIME),
+            Request::RedeemLast => self.world.wait(LIFETIMES.refresh),
+            Request::RotateReused | Request::RotateLost => self.world.wait(LIFETIMES.refresh_grace),
+            Request::RotateExpired => self.world.wait(LIFETIMES.refresh_idle),
+            _ => {}
+        }
+        if request == Request::RotateLost {
+            self.world.lifetimes.refresh_reuse = RefreshReuse::UntilSuccessorUsed;
+        }
+        let clients = Arc::clone(&self.world.clients);
+        let owner = authenticate(&clients, "app");
+        let (world, kept_until) = (&mut self.world, self.kept_until);
+        match request {
+            Request::Authorize => {
+                Transition::grant(&world.authorization(), subject, &code, CODE_LIFETIME, kept_until)
+            }
+            Request::Deny => Transition::refuse(&world.authorization(), subject, code.grant(), kept_until),
+            Request::Issue => Transition::issue(owner, Scope::default(), &self.access, LIFETIMES.access_token),
+            Request::Redeem | Request::RedeemLate | Request::RedeemLast => {
+                world.transition_to_redeem(&code, RIGHT).0
+            }
+            Request::RedeemUnproven => world.transition_to_redeem(&code, unproven).0,
+            Request::RedeemWrong => world.transition_to_redeem(&wrong, RIGHT).0,
+            Request::RedeemAsOther => world.transition_to_redeem(&code, as_other).0,
+            Request::Rotate | Request::RotateExpired => {
+                world.transition_to_rotate("app", &self.refresh, None).0
+            }
+            Request::RotateAgain | Request::RotateReused | Request::RotateLost => {
+                world.transition_to_rotate("app", &self.previous, None).0
+            }
+            Request::RotateOlder => world.transition_to_rotate("app", &self.older, None).0,
+            Request::RotateTooWide => world.transition_to_rotate("app", &self.refresh, Some("a c")).0,
+            Request::RotateForged => world.transition_to_rotate("app", &forged, None).0,
+            Request::RotateAsOther => world.transition_to_rotate("other", &self.refresh, None).0,
+            Request::Check => {
+                let resource = ProtectedResource { clients: Arc::clone(&clients), scope: None };
+                Transition::check(&self.access, Arc::new(resource))
+            }
+            Request::Inspect => Transition::inspect(owner, &self.access, Arc::clone(&clients)),
+            Request::RevokeAccess => Transition::revoke(owner, &self.access),
+            Request::RevokeRefresh => Transition::revoke(owner, &self.refresh),
+            Request::RevokeAsOther => Transition::revoke(authenticate(&clients, "other"), &self.access),
+            Request::WithdrawRedemption => self.redemption.withdrawal().expect("a redemption"),
+            Request::WithdrawRotation => self.rotation.withdrawal().expect("a rotation"),
+        }
+    }
+
+    fn request(&mut self, request: Request) -> Outcome {
+        let transition = self.transition(request);
+        self.world.apply(&transition)
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::of(self.world.record.as_ref())
+    }
+}
+
+/// An outcome without its data.
+fn name_of(outcome: &Outcome) -> String {
+    format!("{outcome:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
+}
+
+fn requests() -> BTreeSet<Request> {
+    RULES.iter().map(|(_, request, ..)| *request).collect()
+}
+
+/// The place in the table of the rule for `request` in `phase`.
+fn rule_for(phase: Phase, request: Request) -> usize {
+    let rule = RULES.iter().position(|(phases, asked, ..)| *asked == request && phases.contains(&phase));
+    rule.unwrap_or_else(|| panic!("no rule for {request:?} in {phase:?}"))
+}
+
+#[test]
+fn every_request_in_every_phase_does_what_the_table_says() {
+    let mut used = BTreeSet::new();
+    for is_kept in [true, false] {
+        for phase in PHASES.iter().filter(|phase| is_kept || **phase != Phase::Over) {
+            for request in requests() {
+                let place = rule_for(*phase, request);
+                let (_, _, outcome, next) = RULES[place];
+                let next = match next.unwrap_or(*phase) {
+                    Phase::Over if !is_kept => Phase::Absent,
+                    next => next,
+                };
+                let mut scene = Scene::of(*phase, is_kept, None);
+                assert_eq!(scene.phase(), *phase);
+                let found = scene.request(request);
+                let case = format!("{request:?} in {phase:?}, whose form can come back: {is_kept}");
+                assert_eq!((name_of(&found).as_str(), scene.phase()), (outcome, next), "{case}");
+                used.insert(place);
+            }
+        }
+    }
+    assert_eq!(used.len(), RULES.len(), "no rule is superfluous");
+}
+
+/// A store with several servers asks the writer of the last response whether it failed. What it is told has the effect
+/// of a withdrawal.
+#[test]
+fn a_failure_that_a_writer_reports_is_judged_like_a_withdrawal() {
+    for (phase, undelivered) in
+        [(Phase::Redeemed, Phase::RedeemedUndelivered), (Phase::Rotated, Phase::RotatedUndelivered)]
+    {
+        let is_withdrawal =
+            |request: &Request| matches!(request, Request::WithdrawRedemption | Request::WithdrawRotation);
+        for request in requests().into_iter().filter(|request| !is_withdrawal(request)) {
+            let mut scene = Scene::of(phase, true, Some(7));
+            let transition = scene.transition(request);
+            let (_, found) = transition.apply_after_failure(scene.world.record.as_ref(), scene.world.now);
+            let (_, _, outcome, _) = RULES[rule_for(undelivered, request)];
+            assert_eq!(name_of(&found), outcome, "{request:?} in {undelivered:?}");
+        }
+    }
+}
+
+/// The chapter has a line `From --> To: Request, Request` for each pair of phases that a rule connects.
+#[test]
+fn the_drawing_in_the_chapter_is_the_table_of_a_grant() {
+    let chapter = include_str!("../../../docs/11-refresh-and-rotation.md");
+    let (_, drawing) = chapter.split_once("```mermaid\nstateDiagram-v2\n").expect("a drawing");
+    let (drawing, _) = drawing.split_once("```").expect("its end");
+    let mut drawn = BTreeSet::new();
+    for line in drawing.lines() {
+        let (arrow, requests) = line.trim().split_once(": ").expect("a label");
+        for request in requests.split(", ") {
+            assert!(drawn.insert(format!("{arrow}: {request}")), "{arrow}: {request} is drawn twice");
+        }
+    }
+    let mut arrows = BTreeSet::new();
+    for phase in PHASES {
+        for request in requests() {
+            let (_, _, _, next) = RULES[rule_for(*phase, request)];
+            let next = next.filter(|next| next != phase);
+            arrows.extend(next.map(|next| format!("{phase:?} --> {next:?}: {request:?}")));
+        }
+    }
+    assert_eq!(drawn, arrows);
+}
