@@ -27,7 +27,7 @@
 //! let clients = Clients::new([client], Some("app".into()));
 //! let asked = authorize::check(&clients, &AuthorizationRequest::default()).unwrap();
 //!
-//! // The resource owner says yes: a new grant with a code that is valid for a minute.
+//! // The resource owner authorizes the client: a new grant with a code that is valid for a minute.
 //! let grant = |random| {
 //!     let code = Credential::of_new_grant([random; CREDENTIAL_BYTES]);
 //!     Transition::grant(&asked, "ada".into(), &code, Duration::from_secs(60), None)
@@ -37,7 +37,7 @@
 //! assert_eq!(store.apply(&grant(1), now), Ok(Outcome::Granted));
 //! assert_eq!(store.apply(&grant(1), now), Ok(Outcome::GrantedAgain), "the same code, which is unspent");
 //!
-//! // Here a client and a subject may have one code at a time. The next one replaces it.
+//! // This store allows one code per client and subject. The next one replaces it.
 //! assert_eq!(store.apply(&grant(2), now), Ok(Outcome::Granted));
 //! assert_eq!(store.len(), 1);
 //! ```
@@ -55,46 +55,46 @@ mod records;
 
 use one_kind::OneKind;
 
-/// Records in memory; see the module's page.
+/// Records in memory; see the module's documentation.
 pub struct MemoryStore<T: Transition = oauth::Transition> {
     /// By the kind's number.
     kinds: Box<[OneKind<T>]>,
 }
 
 impl MemoryStore {
-    /// An empty store that keeps at most `grants_max` grants at a time, of whichever client and subject.
+    /// An empty store for at most `grants_max` grants, with no limit per client and subject.
     pub fn new(grants_max: usize) -> MemoryStore {
         MemoryStore::bounded(grants_max, grants_max)
     }
 
-    /// An empty store that keeps at most `grants_max` grants at a time, and of each pair of a subject and a client
-    /// at most `pair_grants_max` live ones, as many codes, and as many marks of answered forms.
+    /// An empty store for at most `grants_max` grants. Each pair of a subject and a client has at most
+    /// `pair_grants_max` live grants, as many codes, and as many marks of answered forms.
     pub fn bounded(grants_max: usize, pair_grants_max: usize) -> MemoryStore {
         MemoryStore::with_bounds(|_| KindBounds { records_max: grants_max, holder_max: pair_grants_max })
     }
 }
 
 impl<T: Transition> MemoryStore<T> {
-    /// An empty store that keeps as many records of each kind, by its number, as `bounds` says.
+    /// An empty store. `bounds` gives the limits of each kind, by its number.
     pub fn with_bounds(bounds: impl Fn(usize) -> KindBounds) -> MemoryStore<T> {
         let kinds = (0..T::KINDS.len()).map(|number| OneKind::bounded(bounds(number)));
         MemoryStore { kinds: kinds.collect() }
     }
 
-    /// Applies `transition`, at once.
+    /// Applies `transition` at once.
     ///
     /// # Errors
-    /// [`StoreError::Full`](super::StoreError::Full), where it would make one record too many.
+    /// [`StoreError::Full`](super::StoreError::Full) if it would exceed the maximum of records.
     pub fn apply(&self, transition: &T, now: Timestamp) -> Applied<T> {
         self.kinds[transition.key().kind.index()].apply(transition, now)
     }
 
-    /// How many records are held, expired ones that have not been forgotten yet included.
+    /// The number of records, including expired ones that are not forgotten yet.
     pub fn len(&self) -> usize {
         self.kinds.iter().map(OneKind::len).sum()
     }
 
-    /// Whether none is held.
+    /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

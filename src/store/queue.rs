@@ -24,7 +24,7 @@ use crate::oauth::Key;
 use crate::oauth::Timestamp;
 use crate::oauth::kind::{Change, Transition, Writer};
 
-/// The most withdrawals of other grants in a batch.
+/// Maximum withdrawals in a batch that belong to other grants than its jobs.
 const WITHDRAWALS_PER_BATCH: usize = 256;
 
 /// How long failed withdrawals wait for a retry when no other transition comes.
@@ -149,7 +149,7 @@ impl<T: Transition> Drop for Answered<'_, T> {
     }
 }
 
-/// The queue; see the module's page.
+/// The queue; see the module's documentation.
 pub(super) struct Queue<T: Transition> {
     jobs_max: usize,
     /// This process as a writer: a random number.
@@ -201,8 +201,8 @@ impl<T: Transition> Queue<T> {
         Queue { jobs_max, server, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Puts a transition into the queue, of a moment `now` that was `since` by the other clock. It waits there,
-    /// unless there is an answer to it at once: that there is no room.
+    /// Queues a transition that was submitted at `now` by the time of day and at `since` by the monotonic clock.
+    /// Returns an error at once if the queue is full or closed.
     pub(super) fn submit(
         &self,
         mut transition: T,
@@ -237,24 +237,24 @@ impl<T: Transition> Queue<T> {
         None
     }
 
-    /// Keeps what undoes `job`, if it handed out tokens, or `job` itself, if it is a withdrawal.
+    /// Adds the withdrawal of `job` if it issues tokens, or `job` itself if it is a withdrawal.
     fn withdraw(&self, job: &Job<T>) {
         let Some(transition) = job.transition.withdrawal() else { return };
         let mut state = self.lock();
-        // One that failed waits for the next jobs, or for its time.
+        // A failed withdrawal waits for the next jobs or the retry interval.
         state.withdrawals.is_fresh = !job.transition.is_withdrawal();
         state.withdrawals.add(Withdrawal { transition, now: job.now, since: job.since, serial: job.serial });
     }
 
-    /// Takes the withdrawals of the record with this key, since another job of it is about to be applied.
+    /// Takes the withdrawals of the record with this key, because another job of it is about to be applied.
     #[cfg(feature = "redis-store")]
     pub(super) fn recall(&self, key: Key) -> impl Iterator<Item = Job<T>> + use<T> {
         let taken = self.lock().withdrawals.take(std::iter::once(key), 0);
         taken.into_iter().map(Job::of_withdrawal)
     }
 
-    /// Up to which number every answer with tokens has left, or is noted as failed, where `unsettled` is the first
-    /// number of those that were taken and are not answered.
+    /// The highest serial number up to which every response with tokens was sent or is noted as failed. `unsettled` is
+    /// the lowest number of the jobs that were taken and are not answered.
     #[cfg(feature = "redis-store")]
     pub(super) fn settled(&self, unsettled: Option<u64>) -> u64 {
         let state = self.lock();
@@ -263,9 +263,9 @@ impl<T: Transition> Queue<T> {
         first.map_or(state.serial, |first| first - 1)
     }
 
-    /// Moves what has gathered, at most `count` jobs, the oldest first, to the end of `batch`, behind the withdrawals
-    /// that must be applied before them; waits for it if there is nothing, but no longer than `patience`. Withdrawals
-    /// that failed are given again with the next jobs, and each [`WITHDRAWAL_RETRY_TIME`].
+    /// Appends at most `count` jobs, oldest first, to `batch`, after the withdrawals that must be applied before them.
+    /// Waits up to `patience` if the queue is empty. Failed withdrawals are included again with the next jobs, and
+    /// otherwise every [`WITHDRAWAL_RETRY_TIME`].
     pub(super) fn take(&self, batch: &mut Vec<Job<T>>, count: usize, patience: Option<Duration>) -> Taken {
         let mut state = self.lock();
         while state.jobs.is_empty() && !state.withdrawals.is_fresh {
@@ -281,9 +281,6 @@ impl<T: Transition> Queue<T> {
             let retry = (!state.withdrawals.is_empty()).then_some(WITHDRAWAL_RETRY_TIME);
             let time = [patience, retry].into_iter().flatten().min();
             if time == Some(Duration::ZERO) {
-                return Taken::Nothing;
-            }
-            if patience == Some(Duration::ZERO) {
                 return Taken::Nothing;
             }
             if std::mem::take(&mut state.is_nudged) {

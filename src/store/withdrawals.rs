@@ -1,8 +1,8 @@
-//! Withdrawals that wait for their store: what is to be noted of answers that did not reach their clients.
+//! Withdrawals that wait for their store: notes that a response did not reach its client.
 //!
-//! A withdrawal waits while the store is away, which may be ten minutes. It must be applied before anything that
-//! comes later for the same record, or the retry that it is for would be judged without it. There is one for each
-//! transition that may have been stored, and a bound for all of them; a retry that never got to the store needs none.
+//! A withdrawal waits while the store is unavailable, perhaps for ten minutes. It must be applied before any later
+//! transition of the same record, or the client's retry would be judged without it. Each transition that may have been
+//! stored has one, and their number is bounded. A transition that never reached the store needs none.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -10,13 +10,13 @@ use std::time::Instant;
 use crate::oauth::kind::Transition;
 use crate::oauth::{Key, Timestamp};
 
-/// The withdrawals of a store; see the module's page.
+/// The withdrawals of a store; see the module's documentation.
 ///
 /// Ordered by key, not hashed: identifiers come from requests, and a stranger can choose ones that collide.
 pub(super) struct Withdrawals<T> {
     by_record: BTreeMap<(Key, u64), Withdrawal<T>>,
     count_max: usize,
-    /// Whether one was added that has not been tried yet.
+    /// Whether a withdrawal has not been tried yet.
     pub(super) is_fresh: bool,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Withdrawal<T> {
 }
 
 impl<T: Transition> Withdrawals<T> {
-    /// Room for `count_max`.
+    /// Keeps at most `count_max` withdrawals.
     pub(super) fn new(count_max: usize) -> Withdrawals<T> {
         Withdrawals { by_record: BTreeMap::new(), count_max, is_fresh: false }
     }
@@ -38,7 +38,7 @@ impl<T: Transition> Withdrawals<T> {
         self.by_record.is_empty()
     }
 
-    /// Keeps one more. Past the bound it is dropped: then the retry is judged as though the answer had arrived.
+    /// Adds a withdrawal. Past the bound it is dropped: the retry is then judged as if the response had arrived.
     pub(super) fn add(&mut self, withdrawal: Withdrawal<T>) {
         let name = (withdrawal.transition.key(), withdrawal.serial);
         if self.by_record.len() < self.count_max || self.by_record.contains_key(&name) {
@@ -46,7 +46,7 @@ impl<T: Transition> Withdrawals<T> {
         }
     }
 
-    /// Takes those of the records with these keys, and at most `others_max` others.
+    /// Takes the withdrawals of the records with these keys, and at most `others_max` others.
     pub(super) fn take(&mut self, keys: impl Iterator<Item = Key>, others_max: usize) -> Vec<Withdrawal<T>> {
         if self.by_record.is_empty() {
             return Vec::new();
@@ -59,12 +59,12 @@ impl<T: Transition> Withdrawals<T> {
         }
         let others = std::iter::from_fn(|| self.by_record.pop_first().map(|(_, withdrawal)| withdrawal));
         taken.extend(others.take(others_max));
-        // What fails is added again; it is tried with the next jobs.
+        // A withdrawal that fails is added again, and retried with the next jobs.
         self.is_fresh &= !self.by_record.is_empty();
         taken
     }
 
-    /// The smallest number of any of them.
+    /// The smallest serial number.
     #[cfg(feature = "redis-store")]
     pub(super) fn first_serial(&self) -> Option<u64> {
         self.by_record.values().map(|withdrawal| withdrawal.serial).filter(|serial| *serial > 0).min()

@@ -324,7 +324,7 @@ fn an_engine_that_does_not_keep_what_it_confirms_is_refused_at_the_start() {
     let (store, _) = connect(&url, FRESH, &options(Safety::default(), BOUNDS));
     let error = store.map(|_| ()).unwrap_err().to_string();
     // A code's minute, and one more.
-    assert!(error.contains("it confirmed a write that is to last 120 s and did not keep it"), "{error}");
+    assert!(error.contains("it confirmed a write with a lifetime of 120 s and did not keep it"), "{error}");
     assert!(error.contains("set maxmemory-policy noeviction"), "{error}");
 }
 

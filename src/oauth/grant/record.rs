@@ -79,7 +79,7 @@ impl From<Error> for RecordError {
 type Written = Result<(), minicbor::encode::Error<Infallible>>;
 
 impl Grant {
-    /// The grant as bytes; see the module's page. Two grants that are the same give the same bytes.
+    /// The grant as bytes; see the module's documentation. Two grants that are the same give the same bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Encoder::new(Vec::with_capacity(320));
         // A Vec takes everything.

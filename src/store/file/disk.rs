@@ -14,27 +14,27 @@ use super::super::StoreError;
 use super::place::Place;
 use crate::log::Log;
 
-/// The pause after the first failure; each one after that doubles it.
+/// The pause after the first failure; each further failure doubles it.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// A failure this long after the last one is the first one again.
+/// A failure this long after the last one counts as the first.
 const CALM: Duration = Duration::from_secs(30);
 
-/// How the file is opened, or why it cannot be.
+/// Opens the file; the error is the reason, as text.
 pub(super) type Open = Box<dyn Fn() -> Result<Database, String> + Send + Sync>;
 
-/// What is wanted of the file.
+/// What a caller does with the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     Read,
     Write,
 }
 
-/// See the module's page.
+/// The file while it is open; see the module's documentation.
 pub(super) struct Disk {
     open: Open,
-    /// `None` where the file is of a test's making.
+    /// `None` for a test's storage, which has no path.
     place: Option<Arc<Place>>,
     database: RwLock<Option<Database>>,
     trouble: Mutex<Trouble>,
@@ -46,15 +46,15 @@ pub(super) struct Disk {
 struct Trouble {
     last: Option<Instant>,
     pause: Duration,
-    /// Until then nothing is opened, and nothing is written, respectively.
+    /// The end of the pause in opening, and in writing.
     no_opening_until: Option<Instant>,
     no_writing_until: Option<Instant>,
-    /// The file does not have its name.
+    /// Another file, or none, has the file's name.
     is_displaced: bool,
 }
 
 impl Trouble {
-    /// One more failure, at the moment `now`; until when to leave it alone.
+    /// Counts a failure at `now`; returns the end of the pause before the next try.
     fn note(&mut self, now: Instant) -> Instant {
         let is_calm = self.last.is_none_or(|last| now.saturating_duration_since(last) > CALM);
         self.pause = if is_calm { PAUSE_MIN } else { (self.pause * 2).min(PAUSE_MAX) };
@@ -64,16 +64,16 @@ impl Trouble {
 }
 
 impl Disk {
-    /// The open `database`, how to open it again, and where its file is.
+    /// For the open `database`, how to reopen it, and where its file is.
     pub(super) fn new(database: Database, open: Open, place: Option<Arc<Place>>, log: Log) -> Disk {
         Disk { open, place, database: RwLock::new(Some(database)), trouble: Mutex::default(), log }
     }
 
-    /// Does `work` with the database, at the moment `now`; opens it before, if it was closed and it is time.
+    /// Does `work` with the database at `now`. A closed database is reopened first, once its pause is over.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when it is closed, or fails; then it is closed. Likewise for a write to a file that
-    /// does not have its name; then it stays open, and can be read and put back.
+    /// [`StoreError::Unavailable`] if the database is closed, or fails and is closed now. Also for a write if another
+    /// file has its name: then it stays open, so that it can be read and moved back.
     pub(super) fn with<T>(
         &self,
         access: Access,
@@ -88,7 +88,7 @@ impl Disk {
             // A damaged file may make the database panic. It is then closed and reopened, so no half-updated memory is
             // used again.
             match catch_unwind(AssertUnwindSafe(|| work(database))) {
-                // What was written is not lost only if the name was there after it.
+                // A write is safe only if the file still has its name afterwards.
                 Ok(Ok(done)) => return self.check_place(access).map(|()| done),
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "the database panicked".to_owned(),
@@ -103,7 +103,7 @@ impl Disk {
         if access == Access::Read && is_open() {
             return Ok(());
         }
-        // One thread at a time opens it; the other waits here to see what came of it.
+        // One thread at a time opens it; the other waits here for the result.
         let mut trouble = self.trouble();
         let is_put_off = |until: Option<Instant>| until.is_some_and(|until| now < until);
         if access == Access::Write && is_put_off(trouble.no_writing_until) {
@@ -131,7 +131,7 @@ impl Disk {
         }
     }
 
-    /// Whether what is written will be found by the next process that opens the file.
+    /// Fails if the next process that opens the file by its name would not find a write.
     fn check_place(&self, access: Access) -> Result<(), StoreError> {
         let Some(place) = self.place.as_ref().filter(|_| access == Access::Write) else { return Ok(()) };
         let (checked, mut trouble) = (place.check(), self.trouble());
@@ -148,7 +148,7 @@ impl Disk {
     }
 
     fn close(&self, access: Access, now: Instant, failure: &str) {
-        // Held to the end, so that no other thread opens the file before it is closed.
+        // Locked to the end, so that no other thread opens the file before it is closed.
         let mut trouble = self.trouble();
         let taken = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         let Some(database) = taken else { return };

@@ -39,27 +39,27 @@ use format::Foreign;
 use place::Place;
 use tables::AllCounts;
 
-/// The most transitions that share a commit, so that the first of them does not wait too long for the last.
+/// Maximum transitions that share a commit, so that the first does not wait too long for the last.
 const BATCH_MAX: usize = 1024;
 
-/// What the database may keep in memory of the file, in bytes.
+/// The size of the database's cache, in bytes.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
-/// How long what is answered may be in memory alone, if the disk is not waited for.
+/// How long an answered change may be in memory only, if responses do not wait for the disk.
 const RELAXED_TIME: Duration = Duration::from_secs(1);
 
 /// When a response may be sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Waiting {
-    /// When its change is on the disk: it survives a crash of the process or the kernel, and a power cut.
+    /// When its change is on the disk. It survives a crash of the process or the kernel, and a power cut.
     #[default]
     ForTheDisk,
-    /// At once; its change is on the disk within a second. A crash in that second loses it: codes that were used and
-    /// tokens that were revoked are valid again.
+    /// At once; its change is on the disk within a second. A crash within that second loses it: used codes and revoked
+    /// tokens are then valid again.
     ForNothing,
 }
 
-/// Records in a file; see the module's page.
+/// Records in a file; see the module's documentation.
 pub struct FileStore<T: Transition = oauth::Transition> {
     reads: Arc<Queue<T>>,
     writes: Arc<Queue<T>>,
@@ -83,18 +83,18 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// What both threads have.
+/// What both threads share.
 struct Common {
     disk: Disk,
     system: Arc<dyn System>,
     bounds: Bounds,
-    /// How often something was committed, and how many records were changed thereby.
+    /// The number of commits, and of the records that they changed.
     commits: AtomicU64,
     changes: AtomicU64,
 }
 
 impl<T: Transition> FileStore<T> {
-    /// Opens the file at `path`, or makes it. Its key is `fresh_key` if it is new.
+    /// Opens or creates the file at `path`. A new file gets `fresh_key` as its sealing key.
     ///
     /// # Errors
     /// [`OpenError`] if another process has the file open, if it is damaged or not a file of grants, or if the system
@@ -121,11 +121,10 @@ impl<T: Transition> FileStore<T> {
             .map_err(|reason| OpenError { path: path.to_owned(), reason })
     }
 
-    /// The same on a file of the caller's own making, which `backend` gives again each time that it is opened:
-    /// for tests of what happens when a disk fails.
+    /// The same on storage that `backend` returns each time it is opened, for tests of failing disks.
     ///
     /// # Errors
-    /// In words.
+    /// The reason, as text.
     pub fn on<B: StorageBackend>(
         backend: impl Fn() -> B + Clone + Send + Sync + 'static,
         waiting: Waiting,
@@ -149,7 +148,7 @@ impl<T: Transition> FileStore<T> {
         system: Arc<dyn System>,
         log: Log,
     ) -> Result<FileStore<T>, String> {
-        // A damaged file is reported by an error or, as a database of this kind has it, by a panic.
+        // The database reports a damaged file by an error or by a panic.
         let prepared = catch_unwind(AssertUnwindSafe(|| {
             let database = open()?;
             let sealing_key = format::prepare::<T>(&database, fresh_key).map_err(explain_foreign)?;
@@ -186,18 +185,18 @@ impl<T: Transition> FileStore<T> {
         Ok(())
     }
 
-    /// How many records the file has, those that have expired and are not forgotten yet included.
+    /// The number of records in the file, including expired ones that are not forgotten yet.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If the file cannot be read.
     pub fn len(&self) -> Result<u64, StoreError> {
         self.common.disk.with(Access::Read, self.common.system.monotonic(), tables::count::<T>)
     }
 
-    /// Whether it has none.
+    /// Whether the file has no records.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If the file cannot be read.
     pub fn is_empty(&self) -> Result<bool, StoreError> {
         Ok(self.len()? == 0)
     }
@@ -215,12 +214,12 @@ impl<T: Transition> Store<T> for FileStore<T> {
 }
 
 impl<T: Transition> Drop for FileStore<T> {
-    /// What was submitted is applied first.
+    /// Applies what was submitted before it returns.
     fn drop(&mut self) {
         self.reads.close();
         self.writes.close();
         for thread in self.threads.drain(..) {
-            // It does not panic; if it did, its jobs have been answered.
+            // A panic of the thread has answered its jobs.
             let _ = thread.join();
         }
         let Common { disk, commits, changes, .. } = &*self.common;
@@ -244,7 +243,7 @@ impl Common {
         };
         let mut batch = Vec::new();
         let mut counts = AllCounts::default();
-        // What is committed and in memory alone: since when.
+        // Since when a commit is in memory only.
         let mut unsafe_since: Option<Instant> = None;
         loop {
             let patience = unsafe_since.map(|since| {
@@ -257,7 +256,7 @@ impl Common {
             match taken {
                 Taken::Jobs => {
                     let apply = |database: &Database, jobs: &[Job<T>]| {
-                        // What fails, by an error or a panic, leaves no counts, and they are made again.
+                        // Taken, so that an error or a panic discards the counts; they are then counted again.
                         let mut known = std::mem::take(&mut counts);
                         let (applied, changes) =
                             tables::apply(database, jobs, &self.bounds, &mut known, durability)?;
@@ -287,7 +286,7 @@ impl Common {
         job.is_awaited() && now.saturating_duration_since(job.since) >= self.bounds.time_max
     }
 
-    /// Does `work` for the jobs whose time is not over, and answers them all.
+    /// Does `work` for the jobs that have not timed out, and answers all of them.
     fn answer_all<T: Transition>(
         &self,
         queue: &Queue<T>,
@@ -297,7 +296,7 @@ impl Common {
     ) {
         let mut answered = Answered::of(queue);
         let now = self.system.monotonic();
-        // Its client has been told that it took too long, so nothing may come of it any more.
+        // Its client has been answered 503, so it must not be applied.
         for late in batch.extract_if(.., |job| self.is_late(job, now)) {
             late.answer(Err(StoreError::TimedOut), &mut answered);
         }
@@ -305,7 +304,7 @@ impl Common {
             return;
         }
         let work = |database: &Database| {
-            // From here on it may be stored, even if the commit reports an error.
+            // From here on the changes may be stored, even if the commit reports an error.
             batch.iter().for_each(Job::note_sent);
             work(database, batch)
         };

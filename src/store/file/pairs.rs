@@ -1,9 +1,8 @@
 //! The records of each pair of a subject and a client, in the file: in the order in which they make room, and counted.
 //!
-//! The file has the order alone: a row for each record, whose key begins with a digest of the pair's names and goes on
-//! with stage and moment. How many rows a pair has of a stage is counted when it is first asked for, and then kept in
-//! memory by the one thread that writes; so no counter is written with each change. After a commit that failed,
-//! nothing in memory is relied on.
+//! The file stores only the order: a row for each record, whose key is a digest of the pair's names, the stage, a time
+//! and the identifier. The number of a pair's rows is counted when it is first needed, and then kept in memory by the
+//! one thread that writes, so no counter is written with each change. After a failed commit the numbers are discarded.
 
 use std::collections::HashMap;
 
@@ -17,13 +16,13 @@ const PAIR_BYTES: usize = 16;
 const NAME_BYTES: usize = ID_CHARS;
 const ROW_BYTES: usize = PAIR_BYTES + 1 + 8 + NAME_BYTES;
 
-/// Names a record: its identifier.
+/// The identifier of a record.
 pub(super) type Name = [u8; NAME_BYTES];
 
-/// A row's key as it is compared, byte by byte: pair, stage, moment, name.
+/// A row's key, compared byte by byte: pair, stage, time, identifier.
 pub(super) type RowKey = [u8; ROW_BYTES];
 
-/// The counts of how many pairs are kept in memory: a few megabytes of them.
+/// Maximum pairs whose counts are kept in memory: a few megabytes.
 const COUNTS_MAX: usize = 65_536;
 
 /// Identifies a pair, equally in every process: a prefix of a SHA-256 digest, so that an attacker cannot find two pairs
@@ -33,7 +32,7 @@ pub(super) struct PairName([u8; PAIR_BYTES]);
 
 impl PairName {
     pub(super) fn of(pair: Holder) -> PairName {
-        // The length tells the client from the subject, and no subject is not an empty one.
+        // With the length, client and subject are unambiguous. No subject differs from an empty one.
         let mut text = (pair.client.len() as u64).to_be_bytes().to_vec();
         text.extend_from_slice(pair.client.as_bytes());
         if let Some(subject) = pair.subject {
@@ -79,12 +78,12 @@ fn ends(pair: PairName, stage: Stage) -> (RowKey, RowKey) {
     (key(0, 0), key(u64::MAX, 0xff))
 }
 
-/// How many records pairs have, by stage, as far as it has been counted.
+/// The number of records per stage, of the pairs that have been counted.
 #[derive(Default)]
 pub(super) struct Counts(HashMap<PairName, [u32; Stage::COUNT]>);
 
 impl Counts {
-    /// Forgets all of them when there are too many.
+    /// Discards all counts if there are too many.
     pub(super) fn trim(&mut self) {
         if self.0.len() > COUNTS_MAX {
             self.0.clear();
@@ -92,7 +91,7 @@ impl Counts {
     }
 }
 
-/// The table in one write transaction: from a [`Row`] to the moment at which the record is entered among the expiries.
+/// The table in one write transaction: from a [`Row`] to the time of the record's entry in the table of expiries.
 pub(super) struct Pairs<'t, 'c> {
     pub(super) rows: Table<'t, &'static RowKey, u64>,
     pub(super) counts: &'c mut Counts,
@@ -100,7 +99,7 @@ pub(super) struct Pairs<'t, 'c> {
 
 impl Pairs<'_, '_> {
     pub(super) fn enter(&mut self, row: &Row, due: u64) -> Result<(), StorageError> {
-        // Counted before it is there.
+        // Count before the row exists, or it would be counted twice.
         self.count_all(row.pair)?;
         if self.rows.insert(&row.key(), due)?.is_none() {
             self.change(row, 1);
@@ -108,7 +107,7 @@ impl Pairs<'_, '_> {
         Ok(())
     }
 
-    /// Removes a row, and gives the moment that stood there.
+    /// Removes a row, and returns its time in the table of expiries.
     pub(super) fn leave(&mut self, row: &Row) -> Result<Option<u64>, StorageError> {
         self.count_all(row.pair)?;
         let due = self.rows.remove(&row.key())?.map(|due| due.value());
@@ -118,7 +117,7 @@ impl Pairs<'_, '_> {
         Ok(due)
     }
 
-    /// Changes the moment of a row that is there.
+    /// Changes the expiry time of an existing row.
     pub(super) fn enter_again(&mut self, row: &Row, due: u64) -> Result<(), StorageError> {
         self.rows.insert(&row.key(), due).map(drop)
     }
@@ -134,8 +133,8 @@ impl Pairs<'_, '_> {
         Ok(found.map(|(key, _)| Row::read(pair, stage, key.value())))
     }
 
-    /// The moment of a record that reaches a stage at `now`: it is later than that of any other there, for the order is
-    /// that in which they came.
+    /// The time of a record that reaches a stage at `now`: later than all others there, so that the order is that of
+    /// arrival even if the clock does not advance.
     pub(super) fn moment_after_all(
         &self,
         pair: PairName,
@@ -158,7 +157,7 @@ impl Pairs<'_, '_> {
         last[..PAIR_BYTES].copy_from_slice(&pair.0);
         let mut counts = [0; Stage::COUNT];
         for row in self.rows.range::<&RowKey>(&first..=&last)? {
-            // A damaged file may have another number there.
+            // A damaged file may have an invalid stage.
             if let Some(count) = counts.get_mut(usize::from(row?.0.value()[PAIR_BYTES])) {
                 *count += 1;
             }

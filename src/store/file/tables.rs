@@ -1,18 +1,18 @@
 //! The tables in the file, and a batch of transitions applied to them in one write transaction.
 //!
 //! ```text
-//!   records   name of the record           ──▶  its moment among its pair's, and the record, as the rules encode it
-//!   expiries  (moment, name)               ──▶  nothing; so the first entries are those that expire next
-//!   pairs     (pair, stage, moment, name)  ──▶  the moment of its entry among the expiries
-//!   about     "format", "sealing key"      ──▶  bytes
+//!   records   identifier                       ──▶  its time in the table of pairs, and the encoded record
+//!   expiries  (time, identifier)               ──▶  nothing; the first entries are those that expire next
+//!   pairs     (pair, stage, time, identifier)  ──▶  the time of its entry in the table of expiries
+//!   about     "format", "sealing key"          ──▶  bytes
 //! ```
 //!
-//! Each kind of record has the first three tables for itself (`format.rs` names them), so a flood of one kind takes no
-//! room from another.
+//! Each kind of record has its own first three tables (`format.rs` names them), so a flood of one kind takes no room
+//! from another.
 //!
-//! Every record has exactly one entry among the expiries, and one among its pair's. When it comes to another stage both
-//! are made again. A record that lives longer without that (a rotation) finds that out when its time comes; so a
-//! rotation costs no second write. What has expired goes when a batch changes a record of its kind.
+//! Every record has exactly one entry in expiries and one in pairs. Both are rewritten when its stage changes. If only
+//! its expiry moves (a rotation), its entry is re-queued when its old time comes up, so a rotation costs no second
+//! write. Each batch that changes a record of a kind also removes expired ones of that kind.
 
 use std::time::Duration;
 
@@ -29,22 +29,22 @@ use crate::oauth::key::KINDS_MAX;
 use crate::oauth::kind::{Change, Record, Stage, Transition};
 use crate::oauth::{Key, Kind, Timestamp};
 
-/// What is known of the pairs of each kind.
+/// The counts of the pairs of each kind.
 pub(super) type AllCounts = [Counts; KINDS_MAX];
 
-/// How many records of its own pair one transition ends at most. One is enough where the bound holds; a pair that has
-/// many more, because the bound was lowered, comes to it little by little.
+/// Maximum records of its own pair that one transition ends. One is enough to keep the limit; a pair that exceeds it,
+/// because the limit was lowered, approaches it step by step.
 const SHED_PER_TRANSITION: usize = 8;
 
-/// How many expired entries a batch looks at, beside two for each of its jobs.
+/// Expired entries that a batch inspects, in addition to two per job.
 const FORGET_PER_BATCH: usize = 64;
 
-/// All kinds of `T`.
+/// The numbers of all kinds of `T`.
 fn kinds<T: Transition>() -> impl Iterator<Item = Kind> {
     (0..T::KINDS.len()).map(Kind::new)
 }
 
-/// A kind's records; `None` where the file has none of that kind yet.
+/// A kind's records; `None` if the file has no table for the kind yet.
 fn open_records<T: Transition>(
     transaction: &ReadTransaction,
     kind: Kind,
@@ -56,10 +56,10 @@ fn open_records<T: Transition>(
     }
 }
 
-/// How many records of any kind there are.
+/// The number of records of all kinds.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// If the file cannot be read.
 pub(super) fn count<T: Transition>(database: &Database) -> Result<u64, redb::Error> {
     let transaction = database.begin_read()?;
     let mut count = 0;
@@ -69,10 +69,10 @@ pub(super) fn count<T: Transition>(database: &Database) -> Result<u64, redb::Err
     Ok(count)
 }
 
-/// What the transitions of `jobs`, which change nothing, come to.
+/// The outcomes of the transitions of `jobs`, which are read-only.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// If the file cannot be read.
 pub(super) fn look<T: Transition>(
     database: &Database,
     jobs: &[Job<T>],
@@ -98,13 +98,11 @@ fn concerns<T: Transition>(jobs: &[Job<T>], kind: Kind) -> bool {
     jobs.iter().any(|job| job.transition.key().kind == kind)
 }
 
-/// Applies the transitions of `jobs`, one after the other, and commits them together; gives what they came to, and
-/// how many records were changed. `counts` are what is known of this file's pairs, and then of the file as it is
-/// changed.
+/// Applies the transitions of `jobs` in order and commits them together. Returns their outcomes and the number of
+/// changed records. `counts` are the counts of this file's pairs, and are updated.
 ///
 /// # Errors
-/// When the file cannot be read or written: then nothing of it is stored (or, where the commit itself failed,
-/// all of it, perhaps).
+/// If the file cannot be read or written. Then nothing is stored, or, if the commit itself failed, perhaps all of it.
 pub(super) fn apply<T: Transition>(
     database: &Database,
     jobs: &[Job<T>],
@@ -113,7 +111,7 @@ pub(super) fn apply<T: Transition>(
     durability: Durability,
 ) -> Result<(Vec<Applied<T>>, usize), redb::Error> {
     let mut transaction = database.begin_write()?;
-    // It fails only where a savepoint was made.
+    // Fails only if there is a savepoint.
     transaction.set_durability(durability)?;
     let (applied, changes) = {
         let mut tables = AllTables::open(&transaction, jobs, bounds, counts)?;
@@ -125,22 +123,22 @@ pub(super) fn apply<T: Transition>(
         (applied, tables.changes())
     };
     match changes {
-        // There is nothing to wait for.
+        // Nothing to make durable.
         0 => transaction.abort()?,
         _ => transaction.commit()?,
     }
     Ok((applied, changes))
 }
 
-/// Makes what was committed without waiting for the disk safe.
+/// Makes earlier commits that did not wait for the disk durable.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file cannot be written.
 pub(super) fn make_safe(database: &Database) -> Result<(), redb::Error> {
     Ok(database.begin_write()?.commit()?)
 }
 
-/// The tables of those kinds that a batch concerns, by kind.
+/// The tables of the kinds that a batch concerns, by kind.
 struct AllTables<'t, 'c>(Vec<Option<Tables<'t, 'c>>>);
 
 impl<'t, 'c> AllTables<'t, 'c> {
@@ -174,7 +172,7 @@ impl<'t, 'c> AllTables<'t, 'c> {
     fn apply<T: Transition>(&mut self, job: &Job<T>) -> Result<Applied<T>, redb::Error> {
         match self.0.get_mut(job.transition.key().kind.index()) {
             Some(Some(tables)) => tables.apply(job),
-            // Not a kind of this program.
+            // A kind that this program does not have.
             _ => Ok(Err(StoreError::Damaged)),
         }
     }
@@ -236,9 +234,9 @@ impl<'t, 'c> Tables<'t, 'c> {
         Ok(Ok(outcome))
     }
 
-    /// Why a new record is not made, if it is not: there is no room, or its form may have been answered. A mark makes
-    /// room only where as many of younger forms stay; so, where there are that many, all forms as old as the oldest
-    /// of them count as answered.
+    /// Why a new record cannot be made: the store is full, or its form may have been answered. A mark is evicted only if
+    /// the pair keeps its limit of younger marks. So at that limit, all forms as old as the oldest remaining mark count
+    /// as answered.
     fn refuse_new<T: Transition>(
         &mut self,
         job: &Job<T>,
@@ -266,7 +264,7 @@ impl<'t, 'c> Tables<'t, 'c> {
         Ok(Some(Err(StoreError::Full { wait })))
     }
 
-    /// A record that comes to its stage at `now`, and its place there.
+    /// Determines the order of a record, which reaches its stage at `now`, among those of its pair.
     fn place<R: Record>(&self, record: R, now: Timestamp) -> Result<Stored<R>, redb::Error> {
         let (moment, stage) = (record.ordered_by(now), record.stage());
         let ordered_by = match stage {
@@ -290,7 +288,7 @@ impl<'t, 'c> Tables<'t, 'c> {
         Ok(())
     }
 
-    /// Takes a record out of its pair and of the expiries.
+    /// Removes a record's entries in pairs and expiries.
     fn leave(&mut self, row: &Row) -> Result<(), redb::Error> {
         if let Some(due) = self.pairs.leave(row)? {
             self.expiries.remove((due, &row.name))?;
@@ -323,7 +321,7 @@ impl<'t, 'c> Tables<'t, 'c> {
         self.shed::<R>(row.pair, row.stage, self.bounds.holder_max, now)
     }
 
-    /// Ends the oldest records of a pair's stage, as long as there are more than `kept`.
+    /// Ends the oldest records of a pair's stage until at most `kept` remain.
     fn shed<R: Record>(
         &mut self,
         pair: PairName,
@@ -342,7 +340,7 @@ impl<'t, 'c> Tables<'t, 'c> {
         Ok(())
     }
 
-    /// Ends the record of `row`, and leaves its mark where its form may still come back.
+    /// Ends the record of `row`. Leaves its mark if its form could still be sent.
     fn end<R: Record>(&mut self, row: &Row, now: Timestamp) -> Result<(), redb::Error> {
         let found = self.records.get(&row.name)?.map(|bytes| Stored::<R>::decode(self.kind, bytes.value()));
         self.leave(row)?;
@@ -355,15 +353,15 @@ impl<'t, 'c> Tables<'t, 'c> {
                 }
                 Change::Forget | Change::Keep => drop(self.records.remove(&row.name)?),
             },
-            // A row without its record, or of a record that cannot be read: the row goes, and with it the record's
-            // entry among the expiries; so the record has to go, too.
+            // The record is missing or cannot be read. Its row is removed together with its entry in expiries, so the
+            // record must be removed too.
             Some(None) => drop(self.records.remove(&row.name)?),
             Some(Some(_)) | None => {}
         }
         Ok(())
     }
 
-    /// Lets go of what has expired by `now`, as far as `entries` entries go.
+    /// Removes records that have expired by `now`; inspects at most `entries` entries.
     fn forget_expired<R: Record>(&mut self, now: Timestamp, entries: usize) -> Result<(), redb::Error> {
         for _ in 0..entries {
             let Some((due, name)) = self.first_expiry()? else { break };

@@ -1,4 +1,4 @@
-//! The names of a shard's grants by the moment at which each is to be looked at: a heap in one piece of memory.
+//! The identifiers of a shard's grants, ordered by the time of the next expiry check: a heap in one allocation.
 //!
 //! A grant that ends early leaves its entry behind. Each such end inspects a few entries, in turn, and removes those
 //! whose grants no longer exist. So the stale entries number about as many as the grants at most, and no request pays
@@ -16,12 +16,12 @@ const SWEPT_PER_END: usize = 2;
 pub(super) type Number = u32;
 
 pub(super) struct Expiries {
-    /// No entry comes before its parent, which is at half its place.
+    /// A binary heap: no entry is due before its parent, which is at half its index.
     heap: Vec<Entry>,
-    /// What each number is: [`THERE`], [`LEFT`], or free, and then the next number that is free.
+    /// The state of each number: [`THERE`], [`LEFT`], or, for a free number, the next free one.
     numbers: Vec<u32>,
     free: u32,
-    /// Where the round goes on.
+    /// The index at which the sweep continues.
     next: usize,
 }
 
@@ -32,7 +32,7 @@ struct Entry {
     number: Number,
 }
 
-/// The entry's grant is there.
+/// The entry's grant exists.
 const THERE: u32 = u32::MAX;
 /// The grant no longer exists; its entry is stale.
 const LEFT: u32 = u32::MAX - 1;

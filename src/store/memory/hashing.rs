@@ -1,8 +1,8 @@
-//! A hasher for names that are as good as hashes already: random identifiers, and keyed hashes.
+//! A hasher for keys that are uniformly distributed already: random identifiers, and keyed hashes.
 
 use std::hash::Hasher;
 
-/// Takes a name for its hash, as the name itself proposes.
+/// Uses the `u64` that a key writes as its hash.
 #[derive(Default)]
 pub(super) struct AsItIs(u64);
 
@@ -16,7 +16,7 @@ impl Hasher for AsItIs {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // No name is hashed this way; were one, every byte would count.
+        // Unused, but correct: every byte counts.
         self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
     }
 }

@@ -28,14 +28,14 @@ const FORGET_PER_CALL: usize = 8;
 /// stay in the cache.
 const SHARDS_PER_CORE: usize = 8;
 
-/// All records of one kind; see the module's page.
+/// All records of one kind; see the module's documentation.
 pub(super) struct OneKind<T: Transition> {
     records_max: usize,
-    /// The records of all shards together, and those that are about to be made.
+    /// The number of records in all shards, including those that are about to be made.
     records: AtomicUsize,
     shards: Box<[Mutex<Shard<T::Record>>]>,
     pairs: Pairs,
-    /// The moment, in milliseconds, at which nothing that had expired was left in any shard.
+    /// The last time, in milliseconds, at which no shard had an expired record.
     swept: AtomicU64,
 }
 
@@ -52,11 +52,11 @@ impl<R> Default for Shard<R> {
     }
 }
 
-/// A pair that has more of a stage than it may.
+/// A pair that exceeds its limit for a stage.
 type Excess = Option<(HolderKey, Stage)>;
 
 impl<T: Transition> OneKind<T> {
-    /// Without records, and with at most as many as `bounds` says.
+    /// An empty table with the limits `bounds`.
     pub(super) fn bounded(bounds: KindBounds) -> OneKind<T> {
         let KindBounds { records_max, holder_max } = bounds;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -65,7 +65,7 @@ impl<T: Transition> OneKind<T> {
         OneKind { records_max, records, shards, pairs: Pairs::new(holder_max), swept }
     }
 
-    /// How many records are held, expired ones that have not been forgotten yet included.
+    /// The number of records, including expired ones that are not forgotten yet.
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).records.len()).sum()
     }
@@ -77,17 +77,17 @@ impl<T: Transition> OneKind<T> {
 }
 
 fn lock<R>(shard: &Mutex<Shard<R>>) -> MutexGuard<'_, Shard<R>> {
-    // A panic elsewhere leaves the tables whole: each change to them is one call that does not panic.
+    // Poisoning is ignored: each change to the tables is one call that does not panic.
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: Transition> OneKind<T> {
-    /// Applies `transition`, at once.
+    /// Applies `transition` at once.
     ///
     /// # Errors
-    /// [`StoreError::Full`], where it would make one record too many.
+    /// [`StoreError::Full`] if it would exceed the maximum of records.
     pub(super) fn apply(&self, transition: &T, now: Timestamp) -> Applied<T> {
-        // Only a new grant needs room, and room is made with no shard locked.
+        // Only a new record needs room. Making room locks shards, so no shard may be locked here.
         if !self.make_room(transition, now) {
             return Err(StoreError::Full { wait: self.time_until_expiry(now) });
         }
@@ -128,13 +128,13 @@ impl<T: Transition> OneKind<T> {
             (Change::Forget | Change::Keep, _) => {}
         }
         if transition.is_new() {
-            // The room that was made for it stays empty.
+            // It made no record, so the reserved room is free again.
             self.records.fetch_sub(1, Ordering::Relaxed);
         }
         (outcome, None)
     }
 
-    /// Puts a new record into its shard and its pair; `None` where the form that makes it may have been answered.
+    /// Adds a new record to its shard and its pair; `None` if its form may have been answered already.
     fn enter(&self, shard: &mut Shard<T::Record>, id: Id, record: T::Record, now: Timestamp) -> Option<Excess> {
         let (key, stage) = (self.pairs.key(record.holder()), record.stage());
         if record.kept_until() > now && self.pairs.may_be_answered(key, record.kept_until()) {
@@ -146,7 +146,7 @@ impl<T: Transition> OneKind<T> {
         Some(is_too_many.then_some((key, stage)))
     }
 
-    /// Puts `grant` in the place of the record that is held, and moves it on where it comes to another stage.
+    /// Replaces the record, and moves it in its pair's index if its stage changed.
     fn replace(&self, held: &mut Held<T::Record>, id: Id, record: T::Record) -> Excess {
         let (key, from, to) = (held.key, held.entry(), record.stage());
         let has_moved = held.record.stage() != to;
@@ -159,9 +159,9 @@ impl<T: Transition> OneKind<T> {
         is_too_many.then_some((key, to))
     }
 
-    /// Ends the oldest records of a pair's stage until no more than `kept` are left.
+    /// Ends the oldest records of a pair's stage until at most `kept` remain.
     fn shed(&self, key: HolderKey, stage: Stage, kept: usize, now: Timestamp) {
-        // What has expired makes room first.
+        // Expired records make room first.
         self.forget_all_expired(now);
         while let Some(id) = self.pairs.take_oldest(kept, key, stage) {
             if self.end(key, stage, id, now) {
@@ -170,13 +170,13 @@ impl<T: Transition> OneKind<T> {
         }
     }
 
-    /// Ends a record that its pair's index has no more among those of `stage`. Says whether it leaves a mark too many.
+    /// Ends a record that was removed from its pair's index of `stage`. Returns whether its mark exceeds the limit of marks.
     fn end(&self, key: HolderKey, stage: Stage, id: Id, now: Timestamp) -> bool {
         let mut shard = lock(self.shard(id));
-        // Most leave nothing behind, so that the tables are looked into once.
+        // Most leave no mark, so removing first saves a second lookup.
         let Some(mut held) = shard.records.remove(&id) else { return false };
-        // Another request may have redeemed its code meanwhile: then it is not this one's to end. A record never comes
-        // back to a stage.
+        // Another request may have redeemed its code meanwhile. Then it is in another list, and this call must not end
+        // it. A record never returns to a stage.
         if held.record.stage() != stage {
             shard.records.put_back(id, held);
             return false;
@@ -195,14 +195,14 @@ impl<T: Transition> OneKind<T> {
         }
     }
 
-    /// Leaves the entry of a record that was removed before its time, and counts one less.
+    /// Marks the expiry entry of a record that ended early as stale, and decrements the count.
     fn uncount(&self, shard: &mut Shard<T::Record>, held: &Held<T::Record>) {
         shard.expiries.leave(held.expiry);
         self.records.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Counts one more record for a transition that may make one, if there may be one more. What has expired
-    /// anywhere goes first; then the pair's own oldest, where the pair has as many of that stage as it may.
+    /// Reserves room for a transition that may make a record; returns whether there is room. If the store is full,
+    /// expired records are removed first, and then the oldest record of the same pair, if the pair is at its limit.
     fn make_room(&self, transition: &T, now: Timestamp) -> bool {
         let Some((pair, stage)) = transition.new_record() else { return true };
         if self.count_one() {
@@ -224,8 +224,7 @@ impl<T: Transition> OneKind<T> {
         before < self.records_max
     }
 
-    /// Forgets what has expired in any shard, a few records of each. It looks once a millisecond, which is as
-    /// often as anything can expire.
+    /// Forgets expired records of all shards, a few of each. At most once a millisecond, the resolution of timestamps.
     fn forget_all_expired(&self, now: Timestamp) {
         if self.swept.load(Ordering::Relaxed) >= now.as_milliseconds() {
             return;
@@ -251,7 +250,7 @@ impl<T: Transition> OneKind<T> {
         }
     }
 
-    /// How long it is until something may expire.
+    /// The time until a record may expire.
     fn time_until_expiry(&self, now: Timestamp) -> Duration {
         let firsts = self.shards.iter().filter_map(|shard| lock(shard).first_expiry());
         firsts.min().map_or(Duration::ZERO, |due| due.since(now))
@@ -259,12 +258,12 @@ impl<T: Transition> OneKind<T> {
 }
 
 impl<R: Record> Shard<R> {
-    /// Whether the time of some entry has come.
+    /// Whether an entry is due.
     fn has_due(&self, now: Timestamp) -> bool {
         self.expiries.first().is_some_and(|(due, _)| due <= now)
     }
 
-    /// Forgets the record `id`, whose entry is the first, if it has expired; puts its entry off, if it lives longer.
+    /// Forgets the record `id`, whose entry is the first, if it has expired; otherwise postpones its entry.
     fn forget_first(&mut self, id: Id, now: Timestamp) -> Option<Box<Held<R>>> {
         match self.records.get_mut(&id).map(|held| held.record.expires()) {
             Some(expires) if expires > now => {
@@ -278,8 +277,8 @@ impl<R: Record> Shard<R> {
         }
     }
 
-    /// When the next record expires, unless that takes long to find: then a moment before that. Entries that were left
-    /// behind, or are of records that live longer, come first.
+    /// When the next record expires. Stale entries, and those of records whose expiry moved, may come first; after a
+    /// number of them this returns an earlier time instead.
     fn first_expiry(&mut self) -> Option<Timestamp> {
         const LOOKS_MAX: usize = 1000;
         for _ in 0..LOOKS_MAX {

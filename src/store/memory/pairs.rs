@@ -4,14 +4,14 @@
 //! so adding, removing and finding the oldest take constant time. Marks are in a heap by the age of their forms, which
 //! is also the order in which they expire.
 //!
-//! Nothing here is allocated for each record. Where a million small pieces of memory have been freed, the C library
-//! joins them all when a larger one is freed, and one request would wait for that.
+//! There is no allocation per record: after a million small frees, the C library joins the free blocks at the next
+//! large one, and one request would wait for that.
 //!
-//! A pair is known by a hash of its names, 64 bits under a key that is random for each process. No one can choose names
-//! that share one, or that fill one place of the table. Of a million pairs, two share a hash by chance in one process
-//! of 37 million; these two would share their bound.
+//! A pair is identified by a 64-bit hash of its names, under a random key of the process. So no one can choose names
+//! that collide. With a million pairs, one process in 37 million has two pairs with the same hash; these two would
+//! share their limit.
 //!
-//! Locks: a shard of this index may be locked while a shard of the grants is, and never the other way round.
+//! Lock order: a shard of the grants first, then a shard of this index.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -21,10 +21,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::hashing::AsItIs;
 use crate::oauth::{Holder, Id, Stage, Timestamp};
 
-/// How many shards there are. The records of one pair are in one of them, so more would help no single pair.
+/// The number of shards. One shard has all records of a pair.
 const SHARDS: usize = 16;
 
-/// Names a pair.
+/// Identifies a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct HolderKey(u64);
 
@@ -34,23 +34,23 @@ impl Hash for HolderKey {
     }
 }
 
-/// Where a record is entered.
+/// The place of a record in this index.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Entry {
-    /// In the list of its pair and stage, at this place.
+    /// In the list of its pair and stage, at this index.
     Code(Place),
     Live(Place),
     /// Among the marks of its pair.
     Mark(Timestamp),
 }
 
-/// A place in the table of links.
+/// An index into the table of links.
 pub(super) type Place = u32;
 
-/// No place.
+/// No index.
 const NONE: Place = Place::MAX;
 
-/// The index; see the module's page.
+/// The index; see the module's documentation.
 pub(super) struct Pairs {
     /// How many records a pair may have of each stage.
     max: usize,
@@ -85,10 +85,10 @@ impl Pairs {
         self.max
     }
 
-    /// The name of `pair`.
+    /// The key of `pair`.
     pub(super) fn key(&self, pair: Holder) -> HolderKey {
         let (client, subject) = (pair.client.as_bytes(), pair.subject.map(str::as_bytes));
-        // Three pieces, and not the five of a tuple of names: each piece costs more than its bytes.
+        // Three writes, not the five of a tuple of names: a write costs more than its bytes.
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u64((client.len() as u64) << 1 | u64::from(subject.is_some()));
         hasher.write(client);
@@ -96,8 +96,8 @@ impl Pairs {
         HolderKey(hasher.finish())
     }
 
-    /// Adds a record, the newest of its pair and stage; a mark is of a form that is kept until `kept_until`. Gives its
-    /// place in the list, which a mark has none of, and whether the pair now has more of the stage than it may.
+    /// Adds a record as the newest of its pair and stage. A mark is ordered by `kept_until`. Returns its place in the
+    /// list, which a mark does not have, and whether the pair now exceeds its limit for the stage.
     pub(super) fn enter(&self, key: HolderKey, stage: Stage, id: Id, kept_until: Timestamp) -> (Place, bool) {
         let mut shard = self.lock(key);
         let Shard { pairs, links } = &mut *shard;
@@ -105,7 +105,7 @@ impl Pairs {
         (place, count > self.max)
     }
 
-    /// Moves a record on to another stage; gives what [`Pairs::enter`] gives.
+    /// Moves a record to another stage; returns what [`Pairs::enter`] returns.
     pub(super) fn move_on(
         &self,
         key: HolderKey,
@@ -117,18 +117,18 @@ impl Pairs {
         let mut shard = self.lock(key);
         let Shard { pairs, links } = &mut *shard;
         let records = pairs.entry(key).or_default();
-        // It leaves first: another request may have taken it out, and its old place must not be the new one.
+        // Remove it first: another request may have taken it out, and its new place must differ from the old one.
         records.take_out(links, from, id);
         let (place, count) = records.enter(links, to, id, kept_until);
         (place, count > self.max)
     }
 
-    /// Removes a record, if it is there.
+    /// Removes a record, if it is present.
     pub(super) fn leave(&self, key: HolderKey, entry: Entry, id: Id) {
         self.lock(key).leave(key, entry, id);
     }
 
-    /// Takes out the oldest record of a stage, if there are more than `kept`.
+    /// Removes and returns the oldest record of a stage, if there are more than `kept`.
     pub(super) fn take_oldest(&self, kept: usize, key: HolderKey, stage: Stage) -> Option<Id> {
         let mut shard = self.lock(key);
         let Shard { pairs, links } = &mut *shard;
@@ -141,9 +141,9 @@ impl Pairs {
         Some(id)
     }
 
-    /// Whether a form that is kept until then may have been answered already, and its mark have made room. A mark
-    /// makes room only where as many of younger forms stay; so, where there are that many, all forms as old as the
-    /// oldest of them count as answered.
+    /// Whether the form that is kept until `kept_until` may have been answered and its mark evicted. A mark is evicted
+    /// only if the pair keeps its limit of younger marks. So at that limit, all forms as old as the oldest remaining
+    /// mark count as answered.
     pub(super) fn may_be_answered(&self, key: HolderKey, kept_until: Timestamp) -> bool {
         let shard = self.lock(key);
         let Some(records) = shard.pairs.get(&key).filter(|records| records.marks.len() >= self.max) else {
@@ -216,7 +216,7 @@ impl Records {
         (place, self.count(stage))
     }
 
-    /// Removes a record, if it is there.
+    /// Removes a record, if it is present.
     fn take_out(&mut self, links: &mut Links, entry: Entry, id: Id) {
         match entry {
             Entry::Code(place) => links.remove(&mut self.codes, place, id),

@@ -1,9 +1,9 @@
-//! Records by name, in two tables: the newest few in a small one, all others in a large one.
+//! Records by identifier, in two tables: a small one for the newest, and a large one for all others.
 //!
-//! Names are random, so a table of a million is looked into at a million places, and the processor's cache holds
-//! none of them. But most of what is asked of a record is asked within its first second. So it begins in a table
-//! that stays in the cache. When that is full, all in it go over to the large one at once, and the processor
-//! waits for many places at a time and not for one after the other.
+//! Identifiers are random, so nearly every lookup in a table of a million records misses the processor's cache. But
+//! most requests for a record come within its first second. So a record starts in a small table that stays in the
+//! cache. When that is full, all its records move to the large table at once, so that the processor can overlap the
+//! cache misses.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -14,26 +14,25 @@ use super::pairs::{Entry, HolderKey, Place};
 use crate::oauth::Id;
 use crate::oauth::kind::{Record, Stage};
 
-/// How many records the small table has at most: more than there are flows going on in one shard, and as many as
-/// fit into 32 places.
+/// The capacity of the small table: more than the concurrent flows of one shard, and the load limit of 32 buckets.
 const NEWEST_MAX: usize = 28;
 
-/// Records are boxed, so that the table is small: it is looked into at random, and grows by being copied.
+/// Records are boxed to keep the table small: lookups are random, and growing copies it.
 type Table<R> = HashMap<Id, Box<Held<R>>, BuildHasherDefault<AsItIs>>;
 
-/// A record, and where it is entered.
+/// A record, and its place in each index.
 pub(super) struct Held<R> {
     pub(super) record: R,
     /// Its pair.
     pub(super) key: HolderKey,
-    /// In the list of its pair and stage.
+    /// Its place in the list of its pair and stage.
     pub(super) place: Place,
-    /// Among what expires.
+    /// Its entry in the heap of expiries.
     pub(super) expiry: Number,
 }
 
 impl<R: Record> Held<R> {
-    /// Where its pair has it. Nothing changes the time of a mark.
+    /// Its entry in its pair's index. The time of a mark never changes.
     pub(super) fn entry(&self) -> Entry {
         match self.record.stage() {
             Stage::Code => Entry::Code(self.place),
@@ -43,7 +42,7 @@ impl<R: Record> Held<R> {
     }
 }
 
-/// Records by name; see the module's page.
+/// Records by identifier; see the module's documentation.
 pub(super) struct Records<R> {
     newest: Table<R>,
     others: Table<R>,
@@ -64,7 +63,7 @@ impl<R> Records<R> {
         self.newest.get_mut(id).or_else(|| self.others.get_mut(id)).map(Box::as_mut)
     }
 
-    /// Adds a record whose name is not there yet.
+    /// Adds a record with a new identifier.
     pub(super) fn insert(&mut self, id: Id, held: Held<R>) {
         if self.newest.len() == NEWEST_MAX {
             self.others.extend(self.newest.drain());
@@ -72,7 +71,7 @@ impl<R> Records<R> {
         self.newest.insert(id, Box::new(held));
     }
 
-    /// Adds a record that was removed, which is not among the newest any more.
+    /// Adds a removed record again. It is no longer among the newest.
     pub(super) fn put_back(&mut self, id: Id, held: Box<Held<R>>) {
         self.others.insert(id, held);
     }

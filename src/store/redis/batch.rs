@@ -1,27 +1,26 @@
 //! A batch of transitions on an engine: read, apply the rules, and swap if nothing has changed in between.
 //!
 //! ```text
-//!   round 1   GET the record of each that is about one      SET NX each that makes one
-//!   round 2   compare-and-swap each that was changed       (those that only looked are answered)
-//!   round 3   … again, for those where another server was faster
+//!   round 1   GET each existing record        SET NX each new one
+//!   round 2   compare-and-swap each changed record      (read-only transitions are answered)
+//!   round 3   … again, where another server was faster
 //! ```
 //!
-//! A new record takes one round trip, a look takes one, a change takes two; and a round trip is shared by all
-//! that has gathered. Transitions of one record are applied in memory, one after the other, and the result of all
-//! is written in one swap: a record that many ask for costs as many round trips as one that is asked for once. Each
-//! is answered when the swap is confirmed; if another server was faster, all of them are applied again to what it
-//! wrote. Between two exchanges new transitions join.
+//! A new record takes one round trip, a read one, and a change two. All transitions that wait share a round trip.
+//! Transitions of one record are applied in memory in order, and one swap writes the result of all, so a record with
+//! many requests takes no more round trips than one with a single request. They are answered when the swap is
+//! confirmed. If another server was faster, all are applied again to its result. New transitions join between two
+//! exchanges.
 //!
-//! A transition that would end a grant for a replay may depend on whether the answer of another server reached its
+//! Whether a transition is a replay, which ends the grant, may depend on whether another server's response reached its
 //! client. Then that server's report is read first (`reports.rs`).
 //!
-//! If a connection is lost it is unknown whether a swap was made. So the bytes to write are remembered: if the record
-//! has them afterwards, the swap was made, because no other write has the same bytes. A grant's digests are of secrets
-//! that no other transition has; a kind without such digests is written with a stamp (`swap.rs`). If the record has
-//! another write, a grant's transition is applied again, since the proof that it presents counts once; one of a kind
-//! without such proofs is answered that the store is unavailable. And a swap may be made later still, by bytes that the
-//! network has held back. So nothing is ever removed: a record that has ended leaves a mark, which such a write finds,
-//! and the engine forgets it.
+//! If a connection is lost, it is unknown whether a swap was made. So the written bytes are kept: if the record has them
+//! afterwards, the swap was made, because no two writes have the same bytes. (A grant has digests of fresh secrets; a
+//! kind without such digests is written with a stamp, `swap.rs`.) If the record has other bytes, a grant's transition
+//! is applied again, because its proof is accepted only once. A transition of a kind without such proofs is answered
+//! with an error. A lost swap may also arrive much later, delayed by the network. So no record is ever deleted: an
+//! ended one leaves a mark, which the delayed write finds, and which the engine expires.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -40,46 +39,46 @@ use crate::oauth::kind::Transition;
 
 pub(super) use super::group::PAUSE;
 
-/// How many times the time of a transition a server counts as alive after it has said so.
+/// A server counts as alive for this many times the timeout of a transition after its last sign.
 const ALIVE_TIMES: u32 = 2;
 
-/// The transitions that are on their way.
+/// The transitions that are being applied.
 pub(super) struct Batch<T: Transition> {
     keys: Keys,
     groups: Vec<Group<T>>,
     reports: Reports,
     stamps: Stamps,
-    /// How long a transition may take from when it was submitted.
+    /// The timeout of a transition, from its submission.
     time_max: Duration,
-    /// Whether more must have a write than the node's memory, before anything is said of it.
+    /// Whether a write must reach a disk or replicas before its response.
     waits_for_safety: bool,
 }
 
 impl<T: Transition> Batch<T> {
-    /// Without transitions, on behalf of `server`, of records that have these keys.
+    /// An empty batch of `server`, for records with these keys.
     pub(super) fn of(keys: Keys, server: u64, time_max: Duration, waits_for_safety: bool) -> Batch<T> {
         let reports = Reports::of(keys.clone(), server, ALIVE_TIMES * time_max);
         let stamps = Stamps { server, last: Cell::new(0) };
         Batch { keys, groups: Vec::new(), reports, stamps, time_max, waits_for_safety }
     }
 
-    /// How many transitions there are.
+    /// The number of transitions.
     pub(super) fn len(&self) -> usize {
         self.groups.iter().map(|group| group.jobs.len() + group.withdrawals.len()).sum()
     }
 
-    /// The number up to which all is known.
+    /// The highest serial number up to which the delivery of every response is known.
     fn settled(&self, queue: &Queue<T>) -> u64 {
         let jobs = self.groups.iter().flat_map(|group| group.jobs.iter().chain(&group.withdrawals));
         queue.settled(jobs.map(|job| job.serial).filter(|serial| *serial > 0).min())
     }
 
-    /// How long from `now` the engine is to be told of this server's answers, and that it is alive.
+    /// The time from `now` until the next report is due.
     pub(super) fn report_delay(&self, queue: &Queue<T>, now: Instant) -> Duration {
         self.reports.delay(self.settled(queue), now)
     }
 
-    /// Tells the engine how far this server has come, if it is time.
+    /// Sends this server's report, if it is due.
     pub(super) fn report(&mut self, cluster: &mut Cluster, queue: &Queue<T>, now: Instant) {
         let settled = self.settled(queue);
         if self.reports.is_due(settled, now) {
@@ -93,7 +92,7 @@ impl<T: Transition> Batch<T> {
         self.reports.forget();
     }
 
-    /// Answers all transitions that the store is not there, and starts over.
+    /// Answers all transitions with an error, and starts over.
     pub(super) fn give_up(&mut self, queue: &Queue<T>) {
         let mut answered = Answered::of(queue);
         for mut group in self.groups.drain(..) {
@@ -101,7 +100,7 @@ impl<T: Transition> Batch<T> {
         }
     }
 
-    /// Takes more transitions, each behind those that are about the same record.
+    /// Adds transitions, each after those of the same record.
     pub(super) fn add(&mut self, jobs: impl Iterator<Item = Job<T>>) {
         let places = self.groups.iter().enumerate().map(|(place, group)| (group.record, place));
         // Ordered, not hashed: identifiers come from requests, and a stranger can choose ones that collide.
@@ -116,15 +115,14 @@ impl<T: Transition> Batch<T> {
         }
     }
 
-    /// Whether some of them can go on at the moment `now`; the others wait for a node that has their key.
+    /// Whether some transitions can continue at `now`. The others wait for a node with their key.
     pub(super) fn is_ready(&self, now: Instant) -> bool {
         self.groups.iter().any(|group| group.is_ready(now))
     }
 
-    /// Goes on with all transitions of `queue` that can, by one exchange. None takes longer than its time from when
-    /// it was submitted, give or take one round trip.
+    /// Continues all transitions that can, by one exchange. A transition exceeds its timeout by at most one round trip.
     pub(super) fn advance(&mut self, cluster: &mut Cluster, queue: &Queue<T>, now: Instant) {
-        // The callers are woken when this is dropped.
+        // Wakes the callers when it is dropped.
         let mut answered = Answered::of(queue);
         let time_max = self.time_max;
         self.groups.retain_mut(|group| group.drop_late(now, time_max, &mut answered));
@@ -140,7 +138,7 @@ impl<T: Transition> Batch<T> {
         if let Some(settled) = news {
             self.reports.take(settled, &replies.split_off(ready.len()), now);
         }
-        // A server whose own report is refused cannot tell whether those of others are.
+        // If this server's report is refused, those of other servers may be refused as well.
         let is_calm = cluster.has_been_calm_for(self.reports.alive_time(), now) && !self.reports.has_failed();
         let context = Context {
             queue,

@@ -1,7 +1,7 @@
 //! The engine's nodes: one, or those of a cluster; and an exchange with all of them at once.
 //!
-//! An exchange sends each node what is for it, as one pipeline, and then reads the answers of each: one round
-//! trip, however much there is to say. A node that fails costs the others at most one time-out.
+//! An exchange sends each node its commands as one pipeline, and then reads the answers of each. So it takes one round
+//! trip for any number of commands. A node that fails costs the others at most one timeout.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,39 +21,39 @@ use crate::system::System;
 
 mod ask;
 
-/// The nodes; see the module's page.
+/// The nodes; see the module's documentation.
 pub(super) struct Cluster {
     seeds: Vec<ConnectionInfo>,
     nodes: HashMap<Address, Node>,
-    /// `None` for an engine that is no cluster.
+    /// `None` for a single engine.
     slots: Option<SlotMap>,
-    /// Slots have moved, or a node has failed: the map is to be read again.
+    /// Slots have moved, or a node has failed: the map must be read again.
     is_stale: bool,
-    /// How often it was.
+    /// The number of times that the map was read.
     refreshes: usize,
     safety: Safety,
-    /// How long a node may take to answer.
+    /// The timeout of an answer.
     patience: Duration,
     system: Arc<dyn System>,
     log: Log,
-    /// What the next pipeline ends with. The first one is random, for other servers talk to the same nodes.
+    /// The marker of the next pipeline. The first is random, since other servers use the same nodes.
     next_marker: u64,
-    /// The last thing that a node refused to do, so that it is said once.
+    /// The last error code of a refusal, so that it is logged once.
     last_refusal: Option<String>,
-    /// A node has come back, and may have forgotten what it had.
+    /// A node has reconnected, and may have lost data.
     pub(super) has_returned: bool,
-    /// When a node was last found to be away, or came back.
+    /// When a node last failed or reconnected.
     trouble: Instant,
     probe: Probe,
-    /// Whether a new connection is probed; at the start, that is left to the caller that starts the store.
+    /// Whether a new connection is probed. At the start, the caller probes instead.
     pub(super) probes: bool,
 }
 
 impl Cluster {
-    /// The nodes at `location`, to which a connection is made.
+    /// Connects to the nodes at `location`.
     ///
     /// # Errors
-    /// In words, when no node answers as it should.
+    /// The reason, as text, if no node answers as expected.
     pub(super) fn connect(
         location: &RedisLocation,
         probe: Probe,
@@ -122,7 +122,7 @@ impl Cluster {
         self.seeds.iter().filter_map(address).collect()
     }
 
-    /// Every node that has grants.
+    /// Every node that has slots, or the single engine.
     pub(super) fn owners(&self) -> Vec<Address> {
         match &self.slots {
             Some(slots) => slots.owners(),
@@ -130,12 +130,12 @@ impl Cluster {
         }
     }
 
-    /// Whether no node was away in the last `time` before `now`.
+    /// Whether no node has failed in the last `time` before `now`.
     pub(super) fn has_been_calm_for(&self, time: Duration, now: Instant) -> bool {
         now.saturating_duration_since(self.trouble) >= time
     }
 
-    /// Whether more must have a write than the node's memory.
+    /// Whether a write must reach a disk or replicas.
     pub(super) fn waits_for_safety(&self) -> bool {
         self.safety != Safety::default()
     }
@@ -158,8 +158,8 @@ impl Cluster {
         best
     }
 
-    /// Reads the map of slots again. Each time another node is asked first, for one that is cut off from the
-    /// others may not know that it is.
+    /// Reads the map of slots again, if it is stale. Each time another node is asked first: a node that is partitioned
+    /// from the others may have an old map without knowing.
     fn refresh(&mut self) {
         if !std::mem::take(&mut self.is_stale) || self.slots.is_none() {
             return;
@@ -176,12 +176,12 @@ impl Cluster {
         if let Some(slots) = self.best_map(known) {
             self.nodes.retain(|address, node| node.is_connected() || slots.owners().contains(address));
             self.slots = Some(slots);
-            // What failed on the way is known now.
+            // Clears what failures during the read have set.
             self.is_stale = false;
         }
     }
 
-    /// Sends all of `commands`, each to the node that has its key, and gives what came of each.
+    /// Sends each command to the node with its key; returns a reply to each.
     pub(super) fn exchange(&mut self, commands: &[Command]) -> Vec<Reply> {
         self.refresh();
         let now = self.system.monotonic();
@@ -193,7 +193,7 @@ impl Cluster {
                 continue;
             }
             let is_unfit = self.nodes.get(&address).is_some_and(Node::is_unfit);
-            // What it would lose is not written.
+            // An unfit node would lose writes, so it only gets reads.
             let indices: Vec<usize> =
                 indices.into_iter().filter(|index| !is_unfit || !commands[*index].is_write).collect();
             if indices.is_empty() {
@@ -203,7 +203,7 @@ impl Cluster {
             match self.send(&address, pipeline.encode(self.patience)) {
                 Ok(()) => sent.push((address, indices)),
                 Err(error) => {
-                    // Some of it may have been sent.
+                    // Part of it may have been sent.
                     indices.iter().for_each(|index| replies[*index] = Reply::Lost);
                     self.leave(&address, now, &explain(&error));
                 }
@@ -219,7 +219,7 @@ impl Cluster {
         replies
     }
 
-    /// Which commands are for which node. Those for which there is none are left out, and the map is stale.
+    /// Groups the commands by node. Commands without a node are omitted, and make the map stale.
     fn by_node(&mut self, commands: &[Command]) -> Vec<(Address, Vec<usize>)> {
         let mut by_node: Vec<(Address, Vec<usize>)> = Vec::new();
         let single = self.owners().into_iter().next();
@@ -241,7 +241,7 @@ impl Cluster {
         by_node
     }
 
-    /// Reads the answers of one node. Until all of them have been read, and are of their kind, none is believed.
+    /// Reads the answers of one node. Uses none of them unless all have been read and have the expected types.
     fn receive_all(
         &mut self,
         address: &Address,
@@ -274,7 +274,7 @@ impl Cluster {
             Some(ServerErrorKind::Ask) => {
                 Reply::Elsewhere(error.details().and_then(|details| redirect(details, address)))
             }
-            // Where there is no cluster, a replica may have taken over behind the same name.
+            // Without a cluster, a name may lead to another node after a fail-over.
             Some(ServerErrorKind::ReadOnly) if self.slots.is_none() => {
                 self.look_behind(address);
                 Reply::Elsewhere(None)
@@ -303,7 +303,7 @@ impl Cluster {
         }
     }
 
-    /// Connects to the node, if that is not done and it is time.
+    /// Connects to the node if it is not connected and its pause is over.
     fn make_ready(&mut self, address: &Address, now: Instant) -> Result<(), String> {
         if !self.nodes.contains_key(address) {
             let client = self.client(address).map_err(|error| explain(&error))?;
@@ -330,7 +330,7 @@ impl Cluster {
     }
 
     fn client(&self, address: &Address) -> Result<Client, RedisError> {
-        // All nodes are alike but for their address.
+        // All nodes have the same settings, except for the address.
         let Some(seed) = self.seeds.first() else {
             return Err(RedisError::from(std::io::Error::other("no seed")));
         };
@@ -343,7 +343,7 @@ impl Cluster {
         Client::open(seed.clone().set_addr(addr))
     }
 
-    /// Leaves a node that failed; its share of the keys may be another's by now.
+    /// Disconnects a node that failed. Another node may have taken over its slots.
     fn leave(&mut self, address: &Address, now: Instant, reason: &str) {
         self.is_stale = true;
         self.trouble = now;
@@ -352,7 +352,7 @@ impl Cluster {
         }
     }
 
-    /// Another node may listen by now under the name of one that has become a replica.
+    /// Reconnects to `address`, because the node there has become a replica and the name may lead to another one.
     fn look_behind(&mut self, address: &Address) {
         let now = self.system.monotonic();
         if let Some(node) = self.nodes.get_mut(address) {
@@ -360,8 +360,7 @@ impl Cluster {
         }
     }
 
-    /// Drops every connection. What is still to be read from one would be taken for the answer to something
-    /// else.
+    /// Drops every connection. Unread answers would be taken for those to later commands.
     pub(super) fn hang_up(&mut self) {
         self.nodes.values_mut().for_each(Node::hang_up);
     }
@@ -377,7 +376,7 @@ impl Cluster {
     }
 }
 
-/// What an answer says, if it is text.
+/// The text of an answer; empty if it is not text.
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),

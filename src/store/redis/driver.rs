@@ -1,5 +1,5 @@
-//! The thread that exchanges with the engine: it takes the transitions that have gathered, sends them in one round
-//! trip, and between exchanges reports what this server knows and checks what the engine still keeps.
+//! The thread that communicates with the engine. It takes all waiting transitions and sends them in one round trip.
+//! Between exchanges it reports which responses were delivered, and checks the engine.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use crate::oauth::Timestamp;
 use crate::oauth::kind::Transition;
 use crate::system::System;
 
-/// How many transitions join between two round trips at most.
+/// Maximum transitions that join between two round trips.
 const BATCH_MAX: usize = 512;
 
 /// The shortest time between two checks.
 const CHECK_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
-/// The thread that talks to the engine.
+/// The state of the thread.
 pub(super) struct Driver<T: Transition> {
     pub(super) cluster: Cluster,
     pub(super) bounds: Bounds,
     pub(super) batch: Batch<T>,
     pub(super) agreement: Agreement,
-    /// When the engine was last looked at for more than its answers.
+    /// When the engine was last checked.
     pub(super) checked: Instant,
     pub(super) check_interval: Duration,
     pub(super) system: Arc<dyn System>,
@@ -45,7 +45,7 @@ impl<T: Transition> Driver<T> {
             // retried after a pause and do not delay the others.
             let pause = if batch.is_ready(system.monotonic()) { Duration::ZERO } else { batch::PAUSE };
             let is_idle = batch.len() == 0;
-            // When it becomes quiet, the report is brought up to date.
+            // An idle server still sends its last report.
             let until_report = batch.report_delay(queue, system.monotonic());
             let patience = if is_idle { until_report.min(until_check) } else { pause };
             let room = bounds.queue_max.saturating_sub(batch.len());
@@ -86,7 +86,7 @@ impl<T: Transition> Driver<T> {
         }
     }
 
-    /// How long it is until the engine is looked at again.
+    /// The time until the next check.
     fn until_check(&self) -> Duration {
         let interval = match self.agreement.published().is_wanted() {
             true => self.check_interval.min(CHECK_INTERVAL_MIN),
@@ -96,7 +96,7 @@ impl<T: Transition> Driver<T> {
         interval.saturating_sub(since)
     }
 
-    /// Looks whether the engine still keeps what it confirms, and which key everyone seals forms with.
+    /// Checks whether the engine still keeps what it confirms, and reads the shared sealing key.
     fn check(&mut self) {
         self.checked = self.system.monotonic();
         let time = self.system.wall_clock();
@@ -109,7 +109,7 @@ impl<T: Transition> Driver<T> {
             self.log.line(format_args!("the store failed in a check; please report this bug"));
             self.cluster.hang_up();
         }
-        // The check itself may have connected.
+        // The check may have reconnected a node.
         if std::mem::take(&mut self.cluster.has_returned) {
             self.batch.forget_report();
         }

@@ -3,7 +3,7 @@
 
 use redis::{ErrorKind, RedisError};
 
-/// What went wrong, without a word of the engine's own.
+/// The reason of `error`, without any text of the engine.
 pub(super) fn explain(error: &RedisError) -> String {
     match error.kind() {
         _ if error.is_timeout() => "it does not answer in time".to_owned(),
@@ -23,24 +23,24 @@ pub(super) fn explain(error: &RedisError) -> String {
 
 const CLOSED: &str = "the connection was closed";
 
-/// What an engine's error with this code says, in words of our own.
+/// Our own description of an engine's error with this code.
 pub(super) fn name_refusal(code: &str) -> &'static str {
     match code {
-        "OOM" => "OOM: it holds as much as its maxmemory allows",
+        "OOM" => "OOM: its maxmemory is reached",
         "MISCONF" => "MISCONF: it cannot save to its disk",
-        "NOAUTH" => "NOAUTH: it wants a password; put USER:PASSWORD@ before the host in the location",
-        "WRONGPASS" => "WRONGPASS: it knows no such user and password; check those in the location",
+        "NOAUTH" => "NOAUTH: it requires a password; put USER:PASSWORD@ before the host in the location",
+        "WRONGPASS" => "WRONGPASS: wrong user or password; check those in the location",
         "NOPERM" => "NOPERM: its rules (ACL) do not allow this user what the server needs",
         "NOREPLICAS" => "NOREPLICAS: it has too few replicas for its min-replicas-to-write",
         "LOADING" => "LOADING: it is still reading its data",
-        "BUSY" => "BUSY: it runs a script that does not end",
+        "BUSY" => "BUSY: it is running a script that takes too long",
         "READONLY" => "READONLY: it is a replica",
         "MASTERDOWN" => "MASTERDOWN: it has lost its master",
-        "CLUSTERDOWN" => "CLUSTERDOWN: its cluster is not whole",
+        "CLUSTERDOWN" => "CLUSTERDOWN: its cluster is incomplete",
         "MOVED" | "ASK" | "TRYAGAIN" => "MOVED: another node has the key",
         "NOPROTO" => "NOPROTO: it does not speak this version of the protocol",
         "NOSCRIPT" | "CROSSSLOT" | "EXECABORT" | "WRONGTYPE" => "it misunderstood a command",
         "ERR" => "ERR: it does not know the command, or cannot do it",
-        _ => "it answers with an error that is not known here",
+        _ => "it answered with an unknown error",
     }
 }

@@ -1,6 +1,8 @@
-//! The transitions of one record on an engine: what is sent for them, and what is made of the answers.
+//! The transitions of one record on an engine: the next command to send for them, and what its answer means.
 //!
-//! [`Batch`](super::batch::Batch) says how they are taken together.
+//! A group first reads its record (or assumes that a new one does not exist), applies its transitions in memory, and
+//! then writes the result if the record has not changed. It reads again if another server was faster, retries lost
+//! writes, and pauses while no node has the key. [`Batch`](super::batch::Batch) exchanges for all groups at once.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,44 +21,47 @@ use super::swap::{self, Outcomes, Stamps, Write, Written};
 use crate::oauth::Key;
 use crate::oauth::kind::{Belief, Change, Transition, Writer};
 
-/// How often a transition may lose its connection before it is given up.
+/// A transition fails after this many lost connections.
 const LOSSES_MAX: u32 = 2;
 
-/// How long to wait where no node has the key at the moment, and until when to go on trying.
+/// The pause before a retry if no node has the key at the moment.
 pub(super) const PAUSE: Duration = Duration::from_millis(10);
+/// Maximum such retries in a row.
 const PAUSES_MAX: u32 = 50;
 
-/// When to try again where the engine has no memory left: it does not say when that may help, and nothing that it
-/// keeps expires sooner than an unredeemed code.
+/// The time that a client should wait if the engine is full. The engine does not report when it will have room; this is
+/// the lifetime of the records that expire soonest, unredeemed codes.
 const FULL_TIME: Duration = Duration::from_secs(60);
 
-/// Transitions that are about one record, in their order. They are answered from the front.
+/// The transitions of one record, in order. They are answered from the front.
 pub(super) struct Group<T: Transition> {
     pub(super) record: Key,
     keys: Keys,
     key: Arc<[u8]>,
     pub(super) jobs: VecDeque<Job<T>>,
-    /// They go before the jobs: answers of the record failed.
+    /// Notes of failed responses, which are applied before the jobs.
     pub(super) withdrawals: Vec<Job<T>>,
     step: Step<T>,
-    /// What was sent to be written, when it is not known whether it was; and the outcomes of the first jobs, if it
-    /// was.
+    /// Writes that were sent, with an unknown result.
     tried: Vec<Write<T>>,
+    /// The node to ask next, if it is not the one in the map of slots.
     ask: Option<Address>,
+    /// Lost connections since the last answered job.
     losses: u32,
-    /// How often in a row no node had the key, and when it is tried again.
+    /// Retries in a row because no node had the key.
     pauses: u32,
+    /// The end of the current pause.
     again: Option<Instant>,
-    /// Whose report decides about the first job.
+    /// The writer whose report decides about the first job.
     doubt: Option<Writer>,
-    /// What is believed of the answers of writers.
+    /// What writers have reported of their responses.
     believed: Vec<(Writer, Belief)>,
 }
 
 /// What to send next.
 enum Step<T: Transition> {
     Read,
-    /// The report of the writer in doubt, or whether it is alive.
+    /// The report of a writer, or its sign of life.
     Ask {
         server: u64,
         is_alive: bool,
@@ -64,14 +69,14 @@ enum Step<T: Transition> {
     Write(Write<T>),
 }
 
-/// What is known when the replies have come, the same for every group.
+/// What every group needs to handle its reply.
 pub(super) struct Context<'a, T: Transition> {
     pub(super) queue: &'a Queue<T>,
     /// This server.
     pub(super) server: u64,
     pub(super) stamps: &'a Stamps,
     pub(super) waits_for_safety: bool,
-    /// No node was away for so long that a server that is alive has had time to say so.
+    /// No node has failed for so long that every live server has renewed its sign of life.
     pub(super) is_calm: bool,
     pub(super) now: Instant,
 }
@@ -109,7 +114,8 @@ impl<T: Transition> Group<T> {
         !self.jobs.is_empty() || !self.withdrawals.is_empty()
     }
 
-    /// A name that is new is most likely free: then there is nothing to read.
+    /// Starts with a write if the first job makes a new record: its random identifier is almost certainly unused, so a
+    /// read would be wasted.
     fn begin(&mut self, stamps: &Stamps) {
         let Some(job) = self.jobs.front().filter(|job| job.transition.is_new()) else { return };
         if let (Change::Put(record), outcome) = job.transition.apply(None, job.now) {
@@ -138,22 +144,22 @@ impl<T: Transition> Group<T> {
         Command { key: Arc::clone(&self.key), cmd, is_write, ask: self.ask.clone() }
     }
 
-    /// Answers those whose time is over; whether any are left.
+    /// Answers the jobs that have timed out; returns whether any remain.
     pub(super) fn drop_late(&mut self, now: Instant, time_max: Duration, answered: &mut Answered<T>) -> bool {
         let is_late = |job: &Job<T>| now.saturating_duration_since(job.since) >= time_max;
         while self.jobs.front().is_some_and(is_late) {
             self.answer(Err(StoreError::TimedOut), answered);
-            // What was to be written was to be written for it, too: the next one begins with a look.
+            // The pending write includes the dropped job, so the next job starts with a read.
             self.step = Step::Read;
             self.doubt = None;
         }
         self.is_busy()
     }
 
-    /// Answers the first one.
+    /// Answers the first job.
     fn answer(&mut self, applied: Applied<T>, answered: &mut Answered<T>) {
         self.losses = 0;
-        // What was tried and lost may have been tried for those behind it, too.
+        // A lost write may also cover the jobs after it, so only its first outcome is dropped.
         self.tried.retain_mut(|tried| {
             tried.outcomes.pop_front();
             !tried.outcomes.is_empty() || tried.withdrawn > 0
@@ -178,7 +184,7 @@ impl<T: Transition> Group<T> {
             Reply::Unsafe => {
                 if let Step::Write(write) = std::mem::replace(&mut self.step, Step::Read) {
                     write.outcomes.iter().for_each(|_| self.answer(Err(StoreError::Unavailable), answered));
-                    // What is withdrawn is tried again after a while, as it is not safe either.
+                    // Its withdrawals are not durable either, and are retried later.
                     let withdrawn = self.withdrawals.drain(..write.withdrawn.min(self.withdrawals.len()));
                     withdrawn.for_each(|job| job.answer(Err(StoreError::Unavailable), answered));
                 }
@@ -188,7 +194,7 @@ impl<T: Transition> Group<T> {
                 self.pauses = pauses + 1;
                 self.ask = Some(address);
             }
-            // Slots that move, and a fail-over, are over in a moment, or not at all soon.
+            // A slot migration or a fail-over usually ends soon.
             Reply::Elsewhere(None) if pauses < PAUSES_MAX => {
                 self.pauses = pauses + 1;
                 self.again = Some(context.now + PAUSE);
@@ -208,7 +214,7 @@ impl<T: Transition> Group<T> {
                 let new = self.confirm(write, answered);
                 self.proceed(Some(new.bytes), context, answered);
             }
-            // Somebody else was faster: look again.
+            // Another server was faster: read again.
             (Step::Write(_), Value::Nil | Value::Int(0)) => {}
             _ => self.answer_all(StoreError::Damaged, answered),
         }
@@ -240,8 +246,8 @@ impl<T: Transition> Group<T> {
         (0..count.unwrap_or(0)).for_each(|_| self.answer(Err(StoreError::Unavailable), answered));
     }
 
-    /// Takes what the writer in doubt reports. If its report does not cover the answer and it is alive, it is about
-    /// to report, and is asked again after a pause; the first job waits for that as long as it waits for anything.
+    /// Takes the report of the writer in doubt, or its sign of life. A live writer whose report does not cover the response
+    /// yet is asked again after a pause, until the first job times out.
     fn take_report(&mut self, is_alive: bool, value: &Value, context: &Context<T>) {
         let Some(writer) = self.doubt else { return };
         let belief = match is_alive {
@@ -261,7 +267,8 @@ impl<T: Transition> Group<T> {
         self.believed.push((writer, belief));
     }
 
-    /// Goes on with `current` standing there, as far as nothing has to be written.
+    /// Applies the jobs to `current`, the bytes of the record. Answers those that need no write, and prepares the write of
+    /// the others.
     fn proceed(&mut self, current: Option<Vec<u8>>, context: &Context<T>, answered: &mut Answered<T>) {
         let is_there = |tried: &Write<T>| Some(&tried.new.bytes) == current.as_ref();
         if let Some(at) = self.tried.iter().position(is_there) {
@@ -283,7 +290,7 @@ impl<T: Transition> Group<T> {
         };
         self.withdrawals.extend(context.queue.recall(self.record));
         let mut run = Run::<T>::on(record);
-        // Where there is nothing to note any more, a withdrawal is done.
+        // A withdrawal that changes nothing is done.
         self.withdrawals.retain(|withdrawal| run.begin(withdrawal));
         let withdrawn = self.withdrawals.len();
         for job in &self.jobs {
@@ -295,11 +302,11 @@ impl<T: Transition> Group<T> {
         }
         let Run { record, outcomes, unchanged, .. } = run;
         let mut outcomes = Outcomes::<T>::from(outcomes);
-        // Those before the first change only looked.
+        // The jobs before the first change need no write.
         outcomes.drain(..unchanged).for_each(|outcome| self.answer(Ok(outcome), answered));
         let is_changed = withdrawn > 0 || !outcomes.is_empty();
         self.step = match (record.filter(|_| is_changed), self.doubt) {
-            // What comes before the doubt is written first.
+            // The jobs before the one in doubt are written first.
             (Some(record), _) => {
                 self.doubt = None;
                 let new = Written::of::<T>(&record, kind, context.stamps);

@@ -1,28 +1,28 @@
-//! What the keys on an engine are called.
+//! The names of the keys on an engine.
 //!
 //! ```text
 //!   PREFIX:KIND:ID               a record of a kind: PREFIX:grant:ID is a grant
 //!   PREFIX:sealing-key           the key that seals the dialog's forms
 //!   PREFIX:sealing-key:old       the previous one, while its forms are valid
-//!   PREFIX:report:SERVER         how far a server knows what became of its answers
-//!   PREFIX:alive:SERVER          that it is alive
-//!   PREFIX:probe:NAME:NUMBER     what a server wrote to see whether it is kept
+//!   PREFIX:report:SERVER         up to which response a server knows whether it was delivered
+//!   PREFIX:alive:SERVER          exists while the server is alive
+//!   PREFIX:probe:NAME:NUMBER     a test write of a server
 //! ```
 //!
-//! An identifier has no colon in it and 20 characters, and no kind is named as the keys below. So no record has the key
-//! of anything else, nor one of another prefix.
+//! An identifier has 20 characters and no colon, and no kind has the name of another key. So keys never collide,
+//! within a prefix or across prefixes.
 
 use std::sync::Arc;
 
 use super::super::key_prefix::KeyPrefix;
 use crate::oauth::Id;
 
-/// The keys of one server, and of those that share its grants.
+/// The keys of the servers that share one prefix.
 #[derive(Clone)]
 pub(super) struct Keys(Arc<str>);
 
 impl Keys {
-    /// Keys that begin with `prefix`.
+    /// Keys with this prefix.
     pub(super) fn new(prefix: &KeyPrefix) -> Keys {
         Keys(prefix.as_str().into())
     }
@@ -32,32 +32,32 @@ impl Keys {
         [self.0.as_bytes(), b":", kind.as_bytes(), b":", id.as_bytes()].concat().into()
     }
 
-    /// The key of the key that seals the dialog's forms.
+    /// The name of the sealing key.
     pub(super) fn sealing_key(&self) -> Arc<[u8]> {
         self.named("sealing-key")
     }
 
-    /// The key of the key before that.
+    /// The name of the previous sealing key.
     pub(super) fn old_sealing_key(&self) -> Arc<[u8]> {
         self.named("sealing-key:old")
     }
 
-    /// The key of a server's report.
+    /// The name of a server's report.
     pub(super) fn report(&self, server: u64) -> Arc<[u8]> {
         self.named(&format!("report:{server:016x}"))
     }
 
-    /// The key that is there while a server is alive.
+    /// The name of the key that exists while a server is alive.
     pub(super) fn alive(&self, server: u64) -> Arc<[u8]> {
         self.named(&format!("alive:{server:016x}"))
     }
 
-    /// The key of a probe.
+    /// The name of a probe's key.
     pub(super) fn probe(&self, name: &str, number: u32) -> Vec<u8> {
         format!("{}:probe:{name}:{number}", self.0).into_bytes()
     }
 
-    /// The prefix as an engine's rules match it: what has a meaning in them is escaped.
+    /// The prefix for the key pattern of an ACL rule, with special characters escaped.
     pub(super) fn pattern(&self) -> String {
         let escape = |c: char| if "*?[]\\^".contains(c) { format!("\\{c}") } else { c.to_string() };
         self.0.chars().map(escape).collect()

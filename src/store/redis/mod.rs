@@ -54,22 +54,22 @@ pub use pipeline::Safety;
 /// How a server uses its engine.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What every key begins with.
+    /// The prefix of every key.
     pub key_prefix: KeyPrefix,
-    /// What must have a write before its answer leaves.
+    /// How durable a write must be before its response is sent.
     pub safety: Safety,
-    /// How much may wait, and how long.
+    /// The limits of the queue.
     pub bounds: Bounds,
-    /// The shortest lifetime of a record of any kind: that of a code.
+    /// The shortest lifetime of a record: that of a code.
     pub lifetime_min: Duration,
-    /// How long one of the dialog's forms is valid.
+    /// The lifetime of the dialog's forms.
     pub form_lifetime: Duration,
-    /// How often the engine's clock, its permissions and its sealing key are looked at again.
+    /// The interval between checks of the engine's clock, permissions and sealing key.
     pub check_interval: Duration,
 }
 
 impl Options {
-    /// With the lifetimes that a configuration has by default.
+    /// Options with the default lifetimes of a configuration.
     pub fn new(key_prefix: KeyPrefix, safety: Safety, bounds: Bounds) -> Options {
         let Lifetimes { code, form, .. } = Lifetimes::default();
         let check_interval = CHECK_INTERVAL;
@@ -77,10 +77,10 @@ impl Options {
     }
 }
 
-/// How often they are looked at by default: strangers' forms do not cause it more often than once a second.
+/// The default interval. Forms that do not open shorten it, to a second at least.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Records on an engine; see the module's page.
+/// Records on an engine; see the module's documentation.
 pub struct RedisStore<T: Transition = oauth::Transition> {
     queue: Arc<Queue<T>>,
     thread: Option<JoinHandle<()>>,
@@ -101,11 +101,11 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {}
 
 impl<T: Transition> RedisStore<T> {
-    /// Connects to the engine at `location`, of which several hosts are nodes of a cluster. The sealing key is
-    /// `fresh_key` if it has none yet. What its configuration puts at risk is said in `log`.
+    /// Connects to the engine at `location`; several hosts are nodes of a cluster. A new engine gets `fresh_key` as its
+    /// sealing key. Warnings about its configuration go to `log`.
     ///
     /// # Errors
-    /// When it cannot be reached, is too old, or does not have what the options need.
+    /// If the engine cannot be reached, is too old, or lacks what the options need.
     pub fn connect(
         location: &RedisLocation,
         options: &Options,
@@ -116,11 +116,11 @@ impl<T: Transition> RedisStore<T> {
         let Options { key_prefix, safety, bounds, lifetime_min, form_lifetime, check_interval } =
             options.clone();
         let keys = Keys::new(&key_prefix);
-        // No other server draws the same.
+        // Random, so that no two servers share it.
         let digest = Digest::of(&[&fresh_key[..], b"probe"].concat());
         let name = digest.as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let probe = Probe::new(keys.clone(), name, lifetime_min + swap::KEPT_LONGER, swap::SWAP, safety);
-        // Half of the time of a request, so that there is time for a second try.
+        // Half of a request's time, to leave time for a second try.
         let patience = bounds.time_max / 2;
         let mut cluster = Cluster::connect(location, probe, safety, patience, Arc::clone(&system), log.clone())
             .map_err(|reason| ConnectError(format!("the engine cannot be used: {reason}")))?;
@@ -173,11 +173,11 @@ impl<T: Transition> Store<T> for RedisStore<T> {
 }
 
 impl<T: Transition> Drop for RedisStore<T> {
-    /// What was submitted is applied first.
+    /// Applies what was submitted before it returns.
     fn drop(&mut self) {
         self.queue.close();
         if let Some(thread) = self.thread.take() {
-            // It does not panic; if it did, its jobs have been answered.
+            // A panic of the thread has answered its jobs.
             let _ = thread.join();
         }
     }

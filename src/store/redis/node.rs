@@ -1,11 +1,11 @@
-//! One node of an engine: its connection, and what becomes of it when it fails.
+//! One node of an engine: its connection, and how it recovers from failures.
 //!
-//! A node that fails is left, and asked again after a pause that grows with each failure in a row.
+//! The connection to a failed node is dropped, and made again after a pause that grows with each failure in a row.
 //!
-//! Answers carry no name: the third answer belongs to the third command. If one is lost or added on the way, every
-//! later answer would be taken for that to another command. So each pipeline ends with an `ECHO` of a marker that
-//! is used once. No answer is believed before the marker has been read behind it; a connection that gives
-//! something else in its place has lost step, and is dropped.
+//! Answers have no identifiers: the third answer belongs to the third command. After one answer too many or too few,
+//! every later answer would be taken for that to another command. So each pipeline ends with an `ECHO` of a marker
+//! that is used once. No answer is used before its pipeline's marker has been read. If something else is read in its
+//! place, the connection is out of step and is dropped.
 
 use std::time::{Duration, Instant};
 
@@ -16,11 +16,11 @@ use super::probe::{Fitness, Unfit};
 use super::slots::Address;
 use crate::log::Log;
 
-/// The pause after a node's first failure; each one after that doubles it.
+/// The pause after a node's first failure; each further failure doubles it.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// How the error begins of a node that does not let its answers be marked.
+/// The beginning of the error if a node refuses the marker.
 pub(super) const ECHO_REFUSED: &str = "it refuses ECHO";
 
 /// A node, and the connection to it, if there is one.
@@ -28,20 +28,20 @@ pub(super) struct Node {
     address: Address,
     client: Client,
     connection: Option<Connection>,
-    /// What the pipeline that was sent last ends with.
+    /// The marker of the last pipeline.
     marker: u64,
-    /// How often in a row it failed. To connect is no success yet: an exchange is.
+    /// Failures in a row. A successful exchange resets it; a connection alone does not.
     failures: u32,
-    /// How often in a row it took no write for being a replica.
+    /// How often in a row it refused writes because it is a replica.
     demotions: u32,
     not_before: Option<Instant>,
-    /// Why it may not be written to.
+    /// Why it must not be written to.
     unfit: Option<Unfit>,
     log: Log,
 }
 
 impl Node {
-    /// The node at `address`, to which `client` leads. What becomes of it is said in `log`.
+    /// The node at `address`, to which `client` connects. Failures go to `log`.
     pub(super) fn new(address: Address, client: Client, log: Log) -> Node {
         Node {
             address,
@@ -60,15 +60,15 @@ impl Node {
         self.connection.is_some()
     }
 
-    /// Connects, if that is not done and it is time. From then on each answer may take `patience`.
+    /// Connects, if not connected and the pause is over. Each answer may then take `patience`.
     ///
     /// # Errors
-    /// In words.
+    /// The reason, as text.
     pub(super) fn connect(&mut self, now: Instant, patience: Duration) -> Result<(), String> {
         if self.not_before.is_some_and(|not_before| now < not_before) {
-            return Err("it is away".to_owned());
+            return Err("it is unavailable".to_owned());
         }
-        // One that has failed is asked for a sign of life first, and not for long: the others wait meanwhile.
+        // A node that has failed is pinged first, with a short timeout, because the other nodes wait meanwhile.
         let has_failed = self.failures > 0;
         let first = if has_failed { patience / 4 } else { patience };
         let connected = self.client.get_connection_with_timeout(first).and_then(|mut connection| {
@@ -93,19 +93,19 @@ impl Node {
         }
     }
 
-    /// Drops the connection to a node that failed. It is asked again after a pause.
+    /// Drops the connection to a node that failed. It is reconnected after a pause.
     pub(super) fn leave(&mut self, now: Instant, reason: &str) {
         let address = &self.address;
         let was_connected = self.connection.take().is_some();
         self.failures = self.failures.saturating_add(1);
         if was_connected && self.failures == 1 {
-            // At once: perhaps it was the connection alone.
+            // Reconnect at once: perhaps only the connection failed.
             self.not_before = None;
             self.log.line(format_args!("the store's engine {address} failed: {reason}"));
             return;
         }
         self.not_before = Some(now + pause(self.failures));
-        // The first few, and then one now and then: a night without the engine fills no disk.
+        // Log ever fewer failures, so that a long outage does not fill the disk.
         if self.failures.is_power_of_two() {
             let what = if was_connected { "fails again" } else { "cannot be reached" };
             self.log.line(format_args!(
@@ -114,10 +114,9 @@ impl Node {
         }
     }
 
-    /// Drops the connection, for it is one to a replica. The node is asked again at once, and after a pause if
-    /// it is a replica still.
+    /// Drops the connection to a replica. It is reconnected at once, and after a pause if it is still a replica.
     pub(super) fn look_behind(&mut self, now: Instant) {
-        // Every write of a pipeline says so.
+        // Each refused write of a pipeline calls this; only the first counts.
         if self.connection.take().is_none() {
             return;
         }
@@ -134,11 +133,11 @@ impl Node {
         self.unfit.is_some()
     }
 
-    /// Takes what a probe came to, and says in the log what has changed.
+    /// Takes the result of a probe; logs changes.
     pub(super) fn note_fitness(&mut self, fitness: Fitness) {
         let address = &self.address;
         match fitness {
-            // Each write finds out by itself.
+            // Each write then gets its own error.
             Fitness::Unknown => {}
             Fitness::Fit | Fitness::Full => {
                 if self.unfit.take().is_some() {
@@ -155,7 +154,7 @@ impl Node {
         }
     }
 
-    /// It has taken a write.
+    /// Notes that it accepted a write.
     pub(super) fn note_write(&mut self) {
         self.demotions = 0;
     }
@@ -165,24 +164,24 @@ impl Node {
         self.connection = None;
     }
 
-    /// Sends `commands`, and `marker` behind them, which must differ from every other.
+    /// Sends `commands`, followed by `marker`, which must be unique.
     pub(super) fn send(&mut self, mut commands: Vec<u8>, marker: u64) -> Result<(), RedisError> {
         self.marker = marker;
         redis::cmd("ECHO").arg(marker).write_packed_command(&mut commands);
         self.connection()?.send_packed_command(&commands)
     }
 
-    /// Reads the answers to the `count` commands that were sent last, and the marker.
+    /// Reads the answers to the last `count` commands, and the marker.
     ///
     /// # Errors
-    /// When the connection fails or has lost step; it must be dropped then.
+    /// If the connection fails or is out of step; it must then be dropped.
     pub(super) fn receive(&mut self, count: usize) -> Result<Vec<Value>, RedisError> {
         let marker = self.marker.to_string();
         let connection = self.connection()?;
         let answers = (0..count).map(|_| connection.recv_response()).collect::<Result<Vec<Value>, _>>()?;
         match connection.recv_response()? {
             Value::BulkString(bytes) if bytes == marker.as_bytes() => {}
-            // An engine that loads its file refuses all commands alike. Then it does not matter which is whose.
+            // An engine that loads its file refuses all commands in the same way, so their order does not matter.
             Value::ServerError(_) if answers.iter().all(|answer| matches!(answer, Value::ServerError(_))) => {}
             Value::ServerError(error) => {
                 let reason = format!("{ECHO_REFUSED}: {}", name_refusal(error.code()));
@@ -201,17 +200,17 @@ impl Node {
     }
 }
 
-/// The pause after this many failures in a row.
+/// The pause after `failures` in a row.
 fn pause(failures: u32) -> Duration {
     (PAUSE_MIN * 2u32.saturating_pow(failures.min(10))).min(PAUSE_MAX)
 }
 
-/// There is no connection.
+/// The error of a node without a connection.
 pub(super) fn not_connected() -> RedisError {
     RedisError::from(std::io::Error::from(std::io::ErrorKind::NotConnected))
 }
 
-/// What was read is no answer to what was sent.
+/// The error of a connection that is out of step.
 pub(super) fn lost_step() -> RedisError {
     failure("its answers do not match the commands; the connection is dropped".to_owned())
 }

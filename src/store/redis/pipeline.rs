@@ -1,11 +1,11 @@
-//! What is sent to one node at a time, and how its answers are read: no connection is in here.
+//! The encoding of commands for one node, and the decoding of its answers. Without a connection.
 //!
 //! ```text
-//!   [ASKING] command   each of them
-//!   WAITAOF, WAIT      once for all writes, where answers wait for a disk or for replicas
+//!   [ASKING] command   for each command
+//!   WAITAOF, WAIT      once for all writes, if responses wait for a disk or for replicas
 //! ```
 //!
-//! Every command has its kinds of answer. An answer of another kind belongs to another command.
+//! Each command has certain types of answer. An answer of another type belongs to another command.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,60 +14,60 @@ use redis::{Cmd, ServerError, Value};
 
 use super::slots::Address;
 
-/// What must have a write before its answer leaves, beside the node's memory.
+/// Where a write must be before its response is sent, in addition to the node's memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Safety {
-    /// This many replicas (`WAIT`).
+    /// On this many replicas (`WAIT`).
     pub replicas_min: u32,
-    /// The node's own append-only file, on its disk (`WAITAOF`).
+    /// In the node's append-only file, on its disk (`WAITAOF`).
     pub append_only_file: bool,
 }
 
-/// One command, about one key.
+/// One command on one key.
 pub(super) struct Command {
     pub(super) key: Arc<[u8]>,
     pub(super) cmd: Cmd,
     pub(super) is_write: bool,
-    /// A node that was said to have the key for the moment, while its slot moves.
+    /// The node that has the key for now, while its slot migrates (`ASK`).
     pub(super) ask: Option<Address>,
 }
 
-/// What came of a [`Command`].
+/// The result of a [`Command`].
 #[derive(Debug)]
 pub(super) enum Reply {
-    /// The answer.
+    /// It was executed; its answer.
     Answered(Value),
     /// Applied, but not yet durable as required.
     Unsafe,
-    /// The node refused: what it said.
+    /// The node refused it.
     Refused(ServerError),
-    /// It was not done. Another node has the key, or will have, or none has at the moment: try again.
+    /// It was not executed, because another node has the key, or none for the moment: retry, there if it is known.
     Elsewhere(Option<Address>),
-    /// Whether it was done is not known: the node went away.
+    /// The connection failed; it is unknown whether it was executed.
     Lost,
-    /// It was not sent: the node is away.
+    /// It was not sent, because the node is unavailable.
     Away,
 }
 
-/// Some commands for one node, and what must have their writes.
+/// Commands for one node, and how durable their writes must be.
 #[derive(Clone, Copy)]
 pub(super) struct Pipeline<'a> {
     pub(super) commands: &'a [Command],
-    /// Those of the commands that are meant.
+    /// The commands of this pipeline, by their indices in `commands`.
     pub(super) indices: &'a [usize],
     pub(super) safety: Safety,
 }
 
 /// The answers to a [`Pipeline`].
 pub(super) struct Answers {
-    /// One to each command.
+    /// One for each command.
     pub(super) values: Vec<Value>,
-    /// Whether the writes among them are as safe as they must be.
+    /// Whether the writes are as durable as required.
     pub(super) is_safe: bool,
 }
 
 impl Pipeline<'_> {
-    /// The commands, as they are sent to a node that has `patience` to answer.
+    /// The commands as bytes, for a node with the timeout `patience`.
     pub(super) fn encode(self, patience: Duration) -> Vec<u8> {
         let mut bytes = Vec::new();
         for command in self.commands() {
@@ -76,8 +76,8 @@ impl Pipeline<'_> {
             }
             command.cmd.write_packed_command(&mut bytes);
         }
-        // Three quarters together of the time that the node has to answer, so that it can say how far it came. A file
-        // that is synced once a second needs more than a second.
+        // Together three quarters of the timeout, so that the node can answer even if it falls short. Half for the file:
+        // one that is synced once a second needs more than a second.
         let quarter = patience.as_millis() as u64 / 4;
         if self.waits_for_file() {
             redis::cmd("WAITAOF").arg(1).arg(0).arg(2 * quarter).write_packed_command(&mut bytes);
@@ -88,14 +88,14 @@ impl Pipeline<'_> {
         bytes
     }
 
-    /// The number of commands, each of which is answered once.
+    /// The number of commands as sent, each of which has one answer.
     pub(super) fn len(self) -> usize {
         let asking = self.commands().filter(|command| command.ask.is_some()).count();
         let waits = usize::from(self.waits_for_file()) + usize::from(self.waits_for_replicas());
         self.indices.len() + asking + waits
     }
 
-    /// Sorts the answers; `None` if one of them is of no kind that its command has.
+    /// Assigns the answers to the commands; `None` if one has a type that its command cannot have.
     pub(super) fn read(self, answers: Vec<Value>) -> Option<Answers> {
         let mut answers = answers.into_iter();
         let mut next = |is_kind: fn(&Value) -> bool| {

@@ -1,8 +1,8 @@
-//! Whether an engine keeps what it confirms: asked at the start, at each new connection, and now and then.
+//! Probes whether an engine keeps what it confirms: at the start, at each new connection, and at intervals.
 //!
-//! An engine whose clock is ahead confirms a write and drops it at once; one that lacks a permission says so at the
-//! first write only. So a probe runs every command that a grant needs, with the shortest lifetime that one has, and
-//! reads back what it wrote.
+//! An engine whose clock is ahead confirms a write and expires it at once. A missing permission shows only at the first
+//! write. So a probe runs every command that a grant needs, with the shortest lifetime of a grant, and reads back
+//! what it wrote.
 //!
 //! ```text
 //!   round 1   TIME    SET PREFIX:probe:NAME NX    GET    (WAITAOF)    (WAIT)
@@ -18,23 +18,23 @@ use super::keys::Keys;
 use super::pipeline::Safety;
 use crate::oauth::Timestamp;
 
-/// How far an engine's clock may be from ours.
+/// Maximum difference between an engine's clock and ours.
 pub(super) const CLOCK_DIFFERENCE_MAX: Duration = Duration::from_secs(30);
 
-/// What a probe came to.
+/// The result of a probe.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fitness {
     /// It keeps what it confirms.
     Fit,
-    /// It has no room. It refuses writes by itself, and may be read from.
+    /// It is full. It refuses writes itself, and can be read from.
     Full,
-    /// It would lose grants, or refuse them. In words, with the remedy.
+    /// It would lose or refuse grants. With the reason and the remedy.
     Unfit { kind: Unfit, reason: String },
-    /// It is being reconfigured; it says so by itself at each write.
+    /// It is being reconfigured; each write then gets its own error.
     Unknown,
 }
 
-/// Why an engine is not fit for grants.
+/// Why an engine is unfit for grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unfit {
     Clock,
@@ -42,7 +42,7 @@ pub(super) enum Unfit {
     Refuses,
 }
 
-/// What is asked of every engine; see the module's page.
+/// The probe of an engine; see the module's documentation.
 pub(super) struct Probe {
     keys: Keys,
     name: String,
@@ -54,7 +54,7 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// A probe under `keys`, whose `name` no other server uses, where no grant is kept for less than `lifetime`.
+    /// A probe under `keys`. No other server uses `name`; `lifetime` is the shortest lifetime of a grant.
     pub(super) fn new(
         keys: Keys,
         name: String,
@@ -65,7 +65,7 @@ impl Probe {
         Probe { keys, name, lifetime, swap, safety }
     }
 
-    /// The probe's key with this number: of a cluster's nodes, each has some of them.
+    /// The probe's key with this number. Each node of a cluster has some of these keys.
     pub(super) fn key(&self, number: u32) -> Vec<u8> {
         self.keys.probe(&self.name, number)
     }
@@ -83,7 +83,7 @@ impl Probe {
                 .to_owned(),
             redis::cmd("GET").arg(key).to_owned(),
         ];
-        // Whether these may be asked; they wait for nothing.
+        // Tests the permission; with a timeout that waits for nothing.
         if self.safety.append_only_file {
             round.push(redis::cmd("WAITAOF").arg(0).arg(0).arg(1).to_owned());
         }
@@ -93,10 +93,10 @@ impl Probe {
         round
     }
 
-    /// The second round, if the first one's answers allow one.
+    /// The second round, if the answers of the first are as expected.
     ///
     /// # Errors
-    /// The verdict, if they do not.
+    /// The verdict, if they are not.
     pub(super) fn second_round(
         &self,
         key: &[u8],
@@ -118,7 +118,7 @@ impl Probe {
         Ok(vec![swap, redis::cmd("GET").arg(key).to_owned()])
     }
 
-    /// What the second round came to.
+    /// The verdict after the second round.
     pub(super) fn judge(&self, answers: &[Value]) -> Fitness {
         if let Err(verdict) = self.check_errors(&["EVAL with GET and SET", "GET"], answers) {
             return verdict;
@@ -157,13 +157,13 @@ impl Probe {
     fn forgets(&self) -> Fitness {
         let seconds = self.lifetime.as_secs();
         let reason = format!(
-            "it confirmed a write that is to last {seconds} s and did not keep it; set maxmemory-policy noeviction and \
+            "it confirmed a write with a lifetime of {seconds} s and did not keep it; set maxmemory-policy noeviction and \
              check its clock"
         );
         Fitness::Unfit { kind: Unfit::Forgets, reason }
     }
 
-    /// What an engine's rules must allow, as the command that allows it.
+    /// The remedy for missing permissions: the command that grants them.
     pub(super) fn needs(&self) -> String {
         let wait = if self.safety.replicas_min > 0 { " +wait" } else { "" };
         let wait_aof = if self.safety.append_only_file { " +waitaof" } else { "" };

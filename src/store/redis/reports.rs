@@ -1,18 +1,18 @@
-//! How far each server has come in knowing what became of its answers.
+//! Reports: up to which response each server knows whether its responses were delivered.
 //!
-//! A redemption or rotation is stored with its writer: the server, and the number of the transition there. When the
-//! same proofs come back to another server, that is a replay if the writer's answer reached the client, and a retry
-//! if it did not. The writer notes a failed answer in the grant, but it cannot do so while it is cut off. So each
-//! server keeps two keys on the engine:
+//! A redemption or rotation is stored with its writer: the server, and the number of the transition there. If another
+//! server receives the same proofs, that is a replay if the writer's response reached the client, and a retry if not.
+//! The writer notes a failed response in the grant, but cannot while it is disconnected. So each server keeps two keys
+//! on the engine:
 //!
 //! ```text
-//!   PREFIX:report:SERVER  ──▶  up to which number all its answers have left it, or are noted as failed: eight bytes
-//!   PREFIX:alive:SERVER   ──▶  nothing; it expires soon after the server has lost the engine
+//!   PREFIX:report:SERVER  ──▶  eight bytes: the number up to which every response was sent or is noted as failed
+//!   PREFIX:alive:SERVER   ──▶  nothing; expires soon after the server has lost the engine
 //! ```
 //!
-//! A server that judges a replay reads the report. If the report covers the answer, the answer arrived. If not, the
-//! server waits for the writer to report, as long as the writer is alive. If it is not alive, the answer is unknown,
-//! and the client gets the benefit of the doubt. Only this case costs extra reads.
+//! Before it treats a request as a replay, a server reads the writer's report. If the report covers the response, the
+//! response was sent. If not, the server waits for the report while the writer is alive. If the writer is not alive,
+//! the request is treated as a retry, in favour of the client. Other requests cost no extra reads.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,37 +22,37 @@ use redis::Value;
 use super::keys::Keys;
 use super::pipeline::{Command, Reply};
 
-/// How long a report outlives its server: longer than refresh tokens do.
+/// How long a report is kept: longer than the lifetime of refresh tokens.
 const REPORT_KEPT: Duration = Duration::from_secs(400 * 86_400);
 
-/// How long it is quiet before the last answers are reported, and how long after a failure.
+/// The pause before an idle server reports, and after a failed report.
 const QUIET_TIME: Duration = Duration::from_millis(5);
 const RETRY_TIME: Duration = Duration::from_millis(500);
 
-/// How often a server says that it is alive while that holds.
+/// How often a server renews its sign of life within its lifetime.
 const BEATS: u32 = 4;
 
-/// What this server says of itself.
+/// The reports of this server.
 pub(super) struct Reports {
     keys: Keys,
     server: u64,
-    /// How long a server is taken to be alive after it has said so.
+    /// The lifetime of the sign of life.
     alive_time: Duration,
-    /// What the engine has; `None` before the first report, and when the engine may have lost it.
+    /// The last report on the engine; `None` before the first, and if the engine may have lost it.
     published: Option<u64>,
-    /// When the engine was last told that this server is alive.
+    /// When the sign of life was last renewed.
     beat: Option<Instant>,
-    /// The engine did not take the last report.
+    /// The last report failed.
     has_failed: bool,
 }
 
 impl Reports {
-    /// Those of `server`, which has said nothing yet.
+    /// For `server`, before its first report.
     pub(super) fn of(keys: Keys, server: u64, alive_time: Duration) -> Reports {
         Reports { keys, server, alive_time, published: None, beat: None, has_failed: false }
     }
 
-    /// Whether the engine did not take the last report.
+    /// Whether the last report failed.
     pub(super) fn has_failed(&self) -> bool {
         self.has_failed
     }
@@ -61,17 +61,17 @@ impl Reports {
         self.server
     }
 
-    /// How long a server is taken to be alive after it has said so.
+    /// The lifetime of the sign of life.
     pub(super) fn alive_time(&self) -> Duration {
         self.alive_time
     }
 
-    /// Whether the engine is to be told something at the moment `now`, when all up to `settled` is known.
+    /// Whether a report is due at `now`, if the delivery of all responses up to `settled` is known.
     pub(super) fn is_due(&self, settled: u64, now: Instant) -> bool {
         self.published.is_none_or(|published| published < settled) || self.time_to_beat(now).is_zero()
     }
 
-    /// How long from `now` the engine is to be told, when nothing else is asked of it before.
+    /// The time from `now` until an idle server must report.
     pub(super) fn delay(&self, settled: u64, now: Instant) -> Duration {
         match self.is_due(settled, now) {
             true if self.has_failed => RETRY_TIME,
@@ -85,8 +85,8 @@ impl Reports {
         next.map_or(Duration::ZERO, |next| next.saturating_duration_since(now))
     }
 
-    /// Tells the engine. `GET` makes the answers a read's, so nothing waits for replicas: a report that is lost, or
-    /// late, is waited for.
+    /// The commands of a report. With `GET` a `SET` is answered like a read and counts as one, so it does not wait for
+    /// replicas: a server that needs a lost or late report waits for it.
     pub(super) fn commands(&self, settled: u64) -> [Command; 2] {
         let set = |key: Arc<[u8]>, value: &[u8], kept: Duration| {
             let kept = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
@@ -99,7 +99,7 @@ impl Reports {
         ]
     }
 
-    /// Takes what came of it.
+    /// Takes the replies to a report.
     pub(super) fn take(&mut self, settled: u64, replies: &[Reply], now: Instant) {
         self.has_failed = !replies.iter().all(|reply| matches!(reply, Reply::Answered(_)));
         if !self.has_failed {
@@ -108,21 +108,21 @@ impl Reports {
         }
     }
 
-    /// The engine may have lost it.
+    /// Notes that the engine may have lost the report.
     pub(super) fn forget(&mut self) {
         self.published = None;
     }
 }
 
-/// Asks for the report of `server`, or whether it is alive.
+/// The command that reads the report of `server`, or its sign of life.
 pub(super) fn read(keys: &Keys, server: u64, is_alive: bool) -> Command {
     let key = if is_alive { keys.alive(server) } else { keys.report(server) };
     let cmd = redis::cmd("GET").arg(&*key).to_owned();
     Command { key, cmd, is_write: false, ask: None }
 }
 
-/// Whether the report in `value` covers the transition with this number. Where there is none, the engine has lost
-/// it, or the server stopped longer ago than any token lives: then the answer counts as one that arrived.
+/// Whether the report in `value` covers the transition with this number. A missing report counts as covering it: the
+/// engine has lost it, or the server stopped longer ago than the lifetime of any token.
 pub(super) fn covers(value: &Value, serial: u64) -> bool {
     match value {
         Value::BulkString(bytes) => {

@@ -1,4 +1,4 @@
-//! Transitions of one record, applied in memory one after the other, so that one swap writes what all of them came to.
+//! Transitions of one record, applied in memory in order, so that one swap writes the result of all.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::oauth::kind::{Belief, Change, Record, Stage, Transition, Writer};
 /// still arrive and must not find the key free.
 const MARK_KEPT: Duration = Duration::from_secs(600);
 
-/// Transitions of one record, applied in memory one after the other.
+/// Transitions of one record, applied in memory in order.
 pub(super) struct Run<T: Transition> {
-    /// The record, as they have left it.
+    /// The record after them.
     pub(super) record: Option<T::Record>,
     pub(super) outcomes: Vec<T::Outcome>,
-    /// How many at the beginning need no write.
+    /// The number of transitions before the first that needs a write.
     pub(super) unchanged: usize,
     is_changed: bool,
     belief: Belief,
@@ -25,7 +25,7 @@ impl<T: Transition> Run<T> {
         Run { record, outcomes: Vec::new(), unchanged: 0, is_changed: false, belief: Belief::Sent }
     }
 
-    /// Notes what is withdrawn; whether that changes anything.
+    /// Applies a withdrawal; returns whether it changes the record.
     pub(super) fn begin(&mut self, withdrawal: &Job<T>) -> bool {
         let (Change::Put(noted), _) = withdrawal.apply(self.record.as_ref()) else { return false };
         self.record = Some(noted);
@@ -33,11 +33,11 @@ impl<T: Transition> Run<T> {
         true
     }
 
-    /// The writer whose report decides about `job`, unless it is known what to believe.
+    /// The writer whose report decides about `job`; `None` if no report matters, or if `believed` has its result.
     pub(super) fn doubt(&mut self, job: &Job<T>, server: u64, believed: &[(Writer, Belief)]) -> Option<Writer> {
         self.belief = Belief::Sent;
         let writer = job.transition.doubt(self.record.as_ref(), job.now)?;
-        // Of its own answers this server has noted those that failed.
+        // This server has noted its own failed responses in the record.
         if writer.server == server {
             return None;
         }
@@ -57,7 +57,7 @@ impl<T: Transition> Run<T> {
         };
         let marked_until = job.now.after(MARK_KEPT);
         let (record, is_write) = match (change, self.record.take()) {
-            // The outcome may repeat what another server has written a moment ago, which may not be durable yet.
+            // The outcome may repeat another server's write of a moment ago, which may not be durable yet.
             (Change::Keep, Some(old)) => (Some(old), waits_for_safety && job.transition.restates(&outcome)),
             (Change::Keep | Change::Forget, None) => (None, false),
             (Change::Put(mark), Some(old)) if mark.stage() == Stage::Mark => {

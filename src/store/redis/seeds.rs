@@ -5,7 +5,7 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionI
 
 use super::super::location::RedisLocation;
 
-/// How to connect to each host of `location`. The library gets the parts: it never sees a URL that it could repeat.
+/// The connection settings of each host of `location`. The library gets no URL, which it could repeat in an error.
 pub(super) fn seeds(location: &RedisLocation) -> impl Iterator<Item = Result<ConnectionInfo, RedisError>> {
     let mut login = RedisConnectionInfo::default().set_skip_set_lib_name().set_db(location.database().into());
     if let Some(user) = location.user() {

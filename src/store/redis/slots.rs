@@ -1,16 +1,15 @@
-//! Which node of a cluster has which key.
+//! The map from keys to the nodes of a cluster.
 //!
-//! A cluster divides all keys among 16,384 slots, by a checksum of the key, and the slots among its nodes. Every
-//! node knows the whole map (`CLUSTER SLOTS`), and says so when it is asked for a key that another has. A key
-//! here is one grant's, and no command has more than one; so it does not matter where slots lie, nor that they
-//! move.
+//! A checksum of the key selects one of 16,384 slots, and each node has some of the slots. Every node knows the whole
+//! map (`CLUSTER SLOTS`), and redirects requests for keys of other nodes. Each command here has one key, so slots may
+//! be on any node and may move.
 
 use redis::Value;
 
-/// How many slots there are.
+/// The number of slots.
 const SLOTS: u16 = 16_384;
 
-/// A node: where it listens.
+/// The address of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Address {
     pub(super) host: String,
@@ -26,15 +25,14 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// Who has which slots.
+/// Which node has which slots.
 #[derive(Debug)]
 pub(super) struct SlotMap(Vec<(u16, u16, Address)>);
 
 impl SlotMap {
-    /// Reads the answer to `CLUSTER SLOTS` that the node at `asked` gave; `None` where it is none, or no slot is
-    /// in it. A node that does not know its own name calls itself nothing, and is meant by the name that it was
-    /// asked under. A port of 0 means that the address of a node is lost, because another node answers there now:
-    /// no node has its slots then.
+    /// Reads the answer of the node at `asked` to `CLUSTER SLOTS`; `None` if it is malformed or has no slots. An empty
+    /// host means the node at `asked`, which does not know its own name. A port of 0 means that the node's address is
+    /// lost, because another node has it now: its slots then have no node.
     pub(super) fn parse(answer: &Value, asked: &Address) -> Option<SlotMap> {
         let Value::Array(ranges) = answer else { return None };
         let read = |range: &Value| {
@@ -54,17 +52,17 @@ impl SlotMap {
         (!ranges.is_empty()).then_some(SlotMap(ranges))
     }
 
-    /// How many slots the map knows the nodes of.
+    /// The number of slots with a known node.
     pub(super) fn len(&self) -> usize {
         self.0.iter().map(|(first, last, _)| usize::from(last.saturating_sub(*first)) + 1).sum()
     }
 
-    /// Whether it knows all.
+    /// Whether every slot has a known node.
     pub(super) fn is_whole(&self) -> bool {
         self.len() >= usize::from(SLOTS)
     }
 
-    /// The node that has `key`, if one has.
+    /// The node of `key`, if known.
     pub(super) fn owner(&self, key: &[u8]) -> Option<&Address> {
         let slot = slot(key);
         let found = self.0.iter().find(|(first, last, _)| (*first..=*last).contains(&slot));
@@ -83,8 +81,8 @@ impl SlotMap {
     }
 }
 
-/// The slot of `key`: its CRC16 (XMODEM), modulo their number. (No key of ours has braces in it, which would
-/// name the part that counts.)
+/// The slot of `key`: its CRC16 (XMODEM), modulo the number of slots. (Braces, which restrict the checksum to a part of
+/// a key, occur in none of ours.)
 fn slot(key: &[u8]) -> u16 {
     let checksum = key.iter().fold(0u16, |checksum, byte| {
         (0..8).fold(checksum ^ (u16::from(*byte) << 8), |checksum, _| match checksum & 0x8000 {
@@ -95,7 +93,7 @@ fn slot(key: &[u8]) -> u16 {
     checksum % SLOTS
 }
 
-/// Where a redirect leads: `MOVED 3999 127.0.0.1:6381`, of which `details` is what comes after the first word.
+/// The target of a redirect such as `MOVED 3999 127.0.0.1:6381`; `details` is the text after the first word.
 pub(super) fn redirect(details: &str, asked: &Address) -> Option<Address> {
     let (host, port) = details.split(' ').nth(1)?.rsplit_once(':')?;
     let host = if host.is_empty() { asked.host.as_str() } else { host };

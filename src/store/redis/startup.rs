@@ -9,15 +9,15 @@ use super::probe::Fitness;
 use super::slots::Address;
 use crate::log::Log;
 
-/// The oldest engine that knows everything that is asked of it (`SET` with `PXAT`).
+/// The oldest supported version, the first with all commands in use (`SET` with `PXAT`).
 const VERSION_MIN: (u32, u32) = (6, 2);
-/// The oldest one that knows `WAITAOF`.
+/// The first version with `WAITAOF`.
 const VERSION_OF_WAITAOF: (u32, u32) = (7, 2);
 
-/// Checks one node; what its configuration puts at risk goes to `log`.
+/// Checks one node; warnings about its configuration go to `log`.
 ///
 /// # Errors
-/// In words, when the node is too old, does not keep what it confirms, or lacks what `safety` needs.
+/// The reason, as text, if the node is too old, does not keep what it confirms, or lacks what `safety` needs.
 pub(super) fn check(cluster: &mut Cluster, address: &Address, safety: Safety, log: &Log) -> Result<(), String> {
     check_version(cluster, address, safety)?;
     check_fitness(cluster, address, log)?;
@@ -27,7 +27,7 @@ pub(super) fn check(cluster: &mut Cluster, address: &Address, safety: Safety, lo
     Ok(())
 }
 
-/// Whether a node keeps what it confirms, before anything is confirmed by it.
+/// Checks that a node keeps what it confirms, before it stores anything.
 fn check_fitness(cluster: &mut Cluster, address: &Address, log: &Log) -> Result<(), String> {
     match cluster.probe(address)? {
         Fitness::Fit | Fitness::Unknown => Ok(()),
@@ -67,11 +67,13 @@ fn check_version(cluster: &mut Cluster, address: &Address, safety: Safety) -> Re
     Ok(())
 }
 
-/// What the configuration of a node lets happen to grants, each with the setting that would not.
+/// The risks of a node's configuration, each with the setting that removes it.
 fn what_is_at_risk(cluster: &mut Cluster, address: &Address, safety: Safety) -> Vec<String> {
     let mut risks = Vec::new();
     let Some(append_only) = setting(cluster, address, "appendonly") else {
-        return vec!["its configuration cannot be read (CONFIG GET), so what it keeps is not known".to_owned()];
+        return vec![
+            "its configuration cannot be read (CONFIG GET), so it is unknown what it keeps".to_owned(),
+        ];
     };
     if append_only == "no" {
         risks.push(
@@ -99,11 +101,11 @@ fn what_is_at_risk(cluster: &mut Cluster, address: &Address, safety: Safety) -> 
     risks
 }
 
-/// What can be lost of an append-only file that is not synced before each answer.
+/// The risks of an append-only file that is not synced before each answer.
 fn what_late_syncs_risk(cluster: &mut Cluster, address: &Address, safety: Safety) -> Vec<String> {
     let mut risks = Vec::new();
     match setting(cluster, address, "appendfsync").as_deref() {
-        // Some versions answer WAITAOF when the file is written and not yet synced.
+        // Some versions answer WAITAOF after the file is written and before it is synced.
         Some("everysec") if safety.append_only_file => risks.push(
             "appendfsync is everysec: depending on its version, the engine confirms up to 2 seconds of answers before \
              they are on the disk, and a machine that fails forgets them; set appendfsync always"

@@ -16,22 +16,22 @@ pub(super) const SWAP: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return
 /// How long a record is kept after it expires, since the engine's clock may be ahead of ours.
 pub(super) const KEPT_LONGER: Duration = Duration::from_secs(60);
 
-/// One write of a record, and whom it answers.
+/// One write of a record, and the jobs that it answers.
 pub(super) struct Write<T: Transition> {
     /// The expected current value; `None` for no value.
     pub(super) old: Option<Vec<u8>>,
     /// The new value.
     pub(super) new: Written,
-    /// What the first jobs come to when it does.
+    /// The outcomes of the first jobs if the write is made.
     pub(super) outcomes: Outcomes<T>,
-    /// How many of the first withdrawals it notes.
+    /// How many of the first withdrawals it covers.
     pub(super) withdrawn: usize,
 }
 
-/// The outcomes of the first jobs of a group, in their order. A write that covers several has one for each.
+/// The outcomes of the first jobs of a group, in order.
 pub(super) type Outcomes<T> = VecDeque<<T as Transition>::Outcome>;
 
-/// A record as bytes, behind a [`Stamp`] where its kind needs one, and until when the engine is to keep it.
+/// A record as bytes, after a [`Stamp`] if its kind needs one, with the time until which the engine keeps it.
 #[derive(Clone)]
 pub(super) struct Written {
     pub(super) bytes: Vec<u8>,
@@ -46,7 +46,7 @@ impl<T: Transition> Clone for Write<T> {
 }
 
 impl<T: Transition> Write<T> {
-    /// The command that makes it.
+    /// The command that performs the write.
     pub(super) fn command(&self, key: &[u8]) -> Cmd {
         let Written { bytes: new, expires } = &self.new;
         match &self.old {
@@ -56,11 +56,11 @@ impl<T: Transition> Write<T> {
     }
 }
 
-/// What makes a write unlike every other where its record does not: the server, and the number of the write there. It
-/// precedes the record's bytes.
+/// Makes the bytes of a write unique if its record does not: the server, and the number of the write there. Precedes
+/// the record's bytes.
 pub(super) type Stamp = [u8; 16];
 
-/// Makes the stamps of one server.
+/// The source of one server's stamps.
 pub(super) struct Stamps {
     pub(super) server: u64,
     pub(super) last: Cell<u64>,
@@ -87,7 +87,7 @@ impl Written {
     }
 }
 
-/// Reads the bytes of a [`Written`]; `None` for what cannot be read.
+/// Reads the bytes of a [`Written`]; `None` if they are malformed.
 pub(super) fn read<T: Transition>(kind: Kind, bytes: &[u8]) -> Option<T::Record> {
     let has_stamp = !T::KINDS[kind.index()].is_repeatable;
     let stamp_len = if has_stamp { size_of::<Stamp>() } else { 0 };

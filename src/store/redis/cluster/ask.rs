@@ -1,4 +1,4 @@
-//! What is asked of one node alone: about itself, and whether it keeps what it confirms.
+//! Requests to a single node: about its configuration, and whether it keeps what it confirms.
 
 use std::time::Instant;
 
@@ -12,10 +12,10 @@ use super::Cluster;
 use crate::oauth::Timestamp;
 
 impl Cluster {
-    /// Asks one node one thing.
+    /// Sends one command to one node.
     ///
     /// # Errors
-    /// In words.
+    /// The reason, as text.
     pub(in super::super) fn ask(&mut self, address: &Address, command: &Cmd) -> Result<Value, String> {
         let named = |reason: String| format!("{address}: {reason}");
         let now = self.system.monotonic();
@@ -27,7 +27,7 @@ impl Cluster {
         }
     }
 
-    /// What a node refused to do, and what would let it.
+    /// Which command a node refused, why, and the remedy.
     fn explain_refusal(&self, command: &Cmd, error: &ServerError) -> String {
         let refusal = name_refusal(error.code());
         let name = match command.args_iter().next() {
@@ -40,10 +40,10 @@ impl Cluster {
         }
     }
 
-    /// Asks a node whether it keeps what it confirms.
+    /// Probes whether a node keeps what it confirms.
     ///
     /// # Errors
-    /// In words, when it fails.
+    /// The reason, as text, if the node fails.
     pub(in super::super) fn probe(&mut self, address: &Address) -> Result<Fitness, String> {
         let now = self.system.monotonic();
         self.make_ready(address, now)?;
@@ -63,14 +63,14 @@ impl Cluster {
         }
     }
 
-    /// A probe's key that this node has.
+    /// A probe's key in a slot of this node.
     fn probe_key(&self, address: &Address) -> Option<Vec<u8>> {
         const TRIES: u32 = 1 << 16;
         let Some(slots) = &self.slots else { return Some(self.probe.key(0)) };
         (0..TRIES).map(|number| self.probe.key(number)).find(|key| slots.owner(key) == Some(address))
     }
 
-    /// Probes every node that has grants; what has changed is said in the log.
+    /// Probes every node that has slots; logs changes.
     pub(in super::super) fn probe_all(&mut self) {
         for address in self.owners() {
             let fitness = self.probe(&address);
@@ -80,7 +80,7 @@ impl Cluster {
         }
     }
 
-    /// Asks a connected node several things at once.
+    /// Sends several commands to a connected node in one pipeline.
     fn ask_all(&mut self, address: &Address, commands: &[Cmd], now: Instant) -> Result<Vec<Value>, String> {
         let mut bytes = Vec::new();
         commands.iter().for_each(|command| command.write_packed_command(&mut bytes));
