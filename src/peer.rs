@@ -1,17 +1,17 @@
-//! Whom connections and requests are counted for, so that one peer cannot use what belongs to all.
+//! Peers: connections and requests are counted per peer, so that one cannot use up the resources of all.
 
 use std::net::IpAddr;
 
-/// Whom something is counted for: an IPv4 address, or the first 64 bits of an IPv6 address, which is what
-/// one customer of a network is given and can choose addresses from at will.
+/// An IPv4 address, or the first 64 bits of an IPv6 address: a network assigns a /64 to one customer, who can use any
+/// address in it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer(u64);
 
 impl Peer {
-    /// The peer that has `address`.
+    /// The peer with `address`.
     pub fn of(address: IpAddr) -> Peer {
         match address.to_canonical() {
-            // No IPv6 network has these as its first 64 bits: 0/8 of them is reserved (RFC 4291, 2.4).
+            // Distinct from every IPv6 network, because 0::/8 is reserved (RFC 4291, 2.4).
             IpAddr::V4(address) => Peer(u64::from(address.to_bits()) << 8 | 1),
             IpAddr::V6(address) => Peer((address.to_bits() >> 64) as u64),
         }

@@ -19,7 +19,7 @@ impl Digest {
         Digest(sha256(secret))
     }
 
-    /// The digest with these bytes, which [`Digest::as_bytes`] gave.
+    /// The digest with these bytes, as returned by [`Digest::as_bytes`].
     pub fn from_bytes(bytes: [u8; 32]) -> Digest {
         Digest(bytes)
     }
@@ -35,7 +35,7 @@ impl Digest {
     }
 }
 
-/// The same bytes as four words: comparing a word costs what comparing a byte does.
+/// The bytes as four words: comparing a word costs as much as comparing a byte.
 fn words(bytes: &[u8; 32]) -> [u64; 4] {
     let mut words = [0; 4];
     for (word, piece) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {

@@ -1,10 +1,10 @@
-//! SHA-256 (FIPS 180-4), and HMAC-SHA256, the message authentication code made of it (RFC 2104).
+//! SHA-256 (FIPS 180-4), and HMAC-SHA256, the message authentication code based on it (RFC 2104).
 //!
-//! Both are ring's: no test of the protocol would notice a mistake in code of our own.
+//! Both are ring's: no test of the protocol would detect a mistake in an implementation of our own.
 
 use ring::{digest, hmac};
 
-/// How many bytes a digest has.
+/// The length of a digest.
 pub const DIGEST_BYTES: usize = 32;
 
 /// The SHA-256 digest of `bytes`.
@@ -12,14 +12,14 @@ pub fn sha256(bytes: &[u8]) -> [u8; DIGEST_BYTES] {
     to_array(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
-/// HMAC-SHA256, under `key`, of the pieces of `message` joined.
+/// HMAC-SHA256 under `key` of the concatenated pieces of `message`.
 pub fn hmac_sha256(key: &[u8], message: &[&[u8]]) -> [u8; DIGEST_BYTES] {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
     message.iter().for_each(|piece| context.update(piece));
     to_array(context.sign().as_ref())
 }
 
-/// SHA-256 gives 32 bytes, always.
+/// Converts ring's digest, which always has 32 bytes for SHA-256.
 fn to_array(digest: &[u8]) -> [u8; DIGEST_BYTES] {
     let mut bytes = [0; DIGEST_BYTES];
     bytes.copy_from_slice(digest);

@@ -11,16 +11,16 @@ use argon2::{Argon2, Params, Version};
 /// The prefix of a PHC string of Argon2id.
 const PREFIX: &str = "$argon2id$";
 
-/// How much memory a hash may ask for, in KiB.
+/// Maximum memory of a hash, in KiB.
 const MEMORY_KIB_MAX: u32 = 256 * 1024;
 
-/// How many passes over that memory it may ask for.
+/// Maximum passes over that memory.
 const PASSES_MAX: u32 = 16;
 
 /// The hash of `secret` with this random salt, at the default cost.
 ///
 /// # Errors
-/// In words, when there is no memory for it.
+/// The reason, as text, if there is not enough memory.
 pub fn hash(secret: &str, salt: [u8; 16]) -> Result<String, String> {
     hash_with(Params::default(), secret, salt)
 }
@@ -30,12 +30,12 @@ fn hash_with(params: Params, secret: &str, salt: [u8; 16]) -> Result<String, Str
     hash.map(|hash| hash.to_string()).map_err(|error| error.to_string())
 }
 
-/// Whether `text` claims to be a hash of this kind.
+/// Whether `text` has the prefix of such a hash.
 pub fn is_hash(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
-/// Whether `text` is a whole Argon2id hash, version 1.3, whose memory and passes are within bounds.
+/// Whether `text` is a complete Argon2id hash, version 1.3, with memory and passes within the limits.
 pub fn is_acceptable(text: &str) -> bool {
     let Some(hash) = PasswordHash::new(text).ok().filter(|_| is_hash(text)) else { return false };
     let Ok(params) = Params::try_from(&hash) else { return false };
@@ -43,9 +43,9 @@ pub fn is_acceptable(text: &str) -> bool {
     is_bounded && hash.hash.is_some() && hash.salt.is_some() && hash.version == Some(Version::V0x13.into())
 }
 
-/// Whether `secret` is the one that was hashed. As slow as `hash` says, so this does not belong on the event loop.
+/// Whether `hash` is that of `secret`. Slow, as its cost requires: do not call this on the event loop.
 pub fn verify(secret: &str, hash: &str) -> bool {
-    // Only acceptable hashes are kept, so this one parses.
+    // Only acceptable hashes are stored, so this one parses.
     PasswordHash::new(hash)
         .is_ok_and(|hash| Argon2::default().verify_password(secret.as_bytes(), &hash).is_ok())
 }

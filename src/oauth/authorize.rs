@@ -1,4 +1,5 @@
-//! The authorization request: a client asks that a resource owner be asked (RFC 6749, 4.1.1; OAuth 2.1, 4.1.1).
+//! The authorization request: a client asks for access on behalf of a resource owner (RFC 6749, 4.1.1; OAuth 2.1,
+//! 4.1.1).
 //!
 //! A refusal has one of two types. Until the client and its redirect URI are verified, the browser is not redirected:
 //! the user sees an error page. After that the error goes to the client by a redirect, which takes the
@@ -11,7 +12,7 @@ use super::client::{Client, Clients, Found, VerifiedRedirect};
 use super::pkce::Challenge;
 use super::scope::{Scope, excerpt};
 
-/// The parameters of an authorization request. Each is `None` where it is left out or empty (RFC 6749, 3.1).
+/// The parameters of an authorization request. An omitted or empty one is `None` (RFC 6749, 3.1).
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(missing_docs, reason = "the names are the standard's own")]
 pub struct AuthorizationRequest<'a> {
@@ -19,7 +20,7 @@ pub struct AuthorizationRequest<'a> {
     pub client_id: Option<&'a str>,
     pub redirect_uri: Option<&'a str>,
     pub scope: Option<&'a str>,
-    /// Any bytes at all: they are the client's business.
+    /// Opaque; any bytes.
     pub state: Option<&'a [u8]>,
     pub code_challenge: Option<&'a str>,
     pub code_challenge_method: Option<&'a str>,
@@ -32,7 +33,7 @@ pub struct AuthorizationRequest<'a> {
 pub struct Authorization<'a> {
     client: Found<'a>,
     redirect: VerifiedRedirect,
-    /// Whether the request itself named the redirect URI: then the token request may have to (RFC 6749, 4.1.3).
+    /// Whether the request named the redirect URI. The token request may then have to name it too (RFC 6749, 4.1.3).
     names_redirect: bool,
     scope: Scope,
     challenge: Option<Challenge>,
@@ -45,20 +46,19 @@ pub enum AuthorizationError {
     Show(Cow<'static, str>),
     /// To the client, by its redirect URI (RFC 6749, 4.1.2.1).
     Redirect {
-        /// Where the answer goes.
+        /// The target of the response.
         to: VerifiedRedirect,
-        /// The name of the error.
+        /// The error code.
         error: &'static str,
-        /// The reason in words.
+        /// The reason, as text.
         reason: Cow<'static, str>,
     },
 }
 
-/// Whether `parameters` are a request that a resource owner of this server, where there are these `clients`,
-/// may be asked about.
+/// Checks an authorization request of one of `clients`, before the resource owner is asked.
 ///
 /// # Errors
-/// The first thing that is wrong: shown as long as nothing can be trusted, sent to the client afterwards.
+/// The first fault: to be shown to the user until the redirect URI is verified, and sent to the client afterwards.
 pub fn check<'a>(
     clients: &'a Clients,
     parameters: &AuthorizationRequest,
@@ -78,7 +78,7 @@ pub fn check<'a>(
     if let Some(name) = parameters.repeated {
         return Err(refuse("invalid_request", format!("{name} appears more than once").into()));
     }
-    // A request that names no client is the article's, which knows none of what follows.
+    // A request without a client is the article's, which has none of the parameters below.
     let names_itself = parameters.client_id.is_some();
     match parameters.response_type {
         Some("code") => {}
@@ -118,22 +118,22 @@ pub fn grantable_scope(client: &Client, asked: Option<&str>) -> Result<Scope, St
 }
 
 impl Authorization<'_> {
-    /// Who asks.
+    /// The client of the request.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Where the answer goes.
+    /// The target of the response.
     pub fn redirect(&self) -> &VerifiedRedirect {
         &self.redirect
     }
 
-    /// What is asked for.
+    /// The requested scope.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// What a code must be redeemed with.
+    /// What the token request must prove.
     pub(super) fn binding(&self) -> Binding {
         Binding {
             redirect_uri: self.redirect.shared(),
@@ -143,7 +143,7 @@ impl Authorization<'_> {
     }
 }
 
-/// What a code is bound to, beside its client.
+/// What a code is bound to, in addition to its client.
 #[derive(Clone, Debug)]
 pub(super) struct Binding {
     pub(super) redirect_uri: Arc<str>,

@@ -1,12 +1,12 @@
-//! Registered clients: which there are, what each may do, and proof that a request comes from one of them.
+//! Registered clients: what each may do, and proof that a request comes from one of them.
 //!
-//! Two of the proofs that the rest of the rules demand are born here and nowhere else. A [`VerifiedRedirect`]
-//! is a redirect URI that its client registered; without one nothing redirects. An [`AuthenticatedClient`] is
-//! a client that showed it is the one it says; without one nothing is redeemed. Neither can be made by hand,
-//! so a check that is left out does not compile.
+//! Only this file makes two of the proofs that other rules require. A [`VerifiedRedirect`] is a redirect URI that its
+//! client has registered; every redirect needs one. An [`AuthenticatedClient`] is a client that has authenticated, as
+//! far as its type can; every redemption needs one. Neither can be constructed elsewhere, so code that skips a check
+//! does not compile.
 //!
-//! Clients are looked up, not held: every step of a request asks [`Clients`] again, and a client that was there at one
-//! step may be gone at the next.
+//! Clients are looked up and not kept: every step of a request asks [`Clients`] again, and a client may be removed
+//! between two steps.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,66 +17,65 @@ pub use super::client_secret::{SecretCheck, SecretDigest};
 use super::redirect::{self, RedirectUri};
 use super::scope::Scope;
 
-/// Which of the ways to a token a client may go (RFC 6749, 1.3).
+/// The grant types that a client may use (RFC 6749, 1.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GrantTypes {
-    /// A code, for which a resource owner was asked.
+    /// A code, which a resource owner has authorized.
     pub authorization_code: bool,
-    /// A refresh token, where a code was redeemed.
+    /// Refresh tokens, issued when a code is redeemed.
     pub refresh_token: bool,
-    /// Its own credentials, with no resource owner.
+    /// The client's own credentials, without a resource owner.
     pub client_credentials: bool,
 }
 
-/// What is registered of a client.
+/// The registration of a client.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// The `client_id`.
     pub id: Arc<str>,
-    /// What the dialog calls it.
+    /// The name in the dialog.
     pub name: String,
-    /// Where its answers may go.
+    /// Where authorization responses may be sent.
     pub redirect_uris: Vec<RedirectUri>,
-    /// The digest of its secret, if it is confidential; `None` for a public client, such as one that runs in a
-    /// browser or on a phone and could keep no secret (RFC 6749, 2.1).
+    /// The digest of its secret, if it is confidential; `None` for a public client, such as one in a browser or on a
+    /// phone, which cannot keep a secret (RFC 6749, 2.1).
     pub secret: Option<SecretDigest>,
-    /// Which ways to a token it may go.
+    /// The grant types that it may use.
     pub grant_types: GrantTypes,
-    /// The most that it may ask for, and what it gets where it asks for nothing in particular.
+    /// The maximum scope of its requests, and the default.
     pub scope: Scope,
     /// Whether it may introspect the tokens of other clients, as a resource server does.
     pub inspects_all: bool,
 }
 
-/// Where clients are looked up: those of the configuration first, then in other sources.
+/// The lookup of clients: in the configuration first, then in another source.
 #[derive(Clone, Debug, Default)]
 pub struct Clients {
-    /// Ordered by name: to compare a few names costs less than to hash one, and every request with a token looks one
-    /// up.
+    /// Sorted by name. Every request with a token looks one up, and comparing a few names is cheaper than hashing one.
     configured: BTreeMap<Arc<str>, Arc<Client>>,
-    /// One of them, where there is the article's: the one that a request means which names none.
+    /// The client of requests that name none: the article's demo client, if configured.
     demo: Option<Arc<Client>>,
     sources: Vec<Arc<dyn ClientSource>>,
 }
 
-/// Clients that no configuration lists. A source may know a client at one moment and not at the next.
+/// A source of clients that are not in the configuration. Its clients may come and go at any time.
 pub trait ClientSource: fmt::Debug + Send + Sync {
-    /// The client called `id`, as the source knows it now. Called on the event loop and by stores, several times for a
-    /// request: it must not block.
+    /// The client `id`, as currently registered. Called on the event loop and by stores, several times per request: it
+    /// must not block.
     fn find(&self, id: &str) -> Option<Arc<Client>>;
 }
 
-/// A client as one lookup found it: shared with the configuration, or made for this lookup by a source.
+/// The result of a lookup: shared with the configuration, or made by a source for this lookup.
 pub type Found<'a> = Cow<'a, Arc<Client>>;
 
-/// A redirect URI that was found to be its client's own.
+/// A redirect URI that its client has registered.
 #[derive(Clone, Debug)]
 pub struct VerifiedRedirect(Arc<str>);
 
-/// A client that showed that it is the one it says, as far as one of its kind can.
+/// A client that has authenticated, or, for a public client, has named itself.
 pub struct AuthenticatedClient<'a>(Found<'a>);
 
-/// How a request says which client it comes from. Empty values count as left out.
+/// The client authentication of a request. Empty values count as omitted.
 #[derive(Default)]
 pub struct Credentials<'a> {
     /// Name and password of HTTP's Basic scheme, decoded (RFC 6749, 2.3.1).
@@ -87,25 +86,25 @@ pub struct Credentials<'a> {
     pub secret: Option<&'a str>,
 }
 
-/// Why credentials prove nothing, or nothing yet.
+/// Why credentials do not authenticate a client, or not yet.
 #[derive(Debug)]
 pub enum Unproven<'a> {
-    /// They are wrong; the text says how. RFC 6749 (5.2) calls all of these `invalid_client`.
+    /// They are wrong, with the reason. The error code is `invalid_client` (RFC 6749, 5.2).
     Refused(&'static str),
-    /// There are two; the text says which. RFC 6749 (5.2) calls this `invalid_request`.
+    /// There is more than one, with the reason. The error code is `invalid_request` (RFC 6749, 5.2).
     Ambiguous(&'static str),
-    /// The client's secret has a slow digest.
+    /// The client's secret has a slow digest, which is not compared yet.
     Guess(Guess<'a>),
 }
 
-/// A secret that was presented for a client whose secret a person chose. The sender may be guessing.
+/// A presented secret of a client whose secret a person chose. The sender may be guessing.
 #[derive(Debug)]
 pub struct Guess<'a> {
     client: Found<'a>,
     check: SecretCheck,
 }
 
-/// What the log says of a wrong secret.
+/// The reason that is logged for a wrong secret.
 pub const WRONG_SECRET: &str = "the client's secret is wrong";
 
 impl From<&'static str> for Unproven<'_> {
@@ -120,13 +119,12 @@ impl<'a> Guess<'a> {
         &self.client.id
     }
 
-    /// What there is to compare. Once it has found the secret right, [`Guess::recall`] knows it.
+    /// The slow comparison. After it has succeeded, [`Guess::recall`] accepts the secret.
     pub fn check(&self) -> &SecretCheck {
         &self.check
     }
 
-    /// The proof, or its refusal, where the client's secret was right once before; `None` where it has to be
-    /// compared with its slow digest.
+    /// The result, if the client's secret was right once before; `None` if the slow comparison is needed.
     pub fn recall(&self) -> Option<Result<AuthenticatedClient<'a>, &'static str>> {
         let is_right = self.check.recall()?;
         Some(if is_right { Ok(AuthenticatedClient(self.client.clone())) } else { Err(WRONG_SECRET) })
@@ -134,7 +132,7 @@ impl<'a> Guess<'a> {
 }
 
 impl Clients {
-    /// The clients of a configuration. `demo` is the one that a request means which names none: the article's.
+    /// The clients of a configuration. `demo` is the client of requests that name none, as in the article.
     pub fn new(clients: impl IntoIterator<Item = Client>, demo: Option<Arc<str>>) -> Clients {
         let configured: BTreeMap<_, _> =
             clients.into_iter().map(|client| (Arc::clone(&client.id), Arc::new(client))).collect();
@@ -142,13 +140,13 @@ impl Clients {
         Clients { configured, demo, sources: Vec::new() }
     }
 
-    /// The same, and those that `source` knows. A configured client hides one of a source that has its name.
+    /// Adds the clients of `source`. A configured client hides a client of `source` with the same identifier.
     pub fn with_source(mut self, source: Arc<dyn ClientSource>) -> Clients {
         self.sources.push(source);
         self
     }
 
-    /// The client called `id`, as it is known at this moment.
+    /// The client `id`, as currently registered.
     pub fn find(&self, id: &str) -> Option<Found<'_>> {
         if let Some(client) = self.configured.get(id) {
             return Some(Cow::Borrowed(client));
@@ -156,10 +154,10 @@ impl Clients {
         self.sources.iter().find_map(|source| source.find(id)).map(Cow::Owned)
     }
 
-    /// The client that a request means which names `id` or, without one, the article's.
+    /// The client `id`, or the default client if the request names none.
     ///
     /// # Errors
-    /// In words, when there is no such client.
+    /// The reason, as text, if there is no such client.
     pub fn find_named(&self, id: Option<&str>) -> Result<Found<'_>, &'static str> {
         match id {
             Some(id) => self.find(id).ok_or("the client_id is not that of a registered client"),
@@ -172,15 +170,15 @@ impl Clients {
         self.configured.values().map(|client| &**client)
     }
 
-    /// The client that a request means which names none, if there is one.
+    /// The client of requests that name none, if there is one.
     pub fn demo(&self) -> Option<&Client> {
         self.demo.as_deref()
     }
 
-    /// The client that `credentials` prove a request to come from.
+    /// Authenticates a client by `credentials`.
     ///
     /// # Errors
-    /// Where they prove nothing, or where that takes longer to say than a loop may wait.
+    /// If they do not authenticate a client, or if the comparison is too slow for the event loop.
     pub fn authenticate(&self, credentials: &Credentials) -> Result<AuthenticatedClient<'_>, Unproven<'_>> {
         let basic = credentials.basic.as_ref().map(|(id, secret)| (id.as_str(), secret.as_str()));
         let (basic_id, basic_secret) = (basic.map(|(id, _)| id), basic.map(|(_, secret)| secret));
@@ -212,21 +210,20 @@ impl Clients {
 }
 
 impl Client {
-    /// Whether the client can keep a secret (RFC 6749, 2.1).
+    /// Whether the client has a secret (RFC 6749, 2.1).
     pub fn is_confidential(&self) -> bool {
         self.secret.is_some()
     }
 
-    /// Whether `uri`, to which a code was sent, is still one of the client's.
+    /// Whether `uri`, to which a code was sent, is still registered.
     pub fn has_redirect_uri(&self, uri: &str) -> bool {
         self.redirect_uris.iter().any(|own| own.is_place_of(uri))
     }
 
-    /// The redirect URI that a request asks for or, where it asks for none, the client's only one (RFC 6749,
-    /// 3.1.2.3).
+    /// The redirect URI of a request or, if it has none, the client's only one (RFC 6749, 3.1.2.3).
     ///
     /// # Errors
-    /// Where and how `asked` departs from what is registered.
+    /// How `asked` differs from the registered ones.
     pub fn verify_redirect(&self, asked: Option<&str>) -> Result<VerifiedRedirect, String> {
         let Some(asked) = asked else {
             return match &self.redirect_uris[..] {
@@ -248,7 +245,7 @@ impl Client {
 }
 
 impl VerifiedRedirect {
-    /// The URI, as it was asked for.
+    /// The URI as requested.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,10 +1,9 @@
-//! Clients' secrets, as digests: the secret itself is known to the client alone.
+//! Digests of clients' secrets. Only the client has the secret itself.
 //!
-//! A secret that was made here has 264 random bits, too many to guess, so its digest may be fast:
-//! SHA-256. A secret that a person chose can be guessed by a thief of its digest, so that digest is slow and takes
-//! memory: Argon2id, as a PHC string. It takes the server some 20 milliseconds as well, which are spent off the event
-//! loop ([`SecretCheck`]). Once a secret was right, the server remembers its SHA-256 digest until it exits, and
-//! compares with that instead.
+//! A generated secret has 264 random bits, too many to guess, so its digest may be fast: SHA-256. A secret that a
+//! person chose can be guessed by a thief of its digest, so that digest is slow and takes memory: Argon2id, as a PHC
+//! string. Comparing it takes the server some 20 milliseconds as well, off the event loop ([`SecretCheck`]). After the
+//! first success the server keeps the secret's SHA-256 digest in memory and compares with that.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -24,22 +23,22 @@ enum Kind {
 
 struct Slow {
     digest: String,
-    /// The quick digest of the secret, once it has been presented.
+    /// The quick digest of the secret, after the first success.
     known: OnceLock<Digest>,
 }
 
-/// A secret that was presented, and a slow digest to compare it with.
+/// A presented secret, and the slow digest to compare it with.
 #[derive(Clone)]
 pub struct SecretCheck {
     slow: Arc<Slow>,
     secret: String,
 }
 
-/// What a digest of a secret that was made here begins with.
+/// The prefix of the digest of a generated secret.
 const QUICK_PREFIX: &str = "sha256:";
 
 impl SecretDigest {
-    /// The digest of `secret`, which must be long and random: its digest is quick to compute, for guessers too.
+    /// The digest of `secret`, which must be long and random, because the digest is fast for attackers too.
     pub fn of(secret: &str) -> SecretDigest {
         SecretDigest(Kind::Quick(Digest::of(secret.as_bytes())))
     }
@@ -47,7 +46,7 @@ impl SecretDigest {
     /// The digest of `secret`, which a person chose, with this random salt.
     ///
     /// # Errors
-    /// In words, where there is no memory for it.
+    /// The reason, as text, if there is not enough memory.
     pub fn of_chosen(secret: &str, salt: [u8; 16]) -> Result<SecretDigest, String> {
         password::hash(secret, salt).map(SecretDigest::slow)
     }
@@ -56,8 +55,8 @@ impl SecretDigest {
         SecretDigest(Kind::Slow(Arc::new(Slow { digest, known: OnceLock::new() })))
     }
 
-    /// Reads what [`fmt::Display`] wrote: `sha256:` and 64 hexadecimal digits, or a PHC string of Argon2id whose
-    /// memory and passes are within bounds.
+    /// Parses `sha256:` and 64 hexadecimal digits, or a PHC string of Argon2id with memory and passes within the
+    /// limits; `None` for anything else.
     pub fn parse(text: &str) -> Option<SecretDigest> {
         if password::is_hash(text) {
             return password::is_acceptable(text).then(|| SecretDigest::slow(text.to_owned()));
@@ -75,7 +74,7 @@ impl SecretDigest {
     /// Whether this is the digest of `secret`, compared in constant time.
     ///
     /// # Errors
-    /// What there is to do, where the digest is slow.
+    /// The slow comparison to be done, if the digest is slow.
     pub(super) fn is_of(&self, secret: &str) -> Result<bool, SecretCheck> {
         match &self.0 {
             Kind::Quick(digest) => Ok(digest.matches(&Digest::of(secret.as_bytes()))),
@@ -85,14 +84,14 @@ impl SecretDigest {
 }
 
 impl SecretCheck {
-    /// Whether the secret is right, as far as this can be said at once: where it was right once before.
+    /// Whether the secret is right, if it was right once before; `None` if the slow comparison is needed.
     pub fn recall(&self) -> Option<bool> {
         let known = self.slow.known.get()?;
         Some(known.matches(&Digest::of(self.secret.as_bytes())))
     }
 
-    /// Whether the secret is right. This takes some 20 milliseconds and 19 MiB, or what else the digest asks for,
-    /// unless [`SecretCheck::recall`] has an answer.
+    /// Whether the secret is right. Takes some 20 milliseconds and 19 MiB, or the cost that the digest names, unless
+    /// [`SecretCheck::recall`] has the result.
     pub fn run(&self) -> bool {
         if let Some(is_right) = self.recall() {
             return is_right;
@@ -124,7 +123,7 @@ impl fmt::Display for SecretDigest {
 }
 
 impl PartialEq for SecretDigest {
-    /// Whether both are the same digest. For configurations: nothing that a request says is compared here.
+    /// Whether both are the same digest. Compares configurations, never input of a request.
     fn eq(&self, other: &SecretDigest) -> bool {
         self.to_string() == other.to_string()
     }

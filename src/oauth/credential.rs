@@ -1,22 +1,19 @@
-//! Codes and tokens: made, read back, reduced to a digest, compared; never printed.
+//! Codes and tokens: made, parsed, reduced to a digest, compared; never printed.
 //!
-//! A credential is 64 characters of base64url, none of which a URL, a form or a header would have to escape.
-//! The first 20 name the grant, so that the store finds it by one key; the other 44 are the secret. Both are
-//! random, or derived from what is ([`Question`](super::question::Question), [`Credential::derive_access_secret`]).
-//! Of the secret the store keeps the SHA-256 digest alone: a thief of the store's content has
-//! nothing that works.
+//! A credential is 64 characters of base64url, which need no escape in a URL, a form or a header. The first 20 identify
+//! the grant, so that the store finds it by one key; the other 44 are the secret. Both are random, or derived from
+//! random bytes ([`Question`](super::question::Question), [`Credential::derive_access_secret`]). The store keeps only
+//! the SHA-256 digest of the secret, so a copy of the store contains no usable credential.
 //!
 //! ```text
-//!   code, access token   │ name of the grant: 20 │ secret: 44 (264 bits)             │
-//!   refresh token        │ name of the grant: 20 │ secret: 32 (192 bits) │ mark: 12  │
+//!   code, access token   │ grant identifier: 20 │ secret: 44 (264 bits)             │
+//!   refresh token        │ grant identifier: 20 │ secret: 32 (192 bits) │ mark: 12  │
 //! ```
 //!
-//! A refresh token's mark tells one that was handed out once, long ago, from one that somebody made up: it is
-//! a digest of the secret's digest, under a key that the grant keeps. So a grant recognises every refresh
-//! token it ever had, and keeps none of them but the last.
+//! A refresh token's mark distinguishes an old token from a forged one. It is a MAC of the secret's digest under a key
+//! in the grant. So a grant recognises all its refresh tokens and stores only the last ones.
 //!
-//! Text and bytes are the same here: the digest is taken of the characters as they came, so a credential is
-//! never decoded, and there is no second spelling of one.
+//! The digest is taken of the characters, so a credential is never decoded and has only one spelling.
 
 use std::fmt;
 
@@ -31,21 +28,21 @@ const SECRET_CHARS: usize = 44;
 const REFRESH_SECRET_CHARS: usize = 32;
 const MARK_CHARS: usize = SECRET_CHARS - REFRESH_SECRET_CHARS;
 
-/// How many random bytes a credential's secret is made of.
+/// The random bytes of a credential's secret.
 pub const SECRET_BYTES: usize = SECRET_CHARS / 4 * 3;
 
-/// How many random bytes a credential is made of, when its grant is new.
+/// The random bytes of the first credential of a new grant.
 pub const CREDENTIAL_BYTES: usize = ID_BYTES + SECRET_BYTES;
 
-/// How many characters a credential has on the wire.
+/// The length of a credential on the wire, in characters.
 pub const CREDENTIAL_CHARS: usize = ID_CHARS + SECRET_CHARS;
 
 /// The identifier of a grant, the first part of each of its credentials.
 pub type GrantId = Id;
 
-/// Fills `chars`, which has four for every three of `bytes`.
+/// Encodes `bytes` into `chars`, which has four characters for every three bytes.
 fn encode(bytes: &[u8], chars: &mut [u8]) {
-    // It fails only where the room is too small.
+    // Fails only if `chars` is too short.
     let written = Base64UrlUnpadded::encode(bytes, chars).map(str::len);
     debug_assert_eq!(written, Ok(bytes.len() / 3 * 4));
 }
@@ -57,8 +54,7 @@ pub struct Credential {
     secret: [u8; SECRET_CHARS],
 }
 
-/// What of a rotated refresh token is kept, so that its rotation can be repeated: random, and of no use to
-/// anyone who does not have the token itself.
+/// The salt of a rotation, stored so that the rotation can be repeated. Random, and useless without the rotated token.
 #[derive(Clone, Copy, Eq)]
 pub struct Salt(pub [u8; 32]);
 
@@ -74,7 +70,7 @@ impl fmt::Debug for Salt {
     }
 }
 
-/// The key of a grant's refresh tokens' marks. It makes no token that works.
+/// The key of the marks of a grant's refresh tokens. It does not suffice to make a valid token.
 #[derive(Clone, Copy, Eq)]
 pub struct Family(pub [u8; 16]);
 
@@ -99,7 +95,7 @@ impl Family {
     }
 }
 
-/// What a store gets to see of a presented refresh token.
+/// What a store sees of a presented refresh token.
 #[derive(Clone, Copy)]
 pub struct RefreshDigest {
     digest: Digest,
@@ -112,7 +108,7 @@ impl RefreshDigest {
         &self.digest
     }
 
-    /// Whether the token was once made for the grant with this family.
+    /// Whether the token was issued for the grant with this family.
     pub fn is_of(&self, family: &Family) -> bool {
         family.mark(&self.digest).ct_eq(&self.mark).into()
     }
@@ -125,7 +121,7 @@ impl fmt::Debug for RefreshDigest {
 }
 
 impl Credential {
-    /// The first credential of a new grant, out of random bytes.
+    /// The first credential of a new grant, from random bytes.
     pub fn of_new_grant(random: [u8; CREDENTIAL_BYTES]) -> Credential {
         let (mut grant, mut secret) = ([0; ID_CHARS], [0; SECRET_CHARS]);
         encode(&random[..ID_BYTES], &mut grant);
@@ -145,7 +141,7 @@ impl Credential {
         Credential { grant, secret }
     }
 
-    /// A refresh token of `grant`: of the random bytes the first 24 are used.
+    /// A refresh token of `grant`, from the first 24 of the random bytes.
     pub fn refresh_token(grant: GrantId, random: [u8; SECRET_BYTES], family: &Family) -> Credential {
         let mut token = Credential::of_grant(grant, random);
         let digest = token.refresh_digest().digest;
@@ -153,8 +149,7 @@ impl Credential {
         token
     }
 
-    /// Reads what [`Credential::encode`] wrote. `None` for a text that cannot be a credential; whether it is
-    /// one, only a grant knows.
+    /// Parses a credential; `None` if `text` is malformed. Only its grant can tell whether it is valid.
     pub fn parse(text: &[u8]) -> Option<Credential> {
         let text: &[u8; CREDENTIAL_CHARS] = text.try_into().ok()?;
         let (grant, secret) = text.split_first_chunk::<ID_CHARS>()?;
@@ -174,21 +169,21 @@ impl Credential {
         let mut chars = [0; CREDENTIAL_CHARS];
         chars[..ID_CHARS].copy_from_slice(&self.grant.0);
         chars[ID_CHARS..].copy_from_slice(&self.secret);
-        // Characters that this program made, or that it has found to be ASCII.
+        // The characters are generated, or were checked to be ASCII.
         text.push_str(std::str::from_utf8(&chars).unwrap_or_default());
     }
 
-    /// The grant that the credential says it belongs to.
+    /// The identifier of the grant that the credential names.
     pub fn grant(&self) -> GrantId {
         self.grant
     }
 
-    /// What the store keeps of it, if it is a code or an access token.
+    /// The digest that a store has of a code or access token.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.secret)
     }
 
-    /// What the store keeps of it and compares, if it is a refresh token.
+    /// The digest and mark that a store compares of a refresh token.
     pub fn refresh_digest(&self) -> RefreshDigest {
         let mut mark = [0; MARK_CHARS];
         mark.copy_from_slice(&self.secret[REFRESH_SECRET_CHARS..]);
@@ -201,14 +196,14 @@ impl Credential {
         self.derive(b"access token", salt)
     }
 
-    /// The secret of the refresh token that comes after this one with `salt`.
+    /// Derives the secret of the refresh token that succeeds this one with `salt`.
     pub fn derive_refresh_secret(&self, salt: &Salt) -> [u8; SECRET_BYTES] {
         self.derive(b"refresh token", salt)
     }
 
     fn derive(&self, purpose: &[u8], salt: &Salt) -> [u8; SECRET_BYTES] {
         let mut bytes = [0; SECRET_BYTES];
-        // All but the last byte, which is one more than the code has.
+        // The MAC has 32 bytes, one fewer than a secret; the last byte stays 0.
         bytes[..32].copy_from_slice(&hmac_sha256(&self.secret, &[purpose, &salt.0]));
         bytes
     }

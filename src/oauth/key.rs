@@ -1,18 +1,18 @@
-//! The key of a record: its kind, and an identifier that is random.
+//! The key of a record: its kind, and a random identifier.
 //!
-//! Random identifiers are made anywhere without asking a store, and spread records evenly without being hashed again.
+//! Random identifiers can be made without a store, and distribute records evenly without a hash.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
-/// How many characters an identifier has.
+/// The length of an identifier, in characters.
 pub const ID_CHARS: usize = 20;
-/// How many random bytes it is made of.
+/// The random bytes of an identifier.
 pub const ID_BYTES: usize = ID_CHARS / 4 * 3;
 
-/// How many kinds of record there are at most.
+/// Maximum kinds of record.
 pub const KINDS_MAX: usize = 8;
 
 /// A kind of record, by its number: its place in [`Transition::KINDS`](super::kind::Transition::KINDS).
@@ -23,7 +23,7 @@ impl Kind {
     /// The kind with this number.
     ///
     /// # Panics
-    /// From [`KINDS_MAX`] on. Numbers are constants, so this fails when the program is compiled.
+    /// If it is [`KINDS_MAX`] or more. Numbers are constants, so this fails at compile time.
     pub const fn new(number: usize) -> Kind {
         assert!(number < KINDS_MAX, "more kinds than KINDS_MAX");
         Kind(number as u8)
@@ -35,12 +35,12 @@ impl Kind {
     }
 }
 
-/// Names one record of a store.
+/// Identifies one record of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
-    /// What kind of record it is.
+    /// The kind of record.
     pub kind: Kind,
-    /// Which one of that kind.
+    /// Its identifier within the kind.
     pub id: Id,
 }
 
@@ -48,8 +48,8 @@ pub struct Key {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Id(pub(super) [u8; ID_CHARS]);
 
-/// Random characters are as good as a hash once their bits are spread: multiplied by an odd number without a
-/// pattern (2^64 over the golden ratio), the high half holds something of every character.
+/// Random characters make a good hash after a multiplication by an odd constant (2^64 divided by the golden ratio):
+/// every character then affects the high half.
 fn spread(chars: [u8; 8]) -> u64 {
     let product = u64::from_le_bytes(chars).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     product ^ (product >> 32)
@@ -59,13 +59,13 @@ impl Id {
     /// A new identifier, from random bytes.
     pub fn new(random: [u8; ID_BYTES]) -> Id {
         let mut chars = [0; ID_CHARS];
-        // It fails only where the room is too small.
+        // Fails only if the buffer is too short.
         let written = Base64UrlUnpadded::encode(&random, &mut chars).map(str::len);
         debug_assert_eq!(written, Ok(ID_CHARS));
         Id(chars)
     }
 
-    /// The identifier that [`Id::as_bytes`] gave; `None` for what cannot have been one.
+    /// The identifier with these bytes, as returned by [`Id::as_bytes`]; `None` if they are malformed.
     pub fn parse(chars: &[u8]) -> Option<Id> {
         chars.try_into().ok().filter(|chars: &[u8; ID_CHARS]| chars.is_ascii()).map(Id)
     }
@@ -75,8 +75,7 @@ impl Id {
         &self.0
     }
 
-    /// A number that differs for most identifiers, for a store that spreads records by it; [`Hash`] uses other
-    /// characters.
+    /// A number for distributing records over shards. [`Hash`] uses other characters.
     pub fn shard(&self) -> u64 {
         let [.., a, b, c, d, e, f, g, h] = self.0;
         spread([a, b, c, d, e, f, g, h])
@@ -84,7 +83,7 @@ impl Id {
 }
 
 impl Hash for Id {
-    /// A made-up identifier meets only real ones in a table, since only records that were made here are put into one.
+    /// A stranger cannot cause collisions in a table: only identifiers generated here are inserted.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         state.write_u64(spread([a, b, c, d, e, f, g, h]));

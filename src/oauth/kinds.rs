@@ -1,9 +1,9 @@
 //! Several kinds of record as one, for a store that keeps them all.
 //!
-//! `kinds!` takes the transitions of the kinds, each with a name and with what it comes to, and makes three enums with
-//! a variant for each of them: `Transition`, `Record` and `Outcome`. They implement the contract of
-//! [`kind`](super::kind) by passing every question on to the kind in question. A kind's number is its place in the
-//! list. The first must be the grant, which names the tables that have always been there.
+//! `kinds!` takes the name, transition and outcome of each kind, and makes three enums with a variant per kind:
+//! `Transition`, `Record` and `Outcome`. They implement the contract of [`kind`](super::kind) by calling the kind of
+//! the variant. A kind's number is its index in the list. The first must be the grant, whose tables are older than
+//! kinds.
 //!
 //! ```text
 //! kinds! { Grant(grant::Transition => grant::Outcome), Session(session::Transition => session::Outcome) }
@@ -11,13 +11,13 @@
 //!   Transition::Session(t)  ──apply──▶  Change::Put(Record::Session(r)), Outcome::Session(o)
 //! ```
 //!
-//! A route makes the transition of one kind, and `From` makes it one of all kinds. `TryFrom` gives the outcome back as
-//! that kind's. It fails only for the outcome of another kind, which no store gives.
+//! `From` converts the transition of one kind. `TryFrom` converts the outcome back; it fails only for the outcome of
+//! another kind, which no store returns.
 //!
-//! A record of one kind is never applied to a transition of another, since its key names its kind. Should a store do so
-//! nevertheless, the transition finds no record.
+//! No record is ever given to a transition of another kind, because the key names the kind. If a store did, the
+//! transition would find no record.
 
-/// Composes kinds of record; see the page of the [module](crate::oauth::kinds).
+/// Composes kinds of record; see the documentation of the [module](crate::oauth::kinds).
 #[macro_export]
 macro_rules! kinds {
     ($($name:ident($transition:ty => $outcome:ty)),+ $(,)?) => {
@@ -35,14 +35,14 @@ macro_rules! kinds {
             $($name(<$transition as $crate::oauth::kind::Transition>::Record)),+
         }
 
-        /// What a transition of one of the kinds came to.
+        /// The outcome of a transition of one of the kinds.
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[allow(missing_docs, reason = "each is named as its kind")]
         pub enum Outcome {
             $($name($outcome)),+
         }
 
-        /// The kinds in their order, which gives each its number.
+        /// The kinds, in the order of their numbers.
         #[derive(Clone, Copy)]
         enum Place {
             $($name),+
@@ -112,7 +112,7 @@ macro_rules! kinds {
             }
 
             fn decode(kind: $crate::oauth::Kind, bytes: &[u8]) -> Option<Record> {
-                // Each kind by itself is the first of its own.
+                // Each kind alone has number 0.
                 let first = $crate::oauth::Kind::new(0);
                 $(if kind == Place::$name.kind() {
                     return $crate::oauth::kind::Record::decode(first, bytes).map(Record::$name);

@@ -1,4 +1,4 @@
-//! Proof Key for Code Exchange, S256 and nothing else (RFC 7636; OAuth 2.1, 4.1.1).
+//! Proof Key for Code Exchange, S256 only (RFC 7636; OAuth 2.1, 4.1.1).
 //!
 //! The client generates a secret, the verifier, and sends its digest, the challenge, with the authorization request.
 //! Redeeming the code requires the verifier. So an intercepted code is useless: the address bar, through which codes
@@ -33,8 +33,8 @@ impl Challenge {
     /// The challenge of an authorization request with these parameters, if it has one.
     ///
     /// # Errors
-    /// In words, where they are not a challenge under S256. A method that is left out means `plain`
-    /// (RFC 7636, 4.3), under which the challenge is the verifier: it would travel where the code does.
+    /// The reason, as text, if they are not a challenge under S256. An omitted method means `plain` (RFC 7636, 4.3),
+    /// under which the challenge is the verifier and travels with the code.
     pub fn of_request(
         challenge: Option<&str>,
         method: Option<&str>,
@@ -53,12 +53,12 @@ impl Challenge {
         }
     }
 
-    /// The challenge that a record has; `None` for what cannot be one.
+    /// The challenge in a record; `None` if it is malformed.
     pub(super) fn of_record(text: &str) -> Option<Challenge> {
         has_syntax(text).then(|| Challenge(text.into()))
     }
 
-    /// Whether `verified` came of the verifier that this challenge is the digest of; in constant time.
+    /// Whether `verified` is from the verifier of this challenge; in constant time.
     pub fn matches(&self, verified: &Verified) -> bool {
         self.0.as_bytes().ct_eq(&verified.0).into()
     }
@@ -76,16 +76,16 @@ impl fmt::Debug for Challenge {
 }
 
 impl Verified {
-    /// What the `code_verifier` of a token request comes to.
+    /// Transforms the `code_verifier` of a token request.
     ///
     /// # Errors
-    /// In words, where it does not have the syntax of one, even if its digest would match.
+    /// The reason, as text, if it is malformed, even if its digest would match.
     pub fn new(verifier: &str) -> Result<Verified, &'static str> {
         if !has_syntax(verifier) {
             return Err("the code_verifier is not 43 to 128 characters of A-Z a-z 0-9 - . _ ~");
         }
         let mut text = [0; CHALLENGE_CHARS];
-        // It fails only where the room is too small: 32 bytes are 43 characters.
+        // Fails only if the buffer is too short; 32 bytes are 43 characters.
         let written = Base64UrlUnpadded::encode(&sha256(verifier.as_bytes()), &mut text).map(str::len);
         debug_assert_eq!(written, Ok(CHALLENGE_CHARS));
         Ok(Verified(text))

@@ -36,7 +36,7 @@ pub struct Question {
 pub struct Opened {
     /// The question.
     pub question: Question,
-    /// The code that consent issues: the same one each time.
+    /// The code that consent issues: the same for every submission.
     pub code: Credential,
 }
 
@@ -72,7 +72,7 @@ impl Question {
     /// Opens what [`Question::seal`] made for one of `sessions`, until it expires.
     ///
     /// # Errors
-    /// When it was not made here or for one of these sessions, or has expired.
+    /// If it was not sealed by this server for one of these sessions, or has expired.
     pub fn open(
         sealed: &str,
         keys: &SealingKeys,
@@ -101,12 +101,12 @@ impl Question {
     pub fn claimed(sealed: &str) -> Option<Question> {
         let bytes = decode(sealed)?;
         let (_, content) = bytes.split_first_chunk::<SEAL_BYTES>()?;
-        // A query is visible ASCII, or it did not come in a request.
+        // The query of a request is visible ASCII.
         Question::read(content).filter(|question| question.query.bytes().all(|byte| byte.is_ascii_graphic()))
     }
 
-    /// Until when a store must know that there was a grant of this name. Longer than the question may be answered:
-    /// two workers read their clocks at different moments, and two servers have different clocks.
+    /// The time until which a store must keep a mark of the grant. Later than the last answer, because workers read
+    /// their clocks at different times, and servers have different clocks.
     pub fn kept_until(&self) -> Timestamp {
         const LONGER: Duration = Duration::from_secs(1);
         self.expires.after(LONGER)
@@ -127,11 +127,10 @@ fn decode(sealed: &str) -> Option<Vec<u8>> {
     Base64UrlUnpadded::decode_vec(sealed).ok()
 }
 
-/// The secret of the code that a form makes, whose own seal is `form`. The key alone does not give it: it takes the
-/// browser's session, too.
+/// Derives the secret of the code that the form with the seal `form` issues, from the key and the browser's session.
 fn derive_secret(key: SealingKey, session: &str, form: &[u8; SEAL_BYTES]) -> [u8; SECRET_BYTES] {
     let mut secret = [0; SECRET_BYTES];
-    // All but the last byte, which is one more than the digest has.
+    // The MAC has 32 bytes, one fewer than a secret; the last byte stays 0.
     secret[..SEAL_BYTES].copy_from_slice(&key.seal(CODE, session, form));
     secret
 }

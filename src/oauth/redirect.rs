@@ -1,16 +1,16 @@
-//! Redirect URIs: what may be registered, and what a request may ask for.
+//! Redirect URIs: which can be registered, and which a request may use.
 //!
-//! They compare byte for byte (RFC 9700, 2.1). The one exception is the port of a loopback IP literal: a native
-//! app listens on whichever port is free (RFC 8252, 7.3), so any port will do there, and only the port.
+//! They compare byte for byte (RFC 9700, 2.1), except for the port of a loopback IP literal: a native app listens on
+//! any free port (RFC 8252, 7.3).
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A redirect URI that may be registered.
+/// A valid redirect URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedirectUri(Arc<str>);
 
-/// Why a text may not be registered as a redirect URI; it prints as the reason with the remedy.
+/// Why a text cannot be registered as a redirect URI. Prints as the reason with the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "what each means is what it prints")]
 pub enum RedirectUriError {
@@ -66,12 +66,12 @@ impl fmt::Display for RedirectUriError {
     }
 }
 
-/// Schemes whose URIs a browser runs, or shows as if they were its own.
+/// Schemes whose URIs a browser executes, or shows as its own pages.
 const EXECUTED: &[&str] =
     &["javascript", "data", "vbscript", "blob", "filesystem", "file", "about", "view-source", "ws", "wss"];
 
-/// Schemes that every system has a program for, or that name no place to return to; and names that any app may
-/// choose. All of them sorted.
+/// Schemes that every system has a program for, or that cannot be returned to, and generic names that any app may
+/// choose. Sorted.
 const NO_APPS_OWN: &[&str] = &[
     "acct",
     "android-app",
@@ -153,18 +153,18 @@ const NO_APPS_OWN: &[&str] = &[
 const RESPONSE_PARAMETERS: [&str; 6] = ["code", "state", "iss", "error", "error_description", "error_uri"];
 
 impl RedirectUri {
-    /// Takes `text` for registration; plain http is for loopback.
+    /// Parses `text` for registration. Plain http is valid for loopback only.
     ///
     /// # Errors
-    /// The first reason that speaks against it.
+    /// The first reason why it is invalid.
     pub fn parse(text: &str) -> Result<RedirectUri, RedirectUriError> {
         RedirectUri::read(text, false)
     }
 
-    /// Takes `text` for registration; plain http may be anywhere.
+    /// Parses `text` for registration. Plain http is valid for every host.
     ///
     /// # Errors
-    /// As [`RedirectUri::parse`], plain http aside.
+    /// As for [`RedirectUri::parse`], except for plain http.
     pub fn parse_insecure(text: &str) -> Result<RedirectUri, RedirectUriError> {
         RedirectUri::read(text, true)
     }
@@ -202,20 +202,19 @@ impl RedirectUri {
         Ok(RedirectUri(text.into()))
     }
 
-    /// The redirect URI of the client app that this program serves itself, at an address that it was told to
-    /// listen on; that one is plain http wherever it is.
+    /// The redirect URI of the client app that this program serves itself. Plain http on any configured address.
     pub fn of_client_app(uri: &str) -> RedirectUri {
         RedirectUri(uri.into())
     }
 
-    /// Whether it has a scheme of an app's own without a period in it. Another app on the same machine may register
-    /// the same scheme, and get the code (RFC 8252, 8.4).
+    /// Whether it has a private-use scheme without a period. Another app on the same machine may register the same
+    /// scheme and get the code (RFC 8252, 8.4).
     pub fn may_be_claimed_by_another_app(&self) -> bool {
         let scheme = self.0.split(':').next().unwrap_or_default();
         !["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)) && !scheme.contains('.')
     }
 
-    /// The URI as it is registered.
+    /// The registered URI.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -225,13 +224,13 @@ impl RedirectUri {
         Arc::clone(&self.0)
     }
 
-    /// Whether an answer that was sent to `uri` went to the client that has registered this one. The port of plain http
-    /// does not count: a client app on a free port has another one after each start.
+    /// Whether a response to `uri` reached the client that registered this URI. The port of plain http does not count:
+    /// a client app on a free port has another one after each start.
     pub(super) fn is_place_of(&self, uri: &str) -> bool {
         self.accept(uri).is_some() || split_plain(&self.0).is_some_and(|own| Some(own) == split_plain(uri))
     }
 
-    /// The URI that `asked` is, if it is this one: byte for byte, or but for the port of a loopback IP literal.
+    /// `asked` as a URI, if it equals this one byte for byte, or except for the port of a loopback IP literal.
     pub(super) fn accept(&self, asked: &str) -> Option<Arc<str>> {
         if *self.0 == *asked {
             return Some(Arc::clone(&self.0));
@@ -241,7 +240,7 @@ impl RedirectUri {
     }
 }
 
-/// Whether `host` leads to the machine that asks: `localhost`, a name below it (RFC 6761, 6.3), or a loopback address.
+/// Whether `host` is this machine: `localhost`, a name below it (RFC 6761, 6.3), or a loopback address.
 pub fn is_loopback_host(host: &str) -> bool {
     let is_below = |label: &str, name: &str| !label.is_empty() && name.eq_ignore_ascii_case("localhost");
     host.eq_ignore_ascii_case("localhost")
@@ -249,7 +248,7 @@ pub fn is_loopback_host(host: &str) -> bool {
         || LOOPBACK_LITERALS.contains(&host)
 }
 
-/// The host of a plain http URI, and what comes after its port.
+/// The host of a plain http URI, and the part after its port.
 fn split_plain(uri: &str) -> Option<(&str, &str)> {
     let after_scheme = uri.strip_prefix("http://")?;
     let (authority, rest) = after_scheme.split_at(after_scheme.find(['/', '?']).unwrap_or(after_scheme.len()));
@@ -265,7 +264,7 @@ fn is_host(scheme: &str) -> bool {
     scheme.contains('.') || scheme.eq_ignore_ascii_case("localhost")
 }
 
-/// The first parameter in the query of `uri` that an answer may have, too.
+/// The first parameter in the query of `uri` that a response may also have.
 fn response_parameter(uri: &str) -> Option<&'static str> {
     let (_, query) = uri.split_once('?')?;
     let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
@@ -308,7 +307,7 @@ fn split_loopback(uri: &str) -> Option<(&str, &str)> {
         Some(with_port) => {
             let digits = with_port.bytes().take_while(u8::is_ascii_digit).count();
             let (port, rest) = with_port.split_at(digits);
-            // A port has one spelling: 1 to 65535, without a zero before it.
+            // 1 to 65535, without leading zeros, so that a port has one spelling.
             let is_port = !port.starts_with('0') && port.parse::<u16>().is_ok();
             is_port.then_some(rest)?
         }

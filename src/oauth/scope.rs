@@ -4,32 +4,32 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// A list of scope names without repetition, as sent on the wire: separated by single spaces, in the
-/// order in which they were asked for. It may be empty.
+/// A list of scope names without repetition, as sent on the wire: separated by single spaces, in the order of the
+/// request. May be empty.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Scope(Arc<str>);
 
-/// How many names a scope may have.
+/// Maximum names in a scope.
 pub const NAMES_MAX: usize = 256;
 
-/// The most bytes of a refused name that an error repeats: a name may be as long as a request.
+/// Maximum bytes of a refused name that an error repeats. A name may be as long as a request.
 const EXCERPT_CHARS: usize = 64;
 
-/// The beginning of a scope's name, enough to know it by.
+/// The beginning of a scope's name, for an error.
 pub fn excerpt(name: &str) -> &str {
     name.get(..EXCERPT_CHARS).unwrap_or(name)
 }
 
-/// A text is no scope: it holds a byte that a name may not have, or too many names.
+/// The text is not a scope: it has an invalid byte, or too many names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScopeSyntax;
 
 impl Scope {
-    /// Reads `text`, names separated by spaces.
+    /// Parses `text`, names separated by spaces.
     ///
     /// # Errors
-    /// [`ScopeSyntax`] where a name holds anything but visible ASCII, or `"` or `\` (RFC 6749, 3.3), or where
-    /// there are more than [`NAMES_MAX`].
+    /// [`ScopeSyntax`] if a name has a byte other than visible ASCII, or `"` or `\` (RFC 6749, 3.3), or if there are
+    /// more than [`NAMES_MAX`].
     pub fn parse(text: &str) -> Result<Scope, ScopeSyntax> {
         let is_name_byte = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
         if !text.bytes().all(|byte| byte == b' ' || is_name_byte(byte)) {
@@ -40,7 +40,7 @@ impl Scope {
             if !names.contains(&name) {
                 names.push(name);
             }
-            // So that comparing them all with each other stays cheap.
+            // Bounds the comparison of all names with each other.
             if names.len() > NAMES_MAX {
                 return Err(ScopeSyntax);
             }
@@ -60,7 +60,7 @@ impl Scope {
 
     /// Whether `name` is one of the names.
     pub fn contains(&self, name: &str) -> bool {
-        // Looked for where it lies: every protected request asks this.
+        // Without splitting the text: every protected request calls this.
         let mut rest = self.0.as_bytes();
         loop {
             if let Some([] | [b' ', ..]) = rest.strip_prefix(name.as_bytes()) {
@@ -71,23 +71,23 @@ impl Scope {
         }
     }
 
-    /// The first name that is not in `other`; `None` where this scope is no wider than `other`.
+    /// The first name that is not in `other`; `None` if this scope is no wider than `other`.
     pub fn first_beyond(&self, other: &Scope) -> Option<&str> {
         self.names().find(|name| !other.contains(name))
     }
 
-    /// Whether no name is missing in `other`.
+    /// Whether every name is in `other`.
     pub fn is_within(&self, other: &Scope) -> bool {
-        // Most tokens have all that their client may have.
+        // Most tokens have the whole scope of their client.
         self == other || self.first_beyond(other).is_none()
     }
 
-    /// Whether it has no name.
+    /// Whether it has no names.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The names that are in `other`, too, in the order that they have here.
+    /// The names that are also in `other`, in their order here.
     pub fn restricted_to(&self, other: &Scope) -> Cow<'_, Scope> {
         if self.is_within(other) {
             return Cow::Borrowed(self);
@@ -98,7 +98,7 @@ impl Scope {
 }
 
 impl Default for Scope {
-    /// The scope without a name.
+    /// The empty scope.
     fn default() -> Scope {
         Scope("".into())
     }

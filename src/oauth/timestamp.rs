@@ -1,13 +1,13 @@
-//! Moments, as records keep them.
+//! Times in records.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A moment, in milliseconds since 1970 began; it means the same in another process and on another machine.
+/// A time in milliseconds since 1970, independent of the process and the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The moment that a clock showed; one before 1970 counts as 1970.
+    /// Converts the time of a clock; times before 1970 become 1970.
     pub fn from_system_time(time: SystemTime) -> Timestamp {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(milliseconds(since))
@@ -18,28 +18,28 @@ impl Timestamp {
         Timestamp(milliseconds)
     }
 
-    /// The milliseconds since 1970 began.
+    /// Milliseconds since 1970.
     pub fn as_milliseconds(self) -> u64 {
         self.0
     }
 
-    /// The whole seconds since 1970 began, as `exp` and `iat` have them (RFC 7662, 2.2).
+    /// Whole seconds since 1970, as in `exp` and `iat` (RFC 7662, 2.2).
     pub fn as_seconds(self) -> u64 {
         self.0 / 1000
     }
 
-    /// The moment `later` after this one, or the last there is.
+    /// This time plus `later`, at most the maximum.
     pub fn after(self, later: Duration) -> Timestamp {
         Timestamp(self.0.saturating_add(milliseconds(later)))
     }
 
-    /// How long it is from `earlier` until this moment; nothing, if this one comes first.
+    /// The duration since `earlier`; zero if this time is before it.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// Whole milliseconds, without the 128 bits that std's own count of them takes.
+/// Whole milliseconds, in 64 bits; std's count has 128.
 fn milliseconds(time: Duration) -> u64 {
     time.as_secs().saturating_mul(1000).saturating_add(u64::from(time.subsec_millis()))
 }

@@ -1084,7 +1084,7 @@ fn a_record_is_read_whole_or_not_at_all() {
         let mut newer = bytes.clone();
         newer[1] = 9;
         let error = Grant::decode(&newer).unwrap_err();
-        assert_eq!(error.to_string(), "the record is of format 9, and this program reads 2");
+        assert_eq!(error.to_string(), "the record has format 9; this program reads 2");
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use crate::crypto::digest::Digest;
 
-/// The most valid access tokens of one grant; beyond it, the oldest is dropped.
+/// Maximum valid access tokens of one grant. Past it, the oldest is dropped.
 pub const ACCESS_TOKENS_MAX: usize = 16;
 
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub(super) struct AccessToken {
     pub(super) expires: Timestamp,
 }
 
-/// At most [`ACCESS_TOKENS_MAX`] of them, in the order in which they were issued.
+/// At most [`ACCESS_TOKENS_MAX`] tokens, in the order of issue.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AccessTokens {
     older: Vec<AccessToken>,
@@ -26,7 +26,7 @@ pub(super) struct AccessTokens {
 }
 
 impl AccessTokens {
-    /// The one token that a grant has at first.
+    /// A list of one token.
     pub(super) fn one(token: AccessToken) -> AccessTokens {
         AccessTokens { older: Vec::new(), newest: Some(token) }
     }
@@ -43,7 +43,7 @@ impl AccessTokens {
         self.len() == 0
     }
 
-    /// Adds a token that is issued `now`, and removes those that have expired; past the bound the oldest, too.
+    /// Adds a token that is issued `now`, removes those that have expired, and past the limit also the oldest.
     pub(super) fn add(&mut self, token: AccessToken, now: Timestamp) {
         self.retain(|old| old.expires > now);
         if self.len() == ACCESS_TOKENS_MAX {
@@ -66,7 +66,7 @@ impl AccessTokens {
 }
 
 impl FromIterator<AccessToken> for AccessTokens {
-    /// From tokens in the order in which they were issued.
+    /// From tokens in the order of issue.
     fn from_iter<I: IntoIterator<Item = AccessToken>>(tokens: I) -> AccessTokens {
         let mut all = AccessTokens::default();
         for token in tokens {

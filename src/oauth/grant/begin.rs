@@ -1,5 +1,5 @@
-//! How a grant begins: with a resource owner's yes (RFC 6749, 4.1.2), or with a token for a client that acts for itself
-//! (4.4). And a resource owner's no, which is kept so that the same form cannot say yes afterwards.
+//! How a grant begins: a resource owner authorizes a client (RFC 6749, 4.1.2), or a client acts for itself (4.4). A
+//! denial is stored as well, so that the same form cannot authorize afterwards.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::outcome::Outcome;
 use super::state::{Change, Code, Grant, Live, State};
 use crate::crypto::digest::Digest;
 
-/// A resource owner's yes.
+/// A resource owner authorizes a client.
 #[derive(Clone, Debug)]
 pub(super) struct Permission {
     pub(super) client: Arc<str>,
@@ -25,7 +25,7 @@ pub(super) struct Permission {
     pub(super) kept_until: Option<Timestamp>,
 }
 
-/// A resource owner's no.
+/// A resource owner denies a request.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
     pub(super) client: Arc<str>,
@@ -33,7 +33,7 @@ pub(super) struct Refusal {
     pub(super) kept_until: Option<Timestamp>,
 }
 
-/// A client that acts for itself.
+/// A client asks for a token of its own.
 #[derive(Clone, Debug)]
 pub(super) struct Issue {
     pub(super) client: Arc<str>,
@@ -42,7 +42,7 @@ pub(super) struct Issue {
     pub(super) lifetime: Duration,
 }
 
-/// A new grant with its code. The same form again, while its code waits, is the same answer again.
+/// Makes a new grant with its code. The same form gets the same code again while the code is unredeemed.
 pub(super) fn permit(record: Option<&Grant>, asked: &Permission, now: Timestamp) -> (Change, Outcome) {
     match record {
         None => (Change::Put(asked.grant(now)), Outcome::Granted),
@@ -51,10 +51,10 @@ pub(super) fn permit(record: Option<&Grant>, asked: &Permission, now: Timestamp)
     }
 }
 
-/// A mark in the place of the grant that the form would have made.
+/// Stores a mark in place of the grant that the form would have made.
 pub(super) fn refuse(record: Option<&Grant>, asked: &Refusal) -> (Change, Outcome) {
     match record {
-        // Where nothing is left of the grant, there is nothing that a second refusal could contradict.
+        // The grant has ended, so a second refusal is consistent with it, however it ended.
         Some(grant) if grant.is_over() => (Change::Keep, Outcome::Refused),
         Some(_) => (Change::Keep, Outcome::Taken),
         None => {
@@ -63,7 +63,7 @@ pub(super) fn refuse(record: Option<&Grant>, asked: &Refusal) -> (Change, Outcom
     }
 }
 
-/// A grant that is one access token, and nothing else (RFC 6749, 4.4.3).
+/// Makes a grant with one access token and no other credential (RFC 6749, 4.4.3).
 pub(super) fn issue(record: Option<&Grant>, asked: &Issue, now: Timestamp) -> (Change, Outcome) {
     match record {
         None => (Change::Put(asked.grant(now)), Outcome::Granted),
@@ -86,7 +86,7 @@ impl Permission {
 }
 
 impl Refusal {
-    /// All there is of the grant is that it cannot be made any more.
+    /// A mark: the grant can no longer be made.
     fn mark(&self, kept_until: Timestamp) -> Grant {
         Grant {
             client: Arc::clone(&self.client),

@@ -24,7 +24,7 @@ pub(super) enum Delivery {
 }
 
 impl Delivery {
-    /// As it is known when a transition is applied, which has a writer where several servers share the store.
+    /// The state when a transition is applied. It has a writer if several servers share the store.
     pub(super) fn reported_by(writer: Option<&Writer>) -> Delivery {
         writer.map_or(Delivery::Sent, |writer| Delivery::ReportedBy(Box::new(*writer)))
     }

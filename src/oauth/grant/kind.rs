@@ -1,7 +1,7 @@
 //! The grant as a kind of record: when it expires, who holds it, what it counts as, and how it makes room.
 //!
-//! A grant is held by the subject who allowed it and the client it was given to. Where a client acts for itself
-//! (RFC 6749, 4.4) there is no subject, and the client alone holds it.
+//! The holder of a grant is the pair of its subject and its client. If a client acts for itself (RFC 6749, 4.4), there
+//! is no subject, and the client alone is the holder.
 
 use super::super::key::Kind;
 use super::super::kind::{Holder, Record, Stage};
@@ -30,7 +30,7 @@ impl Record for Grant {
         }
     }
 
-    /// Until when the form that made it may come back.
+    /// The time until which its form could be sent again.
     fn kept_until(&self) -> Timestamp {
         self.kept_until
     }
@@ -54,7 +54,7 @@ impl Record for Grant {
         Grant::decode(bytes).ok()
     }
 
-    /// The earliest moment at which one of its tokens was issued.
+    /// The earliest time of issue of its tokens.
     fn reached(&self) -> Option<Timestamp> {
         let State::Live(live) = &self.state else { return None };
         let refresh = live.refresh.as_ref().map(|refresh| refresh.issued);

@@ -11,9 +11,9 @@ pub struct TokenLifetimes {
     pub refresh_idle: Duration,
     /// All refresh tokens of a grant, from the first on.
     pub refresh: Duration,
-    /// How long after its use a refresh token still gets the same answer.
+    /// How long after its use a refresh token still gets the same response.
     pub refresh_grace: Duration,
-    /// What happens when it is presented later than that.
+    /// What happens when it is presented after that.
     pub refresh_reuse: RefreshReuse,
 }
 
@@ -23,7 +23,7 @@ pub enum RefreshReuse {
     /// The grant ends.
     #[default]
     EndsGrant,
-    /// While its successor is unused, it gets a fresh successor in the place of that one. The replaced successor
-    /// ends the grant when it is presented.
+    /// While its successor is unused, it gets a fresh successor that replaces it. If the replaced one is presented, the
+    /// grant ends.
     UntilSuccessorUsed,
 }

@@ -31,7 +31,7 @@ pub struct ProtectedResource {
 }
 
 impl Look {
-    /// What it comes to.
+    /// The outcome.
     pub(super) fn at(&self, record: Option<&Grant>, now: Timestamp) -> Outcome {
         match self {
             Look::Check { token, resource } => check(record, token, resource, now),
@@ -40,7 +40,7 @@ impl Look {
     }
 }
 
-/// Whether an access token opens `resource`.
+/// Checks an access token for `resource`.
 fn check(record: Option<&Grant>, presented: &Digest, resource: &ProtectedResource, now: Timestamp) -> Outcome {
     let Some(grant) = record else { return Outcome::Inactive };
     let State::Live(live) = &grant.state else { return Outcome::Inactive };

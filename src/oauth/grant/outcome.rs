@@ -42,7 +42,7 @@ pub enum Outcome {
     Repeated {
         /// Marks the successor.
         family: Family,
-        /// What the first rotation was made with.
+        /// The salt of the first rotation.
         salt: Salt,
         /// The scope of the access token.
         scope: Scope,
@@ -80,7 +80,7 @@ pub enum Outcome {
 
 /// Which of a code's bindings does not match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "what each means is what it prints")]
+#[allow(missing_docs, reason = "each prints its meaning")]
 pub enum Mismatch {
     RedirectUri,
     RedirectUriMissing,
@@ -112,7 +112,7 @@ impl Mismatch {
 
 /// What a client is no longer registered for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "what each means is what it prints")]
+#[allow(missing_docs, reason = "each prints its meaning")]
 pub enum Lapse {
     GrantType,
     Scope,
@@ -144,7 +144,7 @@ pub enum TokenKind {
 /// The description of a valid token (RFC 7662, 2.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
-    /// Which kind it is.
+    /// The kind of token.
     pub kind: TokenKind,
     /// The client that it was issued to.
     pub client: Arc<str>,

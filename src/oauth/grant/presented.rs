@@ -1,16 +1,16 @@
-//! A token of either kind, as a client presents it to ask about it or to end it.
+//! A token of either kind, as a client presents it for introspection or revocation.
 
 use std::sync::Arc;
 
 use super::super::credential::{Credential, RefreshDigest};
 use crate::crypto::digest::Digest;
 
-/// A token, both as the access token and as the refresh token that it may be.
+/// A token of unknown kind: its digest as an access token, and as a refresh token.
 #[derive(Clone, Debug)]
 pub(super) struct Presented {
     pub(super) access: Digest,
     pub(super) refresh: RefreshDigest,
-    /// `None` for a client that may ask about every token.
+    /// The client that presents it; `None` for one that may introspect every token.
     pub(super) client: Option<Arc<str>>,
 }
 

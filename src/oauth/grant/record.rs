@@ -1,8 +1,8 @@
 //! A grant as bytes, for the stores that outlive the process.
 //!
-//! CBOR (RFC 8949), so that other programs can read it too: arrays whose first member says what they are, the
-//! whole one beginning with the number of this format. Moments are milliseconds since 1970; digests, salts and
-//! marks are byte strings; there is no secret in it.
+//! The format is CBOR (RFC 8949), which other programs can read. The outer array begins with the version of the format,
+//! and the array of the state with the number of the state. Times are milliseconds since 1970; digests, salts and marks
+//! are byte strings. It contains no secret.
 //!
 //! ```text
 //! grant    = [2, client, subject / null, scope, kept until, state]
@@ -14,10 +14,9 @@
 //! token    = [digest, scope / null for the grant's, issued, expires]
 //! ```
 //!
-//! Format 1 has no delivery, and the time of a code in the state in which it is unspent. It is read, too.
+//! Format 1 has no delivery, and the expiry of an unredeemed code is in its state. It can be read, too.
 //!
-//! What is read back may have been damaged, or written by somebody else: every length is checked, and nothing
-//! is taken on trust.
+//! The bytes may be damaged or written by others, so the decoder checks every length and every value.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -38,22 +37,22 @@ use super::delivery::Delivery;
 use super::state::{Code, Grant, Live, Previous, Refresh, State};
 use crate::crypto::digest::Digest;
 
-/// The number of this format. A change of it that old programs would misread gets the next.
+/// The version of this format. A change that old programs would misread increments it.
 const FORMAT: u64 = 2;
 
-/// The format before it, which is read and not written.
+/// The previous version, which is read and not written.
 const FORMAT_BEFORE: u64 = 1;
 
 const ISSUED: u64 = 0;
 const LIVE: u64 = 1;
 const OVER: u64 = 2;
 
-/// Bytes are no grant.
+/// Why bytes cannot be decoded as a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordError {
-    /// They are of this format, which this program does not read.
+    /// They have this version, which this program cannot read.
     Format(u64),
-    /// They are not what [`Grant::encode`] writes.
+    /// They are malformed.
     Malformed,
 }
 
@@ -61,9 +60,11 @@ impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RecordError::Format(format) => {
-                write!(f, "the record is of format {format}, and this program reads {FORMAT}")
+                write!(f, "the record has format {format}; this program reads {FORMAT}")
             }
-            RecordError::Malformed => f.write_str("the record is not a grant; it is damaged, or another's"),
+            RecordError::Malformed => {
+                f.write_str("the record is malformed: it is damaged, or another program wrote it")
+            }
         }
     }
 }
@@ -82,16 +83,16 @@ impl Grant {
     /// The grant as bytes; see the module's documentation. Two grants that are the same give the same bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Encoder::new(Vec::with_capacity(320));
-        // A Vec takes everything.
+        // Writing to a Vec cannot fail.
         let written = self.write(&mut writer);
         debug_assert!(written.is_ok());
         writer.into_writer()
     }
 
-    /// Reads what [`Grant::encode`] wrote.
+    /// Decodes the bytes of [`Grant::encode`].
     ///
     /// # Errors
-    /// [`RecordError`] for anything else.
+    /// [`RecordError`] if they are malformed or have an unknown version.
     pub fn decode(bytes: &[u8]) -> Result<Grant, RecordError> {
         let mut reader = Decoder::new(bytes);
         let length = reader.array()?;
@@ -214,7 +215,7 @@ fn read_state(reader: &mut Decoder, whole: &Scope) -> Result<State, RecordError>
     }
 }
 
-/// The same in the format before.
+/// The same for the previous version.
 fn read_state_before(reader: &mut Decoder, whole: &Scope) -> Result<State, RecordError> {
     match (reader.array()?, reader.u64()?) {
         (Some(3), ISSUED) => {
@@ -254,7 +255,7 @@ fn read_delivery(reader: &mut Decoder) -> Result<Delivery, RecordError> {
     Ok(Delivery::ReportedBy(Box::new(Writer { server: reader.u64()?, serial: reader.u64()? })))
 }
 
-/// A code, of which `expires` reads the end.
+/// Reads a code, whose expiry `expires` reads.
 fn read_code(
     reader: &mut Decoder,
     expires: impl Fn(&mut Decoder) -> Result<Timestamp, RecordError>,
@@ -294,7 +295,7 @@ fn read_token(reader: &mut Decoder, whole: &Scope) -> Result<AccessToken, Record
     })
 }
 
-/// An array of `length` begins here.
+/// Reads the beginning of an array of `length`.
 fn expect(reader: &mut Decoder, length: u64) -> Result<(), RecordError> {
     match reader.array()? {
         Some(found) if found == length => Ok(()),
@@ -321,7 +322,7 @@ fn moment(reader: &mut Decoder) -> Result<Timestamp, RecordError> {
     Ok(Timestamp::from_milliseconds(reader.u64()?))
 }
 
-/// For a code whose end is not written where it is read.
+/// For a code of the previous version, whose expiry is elsewhere.
 fn long_ago(_: &mut Decoder) -> Result<Timestamp, RecordError> {
     Ok(Timestamp::from_milliseconds(0))
 }

@@ -1,4 +1,4 @@
-//! A code for tokens (RFC 6749, 4.1.3): the proof that it takes, and what a second use does.
+//! Redeems a code for tokens (RFC 6749, 4.1.3): the required proof, and the effect of a second use.
 
 use std::sync::Arc;
 
@@ -15,23 +15,23 @@ use super::outcome::{Mismatch, Outcome};
 use super::state::{Change, Code, Grant, Live, Refresh, State};
 use crate::crypto::digest::Digest;
 
-/// Proof that the client that presents a code has what the code is bound to. Only [`Code::prove`] makes one, and no
-/// token is made of a code without it.
+/// Proof that a code was presented with what it is bound to. Only [`Code::prove`] makes one, and no tokens are issued
+/// for a code without it.
 struct CodeProven(());
 
 impl Code {
-    /// Redirect URI and verifier (RFC 6749, 4.1.3; RFC 7636, 4.6).
+    /// Checks redirect URI and verifier (RFC 6749, 4.1.3; RFC 7636, 4.6).
     fn prove(&self, redirect_uri: Option<&str>, verified: Option<&Verified>) -> Result<CodeProven, Mismatch> {
         let binding = &self.binding;
         match (redirect_uri, &binding.challenge) {
             (Some(uri), _) if *uri != *binding.redirect_uri => return Err(Mismatch::RedirectUri),
-            // OAuth 2.1 (10.2) lets it be left out: the verifier binds the code, and better.
+            // OAuth 2.1 (10.2) allows omitting it if the verifier binds the code.
             (None, None) if binding.names_redirect => return Err(Mismatch::RedirectUriMissing),
             _ => {}
         }
         match (&binding.challenge, verified) {
             (None, None) => Ok(CodeProven(())),
-            // A verifier for a code without a challenge: somebody took the challenge out (RFC 9700, 2.1.1).
+            // Someone may have removed the challenge from the authorization request (RFC 9700, 2.1.1).
             (None, Some(_)) => Err(Mismatch::VerifierUnasked),
             (Some(_), None) => Err(Mismatch::VerifierMissing),
             (Some(challenge), Some(verified)) if challenge.matches(verified) => Ok(CodeProven(())),
@@ -40,7 +40,7 @@ impl Code {
     }
 }
 
-/// A code, presented by a client that is known to be itself.
+/// A code, presented by an authenticated client.
 #[derive(Clone, Debug)]
 pub(super) struct Redemption {
     pub(super) code: Digest,
@@ -53,7 +53,7 @@ pub(super) struct Redemption {
     pub(super) writer: Option<Box<Writer>>,
 }
 
-/// A code for tokens (RFC 6749, 4.1.3).
+/// Redeems a code for tokens (RFC 6749, 4.1.3).
 pub(super) fn redeem(
     record: Option<&Grant>,
     asked: &Redemption,
@@ -65,7 +65,7 @@ pub(super) fn redeem(
         State::Live(live) => live.code.as_ref(),
         State::Over => None,
     });
-    // A sender that knows a grant's name without its code may change nothing, least of all revoke it.
+    // A sender with the grant's identifier but not its code must change nothing, least of all revoke the grant.
     let (Some(grant), Some(code)) = (record, code.filter(|code| code.digest.matches(&asked.code))) else {
         return (Change::Keep, Outcome::Unknown);
     };
@@ -73,11 +73,11 @@ pub(super) fn redeem(
         return (Change::Keep, Outcome::OtherClient);
     }
     let proven = code.prove(asked.redirect_uri.as_deref(), asked.verified.as_ref());
-    match (standing(grant, belief), proven) {
-        (Standing::Unspent, _) if now >= code.expires => (grant.end(now), Outcome::Expired),
-        // The client asks again for tokens that it never got.
-        (Standing::Undelivered, _) if now >= code.expires => (Change::Keep, Outcome::Expired),
-        (Standing::Unspent | Standing::Undelivered, Ok(proven)) => {
+    match (code_use(grant, belief), proven) {
+        (CodeUse::Unspent, _) if now >= code.expires => (grant.end(now), Outcome::Expired),
+        // The retry of a client that never got its tokens.
+        (CodeUse::Undelivered, _) if now >= code.expires => (Change::Keep, Outcome::Expired),
+        (CodeUse::Unspent | CodeUse::Undelivered, Ok(proven)) => {
             let scope = match grant.redeemable(code, &asked.client) {
                 Ok(scope) => scope,
                 Err(lapse) => return (Change::Keep, Outcome::Lapsed(lapse)),
@@ -85,32 +85,30 @@ pub(super) fn redeem(
             let state = State::Live(Box::new(first_tokens(proven, &scope, code, asked, now)));
             (Change::Put(Grant { state, ..grant.clone() }), Outcome::Redeemed { scope })
         }
-        // One guess, and no more.
-        (Standing::Unspent | Standing::Undelivered, Err(mismatch)) => {
-            (grant.end(now), Outcome::Burnt(mismatch))
-        }
-        // It was used before: by a thief, or by the client from whom it was stolen (RFC 6749, 4.1.2).
-        (Standing::Spent, Ok(_)) if now < grant.expires() => (grant.end(now), Outcome::Replayed),
-        (Standing::Spent, Ok(_)) => (Change::Forget, Outcome::Expired),
-        // Somebody has the code and nothing else. To end the grant for that would help them (OAuth 2.1, 7.5.2).
-        (Standing::Spent, Err(mismatch)) => (Change::Keep, Outcome::Mismatch(mismatch)),
+        // A single guess, so that a stolen code cannot be tried again.
+        (CodeUse::Unspent | CodeUse::Undelivered, Err(mismatch)) => (grant.end(now), Outcome::Burnt(mismatch)),
+        // A second use: the thief's, or that of the client from which the code was stolen (RFC 6749, 4.1.2).
+        (CodeUse::Spent, Ok(_)) if now < grant.expires() => (grant.end(now), Outcome::Replayed),
+        (CodeUse::Spent, Ok(_)) => (Change::Forget, Outcome::Expired),
+        // The code without its proofs. Ending the grant would let a thief log the owner out (OAuth 2.1, 7.5.2).
+        (CodeUse::Spent, Err(mismatch)) => (Change::Keep, Outcome::Mismatch(mismatch)),
     }
 }
 
-/// What a right code is to its grant.
-enum Standing {
+/// How the correct code relates to its grant.
+enum CodeUse {
     Unspent,
-    /// It was exchanged for tokens that never reached the client.
+    /// Redeemed for tokens that did not reach the client.
     Undelivered,
     Spent,
 }
 
-fn standing(grant: &Grant, belief: Belief) -> Standing {
+fn code_use(grant: &Grant, belief: Belief) -> CodeUse {
     match &grant.state {
-        State::Issued { .. } => Standing::Unspent,
-        // A rotation shows that the client got the tokens of its code.
-        State::Live(live) if !live.has_rotated() && live.delivery.has_failed(belief) => Standing::Undelivered,
-        State::Live(_) | State::Over => Standing::Spent,
+        State::Issued { .. } => CodeUse::Unspent,
+        // A rotation proves that the client got the tokens of its code.
+        State::Live(live) if !live.has_rotated() && live.delivery.has_failed(belief) => CodeUse::Undelivered,
+        State::Live(_) | State::Over => CodeUse::Spent,
     }
 }
 

@@ -1,8 +1,8 @@
-//! What the registration of a client leaves of its grants.
+//! The limits that a client's registration sets for its grants.
 //!
-//! A grant holds what its client was registered for when the grant was made. The configuration may have changed
-//! since then. Each operation therefore takes the client as it is registered now, and gives no more than both
-//! allow. The record keeps what was granted: a client that is registered for a scope again has it again.
+//! A grant was limited by its client's registration when it was made, and the configuration may have changed since.
+//! Each operation therefore takes the client as registered now, and gives only what both allow. The record does not
+//! change: if a scope is registered again, the grant has it again.
 
 use std::borrow::Cow;
 
@@ -12,10 +12,10 @@ use super::outcome::Lapse;
 use super::state::{Code, Grant};
 
 impl Grant {
-    /// The part of `scope`, which is the grant's or narrower, that `client` may still have.
+    /// The part of `scope`, which is the grant's or narrower, that `client` is still registered for.
     ///
     /// # Errors
-    /// [`Lapse`] where `client` may not use the grant at all: it has lost the grant type, or every scope of it.
+    /// [`Lapse`] if `client` has lost the grant type or every name of the scope.
     pub(super) fn permitted<'a>(&self, scope: &'a Scope, client: &Client) -> Result<Cow<'a, Scope>, Lapse> {
         let grant_types = client.grant_types;
         let has_grant_type = match self.subject {
@@ -32,10 +32,10 @@ impl Grant {
         }
     }
 
-    /// What `client` may still get for `code`.
+    /// The scope that `client` gets for `code`.
     ///
     /// # Errors
-    /// As [`Grant::permitted`], and where the redirect URI of the code is not the client's any more.
+    /// As for [`Grant::permitted`], and if the redirect URI of the code is no longer registered.
     pub(super) fn redeemable(&self, code: &Code, client: &Client) -> Result<Scope, Lapse> {
         match client.has_redirect_uri(&code.binding.redirect_uri) {
             true => self.permitted(&self.scope, client).map(Cow::into_owned),
@@ -43,10 +43,10 @@ impl Grant {
         }
     }
 
-    /// What `client` may still get for a refresh token.
+    /// The maximum scope that `client` gets for a refresh token.
     ///
     /// # Errors
-    /// As [`Grant::permitted`], and where the client may not refresh any more.
+    /// As for [`Grant::permitted`], and if the client is no longer registered for refresh tokens.
     pub(super) fn refreshable(&self, client: &Client) -> Result<Scope, Lapse> {
         match client.grant_types.refresh_token {
             true => self.permitted(&self.scope, client).map(Cow::into_owned),

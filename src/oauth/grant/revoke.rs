@@ -1,4 +1,4 @@
-//! The end of a token, and of a grant, when its client asks for it (RFC 7009).
+//! Revokes a token, or a grant with all its tokens, at the request of its client (RFC 7009).
 
 use super::super::timestamp::Timestamp;
 use super::outcome::Outcome;

@@ -1,4 +1,4 @@
-//! A refresh token for its successor: rotation, retries, and reuse (RFC 6749, 6; RFC 9700, 4.14).
+//! Exchanges a refresh token for its successor: rotation, retries, and reuse (RFC 6749, 6; RFC 9700, 4.14).
 
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ pub(super) fn rotate(
 enum Right<'a> {
     /// A new successor: it is the current token, or its unused successor is replaced.
     Successor,
-    /// The same response as a moment ago.
+    /// The same response again: a retry within the grace window.
     SameAnswer(&'a Previous),
     /// The response that did not reach the client.
     LostAnswer(&'a Previous),
@@ -90,7 +90,7 @@ impl Previous {
         }
         match asked.lifetimes.refresh_reuse {
             RefreshReuse::EndsGrant => None,
-            // It is unused, or this one would not be the previous one.
+            // The successor is unused, or the presented token would not be the previous one.
             RefreshReuse::UntilSuccessorUsed => Some(Right::Successor),
         }
     }
@@ -154,8 +154,8 @@ fn repeat(
     }
 }
 
-/// The previous token again, within the grace window. From now on its answer counts as one that arrived: its writer
-/// may withdraw the first one later, and must not withdraw this one.
+/// Handles the previous token within the grace window. From now on its response counts as delivered: the writer may
+/// still withdraw the first response, which must not withdraw this one.
 fn confirm(
     grant: &Grant,
     live: &Live,
@@ -173,8 +173,8 @@ fn confirm(
     }
 }
 
-/// The previous token again, whose answer never reached the client: it gets that answer now, and from now on its
-/// time runs.
+/// Handles the previous token whose response did not reach the client. It gets that response now, and the grace window
+/// and the idle lifetime start now.
 fn complete(
     grant: &Grant,
     live: &Live,
@@ -194,7 +194,7 @@ fn complete(
     repeat_with(grant, live, (&refresh, previous), asked, scope, now)
 }
 
-/// Repeats the answer, and stores `live`.
+/// Repeats the response, and stores `live`.
 fn repeat_with(
     grant: &Grant,
     live: Live,

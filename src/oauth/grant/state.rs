@@ -1,13 +1,13 @@
-//! The grant as a value: what a resource owner allowed one client, and how far the client has come in using it.
+//! The grant as a value: what a resource owner allowed one client, and which of its credentials are valid.
 //!
 //! ```text
 //!   (nothing) ──▶ issued ──▶ live ──▶ over ──▶ (forgotten)
 //!                   └─────────────────▲
 //! ```
 //!
-//! A grant is *issued* while its code waits, *live* once it has tokens, and *over* when nothing of it is valid any more
-//! and only the mark remains that its form was answered. A client that acts for itself has a live grant from the
-//! start. No grant goes back.
+//! A grant is *issued* while its code is unredeemed, *live* once it has tokens, and *over* when none of its credentials
+//! is valid and only a mark remains that its form was answered. A client that acts for itself gets a live grant at
+//! once. No grant returns to an earlier state. `rules.rs` is the table of all transitions.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::access_tokens::{AccessToken, AccessTokens};
 use super::delivery::Delivery;
 use crate::crypto::digest::Digest;
 
-/// What a resource owner allowed a client, and how far the client has come in using it.
+/// What a resource owner allowed a client, and which of its credentials are valid.
 #[derive(Clone, Debug)]
 pub struct Grant {
     pub(super) client: Arc<str>,
@@ -29,17 +29,17 @@ pub struct Grant {
     /// The widest scope of its tokens.
     pub(super) scope: Scope,
     pub(super) state: State,
-    /// The record is kept until then, so that the form that made it works only once.
+    /// The record is kept at least until this time, so that its form works only once.
     pub(super) kept_until: Timestamp,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum State {
-    /// The code has been handed out.
+    /// The code is issued and not redeemed.
     Issued { code: Arc<Code> },
-    /// There are tokens.
+    /// It has tokens.
     Live(Box<Live>),
-    /// It was refused, its code was burnt, or it was revoked. Nothing brings it back.
+    /// It was denied, burnt, expired or revoked. Final.
     Over,
 }
 
@@ -52,29 +52,29 @@ pub(super) struct Code {
 
 #[derive(Clone, Debug)]
 pub(super) struct Live {
-    /// Kept when the code is spent, so that its second use is known for what it is.
+    /// The redeemed code, kept so that its second use is recognised.
     pub(super) code: Option<Arc<Code>>,
-    /// Boxed, as it is large and the article's grants have none.
+    /// Boxed because it is large, and the article's grants have none.
     pub(super) refresh: Option<Box<Refresh>>,
     pub(super) tokens: AccessTokens,
     /// Whether the last redemption or rotation reached the client.
     pub(super) delivery: Delivery,
 }
 
-/// The one valid refresh token of a grant, and what is needed to recognise earlier ones.
+/// The current refresh token of a grant, and the data to recognise earlier ones.
 #[derive(Clone, Debug)]
 pub(super) struct Refresh {
     pub(super) current: Digest,
     pub(super) issued: Timestamp,
-    /// Unless it is used by then.
+    /// The token expires at this time if it is unused.
     pub(super) idle_until: Timestamp,
-    /// Used or not.
+    /// All refresh tokens of the grant expire at this time.
     pub(super) expires: Timestamp,
     pub(super) family: Family,
     pub(super) previous: Option<Box<Previous>>,
 }
 
-/// The refresh token before the current one, and what it was exchanged for.
+/// The refresh token before the current one, and the access token that it was exchanged for.
 #[derive(Clone, Debug)]
 pub(super) struct Previous {
     pub(super) digest: Digest,
@@ -125,7 +125,7 @@ impl Live {
 }
 
 impl Grant {
-    /// Who knows whether the last answer with tokens reached the client, if this record does not say.
+    /// The writer that knows whether the last response with tokens reached the client; `None` if the record says.
     pub(super) fn writer(&self) -> Option<Writer> {
         match &self.state {
             State::Live(live) => match &live.delivery {
@@ -136,7 +136,7 @@ impl Grant {
         }
     }
 
-    /// Whether its code is this one, and can still be redeemed for the first time.
+    /// Whether `presented` is its code, unredeemed and unexpired.
     pub(super) fn awaits(&self, presented: &Digest, now: Timestamp) -> bool {
         match &self.state {
             State::Issued { code } => code.digest.matches(presented) && now < code.expires,
@@ -144,12 +144,12 @@ impl Grant {
         }
     }
 
-    /// Whether the record is only the mark that a grant existed.
+    /// Whether the record is only a mark.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
     }
 
-    /// The end of the grant and of every token there is of it.
+    /// Ends the grant with all its credentials. Leaves a mark while its form could still be sent.
     pub(super) fn end(&self, now: Timestamp) -> Change {
         match self.kept_until > now {
             true => Change::Put(Grant { state: State::Over, ..self.clone() }),

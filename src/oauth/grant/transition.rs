@@ -1,7 +1,7 @@
-//! What a request does to a grant, as data: which grant, what was presented, what is to be handed out.
+//! A request's effect on a grant, as data: the grant, the presented credential, and what to issue.
 //!
-//! A transition is made by a route, once it has every proof that it takes, and applied by a store. It holds
-//! digests and never a secret, so it may be queued, batched, tried again after a lost race, and written down.
+//! A route makes a transition once it has the required proofs, and a store applies it. It contains digests and never a
+//! secret, so it can be queued, batched, and applied again after a lost race.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,8 +46,8 @@ enum Action {
 }
 
 impl Transition {
-    /// The resource owner `subject` said yes to `asked`: a new grant, with this code. The form that said so
-    /// works once until `kept_until`; `None` is for the article's, which is nothing but its button.
+    /// The resource owner `subject` authorizes `asked`: a new grant with this code. Until `kept_until` a mark keeps the
+    /// form from working twice; `None` for the article's form, which has no fields.
     pub fn grant(
         asked: &Authorization,
         subject: Arc<str>,
@@ -67,7 +67,7 @@ impl Transition {
         Transition { grant: code.grant(), action: Action::Grant(Box::new(permission)) }
     }
 
-    /// The resource owner `subject` said no: the form that said so cannot say yes afterwards.
+    /// The resource owner `subject` denies `asked`. The same form cannot authorize afterwards.
     pub fn refuse(
         asked: &Authorization,
         subject: Arc<str>,
@@ -78,7 +78,7 @@ impl Transition {
         Transition { grant, action: Action::Refuse(Box::new(refusal)) }
     }
 
-    /// `client` is given `token`, which opens `scope` for `lifetime`, on its own behalf (RFC 6749, 4.4).
+    /// `client` gets `token` on its own behalf, for `scope` and `lifetime` (RFC 6749, 4.4).
     pub fn issue(
         client: AuthenticatedClient,
         scope: Scope,
@@ -90,7 +90,7 @@ impl Transition {
         Transition { grant: token.grant(), action: Action::Issue(Box::new(issue)) }
     }
 
-    /// `client` presents `code` and is to get `token`, and `refresh` with the family that marks it.
+    /// `client` presents `code` and gets `token`, and `refresh` with the family that marks it.
     pub fn redeem(
         client: AuthenticatedClient,
         code: &Credential,
@@ -113,8 +113,8 @@ impl Transition {
         Transition { grant: code.grant(), action: Action::Redeem(Box::new(redemption)) }
     }
 
-    /// `client` presents `refresh` and is to get its successor under `salt`, with an access token for `scope`
-    /// or, without one, for all that was granted and that the client is still registered for.
+    /// `client` presents `refresh` and gets its successor under `salt`, with an access token for `scope`. Without
+    /// `scope`, for everything that was granted and that the client is still registered for.
     pub fn rotate(
         client: AuthenticatedClient,
         refresh: &Credential,
@@ -137,13 +137,13 @@ impl Transition {
         Transition { grant: refresh.grant(), action: Action::Rotate(Box::new(rotation)) }
     }
 
-    /// Somebody shows `token` to open `resource`.
+    /// `token` is presented to `resource`.
     pub fn check(token: &Credential, resource: Arc<ProtectedResource>) -> Transition {
         let look = Look::Check { token: token.digest(), resource };
         Transition { grant: token.grant(), action: Action::Look(look) }
     }
 
-    /// `client`, which is confidential and one of `clients`, asks about `token`.
+    /// `client`, which is confidential, introspects `token`. `clients` are the clients that are registered now.
     pub fn inspect(client: AuthenticatedClient, token: &Credential, clients: Arc<Clients>) -> Transition {
         let client = client.client();
         let client = (!client.inspects_all).then(|| Arc::clone(&client.id));
@@ -151,16 +151,16 @@ impl Transition {
         Transition { grant: token.grant(), action: Action::Look(look) }
     }
 
-    /// `client` wants `token` to end.
+    /// `client` revokes `token`.
     pub fn revoke(client: AuthenticatedClient, token: &Credential) -> Transition {
         let client = Some(Arc::clone(&client.client().id));
         Transition { grant: token.grant(), action: Action::Revoke(Presented::new(token, client)) }
     }
 }
 
-/// What logs say of one.
+/// For the log.
 impl Transition {
-    /// The client that it is made for, where the request has named one.
+    /// The client of the request, if it names one.
     pub fn client(&self) -> Option<&Arc<str>> {
         match &self.action {
             Action::Grant(permission) => Some(&permission.client),
@@ -233,13 +233,13 @@ impl kind::Transition for Transition {
         Outcome::Taken
     }
 
-    /// A form that was sent again, a repeated rotation, and a revocation of what may have been revoked a moment ago.
+    /// A form that is sent again, a repeated rotation, and a revocation of a token that may just have been revoked.
     fn restates(&self, outcome: &Outcome) -> bool {
         matches!(outcome, Outcome::GrantedAgain | Outcome::Refused | Outcome::Repeated { .. })
             || matches!(self.action, Action::Revoke(_))
     }
 
-    /// A redemption or a rotation: it hands out tokens for a credential that may be presented again.
+    /// True for a redemption or a rotation.
     fn delivers(&self) -> bool {
         matches!(self.action, Action::Redeem(_) | Action::Rotate(_))
     }
@@ -272,8 +272,7 @@ impl kind::Transition for Transition {
         }
     }
 
-    /// The writer of the grant's last answer, where the transition ends the grant if that answer reached the client,
-    /// and does not if it failed.
+    /// The writer of the grant's last response, if the transition ends the grant only if that response was delivered.
     fn doubt(&self, record: Option<&Grant>, now: Timestamp) -> Option<Writer> {
         let writer = record?.writer()?;
         let ends = |outcome: &Outcome| matches!(outcome, Outcome::Replayed | Outcome::Reused);

@@ -1,4 +1,4 @@
-//! The withdrawal of an answer that did not reach its client (`delivery.rs` says why).
+//! Withdraws a response that did not reach its client (`delivery.rs` has the reason).
 
 use super::super::kind::Writer;
 use super::delivery::Delivery;
@@ -6,25 +6,25 @@ use super::outcome::Outcome;
 use super::state::{Change, Grant, Live, State};
 use crate::crypto::digest::Digest;
 
-/// An answer that did not reach its client.
+/// A response that did not reach its client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Withdrawal {
     pub(super) answer: Answer,
-    /// Who gave it. Another answer to the same proofs may have arrived since.
+    /// The server that gave it. A later response to the same proofs may have been delivered.
     pub(super) writer: Option<Writer>,
 }
 
-/// What was answered with tokens.
+/// The request whose response had tokens.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer {
     /// This access token, for this code.
     Redemption { code: Digest, token: Digest },
-    /// The answer to this refresh token.
+    /// The successor of this refresh token.
     Rotation { presented: Digest },
 }
 
 impl Live {
-    /// Whether the answer in question is the last one that handed out tokens.
+    /// Whether the withdrawn response is the last one with tokens.
     fn is_last_answer(&self, withdrawal: &Withdrawal) -> bool {
         if self.delivery != Delivery::reported_by(withdrawal.writer.as_ref()) {
             return false;
@@ -42,7 +42,7 @@ impl Live {
     }
 }
 
-/// Notes that an answer did not reach its client. A later answer that did makes it a matter of the past.
+/// Notes that a response did not reach its client. Changes nothing if there was a later one.
 pub(super) fn withdraw(record: Option<&Grant>, withdrawal: &Withdrawal) -> (Change, Outcome) {
     let Some(grant) = record else { return (Change::Keep, Outcome::Unknown) };
     match &grant.state {
