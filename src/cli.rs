@@ -257,6 +257,7 @@ struct Flags {
 /// The first invalid argument, or every mistake in the file.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliError> {
     let mut flags = Flags::default();
+    // A command other than serving.
     let mut instead = None;
     let (mut only_check, mut is_chosen) = (false, false);
     let words: Vec<OsString> = words.into_iter().collect();

@@ -45,8 +45,8 @@ use Effect::{Now, Restart};
 type Key = (&'static str, Effect, String);
 
 impl Config {
-    /// Compares this running configuration with `read`, which has passed [`Config::check`]. The result has the values
-    /// of `read`, except for keys that need a restart.
+    /// Compares this running configuration with `read`, the new one, which has passed [`Config::check`]. The result has
+    /// the values of `read`, except for keys that need a restart.
     pub fn reload(&self, read: Config) -> Reload {
         let mut changes = Vec::new();
         changes.extend(changed_ids("clients", by_id(&self.clients), by_id(&read.clients), is_same_client));

@@ -100,7 +100,7 @@ pub struct Connection {
     client_has_ended: bool,
     /// The server is shutting down: the last request that has arrived gets the last response.
     is_finishing: bool,
-    /// There was no memory.
+    /// A buffer could not grow for lack of memory.
     is_starved: bool,
     /// How many requests were answered.
     requests: u32,
@@ -110,7 +110,7 @@ pub struct Connection {
     sent_since: Instant,
 }
 
-/// What is decided about a response before it is written.
+/// How to write a response, decided before the request leaves the input.
 struct Reply {
     keep_alive: bool,
     /// The request is HEAD.
@@ -261,7 +261,8 @@ impl Connection {
 
     /// Reads on in the input until there is an event, or nothing more to read.
     pub fn step(&mut self, now: Instant) -> Event<'_> {
-        // The first is the usual case. The second is backpressure: a client that does not read gets no more responses.
+        // Idle is the usual case: after a response, the next request has not arrived. The second condition is
+        // backpressure: a client that does not read gets no more responses.
         if self.is_idle() || self.unsent() >= self.limits.output_bytes_max {
             return Event::Nothing;
         }
@@ -368,9 +369,10 @@ impl Connection {
         self.end_reply(reply.keep_alive, reply.is_refusal, now);
     }
 
-    /// Decides what becomes of the connection with the response to the current message, and drops the message from the
-    /// input. `None` when there is no message without a response, which is a mistake of the driver.
-    // This and the next two are inlined: `respond` is on the path of every request, and streams share them with it.
+    /// Decides how to respond to the current message and whether the connection stays open, and drops the message from
+    /// the input. `None` if there is no message without a response, which is a bug of the driver.
+    // `begin_reply`, `output` and `end_reply` are inlined, because `respond` is on the path of every request.
+    // `begin_stream` shares them.
     #[inline(always)]
     fn begin_reply(&mut self) -> Option<Reply> {
         let State::Answering(exchange) = self.state else {

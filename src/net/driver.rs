@@ -236,8 +236,8 @@ impl<S: Socket> Driver<S> {
         }
     }
 
-    /// The store has applied a transition, or the pool has done a job: the request that waits with `ticket` continues.
-    /// Returns whether there is one. Its connection may have been closed, or its time over.
+    /// The store has applied a transition, or the pool has done a job: continues the request that waits with `ticket`.
+    /// Returns `false` if there is none, because its connection was closed or it timed out.
     pub fn deliver(&mut self, ticket: Ticket, completion: Completion) -> bool {
         let is_awaited =
             self.links.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, completion));
@@ -247,8 +247,8 @@ impl<S: Socket> Driver<S> {
         is_awaited
     }
 
-    /// Whether `peer` may have one more connection. Closes an idle connection to make room: one of the peer's own past
-    /// the bound of a peer, so that it cannot displace others; any past the bound on all.
+    /// Whether `peer` may have one more connection. Closes the longest idle connection to make room. If the peer is at
+    /// its bound, this is one of its own, so that it cannot displace others; if all are at theirs, it is anyone's.
     fn admit(&mut self, peer: Option<Peer>) -> bool {
         if let Some(slots) = peer.and_then(|peer| self.peers.all_taken(peer)) {
             match self.links.oldest_idle(slots.iter().map(|slot| *slot as usize)) {
@@ -392,7 +392,8 @@ impl<S: Socket> Driver<S> {
     }
 
     fn close(&mut self, slot: usize) {
-        // Dropping the socket closes it, which also removes it from the event queue.
+        // Dropping the socket closes it, which also removes it from the event queue. A trusted proxy's connection is
+        // not among the peers; removing it there does nothing.
         if let Some(mut link) = self.links.remove(slot) {
             self.buffered -= link.counted();
             link.abandon(slot, &*self.mailbox);

@@ -166,7 +166,7 @@ impl Mailbox for Inbox {
     }
 
     fn wake(&self) {
-        // One system call is enough until the worker reacts. It fails only if the event queue is gone, and then no
+        // One system call is enough until the worker reacts. It fails only if the event queue is closed, and then no
         // worker sleeps in it.
         if !self.is_woken.swap(true, Ordering::AcqRel) {
             let _ = self.waker.wake();

@@ -173,7 +173,7 @@ impl<S: Socket> Link<S> {
         self.counted
     }
 
-    /// Counts the buffers' memory again.
+    /// Updates [`Link::counted`], and returns it.
     pub(super) fn count(&mut self) -> usize {
         self.counted = self.connection.buffered();
         self.counted

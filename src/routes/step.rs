@@ -11,13 +11,12 @@
 //!
 //! `then` is a closure that gives the next step, so a request can take several. Each changes at most one record.
 //!
-//! A store that answers at once (memory) costs nothing extra: `ask` calls `then` on the spot, and neither the closure
-//! nor what it captures is ever on the heap. Only if the store takes its time is the closure boxed, into a [`Parked`]
-//! request. The event loop keeps that, serves other connections, and calls [`Routes::resume`] when there is a
-//! [`Completion`].
+//! With a store that answers at once (memory), `ask` calls `then` at once, and nothing is allocated. Only if the store
+//! answers later is the closure boxed, into a [`Parked`] request. The event loop keeps that, serves other connections,
+//! and calls [`Routes::resume`] when there is a [`Completion`].
 //!
-//! A closure must own what it captures, for by the time it runs, the request's bytes may have moved in memory. It gets
-//! the request again from the [`Context`] that it is called with.
+//! A closure must own what it captures, because the request's bytes may have moved when it runs. It gets the request
+//! again from the [`Context`] that it is called with.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,8 +76,8 @@ pub(super) struct Context<'a> {
     pub(super) peer: IpAddr,
     /// The moment of this step.
     pub(super) now: Timestamp,
-    /// Whom the store and the pool report to if they take their time. It is for this step alone: two transitions under
-    /// one ticket could be taken for each other.
+    /// Where the store and the pool deliver a later answer. For one step only: two transitions under one ticket could
+    /// be confused.
     caller: Caller<'a>,
     cors: Option<&'static cors::Policy>,
 }

@@ -163,14 +163,14 @@ struct State<T: Transition> {
     withdrawals: Withdrawals<T>,
     /// The number of the last job.
     serial: u64,
-    /// How long the queue has been empty.
+    /// The total of the waits that timed out since failed withdrawals were last retried.
     waited: Duration,
     /// The store's thread sleeps until the next job.
     is_asleep: bool,
     /// The store's thread should return even if there is no job.
     is_nudged: bool,
     is_closed: bool,
-    /// The last withdrawals have been tried.
+    /// After the queue was closed, the remaining withdrawals have been tried a last time.
     is_over: bool,
 }
 
@@ -294,7 +294,7 @@ impl<T: Transition> Queue<T> {
                     let (mut state, result) = waited.unwrap_or_else(PoisonError::into_inner);
                     if result.timed_out() && state.jobs.is_empty() && !state.is_closed {
                         state.is_asleep = false;
-                        // Even short waits add up to the retry interval.
+                        // A caller with a short `patience` waits many times before the retry interval is over.
                         state.waited += time;
                         if state.waited >= WITHDRAWAL_RETRY_TIME {
                             state.waited = Duration::ZERO;

@@ -1,8 +1,8 @@
 //! `POST /token`: tokens, for a code, for a refresh token, or for a client's own credentials.
 //!
-//! There are two ways to ask. RFC 6749's is a form with a `grant_type`. The article's is JSON, `{"code":"CODE"}`: it
-//! names no client and means the demo's, so it is accepted only where that client exists. The responses are the same:
-//! RFC 6749's (5.1 and 5.2), with the article's `message` beside the standard's `error`.
+//! There are two kinds of request. RFC 6749's is a form with a `grant_type`. The article's is JSON, `{"code":"CODE"}`:
+//! it names no client and means the demo client, so it is accepted only if that client exists. The responses are the
+//! same: RFC 6749's (5.1 and 5.2), with the article's `message` beside the standard's `error`.
 //!
 //! The order is always the same: read the request, authenticate the client, check that it may use this grant type, and
 //! only then look at what it presents. Nothing that an unauthenticated sender presents reaches a grant.
@@ -25,7 +25,7 @@ use crate::routes::shared::Routes;
 use crate::routes::step::{Context, Step};
 use crate::store::Applied;
 
-/// The ways to tokens (RFC 6749, 1.3).
+/// The grant types (RFC 6749, 1.3).
 #[derive(Clone, Copy, PartialEq)]
 enum GrantType {
     AuthorizationCode,
@@ -33,7 +33,8 @@ enum GrantType {
     ClientCredentials,
 }
 
-/// Reads the request, and asks the store for what it wants.
+/// Reads the request, and asks the store to redeem, rotate or issue. A [`Stop`] is an error response, or the slow
+/// comparison of a secret, after which `exchange` starts again.
 pub(crate) fn exchange(context: &Context) -> Step {
     read(context).unwrap_or_else(|stop| stop.into_step(context, exchange))
 }
@@ -130,17 +131,17 @@ fn rotate(
     let Some(presented) = Credential::parse(presented.as_bytes()) else {
         return Err(invalid_grant(routes, "malformed refresh token"));
     };
-    let Some(own) = routes.random().map(Salt) else { return Err(no_randomness()) };
-    let transition = Transition::rotate(client, &presented, scope, own, routes.lifetimes.tokens);
+    let Some(new_salt) = routes.random().map(Salt) else { return Err(no_randomness()) };
+    let transition = Transition::rotate(client, &presented, scope, new_salt, routes.lifetimes.tokens);
     Ok(context.ask(transition, move |context, applied| {
         let lifetime = context.routes.lifetimes.tokens.access_token;
         let (family, salt, scope, expires_in) = match applied {
-            Ok(Outcome::Rotated { family, scope }) => (family, own, scope, None),
+            Ok(Outcome::Rotated { family, scope }) => (family, new_salt, scope, None),
             Ok(Outcome::Repeated { family, salt, scope, expires_in }) => (family, salt, scope, expires_in),
             applied => return Step::Done(refuse(context.routes, GrantType::RefreshToken, applied)),
         };
-        // A repeated request gets the access token of the first one, unless that has been replaced.
-        let token_salt = if expires_in.is_some() { &salt } else { &own };
+        // A repeated request gets the access token of the first one if that is still valid (then `expires_in` is set).
+        let token_salt = if expires_in.is_some() { &salt } else { &new_salt };
         let token = Credential::of_grant(presented.grant(), presented.derive_access_secret(token_salt));
         let refresh = successor(&presented, &salt, &family);
         Step::Done(tokens(&token, Some(&refresh), expires_in.unwrap_or(lifetime), &scope))
@@ -168,7 +169,7 @@ fn issue(
     }))
 }
 
-/// The response if the store handed out no tokens.
+/// The response if the store issued no tokens.
 fn refuse(routes: &Routes, grant_type: GrantType, applied: Applied) -> Response {
     match applied {
         Ok(Outcome::TooWide { name }) => {
@@ -229,8 +230,8 @@ fn why_invalid(grant_type: GrantType, outcome: &Outcome) -> Option<Cow<'static, 
     Some(reason.into())
 }
 
-/// One response for every code and refresh token that is not accepted. The exact reason is for the log alone, unless
-/// the server is there to explain.
+/// One response for every code and refresh token that is not accepted. Only the log has the exact reason, unless the
+/// server is configured to explain errors to developers.
 fn invalid_grant(routes: &Routes, reason: impl Into<Cow<'static, str>>) -> ErrorResponse {
     const GENERAL: &str = "the code or refresh token is invalid, expired or already used";
     ErrorResponse {

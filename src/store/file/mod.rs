@@ -2,7 +2,7 @@
 //!
 //! One thread writes: it takes all transitions that wait, applies them in one write transaction, and waits for the disk
 //! once (*group commit*). Then it answers all of them. The other thread reads: it checks tokens against the last
-//! commit, without waiting for the disk. Since a token is handed out only after its commit, a client's token is always
+//! commit, without waiting for the disk. Since a token is issued only after its commit, a client's token is always
 //! found there.
 //!
 //! A lock keeps a second process from opening the file. The file holds digests and the key that seals the dialog's

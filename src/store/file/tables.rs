@@ -234,9 +234,9 @@ impl<'t, 'c> Tables<'t, 'c> {
         Ok(Ok(outcome))
     }
 
-    /// Why a new record cannot be made: the store is full, or its form may have been answered. A mark is evicted only if
-    /// the pair keeps its limit of younger marks. So at that limit, all forms as old as the oldest remaining mark count
-    /// as answered.
+    /// Why a new record cannot be made: the store is full, or its form may have been answered. A mark is evicted only
+    /// if the pair keeps its limit of younger marks. So at that limit, all forms as old as the oldest remaining mark
+    /// count as answered.
     fn refuse_new<T: Transition>(
         &mut self,
         job: &Job<T>,

@@ -170,7 +170,8 @@ impl<T: Transition> OneKind<T> {
         }
     }
 
-    /// Ends a record that was removed from its pair's index of `stage`. Returns whether its mark exceeds the limit of marks.
+    /// Ends a record that was removed from its pair's index of `stage`. Returns whether its mark exceeds the limit of
+    /// marks.
     fn end(&self, key: HolderKey, stage: Stage, id: Id, now: Timestamp) -> bool {
         let mut shard = lock(self.shard(id));
         // Most leave no mark, so removing first saves a second lookup.

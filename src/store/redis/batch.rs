@@ -15,12 +15,12 @@
 //! Whether a transition is a replay, which ends the grant, may depend on whether another server's response reached its
 //! client. Then that server's report is read first (`reports.rs`).
 //!
-//! If a connection is lost, it is unknown whether a swap was made. So the written bytes are kept: if the record has them
-//! afterwards, the swap was made, because no two writes have the same bytes. (A grant has digests of fresh secrets; a
-//! kind without such digests is written with a stamp, `swap.rs`.) If the record has other bytes, a grant's transition
-//! is applied again, because its proof is accepted only once. A transition of a kind without such proofs is answered
-//! with an error. A lost swap may also arrive much later, delayed by the network. So no record is ever deleted: an
-//! ended one leaves a mark, which the delayed write finds, and which the engine expires.
+//! If a connection is lost, it is unknown whether a swap was made. So the written bytes are kept: if the record has
+//! them afterwards, the swap was made, because no two writes have the same bytes. (A grant has digests of fresh
+//! secrets; a kind without such digests is written with a stamp, `swap.rs`.) If the record has other bytes, a grant's
+//! transition is applied again, because its proof is accepted only once. A transition of a kind without such proofs is
+//! answered with an error. A lost swap may also arrive much later, delayed by the network. So no record is ever
+//! deleted: an ended one leaves a mark, which the delayed write finds, and which the engine expires.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

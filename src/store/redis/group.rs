@@ -246,8 +246,8 @@ impl<T: Transition> Group<T> {
         (0..count.unwrap_or(0)).for_each(|_| self.answer(Err(StoreError::Unavailable), answered));
     }
 
-    /// Takes the report of the writer in doubt, or its sign of life. A live writer whose report does not cover the response
-    /// yet is asked again after a pause, until the first job times out.
+    /// Takes the report of the writer in doubt, or its sign of life. A live writer whose report does not cover the
+    /// response yet is asked again after a pause, until the first job times out.
     fn take_report(&mut self, is_alive: bool, value: &Value, context: &Context<T>) {
         let Some(writer) = self.doubt else { return };
         let belief = match is_alive {
@@ -267,8 +267,8 @@ impl<T: Transition> Group<T> {
         self.believed.push((writer, belief));
     }
 
-    /// Applies the jobs to `current`, the bytes of the record. Answers those that need no write, and prepares the write of
-    /// the others.
+    /// Applies the jobs to `current`, the bytes of the record. Answers those that need no write, and prepares the write
+    /// of the others.
     fn proceed(&mut self, current: Option<Vec<u8>>, context: &Context<T>, answered: &mut Answered<T>) {
         let is_there = |tried: &Write<T>| Some(&tried.new.bytes) == current.as_ref();
         if let Some(at) = self.tried.iter().position(is_there) {

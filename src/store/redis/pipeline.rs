@@ -76,8 +76,8 @@ impl Pipeline<'_> {
             }
             command.cmd.write_packed_command(&mut bytes);
         }
-        // Together three quarters of the timeout, so that the node can answer even if it falls short. Half for the file:
-        // one that is synced once a second needs more than a second.
+        // Together three quarters of the timeout, so that the node can answer even if it falls short. Half for the
+        // file: one that is synced once a second needs more than a second.
         let quarter = patience.as_millis() as u64 / 4;
         if self.waits_for_file() {
             redis::cmd("WAITAOF").arg(1).arg(0).arg(2 * quarter).write_packed_command(&mut bytes);
