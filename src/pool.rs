@@ -83,7 +83,7 @@ pub enum PoolError {
 }
 
 impl PoolError {
-    /// The reason in words, for the log.
+    /// The reason, as text, for the log.
     pub fn as_str(self) -> &'static str {
         match self {
             PoolError::Full => "the queue for slow jobs is full",

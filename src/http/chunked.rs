@@ -16,7 +16,7 @@ use super::limits::Limits;
 use super::refusal::{CONTENT_TOO_LARGE, Refusal};
 use super::syntax::{is_field_byte, is_token_byte};
 
-/// The most digits of a chunk's size: enough for 64 bits. Without a bound, leading zeros could go on for ever.
+/// Maximum digits of a chunk's size: enough for 64 bits. Without a bound, a client could send leading zeros forever.
 const SIZE_DIGITS_MAX: usize = 16;
 
 /// Decodes the content of one request as it arrives.

@@ -125,8 +125,8 @@ pub enum Event<'a> {
     Nothing,
     /// A complete request, which needs a response.
     Request(Request<'a>),
-    /// A request that cannot be served. It needs a response, too; then the connection closes. Where method and target
-    /// are valid, the request comes along, without content.
+    /// A request that cannot be served. It also needs a response; then the connection closes. Includes the request,
+    /// without content, if its method and target are valid.
     Refused(Refusal, Option<Request<'a>>),
 }
 

@@ -8,7 +8,7 @@ use super::start_line::Status;
 pub struct Refusal {
     /// The status of the response, after which the connection is closed.
     pub status: Status,
-    /// What is wrong, in words.
+    /// The reason, as text.
     pub reason: &'static str,
 }
 

@@ -1,7 +1,7 @@
 //! A complete request, as an application reads it.
 //!
 //! A [`Request`] borrows the connection's buffer, so nothing is copied. Only what the codec itself needs was
-//! interpreted; everything else is bytes until somebody asks for it.
+//! interpreted; everything else is bytes until a route asks for it.
 
 use std::time::Instant;
 

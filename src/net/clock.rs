@@ -37,11 +37,11 @@ impl Clock {
 
     #[cold]
     fn log_set_back(&self, ahead: Duration) {
-        // Logged when the clock is set back further, not again and again while it is behind.
+        // Log each time the clock is set back further, and not repeatedly while it is behind.
         let seconds = ahead.as_secs();
         if self.logged_ahead.fetch_max(seconds, Ordering::Relaxed) < seconds {
             self.log.line(format_args!(
-                "the machine's clock was set back: it is {seconds} seconds behind what it has been; the server keeps \
+                "the machine's clock was set back: it is {seconds} seconds behind the server's; the server keeps \
                  its own time until it is restarted, so that what has expired stays expired"
             ));
         }
@@ -123,6 +123,6 @@ mod tests {
             assert_eq!(clock.wall_clock(), UNIX_EPOCH + Duration::from_secs(expected), "at {passed}");
             assert_eq!(log.lines().len(), lines, "at {passed}: {:?}", log.lines());
         }
-        assert!(log.lines()[0].contains("it is 600 seconds behind what it has been"), "{:?}", log.lines());
+        assert!(log.lines()[0].contains("it is 600 seconds behind the server's"), "{:?}", log.lines());
     }
 }

@@ -130,7 +130,7 @@ impl Inbox {
 
     /// Forgets that `ticket` was abandoned. For a completion that no request waits for: if its connection was closed
     /// after [`Inbox::take_completions`], the request was marked as abandoned too late for [`Mailbox::put`] to remove
-    /// the mark, and it would stay for ever.
+    /// the mark, and it would stay forever.
     pub(super) fn forget(&self, ticket: Ticket) {
         lock(&self.completions).abandoned.remove(&ticket.serial);
     }
@@ -176,7 +176,7 @@ impl Mailbox for Inbox {
 
 #[cfg(test)]
 impl Inbox {
-    /// How many abandoned requests the store has yet to complete.
+    /// The number of abandoned requests that the store has not completed yet.
     pub(super) fn abandoned(&self) -> usize {
         lock(&self.completions).abandoned.len()
     }

@@ -1,4 +1,4 @@
-//! One connection: its socket, its HTTP state, what is known of readiness, and the request that waits.
+//! One connection: its socket, its HTTP state, its readiness, and the request that waits.
 //!
 //! [`Link::drive`] is the heart of the loop. The HTTP [`Connection`] says what it wants next (read, write, shut down,
 //! close), and the link does it while the socket is ready, until the connection waits for its client, the store or the
@@ -290,7 +290,7 @@ impl<S: Socket> Link<S> {
         }
     }
 
-    /// Parks a request that began with `routes`, until the store or the pool completes it or its time is over.
+    /// Parks a request that began with `routes`, until the store or the pool completes it, or it times out.
     fn park(&mut self, parked: Parked, routes: Arc<Routes>, ticket: Ticket, turn: &Turn) {
         let (serial, until) = (ticket.serial, turn.now + parked.time_max(turn.limits));
         let (is_abandoned, since) = (false, turn.now);

@@ -20,8 +20,7 @@ use crate::routes::{Completion, Parked, Role, Routes, Step};
 use crate::store::{Caller, Mailbox, Ticket};
 
 /// The response to a request whose endpoint panicked, which is a bug in this program.
-const PANICKED: Refusal =
-    Refusal::new(Status::InternalServerError, "the server failed in answering this request");
+const PANICKED: Refusal = Refusal::new(Status::InternalServerError, "the server failed to answer this request");
 
 /// Borrowed by each connection while it is driven. A struct of references, so that the driver can lend its fields while
 /// the connection itself is borrowed from the driver's table.

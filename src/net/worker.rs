@@ -277,7 +277,7 @@ impl Worker {
     }
 
     /// A turn that takes the completions out of the inbox, closes every connection after the time for a shutdown, and
-    /// delivers the completions only then. Gives the number of abandoned requests before and after the delivery.
+    /// delivers the completions only then. Returns the number of abandoned requests before and after the delivery.
     pub(super) fn close_before_delivery(&mut self) -> (usize, usize) {
         self.inbox.take_completions(&mut self.completions);
         self.driver.begin_turn();

@@ -327,7 +327,7 @@ mod tests {
         assert!(matches!(missing, Err(Unproven::Refused("the client_id is missing"))));
     }
 
-    /// A source that knows a client as long as it is listed here.
+    /// A source of the clients in this list.
     #[derive(Debug, Default)]
     struct Listed(Mutex<Vec<Client>>);
 

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     impl SecretDigest {
-        /// Whether both remember together which secret was right.
+        /// Whether they share the memory of the right secret.
         pub(crate) fn shares_memory(one: &SecretDigest, other: &SecretDigest) -> bool {
             match (&one.0, &other.0) {
                 (Kind::Slow(one), Kind::Slow(other)) => Arc::ptr_eq(one, other),

@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn every_random_bit_makes_another_credential() {
-        /// How many credentials `make` makes of random bytes that are all zeros, or but for one bit.
+        /// The number of different credentials that `make` makes from bytes with at most one bit set.
         fn made<const N: usize>(make: impl Fn([u8; N]) -> Credential) -> usize {
             let flipped = |bit: usize| std::array::from_fn(|at| if at == bit / 8 { 1 << (bit % 8) } else { 0 });
             let all = (0..N * 8).map(flipped).chain([[0; N]]);

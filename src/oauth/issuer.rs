@@ -16,7 +16,7 @@ pub struct Issuer {
 
 /// Why a text is not an issuer. Prints as the reason with the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "what each means is what it prints")]
+#[allow(missing_docs, reason = "each prints its meaning")]
 pub enum IssuerError {
     Scheme,
     Host,

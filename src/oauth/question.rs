@@ -228,16 +228,16 @@ mod tests {
         let wider = Question { query: "client_id=x&scope=all".to_owned(), ..question() };
         assert_ne!(first, code(&later, &key(), "session"));
         assert_ne!(first, code(&wider, &key(), "session"));
-        // Whichever key opens the form derives the code, so that a new key changes no code that is out.
+        // The key that opens the form derives the code, so a new key changes no issued code.
         let sealed = question().seal(&key(), "session");
         let rotated = SealingKeys::new([2; 32]).with_old([[1; 32]]);
         let opened = Question::open(&sealed, &rotated, &["session"], moment).expect("the old key opens it");
         assert_eq!(opened.code.encode(), first);
-        // Who has the key and the page, and not the session, does not have the code.
+        // The key and the page without the session do not give the code.
         let keys = key();
         let derive = |session: &str| derive_secret(keys.current(), session, &[5; SEAL_BYTES]);
         assert_ne!(derive("session1"), derive("session2"));
-        // Nothing that stands in the page is the code.
+        // The page does not contain the code.
         assert!(!sealed.contains(&first[20..]));
     }
 

@@ -12,7 +12,7 @@ pub struct RedirectUri(Arc<str>);
 
 /// Why a text cannot be registered as a redirect URI. Prints as the reason with the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "what each means is what it prints")]
+#[allow(missing_docs, reason = "each prints its meaning")]
 pub enum RedirectUriError {
     NotAbsolute,
     Character,
@@ -50,10 +50,10 @@ impl fmt::Display for RedirectUriError {
                 "has a fragment (RFC 6749, 3.1.2); remove the # and everything after it"
             }
             RedirectUriError::Executed => {
-                "has a scheme that a browser executes or reads from itself; use https"
+                "has a scheme that a browser executes or opens as its own page; use https"
             }
-            RedirectUriError::Userinfo => "names a user before its host; leave the user and the @ out",
-            RedirectUriError::NoHost => "names no host, or one with characters that no host has",
+            RedirectUriError::Userinfo => "has a user before its host; remove the user and the @",
+            RedirectUriError::NoHost => "has no host, or a host with invalid characters",
             RedirectUriError::PlainHttp => {
                 "is plain http, on which anyone can read the code (OAuth 2.1, 1.5); use https, or http with \
                  localhost, a name below it or a loopback address. For tests on a network of their own, \

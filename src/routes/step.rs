@@ -213,7 +213,7 @@ impl Parked {
 }
 
 impl Routes {
-    /// Continues the `request` that was `parked`, which may be parked again. To be called on the [`Routes`] that parked
+    /// Continues the `request` that was `parked`, which may be parked again. Call it on the [`Routes`] that parked
     /// it, so that one configuration answers the whole request.
     pub fn resume(
         &self,
@@ -275,7 +275,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Passes on that a job has ended.
+    /// Delivers the end of a job.
     struct Ended(Sender<()>);
 
     impl Mailbox for Ended {
@@ -350,7 +350,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Asks for two grants in turn, and is done when both are found not to be there.
+    /// Looks up two grants in turn, and is done when neither exists.
     fn ask_twice(context: &Context) -> Step {
         context.ask(look_for(1, context), |context, applied| {
             let Ok(Outcome::Inactive) = applied else { return failed(applied) };
@@ -399,7 +399,7 @@ pub(super) mod tests {
         Bounds { running_max: 1, waiting_max, target_waiting_max: 1, peer_waiting_max: 1 }
     }
 
-    /// Has `run` run by the pool, and is done when it has a result.
+    /// Has the pool run `run`, and is done when it has a result.
     fn work(context: &Context, bounds: Bounds, run: fn() -> &'static str) -> Step {
         let kind = context.routes.lasting.pool.add_kind(bounds);
         let owner = Owner { target: "a".into(), peer: Peer::of(context.peer) };

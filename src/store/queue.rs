@@ -344,7 +344,7 @@ mod tests {
     use crate::oauth::credential::CREDENTIAL_BYTES;
     use crate::oauth::{self, Credential};
 
-    /// Counts what is put and how often it is woken.
+    /// Records deliveries and wake-ups.
     #[derive(Default)]
     struct Counter {
         put: Mutex<Vec<(usize, Applied)>>,

@@ -354,7 +354,7 @@ fn a_panic_in_a_handler_ends_one_request_with_500() {
     let answer = client.answer_to(&token_request(&"A".repeat(64)));
     assert_eq!((answer.status, answer.json()["error"].as_str()), (500, Some("server_error")));
     let lines = server.log.lines();
-    assert_eq!(lines[0], "authorization server: POST /code 500: the server failed in answering this request");
+    assert_eq!(lines[0], "authorization server: POST /code 500: the server failed to answer this request");
 }
 
 #[test]

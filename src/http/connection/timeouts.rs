@@ -44,7 +44,7 @@ impl Connection {
     }
 
     /// How long the content may take, given how much has arrived: a grace time, and then as long as the lowest rate
-    /// allows, up to a fixed maximum. Only decoded content counts; a client could send size lines for ever.
+    /// allows, up to a fixed maximum. Only decoded content counts; a client could send size lines forever.
     fn content_time_max(&self) -> Duration {
         let arrived = self.buffers.as_ref().map_or(0, |buffers| buffers.content_arrived());
         let limits = &self.limits;

@@ -1,6 +1,6 @@
 //! `GET /authorize`, and the article's `GET /oauth-dialog.html`: asks the resource owner.
 //!
-//! Without any parameter it is the article's dialog, a fixed page whose form is nothing but its buttons. With
+//! Without any parameter it is the article's dialog, a fixed page whose form has only buttons. With
 //! parameters it is an authorization request (RFC 6749, 4.1.1). That is checked before anything is shown, and the
 //! dialog's form carries it, sealed, to `/code`. So the server keeps nothing for a dialog that is never answered.
 

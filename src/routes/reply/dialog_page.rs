@@ -1,4 +1,4 @@
-//! The content of the dialog: who asks for what, and where the browser goes afterwards.
+//! The content of the dialog: which client requests what, and where the browser goes afterwards.
 
 use super::template::{Placeholder, escape_html};
 

@@ -164,7 +164,7 @@ pub(crate) fn names_client(request: &Request, parameters: &Parameters) -> bool {
     parameters.value(Name::ClientId).is_some() || request.fields("authorization").next().is_some()
 }
 
-/// `invalid_client`. The exact reason is for the log alone, unless the server is there to explain.
+/// `invalid_client`. Only the log has the exact reason, unless the server is configured to explain errors.
 ///
 /// The status is 401 for a request with Authorization, as RFC 6749 (5.2) requires, and 400 for all others: a 401 must
 /// have a challenge (RFC 9110, 15.5.2), and a browser reacts to the Basic scheme by asking its user for a password.

@@ -5,7 +5,7 @@
 //! and then once in each `wrong_secret_time`. There is no limit per client, which would let anyone lock a client out by
 //! guessing.
 //!
-//! All that is kept of a bucket is the moment at which it will be empty. How many are kept is bounded, too.
+//! Only the time at which a bucket will be empty is stored. The number of buckets is bounded.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -55,7 +55,7 @@ impl Expiries {
         self.heap.first().map(|entry| (entry.due, entry.id))
     }
 
-    /// Adds an entry; gives the number by which the grant leaves it.
+    /// Adds an entry; returns its number, for [`Expiries::leave`].
     pub(super) fn push(&mut self, due: Timestamp, id: Id) -> Number {
         let number = self.take_number();
         self.heap.push(Entry { due, id, number });
@@ -63,14 +63,14 @@ impl Expiries {
         number
     }
 
-    /// Takes out the first entry.
+    /// Removes the first entry.
     pub(super) fn pop(&mut self) {
         if !self.heap.is_empty() {
             self.remove(0);
         }
     }
 
-    /// Gives the first entry another moment, a later one.
+    /// Moves the first entry to a later time.
     pub(super) fn put_off(&mut self, due: Timestamp) {
         if let Some(first) = self.heap.first_mut() {
             first.due = due;
@@ -85,7 +85,7 @@ impl Expiries {
             match self.heap.get(self.next) {
                 None => self.next = 0,
                 Some(entry) if self.numbers[entry.number as usize] == THERE => self.next += 1,
-                // Another entry is at this place then, and is looked at next.
+                // Another entry has moved to this index, and is inspected next.
                 Some(_) => self.remove(self.next),
             }
         }
@@ -100,7 +100,7 @@ impl Expiries {
             }
             None => {
                 self.numbers.push(THERE);
-                // A store with more than four thousand million records is out of memory long before.
+                // Unreachable: memory runs out long before four billion records.
                 (self.numbers.len() - 1) as Number
             }
         }

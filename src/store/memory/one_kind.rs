@@ -320,13 +320,13 @@ mod tests {
 
     fn credential(number: u64) -> Credential {
         let mut random = [0; CREDENTIAL_BYTES];
-        // A name's beginning is its hash, and its end says the shard.
+        // The beginning of an identifier is its hash, and its end selects the shard.
         random[..6].copy_from_slice(&number.to_be_bytes()[2..]);
         random[9..15].copy_from_slice(&number.to_be_bytes()[2..]);
         Credential::of_new_grant(random)
     }
 
-    /// One public client, the one that is meant where none is named.
+    /// One public client, which is also the default client.
     fn clients() -> Clients {
         let client = Client {
             id: "app".into(),
@@ -375,7 +375,7 @@ mod tests {
         Outcome::Redeemed { scope: Scope::default() }
     }
 
-    /// Every index has the records that there are, and what the heaps have beside them is bounded.
+    /// Checks that every index has exactly the existing records, and that stale entries in the heaps are bounded.
     fn assert_consistent(store: &OneKind<Transition>, records: usize) {
         let expiries: usize = store.shards.iter().map(|shard| lock(shard).expiries.len()).sum();
         let counted = store.records.load(Ordering::Relaxed);
@@ -442,7 +442,7 @@ mod tests {
         store.end(key, Stage::Code, id, at(MINUTE));
         assert_eq!(store.apply(&check(1, 1), at(MINUTE)), Ok(Outcome::Active));
         assert_consistent(&store, 1);
-        // Or ends the grant.
+        // Or it ends the grant.
         let id = store.pairs.take_oldest(0, key, Stage::Live).unwrap();
         assert_eq!(store.apply(&redeem(1, 2), at(MINUTE)), Ok(Outcome::Replayed));
         store.end(key, Stage::Live, id, at(MINUTE));
@@ -466,7 +466,7 @@ mod tests {
                             matches!(applied, Ok(Outcome::Redeemed { .. } | Outcome::Unknown)),
                             "{applied:?}"
                         );
-                        // A pair has no more than its bound and one for each that is at work.
+                        // A pair exceeds its limit by at most one record per thread.
                         assert!(store.len() <= 10 + 2 * RACERS as usize);
                         if number % 7 == 0 {
                             store.apply(&redeem(number, 2), now).unwrap();
@@ -490,7 +490,7 @@ mod tests {
             store.apply(&grant(number), at(MINUTE)).unwrap();
         }
         store.apply(&redeem(7, 1), at(MINUTE)).unwrap();
-        // Names are random, so requests go by in every shard.
+        // Identifiers are random, so every shard gets requests.
         for number in 0..2000 / FORGET_PER_CALL as u64 {
             store.apply(&check(number, 1), at(2 * MINUTE)).unwrap();
         }

@@ -159,7 +159,7 @@ impl Pairs {
     }
 
     fn lock(&self, key: HolderKey) -> MutexGuard<'_, Shard> {
-        // A panic elsewhere leaves the tables whole, as in the shards of the grants.
+        // Poisoning is ignored, as for the shards of the grants.
         self.shards[(key.0 >> 32) as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -203,7 +203,7 @@ impl Records {
         self.codes.len == 0 && self.live.len == 0 && self.marks.is_empty()
     }
 
-    /// Adds a record. Gives its place, and how many of the stage there are now.
+    /// Adds a record. Returns its place, and the number of records of the stage.
     fn enter(&mut self, links: &mut Links, stage: Stage, id: Id, kept_until: Timestamp) -> (Place, usize) {
         let place = match stage {
             Stage::Code => links.push(&mut self.codes, id),
@@ -221,7 +221,7 @@ impl Records {
         match entry {
             Entry::Code(place) => links.remove(&mut self.codes, place, id),
             Entry::Live(place) => links.remove(&mut self.live, place, id),
-            // A mark leaves when it is the oldest, or has expired; then those that are older have, too.
+            // A mark is removed if it is the oldest, or if it has expired; then all older ones have expired too.
             Entry::Mark(kept_until) => {
                 while self.marks.peek().is_some_and(|Reverse(oldest)| *oldest <= (kept_until, id)) {
                     self.marks.pop();
@@ -231,7 +231,7 @@ impl Records {
     }
 }
 
-/// The ends of a list, and its length.
+/// The head, tail and length of a list.
 struct List {
     first: Place,
     last: Place,
@@ -244,7 +244,7 @@ impl Default for List {
     }
 }
 
-/// The links of all lists of a shard. Places that are free are in a list of their own, by `next` alone.
+/// The links of all lists of a shard. Free places form a list of their own, linked by `next` only.
 struct Links {
     places: Vec<Link>,
     free: Place,
@@ -258,7 +258,7 @@ impl Default for Links {
 
 struct Link {
     id: Id,
-    /// Its own place where it is free.
+    /// For a free place: its own index.
     previous: Place,
     next: Place,
 }
@@ -283,7 +283,7 @@ impl Links {
             }
             None => {
                 self.places.push(link);
-                // A store with more than four thousand million records is out of memory long before.
+                // Unreachable: memory runs out long before four billion records.
                 (self.places.len() - 1) as Place
             }
         };
@@ -296,7 +296,7 @@ impl Links {
         place
     }
 
-    /// Removes the record from `list`, if it is still there: another request may have taken it out.
+    /// Removes the record from `list`, unless another request has removed it already.
     fn remove(&mut self, list: &mut List, place: Place, id: Id) {
         let Some(&Link { id: found, previous, next }) = self.get(place) else { return };
         if found != id || previous == place {
@@ -387,7 +387,7 @@ mod tests {
             pairs.leave(key, entries[gone as usize], id(gone));
             assert_eq!(pairs.len(), 4);
             pairs.enter(key, Stage::Live, id(5), at(0));
-            // Its place is another's now, and is not the first one's to leave.
+            // Its place belongs to another record now; removing the first record must not free it.
             pairs.leave(key, entries[gone as usize], id(gone));
             assert_eq!(pairs.len(), 5);
             let order: Vec<Id> = std::iter::from_fn(|| pairs.take_oldest(0, key, Stage::Live)).collect();

@@ -156,7 +156,7 @@ fn is_pair(answer: &Value) -> bool {
 mod tests {
     use super::*;
 
-    /// A read, a write at a node that was said to have the key for the moment, and another read.
+    /// A read, a write that was redirected by `ASK`, and another read.
     fn commands() -> Vec<Command> {
         let command = |is_write, ask| Command {
             key: Arc::from(&b"k"[..]),
