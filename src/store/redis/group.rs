@@ -1,8 +1,8 @@
 //! The transitions of one record on an engine: the next command to send for them, and what its answer means.
 //!
 //! A group first reads its record (or assumes that a new one does not exist), applies its transitions in memory, and
-//! then writes the result if the record has not changed. It reads again if another server was faster, retries lost
-//! writes, and pauses while no node has the key. [`Batch`](super::batch::Batch) exchanges for all groups at once.
+//! then writes the result if the record has not changed. It reads again if another server was faster or the connection
+//! was lost, and pauses while no node has the key. [`Batch`](super::batch::Batch) exchanges for all groups at once.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(super) struct Group<T: Transition> {
     step: Step<T>,
     /// Writes that were sent, with an unknown result.
     tried: Vec<Write<T>>,
-    /// The node to ask next, if it is not the one in the map of slots.
+    /// The node that an `ASK` redirect names, for the next command.
     ask: Option<Address>,
     /// Lost connections since the last answered job.
     losses: u32,
@@ -61,9 +61,10 @@ pub(super) struct Group<T: Transition> {
 /// What to send next.
 enum Step<T: Transition> {
     Read,
-    /// The report of a writer, or its sign of life.
+    /// Read the report of a writer.
     Ask {
         server: u64,
+        /// Read its sign of life instead.
         is_alive: bool,
     },
     Write(Write<T>),
