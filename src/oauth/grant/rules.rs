@@ -3,7 +3,7 @@
 //! The operations beside this file decide, each in a function of its own. [`RULES`] gives all their results in one
 //! place. `tests/it/grants/rules.rs` plays every request in every phase and compares the outcome and the next phase
 //! with the table, and compares the drawing in `docs/11-refresh-and-rotation.md` with it. Where debug assertions are
-//! on, and so in every test, each change of a record is also checked against it ([`allows`]).
+//! on, and so in every test, each change of a record is also checked against it (`allows`).
 
 use Phase::{Absent, ClientOnly, Granted, Over, Redeemed, RedeemedUndelivered, Rotated, RotatedUndelivered};
 
