@@ -318,6 +318,8 @@ mod tests {
             let _ = self.0.send(ticket.place);
         }
 
+        fn put_ready(&self, _: Ticket) {}
+
         fn wake(&self) {}
     }
 

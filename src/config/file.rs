@@ -242,7 +242,7 @@ fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes, mistakes: &mut Mi
 }
 
 fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
-    let counts: [(&'static str, &mut usize); 16] = [
+    let counts: [(&'static str, &mut usize); 17] = [
         ("request_line_bytes_max", &mut limits.http.request_line_bytes_max),
         ("head_bytes_max", &mut limits.http.head_bytes_max),
         ("fields_max", &mut limits.http.fields_max),
@@ -250,6 +250,7 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
         ("output_bytes_max", &mut limits.http.output_bytes_max),
         ("buffered_bytes_max", &mut limits.buffered_bytes_max),
         ("connections_max", &mut limits.connections_max),
+        ("streams_max", &mut limits.streams_max),
         ("grants_max", &mut limits.grants_max),
         ("store_queue_max", &mut limits.store_queue_max),
         ("refusal_lines_per_second_max", &mut limits.refusal_lines_per_second_max),
@@ -265,8 +266,9 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
             mistakes.set(field, value.number().map(|number| number as usize));
         }
     }
-    let bounds: [(&'static str, &mut Option<usize>); 3] = [
+    let bounds: [(&'static str, &mut Option<usize>); 4] = [
         ("peer_connections_max", &mut limits.peer_connections_max),
+        ("peer_streams_max", &mut limits.peer_streams_max),
         ("pool_threads_max", &mut limits.pool_threads_max),
         ("pair_grants_max", &mut limits.pair_grants_max),
     ];

@@ -122,6 +122,11 @@ pub struct Limits {
     /// `None` means unlimited if the server listens on loopback, where every peer is this machine or a proxy on it,
     /// and [`PEER_CONNECTIONS_MAX`] otherwise.
     pub peer_connections_max: Option<usize>,
+    /// Maximum open streams (responses without an end), and never more than half of `connections_max`, since their
+    /// connections make no room for others; beyond it the response is 503.
+    pub streams_max: usize,
+    /// The same for one peer. `None` means 64, and no limit for peers on loopback.
+    pub peer_streams_max: Option<usize>,
     /// How long an orderly stop may take: requests received by then are answered, then connections are cut.
     pub finish_time_max: Duration,
     /// How long accepting pauses when the process is out of descriptors and none can be freed.
@@ -173,6 +178,9 @@ impl Default for Limits {
             buffered_bytes_max: 256 * 1024 * 1024,
             connections_max: 16_000,
             peer_connections_max: None,
+            // If none of their clients reads, about 32 MiB of content waits for them.
+            streams_max: 1000,
+            peer_streams_max: None,
             finish_time_max: Duration::from_secs(10),
             accept_retry_time: Duration::from_millis(100),
             grants_max: 1_000_000,
@@ -253,6 +261,11 @@ impl Config {
         self.limits.peer_connections_max.unwrap_or(default)
     }
 
+    /// The limit of open streams.
+    pub fn streams_max(&self) -> usize {
+        self.limits.streams_max.min(self.limits.connections_max / 2).max(1)
+    }
+
     /// The limit of live grants per subject and client.
     pub fn pair_grants_max(&self) -> usize {
         let default = PAIR_GRANTS_MAX.min(pair_share(self.limits.grants_max));
@@ -298,6 +311,8 @@ impl Config {
             (!lifetimes.tokens.refresh_idle.is_zero(), "lifetimes.refresh_token_idle", MORE_THAN_NOTHING),
             (limits.connections_max > 0, "connections_max", "at least 1"),
             (limits.peer_connections_max != Some(0), "peer_connections_max", "at least 1"),
+            (limits.streams_max > 0, "streams_max", "at least 1"),
+            (limits.peer_streams_max != Some(0), "peer_streams_max", "at least 1"),
             (limits.grants_max > 0, "grants_max", "at least 1"),
             (limits.pair_grants_max != Some(0), "pair_grants_max", "at least 1"),
             (
@@ -386,6 +401,18 @@ mod tests {
     }
 
     #[test]
+    fn streams_have_at_most_half_of_the_connections() {
+        let check = |connections_max, streams_max, expected| {
+            let mut config = Config::default();
+            (config.limits.connections_max, config.limits.streams_max) = (connections_max, streams_max);
+            assert_eq!((config.check(), config.streams_max()), (Ok(()), expected));
+        };
+        check(16_000, 1000, 1000);
+        check(1024, 1000, 512);
+        check(1, 1000, 1);
+    }
+
+    #[test]
     fn a_time_of_nothing_and_a_bound_of_nothing_are_refused_by_name() {
         let check = |change: fn(&mut Config), name: &str| {
             let mut config = Config::default();
@@ -402,6 +429,8 @@ mod tests {
         check(|c| c.lifetimes.tokens.refresh_idle = Duration::ZERO, "lifetimes.refresh_token_idle");
         check(|c| c.limits.http.fields_max = 0, "fields_max");
         check(|c| c.limits.peer_connections_max = Some(0), "peer_connections_max");
+        check(|c| c.limits.streams_max = 0, "streams_max");
+        check(|c| c.limits.peer_streams_max = Some(0), "peer_streams_max");
         check(|c| c.limits.http.connection_requests_max = 0, "connection_requests_max");
         check(|c| c.limits.http.body_bytes_per_second_min = 0, "body_bytes_per_second_min");
         check(|c| c.limits.store_time_max = Duration::ZERO, "store_time_max");

@@ -6,14 +6,17 @@
 //! authorization-server 127.0.0.1 - - [24/Nov/2026:08:15:00 +0000] "GET /secure HTTP/1.1" 200 13
 //! ```
 //!
-//! As JSON, a line is an object that also has the duration, the client where it is known, and the reason of a refusal.
+//! As JSON, a line is an object that also has the duration, the client where it is known, and the reason of a refusal. A
+//! response without an end has its line when it ends. That line says how it ended: in quotation marks at its end, or as
+//! the member `ended`.
+//!
 //! Secrets stay out: a line has the path but no query, which may contain a code, and no header field or content. A
 //! request whose head could not be parsed is logged as `-`.
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::turn_clock::TurnClock;
 use crate::http::{Method, Request, Response, Version};
@@ -55,6 +58,20 @@ struct Line<'a> {
     duration: Option<Duration>,
     client: Option<&'a str>,
     refused: Option<&'a str>,
+    /// How the stream ended, if the response was one.
+    ended: Option<&'static str>,
+}
+
+/// What the line of a stream says of its request, kept until the stream ends.
+pub(super) struct StreamEntry {
+    role: Role,
+    peer: IpAddr,
+    method: Method,
+    path: Box<str>,
+    version: Version,
+    status: &'static str,
+    since: Instant,
+    client: Option<Box<str>>,
 }
 
 impl AccessLog {
@@ -78,6 +95,56 @@ impl AccessLog {
         }
     }
 
+    /// What the line of a stream needs of its `request`, which came from `peer`, and of the head of the response; `None`
+    /// without a format.
+    pub(super) fn stream_entry(
+        &self,
+        role: Role,
+        peer: IpAddr,
+        request: &Request,
+        head: &Response,
+        client: Option<&str>,
+    ) -> Option<StreamEntry> {
+        self.format?;
+        Some(StreamEntry {
+            role,
+            peer,
+            method: request.method(),
+            path: shown(request.path()).into(),
+            version: request.version(),
+            status: head.status.code(),
+            since: request.since(),
+            client: client.map(Box::from),
+        })
+    }
+
+    /// Logs a stream at its end: how many bytes of content its source gave, and how it ended.
+    pub(super) fn note_stream(
+        &self,
+        entry: &StreamEntry,
+        clock: &TurnClock,
+        bytes: usize,
+        ended: &'static str,
+    ) {
+        let Some(format) = self.format else { return };
+        let line = Line {
+            server: server(entry.role),
+            peer: entry.peer.to_canonical(),
+            date: CommonDate(clock.date.value()),
+            time: UNIX_EPOCH + Duration::from_millis(clock.timestamp.as_milliseconds()),
+            method: entry.method.token(),
+            path: &entry.path,
+            version: token(entry.version),
+            status: entry.status,
+            bytes,
+            duration: Some(self.system.monotonic().saturating_duration_since(entry.since)),
+            client: entry.client.as_deref(),
+            refused: None,
+            ended: Some(ended),
+        };
+        self.put(format, &line);
+    }
+
     fn write(
         &self,
         format: LogFormat,
@@ -87,22 +154,14 @@ impl AccessLog {
         request: Option<&Request>,
         response: &Response,
     ) {
-        let path = request.map_or("-", |request| request.path());
         let line = Line {
-            server: match role {
-                Role::ClientApp => "client-app",
-                Role::AuthorizationServer => "authorization-server",
-            },
+            server: server(role),
             peer: peer.to_canonical(),
             date: CommonDate(clock.date.value()),
             time: UNIX_EPOCH + Duration::from_millis(clock.timestamp.as_milliseconds()),
             method: request.map_or("-", |request| request.method().token()),
-            path: path.get(..PATH_BYTES_MAX).unwrap_or(path),
-            version: match request.map(|request| request.version()) {
-                Some(Version::Http11) => "HTTP/1.1",
-                Some(Version::Http10) => "HTTP/1.0",
-                None => "-",
-            },
+            path: shown(request.map_or("-", |request| request.path())),
+            version: request.map_or("-", |request| token(request.version())),
             status: response.status.code(),
             bytes: match request.map(|request| request.method()) {
                 Some(Method::Head) => 0,
@@ -112,7 +171,12 @@ impl AccessLog {
             duration: request.map(|request| self.system.monotonic().saturating_duration_since(request.since())),
             client: response.client(),
             refused: response.reason(),
+            ended: None,
         };
+        self.put(format, &line);
+    }
+
+    fn put(&self, format: LogFormat, line: &Line) {
         match format {
             LogFormat::Text => self.log.unlimited_line(format_args!("{line}")),
             LogFormat::Json => self.log.unlimited_line(format_args!("{}", line.json())),
@@ -120,17 +184,37 @@ impl AccessLog {
     }
 }
 
+fn server(role: Role) -> &'static str {
+    match role {
+        Role::ClientApp => "client-app",
+        Role::AuthorizationServer => "authorization-server",
+    }
+}
+
+fn token(version: Version) -> &'static str {
+    match version {
+        Version::Http11 => "HTTP/1.1",
+        Version::Http10 => "HTTP/1.0",
+    }
+}
+
+/// How much of `path` a line shows.
+fn shown(path: &str) -> &str {
+    path.get(..PATH_BYTES_MAX).unwrap_or(path)
+}
+
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Line { server, peer, date, method, path, version, status, bytes, .. } = self;
         let path = Quoted(path);
-        write!(f, "{server} {peer} - - [{date}] \"{method} {path} {version}\" {status} {bytes}")
+        write!(f, "{server} {peer} - - [{date}] \"{method} {path} {version}\" {status} {bytes}")?;
+        self.ended.map_or(Ok(()), |ended| write!(f, " \"{}\"", Quoted(ended)))
     }
 }
 
 impl Line<'_> {
     fn json(&self) -> serde_json::Value {
-        serde_json::json!({
+        let mut json = serde_json::json!({
             "time": Rfc3339(self.time).to_string(),
             "peer": self.peer.to_string(),
             "server": self.server,
@@ -142,7 +226,11 @@ impl Line<'_> {
             "duration_ms": self.duration.map(|duration| duration.as_micros() as f64 / 1000.0),
             "client_id": self.client,
             "refused": self.refused,
-        })
+        });
+        if let Some(ended) = self.ended {
+            json["ended"] = ended.into();
+        }
+        json
     }
 }
 
@@ -194,6 +282,7 @@ mod tests {
             duration: Some(Duration::from_micros(1250)),
             client: Some("app"),
             refused: Some("a reason with \"quotes\""),
+            ended: None,
         }
     }
 
@@ -203,6 +292,13 @@ mod tests {
             line("/a\"\\b").to_string(),
             "client-app 2001:db8::1 - - [24/Nov/2026:08:15:00 +0000] \"GET /a\\\"\\\\b HTTP/1.1\" 404 7"
         );
+    }
+
+    #[test]
+    fn the_line_of_a_stream_says_how_it_ended() {
+        let line = Line { ended: Some("the client closed its side"), bytes: 5000, ..line("/events") };
+        assert!(line.to_string().ends_with("\"GET /events HTTP/1.1\" 404 5000 \"the client closed its side\""));
+        assert_eq!(line.json()["ended"], "the client closed its side");
     }
 
     #[test]

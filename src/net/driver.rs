@@ -236,8 +236,9 @@ impl<S: Socket> Driver<S> {
         }
     }
 
-    /// The store has applied a transition, or the pool has done a job: continues the request that waits with `ticket`.
-    /// Returns `false` if there is none, because its connection was closed or it timed out.
+    /// The store has applied a transition, or the pool has done a job: continues the request that waits with `ticket`. Or
+    /// the source of a stream has content: continues the stream of that request. Returns `false` if there is none, because
+    /// it has ended, its connection was closed or it timed out.
     pub fn deliver(&mut self, ticket: Ticket, completion: Completion) -> bool {
         let is_awaited =
             self.links.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, completion));
@@ -397,6 +398,7 @@ impl<S: Socket> Driver<S> {
         if let Some(mut link) = self.links.remove(slot) {
             self.buffered -= link.counted();
             link.abandon(slot, &*self.mailbox);
+            link.close_stream(&self.access, &self.clock);
             self.peers.remove(Peer::of(link.address), slot);
         }
     }

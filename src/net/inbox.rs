@@ -165,6 +165,10 @@ impl Mailbox for Inbox {
         lock(&self.completions).unread.push((ticket, Completion::JobDone));
     }
 
+    fn put_ready(&self, ticket: Ticket) {
+        lock(&self.completions).unread.push((ticket, Completion::Ready));
+    }
+
     fn wake(&self) {
         // One system call is enough until the worker reacts. It fails only if the event queue is closed, and then no
         // worker sleeps in it.

@@ -1,4 +1,4 @@
-//! One connection: its socket, its HTTP state, its readiness, and the request that waits.
+//! One connection: its socket, its HTTP state, its readiness, and the request that waits or the stream that is open.
 //!
 //! [`Link::drive`] is the heart of the loop. The HTTP [`Connection`] says what it wants next (read, write, shut down,
 //! close), and the link does it while the socket is ready, until the connection waits for its client, the store or the
@@ -10,6 +10,8 @@
 //! answered before it. Exactly one of three things completes it: its completion, its timeout, or a client that gives
 //! up. The mailbox decides which came first, so the store knows whether its answer reached the client.
 //!
+//! A response without an end is a [`Streaming`], and has the connection to itself in the same way.
+//!
 //! Refused here: more than [`READS_PER_TURN_MAX`] reads and [`REQUESTS_PER_TURN_MAX`] requests of one connection in a
 //! turn. They wait for the next one.
 
@@ -19,10 +21,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::socket::{Readiness, Socket};
+use super::stream::{FILLS_PER_TURN_MAX, Streaming};
 use super::turn::Turn;
 use crate::http::connection::{Connection, Event, Want};
 use crate::routes::{Completion, Parked, Role, Routes, Step};
 use crate::store::{Mailbox, Ticket};
+
+mod streaming;
 
 /// How often a connection may read in one turn.
 const READS_PER_TURN_MAX: usize = 4;
@@ -62,6 +67,8 @@ pub(super) struct Link<S> {
     is_queued: bool,
     /// The request that waits for the store or the pool. Boxed, because most connections have none.
     waiting: Option<Box<Waiting>>,
+    /// The response without an end that is being sent. Boxed for the same reason.
+    streaming: Option<Box<Streaming>>,
 }
 
 /// A request that continues when the store or the pool completes what it asked for.
@@ -103,15 +110,19 @@ impl<S: Socket> Link<S> {
             counted: 0,
             is_queued: false,
             waiting: None,
+            streaming: None,
         }
     }
 
-    /// When [`Link::expire`] is due: the timeout of the HTTP connection or that of the waiting request.
+    /// When [`Link::expire`] is due: the timeout of the HTTP connection, that of the waiting request, or the moment that
+    /// the stream's source has named.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let deadline = self.connection.deadline();
-        match &self.waiting {
+        let of_request = self.waiting.as_ref().map(|waiting| waiting.until);
+        let of_source = self.streaming.as_ref().and_then(|streaming| streaming.deadline());
+        match of_request.or(of_source) {
             None => deadline,
-            Some(waiting) => Some(deadline.map_or(waiting.until, |deadline| deadline.min(waiting.until))),
+            Some(own) => Some(deadline.map_or(own, |deadline| deadline.min(own))),
         }
     }
 
@@ -120,6 +131,9 @@ impl<S: Socket> Link<S> {
     /// be sent.
     pub(super) fn expire(&mut self, now: Instant, slot: usize, mailbox: &dyn Mailbox) {
         self.connection.expire(now);
+        if let Some(streaming) = &mut self.streaming {
+            streaming.expire(now);
+        }
         let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.until <= now) else { return };
         if waiting.completion.is_some() {
             return;
@@ -155,7 +169,12 @@ impl<S: Socket> Link<S> {
 
     /// Keeps the completion for the request with `serial`. Returns whether that request waits here; if not, its
     /// connection was closed, or its time was over and the slot has a newer request. The first completion counts.
+    ///
+    /// Where that request began a stream, the completion is a notice of its source, and each one counts.
     pub(super) fn deliver(&mut self, serial: u64, completion: Completion) -> bool {
+        if let Some(streaming) = &mut self.streaming {
+            return streaming.wake(serial);
+        }
         let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.serial == serial) else {
             return false;
         };
@@ -219,11 +238,14 @@ impl<S: Socket> Link<S> {
 
     /// Answers what has been received, then does what the connection wants, over and over.
     fn drive_with_buffers(&mut self, slot: usize, turn: &mut Turn) -> Driven {
-        let (mut reads, mut requests_left) = (0, REQUESTS_PER_TURN_MAX);
+        let (mut reads, mut fills, mut requests_left) = (0, 0, REQUESTS_PER_TURN_MAX);
         loop {
             self.answer_requests(slot, turn, &mut requests_left);
             if self.has_given_up {
                 return Driven::Closed;
+            }
+            if self.streaming.is_some() {
+                self.settle_stream(turn);
             }
             let result = match self.connection.wants() {
                 // More requests may be in the buffer, and no event would announce them. (A connection whose client
@@ -237,6 +259,14 @@ impl<S: Socket> Link<S> {
                     self.read(turn)
                 }
                 Want::Write if self.writable => self.write(turn.now),
+                Want::Content if self.streaming.as_ref().is_some_and(|streaming| streaming.is_due()) => {
+                    if fills == FILLS_PER_TURN_MAX {
+                        return Driven::Unfinished;
+                    }
+                    fills += 1;
+                    self.fill(turn);
+                    Ok(())
+                }
                 Want::Shutdown => self.shut(turn.now),
                 Want::Close => {
                     turn.counts.starved += u64::from(self.connection.is_starved());
@@ -275,8 +305,8 @@ impl<S: Socket> Link<S> {
         }
     }
 
-    /// Sends the response if the request is done, else parks it. Returns whether the next request may be answered;
-    /// responses keep the order of their requests.
+    /// Sends the response if the request is done, begins it if it is a stream, else parks the request. Returns whether
+    /// the next request may be answered; responses keep the order of their requests.
     fn respond_or_park(&mut self, step: Step, routes: &Arc<Routes>, ticket: Ticket, turn: &Turn) -> bool {
         match step {
             Step::Done(response) => {
@@ -285,6 +315,10 @@ impl<S: Socket> Link<S> {
             }
             Step::Parked(parked) => {
                 self.park(parked, Arc::clone(routes), ticket, turn);
+                false
+            }
+            Step::Stream(stream) => {
+                self.begin_stream(stream, ticket, turn);
                 false
             }
         }

@@ -53,6 +53,7 @@ mod server;
 mod shares;
 mod signals;
 mod socket;
+mod stream;
 mod table;
 mod tokens;
 mod turn;

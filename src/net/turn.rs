@@ -1,14 +1,15 @@
 //! What a connection borrows from its worker for one turn: the time, the routes, the logs, the buffers.
 //!
 //! The calls into the endpoints are here, because each needs the same care: the request's number, the client's address
-//! as a trusted proxy reports it, a panic caught, and a log line for each response.
+//! as a trusted proxy reports it, a panic caught, and a log line for each response. So are those into the sources of
+//! streams.
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::access_log::AccessLog;
+use super::access_log::{AccessLog, StreamEntry};
 use super::buffers::SpareBuffers;
 use super::counts::Counts;
 use super::forwarded::Proxies;
@@ -16,7 +17,7 @@ use super::refusal_log::RefusalLog;
 use super::turn_clock::TurnClock;
 use crate::config::Limits;
 use crate::http::{Date, Refusal, Request, Response, Status};
-use crate::routes::{Completion, Parked, Role, Routes, Step};
+use crate::routes::{Completion, Content, Next, Parked, Role, Routes, Step, Stream};
 use crate::store::{Caller, Mailbox, Ticket};
 
 /// The response to a request whose endpoint panicked, which is a bug in this program.
@@ -87,13 +88,41 @@ impl<'a> Turn<'a> {
         self.check(role, peer, request, step)
     }
 
-    /// Turns a panic of the endpoint into a response, and logs the request if it is done.
+    /// Turns a panic of the endpoint into a response, and logs the request if it is done. A stream is logged when it
+    /// ends.
     fn check(&mut self, role: Role, peer: IpAddr, request: &Request, step: std::thread::Result<Step>) -> Step {
         let step = step.unwrap_or_else(|_| Step::Done(self.panicked(role, request)));
         if let Step::Done(response) = &step {
             self.note(role, peer, request, response);
         }
         step
+    }
+
+    /// Asks the source of `stream` for at most `room` bytes of content. Returns the content, in the worker's shared
+    /// buffer, and what the source says. A panic of the source breaks the stream off.
+    pub(super) fn fill(&mut self, stream: &mut Stream, room: usize) -> (&[u8], Next) {
+        let room = room.min(self.scratch.len());
+        let mut content = Content::new(&mut self.scratch[..room]);
+        let now = self.now;
+        // Unwind safe: after a panic the source is dropped, and none of its content is used.
+        let filled = catch_unwind(AssertUnwindSafe(|| (stream.fill(&mut content, now), content.len())));
+        let (next, length) = filled.unwrap_or_else(|_| {
+            self.counts.panics += 1;
+            (Next::Broken(PANICKED.reason), 0)
+        });
+        (&self.scratch[..length], next)
+    }
+
+    /// What the access log keeps of a request whose response is a stream, until it ends; `None` without an access log.
+    pub(super) fn stream_entry(
+        &self,
+        role: Role,
+        peer: IpAddr,
+        request: &Request,
+        stream: &Stream,
+    ) -> Option<StreamEntry> {
+        let peer = self.proxies.client_of(peer, request);
+        self.access.stream_entry(role, peer, request, stream.head(), stream.client())
     }
 
     fn panicked(&mut self, role: Role, request: &Request) -> Response {

@@ -3,12 +3,13 @@
 //! ```text
 //!   net ──begin──▶ table.rs ──▶ endpoint/… ──▶ Step::Done(response) ──▶ net
 //!                                   │
-//!                                   └──▶ Step::Parked ──▶ net, until there is a completion ──resume──▶ its closure
+//!                                   ├──▶ Step::Parked ──▶ net, until there is a completion ──resume──▶ its closure
+//!                                   └──▶ Step::Stream ──▶ net, which asks its source for content until it ends
 //! ```
 //!
-//! Each endpoint is one file in `endpoint` with one function, from a request to a [`Step`]: the response, or what has
-//! to happen before there is one (`step.rs`). `request` reads what a request says, `reply` makes responses, and
-//! `table.rs` is the map. A new endpoint takes one file and one row there.
+//! Each endpoint is one file in `endpoint` with one function, from a request to a [`Step`]: the response, what has to
+//! happen before there is one (`step.rs`), or a response without an end (`stream.rs`). `request` reads what a request
+//! says, `reply` makes responses, and `table.rs` is the map. A new endpoint takes one file and one row there.
 //!
 //! What belongs to no endpoint is answered here: paths that are not in the table (404), methods that a path does not
 //! have (405), preflights, and messages that the codec refused.
@@ -16,18 +17,21 @@
 use std::net::IpAddr;
 
 mod endpoint;
+mod open_streams;
 mod reply;
 mod request;
 mod setup;
 mod shared;
 mod site;
 mod step;
+mod stream;
 mod table;
 
 pub use reply::folder::{PageMissing, check_folder};
 pub use shared::Routes;
 pub use site::{Role, Site};
 pub use step::{Completion, Parked, Step};
+pub use stream::{Content, Next, Source, Stream, Waker};
 
 use crate::http::{Body, FieldLines, FieldValue, Method, Refusal, Request, Response, Status};
 use crate::oauth::Timestamp;
@@ -42,7 +46,7 @@ impl Routes {
     /// Begins to answer a request that came to `role` from `peer` at the moment `now`.
     ///
     /// Where the step is [`Step::Parked`], the mailbox of `caller` gets its completion later, unless the request only
-    /// waits for its time.
+    /// waits for its time. Where it is [`Step::Stream`], the mailbox gets a notice each time that the source is woken.
     pub fn begin(&self, role: Role, peer: IpAddr, request: &Request, now: Timestamp, caller: Caller) -> Step {
         let Some(route) = table::find(self.site.base(), role, request.path_bytes()) else {
             let cors = table::cors_outside(self.site.base(), role, request.path_bytes());
@@ -120,3 +124,6 @@ fn plain_text(status: Status, text: &str) -> Response {
         FieldLines::literal("X-Content-Type-Options: nosniff\r\nContent-Type: text/plain; charset=utf-8\r\n");
     Response::new(status, LINES).with_body(Body::Own(format!("{text}\n").into_bytes().into()))
 }
+
+#[cfg(test)]
+pub(crate) mod test_stream;

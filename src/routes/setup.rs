@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::endpoint::{metadata, secure};
+use super::open_streams::StreamBounds;
 use super::reply::dialog_page::DialogPage;
 use super::reply::folder::Folder;
 use super::reply::pages::Pages;
@@ -45,6 +46,7 @@ impl Routes {
             secret_checks: pool.add_kind(client_authentication::bounds(&config.limits)),
             pool,
             guesses: Arc::new(Guesses::new(&config.limits)),
+            open_streams: Arc::default(),
             system,
         };
         Ok(Routes::of(config, site, lasting))
@@ -88,6 +90,10 @@ impl Routes {
             names_clients: config.names_clients(),
             lifetimes: config.lifetimes.clone(),
             refused_guess_delay: config.limits.refused_guess_delay,
+            stream_bounds: StreamBounds {
+                all_max: config.streams_max(),
+                peer_max: config.limits.peer_streams_max,
+            },
             lasting,
         }
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::open_streams::{OpenStreams, StreamBounds};
 use super::reply::pages::Pages;
 use super::request::guesses::Guesses;
 use super::site::Site;
@@ -40,6 +41,7 @@ pub struct Routes {
     pub(super) lifetimes: Lifetimes,
     /// The delay of the 429 for a peer that has presented too many wrong secrets.
     pub(super) refused_guess_delay: Duration,
+    pub(super) stream_bounds: StreamBounds,
     pub(super) lasting: Lasting,
 }
 
@@ -54,6 +56,7 @@ pub(super) struct Lasting {
     pub(super) secret_checks: Kind,
     /// Which peers have presented wrong secrets.
     pub(super) guesses: Arc<Guesses>,
+    pub(super) open_streams: Arc<OpenStreams>,
     pub(super) system: Arc<dyn System>,
 }
 

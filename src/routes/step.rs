@@ -7,6 +7,7 @@
 //!   context.ask(transition, then)    the store applies one transition; `then` gets its outcome
 //!   context.work(job, then)          the pool runs one job; `then` gets its result
 //!   context.later(response, delay)   the response is sent after a delay
+//!   context.stream(head, open)       the response has no end; `open` makes the source of its content (`stream.rs`)
 //! ```
 //!
 //! `then` is a closure that gives the next step, so a request can take several. Each changes at most one record.
@@ -23,9 +24,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::reply::cors;
+use super::reply::error_response::ErrorResponse;
 use super::shared::Routes;
+use super::stream::{Source, Stream, Waker};
 use crate::config::Limits;
-use crate::http::{Request, Response};
+use crate::http::{Request, Response, Status};
 use crate::oauth::{Timestamp, Transition};
 use crate::pool::{Kind, Owner, PoolError};
 use crate::store::{Applied, Caller, StoreError};
@@ -37,6 +40,8 @@ pub enum Step {
     Done(Response),
     /// The request has to wait; [`Routes::resume`] continues it.
     Parked(Parked),
+    /// Here is the head of the response, and the source of its content. Boxed, because few steps are streams.
+    Stream(Box<Stream>),
 }
 
 /// A request that waits, and how to continue it.
@@ -64,6 +69,8 @@ pub enum Completion {
     Applied(Applied),
     /// The pool has ended the job.
     JobDone,
+    /// The source of the stream has content. Not for parked requests: a stream has been answered.
+    Ready,
     /// The request has waited for as long as [`Parked::time_max`] allows.
     TimedOut,
 }
@@ -151,6 +158,26 @@ impl<'a> Context<'a> {
         self.park(Wait::Clock(Box::new(response), delay), None)
     }
 
+    /// Responds with `head` and the content of the source that `open` makes, as the source gets it. The [`Waker`] is for
+    /// the source, or for those that have content for it.
+    ///
+    /// Past `streams_max` or `peer_streams_max` the response is 503, and `open` is not called.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no endpoint has a stream yet"))]
+    pub(super) fn stream<S: Source + 'static>(&self, head: Response, open: impl FnOnce(Waker) -> S) -> Step {
+        let Routes { lasting, stream_bounds, .. } = self.routes;
+        let place = match lasting.open_streams.take(self.peer, *stream_bounds) {
+            Ok(place) => place,
+            Err(reason) => {
+                let error = ErrorResponse::new("temporarily_unavailable", reason);
+                let error = ErrorResponse { status: Status::ServiceUnavailable, ..error };
+                return Step::Done(error.into_response());
+            }
+        };
+        let waker = Waker::new(self.caller);
+        let source = Box::new(open(waker.clone()));
+        Step::Stream(Box::new(Stream::new(cors::allow(head, self.cors), source, waker, place)))
+    }
+
     fn park(&self, wait: Wait, client: Option<Arc<str>>) -> Step {
         Step::Parked(Parked { wait, cors: self.cors, client })
     }
@@ -183,15 +210,20 @@ impl Step {
             (client, Step::Parked(parked)) => {
                 Step::Parked(Parked { client: parked.client.clone().or(client), ..parked })
             }
+            (client, Step::Stream(mut stream)) => {
+                stream.set_client(client);
+                Step::Stream(stream)
+            }
             (_, step) => step,
         }
     }
 
-    /// Lets scripts of other origins read the response as `cors` allows. A parked request does that when it is done.
+    /// Lets scripts of other origins read the response as `cors` allows. A parked request does that when it is done, and
+    /// a stream has done it.
     pub(super) fn allow(self, cors: Option<&'static cors::Policy>) -> Step {
         match self {
             Step::Done(response) => Step::Done(cors::allow(response, cors)),
-            parked => parked,
+            step => step,
         }
     }
 }
@@ -228,11 +260,11 @@ impl Routes {
         let context = Context { routes: self, request, peer, now, caller, cors };
         let step = match (wait, completion) {
             (Wait::Store(then), Completion::Applied(applied)) => then(&context, applied),
-            (Wait::Store(then), Completion::TimedOut | Completion::JobDone) => {
+            (Wait::Store(then), Completion::TimedOut | Completion::JobDone | Completion::Ready) => {
                 then(&context, Err(StoreError::TimedOut))
             }
             (Wait::Pool(then), Completion::JobDone) => then(&context, Ok(())),
-            (Wait::Pool(then), Completion::TimedOut | Completion::Applied(_)) => {
+            (Wait::Pool(then), Completion::TimedOut | Completion::Applied(_) | Completion::Ready) => {
                 then(&context, Err(PoolError::TimedOut))
             }
             (Wait::Clock(response, _), _) => Step::Done(*response),
@@ -295,6 +327,8 @@ pub(super) mod tests {
             self.0.send(()).expect("the test listens");
         }
 
+        fn put_ready(&self, _: Ticket) {}
+
         fn wake(&self) {}
     }
 
@@ -340,6 +374,7 @@ pub(super) mod tests {
             for place in 1.. {
                 match step {
                     Step::Done(response) => return response,
+                    Step::Stream(_) => unreachable!("no endpoint that runs here has a stream"),
                     Step::Parked(parked) => {
                         let completion = next(&self.ended);
                         step = self.routes.resume(parked, completion, peer, &request, now, caller(place));

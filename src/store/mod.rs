@@ -114,7 +114,7 @@ pub struct Ticket {
     pub serial: u64,
 }
 
-/// Receives outcomes from a store and notices from the pool for slow work, on any thread.
+/// Receives outcomes from a store, and notices from the pool for slow work and from sources of streams, on any thread.
 pub trait Mailbox<T: Transition = oauth::Transition>: Send + Sync {
     /// Delivers `applied` to the caller that waits with `ticket`. Returns whether a response can still reach the
     /// client: `false` after [`Mailbox::abandon`]; the store then withdraws the change ([`Transition::withdrawal`]).
@@ -129,6 +129,9 @@ pub trait Mailbox<T: Transition = oauth::Transition>: Send + Sync {
 
     /// Tells the caller that waits with `ticket` that its job of the pool has ended.
     fn put_done(&self, ticket: Ticket);
+
+    /// Tells the caller whose stream has `ticket` that the stream's source has content.
+    fn put_ready(&self, ticket: Ticket);
 
     /// Wakes the event loop; called once after a batch of deliveries.
     fn wake(&self);
@@ -149,6 +152,8 @@ impl<T: Transition> Mailbox<T> for () {
     }
 
     fn put_done(&self, _: Ticket) {}
+
+    fn put_ready(&self, _: Ticket) {}
 
     fn wake(&self) {}
 }

@@ -369,6 +369,8 @@ mod tests {
 
         fn put_done(&self, _: Ticket) {}
 
+        fn put_ready(&self, _: Ticket) {}
+
         fn wake(&self) {
             self.woken.fetch_add(1, Ordering::Relaxed);
         }

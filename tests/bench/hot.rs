@@ -129,6 +129,8 @@ impl Mailbox for Letters {
 
     fn put_done(&self, _: Ticket) {}
 
+    fn put_ready(&self, _: Ticket) {}
+
     fn wake(&self) {}
 }
 

@@ -66,7 +66,7 @@ fn statuses_of_pieces(routes: &Routes, limits: &Arc<Limits>, pieces: &[&[u8]]) -
                     let ticket = Ticket { place: 0, serial: 0 };
                     match routes.begin(role, PEER, &request, timestamp, Caller { mailbox: &nobody, ticket }) {
                         Step::Done(response) => response,
-                        Step::Parked(_) => panic!("memory answers at once"),
+                        Step::Parked(_) | Step::Stream(_) => panic!("memory answers at once, and whole"),
                     }
                 }
                 Event::Refused(refusal, request) => routes.refuse(role, refusal, request.as_ref()),

@@ -363,6 +363,8 @@ impl Mailbox for PanickingMailbox {
 
     fn put_done(&self, _: Ticket) {}
 
+    fn put_ready(&self, _: Ticket) {}
+
     fn abandon(&self, _: Ticket) -> bool {
         true
     }

@@ -354,6 +354,8 @@ impl Mailbox for Completions {
         self.0.lock().unwrap().send(Completion::JobDone).expect("somebody listens");
     }
 
+    fn put_ready(&self, _: Ticket) {}
+
     fn wake(&self) {}
 }
 
@@ -398,6 +400,7 @@ impl Harness {
                         self.completions.recv_timeout(Duration::from_secs(20)).expect("a completion");
                     step = self.routes.resume(parked, completion, peer, &request, now, caller);
                 }
+                Step::Stream(_) => panic!("no endpoint has a stream"),
             }
         }
     }

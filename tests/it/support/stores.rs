@@ -83,6 +83,8 @@ impl<T: kind::Transition> Mailbox<T> for Letters<T> {
 
     fn put_done(&self, _: Ticket) {}
 
+    fn put_ready(&self, _: Ticket) {}
+
     fn wake(&self) {}
 }
 
