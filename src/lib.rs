@@ -12,6 +12,7 @@
 //! crypto                         digests, password hashes and seals; alone in naming ring and argon2
 //! pool                           slow work, off the loop; answers through the stores' mailbox
 //! system                         the only source of time and random bytes, behind a trait
+//! private_file                   files that hold secrets: no other user may read, change or replace them
 //! log                            lines on standard error or output, written without blocking the loop
 //! ```
 //!
@@ -31,6 +32,7 @@ pub mod net;
 pub mod oauth;
 pub mod peer;
 pub mod pool;
+pub mod private_file;
 pub mod routes;
 pub mod store;
 pub mod system;

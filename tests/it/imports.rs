@@ -54,11 +54,12 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("src/pool.rs", &["src/store/", "src/peer.rs"]),
-    ("src/store/", &["src/oauth/", "src/crypto/", "src/system.rs", "src/log.rs"]),
+    ("src/store/", &["src/oauth/", "src/crypto/", "src/private_file.rs", "src/system.rs", "src/log.rs"]),
     ("src/http/", &[]),
     ("src/oauth/", &["src/crypto/"]),
     ("src/crypto/", &[]),
     ("src/peer.rs", &[]),
+    ("src/private_file.rs", &[]),
     ("src/system.rs", &[]),
     ("src/log.rs", &[]),
 ];

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const FORBIDDEN: &[(&str, &[&str])] = &[
     ("src/config/", &["mio", "std::io", "std::fs", "::now()", "getrandom"]),
     ("src/system.rs", &["mio", "std::net"]),
+    ("src/private_file.rs", &["mio", "std::net", "::now()", "getrandom"]),
     ("src/peer.rs", &["mio", "::now()", "getrandom"]),
     ("src/pool.rs", &["mio", "::now()"]),
     ("src/log.rs", &["mio", "std::net", "::now()", "getrandom"]),
