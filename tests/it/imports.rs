@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "src/main.rs",
         &[
             "src/ready.rs",
-            "src/cli.rs",
+            "src/cli",
             "src/config/",
             "src/net/",
             "src/routes/",
@@ -25,8 +25,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "src/log.rs",
         ],
     ),
-    ("src/ready.rs", &["src/cli.rs", "src/net/", "src/routes/"]),
-    ("src/cli.rs", &["src/config/", "src/net/", "src/store/", "src/oauth/"]),
+    ("src/ready.rs", &["src/cli", "src/net/", "src/routes/"]),
+    ("src/cli", &["src/config/", "src/net/", "src/store/", "src/oauth/"]),
     ("src/config/", &["src/net/", "src/routes/", "src/pool.rs", "src/store/", "src/http/", "src/oauth/"]),
     (
         "src/net/",

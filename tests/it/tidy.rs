@@ -45,7 +45,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     ("src/net/", &["crate::oauth::Transition", "crate::oauth::Grant", "::now()", "getrandom"]),
-    ("src/cli.rs", &["mio"]),
+    ("src/cli", &["mio"]),
     ("src/ready.rs", &["mio", "::now()", "getrandom"]),
     ("src/main.rs", &["mio::", "::now()", "getrandom"]),
 ];
