@@ -1,6 +1,7 @@
-//! SHA-256 (FIPS 180-4), and HMAC-SHA256, the message authentication code based on it (RFC 2104).
+//! SHA-256 (FIPS 180-4); HMAC-SHA256, the message authentication code based on it (RFC 2104); and the derivation of keys
+//! based on that (HKDF-Expand, RFC 5869).
 //!
-//! Both are ring's: no test of the protocol would detect a mistake in an implementation of our own.
+//! The first two are ring's: no test of the protocol would detect a mistake in an implementation of our own.
 
 use ring::{digest, hmac};
 
@@ -14,9 +15,31 @@ pub fn sha256(bytes: &[u8]) -> [u8; DIGEST_BYTES] {
 
 /// HMAC-SHA256 under `key` of the concatenated pieces of `message`.
 pub fn hmac_sha256(key: &[u8], message: &[&[u8]]) -> [u8; DIGEST_BYTES] {
-    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
-    message.iter().for_each(|piece| context.update(piece));
-    to_array(context.sign().as_ref())
+    MacKey::new(key).sign(message)
+}
+
+/// A key of HMAC-SHA256 that is used more than once: what depends on the key alone is computed once.
+#[derive(Clone)]
+pub struct MacKey(hmac::Key);
+
+impl MacKey {
+    /// The key with these bytes.
+    pub fn new(key: &[u8]) -> MacKey {
+        MacKey(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// HMAC-SHA256 of the concatenated pieces of `message`.
+    pub fn sign(&self, message: &[&[u8]]) -> [u8; DIGEST_BYTES] {
+        let mut context = hmac::Context::with_key(&self.0);
+        message.iter().for_each(|piece| context.update(piece));
+        to_array(context.sign().as_ref())
+    }
+}
+
+/// A key for the use that `label` names, derived from `key`: the first block of HKDF-Expand (RFC 5869, 2.3). `key` must
+/// be random bytes, which need no extraction (3.3).
+pub fn hkdf_expand(key: &[u8; 32], label: &[u8]) -> [u8; DIGEST_BYTES] {
+    hmac_sha256(key, &[label, &[1]])
 }
 
 /// Converts ring's digest, which always has 32 bytes for SHA-256.
@@ -45,5 +68,14 @@ mod tests {
         // RFC 4231, 4.3: test case 2.
         let code = hmac_sha256(b"Jefe", &[b"what do ya want ", b"for nothing?"]);
         assert_eq!(hex(&code), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+
+    #[test]
+    fn a_derived_key_is_that_of_rfc_5869() {
+        // RFC 5869, A.1: the first 32 of its 42 bytes.
+        let key = b"\x07\x77\x09\x36\x2c\x2e\x32\xdf\x0d\xdc\x3f\x0d\xc4\x7b\xba\x63\
+            \x90\xb6\xc7\x3b\xb5\x0f\x9c\x31\x22\xec\x84\x4a\xd7\xc2\xb3\xe5";
+        let derived = hkdf_expand(key, b"\xf0\xf1\xf2\xf3\xf4\xf5\xf6\xf7\xf8\xf9");
+        assert_eq!(hex(&derived), "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf");
     }
 }

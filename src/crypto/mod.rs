@@ -5,5 +5,6 @@
 
 pub mod digest;
 pub mod hash;
+pub mod keyring;
 pub mod password;
 pub mod seal;

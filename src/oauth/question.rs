@@ -5,6 +5,9 @@
 //! the server stores nothing for an unanswered dialog. A form that was modified, was shown to another browser, or has
 //! expired is refused. A form works once, because a grant with its identifier is created only once.
 //!
+//! A sealed form begins with the identifier of its key. A new key can take over while forms of the old one are open,
+//! and a form of an unknown key is refused before anything is computed.
+//!
 //! The code is derived from the sealed form and the session. So submitting the same form from the same browser again
 //! gives the same code and redirect. The code cannot be derived without the session, which no store and no page holds.
 //!
@@ -17,7 +20,8 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 
 use super::credential::{Credential, GrantId, SECRET_BYTES};
 use super::timestamp::Timestamp;
-use crate::crypto::seal::{SEAL_BYTES, SealingKey, SealingKeys};
+use crate::crypto::keyring::{KEY_ID_BYTES, KEY_ID_CHARS, KeyId, Keyring, Purpose, SealingKey};
+use crate::crypto::seal::SEAL_BYTES;
 
 /// A question to the resource owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,27 +49,28 @@ pub struct Opened {
 pub enum Unopened {
     /// It was not sealed by this server for this browser.
     Forged,
+    /// It names a key that is not known, and may have been sealed with one that is new or was lost.
+    UnknownKey,
     /// It has expired.
     Stale,
 }
-
-/// The purposes of the sealing key: the form itself, and the code that is derived from it.
-const FORM: &[u8] = b"question";
-const CODE: &[u8] = b"code";
 
 const TIME_BYTES: usize = 8;
 const GRANT_BYTES: usize = 20;
 
 impl Question {
-    /// Seals the question for the browser with this `session`, as base64url.
-    pub fn seal(&self, keys: &SealingKeys, session: &str) -> String {
-        let mut bytes = Vec::with_capacity(SEAL_BYTES + TIME_BYTES + GRANT_BYTES + self.query.len());
+    /// Seals the question with the current key, for the browser with this `session`, as base64url.
+    pub fn seal(&self, keys: &Keyring, session: &str) -> String {
+        const CONTENT: usize = KEY_ID_BYTES + SEAL_BYTES;
+        let key = keys.current();
+        let mut bytes = Vec::with_capacity(CONTENT + TIME_BYTES + GRANT_BYTES + self.query.len());
+        bytes.extend_from_slice(key.id().as_bytes());
         bytes.extend_from_slice(&[0; SEAL_BYTES]);
         bytes.extend_from_slice(&self.expires.as_milliseconds().to_be_bytes());
         bytes.extend_from_slice(self.grant.as_bytes());
         bytes.extend_from_slice(self.query.as_bytes());
-        let seal = keys.current().seal(FORM, session, &bytes[SEAL_BYTES..]);
-        bytes[..SEAL_BYTES].copy_from_slice(&seal);
+        let seal = key.seal(Purpose::Form, session, &bytes[CONTENT..]);
+        bytes[KEY_ID_BYTES..CONTENT].copy_from_slice(&seal);
         Base64UrlUnpadded::encode_string(&bytes)
     }
 
@@ -73,18 +78,14 @@ impl Question {
     ///
     /// # Errors
     /// If it was not sealed by this server for one of these sessions, or has expired.
-    pub fn open(
-        sealed: &str,
-        keys: &SealingKeys,
-        sessions: &[&str],
-        now: Timestamp,
-    ) -> Result<Opened, Unopened> {
-        let bytes = decode(sealed).ok_or(Unopened::Forged)?;
+    pub fn open(sealed: &str, keys: &Keyring, sessions: &[&str], now: Timestamp) -> Result<Opened, Unopened> {
+        let (id, rest) = split(sealed).ok_or(Unopened::Forged)?;
+        let key = keys.find(id).ok_or(Unopened::UnknownKey)?;
+        let bytes = decode(rest).ok_or(Unopened::Forged)?;
         let (seal, content) = bytes.split_first_chunk::<SEAL_BYTES>().ok_or(Unopened::Forged)?;
-        let (key, session) = keys
-            .all()
-            .flat_map(|key| sessions.iter().map(move |session| (key, *session)))
-            .find(|(key, session)| key.opens(FORM, session, content, seal))
+        let session = *sessions
+            .iter()
+            .find(|session| key.opens(Purpose::Form, session, content, seal))
             .ok_or(Unopened::Forged)?;
         let question = Question::read(content).ok_or(Unopened::Forged)?;
         match question.expires > now {
@@ -99,7 +100,8 @@ impl Question {
     /// Reads the question in a form without verifying it. Use it only to show the dialog again, which checks the
     /// request like any other.
     pub fn claimed(sealed: &str) -> Option<Question> {
-        let bytes = decode(sealed)?;
+        let (_, rest) = split(sealed)?;
+        let bytes = decode(rest)?;
         let (_, content) = bytes.split_first_chunk::<SEAL_BYTES>()?;
         // The query of a request is visible ASCII.
         Question::read(content).filter(|question| question.query.bytes().all(|byte| byte.is_ascii_graphic()))
@@ -123,15 +125,21 @@ impl Question {
     }
 }
 
+/// The identifier of the key, and the rest of a sealed question.
+fn split(sealed: &str) -> Option<(KeyId, &str)> {
+    let (id, rest) = sealed.split_at_checked(KEY_ID_CHARS)?;
+    Some((KeyId::parse(id)?, rest))
+}
+
 fn decode(sealed: &str) -> Option<Vec<u8>> {
     Base64UrlUnpadded::decode_vec(sealed).ok()
 }
 
 /// Derives the secret of the code that the form with the seal `form` issues, from the key and the browser's session.
-fn derive_secret(key: SealingKey, session: &str, form: &[u8; SEAL_BYTES]) -> [u8; SECRET_BYTES] {
+fn derive_secret(key: &SealingKey, session: &str, form: &[u8; SEAL_BYTES]) -> [u8; SECRET_BYTES] {
     let mut secret = [0; SECRET_BYTES];
     // The MAC has 32 bytes, one fewer than a secret; the last byte stays 0.
-    secret[..SEAL_BYTES].copy_from_slice(&key.seal(CODE, session, form));
+    secret[..SEAL_BYTES].copy_from_slice(&key.seal(Purpose::Code, session, form));
     secret
 }
 
@@ -147,14 +155,14 @@ mod tests {
         }
     }
 
-    fn key() -> SealingKeys {
-        SealingKeys::new([1; 32])
+    fn key() -> Keyring {
+        Keyring::new(&[1; 32])
     }
 
     #[test]
     fn a_sealed_question_opens_for_the_browser_that_saw_it_and_for_no_other() {
         let sealed = question().seal(&key(), "session");
-        let open = |sealed: &str, key: &SealingKeys, session: &str, now: u64| {
+        let open = |sealed: &str, key: &Keyring, session: &str, now: u64| {
             Question::open(sealed, key, &[session], Timestamp::from_milliseconds(now))
                 .map(|opened| opened.question)
         };
@@ -163,8 +171,12 @@ mod tests {
         assert_eq!(open(&sealed, &key(), "session", 601_000), Err(Unopened::Stale));
         assert_eq!(open(&sealed, &key(), "sessio", 1000), Err(Unopened::Forged));
         assert_eq!(open(&sealed, &key(), "", 1000), Err(Unopened::Forged));
-        assert_eq!(open(&sealed, &SealingKeys::new([2; 32]), "session", 1000), Err(Unopened::Forged));
-        for text in ["", "x", "é", &sealed[..40], &format!("{sealed}A"), &format!("{sealed}="), &sealed[1..]] {
+        assert_eq!(open(&sealed, &Keyring::new(&[2; 32]), "session", 1000), Err(Unopened::UnknownKey));
+        let (id, rest) = sealed.split_at(KEY_ID_CHARS);
+        let spaced = format!("{id} {rest}");
+        for text in
+            ["", "x", "é", "ééééé", id, &sealed[..40], &format!("{sealed}A"), &format!("{sealed}="), &spaced]
+        {
             assert_eq!(open(text, &key(), "session", 1000), Err(Unopened::Forged), "{text}");
         }
     }
@@ -173,7 +185,7 @@ mod tests {
     #[test]
     fn no_end_of_a_session_is_the_beginning_of_a_question() {
         let bytes = Base64UrlUnpadded::decode_vec(&question().seal(&key(), "session")).unwrap();
-        let (code, content) = bytes.split_at(SEAL_BYTES);
+        let (code, content) = bytes.split_at(KEY_ID_BYTES + SEAL_BYTES);
         let shifted = Base64UrlUnpadded::encode_string(&[code, &content[1..]].concat());
         let session = format!("session{}", char::from(content[0]));
         let opened = Question::open(&shifted, &key(), &[&session], Timestamp::from_milliseconds(1000));
@@ -182,14 +194,24 @@ mod tests {
 
     #[test]
     fn an_old_key_opens_what_it_sealed_and_seals_nothing() {
-        let later = SealingKeys::new([2; 32]).with_old([[3; 32], [1; 32]]);
-        let open = |sealed: &str, keys: &SealingKeys| {
+        let later = Keyring::new(&[2; 32]).with_old([&[3; 32], &[1; 32]]);
+        let open = |sealed: &str, keys: &Keyring| {
             Question::open(sealed, keys, &["session"], Timestamp::from_milliseconds(1000))
                 .map(|opened| opened.question)
         };
         assert_eq!(open(&question().seal(&key(), "session"), &later), Ok(question()));
-        assert_eq!(open(&question().seal(&later, "session"), &key()), Err(Unopened::Forged));
-        assert!(later.seal_alike(&SealingKeys::new([2; 32])) && !later.seal_alike(&key()));
+        assert_eq!(open(&question().seal(&later, "session"), &key()), Err(Unopened::UnknownKey));
+        assert_eq!(question().seal(&later, "session"), question().seal(&Keyring::new(&[2; 32]), "session"));
+    }
+
+    /// The identifier itself is not sealed, and need not be.
+    #[test]
+    fn a_form_does_not_open_under_the_name_of_another_key() {
+        let both = Keyring::new(&[2; 32]).with_old([&[1; 32]]);
+        let sealed = question().seal(&key(), "session");
+        let renamed = format!("{}{}", both.current().id(), &sealed[KEY_ID_CHARS..]);
+        let opened = Question::open(&renamed, &both, &["session"], Timestamp::from_milliseconds(1000));
+        assert_eq!(opened.err(), Some(Unopened::Forged));
     }
 
     #[test]
@@ -206,14 +228,16 @@ mod tests {
             changed[bit / 8] ^= 1 << (bit % 8);
             let text = Base64UrlUnpadded::encode_string(&changed);
             let opened = Question::open(&text, &key(), &["session"], Timestamp::from_milliseconds(1000));
-            assert_eq!(opened.err(), Some(Unopened::Forged), "bit {bit}");
+            let is_of_id = bit < 8 * KEY_ID_BYTES;
+            let expected = if is_of_id { Unopened::UnknownKey } else { Unopened::Forged };
+            assert_eq!(opened.err(), Some(expected), "bit {bit}");
         }
     }
 
     #[test]
     fn a_form_gives_one_code_and_every_other_form_session_or_key_another() {
         let moment = Timestamp::from_milliseconds(1000);
-        let code = |question: &Question, keys: &SealingKeys, session: &str| {
+        let code = |question: &Question, keys: &Keyring, session: &str| {
             let sealed = question.seal(keys, session);
             let opened = Question::open(&sealed, keys, &["other", session], moment).expect("its own session");
             assert_eq!(&opened.question, question);
@@ -223,14 +247,14 @@ mod tests {
         let first = code(&question(), &key(), "session");
         assert_eq!(first, code(&question(), &key(), "session"));
         assert_ne!(first, code(&question(), &key(), "session2"));
-        assert_ne!(first, code(&question(), &SealingKeys::new([2; 32]), "session"));
+        assert_ne!(first, code(&question(), &Keyring::new(&[2; 32]), "session"));
         let later = Question { expires: Timestamp::from_milliseconds(601_001), ..question() };
         let wider = Question { query: "client_id=x&scope=all".to_owned(), ..question() };
         assert_ne!(first, code(&later, &key(), "session"));
         assert_ne!(first, code(&wider, &key(), "session"));
         // The key that opens the form derives the code, so a new key changes no issued code.
         let sealed = question().seal(&key(), "session");
-        let rotated = SealingKeys::new([2; 32]).with_old([[1; 32]]);
+        let rotated = Keyring::new(&[2; 32]).with_old([&[1; 32]]);
         let opened = Question::open(&sealed, &rotated, &["session"], moment).expect("the old key opens it");
         assert_eq!(opened.code.encode(), first);
         // The key and the page without the session do not give the code.

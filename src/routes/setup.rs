@@ -15,7 +15,7 @@ use super::request::guesses::Guesses;
 use super::shared::{Lasting, Routes};
 use super::site::Site;
 use crate::config::Config;
-use crate::crypto::seal::SealingKeys;
+use crate::keys::Keys;
 use crate::oauth::client::{Client, Clients, GrantTypes};
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::{ProtectedResource, Scope};
@@ -28,7 +28,7 @@ impl Routes {
     /// from `system`.
     ///
     /// # Errors
-    /// When `system` has no random bytes for the key that seals the dialog's forms, and `store` keeps none.
+    /// When `system` has no random bytes for a key, and `store` keeps none.
     pub fn new(
         config: &Config,
         site: Site,
@@ -36,12 +36,8 @@ impl Routes {
         pool: Arc<Pool>,
         system: Arc<dyn System>,
     ) -> std::io::Result<Routes> {
-        let mut key = [0; 32];
-        if store.sealing_keys().is_none() {
-            system.fill(&mut key)?;
-        }
         let lasting = Lasting {
-            sealing_keys: Arc::new(SealingKeys::new(key)),
+            keys: Keys::choose(&store, &*system)?,
             store,
             secret_checks: pool.add_kind(client_authentication::bounds(&config.limits)),
             pool,

@@ -10,8 +10,9 @@ use super::open_streams::{OpenStreams, StreamBounds};
 use super::reply::pages::Pages;
 use super::request::guesses::Guesses;
 use super::site::Site;
-use crate::crypto::seal::SealingKeys;
+use crate::crypto::keyring::Keyring;
 use crate::http::FieldValue;
+use crate::keys::Keys;
 use crate::oauth::ProtectedResource;
 use crate::oauth::client::Clients;
 use crate::oauth::lifetimes::Lifetimes;
@@ -48,8 +49,7 @@ pub struct Routes {
 /// What outlives a configuration.
 #[derive(Clone)]
 pub(super) struct Lasting {
-    /// Used where the store keeps none.
-    pub(super) sealing_keys: Arc<SealingKeys>,
+    pub(super) keys: Keys,
     pub(super) store: Arc<dyn Store>,
     pub(super) pool: Arc<Pool>,
     /// Jobs that compare a client's secret with a slow digest.
@@ -72,9 +72,9 @@ impl Routes {
         self.clients.demo().is_some()
     }
 
-    /// The keys that seal the dialog's forms, as they are now: servers that share a store agree on new ones.
-    pub(super) fn sealing_keys(&self) -> Arc<SealingKeys> {
-        self.lasting.store.sealing_keys().unwrap_or_else(|| Arc::clone(&self.lasting.sealing_keys))
+    /// The keys as they are now: servers that share a store agree on new ones, and a key file is reloaded.
+    pub(super) fn keyring(&self) -> Arc<Keyring> {
+        self.lasting.keys.keyring()
     }
 
     /// Random bytes for a secret; `None` when the system has none, and then no secret must be made.

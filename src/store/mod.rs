@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::crypto::seal::SealingKeys;
+use crate::crypto::keyring::Keyring;
 use crate::oauth::key::KINDS_MAX;
 use crate::oauth::kind::Transition;
 use crate::oauth::{self, Kind, Timestamp};
@@ -51,15 +51,15 @@ pub trait Store<T: Transition = oauth::Transition>: Send + Sync {
     /// Returns `None` if the outcome comes later: `caller` then gets it exactly once.
     fn submit(&self, transition: T, now: Timestamp, caller: Caller<T>) -> Option<Applied<T>>;
 
-    /// The keys that seal the dialog's forms, if the store keeps them for later processes and other servers; `None` if
-    /// each process has its own. They can change, so call this for each use.
-    fn sealing_keys(&self) -> Option<Arc<SealingKeys>> {
+    /// The server's keys, if the store keeps them for later processes and other servers; `None` if it keeps none. They
+    /// can change, so call this for each use.
+    fn keyring(&self) -> Option<Arc<Keyring>> {
         None
     }
 
-    /// Requests that the keys be read again soon, because a form did not open and another server may have changed them.
-    /// Forged forms cause this call as well, so implementations must limit how often they read.
-    fn refresh_sealing_keys(&self) {}
+    /// Requests that the keys be read again soon, because a form names a key that is not known and another server may
+    /// have changed them. Forged forms cause this call as well, so implementations must limit how often they read.
+    fn refresh_keyring(&self) {}
 }
 
 /// The limits of a store.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::engine::options;
 use crate::support::pretend_engine::{Fault, PretendEngine, Words};
 use crate::support::stores::{BOUNDS, CODE_LIFETIME, Maker, START, StoreSystem, apply, submit_all};
-use oauth_from_scratch::crypto::seal::SealingKeys;
+use oauth_from_scratch::crypto::keyring::Keyring;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
 use oauth_from_scratch::store::redis::{CHECK_INTERVAL, ConnectError, Options, Safety};
@@ -443,8 +443,9 @@ fn a_sealing_key_that_is_not_this_servers_is_adopted_and_named_in_the_log() {
     let lines = log.lines();
     let said = lines.iter().filter(|line| line.contains("has a new key for the dialog's forms"));
     assert_eq!(said.count(), 1, "{lines:?}");
-    let both = SealingKeys::new([8; 32]).with_old([[7; 32]]);
-    assert_eq!(store.sealing_keys(), Some(Arc::new(both)), "the forms that were shown stay good");
+    let both = Keyring::new(&[8; 32]).with_old([&[7; 32]]);
+    let found = store.keyring().expect("the engine keeps them");
+    assert!(found.ids().eq(both.ids()), "the forms that were shown stay good");
     assert_eq!(engine.entry(b":sealing-key:old").expect("the old key").value, [7; 32], "at other servers, too");
 }
 

@@ -11,7 +11,7 @@ use crate::support::disk::PretendDisk;
 use crate::support::stores::{
     BOUNDS, Folder, Maker, START, StoreSystem, Tokens, apply, apply_all, bounds, submit_all,
 };
-use oauth_from_scratch::crypto::seal::SealingKeys;
+use oauth_from_scratch::crypto::keyring::Keyring;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
 use oauth_from_scratch::store::file::{OpenError, Waiting};
@@ -54,11 +54,8 @@ fn grants_and_the_servers_key_outlive_the_process() {
         let open_code = granted(&store, &mut maker);
         drop(store);
         let store = open([8; 32]);
-        assert_eq!(
-            store.sealing_keys(),
-            Some(Arc::new(SealingKeys::new(KEY))),
-            "the key is the file's, not the new process's"
-        );
+        let keys = store.keyring().expect("the file keeps them");
+        assert!(keys.ids().eq(Keyring::new(&KEY).ids()), "the key is the file's, not the new process's");
         assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active));
         let (redeem, _) = maker.redeem(&open_code);
         assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));

@@ -44,6 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "src/routes/",
         &[
+            "src/keys/",
             "src/pool.rs",
             "src/store/",
             "src/http/",
@@ -53,6 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "src/system.rs",
         ],
     ),
+    ("src/keys/", &["src/store/", "src/crypto/", "src/system.rs"]),
     ("src/pool.rs", &["src/store/", "src/peer.rs"]),
     ("src/store/", &["src/oauth/", "src/crypto/", "src/private_file.rs", "src/system.rs", "src/log.rs"]),
     ("src/http/", &[]),

@@ -10,7 +10,7 @@ use crate::support::standard::{
     session_of, tokens, tokens_of,
 };
 use crate::support::{self, Answer, TestServer};
-use oauth_from_scratch::crypto::seal::SealingKeys;
+use oauth_from_scratch::crypto::keyring::Keyring;
 use oauth_from_scratch::oauth::question::Question;
 use oauth_from_scratch::oauth::{GrantId, Timestamp};
 use serde_json::json;
@@ -422,7 +422,7 @@ fn a_form_that_does_not_open_is_old_and_can_be_asked_again() {
         query: query.clone(),
     };
     let (_, value) = session.split_once('=').unwrap();
-    let other_key = question.seal(&SealingKeys::new([9; 32]), value);
+    let other_key = question.seal(&Keyring::new(&[9; 32]), value);
     for (session, sealed) in [(&other_session, &sealed), (&session, &other_key)] {
         let answer = answer_dialog(&server, session, sealed, "authorize");
         assert_eq!((answer.status, answer.field("location")), (400, None));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::support::engine::{Engine, is_installed, options, wait_until};
 use crate::support::ledger::{Link, ServerProcess};
 use crate::support::stores::{BOUNDS, Folder, Maker, START, apply};
-use oauth_from_scratch::crypto::seal::SealingKeys;
+use oauth_from_scratch::crypto::keyring::{KeyId, Keyring};
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::Outcome;
 use oauth_from_scratch::store::redis::{ConnectError, Options, Safety};
@@ -37,8 +37,9 @@ fn has_line(log: &Log, words: &str) -> bool {
     log.lines().iter().any(|line| line.contains(words))
 }
 
-fn seals_alike(one: &RedisStore, other: &SealingKeys) -> bool {
-    one.sealing_keys().is_some_and(|keys| keys.seal_alike(other))
+/// The keys that a server has, the current one first.
+fn ids(store: &RedisStore) -> Vec<KeyId> {
+    store.keyring().expect("the engine keeps them").ids().collect()
 }
 
 #[test]
@@ -93,13 +94,14 @@ fn servers_whose_key_is_replaced_adopt_the_new_one_and_open_forms_of_the_old_one
     // The engine was flushed, and a server that started then has put its own key there.
     let replaced = *b"0123456789abcdef0123456789abcdef";
     assert_eq!(engine.command("SET oauth:sealing-key 0123456789abcdef0123456789abcdef"), "+OK");
-    wait_until("it adopts the new key", || seals_alike(&store, &SealingKeys::new(replaced)));
-    assert_eq!(store.sealing_keys(), Some(Arc::new(SealingKeys::new(replaced).with_old([FRESH]))));
+    wait_until("it adopts the new key", || ids(&store)[0] == KeyId::of(&replaced));
+    let both = Keyring::new(&replaced).with_old([&FRESH]);
+    assert!(both.ids().eq(ids(&store)), "the old one opens");
     assert!(has_line(&log, "has a new key for the dialog's forms"), "{:?}", log.lines());
     wait_until("the old key is left for others", || engine.command("EXISTS oauth:sealing-key:old") == ":1");
     // One that starts now seals with the new key, and opens what the other has sealed.
     let (later, _) = connect(&engine.url(), [9; 32], &watchful());
-    assert_eq!(later.expect("it starts").sealing_keys(), store.sealing_keys());
+    assert_eq!(ids(&later.expect("it starts")), ids(&store));
     let seconds = engine.command("TTL oauth:sealing-key:old");
     assert!((1..=600).contains(&seconds[1..].parse::<i64>().expect("a number")), "{seconds}");
 }
@@ -120,14 +122,14 @@ fn a_form_that_does_not_open_has_the_keys_read_again() {
         line.and_then(|line| line.split(',').next()?.parse::<u64>().ok()).expect("a number")
     };
     let (before, begun) = (reads(), Instant::now());
-    let replaced = SealingKeys::new(*b"0123456789abcdef0123456789abcdef");
+    let replaced = KeyId::of(b"0123456789abcdef0123456789abcdef");
     wait_until("the key is read again", || {
-        store.refresh_sealing_keys();
-        seals_alike(&store, &replaced)
+        store.refresh_keyring();
+        ids(&store)[0] == replaced
     });
     // Strangers' forms do not open, either.
     wait_until("it looks twice more", || {
-        (0..100).for_each(|_| store.refresh_sealing_keys());
+        (0..100).for_each(|_| store.refresh_keyring());
         reads() >= before + 3
     });
     let (looks, seconds) = (reads() - before, begun.elapsed().as_secs());
@@ -152,9 +154,10 @@ fn a_form_opens_at_every_server_after_the_key_was_replaced() {
     let link = |index: usize| Link::new(servers[index].port);
     let (cookie, early) = link(0).dialog();
     assert_eq!(engine.command("SET oauth:sealing-key 0123456789abcdef0123456789abcdef"), "+OK");
-    // A form that does not open is what makes a server look.
+    // A form of a key that is not known is what makes a server look.
+    let unknown = "A".repeat(100);
     for index in [0, 1] {
-        assert_eq!(link(index).authorize(&cookie, "AAAA").0, 400);
+        assert_eq!(link(index).authorize(&cookie, &unknown).0, 400);
         servers[index].wait_for_words("has a new key for the dialog's forms");
     }
     assert_eq!(link(1).authorize(&cookie, &early).0, 302, "one from before, at the other");

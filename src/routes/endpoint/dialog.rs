@@ -56,7 +56,7 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
         client: &authorization.client().name,
         redirect_uri: authorization.redirect().as_str(),
         scopes: &scopes,
-        request: &question.seal(&routes.sealing_keys(), &session),
+        request: &question.seal(&routes.keyring(), &session),
     });
     page.with("Set-Cookie", cookie)
 }

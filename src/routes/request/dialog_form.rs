@@ -119,12 +119,13 @@ fn open(context: &Context, sealed: &str) -> Result<Opened, Rejection> {
         let reason = "the browser sent no session cookie with the form";
         return Err(reject(Status::Forbidden, Notice::NoSession, reason, Some(sealed)));
     }
-    Question::open(sealed, &routes.sealing_keys(), &sessions, now).map_err(|unopened| match unopened {
-        Unopened::Forged => {
-            // Or another server sealed it, with a key that this one has not read yet.
-            routes.lasting.store.refresh_sealing_keys();
-            stale("the form was not made here for this browser, or was modified")
+    Question::open(sealed, &routes.keyring(), &sessions, now).map_err(|unopened| match unopened {
+        Unopened::UnknownKey => {
+            // Another server may have sealed it, with a key that this one has not read yet.
+            routes.lasting.keys.refresh();
+            stale("the form was sealed with a key that is not known here, and may be lost")
         }
+        Unopened::Forged => stale("the form was not made here for this browser, or was modified"),
         Unopened::Stale => stale("the form was shown too long ago"),
     })
 }

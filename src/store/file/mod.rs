@@ -22,7 +22,7 @@ use redb::{Database, DatabaseError, Durability, StorageBackend, StorageError};
 
 use super::queue::{Answered, Job, Queue, Taken};
 use super::{Applied, Bounds, Caller, Store, StoreError};
-use crate::crypto::seal::SealingKeys;
+use crate::crypto::keyring::Keyring;
 use crate::log::Log;
 use crate::oauth::kind::Transition;
 use crate::oauth::{self, Timestamp};
@@ -64,7 +64,7 @@ pub struct FileStore<T: Transition = oauth::Transition> {
     reads: Arc<Queue<T>>,
     writes: Arc<Queue<T>>,
     threads: Vec<JoinHandle<()>>,
-    sealing_keys: Arc<SealingKeys>,
+    keyring: Arc<Keyring>,
     common: Arc<Common>,
 }
 
@@ -165,8 +165,8 @@ impl<T: Transition> FileStore<T> {
         let common = Arc::new(Common { disk, system, bounds, commits, changes });
         let reads = Arc::new(Queue::new(bounds.queue_max, None));
         let writes = Arc::new(Queue::new(bounds.queue_max, Some(writer)));
-        let sealing_keys = Arc::new(SealingKeys::new(sealing_key));
-        let mut store = FileStore { reads, writes, threads: Vec::new(), sealing_keys, common };
+        let keyring = Arc::new(Keyring::new(&sealing_key));
+        let mut store = FileStore { reads, writes, threads: Vec::new(), keyring, common };
         store.begin("store-reader", Arc::clone(&store.reads), Common::read_on)?;
         let write = move |common: &Common, queue: &Queue<T>| common.write_on(queue, waiting);
         store.begin("store-writer", Arc::clone(&store.writes), write)?;
@@ -208,8 +208,8 @@ impl<T: Transition> Store<T> for FileStore<T> {
         queue.submit(transition, (now, self.common.system.monotonic()), caller)
     }
 
-    fn sealing_keys(&self) -> Option<Arc<SealingKeys>> {
-        Some(Arc::clone(&self.sealing_keys))
+    fn keyring(&self) -> Option<Arc<Keyring>> {
+        Some(Arc::clone(&self.keyring))
     }
 }
 

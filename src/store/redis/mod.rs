@@ -18,7 +18,7 @@ use super::location::RedisLocation;
 use super::queue::Queue;
 use super::{Applied, Bounds, Caller, Store};
 use crate::crypto::digest::Digest;
-use crate::crypto::seal::SealingKeys;
+use crate::crypto::keyring::Keyring;
 use crate::log::Log;
 use crate::oauth::kind::Transition;
 use crate::oauth::lifetimes::Lifetimes;
@@ -160,11 +160,11 @@ impl<T: Transition> Store<T> for RedisStore<T> {
         self.queue.submit(transition, (now, self.system.monotonic()), caller)
     }
 
-    fn sealing_keys(&self) -> Option<Arc<SealingKeys>> {
+    fn keyring(&self) -> Option<Arc<Keyring>> {
         Some(self.published.keys())
     }
 
-    fn refresh_sealing_keys(&self) {
+    fn refresh_keyring(&self) {
         if !self.published.is_wanted() {
             self.published.want();
             self.queue.nudge();

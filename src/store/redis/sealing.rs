@@ -14,23 +14,23 @@ use redis::Value;
 use super::cluster::Cluster;
 use super::keys::Keys;
 use super::pipeline::{Command, Reply};
-use crate::crypto::seal::SealingKeys;
+use crate::crypto::keyring::{KEY_BYTES, KeyId, Keyring};
 use crate::log::Log;
 use crate::oauth::Timestamp;
 
-type Key = [u8; 32];
+type Key = [u8; KEY_BYTES];
 
 /// More old keys than this are forgotten, the oldest first.
 const OLD_KEYS_MAX: usize = 4;
 
 /// What the loops read.
 pub(super) struct Published {
-    keys: RwLock<Arc<SealingKeys>>,
+    keys: RwLock<Arc<Keyring>>,
     is_wanted: AtomicBool,
 }
 
 impl Published {
-    pub(super) fn keys(&self) -> Arc<SealingKeys> {
+    pub(super) fn keys(&self) -> Arc<Keyring> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -74,7 +74,7 @@ impl Agreement {
     ) -> Option<Agreement> {
         let found = exchange(cluster, names, fresh)?;
         let published = Published {
-            keys: RwLock::new(Arc::new(SealingKeys::new(found.current))),
+            keys: RwLock::new(Arc::new(Keyring::new(&found.current))),
             is_wanted: AtomicBool::new(false),
         };
         let mut agreement = Agreement {
@@ -101,8 +101,10 @@ impl Agreement {
         self.old.retain(|(_, until)| now < *until);
         if found.current != self.current {
             self.log.line(format_args!(
-                "the store's engine has a new key for the dialog's forms; this server uses it, and opens forms of the \
-                 old one for {} more seconds",
+                "the store's engine has a new key for the dialog's forms, {}; this server uses it, and opens forms of \
+                 the old one, {}, for {} more seconds",
+                KeyId::of(&found.current),
+                KeyId::of(&self.current),
                 self.form_lifetime.as_secs()
             ));
             let own = std::mem::replace(&mut self.current, found.current);
@@ -137,8 +139,8 @@ impl Agreement {
     }
 
     fn publish(&self) {
-        let old = self.old.iter().map(|(key, _)| *key);
-        let keys = Arc::new(SealingKeys::new(self.current).with_old(old));
+        let old = self.old.iter().map(|(key, _)| key);
+        let keys = Arc::new(Keyring::new(&self.current).with_old(old));
         *self.published.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 }
