@@ -25,6 +25,8 @@ pub enum Command {
     Run(Box<Config>),
     /// Check the configuration and print it.
     CheckConfig(Box<Config>),
+    /// Add a key to the key file at this path.
+    NewKey(PathBuf),
     /// Generate a client's secret, or the digest of one that a person chose.
     ClientSecret {
         /// Whether to read the secret from standard input.
@@ -73,6 +75,11 @@ Flags:
                       crash loses the last second: codes that were used and tokens that
                       were revoked are valid again
                       [default: full]
+  --keys FILE         keep the server's keys in FILE, so that forms outlive a restart with any
+                      store; made at the first start, for its owner alone. SIGHUP reloads it
+                      [default: with the store; for memory, lost when the process exits]
+  --new-key           add a key to the file of --keys, which seals from then on while the
+                      others still open, and exit
   --log[=json]        write a line for each request to standard output, in the common log
                       format or as JSON [default: no]
   --ready-file PATH   once both servers listen, write a line of JSON with issuer, ports,
@@ -100,6 +107,7 @@ struct Flags {
     log: Option<LogFormat>,
     store: Option<Location>,
     store_is_relaxed: Option<bool>,
+    keys: Option<PathBuf>,
     ready_file: Option<PathBuf>,
     ready_json: bool,
     ends_with_stdin: bool,
@@ -114,7 +122,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
     let mut flags = Flags::default();
     // A command other than serving.
     let mut instead = None;
-    let (mut only_check, mut is_chosen) = (false, false);
+    let (mut only_check, mut is_chosen, mut adds_key) = (false, false, false);
     let words: Vec<OsString> = words.into_iter().collect();
     let count = words.len();
     let mut parser = lexopt::Parser::from_args(words);
@@ -141,6 +149,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
             Long("log") => flags.log = Some(log_format(parser.optional_value())?),
             Long("store") => flags.store = Some(location(parser.value()?)?),
             Long("store-durability") => flags.store_is_relaxed = Some(is_relaxed(parser.value()?)?),
+            Long("keys") => flags.keys = Some(PathBuf::from(parser.value()?)),
+            Long("new-key") => adds_key = true,
             Long("ready-file") => flags.ready_file = Some(PathBuf::from(parser.value()?)),
             Long("ready-json") => flags.ready_json = true,
             Long("end-with-stdin") => flags.ends_with_stdin = true,
@@ -175,6 +185,9 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
         }
         _ => config.check().map_err(CliError::Config)?,
     }
+    if adds_key {
+        return config.keys.map(Command::NewKey).ok_or(CliError::NewKeyWithoutFile);
+    }
     Ok(if only_check { Command::CheckConfig(config) } else { Command::Run(config) })
 }
 
@@ -191,7 +204,9 @@ pub fn parse_again(words: &[OsString], file: &Path) -> Result<Config, CliError> 
     match parse(words.iter().cloned())? {
         Command::Run(config) | Command::CheckConfig(config) => Ok(*config),
         // These arguments have started a server, so this cannot happen.
-        Command::ClientSecret { .. } | Command::Help | Command::Version => Err(CliError::NoServer),
+        Command::NewKey(_) | Command::ClientSecret { .. } | Command::Help | Command::Version => {
+            Err(CliError::NoServer)
+        }
     }
 }
 
@@ -228,6 +243,7 @@ impl Flags {
         config.limits.peer_connections_max = per_peer.or(config.limits.peer_connections_max);
         config.access_log = self.log.or(config.access_log);
         (config.www, config.file) = (self.www, self.config);
+        config.keys = self.keys.or(config.keys);
         config.ready_file = self.ready_file;
         (config.ready_json, config.ends_with_stdin) = (self.ready_json, self.ends_with_stdin);
         if let Some(location) = self.store {

@@ -9,7 +9,7 @@
 //!          ├─ http               bytes <-> messages: no socket, no clock, no OAuth
 //!          ├─ oauth              the rules, pure: no socket, clock, randomness or HTTP
 //!          └─ store              where grants live; applies the rules' transitions
-//! keys                           where the server's keys are kept: the store, or this process
+//! keys                           where the server's keys are kept: a key file, the store, or this process
 //! crypto                         digests, password hashes and seals; alone in naming ring and argon2
 //! pool                           slow work, off the loop; answers through the stores' mailbox
 //! system                         the only source of time and random bytes, behind a trait

@@ -8,12 +8,14 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, BufRead as _, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use oauth_from_scratch::cli::{self, Command};
 use oauth_from_scratch::config::Config;
+use oauth_from_scratch::keys::KeyFile;
 use oauth_from_scratch::log::{Log, Logs};
 use oauth_from_scratch::net::{self, Descriptors, Listening, LogFormat};
 use oauth_from_scratch::oauth::Credential;
@@ -43,7 +45,14 @@ fn main() -> ExitCode {
             Ok(text) => print(&text),
             Err(message) => fail(&message, ExitCode::FAILURE),
         },
-        Ok(Command::CheckConfig(config)) => print(&describe(&config)),
+        Ok(Command::NewKey(path)) => match new_key(&path) {
+            Ok(text) => print(&text),
+            Err(message) => fail(&message, ExitCode::FAILURE),
+        },
+        Ok(Command::CheckConfig(config)) => match describe(&config) {
+            Ok(text) => print(&text),
+            Err(message) => fail(&message, ExitCode::from(USAGE)),
+        },
         Ok(Command::Run(config)) => match run(&config, words) {
             Ok(()) => ExitCode::SUCCESS,
             Err(message) => fail(&message, ExitCode::FAILURE),
@@ -90,17 +99,29 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
     for warning in config.warnings(auth_port) {
         logs.errors.line(format_args!("WARNING: {warning}"));
     }
+    let keys = config.keys.as_deref().map(|path| open_keys(path, &*system)).transpose()?;
     // If the start fails, the error message alone is printed, without the log lines of the attempt.
     let store_log = logs.errors.held();
     let store = store::open(config, listening.site().issuer(), &system, &store_log)?;
     store_log.release();
+    let listening = match &keys {
+        Some(keys) => listening.with_key_file(Arc::clone(keys)),
+        None => listening,
+    };
     let server = listening.serve(config, store, system, logs.clone());
     let mut server = server.map_err(|error| error.to_string())?;
-    if let Some(file) = config.file.clone() {
-        let errors = logs.errors.clone();
-        let read = move || match cli::parse_again(&words, &file) {
-            Ok(config) => Ok(within_descriptors(&config, &errors, "reload: ")),
-            Err(error) => Err(error.to_string()),
+    if config.file.is_some() || keys.is_some() {
+        let (errors, running) = (logs.errors.clone(), config.clone());
+        let read = move || {
+            let config = match &running.file {
+                Some(file) => cli::parse_again(&words, file).map_err(|error| error.to_string())?,
+                None => running.clone(),
+            };
+            let path = running.keys.as_deref().unwrap_or(Path::new(""));
+            let stay = |error: String| of_key_file(path, &format!("{error}; the keys stay as they were"));
+            let changes = keys.as_ref().map(|keys| keys.reload().map_err(stay));
+            let changes = changes.transpose()?.flatten();
+            Ok((within_descriptors(&config, &errors, "reload: "), changes.into_iter().collect()))
         };
         server.reload_with(config.clone(), read);
     }
@@ -125,6 +146,25 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
     // Closes the store, which may still log, before the logs are flushed.
     drop(server);
     Ok(())
+}
+
+/// Opens the key file, or makes it.
+fn open_keys(path: &Path, system: &dyn System) -> Result<Arc<KeyFile>, String> {
+    KeyFile::open(path, system).map(Arc::new).map_err(|error| of_key_file(path, &error))
+}
+
+fn of_key_file(path: &Path, error: &str) -> String {
+    format!("the key file {}: {error} (--keys names it)", cli::shown_path(path))
+}
+
+/// Adds a key to the key file, for `--new-key`.
+fn new_key(path: &Path) -> Result<String, String> {
+    let added = KeyFile::add_key(path, &RealSystem::default()).map_err(|error| of_key_file(path, &error))?;
+    let (id, count) = (added.current().id(), added.ids().count());
+    Ok(format!(
+        "added key {id} to {}, as the current one of {count}; send SIGHUP to each server that uses the file\n",
+        cli::shown_path(path)
+    ))
 }
 
 /// Lowers `connections_max` to what the process has descriptors for. Log lines about it begin with `of`.
@@ -179,8 +219,8 @@ fn client_secret(is_chosen: bool) -> Result<String, String> {
     ))
 }
 
-/// Describes the configuration for `--check-config`.
-fn describe(config: &Config) -> String {
+/// Describes the configuration for `--check-config`. The error is a key file that cannot be used.
+fn describe(config: &Config) -> Result<String, String> {
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut line = |name: &str, value: &str| lines.push((name.to_owned(), value.to_owned()));
     let address = config.bind.map_or("127.0.0.1 and ::1".to_owned(), |address| address.to_string());
@@ -194,6 +234,14 @@ fn describe(config: &Config) -> String {
     }
     line("workers", &config.workers.to_string());
     line("grants", &config.store.location.to_string());
+    if let Some(path) = &config.keys {
+        let found = KeyFile::check(path).map_err(|error| of_key_file(path, &error))?;
+        let state = match found {
+            Some(keys) => format!("{} in it, current {}", keys.ids().count(), keys.current().id()),
+            None => "made at the first start".to_owned(),
+        };
+        line("keys", &format!("{}: {state}", cli::shown_path(path)));
+    }
     for (name, sentence) in &config.scopes {
         line(&format!("scope {name}"), sentence);
     }
@@ -218,7 +266,7 @@ fn describe(config: &Config) -> String {
     let said = config.warnings(config.auth_port).into_iter().chain(config.remarks());
     said.for_each(|warning| text.push_str(&format!("WARNING: {warning}\n")));
     text.push_str("Configuration OK (check only).\n");
-    text
+    Ok(text)
 }
 
 fn print(text: &str) -> ExitCode {

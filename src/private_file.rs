@@ -129,6 +129,26 @@ pub fn links(metadata: &Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::nlink(metadata)
 }
 
+/// Checks that `file` belongs to the user of this process. The mode refuses all others but the superuser, whom no mode
+/// stops; so this is for a server that runs as root. It needs /proc, which names the process's user.
+///
+/// # Errors
+/// [`NotOpened::Unfit`] if it belongs to another user.
+#[cfg(unix)]
+pub fn check_owner(path: &Path, file: &File) -> Result<(), NotOpened> {
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = file.metadata()?.uid();
+    let Ok(own) = Path::new("/proc/self").metadata() else { return Ok(()) };
+    if owner == own.uid() {
+        return Ok(());
+    }
+    Err(NotOpened::Unfit(format!(
+        "it belongs to the user with number {owner}, who may read and change it; run chown {} {}",
+        own.uid(),
+        path.display()
+    )))
+}
+
 /// Elsewhere std says no more of a file's identity than when it was made, and nothing of who may do what.
 #[cfg(not(unix))]
 pub fn identity(metadata: &Metadata) -> Identity {
@@ -145,4 +165,10 @@ pub fn mode(_: &Metadata) -> u32 {
 #[cfg(not(unix))]
 pub fn links(_: &Metadata) -> u64 {
     1
+}
+
+/// Its owner is not known here.
+#[cfg(not(unix))]
+pub fn check_owner(_: &Path, _: &File) -> Result<(), NotOpened> {
+    Ok(())
 }

@@ -60,6 +60,8 @@ pub enum CliError {
     NoIssuer(IpAddr),
     /// `--store-durability` is given without a file store.
     DurabilityWithoutFile,
+    /// `--new-key` is given without a key file.
+    NewKeyWithoutFile,
     /// `--chosen` is given without `client-secret`.
     Chosen,
 }
@@ -109,6 +111,9 @@ impl fmt::Display for CliError {
             ),
             CliError::DurabilityWithoutFile => {
                 f.write_str("--store-durability requires a file store; give --store file:PATH as well")
+            }
+            CliError::NewKeyWithoutFile => {
+                f.write_str("--new-key requires a key file; give --keys FILE, or keys in the configuration file")
             }
             CliError::Chosen => f.write_str("--chosen is an option of client-secret; write client-secret --chosen"),
             CliError::NoClientApp => f.write_str(

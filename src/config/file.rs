@@ -67,7 +67,7 @@ pub fn read_beside(text: &str, flags: FromFlags) -> Result<Config, Mistakes> {
     let mut mistakes = Mistakes::default();
     read_root(&mut root, &mut config, flags, &mut mistakes);
     mistakes.note_all(root.end(
-        "issuer, resource_owner, explain_errors, secure_scope, [listen], [lifetimes], [store], [limits], [scopes] and \
+        "issuer, resource_owner, explain_errors, secure_scope, keys, [listen], [lifetimes], [store], [limits], [scopes] and \
          [[clients]]",
     ));
     mistakes.into_result(config)
@@ -90,6 +90,13 @@ fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: 
     }
     if let Some(value) = root.take("explain_errors") {
         mistakes.set(&mut config.explains_errors, value.boolean());
+    }
+    if let Some(value) = root.take("keys") {
+        let path = value.string().and_then(|path| match path {
+            "" => Err(value.error("give the path of a file, or remove this key")),
+            path => Ok(Some(path.into())),
+        });
+        mistakes.set(&mut config.keys, path);
     }
     let mut table = |key, name| {
         let value = root.take(key)?;
@@ -492,6 +499,7 @@ introspects_all = true
         changed("durability", "sync", 24, "unknown key sync in [store]");
         check("[listen]\naddress = \"0.0.0.0\"", 1, "the issuer is missing");
         check("clients = 7", 1, "expected tables that each start with [[clients]]");
+        check("keys = \"\"", 1, "give the path of a file, or remove this key");
         // What the client app asks for must be there, and open what it asks.
         changed("= \"answer\"", "= \"anser\"", 4, "did you mean \"answer\"? Otherwise add it to [scopes]");
         check(

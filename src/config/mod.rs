@@ -58,6 +58,8 @@ pub struct Config {
     pub ends_with_stdin: bool,
     /// Where grants are stored.
     pub store: Backend,
+    /// The key file; `None` for keys that are kept with the store, or end with the process.
+    pub keys: Option<PathBuf>,
     /// The limits of everything that can grow.
     pub limits: Limits,
     /// How long codes, tokens and forms are valid.
@@ -94,6 +96,7 @@ impl Default for Config {
             ready_json: false,
             ends_with_stdin: false,
             store: Backend::default(),
+            keys: None,
             limits: Limits::default(),
             lifetimes: Lifetimes::default(),
             issuer: None,

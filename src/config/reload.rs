@@ -106,6 +106,7 @@ impl Config {
             ready_json: self.ready_json,
             ends_with_stdin: self.ends_with_stdin,
             store: self.store.clone(),
+            keys: self.keys.clone(),
             issuer: self.issuer.clone(),
             insecure_http: read.insecure_http,
             limits: Limits {
@@ -295,6 +296,7 @@ fn settings(config: &Config) -> Vec<Key> {
         access_log,
         www,
         store,
+        keys,
         issuer,
         insecure_http,
         resource_owner,
@@ -325,6 +327,7 @@ fn settings(config: &Config) -> Vec<Key> {
         ("explain_errors", Now, explains_errors.to_string()),
         ("insecure_http", Now, insecure_http.to_string()),
         ("issuer", Restart, or(issuer.as_ref().map(Issuer::as_str), "none")),
+        ("keys", Restart, or(keys.as_ref().map(|path| path.display()), "none")),
         ("[listen] address", Restart, or(bind.as_ref(), "127.0.0.1 and ::1")),
         ("[listen] port", Restart, auth_port.to_string()),
         ("[listen] client_app_port", Restart, or(client_port.as_ref(), "none")),

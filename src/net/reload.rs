@@ -18,8 +18,9 @@ use crate::config::{self, Config};
 use crate::log::Log;
 use crate::routes::Routes;
 
-/// Reads and checks the configuration. The error is a message for the log.
-pub(super) type Read = Box<dyn Fn() -> Result<Config, String> + Send + Sync>;
+/// Reads and checks the configuration. Gives it with lines about what else it has changed, such as the keys. The error
+/// is a message for the log; then nothing has changed.
+pub(super) type Read = Box<dyn Fn() -> Result<(Config, Vec<String>), String> + Send + Sync>;
 
 /// A configuration and the routes that were built from it.
 pub(super) struct Settings {
@@ -125,14 +126,15 @@ impl Reload {
         match read.unwrap_or_else(|_| {
             Err("reading the configuration panicked, which is a bug in this program".to_owned())
         }) {
-            Ok(read) => self.publish(read),
+            Ok((read, others)) => self.publish(read, others),
             Err(error) => self.fail(&error),
         }
     }
 
-    fn publish(&self, read: Config) {
+    fn publish(&self, read: Config, others: Vec<String>) {
         let running = self.take().1;
-        let config::Reload { config, changes, restarts } = running.config.reload(read);
+        let config::Reload { config, mut changes, restarts } = running.config.reload(read);
+        changes.extend(others);
         let last = match (changes.is_empty(), restarts.is_empty()) {
             (true, true) => "done; nothing has changed",
             (true, false) => "done; nothing changes before a restart",
@@ -212,7 +214,7 @@ mod tests {
         let log = Log::kept();
         let logs = Logs { errors: log.clone(), access: Log::kept() };
         let mut server = Server::bind(&config(3600), store, Arc::new(RealSystem::default()), logs).unwrap();
-        server.reload_with(config(3600), read);
+        server.reload_with(config(3600), move || Ok((read()?, Vec::new())));
         let address = server.addresses()[0].1;
         (server, address, log)
     }

@@ -19,6 +19,7 @@ use super::reload::{Reload, Settings};
 use super::signals::{self, HangUp};
 use super::worker::Worker;
 use crate::config::Config;
+use crate::keys::{KeyFile, Keys};
 use crate::log::Logs;
 use crate::pool::Pool;
 use crate::routes::{Role, Routes, Site};
@@ -69,6 +70,7 @@ pub struct Listening {
     listeners: Vec<Listener>,
     addresses: Vec<(Role, SocketAddr)>,
     site: Site,
+    key_file: Option<Arc<KeyFile>>,
 }
 
 impl Listening {
@@ -83,7 +85,12 @@ impl Listening {
             addresses.push((listener.role, listener.socket.local_addr()?));
         }
         let site = Site::new(config.bind, client_port, auth_port, config.issuer.clone());
-        Ok(Listening { listeners, addresses, site })
+        Ok(Listening { listeners, addresses, site, key_file: None })
+    }
+
+    /// Uses the keys of `file` instead of those of the store or of this process.
+    pub fn with_key_file(self, file: Arc<KeyFile>) -> Listening {
+        Listening { key_file: Some(file), ..self }
     }
 
     /// The names and origins of both servers, with the ports that the system picked.
@@ -126,11 +133,10 @@ impl Listening {
         system: Arc<dyn System>,
         logs: Logs,
     ) -> Result<Server, StartError> {
-        let Listening { listeners, addresses, site } = self;
+        let Listening { listeners, addresses, site, key_file } = self;
         let system: Arc<dyn System> = Arc::new(Clock::new(system, logs.errors.clone()));
-        let routes =
-            Routes::new(config, site, store, pool, Arc::clone(&system)).map_err(StartError::Randomness)?;
-        let routes = Arc::new(routes);
+        let keys = Keys::choose(key_file, &store, &*system).map_err(StartError::Randomness)?;
+        let routes = Arc::new(Routes::with_keys(config, site, keys, store, pool, Arc::clone(&system)));
         let control = Arc::<Control>::default();
         let mut workers = Vec::new();
         for _ in 0..config.workers {
@@ -194,12 +200,13 @@ impl Server {
     }
 
     /// Enables reloading the configuration while the server runs. `config` is the one that the server was bound with.
-    /// `read` is called in a thread of its own, so it may block; it returns a checked configuration, or a message that
-    /// says what is wrong. [`Config::reload`] decides which changes take effect without a restart.
+    /// `read` is called in a thread of its own, so it may block; it returns a checked configuration with lines about what
+    /// else it has changed, or a message that says what is wrong. [`Config::reload`] decides which changes take effect
+    /// without a restart.
     pub fn reload_with(
         &mut self,
         config: Config,
-        read: impl Fn() -> Result<Config, String> + Send + Sync + 'static,
+        read: impl Fn() -> Result<(Config, Vec<String>), String> + Send + Sync + 'static,
     ) {
         let settings = Settings { config, routes: Arc::clone(&self.routes) };
         let (control, log) = (Arc::clone(&self.control), self.logs.errors.clone());

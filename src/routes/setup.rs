@@ -36,8 +36,21 @@ impl Routes {
         pool: Arc<Pool>,
         system: Arc<dyn System>,
     ) -> std::io::Result<Routes> {
+        let keys = Keys::choose(None, &store, &*system)?;
+        Ok(Routes::with_keys(config, site, keys, store, pool, system))
+    }
+
+    /// The same with `keys`.
+    pub fn with_keys(
+        config: &Config,
+        site: Site,
+        keys: Keys,
+        store: Arc<dyn Store>,
+        pool: Arc<Pool>,
+        system: Arc<dyn System>,
+    ) -> Routes {
         let lasting = Lasting {
-            keys: Keys::choose(&store, &*system)?,
+            keys,
             store,
             secret_checks: pool.add_kind(client_authentication::bounds(&config.limits)),
             pool,
@@ -45,7 +58,7 @@ impl Routes {
             open_streams: Arc::default(),
             system,
         };
-        Ok(Routes::of(config, site, lasting))
+        Routes::of(config, site, lasting)
     }
 
     /// The same endpoints with the clients, scopes, lifetimes and texts of `config`. Site, store, pool, keys and the

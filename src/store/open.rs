@@ -54,7 +54,7 @@ pub fn open(
                 },
                 bounds: bounds(config),
                 lifetime_min: config.lifetimes.code,
-                form_lifetime: config.lifetimes.form,
+                form_lifetime: config.keys.is_none().then_some(config.lifetimes.form),
                 check_interval: CHECK_INTERVAL,
             };
             let (key, system) = (fresh_key(system)?, Arc::clone(system));

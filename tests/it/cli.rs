@@ -81,6 +81,8 @@ fn help_and_version_are_printed_and_name_every_flag() {
         "--connections-per-peer",
         "--store",
         "--store-durability",
+        "--keys",
+        "--new-key",
         "--log",
         "--www",
         "--help",

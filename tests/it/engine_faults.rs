@@ -449,6 +449,20 @@ fn a_sealing_key_that_is_not_this_servers_is_adopted_and_named_in_the_log() {
     assert_eq!(engine.entry(b":sealing-key:old").expect("the old key").value, [7; 32], "at other servers, too");
 }
 
+/// Servers with a key file have nothing to agree on.
+#[test]
+fn an_engine_gets_no_key_of_servers_that_have_a_key_file() {
+    let engine = PretendEngine::start();
+    let Ok(Location::Redis(location)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
+    let options = Options { form_lifetime: None, ..options(Safety::default(), BOUNDS) };
+    let store: RedisStore =
+        RedisStore::connect(&location, &options, [7; 32], StoreSystem::new(), Log::kept()).expect("it starts");
+    granted(&store, &mut Maker::new(1));
+    store.refresh_keyring();
+    granted(&store, &mut Maker::new(2));
+    assert!(store.keyring().is_none() && engine.entry(SEALING_KEY).is_none());
+}
+
 /// What is said a second time is as safe as what is said the first time.
 #[test]
 fn nothing_is_confirmed_that_has_not_reached_as_many_replicas_as_it_must() {

@@ -35,6 +35,8 @@ mod grants;
 mod health;
 mod http;
 mod imports;
+#[cfg(any(feature = "file-store", feature = "redis-store"))]
+mod key_file;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod kinds;
 mod late_answers;

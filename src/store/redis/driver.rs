@@ -26,7 +26,8 @@ pub(super) struct Driver<T: Transition> {
     pub(super) cluster: Cluster,
     pub(super) bounds: Bounds,
     pub(super) batch: Batch<T>,
-    pub(super) agreement: Agreement,
+    /// `None` if the keys are not kept on the engine.
+    pub(super) agreement: Option<Agreement>,
     /// When the engine was last checked.
     pub(super) checked: Instant,
     pub(super) check_interval: Duration,
@@ -88,10 +89,9 @@ impl<T: Transition> Driver<T> {
 
     /// The time until the next check.
     fn until_check(&self) -> Duration {
-        let interval = match self.agreement.published().is_wanted() {
-            true => self.check_interval.min(CHECK_INTERVAL_MIN),
-            false => self.check_interval,
-        };
+        let is_wanted = self.agreement.as_ref().is_some_and(|agreement| agreement.published().is_wanted());
+        let interval =
+            if is_wanted { self.check_interval.min(CHECK_INTERVAL_MIN) } else { self.check_interval };
         let since = self.system.monotonic().saturating_duration_since(self.checked);
         interval.saturating_sub(since)
     }
@@ -103,7 +103,9 @@ impl<T: Transition> Driver<T> {
         let (cluster, agreement, now) = (&mut self.cluster, &mut self.agreement, self.checked);
         let checked = catch_unwind(AssertUnwindSafe(|| {
             cluster.probe_all();
-            agreement.renew(cluster, now, Timestamp::from_system_time(time));
+            if let Some(agreement) = agreement {
+                agreement.renew(cluster, now, Timestamp::from_system_time(time));
+            }
         }));
         if checked.is_err() {
             self.log.line(format_args!("the store failed in a check; please report this bug"));

@@ -62,8 +62,8 @@ pub struct Options {
     pub bounds: Bounds,
     /// The shortest lifetime of a record: that of a code.
     pub lifetime_min: Duration,
-    /// The lifetime of the dialog's forms.
-    pub form_lifetime: Duration,
+    /// The lifetime of the dialog's forms; `None` if the keys are not kept on the engine.
+    pub form_lifetime: Option<Duration>,
     /// The interval between checks of the engine's clock, permissions and sealing key.
     pub check_interval: Duration,
 }
@@ -73,7 +73,7 @@ impl Options {
     pub fn new(key_prefix: KeyPrefix, safety: Safety, bounds: Bounds) -> Options {
         let Lifetimes { code, form, .. } = Lifetimes::default();
         let check_interval = CHECK_INTERVAL;
-        Options { key_prefix, safety, bounds, lifetime_min: code, form_lifetime: form, check_interval }
+        Options { key_prefix, safety, bounds, lifetime_min: code, form_lifetime: Some(form), check_interval }
     }
 }
 
@@ -84,7 +84,8 @@ pub const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 pub struct RedisStore<T: Transition = oauth::Transition> {
     queue: Arc<Queue<T>>,
     thread: Option<JoinHandle<()>>,
-    published: Arc<Published>,
+    /// The keys that the servers agree on; `None` if they are not kept on the engine.
+    published: Option<Arc<Published>>,
     system: Arc<dyn System>,
 }
 
@@ -128,11 +129,16 @@ impl<T: Transition> RedisStore<T> {
             startup::check(&mut cluster, &address, safety, &log).map_err(ConnectError)?;
         }
         let now = system.monotonic();
-        let agreement = Agreement::reach(&mut cluster, &keys, &fresh_key, (form_lifetime, now), log.clone());
-        let agreement = agreement.ok_or_else(|| {
-            ConnectError("the engine does not keep the key that seals the dialog's forms".into())
-        })?;
-        let published = agreement.published();
+        let mut agreement = None;
+        if let Some(form_lifetime) = form_lifetime {
+            let times = (form_lifetime, now);
+            agreement = Agreement::reach(&mut cluster, &keys, &fresh_key, times, log.clone());
+            if agreement.is_none() {
+                let message = "the engine does not keep the key that seals the dialog's forms";
+                return Err(ConnectError(message.into()));
+            }
+        }
+        let published = agreement.as_ref().map(Agreement::published);
         cluster.has_returned = false;
         cluster.probes = true;
         let mut server = [0; 8];
@@ -161,12 +167,12 @@ impl<T: Transition> Store<T> for RedisStore<T> {
     }
 
     fn keyring(&self) -> Option<Arc<Keyring>> {
-        Some(self.published.keys())
+        self.published.as_ref().map(|published| published.keys())
     }
 
     fn refresh_keyring(&self) {
-        if !self.published.is_wanted() {
-            self.published.want();
+        if let Some(published) = self.published.as_ref().filter(|published| !published.is_wanted()) {
+            published.want();
             self.queue.nudge();
         }
     }

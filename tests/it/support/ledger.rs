@@ -74,6 +74,17 @@ impl ServerProcess {
         assert!(!waited.timed_out(), "it never said {words:?}: {log}");
     }
 
+    /// What it has said so far.
+    pub fn log(&self) -> String {
+        self.log.0.lock().unwrap().clone()
+    }
+
+    /// Sends it a signal, such as `-HUP`.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().expect("there is a kill").success());
+    }
+
     /// SIGKILL: nothing is finished.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

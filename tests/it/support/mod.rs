@@ -137,7 +137,7 @@ impl TestServer {
             .expect("free ports");
         let file = Arc::new(Mutex::new(config.clone()));
         let read = Arc::clone(&file);
-        server.reload_with(config.clone(), move || Ok(read.lock().unwrap().clone()));
+        server.reload_with(config.clone(), move || Ok((read.lock().unwrap().clone(), Vec::new())));
         let addresses = server.addresses().to_vec();
         let first =
             |role| addresses.iter().find(|(of, _)| *of == role).or(addresses.first()).expect("an address").1;
