@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use super::super::StoreError;
 use super::super::queue::{Answered, Job, Queue};
 use super::cluster::Cluster;
-use super::group::{Context, Group};
+use super::group::{Group, ReplyContext};
 use super::keys::Keys;
 use super::pipeline::Command;
 use super::reports::Reports;
@@ -140,7 +140,7 @@ impl<T: Transition> Batch<T> {
         }
         // If this server's report is refused, those of other servers may be refused as well.
         let is_calm = cluster.has_been_calm_for(self.reports.alive_time(), now) && !self.reports.has_failed();
-        let context = Context {
+        let context = ReplyContext {
             queue,
             server: self.reports.server(),
             stamps: &self.stamps,

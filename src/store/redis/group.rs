@@ -41,7 +41,7 @@ pub(super) struct Group<T: Transition> {
     pub(super) jobs: VecDeque<Job<T>>,
     /// Notes of failed responses, which are applied before the jobs.
     pub(super) withdrawals: Vec<Job<T>>,
-    step: Step<T>,
+    next: Exchange<T>,
     /// Writes that were sent, with an unknown result.
     tried: Vec<Write<T>>,
     /// The node that an `ASK` redirect names, for the next command.
@@ -59,10 +59,10 @@ pub(super) struct Group<T: Transition> {
 }
 
 /// What to send next.
-enum Step<T: Transition> {
+enum Exchange<T: Transition> {
     Read,
     /// Read the report of a writer.
-    Ask {
+    Report {
         server: u64,
         /// Read its sign of life instead.
         is_alive: bool,
@@ -71,7 +71,7 @@ enum Step<T: Transition> {
 }
 
 /// What every group needs to handle its reply.
-pub(super) struct Context<'a, T: Transition> {
+pub(super) struct ReplyContext<'a, T: Transition> {
     pub(super) queue: &'a Queue<T>,
     /// This server.
     pub(super) server: u64,
@@ -90,7 +90,7 @@ impl<T: Transition> Group<T> {
             key: keys.record(T::KINDS[record.kind.index()].name, record.id),
             jobs: VecDeque::new(),
             withdrawals: Vec::new(),
-            step: Step::Read,
+            next: Exchange::Read,
             tried: Vec::new(),
             ask: None,
             losses: 0,
@@ -105,10 +105,7 @@ impl<T: Transition> Group<T> {
     }
 
     pub(super) fn add(&mut self, job: Job<T>) {
-        match job.transition.is_withdrawal() {
-            true => self.withdrawals.push(job),
-            false => self.jobs.push_back(job),
-        }
+        if job.transition.is_withdrawal() { self.withdrawals.push(job) } else { self.jobs.push_back(job) }
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -122,7 +119,7 @@ impl<T: Transition> Group<T> {
         if let (Change::Put(record), outcome) = job.transition.apply(None, job.now) {
             let outcomes = Outcomes::<T>::from([outcome]);
             let new = Written::of::<T>(&record, self.record.kind, stamps);
-            self.step = Step::Write(Write { old: None, new, outcomes, withdrawn: 0 });
+            self.next = Exchange::Write(Write { old: None, new, outcomes, withdrawn: 0 });
         }
     }
 
@@ -131,13 +128,13 @@ impl<T: Transition> Group<T> {
     }
 
     pub(super) fn command(&self) -> Command {
-        let (cmd, is_write) = match &self.step {
-            Step::Ask { server, is_alive } => {
+        let (cmd, is_write) = match &self.next {
+            Exchange::Report { server, is_alive } => {
                 let command = reports::read(&self.keys, *server, *is_alive);
                 return Command { ask: self.ask.clone(), ..command };
             }
-            Step::Read => (redis::cmd("GET").arg(&*self.key).to_owned(), false),
-            Step::Write(write) => {
+            Exchange::Read => (redis::cmd("GET").arg(&*self.key).to_owned(), false),
+            Exchange::Write(write) => {
                 self.jobs.iter().take(write.outcomes.len()).for_each(Job::note_sent);
                 (write.command(&self.key), true)
             }
@@ -151,7 +148,7 @@ impl<T: Transition> Group<T> {
         while self.jobs.front().is_some_and(is_late) {
             self.answer(Err(StoreError::TimedOut), answered);
             // The pending write includes the dropped job, so the next job starts with a read.
-            self.step = Step::Read;
+            self.next = Exchange::Read;
             self.doubt = None;
         }
         self.is_busy()
@@ -175,7 +172,7 @@ impl<T: Transition> Group<T> {
         withdrawals.chain(self.jobs.drain(..)).for_each(|job| job.answer(Err(error), answered));
     }
 
-    pub(super) fn take(&mut self, reply: Reply, context: &Context<T>, answered: &mut Answered<T>) {
+    pub(super) fn take(&mut self, reply: Reply, context: &ReplyContext<T>, answered: &mut Answered<T>) {
         self.ask = None;
         self.again = None;
         let pauses = std::mem::take(&mut self.pauses);
@@ -183,7 +180,7 @@ impl<T: Transition> Group<T> {
             Reply::Answered(value) => self.take_answer(value, context, answered),
             // It is stored but may be lost again, so its callers get an error.
             Reply::Unsafe => {
-                if let Step::Write(write) = std::mem::replace(&mut self.step, Step::Read) {
+                if let Exchange::Write(write) = std::mem::replace(&mut self.next, Exchange::Read) {
                     write.outcomes.iter().for_each(|_| self.answer(Err(StoreError::Unavailable), answered));
                     // Its withdrawals are not durable either, and are retried later.
                     let withdrawn = self.withdrawals.drain(..write.withdrawn.min(self.withdrawals.len()));
@@ -206,24 +203,24 @@ impl<T: Transition> Group<T> {
         }
     }
 
-    fn take_answer(&mut self, value: Value, context: &Context<T>, answered: &mut Answered<T>) {
-        match (std::mem::replace(&mut self.step, Step::Read), value) {
-            (Step::Ask { is_alive, .. }, value) => self.take_report(is_alive, &value, context),
-            (Step::Read, Value::Nil) => self.proceed(None, context, answered),
-            (Step::Read, Value::BulkString(bytes)) => self.proceed(Some(bytes), context, answered),
-            (Step::Write(write), Value::Okay | Value::Int(1)) => {
+    fn take_answer(&mut self, value: Value, context: &ReplyContext<T>, answered: &mut Answered<T>) {
+        match (std::mem::replace(&mut self.next, Exchange::Read), value) {
+            (Exchange::Report { is_alive, .. }, value) => self.take_report(is_alive, &value, context),
+            (Exchange::Read, Value::Nil) => self.proceed(None, context, answered),
+            (Exchange::Read, Value::BulkString(bytes)) => self.proceed(Some(bytes), context, answered),
+            (Exchange::Write(write), Value::Okay | Value::Int(1)) => {
                 let new = self.confirm(write, answered);
                 self.proceed(Some(new.bytes), context, answered);
             }
             // Another server was faster: read again.
-            (Step::Write(_), Value::Nil | Value::Int(0)) => {}
+            (Exchange::Write(_), Value::Nil | Value::Int(0)) => {}
             _ => self.answer_all(StoreError::Damaged, answered),
         }
     }
 
     fn take_loss(&mut self, answered: &mut Answered<T>) {
         self.losses += 1;
-        if let Step::Write(write) = std::mem::replace(&mut self.step, Step::Read) {
+        if let Exchange::Write(write) = std::mem::replace(&mut self.next, Exchange::Read) {
             self.tried.push(write);
         }
         if self.losses >= LOSSES_MAX {
@@ -249,17 +246,17 @@ impl<T: Transition> Group<T> {
 
     /// Takes the report of the writer in doubt, or its sign of life. A live writer whose report does not cover the
     /// response yet is asked again after a pause, until the first job times out.
-    fn take_report(&mut self, is_alive: bool, value: &Value, context: &Context<T>) {
+    fn take_report(&mut self, is_alive: bool, value: &Value, context: &ReplyContext<T>) {
         let Some(writer) = self.doubt else { return };
         let belief = match is_alive {
             false if reports::covers(value, writer.serial) => Belief::Sent,
             false => {
-                self.step = Step::Ask { server: writer.server, is_alive: true };
+                self.next = Exchange::Report { server: writer.server, is_alive: true };
                 return;
             }
             true if *value == Value::Nil && context.is_calm => Belief::Failed,
             true => {
-                self.step = Step::Ask { server: writer.server, is_alive: false };
+                self.next = Exchange::Report { server: writer.server, is_alive: false };
                 self.again = Some(context.now + PAUSE);
                 return;
             }
@@ -270,13 +267,13 @@ impl<T: Transition> Group<T> {
 
     /// Applies the jobs to `current`, the bytes of the record. Answers those that need no write, and prepares the write
     /// of the others.
-    fn proceed(&mut self, current: Option<Vec<u8>>, context: &Context<T>, answered: &mut Answered<T>) {
+    fn proceed(&mut self, current: Option<Vec<u8>>, context: &ReplyContext<T>, answered: &mut Answered<T>) {
         let is_there = |tried: &Write<T>| Some(&tried.new.bytes) == current.as_ref();
         if let Some(at) = self.tried.iter().position(is_there) {
             let write = self.tried[at].clone();
             if context.waits_for_safety {
                 // It is stored, but its durability is unknown. Writing it again makes it durable as required.
-                self.step = Step::Write(Write { old: current, ..write });
+                self.next = Exchange::Write(Write { old: current, ..write });
                 return;
             }
             self.confirm(write, answered);
@@ -306,15 +303,15 @@ impl<T: Transition> Group<T> {
         // The jobs before the first change need no write.
         outcomes.drain(..unchanged).for_each(|outcome| self.answer(Ok(outcome), answered));
         let is_changed = withdrawn > 0 || !outcomes.is_empty();
-        self.step = match (record.filter(|_| is_changed), self.doubt) {
+        self.next = match (record.filter(|_| is_changed), self.doubt) {
             // The jobs before the one in doubt are written first.
             (Some(record), _) => {
                 self.doubt = None;
                 let new = Written::of::<T>(&record, kind, context.stamps);
-                Step::Write(Write { old: current, new, outcomes, withdrawn })
+                Exchange::Write(Write { old: current, new, outcomes, withdrawn })
             }
-            (None, Some(writer)) => Step::Ask { server: writer.server, is_alive: false },
-            (None, None) => Step::Read,
+            (None, Some(writer)) => Exchange::Report { server: writer.server, is_alive: false },
+            (None, None) => Exchange::Read,
         };
     }
 }

@@ -27,7 +27,7 @@ use crate::system::System;
 
 mod batch;
 mod cluster;
-mod driver;
+mod exchange_loop;
 mod explain;
 mod group;
 mod keys;
@@ -44,7 +44,7 @@ mod swap;
 
 use batch::Batch;
 use cluster::Cluster;
-use driver::Driver;
+use exchange_loop::ExchangeLoop;
 use keys::Keys;
 use probe::Probe;
 use sealing::{Agreement, Published};
@@ -151,11 +151,19 @@ impl<T: Transition> RedisStore<T> {
         // If the node that holds the report is unreachable, the report is sent later.
         batch.report(&mut cluster, &queue, now);
         let system_too = Arc::clone(&system);
-        let driver =
-            Driver { cluster, bounds, batch, agreement, checked: now, check_interval, system: system_too, log };
+        let exchange_loop = ExchangeLoop {
+            cluster,
+            bounds,
+            batch,
+            agreement,
+            checked: now,
+            check_interval,
+            system: system_too,
+            log,
+        };
         let shared_queue = Arc::clone(&queue);
         let thread = std::thread::Builder::new().name("store-redis".to_owned());
-        let thread = thread.spawn(move || driver.run(&shared_queue));
+        let thread = thread.spawn(move || exchange_loop.run(&shared_queue));
         let thread = thread.map_err(|error| ConnectError(format!("cannot start a thread: {error}")))?;
         Ok(RedisStore { queue, thread: Some(thread), published, system })
     }

@@ -16,9 +16,10 @@ pub(super) fn seeds(location: &RedisLocation) -> impl Iterator<Item = Result<Con
     }
     location.hosts().iter().map(move |(host, port)| {
         let (host, port) = (host.clone(), *port);
-        let address = match location.is_tls() {
-            true => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
-            false => ConnectionAddr::Tcp(host, port),
+        let address = if location.is_tls() {
+            ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
+        } else {
+            ConnectionAddr::Tcp(host, port)
         };
         let tcp = TcpSettings::default().set_nodelay(true);
         Ok(address.into_connection_info()?.set_redis_settings(login.clone()).set_tcp_settings(tcp))

@@ -88,10 +88,7 @@ impl Cluster {
         sent.and_then(|()| self.receive(address, commands.len())).map_err(|error| {
             let reason = explain(&error);
             self.leave(address, now, &reason);
-            match reason.starts_with(ECHO_REFUSED) {
-                true => format!("{reason}; {}", self.probe.needs()),
-                false => reason,
-            }
+            if reason.starts_with(ECHO_REFUSED) { format!("{reason}; {}", self.probe.needs()) } else { reason }
         })
     }
 }

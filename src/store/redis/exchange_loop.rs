@@ -22,7 +22,7 @@ const BATCH_MAX: usize = 512;
 const CHECK_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// The state of the thread.
-pub(super) struct Driver<T: Transition> {
+pub(super) struct ExchangeLoop<T: Transition> {
     pub(super) cluster: Cluster,
     pub(super) bounds: Bounds,
     pub(super) batch: Batch<T>,
@@ -35,13 +35,13 @@ pub(super) struct Driver<T: Transition> {
     pub(super) log: Log,
 }
 
-impl<T: Transition> Driver<T> {
+impl<T: Transition> ExchangeLoop<T> {
     /// Runs until the queue is closed and everything in it is answered.
     pub(super) fn run(mut self, queue: &Queue<T>) {
         let mut jobs: Vec<Job<T>> = Vec::new();
         loop {
             let until_check = self.until_check();
-            let Driver { cluster, batch, bounds, system, log, .. } = &mut self;
+            let ExchangeLoop { cluster, batch, bounds, system, log, .. } = &mut self;
             // Transitions that can continue do so at once, together with new ones. Those that wait for a node are
             // retried after a pause and do not delay the others.
             let pause = if batch.is_ready(system.monotonic()) { Duration::ZERO } else { batch::PAUSE };
