@@ -262,10 +262,7 @@ impl Flags {
     /// The issuer of the flag, which overrides the file's.
     fn set_issuer(&self, config: &mut Config) -> Result<(), CliError> {
         let Some(issuer) = &self.issuer else { return Ok(()) };
-        let issuer = match config.insecure_http {
-            true => Issuer::parse_insecure(issuer),
-            false => Issuer::parse(issuer),
-        };
+        let issuer = if config.insecure_http { Issuer::parse_insecure(issuer) } else { Issuer::parse(issuer) };
         config.issuer = Some(issuer.map_err(CliError::BadIssuer)?);
         Ok(())
     }
@@ -321,9 +318,10 @@ fn is_relaxed(value: OsString) -> Result<bool, CliError> {
 fn port(flag: &'static str, value: OsString) -> Result<u16, CliError> {
     let wanted = "a port from 0 to 65535, where 0 picks a free one";
     // Rust's parser accepts a sign.
-    match value.to_string_lossy().starts_with('+') {
-        true => Err(CliError::BadValue { flag, value: value.to_string_lossy().into_owned(), wanted }),
-        false => read(flag, value, wanted),
+    if value.to_string_lossy().starts_with('+') {
+        Err(CliError::BadValue { flag, value: value.to_string_lossy().into_owned(), wanted })
+    } else {
+        read(flag, value, wanted)
     }
 }
 

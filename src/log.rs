@@ -336,9 +336,10 @@ fn escaped(text: fmt::Arguments<'_>) -> String {
     impl fmt::Write for Escaped {
         fn write_str(&mut self, text: &str) -> fmt::Result {
             for character in text.chars() {
-                match character.is_control() {
-                    true => self.0.extend(character.escape_default()),
-                    false => self.0.push(character),
+                if character.is_control() {
+                    self.0.extend(character.escape_default())
+                } else {
+                    self.0.push(character)
                 }
             }
             Ok(())

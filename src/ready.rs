@@ -65,13 +65,12 @@ impl ReadyFile {
     /// Writes `text` under another name and renames it, so that a reader finds the whole file or none.
     pub fn write(&self, text: &str) -> Result<(), String> {
         let write = |path: &Path| File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
-        let written = match self.is_special {
-            true => write(&self.path),
-            false => {
-                let mut unfinished = self.path.clone().into_os_string();
-                unfinished.push(format!(".{}", std::process::id()));
-                write(Path::new(&unfinished)).and_then(|()| fs::rename(&unfinished, &self.path))
-            }
+        let written = if self.is_special {
+            write(&self.path)
+        } else {
+            let mut unfinished = self.path.clone().into_os_string();
+            unfinished.push(format!(".{}", std::process::id()));
+            write(Path::new(&unfinished)).and_then(|()| fs::rename(&unfinished, &self.path))
         };
         written.map_err(|error| failed(&self.path, &error))
     }

@@ -78,10 +78,7 @@ impl fmt::Display for CliError {
             }
             CliError::ValueMissing(flag) => write!(f, "{flag} needs a value; --help shows which"),
             CliError::ValueUnwanted(flag) => write!(f, "{flag} takes no value; remove it"),
-            CliError::BadValue { flag, value, wanted } => match is_harmless(value) {
-                true => write!(f, "{flag} must be {wanted}, got {value:?}"),
-                false => write!(f, "{flag} must be {wanted}"),
-            },
+            CliError::BadValue { flag, value, wanted } => if is_harmless(value) { write!(f, "{flag} must be {wanted}, got {value:?}") } else { write!(f, "{flag} must be {wanted}") },
             CliError::BadLocation(error) => write!(f, "--store: {error}"),
             CliError::Config(error) => error.fmt(f),
             CliError::Unreadable(path, error) => {
@@ -147,9 +144,10 @@ fn shown_flag(flag: &str) -> Option<&str> {
 /// Formats a path for a message. Replaces one that looks like a URL, because it may hold a password.
 pub fn shown_path(path: &Path) -> String {
     let text = path.to_string_lossy();
-    match text.contains("://") || text.contains('@') {
-        true => "(a path with :// or @ in it)".to_owned(),
-        false => text.into_owned(),
+    if text.contains("://") || text.contains('@') {
+        "(a path with :// or @ in it)".to_owned()
+    } else {
+        text.into_owned()
     }
 }
 

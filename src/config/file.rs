@@ -175,12 +175,13 @@ pub fn locate(text: &str, error: &ConfigError) -> FileError {
 /// Requires an issuer unless the server listens on loopback: it cannot know its public name.
 fn check_issuer(root: &Table, config: &Config) -> Result<(), FileError> {
     let is_loopback = config.bind.is_none_or(|address| address.is_loopback());
-    match config.issuer.is_none() && !is_loopback {
-        true => Err(root.error(
-            "the issuer is missing, and the server does not listen on loopback; add the URL by which clients reach \
-             it, such as issuer = \"https://auth.example\"",
-        )),
-        false => Ok(()),
+    if config.issuer.is_none() && !is_loopback {
+        Err(root.error(
+        "the issuer is missing, and the server does not listen on loopback; add the URL by which clients reach \
+         it, such as issuer = \"https://auth.example\"",
+    ))
+    } else {
+        Ok(())
     }
 }
 

@@ -68,10 +68,7 @@ impl Mistakes {
 
     /// `value` if there are no mistakes.
     pub(super) fn into_result<T>(self, value: T) -> Result<T, Mistakes> {
-        match self.0.is_empty() {
-            true => Ok(value),
-            false => Err(Mistakes::new(self.0)),
-        }
+        if self.0.is_empty() { Ok(value) } else { Err(Mistakes::new(self.0)) }
     }
 }
 

@@ -53,10 +53,7 @@ impl Issuer {
     /// The first rule that the text breaks.
     pub fn parse(text: &str) -> Result<Issuer, IssuerError> {
         let issuer = Issuer::parse_insecure(text)?;
-        match issuer.is_https() || issuer.origin.is_loopback() {
-            true => Ok(issuer),
-            false => Err(IssuerError::PlainHttp),
-        }
+        if issuer.is_https() || issuer.origin.is_loopback() { Ok(issuer) } else { Err(IssuerError::PlainHttp) }
     }
 
     /// Reads an issuer; plain http is allowed on any host.

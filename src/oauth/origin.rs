@@ -111,9 +111,10 @@ impl Origin {
 
     /// The host and port as browsers write them in a Host field: without a default port.
     pub fn authority(&self) -> String {
-        match self.port == self.scheme.default_port() {
-            true => self.host.clone(),
-            false => format!("{}:{}", self.host, self.port),
+        if self.port == self.scheme.default_port() {
+            self.host.clone()
+        } else {
+            format!("{}:{}", self.host, self.port)
         }
     }
 

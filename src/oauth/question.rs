@@ -88,12 +88,11 @@ impl Question {
             .find(|session| key.opens(Purpose::Form, session, content, seal))
             .ok_or(Unopened::Forged)?;
         let question = Question::read(content).ok_or(Unopened::Forged)?;
-        match question.expires > now {
-            true => {
-                let code = Credential::of_grant(question.grant, derive_secret(key, session, seal));
-                Ok(Opened { question, code })
-            }
-            false => Err(Unopened::Stale),
+        if question.expires > now {
+            let code = Credential::of_grant(question.grant, derive_secret(key, session, seal));
+            Ok(Opened { question, code })
+        } else {
+            Err(Unopened::Stale)
         }
     }
 

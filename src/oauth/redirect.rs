@@ -275,9 +275,10 @@ fn check_authority(authority: &str, must_be_loopback: bool) -> Result<(), Redire
     if authority.contains('@') {
         return Err(RedirectUriError::Userinfo);
     }
-    let host = match authority.starts_with('[') {
-        true => authority.split_inclusive(']').next().unwrap_or_default(),
-        false => authority.split(':').next().unwrap_or_default(),
+    let host = if authority.starts_with('[') {
+        authority.split_inclusive(']').next().unwrap_or_default()
+    } else {
+        authority.split(':').next().unwrap_or_default()
     };
     let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     let is_literal = host.starts_with('[')

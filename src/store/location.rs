@@ -177,9 +177,12 @@ fn read_host(scheme: &'static str, text: &str) -> Result<(String, u16), Location
         None if is_name(host) => host,
         _ => return Err(LocationError::Host(scheme)),
     };
-    let read_port = |port: &str| match port.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => port.parse().ok().filter(|port| *port > 0),
-        false => None,
+    let read_port = |port: &str| {
+        if port.bytes().all(|byte| byte.is_ascii_digit()) {
+            port.parse().ok().filter(|port| *port > 0)
+        } else {
+            None
+        }
     };
     let port = port.map_or(Some(DEFAULT_PORT), read_port).ok_or(LocationError::Port(scheme))?;
     Ok((host.to_owned(), port))
@@ -213,9 +216,10 @@ impl fmt::Display for RedisLocation {
         f.write_str(if self.is_tls { "rediss://" } else { "redis://" })?;
         for (index, (host, port)) in self.hosts.iter().enumerate() {
             let comma = if index > 0 { "," } else { "" };
-            match host.contains(':') {
-                true => write!(f, "{comma}[{host}]:{port}")?,
-                false => write!(f, "{comma}{host}:{port}")?,
+            if host.contains(':') {
+                write!(f, "{comma}[{host}]:{port}")?
+            } else {
+                write!(f, "{comma}{host}:{port}")?
             }
         }
         match self.database {

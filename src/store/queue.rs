@@ -217,15 +217,14 @@ impl<T: Transition> Queue<T> {
             return Some(Err(StoreError::Busy));
         }
         let waits = Some((Arc::clone(caller.mailbox), caller.ticket));
-        let serial = match transition.delivers() {
-            false => 0,
-            true => {
-                state.serial += 1;
-                if let Some(server) = self.server {
-                    transition.set_writer(Writer { server, serial: state.serial });
-                }
-                state.serial
+        let serial = if !transition.delivers() {
+            0
+        } else {
+            state.serial += 1;
+            if let Some(server) = self.server {
+                transition.set_writer(Writer { server, serial: state.serial });
             }
+            state.serial
         };
         let (is_withdrawn, is_sent) = (Cell::new(false), Cell::new(false));
         state.jobs.push(Job { transition, now, since, serial, is_withdrawn, is_sent, waits });
@@ -273,10 +272,7 @@ impl<T: Transition> Queue<T> {
                 // Retry the remaining withdrawals one last time.
                 state.withdrawals.is_fresh =
                     !std::mem::replace(&mut state.is_over, true) && !state.withdrawals.is_empty();
-                match state.withdrawals.is_fresh {
-                    true => break,
-                    false => return Taken::End,
-                }
+                if state.withdrawals.is_fresh { break } else { return Taken::End }
             }
             let retry = (!state.withdrawals.is_empty()).then_some(WITHDRAWAL_RETRY_TIME);
             let time = [patience, retry].into_iter().flatten().min();

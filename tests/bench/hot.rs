@@ -151,10 +151,7 @@ fn rotate(store: &RedisStore, chains: &mut [Chain], is_over: &AtomicBool) -> f64
         let (ticket, applied) = letters.recv().expect("a store answers");
         assert!(matches!(applied, Ok(Outcome::Rotated { .. })), "{applied:?}");
         count += 1;
-        match is_over.load(Ordering::Relaxed) {
-            true => open -= 1,
-            false => submit(ticket.place),
-        }
+        if is_over.load(Ordering::Relaxed) { open -= 1 } else { submit(ticket.place) }
     }
     f64::from(count) / begun.elapsed().as_secs_f64()
 }

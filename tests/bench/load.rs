@@ -177,9 +177,10 @@ impl Client {
         }
         self.missing = work.requests_per_write();
         self.sent = Instant::now();
-        match self.socket.write(out)? == out.len() {
-            true => Ok(()),
-            false => Err(io::Error::other("a request did not fit into the socket's buffer")),
+        if self.socket.write(out)? == out.len() {
+            Ok(())
+        } else {
+            Err(io::Error::other("a request did not fit into the socket's buffer"))
         }
     }
 

@@ -344,22 +344,20 @@ impl Site {
                 let (mut socket, mut head) = (socket.expect("a connection"), [0; 4096]);
                 let length = std::io::Read::read(&mut socket, &mut head).unwrap_or(0);
                 let head = String::from_utf8_lossy(&head[..length]).into_owned();
-                let text = match head.starts_with(&format!("GET {path}")) {
-                    true => {
-                        asked += 1;
-                        // The test has ended when nobody receives.
-                        if sender.send(head).is_err() {
-                            return;
-                        }
-                        answer(asked)
+                let text = if head.starts_with(&format!("GET {path}")) {
+                    asked += 1;
+                    // The test has ended when nobody receives.
+                    if sender.send(head).is_err() {
+                        return;
                     }
-                    false => {
-                        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()
-                    }
+                    answer(asked)
+                } else {
+                    "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()
                 };
-                match text.is_empty() {
-                    true => open.push(socket),
-                    false => drop(std::io::Write::write_all(&mut socket, text.as_bytes())),
+                if text.is_empty() {
+                    open.push(socket)
+                } else {
+                    drop(std::io::Write::write_all(&mut socket, text.as_bytes()))
                 }
             }
         });

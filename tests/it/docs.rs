@@ -71,12 +71,12 @@ fn check_quote(fence: &Fence, source: &str) {
             continue;
         }
         let place = format!("{}:{}", fence.document, fence.line + 1 + offset);
-        let found = match may_skip {
-            // A stretch begins where most of it stands, so that a drifted line in it is reported by itself.
-            true => (at..source.len())
+        let found = if may_skip {
+            (at..source.len())
                 .filter(|start| source[*start] == line)
-                .max_by_key(|start| (lines_standing(fence, offset, &source[*start..]), usize::MAX - start)),
-            false => (source.get(at) == Some(&line)).then_some(at),
+                .max_by_key(|start| (lines_standing(fence, offset, &source[*start..]), usize::MAX - start))
+        } else {
+            (source.get(at) == Some(&line)).then_some(at)
         };
         let expected = source.get(at).filter(|_| !may_skip).map(|line| format!("; there stands `{line}`"));
         let Some(found) = found else {

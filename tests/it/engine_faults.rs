@@ -81,21 +81,21 @@ fn is_offer_of_the_sealing_key(words: &Words) -> bool {
 /// Of the commands about grants, the first `count` meet `fault`.
 fn first(count: usize, fault: Fault) -> impl FnMut(&Words) -> Fault {
     let mut left = count;
-    move |words| match is_about_a_grant(words) && left > 0 {
-        true => {
+    move |words| {
+        if is_about_a_grant(words) && left > 0 {
             left -= 1;
             fault.clone()
+        } else {
+            Fault::None
         }
-        false => Fault::None,
     }
 }
 
 /// The first compare-and-swap meets `fault`.
 fn first_swap(fault: Fault) -> impl FnMut(&Words) -> Fault {
     let mut is_over = false;
-    move |words| match words[0] == b"EVAL" && !std::mem::replace(&mut is_over, true) {
-        true => fault.clone(),
-        false => Fault::None,
+    move |words| {
+        if words[0] == b"EVAL" && !std::mem::replace(&mut is_over, true) { fault.clone() } else { Fault::None }
     }
 }
 
@@ -107,13 +107,13 @@ fn an_engine_that_cannot_do_what_is_needed_is_refused_at_the_start() {
         |is_everywhere, safety: Safety, command: &[&str], answer: &'static [u8], expected: Option<&str>| {
             let engine = PretendEngine::start();
             let command: Vec<Vec<u8>> = command.iter().map(|word| word.as_bytes().to_vec()).collect();
-            let script = move |words: &Words| match words.starts_with(&command) {
-                true => Fault::Instead(answer),
-                false => Fault::None,
+            let script = move |words: &Words| {
+                if words.starts_with(&command) { Fault::Instead(answer) } else { Fault::None }
             };
-            match is_everywhere {
-                true => engine.go_wrong_everywhere(script),
-                false => engine.go_wrong(script),
+            if is_everywhere {
+                engine.go_wrong_everywhere(script)
+            } else {
+                engine.go_wrong(script)
             }
             let connected = connect_with(&engine, safety, StoreSystem::new(), &Log::kept());
             match (connected.map(drop), expected) {
@@ -220,15 +220,12 @@ fn what_has_waited_too_long_is_answered_so_and_never_applied() {
         go_on.send(()).expect("the store waits");
         assert_eq!(look.wait(), [Ok(Outcome::Inactive)], "what had begun is done, and said");
         let (applied, again) = (waits.wait(), apply(&store, maker.redeem(&code).0, START));
-        match is_late {
-            true => {
-                assert_eq!(applied, [Err(StoreError::TimedOut)], "after {time:?}");
-                assert!(matches!(again, Ok(Outcome::Redeemed { .. })), "the code is still good: {again:?}");
-            }
-            false => {
-                assert!(matches!(applied[..], [Ok(Outcome::Redeemed { .. })]), "after {time:?}: {applied:?}");
-                assert_eq!(again, Ok(Outcome::Replayed));
-            }
+        if is_late {
+            assert_eq!(applied, [Err(StoreError::TimedOut)], "after {time:?}");
+            assert!(matches!(again, Ok(Outcome::Redeemed { .. })), "the code is still good: {again:?}");
+        } else {
+            assert!(matches!(applied[..], [Ok(Outcome::Redeemed { .. })]), "after {time:?}: {applied:?}");
+            assert_eq!(again, Ok(Outcome::Replayed));
         }
     }
 }
@@ -410,12 +407,13 @@ fn an_engine_that_came_back_empty_is_offered_the_sealing_key_until_it_keeps_it()
     assert_eq!(engine.entry(SEALING_KEY).expect("the key").value, [7; 32]);
     let before = engine.count(is_offer_of_the_sealing_key);
     let mut refusals_left = 2;
-    engine.go_wrong(move |words| match is_offer_of_the_sealing_key(words) && refusals_left > 0 {
-        true => {
+    engine.go_wrong(move |words| {
+        if is_offer_of_the_sealing_key(words) && refusals_left > 0 {
             refusals_left -= 1;
             Fault::Instead(b"-LOADING the pretend engine reads its file\r\n")
+        } else {
+            Fault::None
         }
-        false => Fault::None,
     });
     engine.forget();
     engine.hang_up();
@@ -481,10 +479,7 @@ fn nothing_is_confirmed_that_has_not_reached_as_many_replicas_as_it_must() {
     let (rotate, _) = maker.rotate(&rotated.refresh);
     assert!(matches!(apply(&careless, rotate, START), Ok(Outcome::Rotated { .. })));
     for replicas in [b":0\r\n", b":1\r\n"] {
-        engine.go_wrong(move |words| match words[0] == b"WAIT" {
-            true => Fault::Instead(replicas),
-            false => Fault::None,
-        });
+        engine.go_wrong(move |words| if words[0] == b"WAIT" { Fault::Instead(replicas) } else { Fault::None });
         let code = maker.code();
         assert_eq!(apply(&careful, maker.grant(&code, None), START), Err(StoreError::Unavailable));
         let (again, _) = maker.rotate(&rotated.refresh);
@@ -499,10 +494,7 @@ fn nothing_is_confirmed_that_has_not_reached_as_many_replicas_as_it_must() {
         }
         assert_eq!(apply(&careful, maker.check(&revoked.access), START), Ok(Outcome::Inactive), "it was done");
     }
-    engine.go_wrong(|words| match words[0] == b"WAIT" {
-        true => Fault::Instead(b":2\r\n"),
-        false => Fault::None,
-    });
+    engine.go_wrong(|words| if words[0] == b"WAIT" { Fault::Instead(b":2\r\n") } else { Fault::None });
     assert_eq!(apply(&careful, maker.revoke(&revoked.refresh), START), Ok(Outcome::Unknown), "now it is safe");
     let (again, _) = maker.rotate(&rotated.refresh);
     assert!(matches!(apply(&careful, again, START), Ok(Outcome::Repeated { .. })));

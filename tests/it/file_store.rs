@@ -563,25 +563,16 @@ fn what_has_waited_too_long_is_answered_so_and_never_applied() {
         let again =
             [apply(&store, maker.grant(&new, None), START), apply(&store, maker.grant(&other, None), START)];
         let redeemed = apply(&store, maker.redeem(&code).0, START);
-        match is_late {
-            true => {
-                assert_eq!(first, [Err(StoreError::TimedOut)], "after {time:?}");
-                assert_eq!(others, [Err(StoreError::TimedOut), Err(StoreError::TimedOut)], "after {time:?}");
-                assert_eq!(again, [Ok(Outcome::GrantedAgain), Ok(Outcome::Granted)], "after {time:?}");
-                assert!(
-                    matches!(redeemed, Ok(Outcome::Redeemed { .. })),
-                    "the code is still good: {redeemed:?}"
-                );
-            }
-            false => {
-                assert_eq!(first, [Ok(Outcome::Granted)], "after {time:?}");
-                assert!(
-                    matches!(others[..], [Ok(Outcome::Granted), Ok(Outcome::Redeemed { .. })]),
-                    "{others:?}"
-                );
-                assert_eq!(again, [Ok(Outcome::GrantedAgain), Ok(Outcome::GrantedAgain)], "after {time:?}");
-                assert_eq!(redeemed, Ok(Outcome::Replayed));
-            }
+        if is_late {
+            assert_eq!(first, [Err(StoreError::TimedOut)], "after {time:?}");
+            assert_eq!(others, [Err(StoreError::TimedOut), Err(StoreError::TimedOut)], "after {time:?}");
+            assert_eq!(again, [Ok(Outcome::GrantedAgain), Ok(Outcome::Granted)], "after {time:?}");
+            assert!(matches!(redeemed, Ok(Outcome::Redeemed { .. })), "the code is still good: {redeemed:?}");
+        } else {
+            assert_eq!(first, [Ok(Outcome::Granted)], "after {time:?}");
+            assert!(matches!(others[..], [Ok(Outcome::Granted), Ok(Outcome::Redeemed { .. })]), "{others:?}");
+            assert_eq!(again, [Ok(Outcome::GrantedAgain), Ok(Outcome::GrantedAgain)], "after {time:?}");
+            assert_eq!(redeemed, Ok(Outcome::Replayed));
         }
     };
     check(BOUNDS.time_max, true);

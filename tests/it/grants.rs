@@ -643,9 +643,10 @@ fn of_a_thief_and_the_client_the_second_to_go_on_ends_the_grant() {
                 };
                 has_gone_on[who] |= presented.encode() != stolen.encode();
                 assert_ne!(has_gone_on, [true, true], "{reuse:?}: order {order:o}, step {step}");
-                match is_lost {
-                    true => drop(world.apply(&rotate.withdrawal().unwrap())),
-                    false => held[who] = tokens.refresh,
+                if is_lost {
+                    drop(world.apply(&rotate.withdrawal().unwrap()))
+                } else {
+                    held[who] = tokens.refresh
                 }
             }
         }

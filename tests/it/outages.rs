@@ -207,9 +207,8 @@ fn an_outage_of_the_network_is_not_held_against_a_client() {
             let case = format!("{seconds} s, to {comes_back_to}");
             let lost = Lost { code: code(&first, &mut maker), refresh: tokens(&first, &mut maker).refresh };
             for is_code in [true, false] {
-                let make = |maker: &mut Maker| match is_code {
-                    true => maker.redeem(&lost.code).0,
-                    false => maker.rotate(&lost.refresh).0,
+                let make = |maker: &mut Maker| {
+                    if is_code { maker.redeem(&lost.code).0 } else { maker.rotate(&lost.refresh).0 }
                 };
                 network.go_down_at("EVAL");
                 // The client tries again and again.

@@ -22,9 +22,10 @@ fn a_form_that_another_site_sent_makes_no_code() {
     let refuse = |host: &str, fields: &str, reason: &str| {
         let answer = server.answer_to(&code_request(host, fields));
         assert_eq!((answer.status, answer.field("location")), (403, None), "{host} {fields}");
-        let title = match reason.starts_with("the Host") {
-            true => "This server has another address",
-            false => "This form came from another site",
+        let title = if reason.starts_with("the Host") {
+            "This server has another address"
+        } else {
+            "This form came from another site"
         };
         assert!(answer.text().contains(title), "the page says why");
         assert!(!answer.text().contains("/authorize?"), "nothing is asked again that no own page asked");

@@ -265,10 +265,10 @@ fn while_an_engines_clock_is_wrong_nothing_is_confirmed_that_would_be_lost() {
         let code = maker.code();
         assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
         clock.set(900);
-        match cuts {
-            // The first to find out is the write itself.
-            true => assert_eq!(&engine.command("CLIENT KILL TYPE normal")[..1], ":"),
-            false => wait_until("it is noticed", || has_line(&log, "would lose grants: its clock is")),
+        if cuts {
+            assert_eq!(&engine.command("CLIENT KILL TYPE normal")[..1], ":")
+        } else {
+            wait_until("it is noticed", || has_line(&log, "would lose grants: its clock is"))
         }
         let lost = maker.code();
         assert_eq!(apply(&store, maker.grant(&lost, None), START), Err(StoreError::Unavailable), "cut: {cuts}");

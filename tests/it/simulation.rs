@@ -125,10 +125,7 @@ impl Socket for PretendSocket {
     fn shut(&mut self) -> io::Result<()> {
         let mut wire = self.0.borrow_mut();
         wire.server_ended = true;
-        match wire.reset {
-            true => Err(io::ErrorKind::NotConnected.into()),
-            false => Ok(()),
-        }
+        if wire.reset { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
     }
 }
 
@@ -292,18 +289,13 @@ impl Simulation {
             _ => Manner::Regular,
         };
         let is_flow = manner == Manner::Regular && random.one_in(3);
-        let mut asks: Vec<Ask> = match is_flow {
-            true => FLOW.to_vec(),
-            false => (0..=random.below(8)).map(|_| random.pick(&SINGLE)).collect(),
-        };
+        let mut asks: Vec<Ask> =
+            if is_flow { FLOW.to_vec() } else { (0..=random.below(8)).map(|_| random.pick(&SINGLE)).collect() };
         if random.one_in(6) {
             asks.push(Ask::Malformed);
         }
         let is_pipelining = !is_flow && random.one_in(2);
-        let room = match random.one_in(50) {
-            true => 1,
-            false => random.pick(&[200, 3000, 200_000]) as usize,
-        };
+        let room = if random.one_in(50) { 1 } else { random.pick(&[200, 3000, 200_000]) as usize };
         self.add(manner, is_pipelining, asks, room);
     }
 
@@ -450,9 +442,10 @@ impl Simulation {
 
     fn apply(&mut self, index: usize) {
         let Some((transition, now, ticket)) = self.transitions[index].take() else { return };
-        let applied = match self.store.pace == Pace::Failing && self.random.one_in(20) {
-            true => Err(StoreError::Unavailable),
-            false => self.store.grants.apply(&transition, now),
+        let applied = if self.store.pace == Pace::Failing && self.random.one_in(20) {
+            Err(StoreError::Unavailable)
+        } else {
+            self.store.grants.apply(&transition, now)
         };
         self.driver.deliver(ticket, Completion::Applied(applied));
     }

@@ -111,9 +111,10 @@ impl Grant {
             FORMAT => read_state(&mut reader, &scope)?,
             _ => read_state_before(&mut reader, &scope)?,
         };
-        match reader.position() == bytes.len() {
-            true => Ok(Grant { client, subject, scope, state, kept_until }),
-            false => Err(RecordError::Malformed),
+        if reader.position() == bytes.len() {
+            Ok(Grant { client, subject, scope, state, kept_until })
+        } else {
+            Err(RecordError::Malformed)
         }
     }
 
@@ -163,9 +164,10 @@ fn write_live(writer: &mut Encoder<Vec<u8>>, live: &Live, whole: &Scope) -> Writ
     writer.array(live.tokens.len() as u64)?;
     for AccessToken { digest, scope, issued, expires } in live.tokens.iter() {
         writer.array(4)?.bytes(digest.as_bytes())?;
-        match scope == whole {
-            true => writer.null()?,
-            false => writer.str(scope.as_str())?,
+        if scope == whole {
+            writer.null()?
+        } else {
+            writer.str(scope.as_str())?
         };
         writer.u64(issued.as_milliseconds())?.u64(expires.as_milliseconds())?;
     }

@@ -26,10 +26,7 @@ impl Grant {
             return Err(Lapse::GrantType);
         }
         let permitted = scope.restricted_to(&client.scope);
-        match permitted.is_empty() && !scope.is_empty() {
-            true => Err(Lapse::Scope),
-            false => Ok(permitted),
-        }
+        if permitted.is_empty() && !scope.is_empty() { Err(Lapse::Scope) } else { Ok(permitted) }
     }
 
     /// The scope that `client` gets for `code`.
@@ -37,9 +34,10 @@ impl Grant {
     /// # Errors
     /// As for [`Grant::permitted`], and if the redirect URI of the code is no longer registered.
     pub(super) fn redeemable(&self, code: &Code, client: &Client) -> Result<Scope, Lapse> {
-        match client.has_redirect_uri(&code.binding.redirect_uri) {
-            true => self.permitted(&self.scope, client).map(Cow::into_owned),
-            false => Err(Lapse::RedirectUri),
+        if client.has_redirect_uri(&code.binding.redirect_uri) {
+            self.permitted(&self.scope, client).map(Cow::into_owned)
+        } else {
+            Err(Lapse::RedirectUri)
         }
     }
 
@@ -48,9 +46,10 @@ impl Grant {
     /// # Errors
     /// As for [`Grant::permitted`], and if the client is no longer registered for refresh tokens.
     pub(super) fn refreshable(&self, client: &Client) -> Result<Scope, Lapse> {
-        match client.grant_types.refresh_token {
-            true => self.permitted(&self.scope, client).map(Cow::into_owned),
-            false => Err(Lapse::GrantType),
+        if client.grant_types.refresh_token {
+            self.permitted(&self.scope, client).map(Cow::into_owned)
+        } else {
+            Err(Lapse::GrantType)
         }
     }
 }

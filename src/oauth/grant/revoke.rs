@@ -25,9 +25,10 @@ pub(super) fn revoke(record: Option<&Grant>, presented: &Presented, now: Timesta
         (true, false) => {
             let mut live = live.clone();
             live.tokens.remove(access);
-            let change = match live.tokens.is_empty() && live.refresh.is_none() {
-                true => grant.end(now),
-                false => Change::Put(Grant { state: State::Live(live), ..grant.clone() }),
+            let change = if live.tokens.is_empty() && live.refresh.is_none() {
+                grant.end(now)
+            } else {
+                Change::Put(Grant { state: State::Live(live), ..grant.clone() })
             };
             (change, Outcome::Revoked)
         }

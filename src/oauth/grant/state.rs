@@ -151,9 +151,10 @@ impl Grant {
 
     /// Ends the grant with all its credentials. Leaves a mark while its form could still be sent.
     pub(super) fn end(&self, now: Timestamp) -> Change {
-        match self.kept_until > now {
-            true => Change::Put(Grant { state: State::Over, ..self.clone() }),
-            false => Change::Forget,
+        if self.kept_until > now {
+            Change::Put(Grant { state: State::Over, ..self.clone() })
+        } else {
+            Change::Forget
         }
     }
 }

@@ -150,9 +150,10 @@ impl<'t, 'c> AllTables<'t, 'c> {
     ) -> Result<AllTables<'t, 'c>, redb::Error> {
         let mut all = Vec::with_capacity(T::KINDS.len());
         for (kind, counts) in kinds::<T>().zip(counts) {
-            all.push(match concerns(jobs, kind) {
-                true => Some(Tables::open::<T>(transaction, kind, bounds.of(kind), counts)?),
-                false => None,
+            all.push(if concerns(jobs, kind) {
+                Some(Tables::open::<T>(transaction, kind, bounds.of(kind), counts)?)
+            } else {
+                None
             });
         }
         if all.iter().skip(1).any(Option::is_some) {

@@ -23,9 +23,10 @@ impl Answer {
             .collect();
         let mut answer = Answer { status, fields, body: Vec::new() };
         let has_content = !to_head && status >= 200 && status != 204 && status != 304;
-        let length = match has_content {
-            true => answer.field("content-length").expect("a length").parse().expect("a number"),
-            false => 0,
+        let length = if has_content {
+            answer.field("content-length").expect("a length").parse().expect("a number")
+        } else {
+            0
         };
         answer.body = bytes.get(end + 4..end + 4 + length)?.to_vec();
         Some((answer, end + 4 + length))

@@ -116,10 +116,7 @@ impl Counter {
     }
 
     fn end(&self, now: Timestamp) -> Change<Counter> {
-        match self.kept_until > now {
-            true => Change::Put(self.over()),
-            false => Change::Forget,
-        }
+        if self.kept_until > now { Change::Put(self.over()) } else { Change::Forget }
     }
 
     fn take(

@@ -193,13 +193,12 @@ impl State {
             [b"SET", key, value, options @ ..] => self.set(key, value, options),
             // The store's compare-and-swap.
             [b"EVAL", _, b"1", key, old, new, time] => {
-                match self.entries.get(*key).is_some_and(|entry| entry.value == *old) {
-                    false => b":0\r\n".to_vec(),
-                    true => {
-                        let entry = Entry { value: new.to_vec(), expires: number(time) };
-                        self.entries.insert(key.to_vec(), entry);
-                        b":1\r\n".to_vec()
-                    }
+                if self.entries.get(*key).is_none_or(|entry| entry.value != *old) {
+                    b":0\r\n".to_vec()
+                } else {
+                    let entry = Entry { value: new.to_vec(), expires: number(time) };
+                    self.entries.insert(key.to_vec(), entry);
+                    b":1\r\n".to_vec()
                 }
             }
             [b"TIME"] => {
