@@ -4,7 +4,7 @@
 //! Quoted source stands in a fence ```` ```rust src/path.rs ````: its lines must stand in that file in that
 //! order, a line of `// ...` skipping some. An exchange stands in a fence ```` ```http ```` (or ```` ```http
 //! client-app ````), as `support/documents.rs` says. With ```` ```http example ```` the server is configured as in
-//! docs/example.toml.
+//! docs/example.toml. The programs of docs/build are checked in `tests/it/book.rs`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -106,13 +106,18 @@ impl Servers {
     }
 }
 
+/// Whether a document is about the programs of the book, which are checked in `tests/it/book.rs`.
+fn is_of_the_stages(document: &str) -> bool {
+    document.starts_with("docs/build/") || document == "docs/exercises.md"
+}
+
 #[test]
 fn every_exchange_shown_is_what_the_running_server_answers() {
     let mut servers: HashMap<String, Servers> = HashMap::new();
     let mut exchanges = 0;
-    for fence in fences() {
+    for fence in fences().iter().filter(|fence| !is_of_the_stages(&fence.document)) {
         if fence.info == "http" || fence.info.starts_with("http ") {
-            servers.entry(fence.document.clone()).or_insert_with(Servers::start).check(&fence);
+            servers.entry(fence.document.clone()).or_insert_with(Servers::start).check(fence);
             exchanges += 1;
         }
     }
@@ -147,6 +152,30 @@ fn every_source_file_is_named_in_a_document() {
     }
 }
 
+#[test]
+fn every_source_file_has_its_chapter_in_the_map() {
+    let text = fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md");
+    let (_, map) = text.split_once("\n## Which chapter explains it\n").expect("a map of chapters");
+    let map = map.split("\n## ").next().unwrap_or(map);
+    let entries: Vec<&str> = map.split('`').skip(1).step_by(2).collect();
+    let sources: Vec<String> = rust_files()
+        .into_iter()
+        .filter_map(|(path, _)| path.strip_prefix(root().join("src")).ok().map(PathBuf::from))
+        .map(|path| path.to_string_lossy().replace('\\', "/"))
+        .collect();
+    for name in &sources {
+        let is_there =
+            entries.iter().any(|entry| entry == name || (entry.ends_with('/') && name.starts_with(entry)));
+        assert!(is_there, "src/{name} has no chapter in docs/architecture.md");
+    }
+    for entry in entries {
+        assert!(
+            sources.iter().any(|name| name.starts_with(entry)),
+            "docs/architecture.md: there is no {entry}"
+        );
+    }
+}
+
 /// What a reader types must work as it is printed, and must do nothing to the reader's other programs.
 #[test]
 fn a_shell_example_runs_what_is_there_and_ends_only_what_it_started() {
@@ -175,17 +204,27 @@ fn a_shell_example_runs_what_is_there_and_ends_only_what_it_started() {
 }
 
 #[test]
-fn the_article_is_named_and_credited_once_in_the_readme_and_once_in_the_first_chapter() {
+fn the_article_is_named_and_credited_once_where_a_reader_begins() {
     for (document, text) in documents() {
         let text = text.split_whitespace().collect::<Vec<&str>>().join(" ");
         let links = text.matches("[OAuth with Node.js and Express](https://thecodebarbarian.com/").count();
-        let expected = usize::from(["README.md", "docs/1-run-it.md"].contains(&document.as_str()));
+        let expected =
+            usize::from(["README.md", "docs/README.md", "docs/1-run-it.md"].contains(&document.as_str()));
         assert_eq!((links, text.matches("Valeri Karpov").count()), (expected, expected), "{document}");
     }
 }
 
+/// What a link to a heading of `text` ends in.
+fn anchors(text: &str) -> impl Iterator<Item = String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        words.chars().filter(|letter| letter.is_alphanumeric() || ['-', '_'].contains(letter)).collect()
+    })
+}
+
 #[test]
-fn every_link_leads_to_a_file() {
+fn every_link_leads_to_a_file_and_its_heading() {
     let mut links = 0;
     for (document, text) in documents() {
         let folder = root().join(&document).parent().expect("a folder").to_owned();
@@ -195,6 +234,10 @@ fn every_link_leads_to_a_file() {
                 assert!(folder.join(path).exists(), "{document}: {target} leads nowhere");
                 links += 1;
             }
+            let Some((_, anchor)) = target.split_once('#').filter(|_| !path.contains("://")) else { continue };
+            let linked = if path.is_empty() { root().join(&document) } else { folder.join(path) };
+            let linked = fs::read_to_string(linked).expect("a document");
+            assert!(anchors(&linked).any(|known| known == anchor), "{document}: {target} has no such heading");
         }
     }
     assert!(links >= 10, "the documents are linked: {links}");
@@ -229,10 +272,10 @@ fn prose() -> Vec<(String, String)> {
     texts
 }
 
-/// Every Rust file of the project's sources and tests, with its text.
+/// Every Rust file of the project's sources, tests and stages, with its text.
 fn rust_files() -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
-    let mut folders = vec![root().join("src"), root().join("tests")];
+    let mut folders = ["src", "tests", "docs/build/stages"].map(|folder| root().join(folder)).to_vec();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder of the project") {
             let path = entry.expect("an entry").path();
@@ -280,7 +323,7 @@ fn has_member(text: &str, owner: &str, member: &str) -> bool {
 }
 
 /// What is wrong with `word`, which a document has between backticks, if it names a file or something in the source.
-/// Files are named from the root, from `src`, from `tests` or from `tests/it`.
+/// Files are named from the root, from `src`, from `tests`, from `tests/it` or from the last stage of the book.
 fn fault_of_a_name(word: &str, files: &[(PathBuf, String)]) -> Option<String> {
     let word = word.strip_suffix("()").unwrap_or(word);
     let is_name = |part: &str| !part.is_empty() && identifiers(part).next() == Some(part);
@@ -289,7 +332,8 @@ fn fault_of_a_name(word: &str, files: &[(PathBuf, String)]) -> Option<String> {
         None => (word.to_owned(), None),
     };
     if path.ends_with(".rs") && !path.contains([' ', '*', '<']) {
-        let places = ["", "src", "tests", "tests/it"].map(|folder| root().join(folder).join(&path));
+        let places = ["", "src", "tests", "tests/it", "docs/build/stages/7"]
+            .map(|folder| root().join(folder).join(&path));
         let Some((_, text)) = files.iter().find(|(file, _)| places.contains(file)) else {
             return Some(format!("there is no file {path}"));
         };
@@ -311,7 +355,11 @@ fn every_file_and_item_that_a_document_names_exists() {
     let mut named = 0;
     for (document, text) in prose() {
         for word in text.split('`').skip(1).step_by(2) {
-            let fault = fault_of_a_name(word, &files);
+            // To those who build, src is their own project.
+            let is_builders = is_of_the_stages(&document) && word.starts_with("src/");
+            let word =
+                if is_builders { word.replacen("src", "docs/build/stages/7", 1) } else { word.to_owned() };
+            let fault = fault_of_a_name(&word, &files);
             assert!(fault.is_none(), "{document}: `{word}`: {}", fault.unwrap_or_default());
             named += usize::from(word.contains(".rs") || word.contains("::"));
         }
