@@ -3,61 +3,15 @@
 //!
 //! Quoted source stands in a fence ```` ```rust src/path.rs ````: its lines must stand in that file in that
 //! order, a line of `// ...` skipping some. An exchange stands in a fence ```` ```http ```` (or ```` ```http
-//! client-app ````): lines that begin with `> ` are sent, those with `< ` expected. `‹name›` in an answer takes
-//! down what stands there, and in a request puts it back; `‹length›` there is the content's. A content line `...`
-//! skips some. With ```` ```http example ```` the server is configured as in docs/example.toml.
+//! client-app ````), as `support/documents.rs` says. With ```` ```http example ```` the server is configured as in
+//! docs/example.toml. The programs of docs/build are checked in `tests/it/book.rs`.
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::support::{Answer, Client, TestServer};
-
-/// A fenced block of a document: the words after the fence, the lines in it, and where it begins.
-struct Fence {
-    document: String,
-    line: usize,
-    info: String,
-    lines: Vec<String>,
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The documents, by their path in the project: the README and all of docs.
-fn documents() -> Vec<(String, String)> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(root().join("docs"))
-        .expect("docs")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
-        .collect();
-    paths.push(root().join("README.md"));
-    paths.sort();
-    let name =
-        |path: &Path| path.strip_prefix(root()).expect("below the root").to_string_lossy().replace('\\', "/");
-    paths.iter().map(|path| (name(path), fs::read_to_string(path).expect("text"))).collect()
-}
-
-fn fences() -> Vec<Fence> {
-    let mut fences = Vec::new();
-    for (document, text) in documents() {
-        let mut open: Option<Fence> = None;
-        for (index, line) in text.lines().enumerate() {
-            match (line.strip_prefix("```"), &mut open) {
-                (Some(info), None) => {
-                    let info = info.trim().to_owned();
-                    open = Some(Fence { document: document.clone(), line: index + 1, info, lines: Vec::new() });
-                }
-                (Some(_), Some(_)) => fences.extend(open.take()),
-                (None, Some(fence)) => fence.lines.push(line.to_owned()),
-                (None, None) => {}
-            }
-        }
-        assert!(open.is_none(), "{document}: a fence is not closed");
-    }
-    fences
-}
+use crate::support::TestServer;
+use crate::support::documents::{Fence, Ports, Replay, documents, fences, root};
 
 /// Fails with the first line of `fence` that does not stand in `source` where it should.
 fn check_quote(fence: &Fence, source: &str) {
@@ -118,15 +72,15 @@ fn a_drifted_quote_is_named_with_document_and_line() {
     check_quote(&fence, "fn f() {\n    let x = 1;\n    let y = 2;\n}\n");
 }
 
-/// The exchanges of one document share their captures and their server.
-struct Replay {
-    server: TestServer,
+/// A server as it is without a file, one that is configured as in docs/example.toml, and the exchanges with both.
+struct Servers {
+    plain: TestServer,
     example: TestServer,
-    captures: HashMap<String, String>,
+    replay: Replay,
 }
 
-impl Replay {
-    fn new() -> Replay {
+impl Servers {
+    fn start() -> Servers {
         let text = fs::read_to_string(root().join("docs/example.toml")).expect("docs/example.toml");
         let configured = oauth_from_scratch::config::read(&text, 1).expect("a sound file");
         let example = TestServer::start_with(|config| {
@@ -134,108 +88,36 @@ impl Replay {
             // On a port that is free, and called by it.
             (config.auth_port, config.issuer) = (0, None);
         });
-        Replay { server: TestServer::start(), example, captures: HashMap::new() }
-    }
-
-    /// `text` with the ports of `server`, and with what has been taken down so far.
-    fn fill(&self, text: &str, server: &TestServer) -> String {
-        let (client_app, own) = (server.client_app.port(), server.authorization_server.port());
-        let mut text = text.to_owned();
-        for separator in [":", "%3A"] {
-            text = text
-                .replace(&format!("localhost{separator}3000"), &format!("localhost{separator}{client_app}"))
-                .replace(&format!("localhost{separator}3001"), &format!("localhost{separator}{own}"));
-        }
-        for (name, value) in &self.captures {
-            text = text.replace(&format!("‹{name}›"), value);
-        }
-        text
+        Servers { plain: TestServer::start(), example, replay: Replay::default() }
     }
 
     fn check(&mut self, fence: &Fence) {
-        let place = format!("{}:{}", fence.document, fence.line);
-        let (is_example, address) = match fence.info.as_str() {
-            "http" => (false, self.server.authorization_server),
-            "http client-app" => (false, self.server.client_app),
-            "http example" => (true, self.example.authorization_server),
-            other => panic!("{place}: no server is called {other:?}"),
+        let (server, address) = match fence.info.as_str() {
+            "http" => (&self.plain, self.plain.authorization_server),
+            "http client-app" => (&self.plain, self.plain.client_app),
+            "http example" => (&self.example, self.example.authorization_server),
+            other => panic!("{}:{}: no server is called {other:?}", fence.document, fence.line),
         };
-        let server = if is_example { &self.example } else { &self.server };
-        let request = self.fill(&lines_after(fence, '>').join("\r\n"), server);
-        let request = if request.contains("\r\n\r\n") { request } else { format!("{request}\r\n") };
-        let length = request.split_once("\r\n\r\n").map_or(0, |(_, content)| content.len());
-        let request = request.replace("‹length›", &length.to_string());
-        let mut client = Client::connect(address);
-        let answer = client.answer_to(&request);
-        let mut shown = lines_after(fence, '<').into_iter();
-        let status = shown.next().unwrap_or_else(|| panic!("{place}: no answer is shown"));
-        assert!(
-            status.starts_with(&format!("HTTP/1.1 {} ", answer.status)),
-            "{place}: {status}, but {answer:?}"
-        );
-        for line in shown.by_ref().take_while(|line| !line.is_empty()) {
-            self.check_field(&place, &line, &answer, is_example);
-        }
-        let shown: Vec<String> = shown.collect();
-        match shown.iter().any(|line| line == "...") {
-            true => self.check_excerpts(&place, &shown, answer.text(), is_example),
-            false if shown.is_empty() => {}
-            false => self.check_text(&place, &shown.join("\n"), answer.text().trim_end(), is_example),
-        }
-    }
-
-    /// Looks for each line of `shown` in the lines of `actual`, one after the other.
-    fn check_excerpts(&mut self, place: &str, shown: &[String], actual: &str, is_example: bool) {
-        let mut lines = actual.lines().map(str::trim);
-        for line in shown.iter().map(|line| line.trim()).filter(|line| *line != "...") {
-            let begin = line.split('‹').next().unwrap_or(line);
-            let found = lines.find(|actual| actual.starts_with(begin));
-            let found = found.unwrap_or_else(|| panic!("{place}: shown {line}, not answered: {actual}"));
-            self.check_text(place, line, found, is_example);
-        }
-    }
-
-    fn check_field(&mut self, place: &str, line: &str, answer: &Answer, is_example: bool) {
-        let (name, shown) = line.split_once(": ").unwrap_or_else(|| panic!("{place}: no field line: {line}"));
-        let value = answer.field(&name.to_ascii_lowercase());
-        let value = value.unwrap_or_else(|| panic!("{place}: the answer has no {name}: {answer:?}"));
-        self.check_text(place, shown, value, is_example);
-    }
-
-    /// Compares `shown` with `actual`; a `‹name›` not known yet takes down what stands in its place, up to the
-    /// text that comes after it.
-    fn check_text(&mut self, place: &str, shown: &str, actual: &str, is_example: bool) {
-        let shown = self.fill(shown, if is_example { &self.example } else { &self.server });
-        let (mut left, mut right) = (shown.as_str(), actual);
-        while let Some((before, rest)) = left.split_once('‹') {
-            let (name, after) = rest.split_once('›').unwrap_or_else(|| panic!("{place}: a ‹ without its ›"));
-            let literal = after.split('‹').next().unwrap_or(after);
-            assert!(!literal.is_empty() || after.is_empty(), "{place}: what lies between two names?");
-            let taken = right.strip_prefix(before).and_then(|rest| match literal {
-                "" => Some((rest, "")),
-                literal => rest.find(literal).map(|at| rest.split_at(at)),
-            });
-            let (taken, rest) = taken.unwrap_or_else(|| panic!("{place}: shown {shown}, answered {actual}"));
-            self.captures.insert(name.to_owned(), taken.to_owned());
-            (left, right) = (after, rest);
-        }
-        assert_eq!(left, right, "{place}: shown left, answered right");
+        let ports = Ports {
+            client_app: server.client_app.port(),
+            authorization_server: server.authorization_server.port(),
+        };
+        self.replay.check(fence, address, ports);
     }
 }
 
-/// The lines of `fence` that begin with `mark`, without it.
-fn lines_after(fence: &Fence, mark: char) -> Vec<String> {
-    let lines = fence.lines.iter().filter_map(|line| line.strip_prefix(mark));
-    lines.map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned()).collect()
+/// Whether a document is about the programs of the book, which are checked in `tests/it/book.rs`.
+fn is_of_the_stages(document: &str) -> bool {
+    document.starts_with("docs/build/") || document == "docs/exercises.md"
 }
 
 #[test]
 fn every_exchange_shown_is_what_the_running_server_answers() {
-    let mut replays: HashMap<String, Replay> = HashMap::new();
+    let mut servers: HashMap<String, Servers> = HashMap::new();
     let mut exchanges = 0;
-    for fence in fences() {
+    for fence in fences().iter().filter(|fence| !is_of_the_stages(&fence.document)) {
         if fence.info == "http" || fence.info.starts_with("http ") {
-            replays.entry(fence.document.clone()).or_insert_with(Replay::new).check(&fence);
+            servers.entry(fence.document.clone()).or_insert_with(Servers::start).check(fence);
             exchanges += 1;
         }
     }
@@ -270,6 +152,30 @@ fn every_source_file_is_named_in_a_document() {
     }
 }
 
+#[test]
+fn every_source_file_has_its_chapter_in_the_map() {
+    let text = fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md");
+    let (_, map) = text.split_once("\n## Which chapter explains it\n").expect("a map of chapters");
+    let map = map.split("\n## ").next().unwrap_or(map);
+    let entries: Vec<&str> = map.split('`').skip(1).step_by(2).collect();
+    let sources: Vec<String> = rust_files()
+        .into_iter()
+        .filter_map(|(path, _)| path.strip_prefix(root().join("src")).ok().map(PathBuf::from))
+        .map(|path| path.to_string_lossy().replace('\\', "/"))
+        .collect();
+    for name in &sources {
+        let is_there =
+            entries.iter().any(|entry| entry == name || (entry.ends_with('/') && name.starts_with(entry)));
+        assert!(is_there, "src/{name} has no chapter in docs/architecture.md");
+    }
+    for entry in entries {
+        assert!(
+            sources.iter().any(|name| name.starts_with(entry)),
+            "docs/architecture.md: there is no {entry}"
+        );
+    }
+}
+
 /// What a reader types must work as it is printed, and must do nothing to the reader's other programs.
 #[test]
 fn a_shell_example_runs_what_is_there_and_ends_only_what_it_started() {
@@ -298,17 +204,27 @@ fn a_shell_example_runs_what_is_there_and_ends_only_what_it_started() {
 }
 
 #[test]
-fn the_article_is_named_and_credited_once_in_the_readme_and_once_in_the_first_chapter() {
+fn the_article_is_named_and_credited_once_where_a_reader_begins() {
     for (document, text) in documents() {
         let text = text.split_whitespace().collect::<Vec<&str>>().join(" ");
         let links = text.matches("[OAuth with Node.js and Express](https://thecodebarbarian.com/").count();
-        let expected = usize::from(["README.md", "docs/1-run-it.md"].contains(&document.as_str()));
+        let expected =
+            usize::from(["README.md", "docs/README.md", "docs/1-run-it.md"].contains(&document.as_str()));
         assert_eq!((links, text.matches("Valeri Karpov").count()), (expected, expected), "{document}");
     }
 }
 
+/// What a link to a heading of `text` ends in.
+fn anchors(text: &str) -> impl Iterator<Item = String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        words.chars().filter(|letter| letter.is_alphanumeric() || ['-', '_'].contains(letter)).collect()
+    })
+}
+
 #[test]
-fn every_link_leads_to_a_file() {
+fn every_link_leads_to_a_file_and_its_heading() {
     let mut links = 0;
     for (document, text) in documents() {
         let folder = root().join(&document).parent().expect("a folder").to_owned();
@@ -318,6 +234,10 @@ fn every_link_leads_to_a_file() {
                 assert!(folder.join(path).exists(), "{document}: {target} leads nowhere");
                 links += 1;
             }
+            let Some((_, anchor)) = target.split_once('#').filter(|_| !path.contains("://")) else { continue };
+            let linked = if path.is_empty() { root().join(&document) } else { folder.join(path) };
+            let linked = fs::read_to_string(linked).expect("a document");
+            assert!(anchors(&linked).any(|known| known == anchor), "{document}: {target} has no such heading");
         }
     }
     assert!(links >= 10, "the documents are linked: {links}");
@@ -352,10 +272,10 @@ fn prose() -> Vec<(String, String)> {
     texts
 }
 
-/// Every Rust file of the project's sources and tests, with its text.
+/// Every Rust file of the project's sources, tests and stages, with its text.
 fn rust_files() -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
-    let mut folders = vec![root().join("src"), root().join("tests")];
+    let mut folders = ["src", "tests", "docs/build/stages"].map(|folder| root().join(folder)).to_vec();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder of the project") {
             let path = entry.expect("an entry").path();
@@ -403,7 +323,7 @@ fn has_member(text: &str, owner: &str, member: &str) -> bool {
 }
 
 /// What is wrong with `word`, which a document has between backticks, if it names a file or something in the source.
-/// Files are named from the root, from `src`, from `tests` or from `tests/it`.
+/// Files are named from the root, from `src`, from `tests`, from `tests/it` or from the last stage of the book.
 fn fault_of_a_name(word: &str, files: &[(PathBuf, String)]) -> Option<String> {
     let word = word.strip_suffix("()").unwrap_or(word);
     let is_name = |part: &str| !part.is_empty() && identifiers(part).next() == Some(part);
@@ -412,7 +332,8 @@ fn fault_of_a_name(word: &str, files: &[(PathBuf, String)]) -> Option<String> {
         None => (word.to_owned(), None),
     };
     if path.ends_with(".rs") && !path.contains([' ', '*', '<']) {
-        let places = ["", "src", "tests", "tests/it"].map(|folder| root().join(folder).join(&path));
+        let places = ["", "src", "tests", "tests/it", "docs/build/stages/7"]
+            .map(|folder| root().join(folder).join(&path));
         let Some((_, text)) = files.iter().find(|(file, _)| places.contains(file)) else {
             return Some(format!("there is no file {path}"));
         };
@@ -434,7 +355,11 @@ fn every_file_and_item_that_a_document_names_exists() {
     let mut named = 0;
     for (document, text) in prose() {
         for word in text.split('`').skip(1).step_by(2) {
-            let fault = fault_of_a_name(word, &files);
+            // To those who build, src is their own project.
+            let is_builders = is_of_the_stages(&document) && word.starts_with("src/");
+            let word =
+                if is_builders { word.replacen("src", "docs/build/stages/7", 1) } else { word.to_owned() };
+            let fault = fault_of_a_name(&word, &files);
             assert!(fault.is_none(), "{document}: `{word}`: {}", fault.unwrap_or_default());
             named += usize::from(word.contains(".rs") || word.contains("::"));
         }

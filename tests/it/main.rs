@@ -10,6 +10,7 @@
 
 mod support;
 
+mod book;
 #[cfg(feature = "file-store")]
 mod bounds;
 mod browser;

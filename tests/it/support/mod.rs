@@ -10,6 +10,7 @@ pub mod browser;
 pub mod counter;
 #[cfg(feature = "file-store")]
 pub mod disk;
+pub mod documents;
 #[cfg(feature = "redis-store")]
 pub mod engine;
 pub mod file;
@@ -23,6 +24,7 @@ pub mod program;
 #[cfg(feature = "redis-store")]
 pub mod proxy;
 pub mod random;
+pub mod stage;
 pub mod standard;
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
 pub mod stores;
