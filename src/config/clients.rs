@@ -35,7 +35,7 @@ fn read_client_id<'a>(value: &Value<'a>, taken: &mut HashSet<&'a str>) -> Result
     let is_id = (1..=CLIENT_ID_BYTES_MAX).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
     match (is_id, id) {
-        (_, DEMO_CLIENT_ID) => {
+        (_, Config::DEMO_CLIENT_ID) => {
             Err(value.error(format_args!("{id:?} is the id of the demo client; choose another id")))
         }
         (false, _) => {
@@ -47,9 +47,6 @@ fn read_client_id<'a>(value: &Value<'a>, taken: &mut HashSet<&'a str>) -> Result
         (true, _) => Ok(id),
     }
 }
-
-/// The `client_id` of the client app's client.
-pub(super) const DEMO_CLIENT_ID: &str = "oauth-test-app";
 
 /// Reads a client; `None` if it has a mistake.
 fn read_client(id: Option<&str>, mut table: Table, config: &Config, mistakes: &mut Mistakes) -> Option<Client> {
