@@ -9,6 +9,7 @@ use super::toml_reader::{FileError, Mistakes, Table, Value};
 use crate::oauth::Scope;
 use crate::oauth::client::{Client, GrantTypes, SecretDigest};
 use crate::oauth::redirect::RedirectUri;
+use crate::routes::DEMO_CLIENT_ID;
 
 /// The longest `client_id`, in bytes.
 const CLIENT_ID_BYTES_MAX: usize = 255;
@@ -35,7 +36,7 @@ fn read_client_id<'a>(value: &Value<'a>, taken: &mut HashSet<&'a str>) -> Result
     let is_id = (1..=CLIENT_ID_BYTES_MAX).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
     match (is_id, id) {
-        (_, Config::DEMO_CLIENT_ID) => {
+        (_, DEMO_CLIENT_ID) => {
             Err(value.error(format_args!("{id:?} is the id of the demo client; choose another id")))
         }
         (false, _) => {

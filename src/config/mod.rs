@@ -15,4 +15,4 @@ mod warnings;
 
 pub use file::{FileError, FromFlags, Mistakes, locate, read, read_beside};
 pub use reload::Reload;
-pub use settings::{Config, ConfigError, Limits, PAIR_GRANTS_MAX, PEER_CONNECTIONS_MAX, WORKERS_MAX};
+pub use settings::{Config, ConfigError, Limits, WORKERS_MAX};

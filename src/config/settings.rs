@@ -8,14 +8,13 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::http;
 use crate::net::{LogFormat, Network};
 use crate::oauth::client::Client;
 use crate::oauth::issuer::Issuer;
-use crate::oauth::lifetimes::{CODE_LIFETIME_MAX, Lifetimes};
+use crate::oauth::lifetimes::Lifetimes;
 use crate::store::Backend;
+use crate::{http, net, routes, store};
 
 /// What to serve, where, and within which bounds.
 #[derive(Clone, Debug)]
@@ -69,127 +68,59 @@ pub struct Config {
 }
 
 impl Default for Config {
+    /// The demo: what each layer does by default.
     fn default() -> Config {
+        let (net, routes) = (net::Settings::default(), routes::Settings::default());
         Config {
             file: None,
-            bind: None,
-            client_port: Some(3000),
-            auth_port: 3001,
-            trusted_proxies: Vec::new(),
-            workers: 1,
-            access_log: None,
-            www: None,
+            bind: net.bind,
+            client_port: net.client_port,
+            auth_port: net.auth_port,
+            trusted_proxies: net.trusted_proxies,
+            workers: net.workers,
+            access_log: net.access_log,
+            www: routes.www,
             ready_file: None,
             ready_json: false,
             ends_with_stdin: false,
             store: Backend::default(),
             keys: None,
             limits: Limits::default(),
-            lifetimes: Lifetimes::default(),
-            issuer: None,
+            lifetimes: routes.lifetimes,
+            issuer: net.issuer,
             insecure_http: false,
-            scopes: Config::DEMO_SCOPES.map(|(name, sentence)| (name.into(), sentence.to_owned())).into(),
-            clients: Vec::new(),
-            resource_owner: "owner".into(),
-            secure_scope: Some(Config::DEMO_SCOPES[0].0.into()),
-            explains_errors: true,
+            scopes: routes.scopes,
+            clients: routes.clients,
+            resource_owner: routes.resource_owner,
+            secure_scope: routes.secure_scope,
+            explains_errors: routes.explains_errors,
         }
     }
 }
 
-/// The limits of everything that a remote peer can make grow: bytes, counts and waiting times.
+/// The limits of everything that a remote peer can make grow: bytes, counts and waiting times. Each layer has its own.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The limits of one connection, applied by the codec.
     pub http: http::Limits,
-    /// Maximum bytes of requests and responses in memory, over all connections; beyond it, the connection that holds
-    /// the most is closed. Each worker has an equal share, but at least what one connection may need.
-    pub buffered_bytes_max: usize,
-    /// Maximum open connections; beyond it, the connection that has been idle longest is closed for a new one. If
-    /// none is idle, the new one gets 503.
-    pub connections_max: usize,
-    /// Maximum open connections of one peer (an IPv4 address, an IPv6 /64); beyond it, as for `connections_max`.
-    /// `None` means unlimited if the server listens on loopback, where every peer is this machine or a proxy on it,
-    /// and [`PEER_CONNECTIONS_MAX`] otherwise.
-    pub peer_connections_max: Option<usize>,
-    /// Maximum open streams (responses without an end), and never more than half of `connections_max`, since their
-    /// connections make no room for others; beyond it the response is 503.
-    pub streams_max: usize,
-    /// The same for one peer. `None` means 64, and no limit for peers on loopback.
-    pub peer_streams_max: Option<usize>,
-    /// How long an orderly stop may take: requests received by then are answered, then connections are cut.
-    pub finish_time_max: Duration,
-    /// How long accepting pauses when the process is out of descriptors and none can be freed.
-    pub accept_retry_time: Duration,
-    /// Maximum grants in memory or in a file; beyond it the response is 503. An engine has its own limit.
-    pub grants_max: usize,
-    /// Maximum live grants per subject and client, in memory or in a file; beyond it, the oldest of the pair ends.
-    /// The same limit applies separately to the pair's unredeemed codes and to its marks of answered forms. `None`
-    /// means [`PAIR_GRANTS_MAX`], or a quarter of `grants_max` if that is less.
-    pub pair_grants_max: Option<usize>,
-    /// How long a request waits for the store; beyond it the response is 503.
-    pub store_time_max: Duration,
-    /// Maximum transitions that wait for a file or an engine; beyond it the response is 503.
-    pub store_queue_max: usize,
-    /// The number of threads for slow work; `None` means half of the cores, at least one.
-    pub pool_threads_max: Option<usize>,
-    /// How long a request waits for slow work; beyond it the response is 503.
-    pub pool_time_max: Duration,
-    /// Maximum concurrent checks against Argon2 digests: each takes a thread and the memory that its digest names, at
-    /// most 256 MiB.
-    pub secret_checks_running_max: usize,
-    /// Maximum checks that wait for their turn; beyond it the response is 503.
-    pub secret_checks_waiting_max: usize,
-    /// The same for one client, so that guesses at one client's secret do not block other clients.
-    pub client_secret_checks_waiting_max: usize,
-    /// The same for one peer.
-    pub peer_secret_checks_waiting_max: usize,
-    /// Maximum wrong secrets in a row from one peer, for secrets that a person chose; beyond it the response is 429.
-    pub wrong_secrets_max: u32,
-    /// How long it takes until one wrong secret is forgiven.
-    pub wrong_secret_time: Duration,
-    /// How long that 429 is delayed, to slow a guesser down; zero for no delay.
-    pub refused_guess_delay: Duration,
-    /// Maximum peers whose wrong secrets are remembered; beyond it the peer closest to being forgiven is forgotten.
-    pub wrong_secret_peers_max: usize,
-    /// Maximum log lines per second about refused requests; beyond it they are only counted, so that malformed
-    /// requests cannot fill the disk.
-    pub refusal_lines_per_second_max: usize,
+    /// The limits of all connections together.
+    pub net: net::Limits,
+    /// The limits of requests that wait.
+    pub routes: routes::Limits,
+    /// The limits of what is kept.
+    pub store: store::Limits,
     /// Maximum log lines that wait for a slow output; beyond it they are only counted.
     pub log_lines_max: usize,
-    /// Maximum size of a page read from `--www`, in bytes.
-    pub page_bytes_max: u64,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
             http: http::Limits::default(),
-            buffered_bytes_max: 256 * 1024 * 1024,
-            connections_max: 16_000,
-            peer_connections_max: None,
-            // If none of their clients reads, about 32 MiB of content waits for them.
-            streams_max: 1000,
-            peer_streams_max: None,
-            finish_time_max: Duration::from_secs(10),
-            accept_retry_time: Duration::from_millis(100),
-            grants_max: 1_000_000,
-            pair_grants_max: None,
-            store_time_max: Duration::from_secs(5),
-            store_queue_max: 16_384,
-            pool_threads_max: None,
-            pool_time_max: Duration::from_secs(5),
-            secret_checks_running_max: 2,
-            secret_checks_waiting_max: 256,
-            client_secret_checks_waiting_max: 128,
-            peer_secret_checks_waiting_max: 64,
-            wrong_secrets_max: 10,
-            wrong_secret_time: Duration::from_secs(6),
-            refused_guess_delay: Duration::from_secs(1),
-            wrong_secret_peers_max: 10_000,
-            refusal_lines_per_second_max: 50,
+            net: net::Limits::default(),
+            routes: routes::Limits::default(),
+            store: store::Limits::default(),
             log_lines_max: 1024,
-            page_bytes_max: 1024 * 1024,
         }
     }
 }
@@ -221,56 +152,56 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// A zero timeout would always have expired, and the loop would spin.
-const MORE_THAN_NOTHING: &str = "greater than zero";
-
-/// The default limit of one peer's connections, except on loopback.
-pub const PEER_CONNECTIONS_MAX: usize = 256;
-
-/// The default limit of live grants per subject and client: a hundredth of the default `grants_max`.
-pub const PAIR_GRANTS_MAX: usize = 10_000;
-
 /// The maximum number of workers: more is almost certainly a typing error.
 pub const WORKERS_MAX: usize = 1024;
 
 impl Config {
-    /// The `client_id` of the demo's client.
-    pub const DEMO_CLIENT_ID: &str = "oauth-test-app";
-
-    /// The scopes of the demo, each with its sentence. Its client may request those that are configured; the client
-    /// app's script requests the first.
-    pub const DEMO_SCOPES: [(&str, &str); 2] = [
-        ("answer", "Read the secret answer."),
-        ("question", "Read the question to it, should anyone find it."),
-    ];
-
-    /// The limit of one peer's connections; `usize::MAX` means unlimited.
-    pub fn peer_connections_max(&self) -> usize {
-        let is_loopback = self.bind.is_none_or(|address| address.is_loopback());
-        let default = if is_loopback { usize::MAX } else { PEER_CONNECTIONS_MAX };
-        self.limits.peer_connections_max.unwrap_or(default)
+    /// What both servers need to know.
+    pub fn net_settings(&self) -> net::Settings {
+        net::Settings {
+            bind: self.bind,
+            client_port: self.client_port,
+            auth_port: self.auth_port,
+            issuer: self.issuer.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            workers: self.workers,
+            access_log: self.access_log,
+            http: self.limits.http.clone(),
+            limits: self.limits.net.clone(),
+            routes: self.routes_settings(),
+        }
     }
 
-    /// The limit of open streams.
-    pub fn streams_max(&self) -> usize {
-        self.limits.streams_max.min(self.limits.connections_max / 2).max(1)
+    /// What the endpoints need to know.
+    pub fn routes_settings(&self) -> routes::Settings {
+        routes::Settings {
+            www: self.www.clone(),
+            scopes: self.scopes.clone(),
+            clients: self.clients.clone(),
+            resource_owner: Arc::clone(&self.resource_owner),
+            secure_scope: self.secure_scope.clone(),
+            explains_errors: self.explains_errors,
+            // Lines in the common log format have no place for it.
+            names_clients: self.access_log == Some(LogFormat::Json),
+            lifetimes: self.lifetimes.clone(),
+            limits: routes::Limits { streams_max: self.streams_max(), ..self.limits.routes.clone() },
+        }
     }
 
-    /// The limit of live grants per subject and client.
-    pub fn pair_grants_max(&self) -> usize {
-        let default = PAIR_GRANTS_MAX.min(pair_share(self.limits.grants_max));
-        self.limits.pair_grants_max.unwrap_or(default)
+    /// The limit of open streams: at most half of the connections.
+    fn streams_max(&self) -> usize {
+        self.limits.routes.streams_max.min(self.limits.net.connections_max / 2).max(1)
     }
 
-    /// Whether the access log names the client of each request, as its JSON lines do.
-    pub fn names_clients(&self) -> bool {
-        self.access_log == Some(LogFormat::Json)
-    }
-
-    /// The number of threads for slow work.
-    pub fn pool_threads_max(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.limits.pool_threads_max.unwrap_or_else(|| (cores() / 2).max(1))
+    /// What the store needs to know.
+    pub fn store_settings(&self) -> store::Settings {
+        store::Settings {
+            backend: self.store.clone(),
+            lifetimes: self.lifetimes.clone(),
+            keeps_keys: self.keys.is_none(),
+            time_max: self.limits.routes.store_time_max,
+            limits: self.limits.store.clone(),
+        }
     }
 
     /// Checks that all values are in range and fit together. Every other module relies on this check.
@@ -290,55 +221,18 @@ impl Config {
         if !(1..=WORKERS_MAX).contains(&self.workers) {
             mistakes.push(ConfigError::Workers(self.workers));
         }
-        let limits = &self.limits;
-        let lifetimes = &self.lifetimes;
-        let rules = [
-            (!lifetimes.code.is_zero(), "lifetimes.code", MORE_THAN_NOTHING),
-            (lifetimes.code <= CODE_LIFETIME_MAX, "lifetimes.code", "at most ten minutes (RFC 6749, 4.1.2)"),
-            (!lifetimes.form.is_zero(), "lifetimes.form", MORE_THAN_NOTHING),
-            (!lifetimes.tokens.access_token.is_zero(), "lifetimes.access_token", MORE_THAN_NOTHING),
-            (!lifetimes.tokens.refresh.is_zero(), "lifetimes.refresh_token", MORE_THAN_NOTHING),
-            (!lifetimes.tokens.refresh_idle.is_zero(), "lifetimes.refresh_token_idle", MORE_THAN_NOTHING),
-            (limits.connections_max > 0, "connections_max", "at least 1"),
-            (limits.peer_connections_max != Some(0), "peer_connections_max", "at least 1"),
-            (limits.streams_max > 0, "streams_max", "at least 1"),
-            (limits.peer_streams_max != Some(0), "peer_streams_max", "at least 1"),
-            (limits.grants_max > 0, "grants_max", "at least 1"),
-            (limits.pair_grants_max != Some(0), "pair_grants_max", "at least 1"),
-            (
-                limits.pair_grants_max.is_none_or(|max| max <= pair_share(limits.grants_max)),
-                "pair_grants_max",
-                "at most a quarter of grants_max",
-            ),
-            (!limits.store_time_max.is_zero(), "store_time_max", MORE_THAN_NOTHING),
-            (limits.store_queue_max > 0, "store_queue_max", "at least 1"),
-            (limits.pool_threads_max != Some(0), "pool_threads_max", "at least 1"),
-            (!limits.pool_time_max.is_zero(), "pool_time_max", MORE_THAN_NOTHING),
-            (limits.secret_checks_running_max > 0, "secret_checks_running_max", "at least 1"),
-            (limits.secret_checks_waiting_max > 0, "secret_checks_waiting_max", "at least 1"),
-            (limits.client_secret_checks_waiting_max > 0, "client_secret_checks_waiting_max", "at least 1"),
-            (limits.peer_secret_checks_waiting_max > 0, "peer_secret_checks_waiting_max", "at least 1"),
-            (limits.wrong_secrets_max > 0, "wrong_secrets_max", "at least 1"),
-            (!limits.wrong_secret_time.is_zero(), "wrong_secret_time", MORE_THAN_NOTHING),
-            (limits.wrong_secret_peers_max > 0, "wrong_secret_peers_max", "at least 1"),
-            (!limits.accept_retry_time.is_zero(), "accept_retry_time", MORE_THAN_NOTHING),
-            (!limits.finish_time_max.is_zero(), "finish_time_max", MORE_THAN_NOTHING),
-        ];
-        let broken = rules.iter().filter(|(holds, ..)| !holds);
-        let broken = broken.map(|(_, name, remedy)| (*name, *remedy)).chain(limits.http.mistakes());
+        let Limits { http, net, routes, store, log_lines_max: _ } = &self.limits;
+        let limits = net.mistakes().chain(store.mistakes()).chain(routes.mistakes()).chain(http.mistakes());
+        let broken = self.lifetimes.mistakes().chain(limits);
         mistakes.extend(broken.map(|(name, remedy)| ConfigError::Limit(name, remedy)));
         mistakes
     }
 }
 
-/// The largest `pair_grants_max`. A pair may hold that number of live grants, of unredeemed codes and of marks, so a
-/// quarter each still leaves room for other pairs.
-fn pair_share(grants_max: usize) -> usize {
-    (grants_max / 4).max(1)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -366,12 +260,12 @@ mod tests {
             "the limit request_line_bytes_max must be less than head_bytes_max",
         );
         check(|c| c.limits.http.fields_max = 257, "the limit fields_max must be 1 to 256");
-        check(|c| c.limits.connections_max = 0, "the limit connections_max must be at least 1");
-        check(|c| c.limits.grants_max = 0, "the limit grants_max must be at least 1");
-        check(|c| c.limits.wrong_secrets_max = 0, "the limit wrong_secrets_max must be at least 1");
-        check(|c| c.limits.pair_grants_max = Some(0), "the limit pair_grants_max must be at least 1");
+        check(|c| c.limits.net.connections_max = 0, "the limit connections_max must be at least 1");
+        check(|c| c.limits.store.grants_max = 0, "the limit grants_max must be at least 1");
+        check(|c| c.limits.routes.wrong_secrets_max = 0, "the limit wrong_secrets_max must be at least 1");
+        check(|c| c.limits.store.pair_grants_max = Some(0), "the limit pair_grants_max must be at least 1");
         check(
-            |c| c.limits.pair_grants_max = Some(250_001),
+            |c| c.limits.store.pair_grants_max = Some(250_001),
             "the limit pair_grants_max must be at most a quarter of grants_max",
         );
     }
@@ -380,8 +274,9 @@ mod tests {
     fn one_pair_may_have_a_quarter_of_the_store_at_most() {
         let check = |grants_max, pair_grants_max, expected| {
             let mut config = Config::default();
-            (config.limits.grants_max, config.limits.pair_grants_max) = (grants_max, pair_grants_max);
-            assert_eq!((config.check(), config.pair_grants_max()), (Ok(()), expected));
+            (config.limits.store.grants_max, config.limits.store.pair_grants_max) =
+                (grants_max, pair_grants_max);
+            assert_eq!((config.check(), config.limits.store.pair_grants_max()), (Ok(()), expected));
         };
         check(1_000_000, None, 10_000);
         check(1_000_000, Some(250_000), 250_000);
@@ -394,8 +289,9 @@ mod tests {
     fn streams_have_at_most_half_of_the_connections() {
         let check = |connections_max, streams_max, expected| {
             let mut config = Config::default();
-            (config.limits.connections_max, config.limits.streams_max) = (connections_max, streams_max);
-            assert_eq!((config.check(), config.streams_max()), (Ok(()), expected));
+            config.limits.net.connections_max = connections_max;
+            config.limits.routes.streams_max = streams_max;
+            assert_eq!((config.check(), config.routes_settings().limits.streams_max), (Ok(()), expected));
         };
         check(16_000, 1000, 1000);
         check(1024, 1000, 512);
@@ -418,19 +314,19 @@ mod tests {
         check(|c| c.lifetimes.tokens.refresh = Duration::ZERO, "lifetimes.refresh_token");
         check(|c| c.lifetimes.tokens.refresh_idle = Duration::ZERO, "lifetimes.refresh_token_idle");
         check(|c| c.limits.http.fields_max = 0, "fields_max");
-        check(|c| c.limits.peer_connections_max = Some(0), "peer_connections_max");
-        check(|c| c.limits.streams_max = 0, "streams_max");
-        check(|c| c.limits.peer_streams_max = Some(0), "peer_streams_max");
+        check(|c| c.limits.net.peer_connections_max = Some(0), "peer_connections_max");
+        check(|c| c.limits.routes.streams_max = 0, "streams_max");
+        check(|c| c.limits.routes.peer_streams_max = Some(0), "peer_streams_max");
         check(|c| c.limits.http.connection_requests_max = 0, "connection_requests_max");
         check(|c| c.limits.http.body_bytes_per_second_min = 0, "body_bytes_per_second_min");
-        check(|c| c.limits.store_time_max = Duration::ZERO, "store_time_max");
-        check(|c| c.limits.store_queue_max = 0, "store_queue_max");
+        check(|c| c.limits.routes.store_time_max = Duration::ZERO, "store_time_max");
+        check(|c| c.limits.store.store_queue_max = 0, "store_queue_max");
         check(|c| c.limits.http.output_bytes_max = 0, "output_bytes_max");
-        check(|c| c.limits.accept_retry_time = Duration::ZERO, "accept_retry_time");
+        check(|c| c.limits.net.accept_retry_time = Duration::ZERO, "accept_retry_time");
         check(|c| c.limits.http.head_time_max = Duration::ZERO, "head_time_max");
         check(|c| c.limits.http.body_time_max = Duration::ZERO, "body_time_max");
         check(|c| c.limits.http.body_grace_time = Duration::ZERO, "body_grace_time");
-        check(|c| c.limits.finish_time_max = Duration::ZERO, "finish_time_max");
+        check(|c| c.limits.net.finish_time_max = Duration::ZERO, "finish_time_max");
         check(|c| c.limits.http.idle_time_max = Duration::ZERO, "idle_time_max");
         check(|c| c.limits.http.write_time_max = Duration::ZERO, "write_time_max");
         check(|c| c.limits.http.linger_time_max = Duration::ZERO, "linger_time_max");

@@ -4,11 +4,11 @@
 //! that are parked at that moment finish with the one that they began with.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::open_streams::{OpenStreams, StreamBounds};
 use super::reply::pages::Pages;
 use super::request::guesses::Guesses;
+use super::settings::Limits;
 use super::site::Site;
 use crate::crypto::keyring::Keyring;
 use crate::http::FieldValue;
@@ -40,8 +40,7 @@ pub struct Routes {
     /// The metadata document (RFC 8414), as it is sent.
     pub(super) metadata: Arc<[u8]>,
     pub(super) lifetimes: Lifetimes,
-    /// The delay of the 429 for a peer that has presented too many wrong secrets.
-    pub(super) refused_guess_delay: Duration,
+    pub(super) limits: Limits,
     pub(super) stream_bounds: StreamBounds,
     pub(super) lasting: Lasting,
 }
@@ -61,6 +60,11 @@ pub(super) struct Lasting {
 }
 
 impl Routes {
+    /// The limits of what waits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The names and addresses of both servers.
     pub fn site(&self) -> &Site {
         &self.site

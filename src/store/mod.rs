@@ -20,6 +20,7 @@ mod open;
 mod queue;
 #[cfg(feature = "redis-store")]
 pub mod redis;
+mod settings;
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
 mod withdrawals;
 
@@ -33,3 +34,4 @@ pub use key_prefix::{KeyPrefix, KeyPrefixError};
 pub use location::{Location, LocationError, RedisLocation};
 pub use memory::MemoryStore;
 pub use open::open;
+pub use settings::{Limits, PAIR_GRANTS_MAX, Settings};

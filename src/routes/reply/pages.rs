@@ -14,8 +14,8 @@ use super::folder::Folder;
 use super::message_page::{MessagePage, Notice};
 use super::security_fields::{NO_STORE, SecurityFields, authorization_server, client_app, dialog};
 use super::template::{Placeholder, escape_html, fill};
-use crate::config::Config;
 use crate::http::{Body, FieldLines, FieldValue, Request, Response, Status};
+use crate::routes::demo;
 use crate::routes::site::{Role, Site};
 
 /// The pages of both servers, ready to be sent.
@@ -179,7 +179,7 @@ fn placeholders(site: &Site) -> Vec<Placeholder> {
         ("{{redirect_uri}}", escape_html(&site.client_app_redirect_uri().unwrap_or_default())),
         ("{{base}}", escape_html(site.base())),
         ("{{issuer}}", escape_html(site.issuer())),
-        ("{{client_id}}", Config::DEMO_CLIENT_ID.to_owned()),
+        ("{{client_id}}", demo::CLIENT_ID.to_owned()),
         // Whole elements, with escaped content.
         ("{{client_app_link}}", home),
         ("{{purpose}}", purpose.to_owned()),

@@ -11,13 +11,13 @@ use std::time::Duration;
 use base64ct::{Base64, Encoding};
 
 use super::parameters::{Name, Parameters};
-use crate::config::Limits;
 use crate::http::form;
 use crate::http::{FieldValue, Request, Status};
 use crate::oauth::client::{AuthenticatedClient, Credentials, Guess, SecretCheck, Unproven, WRONG_SECRET};
 use crate::peer::Peer;
 use crate::pool::{Bounds, Owner, PoolError};
 use crate::routes::reply::error_response::ErrorResponse;
+use crate::routes::settings::Limits;
 use crate::routes::shared::Lasting;
 use crate::routes::step::{Context, Endpoint, Job, Step};
 
@@ -156,7 +156,7 @@ fn too_many_guesses(context: &Context, wait: Duration) -> Step {
         retry_after: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
         ..ErrorResponse::new("temporarily_unavailable", "the peer has presented too many wrong client secrets")
     };
-    context.later(refusal.into_response(), context.routes.refused_guess_delay)
+    context.later(refusal.into_response(), context.routes.limits.refused_guess_delay)
 }
 
 /// Whether the request names its client. The article's does not.

@@ -122,7 +122,10 @@ impl TestServer {
         let mut config = Config { client_port: Some(0), auth_port: 0, ..Config::default() };
         change(&mut config);
         let system = TestSystem::with(dice, 0);
-        let store = Arc::new(MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max()));
+        let store = Arc::new(MemoryStore::bounded(
+            config.limits.store.grants_max,
+            config.limits.store.pair_grants_max(),
+        ));
         TestServer::run(&config, system, store)
     }
 
@@ -132,12 +135,19 @@ impl TestServer {
         let logs = Logs { errors: log.clone(), access: access.clone() };
         let shared_system: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
         let shared_store: Arc<dyn Store> = Arc::<MemoryStore>::clone(&store);
-        let pool = Arc::new(Pool::new(config.pool_threads_max()));
-        let mut server = Server::bind_with_pool(config, shared_store, Arc::clone(&pool), shared_system, logs)
-            .expect("free ports");
+        let pool = Arc::new(Pool::new(config.limits.net.pool_threads_max()));
+        let mut server = Server::bind_with_pool(
+            &config.net_settings(),
+            shared_store,
+            Arc::clone(&pool),
+            shared_system,
+            logs,
+        )
+        .expect("free ports");
         let file = Arc::new(Mutex::new(config.clone()));
         let read = Arc::clone(&file);
-        server.reload_with(config.clone(), move || Ok((read.lock().unwrap().clone(), Vec::new())));
+        let read = move || Ok((read.lock().unwrap().clone(), Vec::new()));
+        server.reload_with(config.clone().rereading(read));
         let addresses = server.addresses().to_vec();
         let first =
             |role| addresses.iter().find(|(of, _)| *of == role).or(addresses.first()).expect("an address").1;
