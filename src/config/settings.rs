@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::net::{LogFormat, Network};
+use crate::oauth::Profile;
 use crate::oauth::client::Client;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::lifetimes::Lifetimes;
@@ -183,6 +184,11 @@ impl Config {
             explains_errors: self.explains_errors,
             // Lines in the common log format have no place for it.
             names_clients: self.access_log == Some(LogFormat::Json),
+            // The demo's client exists where there is a client app.
+            profile: match self.client_port {
+                Some(_) => Profile::demo(routes::DEMO_CLIENT_ID),
+                None => Profile::strict(),
+            },
             lifetimes: self.lifetimes.clone(),
             limits: routes::Limits { streams_max: self.streams_max(), ..self.limits.routes.clone() },
         }

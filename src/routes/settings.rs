@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::demo;
+use crate::oauth::Profile;
 use crate::oauth::client::Client;
 use crate::oauth::lifetimes::Lifetimes;
 
@@ -27,6 +28,8 @@ pub struct Settings {
     pub explains_errors: bool,
     /// Whether responses carry the client's name, for the access log.
     pub names_clients: bool,
+    /// Which rules hold.
+    pub profile: Profile,
     /// How long codes, tokens and forms are valid.
     pub lifetimes: Lifetimes,
     /// The limits of what waits and of what is remembered.
@@ -44,6 +47,7 @@ impl Default for Settings {
             secure_scope: Some(demo::SCOPES[0].0.into()),
             explains_errors: true,
             names_clients: false,
+            profile: Profile::demo(demo::CLIENT_ID),
             lifetimes: Lifetimes::default(),
             limits: Limits::default(),
         }

@@ -71,21 +71,23 @@ impl Routes {
     fn of(settings: &Settings, site: Site, lasting: Lasting) -> Routes {
         let scopes = settings.scopes.clone();
         let clients = Arc::new(clients(settings, &site));
-        let demo_scope = clients.demo().map(|demo| demo.scope.clone()).unwrap_or_default();
-        let demo_scopes = scopes.iter().filter(|(name, _)| demo_scope.contains(name));
+        let profile = settings.profile;
+        let unnamed = profile.unnamed_client.and_then(|id| clients.find(id));
+        let unnamed_scope = unnamed.as_ref().map(|client| client.scope.clone()).unwrap_or_default();
+        let sentences = scopes.iter().filter(|(name, _)| unnamed_scope.contains(name));
         let sentences: Vec<(&str, &str)> =
-            demo_scopes.map(|(name, sentence)| (&**name, sentence.as_str())).collect();
-        let article = clients.demo().map(|demo| DialogPage {
-            client: &demo.name,
-            redirect_uri: demo.redirect_uris.first().map_or("", RedirectUri::as_str),
+            sentences.map(|(name, sentence)| (&**name, sentence.as_str())).collect();
+        let bare_dialog = unnamed.as_ref().map(|client| DialogPage {
+            client: &client.name,
+            redirect_uri: client.redirect_uris.first().map_or("", RedirectUri::as_str),
             scopes: &sentences,
             request: "",
         });
         let bytes_max = settings.limits.page_bytes_max;
         let folder = settings.www.clone().map(|path| Folder::new(path, bytes_max));
-        let pages = Pages::new(&site, article.as_ref(), folder);
+        let pages = Pages::new(&site, &profile, bare_dialog.as_ref(), folder);
         Routes {
-            metadata: metadata::document(&site, scopes.iter().map(|(name, _)| &**name)),
+            metadata: metadata::document(&site, &profile, scopes.iter().map(|(name, _)| &**name)),
             site,
             pages,
             resource: Arc::new(ProtectedResource {
@@ -94,11 +96,13 @@ impl Routes {
             }),
             scope_challenge: secure::scope_challenge(settings.secure_scope.as_deref()),
             clients,
+            profile,
             scopes,
             resource_owner: Arc::clone(&settings.resource_owner),
             explains_errors: settings.explains_errors,
             names_clients: settings.names_clients,
-            lifetimes: settings.lifetimes.clone(),
+            lifetimes: profile.lifetimes(&settings.lifetimes),
+            expires_in: settings.lifetimes.tokens.access_token,
             stream_bounds: StreamBounds {
                 all_max: settings.limits.streams_max,
                 peer_max: settings.limits.peer_streams_max,
@@ -113,6 +117,5 @@ impl Routes {
 fn clients(settings: &Settings, site: &Site) -> Clients {
     let redirect_uri = site.client_app_redirect_uri();
     let demo = redirect_uri.map(|redirect_uri| demo::client(&settings.scopes, &redirect_uri));
-    let demo_id = demo.as_ref().map(|demo| Arc::clone(&demo.id));
-    Clients::new(settings.clients.iter().cloned().chain(demo), demo_id)
+    Clients::new(settings.clients.iter().cloned().chain(demo))
 }

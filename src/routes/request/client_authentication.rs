@@ -99,8 +99,9 @@ pub(crate) fn authenticate<'a>(
     parameters: &Parameters,
 ) -> Result<AuthenticatedClient<'a>, Stop> {
     let basic = basic_credentials(context)?;
+    let unnamed = context.routes.profile.unnamed_client;
     let (id, secret) = (parameters.value(Name::ClientId), parameters.value(Name::ClientSecret));
-    match context.routes.clients.authenticate(&Credentials { basic, id, secret }) {
+    match context.routes.clients.authenticate(&Credentials { basic, id, unnamed, secret }) {
         Ok(client) => Ok(client),
         Err(Unproven::Refused(reason)) => Err(invalid_client(context, reason).into()),
         Err(Unproven::Ambiguous(reason)) => Err(ErrorResponse::invalid_request(reason).into()),
@@ -159,7 +160,7 @@ fn too_many_guesses(context: &Context, wait: Duration) -> Step {
     context.later(refusal.into_response(), context.routes.limits.refused_guess_delay)
 }
 
-/// Whether the request names its client. The article's does not.
+/// Whether the request names its client.
 pub(crate) fn names_client(request: &Request, parameters: &Parameters) -> bool {
     parameters.value(Name::ClientId).is_some() || request.fields("authorization").next().is_some()
 }
