@@ -1,8 +1,10 @@
-//! Every address, limit and lifetime of the server, in one place and checked once.
+//! Every address, limit and lifetime of the server, in one place and checked once; and the settings of each layer, made
+//! of them.
 //!
-//! Everything that a remote peer can make grow has its limit here or in [`http::Limits`], with its unit in its name.
-//! The structs are plain data. [`Config::check`] refuses values that do not fit together; after it has passed, the
-//! configuration does not change.
+//! Each layer defines its settings: what they mean, their defaults, and the values that it cannot work with. [`Config`]
+//! has what an operator may configure. Everything that a remote peer can make grow has its limit in [`Limits`], with its
+//! unit in its name. The structs are plain data. [`Config::check`] refuses values that do not fit together; after it has
+//! passed, the configuration does not change.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -22,20 +24,19 @@ use crate::{http, net, routes, store};
 pub struct Config {
     /// The file that it was read from; `None` without `--config`.
     pub file: Option<PathBuf>,
-    /// The address to listen on; `None` means both loopback addresses, 127.0.0.1 and ::1.
+    /// As [`net::Settings::bind`].
     pub bind: Option<IpAddr>,
-    /// The port of the client app, which brings the demo client with it; 0 lets the system pick a free one. `None`
-    /// serves the authorization server alone.
+    /// As [`net::Settings::client_port`].
     pub client_port: Option<u16>,
-    /// The port of the authorization server; 0 lets the system pick a free one.
+    /// As [`net::Settings::auth_port`].
     pub auth_port: u16,
-    /// The proxies whose forwarding fields name the peer of a request.
+    /// As [`net::Settings::trusted_proxies`].
     pub trusted_proxies: Vec<Network>,
-    /// The number of worker threads, each with its own event loop and its share of the connections.
+    /// As [`net::Settings::workers`].
     pub workers: usize,
-    /// The format of the access log; `None` for no access log.
+    /// As [`net::Settings::access_log`].
     pub access_log: Option<LogFormat>,
-    /// A folder to read the pages from at each request; `None` serves those in the binary.
+    /// As [`routes::Settings::www`].
     pub www: Option<PathBuf>,
     /// A file to write the addresses to once both servers listen.
     pub ready_file: Option<PathBuf>,
@@ -49,22 +50,21 @@ pub struct Config {
     pub keys: Option<PathBuf>,
     /// The limits of everything that can grow.
     pub limits: Limits,
-    /// How long codes, tokens and forms are valid.
+    /// As [`routes::Settings::lifetimes`].
     pub lifetimes: Lifetimes,
-    /// The issuer identifier of the authorization server (RFC 8414, 2); `None` for the origin that it listens on,
-    /// which is wrong behind a proxy.
+    /// As [`net::Settings::issuer`].
     pub issuer: Option<Issuer>,
     /// Whether issuers and redirect URIs may be plain http on any host, not only on loopback.
     pub insecure_http: bool,
-    /// All scopes, each with the sentence that the dialog shows.
+    /// As [`routes::Settings::scopes`].
     pub scopes: Vec<(Arc<str>, String)>,
-    /// The registered clients, without the demo's.
+    /// As [`routes::Settings::clients`].
     pub clients: Vec<Client>,
-    /// The subject (`sub`) of every grant: without a login there is only one.
+    /// As [`routes::Settings::resource_owner`].
     pub resource_owner: Arc<str>,
-    /// The scope that `/secure` requires; `None` accepts any valid token.
+    /// As [`routes::Settings::secure_scope`].
     pub secure_scope: Option<Arc<str>>,
-    /// Whether error responses and pages give the exact reason, as the log does.
+    /// As [`routes::Settings::explains_errors`].
     pub explains_errors: bool,
 }
 
