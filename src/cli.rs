@@ -240,7 +240,7 @@ impl Flags {
         }
         config.workers = self.workers.unwrap_or(config.workers);
         let per_peer = self.connections_per_peer.map(NonZeroUsize::get);
-        config.limits.peer_connections_max = per_peer.or(config.limits.peer_connections_max);
+        config.limits.net.peer_connections_max = per_peer.or(config.limits.net.peer_connections_max);
         config.access_log = self.log.or(config.access_log);
         (config.www, config.file) = (self.www, self.config);
         config.keys = self.keys.or(config.keys);
@@ -355,15 +355,15 @@ mod tests {
         else {
             panic!("a command to run");
         };
-        assert_eq!((config.workers, config.peer_connections_max()), (3, 9));
+        assert_eq!((config.workers, config.net_settings().peer_connections_max()), (3, 9));
         let Ok(Command::Run(config)) = parse_words("--store file:/tmp/x --store-durability relaxed") else {
             panic!("a command to run");
         };
         assert_eq!((config.store.location, config.store.is_relaxed), (Location::File("/tmp/x".into()), true));
         let Ok(Command::Run(config)) = parse_words("--bind 192.0.2.1") else { panic!("a command to run") };
-        assert_eq!(config.peer_connections_max(), crate::config::PEER_CONNECTIONS_MAX);
+        assert_eq!(config.net_settings().peer_connections_max(), crate::net::PEER_CONNECTIONS_MAX);
         let Ok(Command::Run(config)) = parse_words("") else { panic!("a command to run") };
-        assert_eq!(config.peer_connections_max(), usize::MAX);
+        assert_eq!(config.net_settings().peer_connections_max(), usize::MAX);
         assert!(matches!(parse_words("--help"), Ok(Command::Help)));
         assert!(matches!(parse_words("--version"), Ok(Command::Version)));
     }

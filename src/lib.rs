@@ -3,7 +3,7 @@
 //! The layers, each of which uses those below it and none above; a test, `tests/it/imports.rs`, holds them to it:
 //!
 //! ```text
-//! main ── cli, config            what to run
+//! main ── cli ── config          what to run; composes the settings of each layer
 //!  └─ net                        sockets <-> bytes: the mio loop, deadlines, buffers; alone in naming mio
 //!      └─ routes                 one file per endpoint: request -> step -> response
 //!          ├─ http               bytes <-> messages: no socket, no clock, no OAuth

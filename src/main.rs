@@ -23,7 +23,7 @@ use oauth_from_scratch::oauth::client::{GrantTypes, SecretDigest};
 use oauth_from_scratch::oauth::credential::CREDENTIAL_BYTES;
 use oauth_from_scratch::oauth::issuer::Issuer;
 use oauth_from_scratch::routes;
-use oauth_from_scratch::store;
+use oauth_from_scratch::store::{self, Location};
 use oauth_from_scratch::system::{RealSystem, System};
 
 mod ready;
@@ -94,7 +94,8 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
     }
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
     // Bind first: the store's keys carry the issuer, whose port the system may pick.
-    let listening = Listening::bind(config).map_err(|error| error.to_string())?;
+    let settings = config.net_settings();
+    let listening = Listening::bind(&settings).map_err(|error| error.to_string())?;
     let auth_port = listening.auth_port();
     for warning in config.warnings(auth_port) {
         logs.errors.line(format_args!("WARNING: {warning}"));
@@ -102,13 +103,19 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
     let keys = config.keys.as_deref().map(|path| open_keys(path, &*system)).transpose()?;
     // If the start fails, the error message alone is printed, without the log lines of the attempt.
     let store_log = logs.errors.held();
-    let store = store::open(config, listening.site().issuer(), &system, &store_log)?;
+    let store = store::open(&config.store_settings(), listening.site().issuer(), &system, &store_log)?;
     store_log.release();
+    if let (Location::Memory, None) = (&config.store.location, config.client_port) {
+        logs.errors.line(format_args!(
+            "grants are kept in memory and are lost when this process exits; --store file:PATH or redis://HOST:PORT \
+             keeps them"
+        ));
+    }
     let listening = match &keys {
         Some(keys) => listening.with_key_file(Arc::clone(keys)),
         None => listening,
     };
-    let server = listening.serve(config, store, system, logs.clone());
+    let server = listening.serve(&settings, store, system, logs.clone());
     let mut server = server.map_err(|error| error.to_string())?;
     if config.file.is_some() || keys.is_some() {
         let (errors, running) = (logs.errors.clone(), config.clone());
@@ -123,7 +130,7 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
             let changes = changes.transpose()?.flatten();
             Ok((within_descriptors(&config, &errors, "reload: "), changes.into_iter().collect()))
         };
-        server.reload_with(config.clone(), read);
+        server.reload_with(config.clone().rereading(read));
     }
     // Before the ready line: its reader may send a signal at once.
     server.finish_on_signals().map_err(|error| format!("cannot install signal handlers: {error}"))?;
@@ -170,10 +177,10 @@ fn new_key(path: &Path) -> Result<String, String> {
 /// Lowers `connections_max` to what the process has descriptors for. Log lines about it begin with `of`.
 fn within_descriptors(config: &Config, log: &Log, of: &str) -> Config {
     let mut config = config.clone();
-    let wanted = config.limits.connections_max;
+    let wanted = config.limits.net.connections_max;
     match net::raise_descriptor_limit(wanted, config.workers) {
         Ok(Descriptors { connections_max, limit }) => {
-            config.limits.connections_max = connections_max;
+            config.limits.net.connections_max = connections_max;
             if connections_max < wanted {
                 log.line(format_args!(
                     "{of}connections_max is lowered from {wanted} to {connections_max}: the process may have {limit} \
@@ -228,7 +235,7 @@ fn describe(config: &Config) -> Result<String, String> {
     line("issuer", config.issuer.as_ref().map_or("its own origin", Issuer::as_str));
     match config.client_port {
         Some(port) => {
-            line("client app", &format!("port {port}, with the demo client {}", Config::DEMO_CLIENT_ID))
+            line("client app", &format!("port {port}, with the demo client {}", routes::DEMO_CLIENT_ID))
         }
         None => line("client app", "none, and no demo client"),
     }

@@ -9,6 +9,7 @@ use super::toml_reader::{FileError, Mistakes, Table, Value};
 use crate::oauth::Scope;
 use crate::oauth::client::{Client, GrantTypes, SecretDigest};
 use crate::oauth::redirect::RedirectUri;
+use crate::routes::DEMO_CLIENT_ID;
 
 /// The longest `client_id`, in bytes.
 const CLIENT_ID_BYTES_MAX: usize = 255;
@@ -47,9 +48,6 @@ fn read_client_id<'a>(value: &Value<'a>, taken: &mut HashSet<&'a str>) -> Result
         (true, _) => Ok(id),
     }
 }
-
-/// The `client_id` of the client app's client.
-pub(super) const DEMO_CLIENT_ID: &str = "oauth-test-app";
 
 /// Reads a client; `None` if it has a mistake.
 fn read_client(id: Option<&str>, mut table: Table, config: &Config, mistakes: &mut Mistakes) -> Option<Client> {

@@ -16,6 +16,7 @@ use crate::net::{LogFormat, Network};
 use crate::oauth::grant::RefreshReuse;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::lifetimes::Lifetimes;
+use crate::routes::DEMO_SCOPES;
 
 pub use super::toml_reader::{FileError, Mistakes};
 
@@ -139,7 +140,7 @@ fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: 
 
 /// Checks that the client app's one scope exists and that `/secure` accepts it.
 fn check_client_app(config: &Config, port: &Value, secure_scope: Option<&Value>) -> Vec<FileError> {
-    let (asked, sentence) = Config::DEMO_SCOPES[0];
+    let (asked, sentence) = DEMO_SCOPES[0];
     let mut mistakes = Vec::new();
     if !config.scopes.iter().any(|(name, _)| **name == *asked) {
         mistakes.push(port.error(format_args!(
@@ -256,18 +257,18 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
         ("fields_max", &mut limits.http.fields_max),
         ("body_bytes_max", &mut limits.http.body_bytes_max),
         ("output_bytes_max", &mut limits.http.output_bytes_max),
-        ("buffered_bytes_max", &mut limits.buffered_bytes_max),
-        ("connections_max", &mut limits.connections_max),
-        ("streams_max", &mut limits.streams_max),
-        ("grants_max", &mut limits.grants_max),
-        ("store_queue_max", &mut limits.store_queue_max),
-        ("refusal_lines_per_second_max", &mut limits.refusal_lines_per_second_max),
+        ("buffered_bytes_max", &mut limits.net.buffered_bytes_max),
+        ("connections_max", &mut limits.net.connections_max),
+        ("streams_max", &mut limits.routes.streams_max),
+        ("grants_max", &mut limits.store.grants_max),
+        ("store_queue_max", &mut limits.store.store_queue_max),
+        ("refusal_lines_per_second_max", &mut limits.net.refusal_lines_per_second_max),
         ("log_lines_max", &mut limits.log_lines_max),
-        ("secret_checks_running_max", &mut limits.secret_checks_running_max),
-        ("secret_checks_waiting_max", &mut limits.secret_checks_waiting_max),
-        ("client_secret_checks_waiting_max", &mut limits.client_secret_checks_waiting_max),
-        ("peer_secret_checks_waiting_max", &mut limits.peer_secret_checks_waiting_max),
-        ("wrong_secret_peers_max", &mut limits.wrong_secret_peers_max),
+        ("secret_checks_running_max", &mut limits.routes.secret_checks_running_max),
+        ("secret_checks_waiting_max", &mut limits.routes.secret_checks_waiting_max),
+        ("client_secret_checks_waiting_max", &mut limits.routes.client_secret_checks_waiting_max),
+        ("peer_secret_checks_waiting_max", &mut limits.routes.peer_secret_checks_waiting_max),
+        ("wrong_secret_peers_max", &mut limits.routes.wrong_secret_peers_max),
     ];
     for (key, field) in counts {
         if let Some(value) = table.take(key) {
@@ -275,10 +276,10 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
         }
     }
     let bounds: [(&'static str, &mut Option<usize>); 4] = [
-        ("peer_connections_max", &mut limits.peer_connections_max),
-        ("peer_streams_max", &mut limits.peer_streams_max),
-        ("pool_threads_max", &mut limits.pool_threads_max),
-        ("pair_grants_max", &mut limits.pair_grants_max),
+        ("peer_connections_max", &mut limits.net.peer_connections_max),
+        ("peer_streams_max", &mut limits.routes.peer_streams_max),
+        ("pool_threads_max", &mut limits.net.pool_threads_max),
+        ("pair_grants_max", &mut limits.store.pair_grants_max),
     ];
     for (key, field) in bounds {
         if let Some(value) = table.take(key) {
@@ -286,7 +287,7 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
         }
     }
     let numbers: [(&'static str, &mut u32); 3] = [
-        ("wrong_secrets_max", &mut limits.wrong_secrets_max),
+        ("wrong_secrets_max", &mut limits.routes.wrong_secrets_max),
         ("connection_requests_max", &mut limits.http.connection_requests_max),
         ("body_bytes_per_second_min", &mut limits.http.body_bytes_per_second_min),
     ];
@@ -301,11 +302,11 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
         ("body_grace_time", &mut limits.http.body_grace_time),
         ("idle_time_max", &mut limits.http.idle_time_max),
         ("write_time_max", &mut limits.http.write_time_max),
-        ("finish_time_max", &mut limits.finish_time_max),
-        ("store_time_max", &mut limits.store_time_max),
-        ("pool_time_max", &mut limits.pool_time_max),
-        ("wrong_secret_time", &mut limits.wrong_secret_time),
-        ("refused_guess_delay", &mut limits.refused_guess_delay),
+        ("finish_time_max", &mut limits.net.finish_time_max),
+        ("store_time_max", &mut limits.routes.store_time_max),
+        ("pool_time_max", &mut limits.routes.pool_time_max),
+        ("wrong_secret_time", &mut limits.routes.wrong_secret_time),
+        ("refused_guess_delay", &mut limits.routes.refused_guess_delay),
     ];
     for (key, field) in times {
         if let Some(value) = table.take(key) {
@@ -380,7 +381,7 @@ introspects_all = true
         assert_eq!((config.workers, config.access_log), (3, Some(LogFormat::Json)));
         assert_eq!(config.lifetimes.tokens.refresh, Duration::from_secs(1000));
         assert_eq!(config.limits.http.idle_time_max, Duration::from_secs(16));
-        assert_eq!((config.limits.grants_max, config.limits.peer_connections_max), (7, Some(9)));
+        assert_eq!((config.limits.store.grants_max, config.limits.net.peer_connections_max), (7, Some(9)));
         assert_eq!(config.limits.http.body_grace_time, Duration::from_secs(8));
         assert_eq!(config.limits.http.body_bytes_per_second_min, 99);
         assert_eq!((&*config.scopes[1].0, config.scopes.len()), ("https://x.example/b", 2));
@@ -436,7 +437,7 @@ introspects_all = true
     #[test]
     fn the_bound_of_a_pair_is_read_and_is_at_least_one() {
         let read = |value: &str| read(&format!("[limits]\npair_grants_max = {value}"), 1);
-        assert_eq!(read("100").unwrap().pair_grants_max(), 100);
+        assert_eq!(read("100").unwrap().limits.store.pair_grants_max(), 100);
         assert!(read("0").is_err());
     }
 

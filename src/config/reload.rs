@@ -5,18 +5,18 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Config, Limits};
-use crate::http;
-use crate::net::LogFormat;
+use crate::net::{LogFormat, Reread};
 use crate::oauth::TokenLifetimes;
 use crate::oauth::client::Client;
 use crate::oauth::grant::RefreshReuse;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::lifetimes::Lifetimes;
 use crate::store::{Backend, KeyPrefix};
+use crate::{http, net, routes, store};
 
 /// The most identifiers that a line lists; the rest are counted.
 const LISTED_MAX: usize = 20;
@@ -83,6 +83,26 @@ impl Config {
         Reload { config: self.with(read), changes, restarts }
     }
 
+    /// What a server does with this running configuration when it is asked to reload. `read` reads the file again, and
+    /// gives lines about what else it has changed, such as the keys. The result keeps the configuration that is then in
+    /// use, to compare the next one with.
+    pub fn rereading(
+        self,
+        read: impl Fn() -> Result<(Config, Vec<String>), String> + Send + Sync + 'static,
+    ) -> impl Fn() -> Result<Reread, String> + Send + Sync + 'static {
+        let running = Mutex::new(self);
+        move || {
+            let (read, others) = read()?;
+            // A poisoned lock is safe to use: the one change under it cannot panic.
+            let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+            let Reload { config, mut changes, restarts } = running.reload(read);
+            changes.extend(others);
+            let settings = config.net_settings();
+            *running = config;
+            Ok(Reread { settings, changes, restarts })
+        }
+    }
+
     /// The values of `read`, except those that need a restart.
     fn with(&self, read: Config) -> Config {
         let mut clients = read.clients;
@@ -110,19 +130,19 @@ impl Config {
             issuer: self.issuer.clone(),
             insecure_http: read.insecure_http,
             limits: Limits {
-                grants_max: self.limits.grants_max,
-                pair_grants_max: self.limits.pair_grants_max,
-                store_queue_max: self.limits.store_queue_max,
+                http: read.limits.http,
+                net: net::Limits { pool_threads_max: self.limits.net.pool_threads_max, ..read.limits.net },
+                routes: routes::Limits {
+                    store_time_max: read.limits.routes.store_time_max,
+                    pool_time_max: read.limits.routes.pool_time_max,
+                    streams_max: read.limits.routes.streams_max,
+                    peer_streams_max: read.limits.routes.peer_streams_max,
+                    refused_guess_delay: read.limits.routes.refused_guess_delay,
+                    page_bytes_max: read.limits.routes.page_bytes_max,
+                    ..self.limits.routes.clone()
+                },
+                store: self.limits.store.clone(),
                 log_lines_max: self.limits.log_lines_max,
-                pool_threads_max: self.limits.pool_threads_max,
-                secret_checks_running_max: self.limits.secret_checks_running_max,
-                secret_checks_waiting_max: self.limits.secret_checks_waiting_max,
-                client_secret_checks_waiting_max: self.limits.client_secret_checks_waiting_max,
-                peer_secret_checks_waiting_max: self.limits.peer_secret_checks_waiting_max,
-                wrong_secrets_max: self.limits.wrong_secrets_max,
-                wrong_secret_time: self.limits.wrong_secret_time,
-                wrong_secret_peers_max: self.limits.wrong_secret_peers_max,
-                ..read.limits
             },
             lifetimes: read.lifetimes,
             scopes: read.scopes,
@@ -202,20 +222,22 @@ fn lifetimes(lifetimes: &Lifetimes) -> Vec<Key> {
 }
 
 fn limits(limits: &Limits) -> Vec<Key> {
-    let Limits {
-        http,
+    let Limits { http, net, routes, store, log_lines_max } = limits;
+    let net::Limits {
         buffered_bytes_max,
         connections_max,
         peer_connections_max,
+        finish_time_max,
+        pool_threads_max,
+        refusal_lines_per_second_max,
+        // Not configurable in a file.
+        accept_retry_time: _,
+    } = net;
+    let routes::Limits {
+        store_time_max,
+        pool_time_max,
         streams_max,
         peer_streams_max,
-        finish_time_max,
-        grants_max,
-        pair_grants_max,
-        store_time_max,
-        store_queue_max,
-        pool_threads_max,
-        pool_time_max,
         secret_checks_running_max,
         secret_checks_waiting_max,
         client_secret_checks_waiting_max,
@@ -224,12 +246,10 @@ fn limits(limits: &Limits) -> Vec<Key> {
         wrong_secret_time,
         refused_guess_delay,
         wrong_secret_peers_max,
-        refusal_lines_per_second_max,
-        log_lines_max,
         // Not configurable in a file.
-        accept_retry_time: _,
         page_bytes_max: _,
-    } = limits;
+    } = routes;
+    let store::Limits { grants_max, pair_grants_max, store_queue_max } = store;
     let http::Limits {
         request_line_bytes_max,
         head_bytes_max,
@@ -513,7 +533,10 @@ grant_types = ["client_credentials"]
     #[test]
     fn what_needs_a_restart_keeps_its_running_value_and_is_named_each_time() {
         let once = reload(&[("grants_max = 7", "grants_max = 8"), ("idle_time_max = 20", "idle_time_max = 2")]);
-        assert_eq!((once.config.limits.grants_max, once.config.limits.http.idle_time_max.as_secs()), (7, 2));
+        assert_eq!(
+            (once.config.limits.store.grants_max, once.config.limits.http.idle_time_max.as_secs()),
+            (7, 2)
+        );
         let twice = once.config.reload(read(&RUNNING.replace("grants_max = 7", "grants_max = 8")));
         assert_eq!(twice.restarts, ["[limits] grants_max needs a restart: running 7, configured 8"]);
         assert_eq!(twice.changes, ["limits: idle_time_max 20 s, was 2 s"]);

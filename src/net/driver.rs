@@ -26,12 +26,12 @@ use super::forwarded::Proxies;
 use super::link::{Driven, Link};
 use super::peers::Peers;
 use super::refusal_log::RefusalLog;
+use super::settings::{Limits, Settings};
 use super::shares::Shares;
 use super::socket::{Readiness, Socket};
 use super::table::Table;
 use super::turn::Turn;
 use super::turn_clock::TurnClock;
-use crate::config::{Config, Limits};
 use crate::http::connection::Connection;
 use crate::http::{self, Refusal, Status};
 use crate::log::{Log, Logs};
@@ -88,17 +88,17 @@ pub struct Driver<S> {
 }
 
 impl<S: Socket> Driver<S> {
-    /// A driver with its share of the bounds of `config`. The caller passes each completion that arrives in `mailbox`
+    /// A driver with its share of the bounds of `settings`. The caller passes each completion that arrives in `mailbox`
     /// to [`Driver::deliver`].
     pub fn new(
-        config: &Config,
+        settings: &Settings,
         routes: Arc<Routes>,
         mailbox: Arc<dyn Mailbox>,
         system: Arc<dyn System>,
         logs: &Logs,
     ) -> Driver<S> {
-        let limits = config.limits.clone();
-        let Shares { connections_max, peer_max, buffered_max } = Shares::of(config);
+        let limits = settings.limits.clone();
+        let Shares { connections_max, peer_max, buffered_max } = Shares::of(settings);
         Driver {
             links: Table::new(),
             connections_max,
@@ -118,21 +118,21 @@ impl<S: Socket> Driver<S> {
             clock: TurnClock::new(system.as_ref()),
             log: logs.errors.clone(),
             refusal_log: RefusalLog::new(logs.errors.clone(), limits.refusal_lines_per_second_max),
-            access: AccessLog::new(logs.access.clone(), config.access_log, Arc::clone(&system)),
-            proxies: Proxies::new(&config.trusted_proxies),
+            access: AccessLog::new(logs.access.clone(), settings.access_log, Arc::clone(&system)),
+            proxies: Proxies::new(&settings.trusted_proxies),
             system,
-            connection_limits: Arc::new(limits.http.clone()),
+            connection_limits: Arc::new(settings.http.clone()),
             limits,
             counts: Counts::default(),
             scratch: vec![0; READ_BYTES_MAX].into_boxed_slice(),
         }
     }
 
-    /// Uses `routes` for new requests, and the limits of `config` for new connections. Open connections keep the limits
+    /// Uses `routes` for new requests, and the limits of `settings` for new connections. Open connections keep the limits
     /// that they were opened with, and waiting requests are finished by the routes that they began with. The number of
     /// workers must not change.
-    pub fn reconfigure(&mut self, config: &Config, routes: Arc<Routes>) {
-        let Shares { connections_max, peer_max, buffered_max } = Shares::of(config);
+    pub fn reconfigure(&mut self, settings: &Settings, routes: Arc<Routes>) {
+        let Shares { connections_max, peer_max, buffered_max } = Shares::of(settings);
         (self.connections_max, self.buffered_max) = (connections_max, buffered_max);
         if self.peers.each_max() != peer_max {
             self.peers = Peers::new(peer_max);
@@ -142,9 +142,9 @@ impl<S: Socket> Driver<S> {
                 }
             }
         }
-        self.refusal_log.set_lines_per_second_max(config.limits.refusal_lines_per_second_max);
-        self.connection_limits = Arc::new(config.limits.http.clone());
-        (self.limits, self.routes) = (config.limits.clone(), routes);
+        self.refusal_log.set_lines_per_second_max(settings.limits.refusal_lines_per_second_max);
+        self.connection_limits = Arc::new(settings.http.clone());
+        (self.limits, self.routes) = (settings.limits.clone(), routes);
     }
 
     /// How many connections are open.
@@ -349,7 +349,7 @@ impl<S: Socket> Driver<S> {
         let Some(link) = self.links.at(slot) else { return };
         let mut turn = Turn {
             now: self.clock.now,
-            limits: &self.limits,
+            limits: self.routes.limits(),
             clock: &self.clock,
             routes: &self.routes,
             mailbox: &self.mailbox,
@@ -460,13 +460,13 @@ mod tests {
         }
     }
 
-    fn driver<S: Socket>(config: &Config) -> Driver<S> {
+    fn driver<S: Socket>(settings: &Settings) -> Driver<S> {
         let system: Arc<dyn System> = Arc::new(RealSystem::default());
-        let site = Site::new(None, config.client_port, config.auth_port, None);
+        let site = Site::new(None, settings.client_port, settings.auth_port, None);
         let pool = Arc::new(Pool::new(1));
-        let routes = Routes::new(config, site, Arc::new(Silent), pool, Arc::clone(&system)).unwrap();
+        let routes = Routes::new(&settings.routes, site, Arc::new(Silent), pool, Arc::clone(&system)).unwrap();
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
-        Driver::new(config, Arc::new(routes), Arc::new(()), system, &logs)
+        Driver::new(settings, Arc::new(routes), Arc::new(()), system, &logs)
     }
 
     /// Opens a connection with one request; what is written to it, and whether it was watched.
@@ -495,10 +495,10 @@ mod tests {
     /// The status that a request is answered with to which `happen` happens while it waits for the store; it is
     /// given the connection, the serial of its ticket and the moment at which its time is over.
     fn status_after(happen: impl FnOnce(&mut Link<OneRequest>, u64, Instant)) -> String {
-        let config = Config::default();
-        let mut driver = driver(&config);
+        let settings = Settings::default();
+        let mut driver = driver(&settings);
         let (written, _) = open(&mut driver);
-        let (serial, over) = (driver.serial, driver.now() + config.limits.store_time_max);
+        let (serial, over) = (driver.serial, driver.now() + settings.routes.limits.store_time_max);
         happen(driver.links.at(0).unwrap(), serial, over);
         driver.drive(0);
         status(&written)
@@ -529,21 +529,21 @@ mod tests {
 
     #[test]
     fn each_worker_has_its_share_of_the_bounds() {
-        let turned_away = |change: fn(&mut Config)| {
-            let mut config = Config { workers: 2, ..Config::default() };
-            change(&mut config);
-            let mut driver = driver(&config);
+        let turned_away = |change: fn(&mut Settings)| {
+            let mut settings = Settings { workers: 2, ..Settings::default() };
+            change(&mut settings);
+            let mut driver = driver(&settings);
             (0..3).for_each(|_| drop(open(&mut driver)));
             driver.counts().turned_away
         };
         assert_eq!(
-            turned_away(|config| config.limits.connections_max = 3),
+            turned_away(|settings| settings.limits.connections_max = 3),
             1,
             "two of three, and two of the other"
         );
-        assert_eq!(turned_away(|config| config.limits.connections_max = 5), 0);
-        assert_eq!(turned_away(|config| config.limits.peer_connections_max = Some(3)), 1);
-        assert_eq!(turned_away(|config| config.limits.peer_connections_max = Some(5)), 0);
+        assert_eq!(turned_away(|settings| settings.limits.connections_max = 5), 0);
+        assert_eq!(turned_away(|settings| settings.limits.peer_connections_max = Some(3)), 1);
+        assert_eq!(turned_away(|settings| settings.limits.peer_connections_max = Some(5)), 0);
     }
 
     /// One that is refused, and never stops sending.
@@ -575,7 +575,7 @@ mod tests {
 
     #[test]
     fn one_that_always_has_more_to_say_has_its_share_of_each_turn_and_no_more() {
-        let mut driver = driver(&Config::default());
+        let mut driver = driver(&Settings::default());
         let reads = Arc::<AtomicUsize>::default();
         let socket = Endless(Arc::clone(&reads));
         driver.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, _| Ok(()));
@@ -597,9 +597,9 @@ mod tests {
     /// A client that is told 503 holds a descriptor for as long as that takes.
     #[test]
     fn past_the_bound_so_many_are_told_503_and_the_rest_are_closed_without_a_word() {
-        let mut config = Config::default();
-        config.limits.connections_max = 1;
-        let mut driver = driver(&config);
+        let mut settings = Settings::default();
+        settings.limits.connections_max = 1;
+        let mut driver = driver(&settings);
         let (busy, _) = open(&mut driver);
         for number in 1..=TURNED_AWAY_MAX {
             let (written, is_watched) = open(&mut driver);

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mio::net::TcpListener;
 
-use crate::config::Config;
+use super::settings::Settings;
 use crate::routes::Role;
 
 /// How many ports the system may pick for 127.0.0.1 that are in use on ::1 before the server gives up.
@@ -73,19 +73,19 @@ impl std::error::Error for BindError {
     }
 }
 
-/// Listens for both servers on the addresses of `config`. Returns the sockets, the port of the client app if there is
+/// Listens for both servers on the addresses of `settings`. Returns the sockets, the port of the client app if there is
 /// one, and the port of the authorization server.
-pub(super) fn bind(config: &Config) -> Result<(Vec<Listener>, Option<u16>, u16), BindError> {
+pub(super) fn bind(settings: &Settings) -> Result<(Vec<Listener>, Option<u16>, u16), BindError> {
     let mut listeners = Vec::new();
-    let mut bind = |role, port| bind_role(config.bind, role, port, &mut listeners);
+    let mut bind = |role, port| bind_role(settings.bind, role, port, &mut listeners);
     // Configured ports are bound first, so that the system cannot pick one of them for the other server.
-    let (client_port, auth_port) = match config.client_port {
+    let (client_port, auth_port) = match settings.client_port {
         Some(port) if port > 0 => {
             let client_port = bind(Role::ClientApp, port)?;
-            (Some(client_port), bind(Role::AuthorizationServer, config.auth_port)?)
+            (Some(client_port), bind(Role::AuthorizationServer, settings.auth_port)?)
         }
         any => {
-            let auth_port = bind(Role::AuthorizationServer, config.auth_port)?;
+            let auth_port = bind(Role::AuthorizationServer, settings.auth_port)?;
             (any.map(|_| bind(Role::ClientApp, 0)).transpose()?, auth_port)
         }
     };

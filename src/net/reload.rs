@@ -14,17 +14,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::control::Control;
 use super::inbox::Inbox;
-use crate::config::{self, Config};
+use super::settings::Settings;
 use crate::log::Log;
 use crate::routes::Routes;
 
-/// Reads and checks the configuration. Gives it with lines about what else it has changed, such as the keys. The error
-/// is a message for the log; then nothing has changed.
-pub(super) type Read = Box<dyn Fn() -> Result<(Config, Vec<String>), String> + Send + Sync>;
+/// Reads and checks the configuration. The error is a message for the log; then nothing has changed.
+pub(super) type Read = Box<dyn Fn() -> Result<Reread, String> + Send + Sync>;
 
-/// A configuration and the routes that were built from it.
-pub(super) struct Settings {
-    pub(super) config: Config,
+/// A configuration that was read again.
+pub struct Reread {
+    /// The settings to use from now on.
+    pub settings: Settings,
+    /// Lines for the log: one for each group of changes that take effect.
+    pub changes: Vec<String>,
+    /// Lines for the log: one for each changed key that needs a restart.
+    pub restarts: Vec<String>,
+}
+
+/// Settings and the routes that were built from them.
+pub(super) struct Published {
+    pub(super) settings: Settings,
     pub(super) routes: Arc<Routes>,
 }
 
@@ -40,8 +49,8 @@ pub(super) struct Reload {
 }
 
 struct State {
-    /// The configuration in use, or about to be.
-    settings: Arc<Settings>,
+    /// What is in use, or about to be.
+    published: Arc<Published>,
     is_under_way: bool,
     /// Another reload was requested and follows the current one.
     is_requested: bool,
@@ -52,16 +61,16 @@ struct State {
 }
 
 impl Reload {
-    /// A server that runs with `settings`, whose configuration `read` reads again.
+    /// A server that runs with what `published` is, whose configuration `read` reads again.
     pub(super) fn new(
-        settings: Settings,
+        published: Published,
         read: Read,
         control: Arc<Control>,
         inboxes: Vec<Arc<Inbox>>,
         log: Log,
     ) -> Reload {
         let state = State {
-            settings: Arc::new(settings),
+            published: Arc::new(published),
             is_under_way: false,
             is_requested: false,
             workers_left: 0,
@@ -102,9 +111,9 @@ impl Reload {
 
     /// The settings that were published last, and their generation. Each worker that takes them calls
     /// [`Reload::confirm`].
-    pub(super) fn take(&self) -> (u64, Arc<Settings>) {
+    pub(super) fn take(&self) -> (u64, Arc<Published>) {
         let state = self.state();
-        (self.generation(), Arc::clone(&state.settings))
+        (self.generation(), Arc::clone(&state.published))
     }
 
     /// Records that one more worker uses the settings that were published last.
@@ -126,26 +135,24 @@ impl Reload {
         match read.unwrap_or_else(|_| {
             Err("reading the configuration panicked, which is a bug in this program".to_owned())
         }) {
-            Ok((read, others)) => self.publish(read, others),
+            Ok(read) => self.publish(read),
             Err(error) => self.fail(&error),
         }
     }
 
-    fn publish(&self, read: Config, others: Vec<String>) {
-        let running = self.take().1;
-        let config::Reload { config, mut changes, restarts } = running.config.reload(read);
-        changes.extend(others);
+    fn publish(&self, read: Reread) {
+        let Reread { settings, changes, restarts } = read;
         let last = match (changes.is_empty(), restarts.is_empty()) {
             (true, true) => "done; nothing has changed",
             (true, false) => "done; nothing changes before a restart",
             (false, _) => "done; requests and connections from now on use the new configuration",
         };
-        let routes = Arc::new(running.routes.reconfigured(&config));
+        let routes = Arc::new(self.take().1.routes.reconfigured(&settings.routes));
         let lines = changes.into_iter().chain(restarts).chain([last.to_owned()]);
         let mut state = self.state();
         state.lines = lines.collect();
         state.workers_left = self.inboxes.len();
-        state.settings = Arc::new(Settings { config, routes });
+        state.published = Arc::new(Published { settings, routes });
         self.generation.fetch_add(1, Ordering::Release);
         drop(state);
         self.inboxes.iter().for_each(|inbox| inbox.begin_turn());
@@ -188,6 +195,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::config::{self, Config};
     use crate::log::Logs;
     use crate::net::Server;
     use crate::net::held_store::HeldStore;
@@ -213,8 +221,9 @@ mod tests {
     ) -> (Server, SocketAddr, Log) {
         let log = Log::kept();
         let logs = Logs { errors: log.clone(), access: Log::kept() };
-        let mut server = Server::bind(&config(3600), store, Arc::new(RealSystem::default()), logs).unwrap();
-        server.reload_with(config(3600), move || Ok((read()?, Vec::new())));
+        let mut server =
+            Server::bind(&config(3600).net_settings(), store, Arc::new(RealSystem::default()), logs).unwrap();
+        server.reload_with(config(3600).rereading(move || Ok((read()?, Vec::new()))));
         let address = server.addresses()[0].1;
         (server, address, log)
     }

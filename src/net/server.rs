@@ -15,10 +15,10 @@ use super::driver::Driver;
 use super::handle::Handle;
 use super::inbox::Inbox;
 use super::listeners::{self, BindError, Listener};
-use super::reload::{Reload, Settings};
+use super::reload::{Published, Reload, Reread};
+use super::settings::Settings;
 use super::signals::{self, HangUp};
 use super::worker::Worker;
-use crate::config::Config;
 use crate::keys::{KeyFile, Keys};
 use crate::log::Logs;
 use crate::pool::Pool;
@@ -59,6 +59,7 @@ impl From<io::Error> for StartError {
 pub struct Server {
     pub(super) workers: Vec<Worker>,
     control: Arc<Control>,
+    settings: Settings,
     routes: Arc<Routes>,
     pub(super) reload: Option<Arc<Reload>>,
     addresses: Vec<(Role, SocketAddr)>,
@@ -74,17 +75,17 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Listens on the addresses of `config`, which must have been checked.
+    /// Listens on the addresses of `settings`, which must have been checked.
     ///
     /// # Errors
     /// If the server cannot listen on one of the addresses.
-    pub fn bind(config: &Config) -> Result<Listening, StartError> {
-        let (listeners, client_port, auth_port) = listeners::bind(config).map_err(StartError::Bind)?;
+    pub fn bind(settings: &Settings) -> Result<Listening, StartError> {
+        let (listeners, client_port, auth_port) = listeners::bind(settings).map_err(StartError::Bind)?;
         let mut addresses = Vec::new();
         for listener in &listeners {
             addresses.push((listener.role, listener.socket.local_addr()?));
         }
-        let site = Site::new(config.bind, client_port, auth_port, config.issuer.clone());
+        let site = Site::new(settings.bind, client_port, auth_port, settings.issuer.clone());
         Ok(Listening { listeners, addresses, site, key_file: None })
     }
 
@@ -112,13 +113,13 @@ impl Listening {
     /// If the system provides no event queue or no random bytes.
     pub fn serve(
         self,
-        config: &Config,
+        settings: &Settings,
         store: Arc<dyn Store>,
         system: Arc<dyn System>,
         logs: Logs,
     ) -> Result<Server, StartError> {
-        let pool = Arc::new(Pool::new(config.pool_threads_max()));
-        self.serve_with_pool(config, store, pool, system, logs)
+        let pool = Arc::new(Pool::new(settings.limits.pool_threads_max()));
+        self.serve_with_pool(settings, store, pool, system, logs)
     }
 
     /// Like [`Listening::serve`], with a pool that the caller may share with others.
@@ -127,7 +128,7 @@ impl Listening {
     /// As for [`Listening::serve`].
     pub fn serve_with_pool(
         self,
-        config: &Config,
+        settings: &Settings,
         store: Arc<dyn Store>,
         pool: Arc<Pool>,
         system: Arc<dyn System>,
@@ -136,34 +137,35 @@ impl Listening {
         let Listening { listeners, addresses, site, key_file } = self;
         let system: Arc<dyn System> = Arc::new(Clock::new(system, logs.errors.clone()));
         let keys = Keys::choose(key_file, &store, &*system).map_err(StartError::Randomness)?;
-        let routes = Arc::new(Routes::with_keys(config, site, keys, store, pool, Arc::clone(&system)));
+        let routes =
+            Arc::new(Routes::with_keys(&settings.routes, site, keys, store, pool, Arc::clone(&system)));
         let control = Arc::<Control>::default();
         let mut workers = Vec::new();
-        for _ in 0..config.workers {
+        for _ in 0..settings.workers {
             let (routes, system) = (Arc::clone(&routes), Arc::clone(&system));
-            let make = |mailbox| Driver::new(config, routes, mailbox, system, &logs);
+            let make = |mailbox| Driver::new(settings, routes, mailbox, system, &logs);
             workers.push(Worker::new(make, Arc::clone(&control))?);
         }
         let inboxes = workers.iter().map(|worker| Arc::clone(worker.inbox())).collect();
         if let Some(first) = workers.first_mut() {
-            first.accept_on(listeners, inboxes, &config.limits, logs.errors.clone())?;
+            first.accept_on(listeners, inboxes, &settings.limits, logs.errors.clone())?;
         }
-        Ok(Server { workers, control, routes, reload: None, addresses, logs })
+        Ok(Server { workers, control, settings: settings.clone(), routes, reload: None, addresses, logs })
     }
 }
 
 impl Server {
-    /// Listens on the addresses of `config`, which must have been checked, and keeps grants in `store`.
+    /// Listens on the addresses of `settings`, which must have been checked, and keeps grants in `store`.
     ///
     /// # Errors
     /// As for [`Listening::bind`] and [`Listening::serve`].
     pub fn bind(
-        config: &Config,
+        settings: &Settings,
         store: Arc<dyn Store>,
         system: Arc<dyn System>,
         logs: Logs,
     ) -> Result<Server, StartError> {
-        Listening::bind(config)?.serve(config, store, system, logs)
+        Listening::bind(settings)?.serve(settings, store, system, logs)
     }
 
     /// Like [`Server::bind`], with a pool that the caller may share with others.
@@ -171,13 +173,13 @@ impl Server {
     /// # Errors
     /// As for [`Server::bind`].
     pub fn bind_with_pool(
-        config: &Config,
+        settings: &Settings,
         store: Arc<dyn Store>,
         pool: Arc<Pool>,
         system: Arc<dyn System>,
         logs: Logs,
     ) -> Result<Server, StartError> {
-        Listening::bind(config)?.serve_with_pool(config, store, pool, system, logs)
+        Listening::bind(settings)?.serve_with_pool(settings, store, pool, system, logs)
     }
 
     /// The addresses that each server listens on, with the ports that the system picked.
@@ -199,18 +201,13 @@ impl Server {
         self.workers.iter().map(|worker| Arc::clone(worker.inbox())).collect()
     }
 
-    /// Enables reloading the configuration while the server runs. `config` is the one that the server was bound with.
-    /// `read` is called in a thread of its own, so it may block; it returns a checked configuration with lines about what
-    /// else it has changed, or a message that says what is wrong. [`Config::reload`] decides which changes take effect
-    /// without a restart.
-    pub fn reload_with(
-        &mut self,
-        config: Config,
-        read: impl Fn() -> Result<(Config, Vec<String>), String> + Send + Sync + 'static,
-    ) {
-        let settings = Settings { config, routes: Arc::clone(&self.routes) };
+    /// Enables reloading the configuration while the server runs. `read` is called in a thread of its own, so it may
+    /// block; it returns checked settings, or a message that says what is wrong. What takes effect only at a restart
+    /// must be as in the settings that the server was bound with: the addresses, and the number of workers.
+    pub fn reload_with(&mut self, read: impl Fn() -> Result<Reread, String> + Send + Sync + 'static) {
+        let published = Published { settings: self.settings.clone(), routes: Arc::clone(&self.routes) };
         let (control, log) = (Arc::clone(&self.control), self.logs.errors.clone());
-        let reload = Arc::new(Reload::new(settings, Box::new(read), control, self.inboxes(), log));
+        let reload = Arc::new(Reload::new(published, Box::new(read), control, self.inboxes(), log));
         self.workers.iter_mut().for_each(|worker| worker.watch_reload(Arc::clone(&reload)));
         self.reload = Some(reload);
     }
@@ -293,10 +290,10 @@ mod tests {
 
     use super::super::held_store::HeldStore;
     use super::*;
-    use crate::config::{Config, Limits};
     use crate::log::Log;
     use crate::peer::Peer;
     use crate::pool::{Bounds, Owner};
+    use crate::routes::Limits;
     use crate::store::{Caller, Mailbox, MemoryStore, Ticket};
     use crate::system::RealSystem;
 
@@ -310,9 +307,10 @@ mod tests {
         workers: usize,
         (store, system): (Arc<dyn Store>, Arc<dyn System>),
     ) -> (Server, SocketAddr) {
-        let config = Config { client_port: None, auth_port: 0, workers, limits, ..Config::default() };
+        let routes = crate::routes::Settings { limits, ..crate::routes::Settings::default() };
+        let settings = Settings { client_port: None, auth_port: 0, workers, routes, ..Settings::default() };
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
-        let server = Server::bind(&config, store, system, logs).unwrap();
+        let server = Server::bind(&settings, store, system, logs).unwrap();
         let address = server.addresses()[0].1;
         (server, address)
     }
@@ -490,7 +488,7 @@ mod tests {
         let shared: (Arc<dyn Store>, Arc<dyn System>) =
             (Arc::<HeldStore>::clone(&store), Arc::<Moved>::clone(&clock));
         let patient = Limits { store_time_max: Duration::from_secs(1000), ..Limits::default() };
-        let time = patient.finish_time_max;
+        let time = Settings::default().limits.finish_time_max;
         let (mut server, address) = server_with(patient, 1, shared);
         let mut client = connect(address);
         let head = "GET /secure HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ";
@@ -550,7 +548,8 @@ mod tests {
         let pool = Arc::new(Pool::new(1));
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
         let (shared, system) = (Arc::<HeldStore>::clone(&store), Arc::new(RealSystem::default()));
-        let mut server = Server::bind_with_pool(&config, shared, Arc::clone(&pool), system, logs).unwrap();
+        let mut server =
+            Server::bind_with_pool(&config.net_settings(), shared, Arc::clone(&pool), system, logs).unwrap();
         let release = block(&pool);
         let mut client = connect(server.addresses()[0].1);
         let form = "grant_type=client_credentials&client_id=robot&client_secret=secret";

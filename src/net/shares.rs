@@ -3,7 +3,7 @@
 //! Workers share no counters, so each keeps to its own part. It is rounded up, so that a bound smaller than the number
 //! of workers leaves none of them without.
 
-use crate::config::Config;
+use super::settings::Settings;
 
 /// The bounds of one worker.
 pub(super) struct Shares {
@@ -16,15 +16,15 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// The share of one of `config.workers` workers.
-    pub(super) fn of(config: &Config) -> Shares {
-        let limits = &config.limits;
-        let share = |max: usize| max.div_ceil(config.workers);
-        let peer_max = match config.peer_connections_max() {
+    /// The share of one of `settings.workers` workers.
+    pub(super) fn of(settings: &Settings) -> Shares {
+        let limits = &settings.limits;
+        let share = |max: usize| max.div_ceil(settings.workers);
+        let peer_max = match settings.peer_connections_max() {
             usize::MAX => usize::MAX,
             max => share(max),
         };
-        let buffered_max = share(limits.buffered_bytes_max).max(limits.http.connection_bytes_max());
+        let buffered_max = share(limits.buffered_bytes_max).max(settings.http.connection_bytes_max());
         Shares { connections_max: share(limits.connections_max), peer_max, buffered_max }
     }
 }

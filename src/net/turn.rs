@@ -15,9 +15,8 @@ use super::counts::Counts;
 use super::forwarded::Proxies;
 use super::refusal_log::RefusalLog;
 use super::turn_clock::TurnClock;
-use crate::config::Limits;
 use crate::http::{Date, Refusal, Request, Response, Status};
-use crate::routes::{Completion, Content, Next, Parked, Role, Routes, Step, Stream};
+use crate::routes::{self, Completion, Content, Next, Parked, Role, Routes, Step, Stream};
 use crate::store::{Caller, Mailbox, Ticket};
 
 /// The response to a request whose endpoint panicked, which is a bug in this program.
@@ -27,7 +26,7 @@ const PANICKED: Refusal = Refusal::new(Status::InternalServerError, "the server 
 /// the connection itself is borrowed from the driver's table.
 pub(super) struct Turn<'a> {
     pub(super) now: Instant,
-    pub(super) limits: &'a Limits,
+    pub(super) limits: &'a routes::Limits,
     pub(super) clock: &'a TurnClock,
     pub(super) routes: &'a Arc<Routes>,
     pub(super) mailbox: &'a Arc<dyn Mailbox>,

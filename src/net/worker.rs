@@ -20,11 +20,11 @@ use super::driver::Driver;
 use super::inbox::{Accepted, Inbox};
 use super::listeners::Listener;
 use super::reload::Reload;
+use super::settings::Limits;
 use super::signals::Signals;
 use super::socket::Readiness;
 use super::tokens::{FIRST_CONNECTION, FIRST_LISTENER, HANG_UP, SIGNALS, WAKER};
 use super::yielding::Yielding;
-use crate::config::Limits;
 use crate::log::Log;
 use crate::routes::Completion;
 use crate::store::{Mailbox, Ticket};
@@ -247,9 +247,9 @@ fn deliver(inbox: &Inbox, completions: &mut Vec<(Ticket, Completion)>, driver: &
 /// Applies the configuration that was published last, unless the driver already uses it.
 fn apply_reload(reload: Option<&Arc<Reload>>, generation: &mut u64, driver: &mut Driver<TcpStream>) {
     let Some(reload) = reload.filter(|reload| reload.generation() != *generation) else { return };
-    let (taken, settings) = reload.take();
+    let (taken, published) = reload.take();
     *generation = taken;
-    driver.reconfigure(&settings.config, Arc::clone(&settings.routes));
+    driver.reconfigure(&published.settings, Arc::clone(&published.routes));
     reload.confirm();
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::client::{Client, Clients, Found, VerifiedRedirect};
 use super::pkce::Challenge;
+use super::profile::Profile;
 use super::scope::{Scope, excerpt};
 
 /// The parameters of an authorization request. An omitted or empty one is `None` (RFC 6749, 3.1).
@@ -55,12 +56,13 @@ pub enum AuthorizationError {
     },
 }
 
-/// Checks an authorization request of one of `clients`, before the resource owner is asked.
+/// Checks an authorization request of one of `clients` by the rules of `profile`, before the resource owner is asked.
 ///
 /// # Errors
 /// The first fault: to be shown to the user until the redirect URI is verified, and sent to the client afterwards.
 pub fn check<'a>(
     clients: &'a Clients,
+    profile: &Profile,
     parameters: &AuthorizationRequest,
 ) -> Result<Authorization<'a>, AuthorizationError> {
     let show = |reason: &'static str| AuthorizationError::Show(reason.into());
@@ -69,16 +71,16 @@ pub fn check<'a>(
         Some("redirect_uri") => return Err(show("the redirect_uri appears more than once")),
         _ => {}
     }
-    let client = clients.find_named(parameters.client_id).map_err(show)?;
+    let client = clients.find_named(parameters.client_id.or(profile.unnamed_client)).map_err(show)?;
     let redirect = client
-        .verify_redirect(parameters.redirect_uri)
+        .verify_redirect(parameters.redirect_uri, profile)
         .map_err(|reason| AuthorizationError::Show(reason.into()))?;
     let refuse =
         |error, reason: Cow<'static, str>| AuthorizationError::Redirect { to: redirect.clone(), error, reason };
     if let Some(name) = parameters.repeated {
         return Err(refuse("invalid_request", format!("{name} appears more than once").into()));
     }
-    // A request without a client is the article's, which has none of the parameters below.
+    // A request without a client is the article's, which has none of the parameters below (`Profile::unnamed_client`).
     let names_itself = parameters.client_id.is_some();
     match parameters.response_type {
         Some("code") => {}
@@ -90,9 +92,13 @@ pub fn check<'a>(
         let reason = "the client is not registered for the grant type authorization_code";
         return Err(refuse("unauthorized_client", reason.into()));
     }
-    let challenge = Challenge::of_request(parameters.code_challenge, parameters.code_challenge_method)
-        .map_err(|reason| refuse("invalid_request", reason.into()))?;
-    if challenge.is_none() && names_itself {
+    let challenge = if profile.pkce {
+        Challenge::of_request(parameters.code_challenge, parameters.code_challenge_method)
+            .map_err(|reason| refuse("invalid_request", reason.into()))?
+    } else {
+        None
+    };
+    if challenge.is_none() && profile.pkce && names_itself {
         let reason = "the code_challenge is missing (PKCE, RFC 7636); it is required";
         return Err(refuse("invalid_request", reason.into()));
     }

@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use super::client_secret::{SecretCheck, SecretDigest};
+use super::profile::Profile;
 use super::redirect::{self, RedirectUri};
 use super::scope::Scope;
 
@@ -53,8 +54,6 @@ pub struct Client {
 pub struct Clients {
     /// Sorted by name. Every request with a token looks one up, and comparing a few names is cheaper than hashing one.
     configured: BTreeMap<Arc<str>, Arc<Client>>,
-    /// The client of requests that name none: the article's demo client, if configured.
-    demo: Option<Arc<Client>>,
     sources: Vec<Arc<dyn ClientSource>>,
 }
 
@@ -82,6 +81,8 @@ pub struct Credentials<'a> {
     pub basic: Option<(String, String)>,
     /// The parameter `client_id`.
     pub id: Option<&'a str>,
+    /// The client that is meant where none is named ([`Profile::unnamed_client`]).
+    pub unnamed: Option<&'a str>,
     /// The parameter `client_secret`.
     pub secret: Option<&'a str>,
 }
@@ -132,12 +133,10 @@ impl<'a> Guess<'a> {
 }
 
 impl Clients {
-    /// The clients of a configuration. `demo` is the client of requests that name none, as in the article.
-    pub fn new(clients: impl IntoIterator<Item = Client>, demo: Option<Arc<str>>) -> Clients {
-        let configured: BTreeMap<_, _> =
-            clients.into_iter().map(|client| (Arc::clone(&client.id), Arc::new(client))).collect();
-        let demo = demo.and_then(|id| configured.get(&id).cloned());
-        Clients { configured, demo, sources: Vec::new() }
+    /// The clients of a configuration.
+    pub fn new(clients: impl IntoIterator<Item = Client>) -> Clients {
+        let configured = clients.into_iter().map(|client| (Arc::clone(&client.id), Arc::new(client))).collect();
+        Clients { configured, sources: Vec::new() }
     }
 
     /// Adds the clients of `source`. A configured client hides a client of `source` with the same identifier.
@@ -154,25 +153,18 @@ impl Clients {
         self.sources.iter().find_map(|source| source.find(id)).map(Cow::Owned)
     }
 
-    /// The client `id`, or the default client if the request names none.
+    /// The client `id`.
     ///
     /// # Errors
-    /// The reason, as text, if there is no such client.
+    /// The reason, as text, if there is no `id` or no such client.
     pub fn find_named(&self, id: Option<&str>) -> Result<Found<'_>, &'static str> {
-        match id {
-            Some(id) => self.find(id).ok_or("the client_id is not that of a registered client"),
-            None => self.demo.as_ref().map(Cow::Borrowed).ok_or("the client_id is missing"),
-        }
+        let id = id.ok_or("the client_id is missing")?;
+        self.find(id).ok_or("the client_id is not that of a registered client")
     }
 
     /// Every client of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
         self.configured.values().map(|client| &**client)
-    }
-
-    /// The client of requests that name none, if there is one.
-    pub fn demo(&self) -> Option<&Client> {
-        self.demo.as_deref()
     }
 
     /// Authenticates a client by `credentials`.
@@ -195,7 +187,7 @@ impl Clients {
             }
             (basic, parameter) => basic.or(parameter),
         };
-        let client = self.find_named(id)?;
+        let client = self.find_named(id.or(credentials.unnamed))?;
         match (&client.secret, secret) {
             (None, None) => Ok(AuthenticatedClient(client)),
             (None, Some(_)) => Err("the client is public and has no secret, but one was sent".into()),
@@ -216,15 +208,16 @@ impl Client {
     }
 
     /// Whether `uri`, to which a code was sent, is still registered.
-    pub fn has_redirect_uri(&self, uri: &str) -> bool {
-        self.redirect_uris.iter().any(|own| own.is_place_of(uri))
+    pub fn has_redirect_uri(&self, uri: &str, profile: &Profile) -> bool {
+        let is_near = |own: &RedirectUri| !profile.exact_redirect && own.accept_prefix(uri).is_some();
+        self.redirect_uris.iter().any(|own| own.is_place_of(uri) || is_near(own))
     }
 
     /// The redirect URI of a request or, if it has none, the client's only one (RFC 6749, 3.1.2.3).
     ///
     /// # Errors
     /// How `asked` differs from the registered ones.
-    pub fn verify_redirect(&self, asked: Option<&str>) -> Result<VerifiedRedirect, String> {
+    pub fn verify_redirect(&self, asked: Option<&str>, profile: &Profile) -> Result<VerifiedRedirect, String> {
         let Some(asked) = asked else {
             return match &self.redirect_uris[..] {
                 [only] => Ok(VerifiedRedirect(only.shared())),
@@ -232,7 +225,9 @@ impl Client {
                 _ => Err("the redirect_uri is missing, and the client has more than one".to_owned()),
             };
         };
-        if let Some(uri) = self.redirect_uris.iter().find_map(|own| own.accept(asked)) {
+        let accept_near = |own: &RedirectUri| own.accept_prefix(asked).filter(|_| !profile.exact_redirect);
+        let accept = |own: &RedirectUri| own.accept(asked).or_else(|| accept_near(own));
+        if let Some(uri) = self.redirect_uris.iter().find_map(accept) {
             return Ok(VerifiedRedirect(uri));
         }
         let in_common =
@@ -288,7 +283,7 @@ mod tests {
 
     fn clients() -> Clients {
         let demo = client("demo", None, &["http://localhost:3000/cb"]);
-        Clients::new([demo, client("shop", Some("s e:c"), &[]), client("app", None, &[])], Some("demo".into()))
+        Clients::new([demo, client("shop", Some("s e:c"), &[]), client("app", None, &[])])
     }
 
     #[test]
@@ -299,7 +294,7 @@ mod tests {
                      secret: Option<&str>,
                      expected: Result<&str, &str>| {
             let basic = basic.map(|(id, secret)| (id.to_owned(), secret.to_owned()));
-            let found = clients.authenticate(&Credentials { basic, id, secret });
+            let found = clients.authenticate(&Credentials { basic, id, unnamed: Some("demo"), secret });
             match (found.map(|found| found.client().id.to_string()), expected) {
                 (Err(Unproven::Refused(found)), Err(words)) => assert!(found.contains(words), "{found}"),
                 (Err(Unproven::Ambiguous(found)), Err(words)) => assert!(found.contains(words), "{found}"),
@@ -322,7 +317,7 @@ mod tests {
         check(None, None, Some("x"), Err("is public"));
         check(None, Some("nobody"), None, Err("not that of a registered"));
         check(None, Some("Demo"), None, Err("not that of a registered"));
-        let without = Clients::new([client("app", None, &[])], None);
+        let without = Clients::new([client("app", None, &[])]);
         let missing = without.authenticate(&Credentials::default());
         assert!(matches!(missing, Err(Unproven::Refused("the client_id is missing"))));
     }
@@ -354,7 +349,7 @@ mod tests {
         let digest =
             "$argon2id$v=19$m=8,t=1,p=1$BwcHBwcHBwcHBwcHBwcHBw$MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA";
         let chosen = Client { secret: SecretDigest::parse(digest), ..client("shop", None, &[]) };
-        let clients = Clients::new([chosen], None);
+        let clients = Clients::new([chosen]);
         let credentials = Credentials { id: Some("shop"), secret: Some("guess"), ..Credentials::default() };
         let Err(Unproven::Guess(guess)) = clients.authenticate(&credentials) else { panic!("a guess") };
         assert_eq!((&**guess.client_id(), guess.recall().is_none()), ("shop", true));
@@ -366,7 +361,7 @@ mod tests {
     #[test]
     fn a_redirect_uri_may_be_left_out_where_there_is_only_one() {
         let check = |own: &[&str], asked: Option<&str>, expected: Result<&str, &str>| {
-            let found = client("x", None, own).verify_redirect(asked);
+            let found = client("x", None, own).verify_redirect(asked, &Profile::strict());
             match (found, expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found.as_str(), expected),
                 (Err(found), Err(words)) => assert!(found.contains(words), "{found}"),

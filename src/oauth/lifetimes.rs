@@ -36,3 +36,20 @@ impl Default for Lifetimes {
 
 /// The longest lifetime of a code (RFC 6749, 4.1.2).
 pub const CODE_LIFETIME_MAX: Duration = Duration::from_secs(600);
+
+impl Lifetimes {
+    /// Every value that is out of range: its name, and what it must be.
+    pub fn mistakes(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        const GREATER_THAN_ZERO: &str = "greater than zero";
+        let tokens = &self.tokens;
+        let rules = [
+            (!self.code.is_zero(), "lifetimes.code", GREATER_THAN_ZERO),
+            (self.code <= CODE_LIFETIME_MAX, "lifetimes.code", "at most ten minutes (RFC 6749, 4.1.2)"),
+            (!self.form.is_zero(), "lifetimes.form", GREATER_THAN_ZERO),
+            (!tokens.access_token.is_zero(), "lifetimes.access_token", GREATER_THAN_ZERO),
+            (!tokens.refresh.is_zero(), "lifetimes.refresh_token", GREATER_THAN_ZERO),
+            (!tokens.refresh_idle.is_zero(), "lifetimes.refresh_token_idle", GREATER_THAN_ZERO),
+        ];
+        rules.into_iter().filter(|(holds, ..)| !holds).map(|(_, name, remedy)| (name, remedy))
+    }
+}

@@ -238,6 +238,13 @@ impl RedirectUri {
         let (own, asked_parts) = (split_loopback(&self.0)?, split_loopback(asked)?);
         (own == asked_parts).then(|| asked.into())
     }
+
+    /// The URI that `asked` is, if it begins with this one: the comparison of a server without
+    /// [`exact_redirect`](super::profile::Profile::exact_redirect). Only visible ASCII is accepted, as everywhere.
+    pub(super) fn accept_prefix(&self, asked: &str) -> Option<Arc<str>> {
+        let is_visible = asked.bytes().all(|byte| byte.is_ascii_graphic());
+        (is_visible && asked.starts_with(&*self.0)).then(|| asked.into())
+    }
 }
 
 /// Whether `host` is this machine: `localhost`, a name below it (RFC 6761, 6.3), or a loopback address.

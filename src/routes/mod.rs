@@ -16,10 +16,12 @@
 
 use std::net::IpAddr;
 
+mod demo;
 mod endpoint;
 mod open_streams;
 mod reply;
 mod request;
+mod settings;
 mod setup;
 mod shared;
 mod site;
@@ -27,7 +29,9 @@ mod step;
 mod stream;
 mod table;
 
+pub use demo::{CLIENT_ID as DEMO_CLIENT_ID, SCOPES as DEMO_SCOPES};
 pub use reply::folder::{PageMissing, check_folder};
+pub use settings::{Limits, Settings};
 pub use shared::Routes;
 pub use site::{Role, Site};
 pub use step::{Completion, Parked, Step};

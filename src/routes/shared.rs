@@ -9,13 +9,14 @@ use std::time::Duration;
 use super::open_streams::{OpenStreams, StreamBounds};
 use super::reply::pages::Pages;
 use super::request::guesses::Guesses;
+use super::settings::Limits;
 use super::site::Site;
 use crate::crypto::keyring::Keyring;
 use crate::http::FieldValue;
 use crate::keys::Keys;
-use crate::oauth::ProtectedResource;
 use crate::oauth::client::Clients;
 use crate::oauth::lifetimes::Lifetimes;
+use crate::oauth::{Profile, ProtectedResource};
 use crate::pool::{Kind, Pool};
 use crate::store::Store;
 use crate::system::System;
@@ -25,6 +26,8 @@ pub struct Routes {
     pub(super) site: Site,
     pub(super) pages: Pages,
     pub(super) clients: Arc<Clients>,
+    /// Which rules hold.
+    pub(super) profile: Profile,
     /// Each scope's name, and the sentence that the dialog shows for it.
     pub(super) scopes: Vec<(Arc<str>, String)>,
     /// What `/secure` protects: whose tokens it accepts, and for which scope.
@@ -39,9 +42,11 @@ pub struct Routes {
     pub(super) names_clients: bool,
     /// The metadata document (RFC 8414), as it is sent.
     pub(super) metadata: Arc<[u8]>,
+    /// How long what is issued is valid, under the profile.
     pub(super) lifetimes: Lifetimes,
-    /// The delay of the 429 for a peer that has presented too many wrong secrets.
-    pub(super) refused_guess_delay: Duration,
+    /// What responses say of an access token's lifetime: the configured one, even where the profile lets none expire.
+    pub(super) expires_in: Duration,
+    pub(super) limits: Limits,
     pub(super) stream_bounds: StreamBounds,
     pub(super) lasting: Lasting,
 }
@@ -61,15 +66,19 @@ pub(super) struct Lasting {
 }
 
 impl Routes {
+    /// The limits of what waits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The names and addresses of both servers.
     pub fn site(&self) -> &Site {
         &self.site
     }
 
-    /// Whether the article's own requests are answered the article's way. They name no client and mean the demo's; a
-    /// server without that one holds every request to the standards.
-    pub(super) fn answers_the_article(&self) -> bool {
-        self.clients.demo().is_some()
+    /// The `iss` of an authorization response (RFC 9207, 2), if the profile has it.
+    pub(super) fn iss(&self) -> Option<&str> {
+        self.profile.iss.then(|| self.site.issuer())
     }
 
     /// The keys as they are now: servers that share a store agree on new ones, and a key file is reloaded.

@@ -25,9 +25,9 @@ use std::time::Duration;
 
 use super::reply::cors;
 use super::reply::error_response::ErrorResponse;
+use super::settings::Limits;
 use super::shared::Routes;
 use super::stream::{Source, Stream, Waker};
-use crate::config::Limits;
 use crate::http::{Request, Response, Status};
 use crate::oauth::{Timestamp, Transition};
 use crate::pool::{Kind, Owner, PoolError};
@@ -281,13 +281,12 @@ pub(super) mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::config::Config;
     use crate::http::connection::{Connection, Event};
     use crate::http::{FieldLines, Status};
     use crate::oauth::{Credential, Outcome};
     use crate::peer::Peer;
     use crate::pool::{Bounds, Pool};
-    use crate::routes::Site;
+    use crate::routes::{Settings, Site};
     use crate::store::{Mailbox, MemoryStore, Store, Ticket};
     use crate::system::RealSystem;
 
@@ -349,11 +348,10 @@ pub(super) mod tests {
         pub(crate) fn with_request(answers_at_once: bool, request: &[u8]) -> Harness {
             let (memory, submitted) = (MemoryStore::new(10), AtomicUsize::new(0));
             let store = Arc::new(CountingStore { memory, answers_at_once, submitted });
-            let config = Config::default();
             let (site, pool) = (Site::new(None, None, 3001, None), Arc::new(Pool::new(1)));
             let shared = Arc::<CountingStore>::clone(&store);
             let system = Arc::new(RealSystem::default());
-            let routes = Routes::new(&config, site, shared, pool, system).expect("random bytes");
+            let routes = Routes::new(&Settings::default(), site, shared, pool, system).expect("random bytes");
             let mut connection = Connection::new(Arc::default(), Instant::now());
             connection.receive(request, Instant::now());
             let (sender, ended) = channel();

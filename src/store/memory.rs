@@ -11,7 +11,7 @@
 //! use oauth_from_scratch::oauth::client::{Client, Clients, GrantTypes};
 //! use oauth_from_scratch::oauth::credential::{CREDENTIAL_BYTES, Credential};
 //! use oauth_from_scratch::oauth::redirect::RedirectUri;
-//! use oauth_from_scratch::oauth::{Outcome, Scope, Timestamp, Transition};
+//! use oauth_from_scratch::oauth::{Outcome, Profile, Scope, Timestamp, Transition};
 //! use oauth_from_scratch::store::MemoryStore;
 //!
 //! // One registered client, which is also the default for requests that name none.
@@ -24,8 +24,8 @@
 //!     scope: Scope::default(),
 //!     inspects_all: false,
 //! };
-//! let clients = Clients::new([client], Some("app".into()));
-//! let asked = authorize::check(&clients, &AuthorizationRequest::default()).unwrap();
+//! let clients = Clients::new([client]);
+//! let asked = authorize::check(&clients, &Profile::demo("app"), &AuthorizationRequest::default()).unwrap();
 //!
 //! // The resource owner authorizes the client: a new grant with a code that is valid for a minute.
 //! let grant = |random| {

@@ -226,7 +226,7 @@ static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
     let config = Config { client_port: Some(3000), ..config::read(text, 1).expect("a sound file") };
     let site = Site::new(None, config.client_port, 3001, config.issuer.clone());
     let store = Arc::new(MemoryStore::new(1000));
-    Routes::new(&config, site, store, Arc::new(Pool::new(1)), Arc::new(RealSystem::default()))
+    Routes::new(&config.routes_settings(), site, store, Arc::new(Pool::new(1)), Arc::new(RealSystem::default()))
         .expect("random bytes")
 });
 

@@ -49,9 +49,10 @@ fn type_in(files: &mut Files, chapter: usize, fence: &Fence) -> Result<(), Strin
     let stage = stage::folder(chapter) + "/";
     let Some((language, path)) = fence.info.split_once(' ') else { return Ok(()) };
     let Some(name) = path.strip_prefix(&stage) else {
-        return match path.starts_with("docs/build/stages/") {
-            true => Err(format!("{path} is not of this chapter's stage")),
-            false => Ok(()),
+        return if path.starts_with("docs/build/stages/") {
+            Err(format!("{path} is not of this chapter's stage"))
+        } else {
+            Ok(())
         };
     };
     if language == "diff" {

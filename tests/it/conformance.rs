@@ -38,7 +38,7 @@ fn statuses(server: &TestServer, case: &Case, piece: usize) -> Vec<u16> {
 
 #[test]
 fn every_case_is_answered_as_the_table_says_however_it_is_cut() {
-    let server = TestServer::start_with(|config| config.limits.refusal_lines_per_second_max = 1);
+    let server = TestServer::start_with(|config| config.limits.net.refusal_lines_per_second_max = 1);
     for case in CASES {
         for piece in [usize::MAX, 1, case.bytes.len() / 2 + 1] {
             let got = statuses(&server, case, piece);
@@ -93,8 +93,14 @@ fn every_case_is_answered_as_the_table_says_cut_at_any_point() {
     let config = Config::default();
     let site = Site::new(None, config.client_port, config.auth_port, None);
     let store = Arc::new(MemoryStore::new(10));
-    let routes = Routes::new(&config, site, store, Arc::new(Pool::new(1)), Arc::new(RealSystem::default()))
-        .expect("random bytes");
+    let routes = Routes::new(
+        &config.routes_settings(),
+        site,
+        store,
+        Arc::new(Pool::new(1)),
+        Arc::new(RealSystem::default()),
+    )
+    .expect("random bytes");
     let limits = Arc::new(config.limits.http.clone());
     for case in CASES {
         let bytes = cases::bytes(case);

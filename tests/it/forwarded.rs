@@ -7,7 +7,7 @@ fn server(trusted: &[&str], connections_per_peer: Option<usize>) -> TestServer {
     let trusted: Vec<Network> = trusted.iter().map(|text| Network::parse(text).unwrap()).collect();
     TestServer::start_with(|config| {
         config.access_log = Some(LogFormat::Json);
-        config.limits.peer_connections_max = connections_per_peer;
+        config.limits.net.peer_connections_max = connections_per_peer;
         config.trusted_proxies = trusted;
     })
 }

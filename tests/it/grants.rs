@@ -16,7 +16,7 @@ use oauth_from_scratch::oauth::kind::{Record as _, Transition as _, Writer};
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
 use oauth_from_scratch::oauth::{
-    Change, Credential, Grant, GrantId, Outcome, ProtectedResource, Scope, Timestamp, TokenLifetimes,
+    Change, Credential, Grant, GrantId, Outcome, Profile, ProtectedResource, Scope, Timestamp, TokenLifetimes,
     Transition,
 };
 
@@ -51,10 +51,11 @@ fn clients() -> Clients {
         scope: Scope::parse("a b c").unwrap(),
         inspects_all,
     };
-    Clients::new(
-        [client("app", None, false), client("other", Some("s"), false), client("server", Some("s"), true)],
-        None,
-    )
+    Clients::new([
+        client("app", None, false),
+        client("other", Some("s"), false),
+        client("server", Some("s"), true),
+    ])
 }
 
 /// A grant's world: one record, a clock, and everything that was handed out.
@@ -125,7 +126,7 @@ impl World {
             code_challenge_method: Some("S256"),
             ..AuthorizationRequest::default()
         };
-        authorize::check(&self.clients, &parameters).expect("a sound request")
+        authorize::check(&self.clients, &Profile::strict(), &parameters).expect("a sound request")
     }
 
     fn grant(&mut self) -> Outcome {
@@ -320,9 +321,10 @@ fn a_code_that_does_not_come_with_what_it_is_bound_to_is_burnt() {
 fn a_code_without_a_challenge_is_bound_to_the_redirect_uri_that_the_request_named() {
     let check = |named: Option<&str>, presented: Option<&'static str>, verifier, expected: Option<Mismatch>| {
         let mut world = World::empty();
-        world.clients = Arc::new(Clients::new(clients().iter().cloned(), Some("app".into())));
+        world.clients = Arc::new(Clients::new(clients().iter().cloned()));
         let parameters = AuthorizationRequest { redirect_uri: named, ..AuthorizationRequest::default() };
-        let authorization = authorize::check(&world.clients, &parameters).expect("the article's request");
+        let authorization = authorize::check(&world.clients, &Profile::demo("app"), &parameters)
+            .expect("the article's request");
         let transition = Transition::grant(&authorization, "owner".into(), &world.code, CODE_LIFETIME, None);
         assert_eq!(world.apply(&transition), Outcome::Granted);
         let presentation = Presentation { client: "app", redirect_uri: presented, verifier };
@@ -778,7 +780,7 @@ fn what_the_client_is_registered_for_now_bounds_what_an_old_grant_gives() {
     let registered = |change: &dyn Fn(&mut Client)| {
         let mut clients: Vec<Client> = clients().iter().cloned().collect();
         clients.iter_mut().filter(|client| &*client.id == "app").for_each(change);
-        Arc::new(Clients::new(clients, None))
+        Arc::new(Clients::new(clients))
     };
     let narrow = registered(&|client| client.scope = Scope::parse("c b").unwrap());
     let none = registered(&|client| client.scope = Scope::parse("c").unwrap());
@@ -787,7 +789,7 @@ fn what_the_client_is_registered_for_now_bounds_what_an_old_grant_gives() {
     });
     let without_codes = registered(&|client| client.grant_types.authorization_code = false);
     let without_refresh = registered(&|client| client.grant_types.refresh_token = false);
-    let gone = Arc::new(Clients::new(clients().iter().filter(|client| &*client.id != "app").cloned(), None));
+    let gone = Arc::new(Clients::new(clients().iter().filter(|client| &*client.id != "app").cloned()));
 
     // A code that may not be redeemed is not spent; with everything back, it is as good as it was.
     for (clients, lapse) in
@@ -1199,10 +1201,10 @@ fn a_record_of_the_format_before_is_read_and_goes_on() {
 fn a_code_without_a_challenge_refuses_a_verifier() {
     let clients = clients();
     // The article's request, to a server whose demo client is `app`.
-    let demo = Clients::new(clients.iter().cloned(), Some("app".into()));
+    let demo = Clients::new(clients.iter().cloned());
     let mut world = World::empty();
-    let authorization =
-        authorize::check(&demo, &AuthorizationRequest::default()).expect("the article's request");
+    let authorization = authorize::check(&demo, &Profile::demo("app"), &AuthorizationRequest::default())
+        .expect("the article's request");
     let transition = Transition::grant(&authorization, "owner".into(), &world.code, CODE_LIFETIME, None);
     assert_eq!(world.apply(&transition), Outcome::Granted);
     let outcome = world.redeem(Presentation { redirect_uri: None, ..RIGHT }).err();

@@ -28,7 +28,8 @@ fn answers(error: Option<StoreError>, requests: &[&str]) -> Vec<Answer> {
     let config = Config { client_port: None, auth_port: 0, ..Config::default() };
     let logs = Logs { errors: Log::kept(), access: Log::kept() };
     let store = Arc::new(Failing(error, MemoryStore::new(1)));
-    let mut server = Server::bind(&config, store, Arc::new(RealSystem::default()), logs).expect("free ports");
+    let mut server =
+        Server::bind(&config.net_settings(), store, Arc::new(RealSystem::default()), logs).expect("free ports");
     let (address, handle) = (server.addresses()[0].1, server.handle());
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| server.run());

@@ -2,7 +2,7 @@
 //!
 //! The graph is read from the source: `use` declarations and paths within the code, each resolved to the file that
 //! defines what it names, through re-exports. Unit tests count for nothing, and neither does a `pub use` of what its
-//! file does not use itself. Both lists of exceptions may only shrink: an entry that no longer holds is a failure.
+//! file does not use itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -68,16 +68,6 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/log.rs", &[]),
 ];
 
-/// Layers that still import one above them.
-const KNOWN_UPWARD: &[(&str, &str)] =
-    &[("src/net/", "src/config/"), ("src/routes/", "src/config/"), ("src/store/", "src/config/")];
-
-/// Imports that close a circle of files: the file, and how the paths of what it imports begin.
-const KNOWN_CIRCLES: &[(&str, &str)] = &[];
-
-/// Files that are in a circle with some of their own parts: the files in the folder of their name.
-const KNOWN_PARENTS: &[&str] = &["src/config/mod.rs", "src/store/file/mod.rs", "src/store/mod.rs"];
-
 /// The program's files, by their path in the project, each with what it imports.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
@@ -90,61 +80,24 @@ fn imports_lead_down_the_layers() {
         }
     }
     let graph = graph();
-    let mut upward = BTreeSet::new();
     let mut broken = Vec::new();
     for (file, imports) in graph.iter().filter(|(file, _)| *file != "src/lib.rs") {
         let (layer, below) = layer_of(file);
         for import in imports {
             let (target, _) = layer_of(import);
-            if target == layer || below.contains(&target) {
-                continue;
-            }
-            if KNOWN_UPWARD.contains(&(layer, target)) {
-                upward.insert((layer, target));
-            } else {
+            if target != layer && !below.contains(&target) {
                 broken.push(format!("{file} imports {import}, but {layer} must not import {target}"));
             }
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
-    for known in KNOWN_UPWARD {
-        assert!(upward.contains(known), "KNOWN_UPWARD: {known:?} is no longer so; remove it");
-    }
 }
 
 #[test]
 fn no_files_import_each_other_in_a_circle() {
-    let graph = graph();
-    let mut open = graph.clone();
-    for parent in KNOWN_PARENTS {
-        let has_circle = open.get(*parent).is_some_and(|parts| {
-            let mut parts = parts.iter().filter(|part| is_part_of(part, parent));
-            parts.any(|part| path(&graph, part, parent).is_some())
-        });
-        assert!(has_circle, "KNOWN_PARENTS: {parent} is in no circle with its parts; remove the entry");
-        let parts = open.iter_mut().filter(|(file, _)| is_part_of(file, parent));
-        for (_, imports) in parts {
-            imports.remove(*parent);
-        }
-    }
-    for (from, to) in KNOWN_CIRCLES {
-        let imports = open.get_mut(*from).unwrap_or_else(|| panic!("KNOWN_CIRCLES: there is no {from}"));
-        let closes = |import: &&String| import.starts_with(to) && path(&graph, import, from).is_some();
-        assert!(
-            imports.iter().any(|import| closes(&import)),
-            "KNOWN_CIRCLES: {from} is in no circle with {to}*; remove the entry"
-        );
-        imports.retain(|import| !import.starts_with(to));
-    }
-    if let Some(circle) = circle(&open) {
+    if let Some(circle) = circle(&graph()) {
         panic!("these files import each other in a circle: {}", circle.join(" -> "));
     }
-}
-
-/// Whether `file` is in the folder of `parent`'s name.
-fn is_part_of(file: &str, parent: &str) -> bool {
-    let folder = parent.trim_end_matches("mod.rs").trim_end_matches(".rs");
-    file.strip_prefix(folder).is_some_and(|rest| !rest.starts_with('.') && file != parent)
 }
 
 #[test]

@@ -109,7 +109,7 @@ struct World {
 impl World {
     fn new(idle_time_max: Duration) -> World {
         let mut config = Config { clients: vec![gate()], ..Config::default() };
-        config.limits.store_time_max = STORE_TIME_MAX;
+        config.limits.routes.store_time_max = STORE_TIME_MAX;
         config.limits.http.idle_time_max = idle_time_max;
         let system = TestSystem::new();
         let store = Arc::<SilentStore>::default();
@@ -117,10 +117,11 @@ impl World {
         let site = Site::new(None, config.client_port, config.auth_port, None);
         let grants: Arc<dyn Store> = Arc::<SilentStore>::clone(&store);
         let pool = Arc::new(Pool::new(1));
-        let routes = Routes::new(&config, site, grants, pool, Arc::clone(&shared)).expect("random bytes");
+        let routes = Routes::new(&config.routes_settings(), site, grants, pool, Arc::clone(&shared))
+            .expect("random bytes");
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
         let mailbox: Arc<dyn Mailbox> = Arc::new(());
-        let driver = Driver::new(&config, Arc::new(routes), mailbox, shared, &logs);
+        let driver = Driver::new(&config.net_settings(), Arc::new(routes), mailbox, shared, &logs);
         World { driver, store, system }
     }
 

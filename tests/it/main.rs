@@ -46,6 +46,7 @@ mod locations;
 mod oauth;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod outages;
+mod profile;
 mod refusals;
 #[cfg(unix)]
 mod reload;

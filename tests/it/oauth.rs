@@ -555,7 +555,7 @@ fn a_form_lives_as_long_as_when_it_was_made_whatever_the_lifetime_is_later() {
 
 #[test]
 fn a_dialog_that_nobody_answers_costs_no_memory() {
-    let server = standard::start_with(|config| config.limits.grants_max = 2);
+    let server = standard::start_with(|config| config.limits.store.grants_max = 2);
     for _ in 0..50 {
         assert_eq!(get_dialog(&server, &request_of("app", CALLBACK), None).status, 200);
     }
@@ -564,7 +564,7 @@ fn a_dialog_that_nobody_answers_costs_no_memory() {
 
 #[test]
 fn a_full_store_is_told_to_the_client_by_a_redirect() {
-    let server = standard::start_with(|config| config.limits.grants_max = 1);
+    let server = standard::start_with(|config| config.limits.store.grants_max = 1);
     code(&server, "app", CALLBACK);
     let location = decide(&server, &request_of("app", CALLBACK), "authorize");
     assert_eq!(parameter(&location, "error"), Some("temporarily_unavailable"));
@@ -574,7 +574,7 @@ fn a_full_store_is_told_to_the_client_by_a_redirect() {
 
 #[test]
 fn a_flood_of_one_client_leaves_another_served() {
-    let server = standard::start_with(|config| config.limits.grants_max = 40);
+    let server = standard::start_with(|config| config.limits.store.grants_max = 40);
     for _ in 0..100 {
         // Forms that were shown in the same millisecond have no order.
         server.wait(Duration::from_millis(1));
@@ -626,7 +626,7 @@ fn the_demo_client_of_a_configured_server_has_the_demos_scopes_and_no_others() {
     assert_eq!(parameter(answer.field("location").expect("a redirect"), "error"), Some("invalid_scope"));
     // The script asks for what the configuration is held to.
     let script = include_str!("../../www/client-app/client-app.js");
-    assert!(script.contains(&format!("scope: '{}',", oauth_from_scratch::config::Config::DEMO_SCOPES[0].0)));
+    assert!(script.contains(&format!("scope: '{}',", oauth_from_scratch::routes::DEMO_SCOPES[0].0)));
 }
 
 #[test]

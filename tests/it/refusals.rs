@@ -278,7 +278,7 @@ fn no_secret_is_logged_whatever_is_refused() {
 
 #[test]
 fn refusals_past_so_many_a_second_are_counted_and_fill_no_disk() {
-    let server = TestServer::start_with(|config| config.limits.refusal_lines_per_second_max = 3);
+    let server = TestServer::start_with(|config| config.limits.net.refusal_lines_per_second_max = 3);
     let mut client = server.connect();
     for _ in 0..5 {
         assert_eq!(client.answer_to(&secure_request("x")).status, 403);

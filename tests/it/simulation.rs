@@ -239,24 +239,30 @@ struct Simulation {
 impl Simulation {
     fn new(seed: u64, connections_max: usize, pace: Pace) -> Simulation {
         let mut config = Config::default();
-        config.limits.connections_max = connections_max;
+        config.limits.net.connections_max = connections_max;
         Simulation::with(seed, config, pace)
     }
 
     fn with(seed: u64, config: Config, pace: Pace) -> Simulation {
         let system = TestSystem::with(Dice::Fair, seed);
-        let grants = MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max());
+        let grants =
+            MemoryStore::bounded(config.limits.store.grants_max, config.limits.store.pair_grants_max());
         let store = Arc::new(PretendStore { grants, pace, submitted: Mutex::default() });
         let shared_store: Arc<dyn Store> = Arc::<PretendStore>::clone(&store);
         let site = Site::new(None, config.client_port, config.auth_port, None);
         let shared_system: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
-        let routes =
-            Routes::new(&config, site, shared_store, Arc::new(Pool::new(1)), Arc::clone(&shared_system))
-                .expect("random bytes");
+        let routes = Routes::new(
+            &config.routes_settings(),
+            site,
+            shared_store,
+            Arc::new(Pool::new(1)),
+            Arc::clone(&shared_system),
+        )
+        .expect("random bytes");
         let routes = Arc::new(routes);
         let mailbox: Arc<dyn Mailbox> = Arc::new(());
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
-        let driver = Driver::new(&config, Arc::clone(&routes), mailbox, shared_system, &logs);
+        let driver = Driver::new(&config.net_settings(), Arc::clone(&routes), mailbox, shared_system, &logs);
         let host = format!("localhost:{}", config.auth_port);
         let (random, clients, plan) = (Random::new(seed), Vec::new(), BinaryHeap::new());
         Simulation {
@@ -265,7 +271,7 @@ impl Simulation {
             random,
             system,
             driver,
-            buffered_max: config.limits.buffered_bytes_max,
+            buffered_max: config.limits.net.buffered_bytes_max,
             settings: VecDeque::from([(config, routes)]),
             turns_each: 0,
             turns: 0,
@@ -423,7 +429,7 @@ impl Simulation {
         if self.turns_each > 0 && self.turns.is_multiple_of(self.turns_each) {
             self.settings.rotate_left(1);
             let (config, routes) = &self.settings[0];
-            self.driver.reconfigure(config, Arc::clone(routes));
+            self.driver.reconfigure(&config.net_settings(), Arc::clone(routes));
         }
     }
 
@@ -651,10 +657,10 @@ fn a_configuration_that_changes_all_the_time_changes_no_answer() {
         for number in 1..4 {
             let mut config = config.clone();
             // Peers are counted, or not; answers wait in more room, or less; what is issued lives longer, or not.
-            config.limits.peer_connections_max = (number % 2 == 1).then_some(10 * CLIENTS);
+            config.limits.net.peer_connections_max = (number % 2 == 1).then_some(10 * CLIENTS);
             config.limits.http.output_bytes_max /= number;
             config.lifetimes.tokens.access_token /= number as u32;
-            let routes = Arc::new(routes.reconfigured(&config));
+            let routes = Arc::new(routes.reconfigured(&config.routes_settings()));
             simulation.settings.push_back((config, routes));
         }
         simulation.turns_each = 1 + seed % 5;
@@ -679,7 +685,7 @@ fn a_store_that_fails_or_falls_silent_leaves_nobody_waiting() {
 #[test]
 fn clients_that_do_not_read_cannot_take_all_memory_and_cost_nobody_else_an_answer() {
     let mut config = Config::default();
-    config.limits.buffered_bytes_max = 2 << 20;
+    config.limits.net.buffered_bytes_max = 2 << 20;
     let mut simulation = Simulation::with(7, config, Pace::AtOnce);
     for _ in 0..200 {
         simulation.add(Manner::Deaf, true, vec![Ask::Page; 200], 200);

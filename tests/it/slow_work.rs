@@ -34,8 +34,8 @@ static DIGEST: LazyLock<String> = LazyLock::new(|| {
 /// Every confidential client of the standard's tests, with a slow digest.
 fn configuration(change: impl FnOnce(&mut Config)) -> Config {
     let mut config = config::read(&CONFIGURATION.replace("{digest}", &DIGEST), 1).expect("a sound file");
-    config.limits.pool_threads_max = Some(1);
-    config.limits.refused_guess_delay = Duration::ZERO;
+    config.limits.net.pool_threads_max = Some(1);
+    config.limits.routes.refused_guess_delay = Duration::ZERO;
     change(&mut config);
     config
 }
@@ -113,9 +113,9 @@ fn every_endpoint_that_authenticates_clients_does_it_off_the_loop() {
 fn past_what_may_wait_the_answer_is_503_for_a_peer_for_a_client_and_for_all() {
     let limits = |all, client, peer| {
         move |config: &mut Config| {
-            config.limits.secret_checks_waiting_max = all;
-            config.limits.client_secret_checks_waiting_max = client;
-            config.limits.peer_secret_checks_waiting_max = peer;
+            config.limits.routes.secret_checks_waiting_max = all;
+            config.limits.routes.client_secret_checks_waiting_max = client;
+            config.limits.routes.peer_secret_checks_waiting_max = peer;
         }
     };
     let v6 = |server: &TestServer| {
@@ -171,7 +171,7 @@ fn what_the_pool_does_not_do_in_time_is_503() {
 
 #[test]
 fn the_end_comes_in_time_whatever_the_pool_does() {
-    let server = start_with(|config| config.limits.pool_time_max = Duration::from_secs(3600));
+    let server = start_with(|config| config.limits.routes.pool_time_max = Duration::from_secs(3600));
     let release = block(&server.pool);
     let mut clients = [(); 3].map(|()| server.connect());
     let mut idle = server.connect();
@@ -194,7 +194,7 @@ fn the_end_comes_in_time_whatever_the_pool_does() {
 
 #[test]
 fn who_is_wrong_too_often_is_refused_before_it_costs_anything_and_nobody_else_is() {
-    let server = start_with(|config| config.limits.wrong_secrets_max = 3);
+    let server = start_with(|config| config.limits.routes.wrong_secrets_max = 3);
     let seconds = Duration::from_secs;
     for _ in 0..3 {
         assert_eq!(server.answer_to(&token_request("robot", "guess")).status, 400);
@@ -248,7 +248,7 @@ fn wrong_secrets_are_counted_for_whom_a_trusted_proxy_names_and_for_nobody_else(
         let request = request.replacen("\r\n", &format!("\r\nX-Forwarded-For: {from}\r\n"), 1);
         server.answer_to(&request).status
     };
-    let one_guess = |config: &mut Config| config.limits.wrong_secrets_max = 1;
+    let one_guess = |config: &mut Config| config.limits.routes.wrong_secrets_max = 1;
     let trusting = start_with(|config| {
         one_guess(config);
         config.trusted_proxies = vec![oauth_from_scratch::net::Network::parse("127.0.0.1").unwrap()];
@@ -266,8 +266,8 @@ fn wrong_secrets_are_counted_for_whom_a_trusted_proxy_names_and_for_nobody_else(
 #[test]
 fn the_refusal_of_who_is_wrong_too_often_comes_late_and_holds_up_its_own_connection_alone() {
     let server = start_with(|config| {
-        config.limits.wrong_secrets_max = 1;
-        config.limits.refused_guess_delay = Duration::from_secs(1);
+        config.limits.routes.wrong_secrets_max = 1;
+        config.limits.routes.refused_guess_delay = Duration::from_secs(1);
     });
     assert_eq!(server.answer_to(&token_request("robot", "guess")).status, 400, "not the first");
     let (mut guesser, mut other) = (server.connect(), server.connect());
@@ -286,7 +286,7 @@ fn the_refusal_of_who_is_wrong_too_often_comes_late_and_holds_up_its_own_connect
     assert_eq!(other.answer(false).status, 429);
     guesser.send(token_request("robot", "guess"));
     assert_eq!(server.answer_to(SECURE).status, 401, "the loop has seen it");
-    server.reload(|config| config.limits.refused_guess_delay = Duration::ZERO);
+    server.reload(|config| config.limits.routes.refused_guess_delay = Duration::ZERO);
     assert_eq!(server.answer_to(&token_request("robot", "guess")).status, 429, "at once from now on");
     guesser.expect_nothing_yet();
     server.finish();
@@ -296,7 +296,7 @@ fn the_refusal_of_who_is_wrong_too_often_comes_late_and_holds_up_its_own_connect
 
 #[test]
 fn a_reload_forgives_no_guess() {
-    let server = start_with(|config| config.limits.wrong_secrets_max = 3);
+    let server = start_with(|config| config.limits.routes.wrong_secrets_max = 3);
     for _ in 0..3 {
         assert_eq!(server.answer_to(&token_request("robot", "guess")).status, 400);
     }
@@ -371,12 +371,13 @@ impl Store for Later {
 
 impl Harness {
     fn new() -> Harness {
-        let config = configuration(|config| config.limits.wrong_secrets_max = 3);
+        let config = configuration(|config| config.limits.routes.wrong_secrets_max = 3);
         let system = Arc::new(HarnessSystem { system: TestSystem::new(), panics: AtomicBool::new(false) });
         let site = Site::new(None, None, 3001, config.issuer.clone());
         let store = Arc::new(Later(MemoryStore::new(100)));
         let shared: Arc<dyn System> = Arc::<HarnessSystem>::clone(&system);
-        let routes = Routes::new(&config, site, store, Arc::new(Pool::new(1)), shared).expect("random bytes");
+        let routes = Routes::new(&config.routes_settings(), site, store, Arc::new(Pool::new(1)), shared)
+            .expect("random bytes");
         let (sender, completions) = channel();
         Harness { routes, mailbox: Arc::new(Completions(Mutex::new(sender))), completions, system }
     }

@@ -258,7 +258,7 @@ fn a_client_that_sends_and_never_reads_is_dropped_and_costs_nobody_else_anything
 
 #[test]
 fn past_the_bound_the_oldest_idle_connection_makes_room_or_the_new_one_is_told_503() {
-    let server = TestServer::start_with(|config| config.limits.connections_max = 2);
+    let server = TestServer::start_with(|config| config.limits.net.connections_max = 2);
     let (mut first, mut second) = (server.connect(), server.connect());
     assert_eq!(first.answer_to(GET).status, 200);
     server.wait(Duration::from_secs(1));
@@ -284,7 +284,7 @@ fn past_the_bound_the_oldest_idle_connection_makes_room_or_the_new_one_is_told_5
 fn one_peer_cannot_take_all_the_connections() {
     let server = TestServer::start_with(|config| {
         config.bind = Some("::".parse().unwrap());
-        config.limits.peer_connections_max = Some(2);
+        config.limits.net.peer_connections_max = Some(2);
     });
     let port = server.authorization_server.port();
     let connect = |address: &str| Client::connect(format!("{address}:{port}").parse().unwrap());
@@ -359,7 +359,7 @@ fn a_panic_in_a_handler_ends_one_request_with_500() {
 
 #[test]
 fn an_orderly_end_answers_what_was_asked_and_cuts_off_what_takes_too_long() {
-    let server = TestServer::start_with(|config| config.limits.finish_time_max = Duration::from_secs(4));
+    let server = TestServer::start_with(|config| config.limits.net.finish_time_max = Duration::from_secs(4));
     let (mut idle, mut busy, mut stuck) = (server.connect(), server.connect(), server.connect());
     assert_eq!(idle.answer_to(GET).status, 200);
     for client in [&mut busy, &mut stuck] {

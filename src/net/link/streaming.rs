@@ -217,11 +217,12 @@ mod tests {
             let system: Arc<dyn System> = Arc::<Clock>::clone(&clock);
             let site = Site::new(None, config.client_port, config.auth_port, None);
             let (store, pool) = (Arc::new(MemoryStore::new(10)), Arc::new(Pool::new(1)));
-            let routes = Routes::new(&config, site, store, pool, Arc::clone(&system)).unwrap();
+            let routes =
+                Routes::new(&config.routes_settings(), site, store, pool, Arc::clone(&system)).unwrap();
             let (notices, access) = (Arc::<Notices>::default(), Log::kept());
             let mailbox: Arc<dyn Mailbox> = Arc::<Notices>::clone(&notices);
             let logs = Logs { errors: Log::kept(), access: access.clone() };
-            let driver = Driver::new(&config, Arc::new(routes), mailbox, system, &logs);
+            let driver = Driver::new(&config.net_settings(), Arc::new(routes), mailbox, system, &logs);
             World { driver, clock, notices, access, ring: Ring::new(ring) }
         }
 
@@ -449,15 +450,15 @@ mod tests {
         world.driver.begin_turn();
         world.driver.finish();
         world.driver.end_turn();
-        world.wait(Config::default().limits.finish_time_max);
+        world.wait(Config::default().limits.net.finish_time_max);
         assert_eq!(world.driver.len(), 0, "the time of the stop is over");
     }
 
     #[test]
     fn streams_past_the_bound_are_503_until_one_ends() {
         let mut world = World::with("bound", |config| {
-            config.limits.streams_max = 3;
-            config.limits.peer_streams_max = Some(2);
+            config.limits.routes.streams_max = 3;
+            config.limits.routes.peer_streams_max = Some(2);
         });
         let request = world.ring.request();
         let check = |world: &mut World, peer, expected: &str| {
@@ -560,8 +561,8 @@ mod tests {
     #[test]
     fn a_stream_makes_no_room_for_another_connection() {
         let mut world = World::with("room", |config| {
-            config.limits.connections_max = 2;
-            config.limits.streams_max = 2;
+            config.limits.net.connections_max = 2;
+            config.limits.routes.streams_max = 2;
         });
         let (_, stream) = world.open_stream();
         world.wait(Duration::from_secs(1));
@@ -617,7 +618,7 @@ mod tests {
 
     #[test]
     fn a_thousand_streams_get_each_event() {
-        let mut world = World::with("thousand", |config| config.limits.peer_streams_max = Some(1000));
+        let mut world = World::with("thousand", |config| config.limits.routes.peer_streams_max = Some(1000));
         let wires: Vec<_> = (0..1000).map(|_| world.open_stream().1).collect();
         let events: Vec<String> = (0..20).map(|number| format!("event {number}\n")).collect();
         events.iter().for_each(|event| world.publish(event));
@@ -634,7 +635,7 @@ mod tests {
         change(&mut config);
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
         let store = Arc::new(MemoryStore::new(10));
-        Server::bind(&config, store, Arc::new(RealSystem::default()), logs).unwrap()
+        Server::bind(&config.net_settings(), store, Arc::new(RealSystem::default()), logs).unwrap()
     }
 
     /// A connection that has asked for `ring`, and what its client has read.
@@ -700,7 +701,7 @@ mod tests {
     #[test]
     fn a_client_that_leaves_frees_its_place_on_any_system() {
         let ring = Ring::new("leaves");
-        let mut server = server(|config| config.limits.streams_max = 1);
+        let mut server = server(|config| config.limits.routes.streams_max = 1);
         let (address, handle) = (server.addresses()[0].1, server.handle());
         let running = std::thread::spawn(move || server.run());
         for has_read in [true, false] {

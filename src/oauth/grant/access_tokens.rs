@@ -52,6 +52,13 @@ impl AccessTokens {
         self.older.extend(self.newest.replace(token));
     }
 
+    /// The same tokens and one more, which is issued `now`.
+    pub(super) fn with(&self, token: AccessToken, now: Timestamp) -> AccessTokens {
+        let mut tokens = self.clone();
+        tokens.add(token, now);
+        tokens
+    }
+
     /// Removes the token with this digest, if there is one.
     pub(super) fn remove(&mut self, digest: &Digest) {
         self.retain(|token| !token.digest.matches(digest));

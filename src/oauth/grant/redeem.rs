@@ -6,6 +6,7 @@ use super::super::client::Client;
 use super::super::credential::Family;
 use super::super::kind::{Belief, Record, Writer};
 use super::super::pkce::Verified;
+use super::super::profile::Profile;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use super::access_tokens::{AccessToken, AccessTokens};
@@ -21,13 +22,17 @@ struct CodeProven(());
 
 impl Code {
     /// Checks redirect URI and verifier (RFC 6749, 4.1.3; RFC 7636, 4.6).
-    fn prove(&self, redirect_uri: Option<&str>, verified: Option<&Verified>) -> Result<CodeProven, Mismatch> {
+    fn prove(&self, asked: &Redemption) -> Result<CodeProven, Mismatch> {
         let binding = &self.binding;
+        let (redirect_uri, verified) = (asked.redirect_uri.as_deref(), asked.verified.as_ref());
         match (redirect_uri, &binding.challenge) {
             (Some(uri), _) if *uri != *binding.redirect_uri => return Err(Mismatch::RedirectUri),
             // OAuth 2.1 (10.2) allows omitting it if the verifier binds the code.
             (None, None) if binding.names_redirect => return Err(Mismatch::RedirectUriMissing),
             _ => {}
+        }
+        if !asked.profile.pkce {
+            return Ok(CodeProven(()));
         }
         match (&binding.challenge, verified) {
             (None, None) => Ok(CodeProven(())),
@@ -50,6 +55,7 @@ pub(super) struct Redemption {
     pub(super) token: Digest,
     pub(super) refresh: Option<(Digest, Family)>,
     pub(super) lifetimes: TokenLifetimes,
+    pub(super) profile: Profile,
     pub(super) writer: Option<Box<Writer>>,
 }
 
@@ -72,21 +78,21 @@ pub(super) fn redeem(
     if grant.client != asked.client.id {
         return (Change::Keep, Outcome::OtherClient);
     }
-    let proven = code.prove(asked.redirect_uri.as_deref(), asked.verified.as_ref());
-    match (code_use(grant, belief), proven) {
+    let proven = code.prove(asked);
+    match (code_use(grant, asked, belief), proven) {
         (CodeUse::Unspent, _) if now >= code.expires => (grant.end(now), Outcome::Expired),
         // The retry of a client that never got its tokens.
-        (CodeUse::Undelivered, _) if now >= code.expires => (Change::Keep, Outcome::Expired),
-        (CodeUse::Unspent | CodeUse::Undelivered, Ok(proven)) => {
-            let scope = match grant.redeemable(code, &asked.client) {
+        (CodeUse::Repeatable, _) if now >= code.expires => (Change::Keep, Outcome::Expired),
+        (CodeUse::Unspent | CodeUse::Repeatable, Ok(proven)) => {
+            let scope = match grant.redeemable(code, &asked.client, &asked.profile) {
                 Ok(scope) => scope,
                 Err(lapse) => return (Change::Keep, Outcome::Lapsed(lapse)),
             };
-            let state = State::Live(Box::new(first_tokens(proven, &scope, code, asked, now)));
+            let state = State::Live(Box::new(first_tokens(proven, &scope, (grant, code), asked, now)));
             (Change::Put(Grant { state, ..grant.clone() }), Outcome::Redeemed { scope })
         }
         // A single guess, so that a stolen code cannot be tried again.
-        (CodeUse::Unspent | CodeUse::Undelivered, Err(mismatch)) => (grant.end(now), Outcome::Burnt(mismatch)),
+        (CodeUse::Unspent | CodeUse::Repeatable, Err(mismatch)) => (grant.end(now), Outcome::Burnt(mismatch)),
         // A second use: the thief's, or that of the client from which the code was stolen (RFC 6749, 4.1.2).
         (CodeUse::Spent, Ok(_)) if now < grant.expires() => (grant.end(now), Outcome::Replayed),
         (CodeUse::Spent, Ok(_)) => (Change::Forget, Outcome::Expired),
@@ -98,21 +104,29 @@ pub(super) fn redeem(
 /// How the correct code relates to its grant.
 enum CodeUse {
     Unspent,
-    /// Redeemed for tokens that did not reach the client.
-    Undelivered,
+    /// Redeemed for tokens that did not reach the client; or redeemed, and valid again
+    /// ([`Profile::single_use_codes`]).
+    Repeatable,
     Spent,
 }
 
-fn code_use(grant: &Grant, belief: Belief) -> CodeUse {
+fn code_use(grant: &Grant, asked: &Redemption, belief: Belief) -> CodeUse {
     match &grant.state {
         State::Issued { .. } => CodeUse::Unspent,
+        State::Live(_) if !asked.profile.single_use_codes => CodeUse::Repeatable,
         // A rotation proves that the client got the tokens of its code.
-        State::Live(live) if !live.has_rotated() && live.delivery.has_failed(belief) => CodeUse::Undelivered,
+        State::Live(live) if !live.has_rotated() && live.delivery.has_failed(belief) => CodeUse::Repeatable,
         State::Live(_) | State::Over => CodeUse::Spent,
     }
 }
 
-fn first_tokens(_: CodeProven, scope: &Scope, code: &Arc<Code>, asked: &Redemption, now: Timestamp) -> Live {
+fn first_tokens(
+    _: CodeProven,
+    scope: &Scope,
+    (grant, code): (&Grant, &Arc<Code>),
+    asked: &Redemption,
+    now: Timestamp,
+) -> Live {
     let expires = now.after(asked.lifetimes.access_token);
     let token = AccessToken { digest: asked.token, scope: scope.clone(), issued: now, expires };
     let refresh = asked.refresh.map(|(current, family)| Refresh {
@@ -124,6 +138,11 @@ fn first_tokens(_: CodeProven, scope: &Scope, code: &Arc<Code>, asked: &Redempti
         previous: None,
     });
     let refresh = refresh.map(Box::new);
+    let tokens = match &grant.state {
+        // What the code was exchanged for before stays valid.
+        State::Live(earlier) if !asked.profile.single_use_codes => earlier.tokens.with(token, now),
+        _ => AccessTokens::one(token),
+    };
     let delivery = Delivery::reported_by(asked.writer.as_deref());
-    Live { code: Some(Arc::clone(code)), refresh, tokens: AccessTokens::one(token), delivery }
+    Live { code: Some(Arc::clone(code)), refresh, tokens, delivery }
 }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use super::super::client::Client;
+use super::super::profile::Profile;
 use super::super::scope::Scope;
 use super::outcome::Lapse;
 use super::state::{Code, Grant};
@@ -33,8 +34,8 @@ impl Grant {
     ///
     /// # Errors
     /// As for [`Grant::permitted`], and if the redirect URI of the code is no longer registered.
-    pub(super) fn redeemable(&self, code: &Code, client: &Client) -> Result<Scope, Lapse> {
-        if client.has_redirect_uri(&code.binding.redirect_uri) {
+    pub(super) fn redeemable(&self, code: &Code, client: &Client, profile: &Profile) -> Result<Scope, Lapse> {
+        if client.has_redirect_uri(&code.binding.redirect_uri, profile) {
             self.permitted(&self.scope, client).map(Cow::into_owned)
         } else {
             Err(Lapse::RedirectUri)

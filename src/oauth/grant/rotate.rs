@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::client::Client;
 use super::super::credential::{RefreshDigest, Salt};
 use super::super::kind::{Belief, Writer};
+use super::super::profile::Profile;
 use super::super::scope::{Scope, excerpt};
 use super::super::timestamp::Timestamp;
 use super::access_tokens::AccessToken;
@@ -24,6 +25,7 @@ pub(super) struct Rotation {
     pub(super) successor: Digest,
     pub(super) token: Digest,
     pub(super) lifetimes: TokenLifetimes,
+    pub(super) profile: Profile,
     pub(super) writer: Option<Box<Writer>>,
 }
 
@@ -59,7 +61,7 @@ pub(super) fn rotate(
         Err(lapse) => return (Change::Keep, Outcome::Lapsed(lapse)),
     };
     let scope = asked.scope.as_ref().unwrap_or(&permitted);
-    if let Some(name) = scope.first_beyond(&permitted) {
+    if let Some(name) = scope.first_beyond(&permitted).filter(|_| asked.profile.scope_limit) {
         return (Change::Keep, Outcome::TooWide { name: excerpt(name).into() });
     }
     match right {

@@ -12,6 +12,7 @@ use super::super::credential::{Credential, Family, GrantId, Salt};
 use super::super::key::{Key, Kind};
 use super::super::kind::{self, Belief, Holder, KindInfo, Stage, Writer};
 use super::super::pkce::Verified;
+use super::super::profile::Profile;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use super::begin::{Issue, Permission, Refusal, issue, permit, refuse};
@@ -108,6 +109,7 @@ impl Transition {
             token: token.digest(),
             refresh: refresh.map(|(token, family)| (*token.refresh_digest().digest(), family)),
             lifetimes,
+            profile: Profile::strict(),
             writer: None,
         };
         Transition { grant: code.grant(), action: Action::Redeem(Box::new(redemption)) }
@@ -132,9 +134,26 @@ impl Transition {
             successor: *successor.refresh_digest().digest(),
             token: token.digest(),
             lifetimes,
+            profile: Profile::strict(),
             writer: None,
         };
         Transition { grant: refresh.grant(), action: Action::Rotate(Box::new(rotation)) }
+    }
+
+    /// The same by the rules of `profile`. Without this call, every rule of a strict server holds.
+    pub fn under(mut self, profile: &Profile) -> Transition {
+        match &mut self.action {
+            Action::Redeem(asked) => asked.profile = *profile,
+            Action::Rotate(asked) => {
+                asked.profile = *profile;
+                if !profile.rotation {
+                    // A token that is its own successor stays the current one.
+                    asked.successor = *asked.presented.digest();
+                }
+            }
+            _ => {}
+        }
+        self
     }
 
     /// `token` is presented to `resource`.

@@ -30,8 +30,9 @@ use crate::store::Applied;
 struct Destination {
     to: VerifiedRedirect,
     state: Option<Box<[u8]>>,
-    /// The article's redirect has a code and nothing else, and its errors are shown as pages.
-    is_article: bool,
+    /// Whether the form had no request in it (`Profile::bare_dialog`): the redirect has a code and nothing else, and
+    /// errors are shown as pages.
+    is_bare: bool,
     /// The query of the authorization request, for a link that asks it again.
     query: String,
 }
@@ -48,18 +49,18 @@ pub(crate) fn decide(context: &Context) -> Step {
     let request = authorization_request::read(&form);
     let state = request.state.map(Box::from);
     // It was valid when the dialog was shown, but the configuration may have changed since.
-    let authorization = match authorize::check(&routes.clients, &request) {
+    let authorization = match authorize::check(&routes.clients, &routes.profile, &request) {
         Ok(authorization) => authorization,
         Err(error) => return Step::Done(authorization_response::refuse(routes, error, state.as_deref())),
     };
-    let (to, is_article) = (authorization.redirect().clone(), opened.is_none());
-    let destination = Destination { to, state, is_article, query };
+    let (to, is_bare) = (authorization.redirect().clone(), opened.is_none());
+    let destination = Destination { to, state, is_bare, query };
     let kept_until = opened.as_ref().map(|opened| opened.question.kept_until());
     let code = match opened {
         Some(opened) => opened.code,
         None => match routes.random() {
             Some(random) => Credential::of_new_grant(random),
-            None => return Step::Done(article_unavailable(routes, NO_RANDOMNESS, RETRY_AFTER)),
+            None => return Step::Done(bare_unavailable(routes, NO_RANDOMNESS, RETRY_AFTER)),
         },
     };
     let subject = routes.resource_owner.clone();
@@ -82,10 +83,10 @@ pub(crate) fn decide(context: &Context) -> Step {
 
 /// RFC 6749, 4.1.2.
 fn send_code(routes: &Routes, destination: &Destination, code: &Credential, applied: Applied) -> Response {
-    let Destination { to, state, is_article, .. } = destination;
+    let Destination { to, state, is_bare, .. } = destination;
     match applied {
         Ok(Outcome::Granted | Outcome::GrantedAgain) => {
-            let issuer = (!is_article).then(|| routes.site.issuer());
+            let issuer = if *is_bare { None } else { routes.iss() };
             AuthorizationResponse { to, result: Ok(code), state: state.as_deref(), issuer }.respond()
         }
         applied => explain_failure(routes, destination, applied),
@@ -98,7 +99,7 @@ fn send_refusal(routes: &Routes, destination: &Destination, applied: Applied) ->
     match applied {
         Ok(Outcome::Refused) => {
             let result = Err(("access_denied", "the resource owner did not authorize the client"));
-            let issuer = Some(routes.site.issuer());
+            let issuer = routes.iss();
             AuthorizationResponse { to, result, state: state.as_deref(), issuer }.respond()
         }
         applied => explain_failure(routes, destination, applied),
@@ -107,15 +108,15 @@ fn send_refusal(routes: &Routes, destination: &Destination, applied: Applied) ->
 
 /// The decision was not stored: the form was answered before, or the store failed.
 fn explain_failure(routes: &Routes, destination: &Destination, applied: Applied) -> Response {
-    let Destination { to, state, is_article, query } = destination;
+    let Destination { to, state, is_bare, query } = destination;
     if let Ok(Outcome::Taken) = applied {
         let reason = "the form was answered before, in another way or with a code that is spent or expired";
         let buttons = [start_again(routes, query)].into_iter().chain(go_to_app(to)).collect();
         return explain(routes, Status::BadRequest, Notice::UsedForm, reason, buttons);
     }
     let (reason, retry_after) = why_unavailable(&applied);
-    if *is_article {
-        article_unavailable(routes, reason, retry_after)
+    if *is_bare {
+        bare_unavailable(routes, reason, retry_after)
     } else {
         authorization_response::unavailable(routes, to, state.as_deref(), reason)
     }
@@ -127,8 +128,8 @@ fn explain_rejection(routes: &Routes, rejection: Rejection) -> Response {
     explain(routes, status, notice, reason, buttons)
 }
 
-/// 503, as a page: the article's client is not told of errors.
-fn article_unavailable(routes: &Routes, reason: &'static str, retry_after: FieldValue) -> Response {
+/// 503, as a page: a client that sent no parameters reads no errors.
+fn bare_unavailable(routes: &Routes, reason: &'static str, retry_after: FieldValue) -> Response {
     let (origin, base) = (routes.site.authorization_server(), routes.site.base());
     let buttons = vec![Button { words: "Start again", url: format!("{origin}{base}/oauth-dialog.html") }];
     explain(routes, Status::ServiceUnavailable, Notice::NotJustNow, reason, buttons)

@@ -23,10 +23,10 @@ pub(crate) fn show(context: &Context) -> Step {
     let query = context.request.query().unwrap_or_default();
     let form = Form::parse(query.as_bytes());
     let request = authorization_request::read(&form);
-    if authorization_request::is_bare(&request) && routes.clients.demo().is_some() {
+    if routes.profile.bare_dialog && authorization_request::is_bare(&request) {
         return serve(context, Asset::Dialog);
     }
-    Step::Done(match authorize::check(&routes.clients, &request) {
+    Step::Done(match authorize::check(&routes.clients, &routes.profile, &request) {
         Ok(authorization) => ask(context, &authorization, query, request.state),
         Err(error) => authorization_response::refuse(routes, error, request.state),
     })

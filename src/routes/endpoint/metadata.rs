@@ -7,15 +7,16 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::http::{Body, FieldLines, Response, Status};
+use crate::oauth::Profile;
 use crate::routes::site::Site;
 use crate::routes::step::{Context, Step};
 
 /// The path of the document. The path of the issuer comes after it (RFC 8414, 3.1).
 pub(crate) const PATH: &str = "/.well-known/oauth-authorization-server";
 
-/// The document of the authorization server of `site`, with these scopes. Members with a default are given all the
+/// The document of the authorization server of `site` under `profile`, with these scopes. Members with a default are given all the
 /// same, since some defaults name flows that are not supported here; only empty lists are omitted.
-pub(crate) fn document<'a>(site: &Site, scopes: impl Iterator<Item = &'a str>) -> Arc<[u8]> {
+pub(crate) fn document<'a>(site: &Site, profile: &Profile, scopes: impl Iterator<Item = &'a str>) -> Arc<[u8]> {
     let endpoint = |path: &str| format!("{}{}{path}", site.authorization_server(), site.base());
     let methods = ["none", "client_secret_basic", "client_secret_post"];
     let mut members = json!({
@@ -31,7 +32,7 @@ pub(crate) fn document<'a>(site: &Site, scopes: impl Iterator<Item = &'a str>) -
         "revocation_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_methods_supported": &methods[1..],
         "code_challenge_methods_supported": ["S256"],
-        "authorization_response_iss_parameter_supported": true,
+        "authorization_response_iss_parameter_supported": profile.iss,
     });
     let scopes: Vec<&str> = scopes.collect();
     if !scopes.is_empty() {

@@ -1,11 +1,12 @@
 //! `GET /secure`: a protected resource, the secret answer, for a valid access token.
 //!
 //! The article sends its token bare, and a bad one is refused with 403. RFC 6750 (2.1) puts `Bearer` before it, and a
-//! bad one is refused with 401 and a `WWW-Authenticate` that says why (3). Where there is the demo client, both are
-//! accepted and each is answered its own way. Elsewhere a request without `Bearer` has no token: 401 (RFC 6750, 3.1).
+//! bad one is refused with 401 and a `WWW-Authenticate` that says why (3). Where the profile accepts bare tokens, each is
+//! answered its own way. Elsewhere a request without `Bearer` has no token: 401 (RFC 6750, 3.1).
 
 use std::sync::Arc;
 
+use crate::http::form::Form;
 use crate::http::{FieldValue, Response, Status, trim_ows};
 use crate::oauth::{Credential, Outcome, Transition};
 use crate::routes::reply::error_response::{INVALID_REQUEST, error, error_text};
@@ -24,17 +25,29 @@ enum Scheme {
     Bearer,
 }
 
-/// Reads the token, and asks the store whether it is valid.
+/// Reads the token, and has it looked up.
 pub(crate) fn check(context: &Context) -> Step {
     let routes = context.routes;
     let Ok(authorization) = context.request.field("authorization") else {
         return Step::Done(malformed("more than one Authorization"));
     };
-    let Some(authorization) = authorization else {
-        return Step::Done(refuse_without_token(routes, "no Authorization"));
-    };
-    let (scheme, token) = split(authorization);
-    if scheme == Scheme::Bare && !routes.answers_the_article() {
+    if let Some(authorization) = authorization {
+        let (scheme, token) = split(authorization);
+        return look(context, scheme, token);
+    }
+    if routes.profile.tokens_in_query {
+        let query = Form::parse(context.request.query().unwrap_or_default().as_bytes());
+        if let Ok(Some(token)) = query.bytes("access_token") {
+            return look(context, Scheme::Bearer, token);
+        }
+    }
+    Step::Done(refuse_without_token(routes, "no Authorization"))
+}
+
+/// Asks the store whether `token` is valid.
+fn look(context: &Context, scheme: Scheme, token: &[u8]) -> Step {
+    let routes = context.routes;
+    if scheme == Scheme::Bare && !routes.profile.bare_tokens {
         return Step::Done(refuse_without_token(routes, "the scheme of Authorization is not Bearer"));
     }
     let Some(credential) = Credential::parse(token) else {
@@ -91,7 +104,7 @@ fn refuse(scheme: Scheme, reason: &'static str) -> Response {
 
 /// The response to a request without a token says what is expected, but names no error (RFC 6750, 3.1).
 fn refuse_without_token(routes: &Routes, reason: &'static str) -> Response {
-    let status = if routes.answers_the_article() { Status::Forbidden } else { Status::Unauthorized };
+    let status = if routes.profile.bare_tokens { Status::Forbidden } else { Status::Unauthorized };
     json::response(status, r#"{"message":"Unauthorized"}"#)
         .with("WWW-Authenticate", BARE_CHALLENGE)
         .because(reason)

@@ -1,8 +1,8 @@
 //! `POST /token`: tokens, for a code, for a refresh token, or for a client's own credentials.
 //!
 //! There are two kinds of request. RFC 6749's is a form with a `grant_type`. The article's is JSON, `{"code":"CODE"}`:
-//! it names no client and means the demo client, so it is accepted only if that client exists. The responses are the
-//! same: RFC 6749's (5.1 and 5.2), with the article's `message` beside the standard's `error`.
+//! it names no client, and is accepted only if the profile has a client for such requests. The responses are the same:
+//! RFC 6749's (5.1 and 5.2), with the article's `message` beside the standard's `error`.
 //!
 //! The order is always the same: read the request, authenticate the client, check that it may use this grant type, and
 //! only then look at what it presents. Nothing that an unauthenticated sender presents reaches a grant.
@@ -40,7 +40,7 @@ pub(crate) fn exchange(context: &Context) -> Step {
 }
 
 fn read(context: &Context) -> Result<Step, Stop> {
-    let parameters = if context.routes.answers_the_article() {
+    let parameters = if context.routes.profile.json_at_token {
         Parameters::read(context.request)?
     } else {
         Parameters::read_form(context.request)?
@@ -81,14 +81,15 @@ fn redeem(
 ) -> Result<Step, ErrorResponse> {
     let routes = context.routes;
     let code = parameters.required(Name::Code)?;
-    let verified = parameters.value(Name::CodeVerifier).map(Verified::new).transpose();
+    let verifier = parameters.value(Name::CodeVerifier).filter(|_| routes.profile.pkce);
+    let verified = verifier.map(Verified::new).transpose();
     let verified = verified.map_err(ErrorResponse::invalid_request)?;
     let Some(code) = Credential::parse(code.as_bytes()) else {
         return Err(invalid_grant(routes, "malformed authorization code"));
     };
     let Some(secret) = routes.random() else { return Err(no_randomness()) };
     let token = Credential::of_grant(code.grant(), secret);
-    // The article has no refresh tokens.
+    // A request that names no client is the article's, which has no refresh tokens.
     let may_refresh = client.client().grant_types.refresh_token && names_client(context.request, parameters);
     let refresh = match may_refresh.then(|| Some((routes.random()?, Family(routes.random()?)))) {
         None => None,
@@ -105,10 +106,11 @@ fn redeem(
         &token,
         refresh.as_ref().map(|(token, family)| (token, *family)),
         routes.lifetimes.tokens,
-    );
+    )
+    .under(&routes.profile);
     let refresh = refresh.map(|(token, _)| token);
     Ok(context.ask(transition, move |context, applied| {
-        let lifetime = context.routes.lifetimes.tokens.access_token;
+        let lifetime = context.routes.expires_in;
         Step::Done(match applied {
             Ok(Outcome::Redeemed { scope }) => tokens(&token, refresh.as_ref(), lifetime, &scope),
             applied => refuse(context.routes, GrantType::AuthorizationCode, applied),
@@ -133,8 +135,9 @@ fn rotate(
     };
     let Some(new_salt) = routes.random().map(Salt) else { return Err(no_randomness()) };
     let transition = Transition::rotate(client, &presented, scope, new_salt, routes.lifetimes.tokens);
+    let transition = transition.under(&routes.profile);
     Ok(context.ask(transition, move |context, applied| {
-        let lifetime = context.routes.lifetimes.tokens.access_token;
+        let lifetime = context.routes.expires_in;
         let (family, salt, scope, expires_in) = match applied {
             Ok(Outcome::Rotated { family, scope }) => (family, new_salt, scope, None),
             Ok(Outcome::Repeated { family, salt, scope, expires_in }) => (family, salt, scope, expires_in),
@@ -143,7 +146,11 @@ fn rotate(
         // A repeated request gets the access token of the first one if that is still valid (then `expires_in` is set).
         let token_salt = if expires_in.is_some() { &salt } else { &new_salt };
         let token = Credential::of_grant(presented.grant(), presented.derive_access_secret(token_salt));
-        let refresh = successor(&presented, &salt, &family);
+        let refresh = if context.routes.profile.rotation {
+            successor(&presented, &salt, &family)
+        } else {
+            presented.clone()
+        };
         Step::Done(tokens(&token, Some(&refresh), expires_in.unwrap_or(lifetime), &scope))
     }))
 }
@@ -163,7 +170,7 @@ fn issue(
     let transition = Transition::issue(client, scope.clone(), &token, lifetime);
     Ok(context.ask(transition, move |context, applied| {
         Step::Done(match applied {
-            Ok(Outcome::Granted) => tokens(&token, None, context.routes.lifetimes.tokens.access_token, &scope),
+            Ok(Outcome::Granted) => tokens(&token, None, context.routes.expires_in, &scope),
             applied => refuse(context.routes, GrantType::ClientCredentials, applied),
         })
     }))

@@ -68,7 +68,7 @@ pub(crate) fn refuse(routes: &Routes, error: AuthorizationError, state: Option<&
             page.because(reason.into_owned())
         }
         AuthorizationError::Redirect { to, error, reason } => {
-            let issuer = Some(routes.site.issuer());
+            let issuer = routes.iss();
             let response = AuthorizationResponse { to: &to, result: Err((error, &reason)), state, issuer };
             response.respond().because(reason)
         }
@@ -84,7 +84,7 @@ pub(crate) fn unavailable(
     reason: &'static str,
 ) -> Response {
     let result = Err(("temporarily_unavailable", "the server cannot make a code at the moment; try again"));
-    let response = AuthorizationResponse { to, result, state, issuer: Some(routes.site.issuer()) };
+    let response = AuthorizationResponse { to, result, state, issuer: routes.iss() };
     response.respond().because(reason)
 }
 

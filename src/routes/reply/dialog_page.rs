@@ -10,7 +10,7 @@ pub(crate) struct DialogPage<'a> {
     pub(crate) redirect_uri: &'a str,
     /// What the client asks for: each scope's name and its sentence.
     pub(crate) scopes: &'a [(&'a str, &'a str)],
-    /// The sealed authorization request, for the form; empty in the article's dialog.
+    /// The sealed authorization request, for the form; empty for a request without parameters.
     pub(crate) request: &'a str,
 }
 

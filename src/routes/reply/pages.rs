@@ -14,8 +14,9 @@ use super::folder::Folder;
 use super::message_page::{MessagePage, Notice};
 use super::security_fields::{NO_STORE, SecurityFields, authorization_server, client_app, dialog};
 use super::template::{Placeholder, escape_html, fill};
-use crate::config::Config;
 use crate::http::{Body, FieldLines, FieldValue, Request, Response, Status};
+use crate::oauth::Profile;
+use crate::routes::demo;
 use crate::routes::site::{Role, Site};
 
 /// The pages of both servers, ready to be sent.
@@ -25,8 +26,8 @@ pub(crate) struct Pages {
     folder: Option<Folder>,
     /// The placeholders that every page may have.
     placeholders: Vec<Placeholder>,
-    /// Those of the article's dialog, if there is a demo client.
-    article_dialog: Option<[Placeholder; 4]>,
+    /// Those of the dialog for a request that names no client, if there is a client that it means.
+    bare_dialog: Option<[Placeholder; 4]>,
     client_app_fields: SecurityFields,
     authorization_server_fields: SecurityFields,
     dialog_fields: SecurityFields,
@@ -39,16 +40,21 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// The pages of `site`, from `folder` if that is given. `article` is the article's dialog, if there is a demo
-    /// client.
-    pub(crate) fn new(site: &Site, article: Option<&DialogPage>, folder: Option<Folder>) -> Pages {
+    /// The pages of `site`, from `folder` if that is given. `bare_dialog` is the dialog for a request that names no
+    /// client, if there is a client that it means.
+    pub(crate) fn new(
+        site: &Site,
+        profile: &Profile,
+        bare_dialog: Option<&DialogPage>,
+        folder: Option<Folder>,
+    ) -> Pages {
         let mut pages = Pages {
             site: site.clone(),
             embedded: Vec::new(),
             notices: Vec::new(),
             folder,
             placeholders: placeholders(site),
-            article_dialog: article.map(DialogPage::placeholders),
+            bare_dialog: bare_dialog.map(DialogPage::placeholders),
             message_lines: [client_app(site), authorization_server()].map(|mut fields| {
                 fields.push(("Cache-Control", NO_STORE));
                 fields.push(("Content-Type", FieldValue::literal(HTML)));
@@ -56,7 +62,7 @@ impl Pages {
             }),
             client_app_fields: client_app(site),
             authorization_server_fields: authorization_server(),
-            dialog_fields: dialog(),
+            dialog_fields: dialog(profile),
         };
         pages.embedded = Asset::ALL.iter().map(|asset| pages.make(*asset, asset.source().text)).collect();
         let template = Asset::Message.source().text;
@@ -127,7 +133,7 @@ impl Pages {
         let content = match asset.source().media_type {
             HTML => {
                 let mut placeholders = self.placeholders.clone();
-                if let (Asset::Dialog, Some(dialog)) = (asset, &self.article_dialog) {
+                if let (Asset::Dialog, Some(dialog)) = (asset, &self.bare_dialog) {
                     placeholders.extend(dialog.clone());
                 }
                 fill(text, &placeholders)
@@ -179,7 +185,7 @@ fn placeholders(site: &Site) -> Vec<Placeholder> {
         ("{{redirect_uri}}", escape_html(&site.client_app_redirect_uri().unwrap_or_default())),
         ("{{base}}", escape_html(site.base())),
         ("{{issuer}}", escape_html(site.issuer())),
-        ("{{client_id}}", Config::DEMO_CLIENT_ID.to_owned()),
+        ("{{client_id}}", demo::CLIENT_ID.to_owned()),
         // Whole elements, with escaped content.
         ("{{client_app_link}}", home),
         ("{{purpose}}", purpose.to_owned()),
@@ -206,7 +212,7 @@ mod tests {
             scopes: &scopes,
             request: "",
         };
-        Pages::new(&Site::new(None, Some(3000), 3001, None), Some(&dialog), None)
+        Pages::new(&Site::new(None, Some(3000), 3001, None), &Profile::strict(), Some(&dialog), None)
     }
 
     #[test]

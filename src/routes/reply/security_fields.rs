@@ -4,6 +4,7 @@
 //! that slipped through the escaping would not run.
 
 use crate::http::FieldValue;
+use crate::oauth::Profile;
 use crate::routes::site::Site;
 
 /// The value of Cache-Control that keeps a page out of every cache.
@@ -32,10 +33,11 @@ pub(crate) fn authorization_server() -> SecurityFields {
 /// For the dialog. It has a form, and a script of its own origin that shows that the form was sent. `form-action` is
 /// missing on purpose: browsers apply it to every redirect that follows the form, and this server cannot know where a
 /// client's callback redirects to.
-pub(crate) fn dialog() -> SecurityFields {
-    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; \
-                          frame-ancestors 'none'";
-    with(POLICY.to_owned())
+pub(crate) fn dialog(profile: &Profile) -> SecurityFields {
+    const POLICY: &str =
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'";
+    let frames = if profile.frame_protection { "; frame-ancestors 'none'" } else { "" };
+    with(format!("{POLICY}{frames}"))
 }
 
 fn with(content_security_policy: String) -> SecurityFields {

@@ -29,7 +29,7 @@ pub(crate) fn read<'a>(form: &'a Form) -> AuthorizationRequest<'a> {
     }
 }
 
-/// Whether the request has no parameter at all, as the article's has none.
+/// Whether the request has no parameter at all.
 pub(crate) fn is_bare(request: &AuthorizationRequest) -> bool {
     let AuthorizationRequest { client_id, redirect_uri, response_type, scope, state, .. } = request;
     let texts = [client_id, redirect_uri, response_type, scope];

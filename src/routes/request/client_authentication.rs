@@ -11,13 +11,13 @@ use std::time::Duration;
 use base64ct::{Base64, Encoding};
 
 use super::parameters::{Name, Parameters};
-use crate::config::Limits;
 use crate::http::form;
 use crate::http::{FieldValue, Request, Status};
 use crate::oauth::client::{AuthenticatedClient, Credentials, Guess, SecretCheck, Unproven, WRONG_SECRET};
 use crate::peer::Peer;
 use crate::pool::{Bounds, Owner, PoolError};
 use crate::routes::reply::error_response::ErrorResponse;
+use crate::routes::settings::Limits;
 use crate::routes::shared::Lasting;
 use crate::routes::step::{Context, Endpoint, Job, Step};
 
@@ -99,8 +99,9 @@ pub(crate) fn authenticate<'a>(
     parameters: &Parameters,
 ) -> Result<AuthenticatedClient<'a>, Stop> {
     let basic = basic_credentials(context)?;
+    let unnamed = context.routes.profile.unnamed_client;
     let (id, secret) = (parameters.value(Name::ClientId), parameters.value(Name::ClientSecret));
-    match context.routes.clients.authenticate(&Credentials { basic, id, secret }) {
+    match context.routes.clients.authenticate(&Credentials { basic, id, unnamed, secret }) {
         Ok(client) => Ok(client),
         Err(Unproven::Refused(reason)) => Err(invalid_client(context, reason).into()),
         Err(Unproven::Ambiguous(reason)) => Err(ErrorResponse::invalid_request(reason).into()),
@@ -156,10 +157,10 @@ fn too_many_guesses(context: &Context, wait: Duration) -> Step {
         retry_after: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
         ..ErrorResponse::new("temporarily_unavailable", "the peer has presented too many wrong client secrets")
     };
-    context.later(refusal.into_response(), context.routes.refused_guess_delay)
+    context.later(refusal.into_response(), context.routes.limits.refused_guess_delay)
 }
 
-/// Whether the request names its client. The article's does not.
+/// Whether the request names its client.
 pub(crate) fn names_client(request: &Request, parameters: &Parameters) -> bool {
     parameters.value(Name::ClientId).is_some() || request.fields("authorization").next().is_some()
 }

@@ -8,8 +8,7 @@
 //!   in `Origin`: fields that no page can set;
 //! - the form is sealed for a session that the browser has a cookie for, for a limited time and a single use.
 //!
-//! The article's form has nothing in it but its button, so it has no third check. It is accepted where there is the
-//! demo client, and means that one.
+//! A form with nothing in it but its button has no third check. It is accepted where the profile has `bare_dialog`.
 
 use crate::http::form::Form;
 use crate::http::{Request, Status};
@@ -29,7 +28,7 @@ pub(crate) enum Decision {
 
 /// A form of this server's own.
 pub(crate) struct Submission {
-    /// The question that it answers; `None` for the article's form.
+    /// The question that it answers; `None` for a form with nothing in it but its button.
     pub(crate) opened: Option<Opened>,
     pub(crate) decision: Decision,
 }
@@ -62,23 +61,24 @@ pub(crate) fn read(context: &Context) -> Result<Submission, Rejection> {
     let decision = match decision {
         Some("authorize") => Decision::Authorize,
         Some("refuse") => Decision::Refuse,
-        // The article's form has one button, without a name.
+        // A bare form has one button, without a name.
         None if sealed.is_none() => Decision::Authorize,
         _ => return Err(malformed("the form's decision is neither authorize nor refuse", sealed)),
     };
     let Some(sealed) = sealed else {
-        return match routes.clients.demo() {
-            Some(_) => Ok(Submission { opened: None, decision }),
-            None => {
-                Err(malformed("the form has no request, and there is no demo client that it could mean", None))
-            }
-        };
+        if routes.profile.bare_dialog {
+            return Ok(Submission { opened: None, decision });
+        }
+        return Err(malformed("the form has no request, and there is no demo client that it could mean", None));
     };
     Ok(Submission { opened: Some(open(context, sealed)?), decision })
 }
 
 /// Checks that the form was sent by the dialog, or by no page at all (a person at a command line).
 fn check_sender(routes: &Routes, request: &Request, form: &Form) -> Result<(), Rejection> {
+    if !routes.profile.form_origin {
+        return Ok(());
+    }
     let forbidden = |notice, reason, sealed| Err(reject(Status::Forbidden, notice, reason, sealed));
     // First, since under a foreign name that points at this machine, all other fields agree with each other.
     if !routes.site.is_own_host(request.authority()) {

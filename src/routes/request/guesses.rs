@@ -11,8 +11,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::config::Limits;
 use crate::peer::Peer;
+use crate::routes::settings::Limits;
 
 /// The wrong secrets of all peers.
 pub(crate) struct Guesses {

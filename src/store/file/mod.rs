@@ -9,7 +9,6 @@
 //! forms, so only its owner may read it.
 
 use std::fmt;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use redb::backends::FileBackend;
-use redb::{Database, DatabaseError, Durability, StorageBackend, StorageError};
+use redb::{Database, Durability, StorageBackend};
 
 use super::queue::{Answered, Job, Queue, Taken};
 use super::{Applied, Bounds, Caller, Store, StoreError};
@@ -29,13 +28,14 @@ use crate::oauth::{self, Timestamp};
 use crate::system::System;
 
 mod disk;
+mod explain;
 mod format;
 mod pairs;
 mod place;
 mod tables;
 
 use disk::{Access, Disk, Open};
-use format::Foreign;
+use explain::{DAMAGED, explain, explain_foreign};
 use place::Place;
 use tables::AllCounts;
 
@@ -333,50 +333,4 @@ fn open_file(place: &Place, may_be_new: bool) -> Result<Database, String> {
     place.keep_name();
     let backend = FileBackend::new(file).map_err(|error| explain(&error))?;
     builder().create_with_backend(backend).map_err(|error| explain(&error))
-}
-
-const DAMAGED: &str = "the file is damaged, or not a file of grants; restore a backup, or name another file";
-
-fn explain(error: &DatabaseError) -> String {
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => {
-            "another process has the file open; stop that process, or use separate files".to_owned()
-        }
-        DatabaseError::UpgradeRequired(version) => {
-            format!("the file has format {version} of the database redb, which this program does not read")
-        }
-        DatabaseError::Storage(StorageError::Io(error)) => explain_io(error),
-        DatabaseError::Storage(StorageError::Corrupted(what)) => format!("{DAMAGED} ({what})"),
-        other => format!("cannot open the file: {other}"),
-    }
-}
-
-fn explain_io(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "the folder or the file does not exist; create the folder first".to_owned(),
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => format!("{DAMAGED} ({error})"),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            format!("permission denied ({error}); use a folder that this process may write to")
-        }
-        _ => format!("cannot open the file: {error}"),
-    }
-}
-
-fn explain_foreign(foreign: Foreign) -> String {
-    match foreign {
-        Foreign::Format(format) => {
-            format!("the file has format {format}, which another version of this program has written")
-        }
-        Foreign::Kind(name) => {
-            format!(
-                "the file has records of the kind {name:?}, which another version of this program has written"
-            )
-        }
-        Foreign::Unknown | Foreign::Database(redb::Error::TableTypeMismatch { .. }) => {
-            "the file is a database but not one of grants; name another file".to_owned()
-        }
-        Foreign::Database(redb::Error::Corrupted(what)) => format!("{DAMAGED} ({what})"),
-        Foreign::Database(redb::Error::Io(error)) => explain_io(&error),
-        Foreign::Database(error) => format!("cannot open the file: {error}"),
-    }
 }

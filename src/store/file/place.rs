@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::explain_io;
+use super::explain::explain_io;
 use crate::private_file::{self, Identity, NotOpened, folder_of, identity};
 
 /// The path of the file, and which file was opened there first.

@@ -300,6 +300,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+    use crate::oauth::Profile;
     use crate::oauth::client::{Client, Clients, Credentials, GrantTypes};
     use crate::oauth::credential::{CREDENTIAL_BYTES, SECRET_BYTES};
     use crate::oauth::grant::RefreshReuse;
@@ -337,7 +338,7 @@ mod tests {
             scope: Scope::default(),
             inspects_all: false,
         };
-        Clients::new([client], Some("app".into()))
+        Clients::new([client])
     }
 
     fn grant(number: u64) -> Transition {
@@ -346,13 +347,15 @@ mod tests {
 
     fn grant_by(subject: &str, number: u64) -> Transition {
         let clients = clients();
-        let authorization = authorize::check(&clients, &authorize::AuthorizationRequest::default()).unwrap();
+        let authorization =
+            authorize::check(&clients, &Profile::demo("app"), &authorize::AuthorizationRequest::default())
+                .unwrap();
         Transition::grant(&authorization, subject.into(), &credential(number), MINUTE, None)
     }
 
     fn redeem(number: u64, token: u8) -> Transition {
         let clients = clients();
-        let client = clients.authenticate(&Credentials::default()).unwrap();
+        let client = clients.authenticate(&Credentials { id: Some("app"), ..Credentials::default() }).unwrap();
         let code = credential(number);
         let token = Credential::of_grant(code.grant(), [token; SECRET_BYTES]);
         let lifetimes = TokenLifetimes {

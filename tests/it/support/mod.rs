@@ -39,7 +39,8 @@ use std::time::{Duration, Instant};
 pub use answer::Answer;
 use oauth_from_scratch::config::Config;
 use oauth_from_scratch::log::{Log, Logs};
-use oauth_from_scratch::net::{Handle, Server};
+use oauth_from_scratch::net::{Handle, Server, Settings};
+use oauth_from_scratch::oauth::Profile;
 use oauth_from_scratch::pool::Pool;
 use oauth_from_scratch::routes::Role;
 use oauth_from_scratch::store::{MemoryStore, Store};
@@ -124,22 +125,47 @@ impl TestServer {
         let mut config = Config { client_port: Some(0), auth_port: 0, ..Config::default() };
         change(&mut config);
         let system = TestSystem::with(dice, 0);
-        let store = Arc::new(MemoryStore::bounded(config.limits.grants_max, config.pair_grants_max()));
+        let store = Arc::new(MemoryStore::bounded(
+            config.limits.store.grants_max,
+            config.limits.store.pair_grants_max(),
+        ));
         TestServer::run(&config, system, store)
     }
 
+    /// Servers that are configured as `config` says, under a `profile` that no configuration has.
+    pub fn start_under(config: &Config, profile: Profile) -> TestServer {
+        let mut settings = config.net_settings();
+        settings.routes.profile = profile;
+        TestServer::run_with(
+            config,
+            &settings,
+            TestSystem::with(Dice::Fair, 0),
+            Arc::new(MemoryStore::new(100)),
+        )
+    }
+
     fn run(config: &Config, system: Arc<TestSystem>, store: Arc<MemoryStore>) -> TestServer {
+        TestServer::run_with(config, &config.net_settings(), system, store)
+    }
+
+    fn run_with(
+        config: &Config,
+        settings: &Settings,
+        system: Arc<TestSystem>,
+        store: Arc<MemoryStore>,
+    ) -> TestServer {
         config.check().expect("a sound configuration");
         let (log, access) = (Log::kept(), Log::kept());
         let logs = Logs { errors: log.clone(), access: access.clone() };
         let shared_system: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
         let shared_store: Arc<dyn Store> = Arc::<MemoryStore>::clone(&store);
-        let pool = Arc::new(Pool::new(config.pool_threads_max()));
-        let mut server = Server::bind_with_pool(config, shared_store, Arc::clone(&pool), shared_system, logs)
+        let pool = Arc::new(Pool::new(config.limits.net.pool_threads_max()));
+        let mut server = Server::bind_with_pool(settings, shared_store, Arc::clone(&pool), shared_system, logs)
             .expect("free ports");
         let file = Arc::new(Mutex::new(config.clone()));
         let read = Arc::clone(&file);
-        server.reload_with(config.clone(), move || Ok((read.lock().unwrap().clone(), Vec::new())));
+        let read = move || Ok((read.lock().unwrap().clone(), Vec::new()));
+        server.reload_with(config.clone().rereading(read));
         let addresses = server.addresses().to_vec();
         let first =
             |role| addresses.iter().find(|(of, _)| *of == role).or(addresses.first()).expect("an address").1;

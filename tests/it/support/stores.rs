@@ -16,7 +16,7 @@ use oauth_from_scratch::oauth::kind;
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
 use oauth_from_scratch::oauth::{
-    Credential, Outcome, ProtectedResource, Scope, Timestamp, TokenLifetimes, Transition,
+    Credential, Outcome, Profile, ProtectedResource, Scope, Timestamp, TokenLifetimes, Transition,
 };
 use oauth_from_scratch::store::{Applied, Bounds, Caller, KindBounds, Mailbox, Store, Ticket};
 use oauth_from_scratch::system::System;
@@ -259,12 +259,7 @@ impl Maker {
             scope: Scope::parse("a b c").unwrap(),
             inspects_all: false,
         };
-        Maker {
-            clients: Arc::new(Clients::new([registered], None)),
-            client,
-            subject,
-            drawn: u64::from(number) << 32,
-        }
+        Maker { clients: Arc::new(Clients::new([registered])), client, subject, drawn: u64::from(number) << 32 }
     }
 
     /// Bytes that look random and never come twice.
@@ -304,7 +299,7 @@ impl Maker {
             code_challenge_method: Some("S256"),
             ..AuthorizationRequest::default()
         };
-        authorize::check(&self.clients, &parameters).expect("a sound request")
+        authorize::check(&self.clients, &Profile::strict(), &parameters).expect("a sound request")
     }
 
     pub fn redeem(&mut self, code: &Credential) -> (Transition, Tokens) {

@@ -1,0 +1,165 @@
+//! Which rules hold: one value that every rule asks, for the article, for the demo and for a configured server.
+//!
+//! OAuth 2.1 adds rules to what the article does, and each rule exists because an attack works without it. Each rule that
+//! can be switched is a field here, and no other file asks whether it serves the article or the demo. There are three
+//! profiles:
+//!
+//! ```text
+//!   strict    a configured server: every defence, and nothing is accepted but the standard
+//!   demo      every defence, and the article's own requests are accepted beside the standard's
+//!   article   what the article does, with its holes; for lessons on this machine
+//! ```
+//!
+//! No key of the configuration file and no flag sets a field: a server without a client app is strict, and one with a
+//! client app is the demo. A weaker profile is for programs that link this library, such as tests that show an attack
+//! succeed. The comment of each defence names the attack that works without it.
+//!
+//! Every profile refuses a form that was sealed for another browser, a code of another client, and a client that is not
+//! registered.
+
+use std::time::Duration;
+
+use super::lifetimes::Lifetimes;
+
+/// Which rules hold. Plain data: a test changes one field and sees one rule change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// The client that is meant by a request without a `client_id`; `None` refuses such a request, as OAuth 2.1 does
+    /// (4.1.1). A request that names no client is the article's: it needs no `response_type` and no PKCE, and gets no
+    /// refresh token.
+    pub unnamed_client: Option<&'static str>,
+    /// Whether a request for the dialog without any parameter, and a form with nothing in it but a button, are accepted
+    /// as the article's. The redirect then has a code and nothing else. Takes an `unnamed_client`.
+    pub bare_dialog: bool,
+    /// Whether `/token` reads JSON beside forms. JSON without a `grant_type` redeems a code.
+    pub json_at_token: bool,
+    /// Whether `Authorization: TOKEN` is accepted beside `Authorization: Bearer TOKEN` (RFC 6750, 2.1). A bad or missing
+    /// token is then answered 403, as in the article.
+    pub bare_tokens: bool,
+    /// Whether an `access_token` in the query is accepted (RFC 6750, 2.3), which OAuth 2.1 forbids. URLs are kept in
+    /// histories and logs and are sent to other sites in `Referer`, so whoever reads one has the token (RFC 9700, 4.2.4
+    /// and 4.3.2).
+    pub tokens_in_query: bool,
+
+    /// Whether a client must send a `code_challenge` and redeem its code with the verifier. Otherwise both are ignored, and
+    /// a stolen code can be redeemed by a thief, or injected into the thief's own session with a client (RFC 9700, 4.5).
+    pub pkce: bool,
+    /// Whether a `redirect_uri` must be a registered one, character by character. Otherwise it need only begin with one:
+    /// `https://app.example.evil.example/` passes for `https://app.example`, and gets the code (RFC 9700, 4.1).
+    pub exact_redirect: bool,
+    /// Whether answers carry `iss` (RFC 9207). Otherwise a client of two servers cannot tell whose answer it got, and
+    /// sends one server's code to the other (mix-up; RFC 9700, 4.4).
+    pub iss: bool,
+    /// Whether the dialog's form must come from this server's own page. Otherwise any page can send it, and its visitors
+    /// authorize a client without knowing (cross-site request forgery; RFC 6749, 10.12; RFC 9700, 4.7).
+    pub form_origin: bool,
+    /// Whether browsers are told not to show the dialog in a frame. Otherwise another site lays it invisibly under the
+    /// pointer, and a click there is a consent (clickjacking; RFC 9700, 4.16).
+    pub frame_protection: bool,
+    /// Whether a second use of a code ends its grant (RFC 6749, 4.1.2). Otherwise a code from a log or a history gets
+    /// tokens until it expires (code replay; RFC 6749, 10.5; RFC 9700, 4.3.1). The earlier access tokens stay valid; a new
+    /// refresh token replaces the earlier one.
+    pub single_use_codes: bool,
+    /// Whether codes and tokens expire. Otherwise one that leaks works for good (RFC 9700, 4.10; RFC 6750, 5.3).
+    pub expiry: bool,
+    /// Whether each use of a refresh token replaces it. Otherwise a thief and the client use the same one side by side, and
+    /// nobody notices (RFC 9700, 4.14).
+    pub rotation: bool,
+    /// Whether a refreshed token can have no more than what was granted. Otherwise whoever has a refresh token gets every
+    /// scope that the client is registered for, without asking anybody (RFC 6749, 6; RFC 9700, 4.14.2).
+    pub scope_limit: bool,
+}
+
+/// The lifetime of what never expires: long enough for a lesson, and far from the largest timestamp.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+impl Profile {
+    /// A configured server's: every defence, and nothing is accepted but the standard.
+    pub const fn strict() -> Profile {
+        Profile {
+            unnamed_client: None,
+            bare_dialog: false,
+            json_at_token: false,
+            bare_tokens: false,
+            tokens_in_query: false,
+            pkce: true,
+            exact_redirect: true,
+            iss: true,
+            form_origin: true,
+            frame_protection: true,
+            single_use_codes: true,
+            expiry: true,
+            rotation: true,
+            scope_limit: true,
+        }
+    }
+
+    /// The demo's: every defence, and the article's own requests, which mean `unnamed_client`.
+    pub const fn demo(unnamed_client: &'static str) -> Profile {
+        Profile {
+            unnamed_client: Some(unnamed_client),
+            bare_dialog: true,
+            json_at_token: true,
+            bare_tokens: true,
+            ..Profile::strict()
+        }
+    }
+
+    /// The article's, holes and all. Its requests mean `unnamed_client`; its codes work once.
+    pub const fn article(unnamed_client: &'static str) -> Profile {
+        Profile {
+            pkce: false,
+            iss: false,
+            form_origin: false,
+            frame_protection: false,
+            expiry: false,
+            ..Profile::demo(unnamed_client)
+        }
+    }
+
+    /// How long codes and tokens are valid under this profile, where `configured` is what responses say. Forms expire
+    /// under every profile: a form is part of the dialog, and not of what it grants.
+    pub fn lifetimes(&self, configured: &Lifetimes) -> Lifetimes {
+        let mut lifetimes = configured.clone();
+        if !self.expiry {
+            lifetimes.code = NEVER;
+            let tokens = &mut lifetimes.tokens;
+            (tokens.access_token, tokens.refresh_idle, tokens.refresh) = (NEVER, NEVER, NEVER);
+        }
+        lifetimes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_accepts_more_and_gives_up_no_defence() {
+        let strict = Profile::strict();
+        let demo = Profile {
+            unnamed_client: None,
+            bare_dialog: false,
+            json_at_token: false,
+            bare_tokens: false,
+            ..Profile::demo("app")
+        };
+        assert_eq!(demo, strict);
+    }
+
+    #[test]
+    fn what_never_expires_outlives_its_configured_lifetime() {
+        let configured = Lifetimes::default();
+        let [strict, article] =
+            [Profile::strict(), Profile::article("app")].map(|profile| profile.lifetimes(&configured));
+        assert_eq!(
+            (strict.code, strict.tokens.access_token),
+            (configured.code, configured.tokens.access_token)
+        );
+        let tokens = article.tokens;
+        for lifetime in [article.code, tokens.access_token, tokens.refresh_idle, tokens.refresh] {
+            assert!(lifetime > Duration::from_secs(50 * 365 * 86_400));
+        }
+        assert_eq!(article.form, configured.form);
+    }
+}

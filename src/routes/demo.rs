@@ -1,0 +1,30 @@
+//! The demo's client: the client app that this program serves itself.
+
+use std::sync::Arc;
+
+use crate::oauth::Scope;
+use crate::oauth::client::{Client, GrantTypes};
+use crate::oauth::redirect::RedirectUri;
+
+/// The `client_id` of the demo's client.
+pub const CLIENT_ID: &str = "oauth-test-app";
+
+/// The scopes of the demo, each with its sentence. Its client may request those that are configured; the client app's
+/// script requests the first.
+pub const SCOPES: [(&str, &str); 2] =
+    [("answer", "Read the secret answer."), ("question", "Read the question to it, should anyone find it.")];
+
+/// The demo's client, whose codes go to `redirect_uri`. It may have those of its scopes that are among `scopes`.
+pub(super) fn client(scopes: &[(Arc<str>, String)], redirect_uri: &str) -> Client {
+    let is_demos = |name: &&str| SCOPES.iter().any(|(demos, _)| demos == name);
+    let names: Vec<&str> = scopes.iter().map(|(name, _)| &**name).filter(is_demos).collect();
+    Client {
+        id: CLIENT_ID.into(),
+        name: "OAuth Test App".to_owned(),
+        redirect_uris: vec![RedirectUri::of_client_app(redirect_uri)],
+        secret: None,
+        grant_types: GrantTypes { authorization_code: true, refresh_token: true, client_credentials: false },
+        scope: Scope::parse(&names.join(" ")).unwrap_or_default(),
+        inspects_all: false,
+    }
+}
