@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -110,11 +110,15 @@ impl Proxy {
                 let (mut from, mut into) =
                     (client.try_clone().expect("a handle"), server.try_clone().expect("a handle"));
                 let (held, passed) = (Arc::clone(&holding), Arc::clone(&counted));
+                let reporting = Arc::<AtomicBool>::default();
+                let is_reporting = Arc::clone(&reporting);
                 std::thread::spawn(move || {
                     let mut bytes = [0; 64 * 1024];
                     while let Ok(count @ 1..) = from.read(&mut bytes) {
                         // A store reports when it has nothing else to do, which no test can foresee.
-                        if !is_report(&bytes[..count]) {
+                        let is_report = is_report(&bytes[..count]);
+                        is_reporting.store(is_report, Ordering::SeqCst);
+                        if !is_report {
                             held.pass(&from);
                             // The store sends an exchange whole in one write.
                             passed.fetch_add(1, Ordering::SeqCst);
@@ -126,7 +130,7 @@ impl Proxy {
                     let _ = into.shutdown(Shutdown::Both);
                 });
                 let (left, fault) = (Arc::clone(&left), Arc::clone(&next_fault));
-                std::thread::spawn(move || pass_answers(server, client, &left, &fault));
+                std::thread::spawn(move || pass_answers(server, client, &reporting, &left, &fault));
             }
         });
         Proxy { port, answers_left, exchanges, fault, held }
@@ -153,9 +157,23 @@ fn is_report(commands: &[u8]) -> bool {
     has(b":report:") && !has(b":grant:")
 }
 
-fn pass_answers(mut server: TcpStream, mut client: TcpStream, left: &AtomicI64, fault: &Mutex<Option<Fault>>) {
+/// Passes answers on. Those to reports pass as they are: a store reports when it has nothing else to do, so a cut that
+/// fell on a report would come before the exchange that it is meant for.
+fn pass_answers(
+    mut server: TcpStream,
+    mut client: TcpStream,
+    is_reporting: &AtomicBool,
+    left: &AtomicI64,
+    fault: &Mutex<Option<Fault>>,
+) {
     let mut bytes = [0; 64 * 1024];
     while let Ok(count @ 1..) = server.read(&mut bytes) {
+        if is_reporting.load(Ordering::SeqCst) {
+            if client.write_all(&bytes[..count]).is_err() {
+                break;
+            }
+            continue;
+        }
         if left.fetch_sub(1, Ordering::SeqCst) == 0 {
             left.store(i64::MAX, Ordering::SeqCst);
             break;
