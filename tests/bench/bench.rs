@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 mod conformance;
+#[cfg(target_os = "linux")]
 mod floor;
 mod footprint;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
@@ -78,6 +79,7 @@ struct Options {
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let result = match words.first().map(String::as_str) {
+        #[cfg(target_os = "linux")]
         Some("--floor") => floor::run(),
         Some("--help") => {
             print!("{HELP}");
@@ -198,7 +200,7 @@ fn works(options: &Options) -> io::Result<String> {
         for round in 0..options.rounds + 1 {
             let mut servers = vec![("floor", &floor), ("own", &own)];
             servers.extend(others.iter().map(|(name, server)| (*name, server)));
-            servers.retain(|(name, _)| *name != "nginx" || work != Work::Flow);
+            servers.retain(|(name, _)| work.is_for(name));
             let mut floor_cpu = f64::NAN;
             for (name, server) in servers {
                 let stretch = stretch(server, work, CONNECTIONS)?;

@@ -20,6 +20,9 @@ pub enum Work {
     Dialog,
     /// The article's flow: code, token, secure.
     Flow,
+    /// The flow of OAuth 2.1: the dialog with its parameters, its form, the code with PKCE, a refresh, and `GET
+    /// /secure` with a bearer token.
+    Standard,
     /// `GET /secure`, with a connection for each.
     Connect,
     /// A wrong code, a wrong token and a path that is not there, in turn.
@@ -27,8 +30,8 @@ pub enum Work {
 }
 
 impl Work {
-    pub const ALL: [Work; 6] =
-        [Work::Secure, Work::Pipelined, Work::Dialog, Work::Flow, Work::Connect, Work::Refused];
+    pub const ALL: [Work; 7] =
+        [Work::Secure, Work::Pipelined, Work::Dialog, Work::Flow, Work::Standard, Work::Connect, Work::Refused];
 
     /// The work as the table names it.
     pub fn name(self) -> &'static str {
@@ -37,6 +40,7 @@ impl Work {
             Work::Pipelined => "16 pipelined",
             Work::Dialog => "dialog",
             Work::Flow => "whole flow",
+            Work::Standard => "OAuth 2.1 whole",
             Work::Connect => "connection each",
             Work::Refused => "refused",
         }
@@ -46,21 +50,36 @@ impl Work {
     pub fn bar(self) -> f64 {
         match self {
             Work::Secure => 1.06,
-            Work::Pipelined => 1.6,
-            Work::Dialog => 1.05,
-            Work::Flow => 1.15,
-            Work::Connect => 1.08,
+            Work::Pipelined => 1.7,
+            Work::Dialog => 1.06,
+            Work::Flow => 1.12,
+            Work::Standard => 1.5,
+            Work::Connect => 1.12,
             Work::Refused => 1.10,
         }
     }
 
+    /// Whether the server of this name can do it: nginx has no codes and tokens, and Express has the article's alone.
+    pub fn is_for(self, server: &str) -> bool {
+        match self {
+            Work::Flow => server != "nginx",
+            Work::Standard => !matches!(server, "nginx" | "express"),
+            Work::Secure | Work::Pipelined | Work::Dialog | Work::Connect | Work::Refused => true,
+        }
+    }
+
+    /// How many requests a client sends in one write.
     pub fn requests_per_write(self) -> usize {
         if self == Work::Pipelined { 16 } else { 1 }
     }
 
     /// How many different requests a connection goes round.
     pub fn steps(self) -> usize {
-        if matches!(self, Work::Flow | Work::Refused) { 3 } else { 1 }
+        match self {
+            Work::Flow | Work::Refused => 3,
+            Work::Standard => 5,
+            Work::Secure | Work::Pipelined | Work::Dialog | Work::Connect => 1,
+        }
     }
 }
 
@@ -72,6 +91,8 @@ pub struct Target {
     pub host: String,
     /// A good token.
     pub token: String,
+    /// Where its demo client is sent with a code.
+    pub redirect_uri: String,
 }
 
 /// What a load came to.
@@ -98,7 +119,7 @@ impl Measured {
 struct Client {
     socket: TcpStream,
     step: usize,
-    /// What the flow has so far: the code, then the token.
+    /// What the next request of the flow takes from the last answer: the code, a token; cookie and sealed request.
     credential: String,
     arrived: Vec<u8>,
     missing: usize,
@@ -211,6 +232,13 @@ impl Client {
     }
 }
 
+/// The demo client.
+const CLIENT: &str = "oauth-test-app";
+
+/// The verifier and challenge of RFC 7636, appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
 /// The bytes of a request.
 pub fn request(target: &Target, work: Work, step: usize, credential: &str) -> String {
     let Target { host, token, .. } = target;
@@ -225,6 +253,13 @@ pub fn request(target: &Target, work: Work, step: usize, credential: &str) -> St
              \r\n\r\n{body}"
         )
     };
+    let form = |path: &str, more: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\n{more}Content-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+    };
     match (work, step) {
         (Work::Secure | Work::Pipelined, _) => secure(token, ""),
         (Work::Connect, _) => secure(token, "Connection: close\r\n"),
@@ -235,6 +270,32 @@ pub fn request(target: &Target, work: Work, step: usize, credential: &str) -> St
         ),
         (Work::Flow, 1) => token_request(credential),
         (Work::Flow, _) => secure(credential, ""),
+        (Work::Standard, 0) => {
+            let redirect_uri = target.redirect_uri.replace(':', "%3A").replace('/', "%2F");
+            format!(
+                "GET /authorize?response_type=code&client_id={CLIENT}&redirect_uri={redirect_uri}&scope=answer\
+                 &state=X6fJ3rLw0aP9sQ4kTzVb2g&code_challenge={CHALLENGE}&code_challenge_method=S256 HTTP/1.1\r\n\
+                 Host: {host}\r\n\r\n"
+            )
+        }
+        (Work::Standard, 1) => {
+            let (cookie, sealed) = credential.split_once(' ').expect("what check made of the dialog");
+            let fields =
+                format!("Origin: http://{host}\r\nSec-Fetch-Site: same-origin\r\nCookie: {cookie}\r\n");
+            form("/code", &fields, &format!("request={sealed}&decision=authorize"))
+        }
+        (Work::Standard, 2) => {
+            let body = format!(
+                "grant_type=authorization_code&code={credential}&client_id={CLIENT}&code_verifier={VERIFIER}"
+            );
+            form("/token", "", &body)
+        }
+        (Work::Standard, 3) => form(
+            "/token",
+            "",
+            &format!("grant_type=refresh_token&refresh_token={credential}&client_id={CLIENT}"),
+        ),
+        (Work::Standard, _) => secure(&format!("Bearer {credential}"), ""),
         (Work::Refused, 0) => token_request(&"A".repeat(64)),
         (Work::Refused, 1) => secure(&"A".repeat(64), ""),
         (Work::Refused, _) => format!("GET /nothing-is-here HTTP/1.1\r\nHost: {host}\r\n\r\n"),
@@ -262,20 +323,26 @@ pub fn check(work: Work, step: usize, answer: &[u8]) -> Option<String> {
     let (head, body) = answer.split_at(head);
     let status = std::str::from_utf8(head.get(9..12)?).ok()?;
     let has = |text: &str| memchr::memmem::find(body, text.as_bytes()).is_some();
+    let text_after = |before: &str| {
+        let (_, rest) = std::str::from_utf8(body).ok().filter(|_| status == "200")?.split_once(before)?;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    let code = || {
+        let (_, rest) = field(head, "location").filter(|_| status == "302")?.split_once("code=")?;
+        Some(rest.split('&').next().unwrap_or(rest).to_owned())
+    };
     let is_secret = || status == "200" && body == br#"{"answer":42}"#;
     match (work, step) {
         (Work::Secure | Work::Pipelined | Work::Connect, _) => is_secret().then(String::new),
         (Work::Dialog, _) => (status == "200" && has("OAuth Test App")).then(String::new),
-        (Work::Flow, 0) => {
-            let (_, code) = field(head, "location").filter(|_| status == "302")?.split_once("code=")?;
-            Some(code.to_owned())
+        (Work::Flow, 0) | (Work::Standard, 1) => code(),
+        (Work::Flow, 1) | (Work::Standard, 3) => text_after(r#""access_token":""#),
+        (Work::Standard, 0) => {
+            let cookie = field(head, "set-cookie")?.split(';').next()?;
+            Some(format!("{cookie} {}", text_after(r#"name="request" value=""#)?))
         }
-        (Work::Flow, 1) => {
-            let text = std::str::from_utf8(body).ok().filter(|_| status == "200")?;
-            let (_, rest) = text.split_once(r#""access_token":""#)?;
-            Some(rest.split_once('"')?.0.to_owned())
-        }
-        (Work::Flow, _) => is_secret().then(String::new),
+        (Work::Standard, 2) => text_after(r#""refresh_token":""#),
+        (Work::Flow | Work::Standard, _) => is_secret().then(String::new),
         (Work::Refused, 0) => (status == "400" && has("Invalid auth token")).then(String::new),
         (Work::Refused, 1) => (status == "403" && has("Unauthorized")).then(String::new),
         (Work::Refused, _) => (status == "404").then(String::new),

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::floor;
 use crate::load::{self, Target, Work};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_oauth-from-scratch");
@@ -106,22 +105,36 @@ fn started(mut command: Command, words: &[&str]) -> io::Result<Server> {
     command.args(["--client-port", "0", "--auth-port", "0"]).args(words);
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-    lines.next();
-    let line = lines.next().ok_or(io::ErrorKind::UnexpectedEof)??;
-    let port: u16 = line.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-    Ok(Server { child, target: target(port) })
+    let mut address = || {
+        let line = lines.next().ok_or(io::ErrorKind::UnexpectedEof)??;
+        Ok::<String, io::Error>(line.rsplit(' ').next().unwrap_or_default().to_owned())
+    };
+    let (client_app, issuer) = (address()?, address()?);
+    let port: u16 = issuer.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let redirect_uri = format!("{client_app}/oauth-callback.html");
+    Ok(Server { child, target: Target { redirect_uri, ..target(port) } })
 }
 
 /// The floor, with these answers to give.
 pub fn floor(cores: &str, answers: &[Vec<u8>], token: &str) -> io::Result<Server> {
     let mut command = pinned(cores, std::env::current_exe()?);
     let mut child = command.arg("--floor").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    child.stdin.take().expect("a pipe").write_all(&floor::join(answers))?;
+    child.stdin.take().expect("a pipe").write_all(&join(answers))?;
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line)?;
     let mut target = target(line.trim().parse().expect("a port"));
     target.token = token.to_owned();
     Ok(Server { child, target })
+}
+
+/// `answers` as the floor reads them: each after its length in decimal and a line end.
+fn join(answers: &[Vec<u8>]) -> Vec<u8> {
+    let mut input = Vec::new();
+    for answer in answers {
+        input.extend_from_slice(format!("{}\n", answer.len()).as_bytes());
+        input.extend_from_slice(answer);
+    }
+    input
 }
 
 /// nginx, where it is installed, giving the same answers from its configuration; it has no codes or tokens,
@@ -209,7 +222,7 @@ fn answering(mut command: Command, port: u16, token: &str) -> Option<Server> {
 
 fn target(port: u16) -> Target {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    Target { address, host: format!("localhost:{port}"), token: String::new() }
+    Target { address, host: format!("localhost:{port}"), token: String::new(), redirect_uri: String::new() }
 }
 
 pub fn free_port() -> u16 {
