@@ -1,6 +1,8 @@
 //! The content of the dialog: which client requests what, and where the browser goes afterwards.
 
-use super::template::{Placeholder, escape_html};
+use std::borrow::Cow;
+
+use super::template::escape_html;
 
 /// What the dialog shows.
 pub(crate) struct DialogPage<'a> {
@@ -15,21 +17,21 @@ pub(crate) struct DialogPage<'a> {
 }
 
 impl DialogPage<'_> {
-    /// The template's placeholders.
-    pub(crate) fn placeholders(&self) -> [Placeholder; 4] {
+    /// The placeholders of the template that depend on the request.
+    pub(crate) const NAMES: [&'static str; 4] = ["{{client}}", "{{return_to}}", "{{scopes}}", "{{request}}"];
+
+    /// Their values, in the same order.
+    pub(crate) fn values(&self) -> [Cow<'_, str>; 4] {
         // Whole elements, with escaped content.
-        let nothing =
-            self.scopes.is_empty().then(|| "<li>This app gets no access to your data.</li>".to_owned());
-        let scopes = self.scopes.iter().map(|(name, sentence)| {
+        let item = |(name, sentence): &(&str, &str)| {
             let (name, sentence) = (escape_html(name), escape_html(sentence));
             format!("<li>{sentence} <code>{name}</code></li>")
-        });
-        [
-            ("{{client}}", escape_html(self.client)),
-            ("{{return_to}}", escape_html(return_to(self.redirect_uri))),
-            ("{{scopes}}", scopes.chain(nothing).collect()),
-            ("{{request}}", escape_html(self.request)),
-        ]
+        };
+        let scopes = match self.scopes {
+            [] => "<li>This app gets no access to your data.</li>".into(),
+            scopes => scopes.iter().map(item).collect::<String>().into(),
+        };
+        [escape_html(self.client), escape_html(return_to(self.redirect_uri)), scopes, escape_html(self.request)]
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! They are written for the person in front of the browser. What only a developer understands is under "Details".
 
-use super::template::{Placeholder, escape_html};
+use std::borrow::Cow;
+
+use super::template::escape_html;
 use crate::routes::site::{Role, Site};
 
 /// The problems that have a page.
@@ -110,8 +112,12 @@ impl MessagePage<'_> {
         MessagePage { title, text, details: None, buttons: Vec::new() }
     }
 
-    /// The template's placeholders, for a page that `role` sends.
-    pub(crate) fn placeholders(&self, site: &Site, role: Role) -> [Placeholder; 7] {
+    /// The placeholders of the template that depend on the message.
+    pub(crate) const NAMES: [&'static str; 7] =
+        ["{{role}}", "{{server}}", "{{origin}}", "{{title}}", "{{text}}", "{{details}}", "{{ways_on}}"];
+
+    /// Their values, in the same order, for a page that `role` sends.
+    pub(crate) fn values<'a>(&'a self, site: &'a Site, role: Role) -> [Cow<'a, str>; 7] {
         let (class, speaker, origin) = match role {
             Role::ClientApp => ("client", "Client app", site.client_app().unwrap_or_default()),
             Role::AuthorizationServer => ("authority", "Authorization server", site.authorization_server()),
@@ -127,13 +133,13 @@ impl MessagePage<'_> {
             format!("<a class=\"button{rank}\" href=\"{}\">{}</a>", escape_html(url), escape_html(words))
         });
         [
-            ("{{role}}", class.to_owned()),
-            ("{{server}}", speaker.to_owned()),
-            ("{{origin}}", escape_html(origin)),
-            ("{{title}}", escape_html(self.title)),
-            ("{{text}}", escape_html(self.text)),
-            ("{{details}}", details.unwrap_or_default()),
-            ("{{ways_on}}", buttons.collect()),
+            class.into(),
+            speaker.into(),
+            escape_html(origin),
+            escape_html(self.title),
+            escape_html(self.text),
+            details.unwrap_or_default().into(),
+            buttons.collect::<String>().into(),
         ]
     }
 }

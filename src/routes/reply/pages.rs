@@ -1,7 +1,8 @@
 //! The pages of both servers, with their placeholders filled and their policies.
 //!
-//! What depends on nothing but the configuration is made once: every asset, and every notice. The dialog of a request,
-//! and a message with details, are made for one response. With `--www DIR` all of them are made again at each request.
+//! What depends on nothing but the configuration is made once: every asset, every notice, and the templates of the two
+//! pages that are made for one response, the dialog of a request and a message with details. With `--www DIR` all of
+//! them are made again at each request.
 
 use std::borrow::Cow;
 use std::io;
@@ -13,7 +14,7 @@ use super::dialog_page::DialogPage;
 use super::folder::Folder;
 use super::message_page::{MessagePage, Notice};
 use super::security_fields::{NO_STORE, SecurityFields, authorization_server, client_app, dialog};
-use super::template::{Placeholder, escape_html, fill};
+use super::template::{Placeholder, Template, escape_html, fill};
 use crate::http::{Body, FieldLines, FieldValue, Request, Response, Status};
 use crate::oauth::Profile;
 use crate::routes::demo;
@@ -26,8 +27,11 @@ pub(crate) struct Pages {
     folder: Option<Folder>,
     /// The placeholders that every page may have.
     placeholders: Vec<Placeholder>,
-    /// Those of the dialog for a request that names no client, if there is a client that it means.
-    bare_dialog: Option<[Placeholder; 4]>,
+    /// The values of the dialog for a request that names no client, if there is a client that it means.
+    bare_dialog: Option<[Cow<'static, str>; 4]>,
+    /// From the binary.
+    dialog_template: DialogTemplate,
+    message_template: MessageTemplate,
     client_app_fields: SecurityFields,
     authorization_server_fields: SecurityFields,
     dialog_fields: SecurityFields,
@@ -37,7 +41,12 @@ pub(crate) struct Pages {
     notices: Vec<[Arc<[u8]>; 2]>,
     /// The field lines of a message page, of the client app and of the authorization server.
     message_lines: [FieldLines; 2],
+    /// Those of a dialog.
+    dialog_lines: FieldLines,
 }
+
+type DialogTemplate = Template<{ DialogPage::NAMES.len() }>;
+type MessageTemplate = Template<{ MessagePage::NAMES.len() }>;
 
 impl Pages {
     /// The pages of `site`, from `folder` if that is given. `bare_dialog` is the dialog for a request that names no
@@ -48,25 +57,32 @@ impl Pages {
         bare_dialog: Option<&DialogPage>,
         folder: Option<Folder>,
     ) -> Pages {
+        let placeholders = placeholders(site);
+        let lines = |mut fields: SecurityFields| {
+            fields.push(("Cache-Control", NO_STORE));
+            fields.push(("Content-Type", FieldValue::literal(HTML)));
+            FieldLines::shared(&fields)
+        };
+        let owned = |value: Cow<str>| Cow::Owned(value.into_owned());
         let mut pages = Pages {
             site: site.clone(),
             embedded: Vec::new(),
             notices: Vec::new(),
             folder,
-            placeholders: placeholders(site),
-            bare_dialog: bare_dialog.map(DialogPage::placeholders),
-            message_lines: [client_app(site), authorization_server()].map(|mut fields| {
-                fields.push(("Cache-Control", NO_STORE));
-                fields.push(("Content-Type", FieldValue::literal(HTML)));
-                FieldLines::shared(&fields)
-            }),
+            bare_dialog: bare_dialog.map(|dialog| dialog.values().map(owned)),
+            dialog_template: dialog_template(Asset::Dialog.source().text, &placeholders),
+            message_template: message_template(Asset::Message.source().text, &placeholders),
+            placeholders,
+            message_lines: [client_app(site), authorization_server()].map(lines),
+            dialog_lines: lines(dialog(profile)),
             client_app_fields: client_app(site),
             authorization_server_fields: authorization_server(),
             dialog_fields: dialog(profile),
         };
         pages.embedded = Asset::ALL.iter().map(|asset| pages.make(*asset, asset.source().text)).collect();
-        let template = Asset::Message.source().text;
-        let fill = |notice, role| pages.fill_message(template, role, &MessagePage::of(notice)).into();
+        let template = &pages.message_template;
+        let fill =
+            |notice, role| template.fill(&MessagePage::of(notice).values(site, role)).into_bytes().into();
         pages.notices = Notice::ALL
             .iter()
             .map(|notice| [Role::ClientApp, Role::AuthorizationServer].map(|role| fill(*notice, role)))
@@ -96,33 +112,24 @@ impl Pages {
 
     /// The dialog of one authorization request.
     pub(crate) fn dialog(&self, dialog: &DialogPage) -> Response {
-        let template = match self.folder.as_ref().map(|folder| folder.read(Asset::Dialog)) {
-            None => Cow::Borrowed(Asset::Dialog.source().text),
-            Some(Ok(text)) => Cow::Owned(text),
+        let content = match self.folder.as_ref().map(|folder| folder.read(Asset::Dialog)) {
+            None => self.dialog_template.fill(&dialog.values()),
+            Some(Ok(text)) => dialog_template(&text, &self.placeholders).fill(&dialog.values()),
             Some(Err(error)) => return self.unreadable(Asset::Dialog, &error),
         };
-        let mut placeholders = self.placeholders.to_vec();
-        placeholders.extend(dialog.placeholders());
-        let content = fill(&template, &placeholders);
-        let mut fields = self.dialog_fields.clone();
-        fields.push(("Cache-Control", NO_STORE));
-        fields.push(("Content-Type", FieldValue::literal(HTML)));
-        Response::new(Status::Ok, FieldLines::shared(&fields)).with_body(Body::Own(content.into_bytes().into()))
+        let body = Body::Own(content.into_bytes().into());
+        Response::new(Status::Ok, self.dialog_lines.clone()).with_body(body)
     }
 
     /// A page with `message`, sent by `role`.
     pub(crate) fn message(&self, role: Role, status: Status, message: &MessagePage) -> Response {
-        // If the folder lacks even this file, the one in the binary still says what is wrong.
-        let from_folder = self.folder.as_ref().and_then(|folder| folder.read(Asset::Message).ok());
-        let template = from_folder.as_deref().unwrap_or(Asset::Message.source().text);
-        let page = self.fill_message(template, role, message);
-        self.with_message(role, status, Body::Own(page.into()))
-    }
-
-    fn fill_message(&self, template: &str, role: Role, message: &MessagePage) -> Vec<u8> {
-        let mut placeholders = self.placeholders.to_vec();
-        placeholders.extend(message.placeholders(&self.site, role));
-        fill(template, &placeholders).into_bytes()
+        let values = message.values(&self.site, role);
+        let content = match self.folder.as_ref().map(|folder| folder.read(Asset::Message)) {
+            Some(Ok(text)) => message_template(&text, &self.placeholders).fill(&values),
+            // If the folder lacks even this file, the one in the binary still says what is wrong.
+            None | Some(Err(_)) => self.message_template.fill(&values),
+        };
+        self.with_message(role, status, Body::Own(content.into_bytes().into()))
     }
 
     fn with_message(&self, role: Role, status: Status, body: Body) -> Response {
@@ -131,13 +138,10 @@ impl Pages {
 
     fn make(&self, asset: Asset, text: &str) -> CachedPage {
         let content = match asset.source().media_type {
-            HTML => {
-                let mut placeholders = self.placeholders.clone();
-                if let (Asset::Dialog, Some(dialog)) = (asset, &self.bare_dialog) {
-                    placeholders.extend(dialog.clone());
-                }
-                fill(text, &placeholders)
-            }
+            HTML => match (asset, &self.bare_dialog) {
+                (Asset::Dialog, Some(dialog)) => dialog_template(text, &self.placeholders).fill(dialog),
+                _ => fill(text, &self.placeholders),
+            },
             _ => text.to_owned(),
         };
         CachedPage::new(content, asset, self.fields(asset))
@@ -161,6 +165,14 @@ impl Pages {
     }
 }
 
+fn dialog_template(text: &str, placeholders: &[Placeholder]) -> DialogTemplate {
+    Template::new(text, placeholders, &DialogPage::NAMES)
+}
+
+fn message_template(text: &str, placeholders: &[Placeholder]) -> MessageTemplate {
+    Template::new(text, placeholders, &MessagePage::NAMES)
+}
+
 /// The placeholders that every page may have.
 fn placeholders(site: &Site) -> Vec<Placeholder> {
     let home = match site.client_app() {
@@ -180,11 +192,11 @@ fn placeholders(site: &Site) -> Vec<Placeholder> {
         ),
     };
     vec![
-        ("{{client_app}}", escape_html(site.client_app().unwrap_or_default())),
-        ("{{authorization_server}}", escape_html(site.authorization_server())),
-        ("{{redirect_uri}}", escape_html(&site.client_app_redirect_uri().unwrap_or_default())),
-        ("{{base}}", escape_html(site.base())),
-        ("{{issuer}}", escape_html(site.issuer())),
+        ("{{client_app}}", escape_html(site.client_app().unwrap_or_default()).into_owned()),
+        ("{{authorization_server}}", escape_html(site.authorization_server()).into_owned()),
+        ("{{redirect_uri}}", escape_html(&site.client_app_redirect_uri().unwrap_or_default()).into_owned()),
+        ("{{base}}", escape_html(site.base()).into_owned()),
+        ("{{issuer}}", escape_html(site.issuer()).into_owned()),
         ("{{client_id}}", demo::CLIENT_ID.to_owned()),
         // Whole elements, with escaped content.
         ("{{client_app_link}}", home),
