@@ -5,12 +5,16 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2};
 use percent_encoding::percent_decode;
 
 /// The decoded name–value pairs of a form or query, in the order in which they were sent.
 pub struct Form<'a> {
-    pairs: Vec<(Cow<'a, str>, Cow<'a, [u8]>)>,
+    pairs: Vec<Pair<'a>>,
 }
+
+/// A name and a value.
+type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 /// A parameter occurs more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,18 +22,20 @@ pub struct Repeated;
 
 impl<'a> Form<'a> {
     /// Decodes `bytes`. Every input is accepted: an invalid percent-encoding is taken literally, as the standard says.
-    /// A value may be any bytes; in a name, invalid UTF-8 becomes U+FFFD, which matches the name of no parameter.
+    /// Names and values may be any bytes.
     pub fn parse(bytes: &'a [u8]) -> Form<'a> {
-        let pairs = bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let at = pair.iter().position(|byte| *byte == b'=');
-            let (name, value) = at.map_or((pair, &b""[..]), |at| (&pair[..at], &pair[at + 1..]));
-            let name = match decode(name) {
-                Cow::Borrowed(name) => String::from_utf8_lossy(name),
-                Cow::Owned(name) => Cow::Owned(String::from_utf8_lossy(&name).into_owned()),
-            };
-            (name, decode(value))
-        });
-        Form { pairs: pairs.collect() }
+        let mut pairs = Vec::new();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (pair, after) = cut(rest, b'&');
+            rest = after;
+            if pair.is_empty() {
+                continue;
+            }
+            let (name, value) = cut(pair, b'=');
+            pairs.push((decode(name), decode(value)));
+        }
+        Form { pairs }
     }
 
     /// The value of the parameter `name`; `None` when there is no such parameter.
@@ -37,7 +43,8 @@ impl<'a> Form<'a> {
     /// # Errors
     /// [`Repeated`] when it occurs more than once.
     pub fn bytes(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
-        let mut values = self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_ref());
+        let mut values =
+            self.pairs.iter().filter(|(key, _)| **key == *name.as_bytes()).map(|(_, value)| value.as_ref());
         match (values.next(), values.next()) {
             (value, None) => Ok(value),
             _ => Err(Repeated),
@@ -53,9 +60,21 @@ impl<'a> Form<'a> {
     }
 }
 
+/// What is before the first `separator` and what is after it; all of `bytes` and nothing where there is none.
+fn cut(bytes: &[u8], separator: u8) -> (&[u8], &[u8]) {
+    match memchr(separator, bytes) {
+        Some(at) => (&bytes[..at], &bytes[at + 1..]),
+        None => (bytes, &[]),
+    }
+}
+
 /// Decodes one name or value: `+` is a space, `%` introduces a byte as two hexadecimal digits. Nothing is copied where
 /// there is nothing to decode.
 pub fn decode(text: &[u8]) -> Cow<'_, [u8]> {
+    // This search looks at many bytes at a time, percent_decode at one.
+    if memchr2(b'+', b'%', text).is_none() {
+        return Cow::Borrowed(text);
+    }
     if !text.contains(&b'+') {
         return percent_decode(text).into();
     }
@@ -77,6 +96,8 @@ mod tests {
         check("code", Ok(Some("")));
         check("code=", Ok(Some("")));
         check("a=b&code=x", Ok(Some("x")));
+        check("&&code=x&&", Ok(Some("x")));
+        check("=&code", Ok(Some("")));
         check("code=a+b%2Bc", Ok(Some("a b+c")));
         check("c%6Fde=x", Ok(Some("x")));
         check("code=100%", Ok(Some("100%")));
@@ -89,7 +110,7 @@ mod tests {
     fn a_value_may_be_any_bytes() {
         let form = Form::parse(b"state=%00%ff%0A%22+%2B&\xff=\xfe&code=%ff");
         assert_eq!(form.bytes("state"), Ok(Some(&b"\x00\xff\n\" +"[..])));
-        assert_eq!(form.bytes("\u{fffd}"), Ok(Some(&b"\xfe"[..])));
+        assert_eq!(form.bytes("\u{fffd}"), Ok(None), "a name that is not text is nobody's");
         assert_eq!(form.value("code"), Ok(Some("\u{fffd}")));
         assert_eq!(Form::parse(b"a=1&b=2&%61=3").bytes("a"), Err(Repeated));
     }
