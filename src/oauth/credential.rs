@@ -2,7 +2,7 @@
 //!
 //! A credential is 64 characters of base64url, which need no escape in a URL, a form or a header. The first 20 identify
 //! the grant, so that the store finds it by one key; the other 44 are the secret. Both are random, or derived from
-//! random bytes ([`Question`](super::question::Question), [`Credential::derive_access_secret`]). The store keeps only
+//! random bytes ([`Question`](super::question::Question), [`Credential::successors`]). The store keeps only
 //! the SHA-256 digest of the secret, so a copy of the store contains no usable credential.
 //!
 //! ```text
@@ -120,6 +120,43 @@ impl fmt::Debug for RefreshDigest {
     }
 }
 
+/// What a refresh token is exchanged for with one salt: an access token, and the next refresh token.
+#[derive(Clone)]
+pub struct Successors {
+    salt: Salt,
+    access_token: Credential,
+    /// Without its mark.
+    refresh_token: Credential,
+}
+
+impl Successors {
+    /// The salt that they were derived with.
+    pub fn salt(&self) -> Salt {
+        self.salt
+    }
+
+    /// The access token.
+    pub fn access_token(&self) -> &Credential {
+        &self.access_token
+    }
+
+    /// The digest of the refresh token's secret, which does not depend on its mark.
+    pub fn refresh_digest(&self) -> Digest {
+        self.refresh_token.refresh_digest().digest
+    }
+
+    /// The refresh token, marked as one of `family`.
+    pub fn refresh_token(&self, family: &Family) -> Credential {
+        self.refresh_token.clone().marked(family)
+    }
+}
+
+impl fmt::Debug for Successors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Successors(…)")
+    }
+}
+
 impl Credential {
     /// The first credential of a new grant, from random bytes.
     pub fn of_new_grant(random: [u8; CREDENTIAL_BYTES]) -> Credential {
@@ -143,10 +180,13 @@ impl Credential {
 
     /// A refresh token of `grant`, from the first 24 of the random bytes.
     pub fn refresh_token(grant: GrantId, random: [u8; SECRET_BYTES], family: &Family) -> Credential {
-        let mut token = Credential::of_grant(grant, random);
-        let digest = token.refresh_digest().digest;
-        token.secret[REFRESH_SECRET_CHARS..].copy_from_slice(&family.mark(&digest));
-        token
+        Credential::of_grant(grant, random).marked(family)
+    }
+
+    fn marked(mut self, family: &Family) -> Credential {
+        let digest = self.refresh_digest().digest;
+        self.secret[REFRESH_SECRET_CHARS..].copy_from_slice(&family.mark(&digest));
+        self
     }
 
     /// Parses a credential; `None` if `text` is malformed. Only its grant can tell whether it is valid.
@@ -190,14 +230,24 @@ impl Credential {
         RefreshDigest { digest: Digest::of(&self.secret[..REFRESH_SECRET_CHARS]), mark }
     }
 
+    /// Derives what this refresh token is exchanged for with `salt`. Each of the two takes a message authentication
+    /// code, so a request derives them once.
+    pub fn successors(&self, salt: Salt) -> Successors {
+        Successors {
+            salt,
+            access_token: Credential::of_grant(self.grant, self.derive_access_secret(&salt)),
+            refresh_token: Credential::of_grant(self.grant, self.derive_refresh_secret(&salt)),
+        }
+    }
+
     /// Derives the secret of the access token that this refresh token is exchanged for with `salt`. Presenting the same
     /// refresh token again gives the same secret, which cannot be derived without it.
-    pub fn derive_access_secret(&self, salt: &Salt) -> [u8; SECRET_BYTES] {
+    fn derive_access_secret(&self, salt: &Salt) -> [u8; SECRET_BYTES] {
         self.derive(b"access token", salt)
     }
 
     /// Derives the secret of the refresh token that succeeds this one with `salt`.
-    pub fn derive_refresh_secret(&self, salt: &Salt) -> [u8; SECRET_BYTES] {
+    fn derive_refresh_secret(&self, salt: &Salt) -> [u8; SECRET_BYTES] {
         self.derive(b"refresh token", salt)
     }
 
@@ -330,5 +380,6 @@ mod tests {
             format!("{credential:?} {:?} {:?} {salt:?} {family:?}", credential.digest(), credential.grant());
         assert_eq!(printed, "Credential(…) Digest(…) Id Salt(…) Family(…)");
         assert_eq!(format!("{:?}", credential.refresh_digest()), "RefreshDigest(…)");
+        assert_eq!(format!("{:?}", credential.successors(salt)), "Successors(…)");
     }
 }

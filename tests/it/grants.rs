@@ -181,7 +181,7 @@ impl World {
         let salt = Salt([self.draw(); 32]);
         let scope = scope.map(|scope| Scope::parse(scope).unwrap());
         let client = authenticate(&self.clients, client);
-        (Transition::rotate(client, refresh, scope, salt, self.lifetimes), salt)
+        (Transition::rotate(client, refresh, &refresh.successors(salt), scope, self.lifetimes), salt)
     }
 
     fn rotate_as(
@@ -260,9 +260,8 @@ fn tokens_of(presented: &Credential, own: Salt, outcome: Outcome) -> Result<Toke
         Outcome::Repeated { family, salt, scope, expires_in: None } => (own, salt, family, scope),
         outcome => return Err(outcome),
     };
-    let grant = presented.grant();
-    let access = Credential::of_grant(grant, presented.derive_access_secret(&access_salt));
-    let refresh = Credential::refresh_token(grant, presented.derive_refresh_secret(&salt), &family);
+    let access = presented.successors(access_salt).access_token().clone();
+    let refresh = presented.successors(salt).refresh_token(&family);
     Ok(Tokens { access, refresh, scope })
 }
 

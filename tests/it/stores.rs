@@ -433,7 +433,7 @@ impl model::Player<Transition> for Player {
                 let presented = tokens(self).refresh;
                 let (rotate, salt) = self.maker.rotate(&presented);
                 // As though it was rotated with this salt; if it was not, these are tokens that nobody knows.
-                let access = Credential::of_grant(presented.grant(), presented.derive_access_secret(&salt));
+                let access = presented.successors(salt).access_token().clone();
                 self.tokens.push(Tokens { access, refresh: presented });
                 rotate
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::super::authorize::Authorization;
 use super::super::client::{AuthenticatedClient, Clients};
-use super::super::credential::{Credential, Family, GrantId, Salt};
+use super::super::credential::{Credential, Family, GrantId, Successors};
 use super::super::key::{Key, Kind};
 use super::super::kind::{self, Belief, Holder, KindInfo, Stage, Writer};
 use super::super::pkce::Verified;
@@ -115,24 +115,22 @@ impl Transition {
         Transition { grant: code.grant(), action: Action::Redeem(Box::new(redemption)) }
     }
 
-    /// `client` presents `refresh` and gets its successor under `salt`, with an access token for `scope`. Without
-    /// `scope`, for everything that was granted and that the client is still registered for.
+    /// `client` presents `refresh` and gets its `successors`, with the access token for `scope`. Without `scope`, for
+    /// everything that was granted and that the client is still registered for.
     pub fn rotate(
         client: AuthenticatedClient,
         refresh: &Credential,
+        successors: &Successors,
         scope: Option<Scope>,
-        salt: Salt,
         lifetimes: TokenLifetimes,
     ) -> Transition {
-        let token = Credential::of_grant(refresh.grant(), refresh.derive_access_secret(&salt));
-        let successor = Credential::of_grant(refresh.grant(), refresh.derive_refresh_secret(&salt));
         let rotation = Rotation {
             presented: refresh.refresh_digest(),
             client: client.into_shared(),
             scope,
-            salt,
-            successor: *successor.refresh_digest().digest(),
-            token: token.digest(),
+            salt: successors.salt(),
+            successor: successors.refresh_digest(),
+            token: successors.access_token().digest(),
             lifetimes,
             profile: Profile::strict(),
             writer: None,

@@ -133,25 +133,26 @@ fn rotate(
     let Some(presented) = Credential::parse(presented.as_bytes()) else {
         return Err(invalid_grant(routes, "malformed refresh token"));
     };
-    let Some(new_salt) = routes.random().map(Salt) else { return Err(no_randomness()) };
-    let transition = Transition::rotate(client, &presented, scope, new_salt, routes.lifetimes.tokens);
+    let Some(salt) = routes.random().map(Salt) else { return Err(no_randomness()) };
+    let successors = presented.successors(salt);
+    let transition = Transition::rotate(client, &presented, &successors, scope, routes.lifetimes.tokens);
     let transition = transition.under(&routes.profile);
     Ok(context.ask(transition, move |context, applied| {
         let lifetime = context.routes.expires_in;
-        let (family, salt, scope, expires_in) = match applied {
-            Ok(Outcome::Rotated { family, scope }) => (family, new_salt, scope, None),
-            Ok(Outcome::Repeated { family, salt, scope, expires_in }) => (family, salt, scope, expires_in),
+        let (first, family, scope, expires_in) = match applied {
+            Ok(Outcome::Rotated { family, scope }) => (None, family, scope, None),
+            Ok(Outcome::Repeated { family, salt, scope, expires_in }) => {
+                (Some(presented.successors(salt)), family, scope, expires_in)
+            }
             applied => return Step::Done(refuse(context.routes, GrantType::RefreshToken, applied)),
         };
-        // A repeated request gets the access token of the first one if that is still valid (then `expires_in` is set).
-        let token_salt = if expires_in.is_some() { &salt } else { &new_salt };
-        let token = Credential::of_grant(presented.grant(), presented.derive_access_secret(token_salt));
-        let refresh = if context.routes.profile.rotation {
-            successor(&presented, &salt, &family)
-        } else {
-            presented.clone()
-        };
-        Step::Done(tokens(&token, Some(&refresh), expires_in.unwrap_or(lifetime), &scope))
+        // A repeated request gets the tokens of the first one, the access token if it is still valid (then `expires_in`
+        // is set).
+        let first = first.as_ref().unwrap_or(&successors);
+        let issued = if expires_in.is_some() { first } else { &successors };
+        let refresh =
+            if context.routes.profile.rotation { first.refresh_token(&family) } else { presented.clone() };
+        Step::Done(tokens(issued.access_token(), Some(&refresh), expires_in.unwrap_or(lifetime), &scope))
     }))
 }
 
@@ -190,10 +191,6 @@ fn refuse(routes: &Routes, grant_type: GrantType, applied: Applied) -> Response 
         },
         Err(_) => unavailable(&applied, UNAVAILABLE),
     }
-}
-
-fn successor(presented: &Credential, salt: &Salt, family: &Family) -> Credential {
-    Credential::refresh_token(presented.grant(), presented.derive_refresh_secret(salt), family)
 }
 
 /// RFC 6749, 5.1. Nothing in it needs escaping in JSON: a token is base64url, and a scope's name has no quotation mark.

@@ -330,7 +330,7 @@ impl Maker {
 
     pub fn rotate(&mut self, refresh: &Credential) -> (Transition, Salt) {
         let salt = Salt(self.draw());
-        (Transition::rotate(self.client(), refresh, None, salt, LIFETIMES), salt)
+        (Transition::rotate(self.client(), refresh, &refresh.successors(salt), None, LIFETIMES), salt)
     }
 
     pub fn check(&self, token: &Credential) -> Transition {
@@ -356,9 +356,8 @@ pub fn rotated(presented: &Credential, own: Salt, outcome: &Outcome) -> Option<T
         Outcome::Repeated { family, salt, .. } => (own, *salt, *family),
         _ => return None,
     };
-    let grant = presented.grant();
     Some(Tokens {
-        access: Credential::of_grant(grant, presented.derive_access_secret(&access_salt)),
-        refresh: Credential::refresh_token(grant, presented.derive_refresh_secret(&salt), &family),
+        access: presented.successors(access_salt).access_token().clone(),
+        refresh: presented.successors(salt).refresh_token(&family),
     })
 }
