@@ -119,8 +119,8 @@ impl Acceptor {
 
     /// Assigns a connection to the worker with the fewest; in a tie, to this one, which saves the handover.
     fn deal(&mut self, accepted: Accepted, driver: &mut Driver<TcpStream>, poll: &Poll) {
-        // TCP_NODELAY: responses are written whole, so waiting to fill a packet (Nagle) only delays them. If it fails,
-        // responses are slower; nothing else depends on it.
+        // Elsewhere accepted sockets inherit the option (`listeners.rs`).
+        #[cfg(not(unix))]
         let _ = accepted.socket.set_nodelay(true);
         let others = self.inboxes.iter().skip(1).min_by_key(|inbox| inbox.load());
         match others.filter(|inbox| inbox.load() < driver.len()) {

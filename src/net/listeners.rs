@@ -8,6 +8,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mio::net::TcpListener;
+#[cfg(unix)]
+use mio::net::TcpStream;
 
 use super::settings::Settings;
 use crate::routes::Role;
@@ -103,6 +105,7 @@ fn bind_role(
     let listen = |ip: IpAddr, port| {
         let address = SocketAddr::new(ip, port);
         TcpListener::bind(address)
+            .map(without_delay)
             .and_then(|socket| Ok((socket.local_addr()?.port(), Listener { role, socket, ready: true })))
             .map_err(|error| BindError { role, address, error })
     };
@@ -125,6 +128,23 @@ fn bind_role(
     }
 }
 
+/// Sets TCP_NODELAY on a listening socket, for those that it accepts: responses are written whole, so waiting to fill a
+/// packet (Nagle) only delays them. Accepted sockets inherit it, so no connection takes a call of its own.
+#[cfg(unix)]
+fn without_delay(listener: TcpListener) -> TcpListener {
+    use std::os::fd::OwnedFd;
+    // mio offers the option on connected sockets only. To the system both are TCP sockets.
+    let socket = TcpStream::from(OwnedFd::from(listener));
+    // If it fails, responses are slower; nothing else depends on it.
+    let _ = socket.set_nodelay(true);
+    TcpListener::from(OwnedFd::from(socket))
+}
+
+#[cfg(not(unix))]
+fn without_delay(listener: TcpListener) -> TcpListener {
+    listener
+}
+
 fn is_taken(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrInUse
 }
@@ -133,4 +153,25 @@ fn is_taken(error: &io::Error) -> bool {
 /// is in use or privileged are excluded instead.
 fn has_no_ipv6(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn accepted_sockets_do_not_wait_to_fill_a_packet() {
+        for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+            let Ok(listener) = TcpListener::bind(SocketAddr::new(ip, 0)).map(without_delay) else {
+                assert!(ip.is_ipv6(), "IPv4 is everywhere");
+                continue;
+            };
+            let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            // The connection is in the backlog once the client has it.
+            let (socket, address) = listener.accept().unwrap();
+            assert_eq!(address, client.local_addr().unwrap());
+            assert!(socket.nodelay().unwrap());
+        }
+    }
 }
