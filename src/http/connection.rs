@@ -214,7 +214,8 @@ impl Connection {
     /// Takes the buffers back, unless they contain something that the connection needs.
     pub fn give_back(&mut self) -> Option<Box<Buffers>> {
         let is_needed = match self.state {
-            State::Idle | State::Lingering { .. } | State::Closed => false,
+            // Once the last response is sent, which is checked below, nothing is needed for closing.
+            State::Idle | State::Closing { .. } | State::Lingering { .. } | State::Closed => false,
             State::Streaming { .. } => {
                 self.buffers.as_ref().is_some_and(|buffers| !buffers.arrived().is_empty())
             }

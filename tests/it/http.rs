@@ -451,6 +451,22 @@ fn after_the_last_answer_what_a_client_still_sends_is_read_away() {
 }
 
 #[test]
+fn a_connection_gives_its_buffers_back_when_all_is_sent() {
+    const MORE: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nmore";
+    for bytes in [&b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"[..], &MORE[..MORE.len() - 4], MORE, b"GET\r\n\r\n"] {
+        let now = Instant::now();
+        let mut connection = Connection::new(Arc::new(limits()), now);
+        connection.receive(bytes, now);
+        assert!(!matches!(connection.step(now), Event::Nothing));
+        assert!(connection.give_back().is_none(), "a request has no answer yet");
+        connection.respond(&Response::new(Status::Ok, FieldLines::NONE), &DATE, now);
+        assert!(connection.give_back().is_none(), "the answer is not sent yet");
+        connection.sent(connection.outgoing().len(), now);
+        assert!(connection.give_back().is_some(), "{:?}", String::from_utf8_lossy(bytes));
+    }
+}
+
+#[test]
 fn a_client_that_waits_for_a_100_gets_one_unless_it_is_refused() {
     let head = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\nContent-Length: ";
     let waits = converse(&[format!("{head}2\r\n\r\n").as_bytes(), b"ab"]);
