@@ -25,7 +25,8 @@ const CHALLENGE_CHARS: usize = 43;
 /// Whether `text` has the syntax that verifiers and challenges share: 43 to 128 unreserved characters
 /// (RFC 7636, 4.1 and 4.2).
 fn has_syntax(text: &str) -> bool {
-    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_unreserved =
+        |byte: u8| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~');
     (43..=128).contains(&text.len()) && text.bytes().all(is_unreserved)
 }
 
