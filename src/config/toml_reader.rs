@@ -88,8 +88,13 @@ pub(super) struct Text<'a>(pub(super) &'a str);
 impl Text<'_> {
     /// An error at the byte offset `at`.
     pub(super) fn error(self, at: usize, message: impl Into<String>) -> FileError {
+        self.locate(at, message.into())
+    }
+
+    #[inline(never)]
+    fn locate(self, at: usize, message: String) -> FileError {
         let before = self.0.as_bytes().iter().take(at);
-        FileError { line: before.filter(|byte| **byte == b'\n').count() + 1, message: message.into() }
+        FileError { line: before.filter(|byte| **byte == b'\n').count() + 1, message }
     }
 }
 
@@ -135,6 +140,9 @@ impl<'a> Table<'a> {
     }
 
     /// The value of `key`, if the table has it.
+    // Not inlined, like the functions below: they are called for each of a hundred keys, and the copies would be a
+    // large part of the program.
+    #[inline(never)]
     pub(super) fn take(&mut self, key: &'static str) -> Option<Value<'a>> {
         let text = self.text;
         self.known.push(key);
@@ -184,22 +192,31 @@ impl<'a> Table<'a> {
 impl<'a> Value<'a> {
     /// An error about this value.
     pub(super) fn error(&self, message: impl fmt::Display) -> FileError {
-        self.text.error(self.at, format!("{}: {message}", self.key))
+        self.describe(&message)
     }
 
+    #[inline(never)]
+    fn describe(&self, message: &dyn fmt::Display) -> FileError {
+        self.text.locate(self.at, format!("{}: {message}", self.key))
+    }
+
+    #[inline(never)]
     fn wanted(&self, wanted: &str) -> FileError {
         self.error(format_args!("expected {wanted}, got a TOML {}", self.value.type_str()))
     }
 
+    #[inline(never)]
     pub(super) fn string(&self) -> Result<&'a str, FileError> {
         self.value.as_str().ok_or_else(|| self.wanted("a string in quotation marks"))
     }
 
+    #[inline(never)]
     pub(super) fn boolean(&self) -> Result<bool, FileError> {
         self.value.as_bool().ok_or_else(|| self.wanted("true or false"))
     }
 
     /// A whole number of at most nine digits.
+    #[inline(never)]
     pub(super) fn number(&self) -> Result<u32, FileError> {
         let integer = self.value.as_integer().ok_or_else(|| self.wanted("a number"))?;
         u32::from_str_radix(integer.as_str(), integer.radix())
@@ -215,6 +232,7 @@ impl<'a> Value<'a> {
             .map_err(|_| self.error("give a port from 0 to 65535, where 0 picks a free one"))
     }
 
+    #[inline(never)]
     pub(super) fn seconds(&self) -> Result<Duration, FileError> {
         self.number().map(|seconds| Duration::from_secs(u64::from(seconds)))
     }
