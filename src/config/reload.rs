@@ -223,33 +223,15 @@ fn lifetimes(lifetimes: &Lifetimes) -> Vec<Key> {
 
 fn limits(limits: &Limits) -> Vec<Key> {
     let Limits { http, net, routes, store, log_lines_max } = limits;
-    let net::Limits {
-        buffered_bytes_max,
-        connections_max,
-        peer_connections_max,
-        finish_time_max,
-        pool_threads_max,
-        refusal_lines_per_second_max,
-        // Not configurable in a file.
-        accept_retry_time: _,
-    } = net;
-    let routes::Limits {
-        store_time_max,
-        pool_time_max,
-        streams_max,
-        peer_streams_max,
-        secret_checks_running_max,
-        secret_checks_waiting_max,
-        client_secret_checks_waiting_max,
-        peer_secret_checks_waiting_max,
-        wrong_secrets_max,
-        wrong_secret_time,
-        refused_guess_delay,
-        wrong_secret_peers_max,
-        // Not configurable in a file.
-        page_bytes_max: _,
-    } = routes;
-    let store::Limits { grants_max, pair_grants_max, store_queue_max } = store;
+    let mut keys = store_limits(store);
+    keys.extend(net_limits(net));
+    keys.extend(http_limits(http));
+    keys.extend(routes_limits(routes));
+    keys.push(("[limits] log_lines_max", Restart, log_lines_max.to_string()));
+    keys
+}
+
+fn http_limits(limits: &http::Limits) -> Vec<Key> {
     let http::Limits {
         request_line_bytes_max,
         head_bytes_max,
@@ -267,18 +249,13 @@ fn limits(limits: &Limits) -> Vec<Key> {
         chunk_extra_bytes_max: _,
         linger_time_max: _,
         linger_bytes_max: _,
-    } = http;
+    } = limits;
     vec![
         ("request_line_bytes_max", Now, request_line_bytes_max.to_string()),
         ("head_bytes_max", Now, head_bytes_max.to_string()),
         ("fields_max", Now, fields_max.to_string()),
         ("body_bytes_max", Now, body_bytes_max.to_string()),
         ("output_bytes_max", Now, output_bytes_max.to_string()),
-        ("buffered_bytes_max", Now, buffered_bytes_max.to_string()),
-        ("connections_max", Now, connections_max.to_string()),
-        ("peer_connections_max", Now, or(peer_connections_max.as_ref(), "the default")),
-        ("streams_max", Now, streams_max.to_string()),
-        ("peer_streams_max", Now, or(peer_streams_max.as_ref(), "the default")),
         ("connection_requests_max", Now, connection_requests_max.to_string()),
         ("head_time_max", Now, seconds(head_time_max)),
         ("body_time_max", Now, seconds(body_time_max)),
@@ -286,16 +263,53 @@ fn limits(limits: &Limits) -> Vec<Key> {
         ("body_bytes_per_second_min", Now, body_bytes_per_second_min.to_string()),
         ("idle_time_max", Now, seconds(idle_time_max)),
         ("write_time_max", Now, seconds(write_time_max)),
+    ]
+}
+
+fn net_limits(limits: &net::Limits) -> Vec<Key> {
+    let net::Limits {
+        buffered_bytes_max,
+        connections_max,
+        peer_connections_max,
+        finish_time_max,
+        pool_threads_max,
+        refusal_lines_per_second_max,
+        // Not configurable in a file.
+        accept_retry_time: _,
+    } = limits;
+    vec![
+        ("buffered_bytes_max", Now, buffered_bytes_max.to_string()),
+        ("connections_max", Now, connections_max.to_string()),
+        ("peer_connections_max", Now, or(peer_connections_max.as_ref(), "the default")),
         ("finish_time_max", Now, seconds(finish_time_max)),
+        ("refusal_lines_per_second_max", Now, refusal_lines_per_second_max.to_string()),
+        ("[limits] pool_threads_max", Restart, or(pool_threads_max.as_ref(), "the default")),
+    ]
+}
+
+fn routes_limits(limits: &routes::Limits) -> Vec<Key> {
+    let routes::Limits {
+        store_time_max,
+        pool_time_max,
+        streams_max,
+        peer_streams_max,
+        secret_checks_running_max,
+        secret_checks_waiting_max,
+        client_secret_checks_waiting_max,
+        peer_secret_checks_waiting_max,
+        wrong_secrets_max,
+        wrong_secret_time,
+        refused_guess_delay,
+        wrong_secret_peers_max,
+        // Not configurable in a file.
+        page_bytes_max: _,
+    } = limits;
+    vec![
+        ("streams_max", Now, streams_max.to_string()),
+        ("peer_streams_max", Now, or(peer_streams_max.as_ref(), "the default")),
         ("store_time_max", Now, seconds(store_time_max)),
         ("pool_time_max", Now, seconds(pool_time_max)),
         ("refused_guess_delay", Now, seconds(refused_guess_delay)),
-        ("refusal_lines_per_second_max", Now, refusal_lines_per_second_max.to_string()),
-        ("[limits] grants_max", Restart, grants_max.to_string()),
-        ("[limits] pair_grants_max", Restart, or(pair_grants_max.as_ref(), "the default")),
-        ("[limits] store_queue_max", Restart, store_queue_max.to_string()),
-        ("[limits] log_lines_max", Restart, log_lines_max.to_string()),
-        ("[limits] pool_threads_max", Restart, or(pool_threads_max.as_ref(), "the default")),
         ("[limits] secret_checks_running_max", Restart, secret_checks_running_max.to_string()),
         ("[limits] secret_checks_waiting_max", Restart, secret_checks_waiting_max.to_string()),
         ("[limits] client_secret_checks_waiting_max", Restart, client_secret_checks_waiting_max.to_string()),
@@ -303,6 +317,15 @@ fn limits(limits: &Limits) -> Vec<Key> {
         ("[limits] wrong_secrets_max", Restart, wrong_secrets_max.to_string()),
         ("[limits] wrong_secret_time", Restart, seconds(wrong_secret_time)),
         ("[limits] wrong_secret_peers_max", Restart, wrong_secret_peers_max.to_string()),
+    ]
+}
+
+fn store_limits(limits: &store::Limits) -> Vec<Key> {
+    let store::Limits { grants_max, pair_grants_max, store_queue_max } = limits;
+    vec![
+        ("[limits] grants_max", Restart, grants_max.to_string()),
+        ("[limits] pair_grants_max", Restart, or(pair_grants_max.as_ref(), "the default")),
+        ("[limits] store_queue_max", Restart, store_queue_max.to_string()),
     ]
 }
 
