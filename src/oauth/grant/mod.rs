@@ -29,4 +29,4 @@ pub use look::ProtectedResource;
 pub use outcome::Outcome;
 pub use record::RecordError;
 pub use state::{Change, Grant};
-pub use transition::Transition;
+pub use transition::{Operation, Transition};

@@ -46,6 +46,29 @@ enum Action {
     Withdraw(Box<Withdrawal>),
 }
 
+/// What a transition does, without its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Stores a grant with its code.
+    Permit,
+    /// Stores that there will be no grant.
+    Refuse,
+    /// Stores a token for the client itself.
+    Issue,
+    /// Exchanges a code for tokens.
+    Redeem,
+    /// Exchanges a refresh token for its successor.
+    Rotate,
+    /// Looks whether an access token is valid.
+    Check,
+    /// Describes a token.
+    Inspect,
+    /// Ends a token.
+    Revoke,
+    /// Undoes an answer that did not reach its client.
+    Withdraw,
+}
+
 impl Transition {
     /// The resource owner `subject` authorizes `asked`: a new grant with this code. Until `kept_until` a mark keeps the
     /// form from working twice; `None` for the article's form, which has no fields.
@@ -175,8 +198,23 @@ impl Transition {
     }
 }
 
-/// For the log.
+/// For the log and the wire view.
 impl Transition {
+    /// What it does.
+    pub fn operation(&self) -> Operation {
+        match &self.action {
+            Action::Grant(_) => Operation::Permit,
+            Action::Refuse(_) => Operation::Refuse,
+            Action::Issue(_) => Operation::Issue,
+            Action::Redeem(_) => Operation::Redeem,
+            Action::Rotate(_) => Operation::Rotate,
+            Action::Look(Look::Check { .. }) => Operation::Check,
+            Action::Look(Look::Inspect(..)) => Operation::Inspect,
+            Action::Revoke(_) => Operation::Revoke,
+            Action::Withdraw(_) => Operation::Withdraw,
+        }
+    }
+
     /// The client of the request, if it names one.
     pub fn client(&self) -> Option<&Arc<str>> {
         match &self.action {
