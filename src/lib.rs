@@ -12,6 +12,7 @@
 //! keys                           where the server's keys are kept: a key file, the store, or this process
 //! crypto                         digests, password hashes and seals; alone in naming ring and argon2
 //! pool                           slow work, off the loop; answers through the stores' mailbox
+//! wire                           what went over the wire, and the rule that decided it
 //! system                         the only source of time and random bytes, behind a trait
 //! private_file                   files that hold secrets: no other user may read, change or replace them
 //! log                            lines on standard error or output, written without blocking the loop
@@ -38,3 +39,4 @@ pub mod private_file;
 pub mod routes;
 pub mod store;
 pub mod system;
+pub mod wire;

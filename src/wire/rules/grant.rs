@@ -1,0 +1,424 @@
+//! The rules of a grant's life: one for each outcome of each operation.
+
+use crate::oauth::Outcome;
+use crate::oauth::grant::Operation;
+use crate::oauth::grant::outcome::{Lapse, Mismatch};
+use crate::wire::rule::{Rule, grants, refuses};
+
+/// The rule by which `operation` has `outcome`; `None` for an outcome that the operation cannot have.
+pub fn of_outcome(operation: Operation, outcome: &Outcome) -> Option<&'static Rule> {
+    Some(match (operation, outcome) {
+        (Operation::Permit, Outcome::Granted) => &CODE_ISSUED,
+        (Operation::Issue, Outcome::Granted) => &CLIENT_TOKEN_ISSUED,
+        (_, Outcome::GrantedAgain) => &CODE_REPEATED,
+        (_, Outcome::Refused) => &DENIED,
+        (_, Outcome::Taken) => &FORM_USED,
+        (_, Outcome::Redeemed { .. }) => &REDEEMED,
+        (_, Outcome::Replayed) => &REPLAYED,
+        (_, Outcome::Burnt(mismatch)) => of_mismatch(*mismatch),
+        (_, Outcome::Mismatch(_)) => &SPENT_AND_UNPROVEN,
+        (_, Outcome::Rotated { .. }) => &ROTATED,
+        (_, Outcome::Repeated { .. }) => &ROTATION_REPEATED,
+        (_, Outcome::Reused) => &REUSED,
+        (_, Outcome::TooWide { .. }) => &TOO_WIDE,
+        (Operation::Redeem, Outcome::OtherClient) => &CODE_OF_ANOTHER,
+        (Operation::Rotate, Outcome::OtherClient) => &REFRESH_OF_ANOTHER,
+        (_, Outcome::OtherClient) => &REVOCATION_OF_ANOTHER,
+        (_, Outcome::Lapsed(lapse)) => of_lapse(*lapse),
+        (Operation::Redeem, Outcome::Expired) => &CODE_EXPIRED,
+        (_, Outcome::Expired) => &REFRESH_EXPIRED,
+        (Operation::Redeem, Outcome::Unknown) => &CODE_UNKNOWN,
+        (Operation::Rotate, Outcome::Unknown) => &REFRESH_UNKNOWN,
+        (_, Outcome::Unknown) => &NOTHING_TO_REVOKE,
+        (_, Outcome::Active) => &TOKEN_VALID,
+        (_, Outcome::TooNarrow) => &TOKEN_TOO_NARROW,
+        (Operation::Inspect, Outcome::Inactive) => &DESCRIBED_INACTIVE,
+        (_, Outcome::Inactive) => &TOKEN_INVALID,
+        (_, Outcome::Described(_)) => &DESCRIBED,
+        (_, Outcome::Revoked) => &REVOKED,
+        // No request asks for it.
+        (_, Outcome::Withdrawn | Outcome::Granted) => return None,
+    })
+}
+
+fn of_mismatch(mismatch: Mismatch) -> &'static Rule {
+    match mismatch {
+        Mismatch::RedirectUri => &OTHER_REDIRECT_URI,
+        Mismatch::RedirectUriMissing => &REDIRECT_URI_LEFT_OUT,
+        Mismatch::Verifier => &WRONG_VERIFIER,
+        Mismatch::VerifierMissing => &VERIFIER_LEFT_OUT,
+        Mismatch::VerifierUnasked => &VERIFIER_UNASKED,
+    }
+}
+
+fn of_lapse(lapse: Lapse) -> &'static Rule {
+    match lapse {
+        Lapse::GrantType => &GRANT_TYPE_LAPSED,
+        Lapse::Scope => &SCOPE_LAPSED,
+        Lapse::RedirectUri => &REDIRECT_URI_LAPSED,
+    }
+}
+
+/// All rules of this file.
+pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
+    ALL.iter().copied()
+}
+
+const ALL: &[&Rule] = &[
+    &CODE_ISSUED,
+    &CODE_REPEATED,
+    &DENIED,
+    &FORM_USED,
+    &CLIENT_TOKEN_ISSUED,
+    &REDEEMED,
+    &REPLAYED,
+    &OTHER_REDIRECT_URI,
+    &REDIRECT_URI_LEFT_OUT,
+    &WRONG_VERIFIER,
+    &VERIFIER_LEFT_OUT,
+    &VERIFIER_UNASKED,
+    &SPENT_AND_UNPROVEN,
+    &CODE_OF_ANOTHER,
+    &CODE_EXPIRED,
+    &CODE_UNKNOWN,
+    &ROTATED,
+    &ROTATION_REPEATED,
+    &REUSED,
+    &TOO_WIDE,
+    &REFRESH_OF_ANOTHER,
+    &REFRESH_EXPIRED,
+    &REFRESH_UNKNOWN,
+    &GRANT_TYPE_LAPSED,
+    &SCOPE_LAPSED,
+    &REDIRECT_URI_LAPSED,
+    &TOKEN_VALID,
+    &TOKEN_TOO_NARROW,
+    &TOKEN_INVALID,
+    &DESCRIBED,
+    &DESCRIBED_INACTIVE,
+    &REVOKED,
+    &NOTHING_TO_REVOKE,
+    &REVOCATION_OF_ANOTHER,
+];
+
+static CODE_ISSUED: Rule = grants!(
+    "code issued",
+    "The person said yes, the form is this server's own and was not answered before: a grant is stored, and its code \
+     goes to the client's redirect URI.",
+    "RFC 6749, 4.1.2",
+    "oauth/grant/begin.rs",
+    "None => (Change::Put(asked.grant(now)), Outcome::Granted)",
+    "tests/it/oauth.rs::a_sound_request_is_asked_about_in_words_and_answered_with_code_state_and_issuer",
+);
+
+static CODE_REPEATED: Rule = grants!(
+    "same answer, same code",
+    "The same form was sent again while its code is unspent: the browser gets the same redirect, and no second grant is \
+     made.",
+    "RFC 6749, 4.1.2",
+    "oauth/grant/begin.rs",
+    "if grant.awaits(&asked.code, now) => (Change::Keep, Outcome::GrantedAgain)",
+    "tests/it/oauth.rs::the_same_answer_gets_the_same_redirect_while_its_code_is_unspent",
+);
+
+static DENIED: Rule = grants!(
+    "access denied",
+    "The person said no: the client is told so, and the same form cannot say yes afterwards.",
+    "RFC 6749, 4.1.2.1",
+    "oauth/grant/begin.rs",
+    "(asked.kept_until.map_or(Change::Keep, |until| Change::Put(asked.mark(until))), Outcome::Refused)",
+    "tests/it/grants.rs::a_form_works_once_whatever_its_answer_was_and_whatever_became_of_it",
+);
+
+static FORM_USED: Rule = refuses!(
+    "form answered before",
+    "A form is answered once. Its code is spent or expired, or its first answer was another one.",
+    "RFC 6749, 10.12",
+    "oauth/grant/begin.rs",
+    "Some(_) => (Change::Keep, Outcome::Taken)",
+    "tests/it/oauth.rs::a_form_that_was_answered_stays_answered_when_its_code_is_long_gone",
+);
+
+static CLIENT_TOKEN_ISSUED: Rule = grants!(
+    "token for the client itself",
+    "The client has proved who it is and may act for itself: it gets an access token, and no refresh token.",
+    "RFC 6749, 4.4.3",
+    "oauth/grant/begin.rs",
+    "pub(super) fn issue(record: Option<&Grant>",
+    "tests/it/oauth.rs::a_confidential_client_may_act_for_itself",
+);
+
+static REDEEMED: Rule = grants!(
+    "code redeemed",
+    "The code is this client's, unspent and not expired, and the redirect URI and the verifier match what it is bound \
+     to. It is spent now, and buys tokens.",
+    "RFC 6749, 4.1.3; RFC 7636, 4.6",
+    "oauth/grant/redeem.rs",
+    "(Change::Put(Grant { state, ..grant.clone() }), Outcome::Redeemed { scope })",
+    "tests/it/grants.rs::a_code_buys_tokens_and_the_tokens_work",
+);
+
+static REPLAYED: Rule = refuses!(
+    "code replayed",
+    "A code works once. It came a second time with every proof, so one of the two senders is a thief: the grant is \
+     revoked with all its tokens.",
+    "RFC 6749, 4.1.2",
+    "oauth/grant/redeem.rs",
+    "(CodeUse::Spent, Ok(_)) if now < grant.expires() => (grant.end(now), Outcome::Replayed)",
+    "tests/it/grants.rs::a_second_valid_use_of_a_code_revokes_everything_that_came_of_it",
+);
+
+static OTHER_REDIRECT_URI: Rule = refuses!(
+    "another redirect URI",
+    "The redirect_uri of the token request must be the one that the code was sent to, byte for byte. The code is burnt: \
+     a guess costs it.",
+    "RFC 6749, 4.1.3",
+    "oauth/grant/redeem.rs",
+    "(Some(uri), _) if *uri != *binding.redirect_uri => return Err(Mismatch::RedirectUri)",
+    "tests/it/grants.rs::a_code_that_does_not_come_with_what_it_is_bound_to_is_burnt",
+);
+
+static REDIRECT_URI_LEFT_OUT: Rule = refuses!(
+    "redirect URI left out",
+    "The authorization request named a redirect_uri and has no code_challenge, so the token request must repeat the \
+     redirect_uri.",
+    "RFC 6749, 4.1.3",
+    "oauth/grant/redeem.rs",
+    "(None, None) if binding.names_redirect => return Err(Mismatch::RedirectUriMissing)",
+    "tests/it/grants.rs::a_code_without_a_challenge_is_bound_to_the_redirect_uri_that_the_request_named",
+);
+
+static WRONG_VERIFIER: Rule = refuses!(
+    "verifier does not match",
+    "The S256 digest of the code_verifier must be the code_challenge of the authorization request. The code is burnt: \
+     whoever sent it has the code and not the verifier.",
+    "RFC 7636, 4.6",
+    "oauth/grant/redeem.rs",
+    "(Some(_), Some(_)) => Err(Mismatch::Verifier)",
+    "tests/it/oauth.rs::a_code_is_bound_to_its_client_its_redirect_uri_and_its_verifier",
+);
+
+static VERIFIER_LEFT_OUT: Rule = refuses!(
+    "verifier left out",
+    "The authorization request had a code_challenge, so the token request must have the code_verifier. The code is \
+     burnt.",
+    "RFC 7636, 4.5",
+    "oauth/grant/redeem.rs",
+    "(Some(_), None) => Err(Mismatch::VerifierMissing)",
+    "tests/it/grants.rs::a_code_that_does_not_come_with_what_it_is_bound_to_is_burnt",
+);
+
+static VERIFIER_UNASKED: Rule = refuses!(
+    "verifier without a challenge",
+    "The token request has a code_verifier, but the authorization request had no code_challenge: somebody may have taken \
+     it out on the way (PKCE downgrade).",
+    "RFC 9700, 4.8.2",
+    "oauth/grant/redeem.rs",
+    "(None, Some(_)) => Err(Mismatch::VerifierUnasked)",
+    "tests/it/grants.rs::a_code_without_a_challenge_refuses_a_verifier",
+);
+
+static SPENT_AND_UNPROVEN: Rule = refuses!(
+    "spent code without its proofs",
+    "The code was used before, and its proofs are wrong: the sender has the code and nothing else. Nothing is revoked, \
+     or a thief could end the session of its owner.",
+    "OAuth 2.1, 7.5.2",
+    "oauth/grant/redeem.rs",
+    "(CodeUse::Spent, Err(mismatch)) => (Change::Keep, Outcome::Mismatch(mismatch))",
+    "tests/it/grants.rs::a_second_invalid_use_of_a_code_ends_nothing",
+);
+
+static CODE_OF_ANOTHER: Rule = refuses!(
+    "another client's code",
+    "A code is bound to the client that asked for it. Nothing changes: that client can still redeem it.",
+    "RFC 6749, 4.1.3",
+    "oauth/grant/redeem.rs",
+    "if grant.client != asked.client.id {",
+    "tests/it/grants.rs::another_client_changes_nothing",
+);
+
+static CODE_EXPIRED: Rule = refuses!(
+    "code expired",
+    "A code is valid for a short time, at most ten minutes.",
+    "RFC 6749, 4.1.2",
+    "oauth/grant/redeem.rs",
+    "(CodeUse::Unspent, _) if now >= code.expires => (grant.end(now), Outcome::Expired)",
+    "tests/it/grants.rs::a_code_works_until_the_last_millisecond_of_its_minute",
+);
+
+static CODE_UNKNOWN: Rule = refuses!(
+    "unknown code",
+    "There is no grant with this code: it was never issued, or was burnt or forgotten. A sender that knows the grant's \
+     name alone changes nothing.",
+    "RFC 6749, 5.2",
+    "oauth/grant/redeem.rs",
+    "return (Change::Keep, Outcome::Unknown);",
+    "tests/it/grants.rs::a_wrong_code_changes_nothing",
+);
+
+static ROTATED: Rule = grants!(
+    "refresh token rotated",
+    "The refresh token is the current one of its grant and this client's: its successor and a new access token are \
+     issued.",
+    "RFC 6749, 6; RFC 9700, 4.14.2",
+    "oauth/grant/rotate.rs",
+    "(change, Outcome::Rotated { family, scope: scope.clone() })",
+    "tests/it/grants.rs::a_refresh_token_is_rotated_at_every_use",
+);
+
+static ROTATION_REPEATED: Rule = grants!(
+    "rotation repeated",
+    "The previous refresh token came again within the grace time, or its answer was lost: the same successor is issued \
+     again, so that a retry ends no session.",
+    "RFC 9700, 4.14.2",
+    "oauth/grant/rotate.rs",
+    "if now < self.rotated.after(asked.lifetimes.refresh_grace) {",
+    "tests/it/grants.rs::a_retry_within_the_grace_window_gets_the_same_successor_however_often",
+);
+
+static REUSED: Rule = refuses!(
+    "refresh token reused",
+    "A refresh token works once. This one was replaced before, so the client or a thief has an old copy: the grant is \
+     revoked with all its tokens.",
+    "RFC 9700, 4.14.2",
+    "oauth/grant/rotate.rs",
+    "None => return (grant.end(now), Outcome::Reused)",
+    "tests/it/grants.rs::reuse_after_the_grace_window_revokes_the_grant",
+);
+
+static TOO_WIDE: Rule = refuses!(
+    "scope widened at a refresh",
+    "A refresh may ask for less than was granted, never for more. The refresh token is not spent.",
+    "RFC 6749, 6",
+    "oauth/grant/rotate.rs",
+    "if let Some(name) = scope.first_beyond(&permitted)",
+    "tests/it/grants.rs::scope_may_narrow_for_one_access_token_and_never_widens",
+);
+
+static REFRESH_OF_ANOTHER: Rule = refuses!(
+    "another client's refresh token",
+    "A refresh token is bound to the client that it was issued to. Nothing changes.",
+    "RFC 6749, 6",
+    "oauth/grant/rotate.rs",
+    "if grant.client != asked.client.id {",
+    "tests/it/grants.rs::another_client_changes_nothing",
+);
+
+static REFRESH_EXPIRED: Rule = refuses!(
+    "refresh token expired",
+    "A refresh token expires when it is not used for some time, and after a longer time in any case.",
+    "RFC 9700, 4.14.2",
+    "oauth/grant/rotate.rs",
+    "if now >= refresh.ends() {",
+    "tests/it/grants.rs::a_refresh_token_has_an_idle_and_an_absolute_lifetime",
+);
+
+static REFRESH_UNKNOWN: Rule = refuses!(
+    "unknown refresh token",
+    "No grant has or had this refresh token. One that was made up revokes nothing.",
+    "RFC 6749, 5.2",
+    "oauth/grant/rotate.rs",
+    "if matches!(standing, Standing::Foreign) {",
+    "tests/it/grants.rs::a_refresh_token_that_was_made_up_revokes_nothing",
+);
+
+static GRANT_TYPE_LAPSED: Rule = refuses!(
+    "grant type withdrawn",
+    "The client is no longer registered for this grant type, so its old grants give nothing either.",
+    "RFC 6749, 5.2",
+    "oauth/grant/registration.rs",
+    "return Err(Lapse::GrantType);",
+    "tests/it/grants.rs::what_the_client_is_registered_for_now_bounds_what_an_old_grant_gives",
+);
+
+static SCOPE_LAPSED: Rule = refuses!(
+    "scopes withdrawn",
+    "The client is no longer registered for any scope of the grant.",
+    "RFC 6749, 5.2",
+    "oauth/grant/registration.rs",
+    "{ Err(Lapse::Scope) }",
+    "tests/it/grants.rs::what_the_client_is_registered_for_now_bounds_what_an_old_grant_gives",
+);
+
+static REDIRECT_URI_LAPSED: Rule = refuses!(
+    "redirect URI withdrawn",
+    "The redirect URI that the code was sent to is no longer registered.",
+    "RFC 6749, 5.2",
+    "oauth/grant/registration.rs",
+    "Err(Lapse::RedirectUri)",
+    "tests/it/grants.rs::what_the_client_is_registered_for_now_bounds_what_an_old_grant_gives",
+);
+
+static TOKEN_VALID: Rule = grants!(
+    "access token valid",
+    "The token belongs to a live grant of a registered client, has not expired, and has the scope that the resource \
+     requires.",
+    "RFC 6750, 2.1",
+    "oauth/grant/look.rs",
+    "is_none_or(|name| scope.contains(name)) => Outcome::Active",
+    "tests/it/grants.rs::a_code_buys_tokens_and_the_tokens_work",
+);
+
+static TOKEN_TOO_NARROW: Rule = refuses!(
+    "scope too narrow",
+    "The token is valid, but lacks the scope that the resource requires.",
+    "RFC 6750, 3.1",
+    "oauth/grant/look.rs",
+    "Ok(_) => Outcome::TooNarrow",
+    "tests/it/oauth.rs::scope_may_narrow_at_a_refresh_and_the_refresh_token_stays_as_wide_as_it_was",
+);
+
+static TOKEN_INVALID: Rule = refuses!(
+    "access token invalid",
+    "The token is unknown, expired or revoked, or its client may no longer use it.",
+    "RFC 6750, 3.1",
+    "oauth/grant/look.rs",
+    "let Some(token) = live.find(presented, now) else { return Outcome::Inactive };",
+    "tests/it/grants.rs::a_token_ends_with_its_lifetime",
+);
+
+static DESCRIBED: Rule = grants!(
+    "token described",
+    "The client may ask about the token, and the token is valid.",
+    "RFC 7662, 2.2",
+    "oauth/grant/look.rs",
+    "Outcome::Described(Box::new(Description",
+    "tests/it/grants.rs::introspection_tells_a_client_of_its_own_tokens_and_a_resource_server_of_all",
+);
+
+static DESCRIBED_INACTIVE: Rule = grants!(
+    "token inactive",
+    "The token is invalid, or the client may not ask about it. Both have the same answer, so that nobody learns of \
+     others' tokens.",
+    "RFC 7662, 2.2",
+    "oauth/grant/look.rs",
+    "let Some(grant) = record.filter(may_ask) else { return Outcome::Inactive };",
+    "tests/it/oauth.rs::introspection_says_what_a_token_is_good_for_and_nothing_of_any_other",
+);
+
+static REVOKED: Rule = grants!(
+    "token revoked",
+    "The token is this client's. An access token ends alone; a refresh token ends its grant.",
+    "RFC 7009, 2.1",
+    "oauth/grant/revoke.rs",
+    "(_, true) => (grant.end(now), Outcome::Revoked)",
+    "tests/it/grants.rs::revoking_an_access_token_ends_it_alone_and_revoking_a_refresh_token_ends_the_grant",
+);
+
+static NOTHING_TO_REVOKE: Rule = grants!(
+    "nothing to revoke",
+    "The token is unknown or ended before. The answer is the same as for one that is revoked now.",
+    "RFC 7009, 2.2",
+    "oauth/grant/revoke.rs",
+    "(false, false) => (Change::Keep, Outcome::Unknown)",
+    "tests/it/oauth.rs::revocation_answers_200_with_an_empty_object_whatever_the_token_was",
+);
+
+static REVOCATION_OF_ANOTHER: Rule = refuses!(
+    "another client's token",
+    "A client revokes its own tokens only. The answer does not say so.",
+    "RFC 7009, 2.1",
+    "oauth/grant/revoke.rs",
+    "_ if client.as_ref() != Some(&grant.client) => (Change::Keep, Outcome::OtherClient)",
+    "tests/it/grants.rs::another_client_changes_nothing",
+);
