@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
-use crate::config::{self, Config, FromFlags, Mistakes, WORKERS_MAX};
+use crate::config::{self, Config, FromFlags, Mistakes, WORKERS_MAX, WireConfig};
 use crate::net::LogFormat;
 use crate::oauth::issuer::Issuer;
 use crate::store::{Backend, Location, LocationError};
@@ -89,6 +89,12 @@ Flags:
                       process has exited
   --www DIR           read the pages from DIR at each request, to edit and reload them
                       [default: the pages in the program]
+  --wire              show every message on the wire, with its secrets, at /wire: for
+                      developing a client; on loopback only [default: in the demo]
+  --no-wire           do not, in the demo
+  --trace             print every message on standard error as well, without secrets
+  --wire-with-lasting-store
+                      allow --wire with a store that outlives the process
   --help              print this text
   --version           print the version
 ";
@@ -112,6 +118,7 @@ struct Flags {
     ready_json: bool,
     ends_with_stdin: bool,
     www: Option<PathBuf>,
+    wire: WireConfig,
 }
 
 /// Parses the arguments without the program's name, and reads the configuration file that they name.
@@ -155,6 +162,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
             Long("ready-json") => flags.ready_json = true,
             Long("end-with-stdin") => flags.ends_with_stdin = true,
             Long("www") => flags.www = Some(PathBuf::from(parser.value()?)),
+            Long("wire") => flags.wire.is_wanted = Some(true),
+            Long("no-wire") => flags.wire.is_wanted = Some(false),
+            Long("wire-with-lasting-store") => flags.wire.with_lasting_store = true,
+            Long("trace") => flags.wire.traces = true,
             Long("help") | Short('h') => instead = Some(Command::Help),
             Long("version") | Short('V') => instead = Some(Command::Version),
             Value(word) if word == "client-secret" => {
@@ -246,6 +257,9 @@ impl Flags {
         config.keys = self.keys.or(config.keys);
         config.ready_file = self.ready_file;
         (config.ready_json, config.ends_with_stdin) = (self.ready_json, self.ends_with_stdin);
+        config.wire.is_wanted = self.wire.is_wanted.or(config.wire.is_wanted);
+        config.wire.with_lasting_store |= self.wire.with_lasting_store;
+        config.wire.traces = self.wire.traces;
         if let Some(location) = self.store {
             // The file's other [store] keys belong to the file's location, which this flag replaces.
             config.store = Backend { location, ..Backend::default() };

@@ -122,6 +122,8 @@ enum Form {
     Plain,
     /// With a timestamp in front.
     Timed(Clock),
+    /// With a timestamp in front, and in the colour of its first character: a trace on a terminal.
+    Coloured(Clock),
     /// Unchanged, because each is a JSON object. The log's own lines are JSON objects as well.
     Json(Clock),
 }
@@ -131,6 +133,9 @@ impl Form {
     fn apply(&self, line: String) -> String {
         match self {
             Form::Timed(clock) => format!("{} {line}", Rfc3339(clock())),
+            Form::Coloured(clock) => {
+                format!("\x1b[{}m{} {line}\x1b[0m", colour_of(&line), Rfc3339(clock()))
+            }
             Form::Plain | Form::Json(_) => line,
         }
     }
@@ -178,6 +183,14 @@ fn date_of(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(is_next_year), month, day)
 }
 
+/// The colour of a line of a trace, as a terminal knows it (ECMA-48, 8.3.117): cyan for a request, green for an answer,
+/// red for a refusal, faint for what belongs to the line above.
+fn colour_of(line: &str) -> u8 {
+    const COLOURS: [(&str, u8); 3] = [("→", 36), ("←", 32), ("✗", 31)];
+    const FAINT: u8 = 2;
+    COLOURS.iter().find(|(mark, _)| line.starts_with(mark)).map_or(FAINT, |(_, colour)| *colour)
+}
+
 /// The receiving end of the queue, with the output.
 struct Writer {
     output: Box<dyn io::Write + Send>,
@@ -198,6 +211,14 @@ impl Log {
     /// A log to standard error with a timestamp on each line. At most `lines_max` lines wait in its queue.
     pub fn to_stderr(lines_max: usize, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Log {
         Log::to(Box::new(io::stderr()), lines_max, Form::Timed(Arc::new(clock)))
+    }
+
+    /// The same in colour, for a terminal. The first character of a line says in which (`wire/trace.rs`).
+    pub fn to_stderr_in_colour(
+        lines_max: usize,
+        clock: impl Fn() -> SystemTime + Send + Sync + 'static,
+    ) -> Log {
+        Log::to(Box::new(io::stderr()), lines_max, Form::Coloured(Arc::new(clock)))
     }
 
     /// The same without timestamps, for the message of a program that exits at once.

@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, BufRead as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -117,6 +117,9 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
     };
     let server = listening.serve(&settings, store, system, logs.clone());
     let mut server = server.map_err(|error| error.to_string())?;
+    if config.wire.traces {
+        server.trace_to(trace(config.limits.log_lines_max));
+    }
     if config.file.is_some() || keys.is_some() {
         let (errors, running) = (logs.errors.clone(), config.clone());
         let read = move || {
@@ -172,6 +175,18 @@ fn new_key(path: &Path) -> Result<String, String> {
         "added key {id} to {}, as the current one of {count}; send SIGHUP to each server that uses the file\n",
         cli::shown_path(path)
     ))
+}
+
+/// Where `--trace` prints: standard error, in colour where that is a terminal and `NO_COLOR` is not set.
+fn trace(lines_max: usize) -> Log {
+    let day = || RealSystem::default().wall_clock();
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    // The trace is asked for and bounded by the queue alone, so it has no rate.
+    if io::stderr().is_terminal() && !is_plain {
+        Log::to_stderr_in_colour(lines_max, day)
+    } else {
+        Log::to_stderr(lines_max, day)
+    }
 }
 
 /// Lowers `connections_max` to what the process has descriptors for. Log lines about it begin with `of`.

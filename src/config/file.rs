@@ -68,7 +68,8 @@ pub fn read_beside(text: &str, flags: FromFlags) -> Result<Config, Mistakes> {
     let mut mistakes = Mistakes::default();
     read_root(&mut root, &mut config, flags, &mut mistakes);
     mistakes.note_all(root.end(
-        "issuer, resource_owner, explain_errors, secure_scope, keys, [listen], [lifetimes], [store], [limits], [scopes] and \
+        "issuer, resource_owner, explain_errors, secure_scope, keys, wire, wire_with_lasting_store, [listen], \
+         [lifetimes], [store], [limits], [scopes] and \
          [[clients]]",
     ));
     mistakes.into_result(config)
@@ -98,6 +99,12 @@ fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: 
             path => Ok(Some(path.into())),
         });
         mistakes.set(&mut config.keys, path);
+    }
+    if let Some(value) = root.take("wire") {
+        mistakes.set(&mut config.wire.is_wanted, value.boolean().map(Some));
+    }
+    if let Some(value) = root.take("wire_with_lasting_store") {
+        mistakes.set(&mut config.wire.with_lasting_store, value.boolean());
     }
     let mut table = |key, name| {
         let value = root.take(key)?;
@@ -164,6 +171,9 @@ pub fn locate(text: &str, error: &ConfigError) -> FileError {
         ConfigError::Limit(name, _) => name.rsplit('.').next().unwrap_or(name),
         ConfigError::Workers(_) => "workers",
         ConfigError::SamePort(_) => "client_app_port",
+        ConfigError::WireBeyondLoopback(_)
+        | ConfigError::WireOfPublicIssuer
+        | ConfigError::WireOfLastingStore => "wire",
     };
     let is_key = |line: &str| {
         let rest = line.trim_start().strip_prefix(key);

@@ -12,7 +12,8 @@ mod settings;
 mod store;
 mod toml_reader;
 mod warnings;
+mod wire;
 
 pub use file::{FileError, FromFlags, Mistakes, locate, read, read_beside};
 pub use reload::Reload;
-pub use settings::{Config, ConfigError, Limits, WORKERS_MAX};
+pub use settings::{Config, ConfigError, Limits, WORKERS_MAX, WireConfig};

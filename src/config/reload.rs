@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Config, Limits};
+use super::{Config, Limits, WireConfig};
 use crate::net::{LogFormat, Reread};
 use crate::oauth::TokenLifetimes;
 use crate::oauth::client::Client;
@@ -150,6 +150,7 @@ impl Config {
             resource_owner: read.resource_owner,
             secure_scope: read.secure_scope,
             explains_errors: read.explains_errors,
+            wire: self.wire,
         }
     }
 }
@@ -345,6 +346,7 @@ fn settings(config: &Config) -> Vec<Key> {
         resource_owner,
         secure_scope,
         explains_errors,
+        wire,
         // Set by flags only.
         file: _,
         ready_file: _,
@@ -381,8 +383,18 @@ fn settings(config: &Config) -> Vec<Key> {
         ("[store] key_prefix", Restart, or(key_prefix.as_ref().map(KeyPrefix::as_str), "the issuer")),
         ("[store] wait_for_replicas", Restart, replicas_min.to_string()),
         ("[store] wait_for_append_only_file", Restart, waits_for_append_only_file.to_string()),
+        ("wire", Restart, wire_words(*wire)),
         ("--www", Restart, or(www.as_ref().map(|path| path.display()), "none")),
     ]
+}
+
+fn wire_words(wire: WireConfig) -> String {
+    let WireConfig { is_wanted, with_lasting_store, traces: _ } = wire;
+    let wanted = match is_wanted {
+        Some(is_wanted) => is_wanted.to_string(),
+        None => "in the demo".to_owned(),
+    };
+    if with_lasting_store { format!("{wanted}, with a lasting store") } else { wanted }
 }
 
 fn seconds(duration: &Duration) -> String {

@@ -66,6 +66,19 @@ pub struct Config {
     pub secure_scope: Option<Arc<str>>,
     /// As [`routes::Settings::explains_errors`].
     pub explains_errors: bool,
+    /// Whether what goes over the wire is shown.
+    pub wire: WireConfig,
+}
+
+/// What the operator says about the wire view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WireConfig {
+    /// Whether there is one; `None` for one in the demo alone.
+    pub is_wanted: Option<bool>,
+    /// Whether it is also wanted with a store that outlives the process.
+    pub with_lasting_store: bool,
+    /// Whether every message is printed as well.
+    pub traces: bool,
 }
 
 impl Default for Config {
@@ -95,6 +108,7 @@ impl Default for Config {
             resource_owner: routes.resource_owner,
             secure_scope: routes.secure_scope,
             explains_errors: routes.explains_errors,
+            wire: WireConfig::default(),
         }
     }
 }
@@ -135,6 +149,12 @@ pub enum ConfigError {
     Workers(usize),
     /// The limit of this name is out of range; the text describes valid values.
     Limit(&'static str, &'static str),
+    /// A wire view is wanted, and the server listens on this address.
+    WireBeyondLoopback(IpAddr),
+    /// A wire view is wanted, and the issuer is not on loopback.
+    WireOfPublicIssuer,
+    /// A wire view is wanted, and the store outlives the process.
+    WireOfLastingStore,
 }
 
 impl fmt::Display for ConfigError {
@@ -147,6 +167,19 @@ impl fmt::Display for ConfigError {
                 write!(f, "--workers must be 1 to {WORKERS_MAX}, got {number}")
             }
             ConfigError::Limit(name, remedy) => write!(f, "the limit {name} must be {remedy}"),
+            ConfigError::WireBeyondLoopback(address) => write!(
+                f,
+                "the wire view shows codes and tokens, and {address} is not loopback; remove --bind, or --wire and \
+                 --trace (wire in the file)"
+            ),
+            ConfigError::WireOfPublicIssuer => f.write_str(
+                "the wire view shows codes and tokens, and the issuer is public; use an issuer on localhost, or \
+                 remove --wire and --trace (wire in the file)",
+            ),
+            ConfigError::WireOfLastingStore => f.write_str(
+                "the wire view shows codes and tokens, and this store outlives the process; use --store memory, or \
+                 add --wire-with-lasting-store (wire_with_lasting_store in the file) if its grants are no secret",
+            ),
         }
     }
 }
@@ -182,6 +215,7 @@ impl Config {
             resource_owner: Arc::clone(&self.resource_owner),
             secure_scope: self.secure_scope.clone(),
             explains_errors: self.explains_errors,
+            has_wire: self.has_wire(),
             // Lines in the common log format have no place for it.
             names_clients: self.access_log == Some(LogFormat::Json),
             // The demo's client exists where there is a client app.
@@ -226,6 +260,9 @@ impl Config {
         }
         if !(1..=WORKERS_MAX).contains(&self.workers) {
             mistakes.push(ConfigError::Workers(self.workers));
+        }
+        if self.has_wire() {
+            mistakes.extend(self.wire_mistake());
         }
         let Limits { http, net, routes, store, log_lines_max: _ } = &self.limits;
         let limits = net.mistakes().chain(store.mistakes()).chain(routes.mistakes()).chain(http.mistakes());

@@ -23,6 +23,14 @@ impl Config {
                 self.resource_owner
             ));
         }
+        // The demo's view shows what anyone on this machine can have from the demo anyway.
+        if self.has_wire() && (self.wire.is_wanted == Some(true) || self.wire.traces) {
+            warnings.push(
+                "the wire view is on: every user and program of this machine can read codes, tokens and clients' \
+                 secrets at /wire; remove --wire and --trace when you have seen enough"
+                    .to_owned(),
+            );
+        }
         if let Some(issuer) = &self.issuer
             && issuer.origin().scheme() == Scheme::Http
             && ![0, issuer.origin().port()].contains(&auth_port)
@@ -59,6 +67,8 @@ mod tests {
         check(|config| config.bind = "0.0.0.0".parse().ok(), &["no login and listens on 0.0.0.0"]);
         check(|config| (config.bind, config.client_port) = ("0.0.0.0".parse().ok(), None), &[]);
         check(|config| config.insecure_http = true, &["insecure_http is set"]);
+        check(|config| config.wire.is_wanted = Some(true), &["the wire view is on"]);
+        check(|config| (config.wire.traces, config.client_port) = (true, None), &["the wire view is on"]);
         check(|config| config.issuer = Issuer::parse("http://localhost:3001").ok(), &[]);
         check(|config| config.issuer = Issuer::parse("https://auth.example").ok(), &[]);
         check(|config| config.issuer = Issuer::parse("http://localhost:8080").ok(), &["use port 8080"]);

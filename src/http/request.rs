@@ -89,6 +89,11 @@ impl<'a> Request<'a> {
         self.body
     }
 
+    /// What was received after the request, which belongs to the next one.
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.head.length + self.body.len()..).unwrap_or_default()
+    }
+
     fn text(&self, span: Span) -> &'a str {
         // A head is refused unless its target and Host are visible ASCII, so this never falls back.
         std::str::from_utf8(span.of(self.bytes)).unwrap_or("")

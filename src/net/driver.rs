@@ -320,6 +320,9 @@ impl<S: Socket> Driver<S> {
         self.counts.connections += u64::from(is_admitted);
         peer.into_iter().for_each(|peer| self.peers.add(peer, slot));
         let mut link = Link::new(role, address, socket, connection);
+        if let Some(wire) = self.routes.wire() {
+            link.tap(wire);
+        }
         if self.finish_by.is_some() {
             link.finish(self.clock.now);
         }

@@ -24,8 +24,9 @@ use super::socket::{Readiness, Socket};
 use super::stream::{FILLS_PER_TURN_MAX, Streaming};
 use super::turn::Turn;
 use crate::http::connection::{Connection, Event, Want};
-use crate::routes::{Completion, Parked, Role, Routes, Step};
+use crate::routes::{Completion, Parked, Role, Routes, Sender, Step};
 use crate::store::{Mailbox, Ticket};
+use crate::wire::{Server, Tap, Wire};
 
 mod streaming;
 
@@ -69,6 +70,8 @@ pub(super) struct Link<S> {
     waiting: Option<Box<Waiting>>,
     /// The response without an end that is being sent. Boxed for the same reason.
     streaming: Option<Box<Streaming>>,
+    /// Takes down what goes over the wire, where that is shown.
+    tap: Option<Box<Tap>>,
 }
 
 /// A request that continues when the store or the pool completes what it asked for.
@@ -111,7 +114,17 @@ impl<S: Socket> Link<S> {
             is_queued: false,
             waiting: None,
             streaming: None,
+            tap: None,
         }
+    }
+
+    /// Takes down for `wire` what goes over this connection.
+    pub(super) fn tap(&mut self, wire: &Arc<Wire>) {
+        let server = match self.role {
+            Role::ClientApp => Server::ClientApp,
+            Role::AuthorizationServer => Server::AuthorizationServer,
+        };
+        self.tap = Some(Box::new(Tap::new(wire, server, self.address)));
     }
 
     /// When [`Link::expire`] is due: the timeout of the HTTP connection, that of the waiting request, or the moment that
@@ -292,8 +305,17 @@ impl<S: Socket> Link<S> {
             let ticket = Ticket { place: slot, serial: turn.next_serial() };
             let step = match self.connection.step(turn.now) {
                 Event::Nothing => return,
-                Event::Request(request) => turn.begin(self.role, self.address, &request, ticket),
+                Event::Request(request) => {
+                    if let Some(tap) = &mut self.tap {
+                        tap.begin(request.rest());
+                    }
+                    let sender = Sender { peer: self.address, notes: self.tap.as_deref().map(Tap::notes) };
+                    turn.begin(self.role, sender, &request, ticket)
+                }
                 Event::Refused(refusal, request) => {
+                    if let Some(tap) = &mut self.tap {
+                        tap.begin(&[]);
+                    }
                     Step::Done(turn.refuse(self.role, self.address, refusal, request.as_ref()))
                 }
             };
@@ -310,7 +332,15 @@ impl<S: Socket> Link<S> {
     fn respond_or_park(&mut self, step: Step, routes: &Arc<Routes>, ticket: Ticket, turn: &Turn) -> bool {
         match step {
             Step::Done(response) => {
-                self.connection.respond(&response, turn.date(), turn.now);
+                match &mut self.tap {
+                    None => self.connection.respond(&response, turn.date(), turn.now),
+                    Some(tap) => {
+                        let queued = self.connection.outgoing().len();
+                        self.connection.respond(&response, turn.date(), turn.now);
+                        let answer = self.connection.outgoing().get(queued..).unwrap_or_default();
+                        tap.answer(answer, response.reason(), response.client());
+                    }
+                }
                 true
             }
             Step::Parked(parked) => {
@@ -350,7 +380,8 @@ impl<S: Socket> Link<S> {
         // The HTTP connection may have been given up by its own deadline in the same turn: then no answer can be sent.
         let Some(request) = self.connection.unanswered() else { return true };
         let ticket = Ticket { place: slot, serial: turn.next_serial() };
-        let step = turn.resume(self.role, self.address, (&routes, parked, completion), &request, ticket);
+        let sender = Sender { peer: self.address, notes: self.tap.as_deref().map(Tap::notes) };
+        let step = turn.resume(self.role, sender, (&routes, parked, completion), &request, ticket);
         self.respond_or_park(step, &routes, ticket, turn)
     }
 
@@ -364,6 +395,9 @@ impl<S: Socket> Link<S> {
             Ok(count) => {
                 let is_last = SHORT_READ_IS_LAST && count < turn.scratch.len() && !self.read_closed;
                 self.readable = !is_last;
+                if let Some(tap) = &mut self.tap {
+                    tap.read(&turn.scratch[..count]);
+                }
                 self.connection.receive(&turn.scratch[..count], turn.now);
             }
             Err(error) => self.readable = may_try_again(error)?,

@@ -20,7 +20,7 @@ use super::settings::Settings;
 use super::signals::{self, HangUp};
 use super::worker::Worker;
 use crate::keys::{KeyFile, Keys};
-use crate::log::Logs;
+use crate::log::{Log, Logs};
 use crate::pool::Pool;
 use crate::routes::{Role, Routes, Site};
 use crate::store::Store;
@@ -213,6 +213,13 @@ impl Server {
     }
 
     /// Installs signal handlers. SIGINT and SIGTERM call [`Handle::finish`]; a second one ends the program at once.
+    /// Prints each message on the wire to `log`, if there is a wire view.
+    pub fn trace_to(&self, log: Log) {
+        if let Some(wire) = self.routes.wire() {
+            wire.print_to(log);
+        }
+    }
+
     /// SIGHUP calls [`Handle::reload`] if [`Server::reload_with`] was called before; otherwise it is treated like the
     /// other two.
     ///
@@ -290,7 +297,6 @@ mod tests {
 
     use super::super::held_store::HeldStore;
     use super::*;
-    use crate::log::Log;
     use crate::peer::Peer;
     use crate::pool::{Bounds, Owner};
     use crate::routes::Limits;

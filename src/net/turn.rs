@@ -16,7 +16,7 @@ use super::forwarded::Proxies;
 use super::refusal_log::RefusalLog;
 use super::turn_clock::TurnClock;
 use crate::http::{Date, Refusal, Request, Response, Status};
-use crate::routes::{self, Completion, Content, Next, Parked, Role, Routes, Step, Stream};
+use crate::routes::{self, Completion, Content, Next, Parked, Role, Routes, Sender, Step, Stream};
 use crate::store::{Caller, Mailbox, Ticket};
 
 /// The response to a request whose endpoint panicked, which is a bug in this program.
@@ -56,16 +56,16 @@ impl<'a> Turn<'a> {
         *self.serial
     }
 
-    /// Begins to answer `request`, which came from `peer`. If it has to wait, its completion will carry `ticket`.
-    pub(super) fn begin(&mut self, role: Role, peer: IpAddr, request: &Request, ticket: Ticket) -> Step {
+    /// Begins to answer `request`, which came from `sender`, by its connection. If it has to wait, its completion will carry `ticket`.
+    pub(super) fn begin(&mut self, role: Role, sender: Sender, request: &Request, ticket: Ticket) -> Step {
         self.counts.requests += 1;
-        let peer = self.proxies.client_of(peer, request);
+        let sender = Sender { peer: self.proxies.client_of(sender.peer, request), ..sender };
         let (routes, timestamp) = (self.routes, self.clock.timestamp);
         let caller = Caller { mailbox: self.mailbox, ticket };
         // Unwind safe: nothing that a panicking endpoint leaves half done is used again. It borrows the request and the
         // routes, and what those share (the store, the source of randomness) holds locks only over complete changes.
-        let step = catch_unwind(AssertUnwindSafe(|| routes.begin(role, peer, request, timestamp, caller)));
-        self.check(role, peer, request, step)
+        let step = catch_unwind(AssertUnwindSafe(|| routes.begin(role, sender, request, timestamp, caller)));
+        self.check(role, sender.peer, request, step)
     }
 
     /// Continues a parked request, whose completion has arrived, with the `routes` that it began with. It may be parked
@@ -73,18 +73,18 @@ impl<'a> Turn<'a> {
     pub(super) fn resume(
         &mut self,
         role: Role,
-        peer: IpAddr,
+        sender: Sender,
         (routes, parked, completion): (&Routes, Parked, Completion),
         request: &Request,
         ticket: Ticket,
     ) -> Step {
-        let peer = self.proxies.client_of(peer, request);
+        let sender = Sender { peer: self.proxies.client_of(sender.peer, request), ..sender };
         let timestamp = self.clock.timestamp;
         let caller = Caller { mailbox: self.mailbox, ticket };
         let step = catch_unwind(AssertUnwindSafe(|| {
-            routes.resume(parked, completion, peer, request, timestamp, caller)
+            routes.resume(parked, completion, sender, request, timestamp, caller)
         }));
-        self.check(role, peer, request, step)
+        self.check(role, sender.peer, request, step)
     }
 
     /// Turns a panic of the endpoint into a response, and logs the request if it is done. A stream is logged when it

@@ -14,8 +14,6 @@
 //! What belongs to no endpoint is answered here: paths that are not in the table (404), methods that a path does not
 //! have (405), preflights, and messages that the codec refused.
 
-use std::net::IpAddr;
-
 mod demo;
 mod endpoint;
 mod open_streams;
@@ -34,12 +32,13 @@ pub use reply::folder::{PageMissing, check_folder};
 pub use settings::{Limits, Settings};
 pub use shared::Routes;
 pub use site::{Role, Site};
-pub use step::{Completion, Parked, Step};
+pub use step::{Completion, Parked, Sender, Step};
 pub use stream::{Content, Next, Source, Stream, Waker};
 
 use crate::http::{Body, FieldLines, FieldValue, Method, Refusal, Request, Response, Status};
 use crate::oauth::Timestamp;
 use crate::store::Caller;
+use crate::wire::rules;
 use reply::cors;
 use reply::error_response::{INVALID_REQUEST, RETRY_AFTER, error};
 use reply::message_page::Notice;
@@ -47,11 +46,11 @@ use step::Context;
 use table::{Errors, Route};
 
 impl Routes {
-    /// Begins to answer a request that came to `role` from `peer` at the moment `now`.
+    /// Begins to answer a request that came to `role` from `sender` at the moment `now`.
     ///
     /// Where the step is [`Step::Parked`], the mailbox of `caller` gets its completion later, unless the request only
     /// waits for its time. Where it is [`Step::Stream`], the mailbox gets a notice each time that the source is woken.
-    pub fn begin(&self, role: Role, peer: IpAddr, request: &Request, now: Timestamp, caller: Caller) -> Step {
+    pub fn begin(&self, role: Role, sender: Sender, request: &Request, now: Timestamp, caller: Caller) -> Step {
         let Some(route) = table::find(self.site.base(), role, request.path_bytes()) else {
             let cors = table::cors_outside(self.site.base(), role, request.path_bytes());
             return Step::Done(self.respond_outside(role, request, cors)).allow(cors);
@@ -60,9 +59,12 @@ impl Routes {
         let step = if !route.methods.contains(&method) {
             Step::Done(self.refuse_method(route))
         } else if let (Method::Options, Some(policy)) = (method, route.cors) {
+            if let Some(notes) = sender.notes {
+                notes.decide(&rules::PREFLIGHT);
+            }
             Step::Done(cors::preflight(policy, route.allow))
         } else {
-            (route.endpoint)(&Context::new(self, peer, request, now, caller, route.cors))
+            (route.endpoint)(&Context::new(self, sender, request, now, caller, route.cors))
         };
         step.allow(route.cors)
     }

@@ -26,6 +26,8 @@ pub struct Settings {
     pub secure_scope: Option<Arc<str>>,
     /// Whether error responses and pages give the exact reason, as the log does.
     pub explains_errors: bool,
+    /// Whether what goes over the wire is shown at `/wire`, with its secrets.
+    pub has_wire: bool,
     /// Whether responses carry the client's name, for the access log.
     pub names_clients: bool,
     /// Which rules hold.
@@ -46,6 +48,7 @@ impl Default for Settings {
             resource_owner: "owner".into(),
             secure_scope: Some(demo::SCOPES[0].0.into()),
             explains_errors: true,
+            has_wire: false,
             names_clients: false,
             profile: Profile::demo(demo::CLIENT_ID),
             lifetimes: Lifetimes::default(),

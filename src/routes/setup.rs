@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::demo;
-use super::endpoint::{metadata, secure};
+use super::endpoint::{metadata, secure, wire};
 use super::open_streams::StreamBounds;
 use super::reply::dialog_page::DialogPage;
 use super::reply::folder::Folder;
@@ -23,6 +23,7 @@ use crate::oauth::redirect::RedirectUri;
 use crate::pool::Pool;
 use crate::store::Store;
 use crate::system::System;
+use crate::wire::Wire;
 
 impl Routes {
     /// The endpoints of `site`. They keep grants in `store`, run slow jobs in `pool`, and take time and random bytes
@@ -53,10 +54,12 @@ impl Routes {
         let lasting = Lasting {
             keys,
             store,
+            sends: pool.add_kind(wire::SENDS),
             secret_checks: pool.add_kind(client_authentication::bounds(&settings.limits)),
             pool,
             guesses: Arc::new(Guesses::new(&settings.limits)),
             open_streams: Arc::default(),
+            wire: settings.has_wire.then(|| Arc::new(Wire::new(Arc::clone(&system)))),
             system,
         };
         Routes::of(settings, site, lasting)
@@ -85,7 +88,7 @@ impl Routes {
         });
         let bytes_max = settings.limits.page_bytes_max;
         let folder = settings.www.clone().map(|path| Folder::new(path, bytes_max));
-        let pages = Pages::new(&site, &profile, bare_dialog.as_ref(), folder);
+        let pages = Pages::new(&site, &profile, bare_dialog.as_ref(), folder, lasting.wire.is_some());
         Routes {
             metadata: metadata::document(&site, &profile, scopes.iter().map(|(name, _)| &**name)),
             site,

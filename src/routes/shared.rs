@@ -20,6 +20,7 @@ use crate::oauth::{Profile, ProtectedResource};
 use crate::pool::{Kind, Pool};
 use crate::store::Store;
 use crate::system::System;
+use crate::wire::Wire;
 
 /// The endpoints of both servers, with all that they need to answer.
 pub struct Routes {
@@ -61,6 +62,10 @@ pub(super) struct Lasting {
     pub(super) secret_checks: Kind,
     /// Which peers have presented wrong secrets.
     pub(super) guesses: Arc<Guesses>,
+    /// What goes over the wire, where that is shown.
+    pub(super) wire: Option<Arc<Wire>>,
+    /// Jobs that send a request again for the wire view.
+    pub(super) sends: Kind,
     pub(super) open_streams: Arc<OpenStreams>,
     pub(super) system: Arc<dyn System>,
 }
@@ -79,6 +84,11 @@ impl Routes {
     /// The `iss` of an authorization response (RFC 9207, 2), if the profile has it.
     pub(super) fn iss(&self) -> Option<&str> {
         self.profile.iss.then(|| self.site.issuer())
+    }
+
+    /// The wire view, if there is one.
+    pub fn wire(&self) -> Option<&Arc<Wire>> {
+        self.lasting.wire.as_ref()
     }
 
     /// The keys as they are now: servers that share a store agree on new ones, and a key file is reloaded.

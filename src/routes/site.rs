@@ -91,6 +91,15 @@ impl Site {
         &self.base
     }
 
+    /// Where the server `role` itself listens, as the value of a Host field; `None` if there is no such server.
+    pub fn own_authority(&self, role: Role) -> Option<&str> {
+        match role {
+            Role::ClientApp => self.client_app.as_deref()?.strip_prefix("http://"),
+            // The first is the address that it listens on, whatever the issuer is.
+            Role::AuthorizationServer => self.own_hosts.first().map(String::as_str),
+        }
+    }
+
     /// Whether browsers reach the authorization server over TLS.
     pub fn is_https(&self) -> bool {
         self.is_https

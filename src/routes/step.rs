@@ -29,9 +29,11 @@ use super::settings::Limits;
 use super::shared::Routes;
 use super::stream::{Source, Stream, Waker};
 use crate::http::{Request, Response, Status};
+use crate::oauth::redirect::RedirectUri;
 use crate::oauth::{Timestamp, Transition};
 use crate::pool::{Kind, Owner, PoolError};
 use crate::store::{Applied, Caller, StoreError};
+use crate::wire::{Notes, Rule};
 
 /// How far a request has come.
 #[must_use = "a step that is dropped leaves its request without a response"]
@@ -75,6 +77,21 @@ pub enum Completion {
     TimedOut,
 }
 
+/// Who sends a request, and who takes down what is decided about it.
+#[derive(Clone, Copy)]
+pub struct Sender<'a> {
+    /// The peer of the connection or, behind a trusted proxy, the one that the proxy names.
+    pub peer: IpAddr,
+    /// For the wire view; `None` where there is none.
+    pub notes: Option<&'a Notes>,
+}
+
+impl From<IpAddr> for Sender<'_> {
+    fn from(peer: IpAddr) -> Self {
+        Sender { peer, notes: None }
+    }
+}
+
 /// What an endpoint is given for one step of a request.
 pub(super) struct Context<'a> {
     pub(super) routes: &'a Routes,
@@ -87,6 +104,7 @@ pub(super) struct Context<'a> {
     /// be confused.
     caller: Caller<'a>,
     cors: Option<&'static cors::Policy>,
+    notes: Option<&'a Notes>,
 }
 
 /// The function of an endpoint, as the table has it.
@@ -103,13 +121,37 @@ pub(super) struct Job<F> {
 impl<'a> Context<'a> {
     pub(super) fn new(
         routes: &'a Routes,
-        peer: IpAddr,
+        sender: Sender<'a>,
         request: &'a Request<'a>,
         now: Timestamp,
         caller: Caller<'a>,
         cors: Option<&'static cors::Policy>,
     ) -> Context<'a> {
-        Context { routes, request, peer, now, caller, cors }
+        let Sender { peer, notes } = sender;
+        Context { routes, request, peer, now, caller, cors, notes }
+    }
+
+    /// Takes down for the wire view that `rule` has decided.
+    pub(super) fn decide(&self, rule: &'static Rule) {
+        if let Some(notes) = self.notes {
+            notes.decide(rule);
+        }
+    }
+
+    /// Takes down for the wire view which client an authorization request names, and where its answers may go.
+    pub(super) fn name_client(&self, id: Option<&str>) {
+        let Some(notes) = self.notes else { return };
+        notes.begin_authorization();
+        if let Some(client) = id.and_then(|id| self.routes.clients.find(id)) {
+            notes.name(&client.id, client.redirect_uris.iter().map(RedirectUri::as_str));
+        }
+    }
+
+    /// Takes down for the wire view what the store has answered.
+    fn note(&self, applied: &Applied) {
+        if let (Some(notes), Ok(outcome)) = (self.notes, applied) {
+            notes.answer(outcome);
+        }
     }
 
     /// Has the store apply `transition`, and continues with its outcome.
@@ -122,7 +164,11 @@ impl<'a> Context<'a> {
         then: impl FnOnce(&Context, Applied) -> Step + Send + 'static,
     ) -> Step {
         let client = if self.routes.names_clients { transition.client().cloned() } else { None };
-        match self.routes.lasting.store.submit(transition, self.now, self.caller) {
+        if let Some(notes) = self.notes {
+            notes.ask(transition.operation(), transition.client().map(|client| &**client));
+        }
+        let applied = self.routes.lasting.store.submit(transition, self.now, self.caller);
+        match applied.inspect(|applied| self.note(applied)) {
             Some(applied) => then(self, applied).of_client(client),
             None => self.park(Wait::Store(Box::new(then)), client),
         }
@@ -162,7 +208,6 @@ impl<'a> Context<'a> {
     /// the source, or for those that have content for it.
     ///
     /// Past `streams_max` or `peer_streams_max` the response is 503, and `open` is not called.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no endpoint has a stream yet"))]
     pub(super) fn stream<S: Source + 'static>(&self, head: Response, open: impl FnOnce(Waker) -> S) -> Step {
         let Routes { lasting, stream_bounds, .. } = self.routes;
         let place = match lasting.open_streams.take(self.peer, *stream_bounds) {
@@ -251,15 +296,18 @@ impl Routes {
         &self,
         parked: Parked,
         completion: Completion,
-        peer: IpAddr,
+        sender: Sender,
         request: &Request,
         now: Timestamp,
         caller: Caller,
     ) -> Step {
         let Parked { wait, cors, client } = parked;
-        let context = Context { routes: self, request, peer, now, caller, cors };
+        let context = Context::new(self, sender, request, now, caller, cors);
         let step = match (wait, completion) {
-            (Wait::Store(then), Completion::Applied(applied)) => then(&context, applied),
+            (Wait::Store(then), Completion::Applied(applied)) => {
+                context.note(&applied);
+                then(&context, applied)
+            }
             (Wait::Store(then), Completion::TimedOut | Completion::JobDone | Completion::Ready) => {
                 then(&context, Err(StoreError::TimedOut))
             }
@@ -366,16 +414,17 @@ pub(super) mod tests {
             mut next: impl FnMut(&Receiver<()>) -> Completion,
         ) -> Response {
             let Event::Request(request) = self.connection.step(Instant::now()) else { panic!("a request") };
-            let (peer, now) = (Ipv4Addr::LOCALHOST.into(), Timestamp::from_milliseconds(0));
+            let sender = super::Sender::from(IpAddr::from(Ipv4Addr::LOCALHOST));
+            let now = Timestamp::from_milliseconds(0);
             let caller = |place| Caller { mailbox: &self.mailbox, ticket: Ticket { place, serial: 0 } };
-            let mut step = endpoint(&Context::new(&self.routes, peer, &request, now, caller(0), None));
+            let mut step = endpoint(&Context::new(&self.routes, sender, &request, now, caller(0), None));
             for place in 1.. {
                 match step {
                     Step::Done(response) => return response,
                     Step::Stream(_) => unreachable!("no endpoint that runs here has a stream"),
                     Step::Parked(parked) => {
                         let completion = next(&self.ended);
-                        step = self.routes.resume(parked, completion, peer, &request, now, caller(place));
+                        step = self.routes.resume(parked, completion, sender, &request, now, caller(place));
                     }
                 }
             }

@@ -3,7 +3,7 @@
 //! A path that is not in it is 404. A method that a path does not have is 405, with an `Allow` that says which it has.
 
 use super::endpoint::asset::serve;
-use super::endpoint::{code, dialog, health, introspect, metadata, revoke, secure, token};
+use super::endpoint::{code, dialog, health, introspect, metadata, revoke, secure, token, wire};
 use super::reply::assets::Asset;
 use super::reply::cors;
 use super::site::Role;
@@ -50,6 +50,7 @@ const TABLE: &[Route] = &[
     page(Role::ClientApp, "/oauth-callback.html", |context| serve(context, Asset::Callback)),
     page(Role::ClientApp, "/client-app.js", |context| serve(context, Asset::ClientAppScript)),
     page(Role::ClientApp, "/popup.js", |context| serve(context, Asset::PopupScript)),
+    page(Role::ClientApp, "/report.js", |context| serve(context, Asset::ReportScript)),
     page(Role::ClientApp, "/style.css", |context| serve(context, Asset::Style)),
     page(Role::ClientApp, "/icon.svg", |context| serve(context, Asset::Icon)),
     page(Role::AuthorizationServer, "/", |context| serve(context, Asset::Welcome)),
@@ -58,6 +59,39 @@ const TABLE: &[Route] = &[
     page(Role::AuthorizationServer, "/style.css", |context| serve(context, Asset::Style)),
     page(Role::AuthorizationServer, "/icon.svg", |context| serve(context, Asset::Icon)),
 ];
+
+/// The row of one file of the wire view.
+macro_rules! wire_file {
+    ($role:ident, $path:literal, $asset:ident) => {
+        page(Role::$role, $path, |context| wire::serve(context, Role::$role, Asset::$asset))
+    };
+}
+
+/// The rows of the wire view. It is the client app's or, without one, the authorization server's.
+macro_rules! wire_rows {
+    ($role:ident) => {
+        &[
+            wire_file!($role, "/wire", Wire),
+            wire_file!($role, "/wire.css", WireStyle),
+            wire_file!($role, "/wire.js", WireScript),
+            wire_file!($role, "/wire-model.js", WireModel),
+            wire_file!($role, "/wire-words.js", WireWords),
+            wire_file!($role, "/wire-formats.js", WireFormats),
+            wire_file!($role, "/wire-page.js", WirePage),
+            wire_file!($role, "/wire-list.js", WireList),
+            wire_file!($role, "/wire-drawing.js", WireDrawing),
+            wire_file!($role, "/wire-details.js", WireDetails),
+            wire_file!($role, "/wire-difference.js", WireDifference),
+            page(Role::$role, "/wire/events", |context| wire::events(context, Role::$role)),
+            Route {
+                role: Role::$role,
+                ..post("/wire/send", None, |context| wire::send_again(context, Role::$role))
+            },
+        ]
+    };
+}
+
+const WIRE: [&[Route]; 2] = [wire_rows!(ClientApp), wire_rows!(AuthorizationServer)];
 
 /// A page, script or picture to GET.
 const fn page(role: Role, path: &'static str, endpoint: Endpoint) -> Route {
@@ -86,14 +120,14 @@ const fn post(path: &'static str, cors: Option<&'static cors::Policy>, endpoint:
 /// The row for `path`, with or without `base`, the path of the issuer. Proxies differ in whether they strip it.
 pub(super) fn find(base: &str, role: Role, path: &[u8]) -> Option<&'static Route> {
     let base = base.as_bytes();
-    let found = rows().find(|route| route.role == role && route.path.as_bytes() == path);
+    let found = row(role, path);
     if found.is_some() || base.is_empty() {
         return found;
     }
     // The metadata's path comes before the issuer's (RFC 8414, 3.1), all others after it.
     let inner = path.strip_prefix(base).filter(|inner| inner.starts_with(b"/"));
     let inner = inner.or_else(|| path.strip_suffix(base).filter(|path| *path == metadata::PATH.as_bytes()))?;
-    rows().find(|route| route.role == role && route.path.as_bytes() == inner)
+    row(role, inner)
 }
 
 /// The policy towards other origins for a `path` that is not in the table.
@@ -107,15 +141,15 @@ pub(super) fn cors_outside(base: &str, role: Role, path: &[u8]) -> Option<&'stat
     (role == Role::AuthorizationServer && is_well_known).then_some(&cors::GET)
 }
 
-#[cfg(not(test))]
-fn rows() -> std::slice::Iter<'static, Route> {
-    TABLE.iter()
+/// The row of `role` for exactly this path.
+fn row(role: Role, path: &[u8]) -> Option<&'static Route> {
+    let is_it = |route: &&Route| route.role == role && route.path.as_bytes() == path;
+    let found = TABLE.iter().find(is_it).or_else(|| WIRE.iter().copied().flatten().find(is_it));
+    #[cfg(test)]
+    let found = found.or_else(|| Some(&TEST).filter(is_it));
+    found
 }
 
 /// Unit tests have one row more.
 #[cfg(test)]
-fn rows() -> impl Iterator<Item = &'static Route> {
-    use super::test_stream::{PATH, show};
-    const STREAM: Route = get(PATH, Some(&cors::GET), show);
-    TABLE.iter().chain([&STREAM])
-}
+static TEST: Route = get(super::test_stream::PATH, Some(&cors::GET), super::test_stream::show);

@@ -102,7 +102,13 @@ pub fn build(cores: &str, program: &str, words: &[&str]) -> io::Result<Server> {
 
 /// This server, run by `command`, when it has said where it listens.
 fn started(mut command: Command, words: &[&str]) -> io::Result<Server> {
+    // What is measured is a server without the wire view of the demo, unless it is asked for. Another build may not
+    // know the flag.
+    let is_own = command.get_args().any(|word| word == PROGRAM);
     command.args(["--client-port", "0", "--auth-port", "0"]).args(words);
+    if is_own && !words.contains(&"--wire") {
+        command.arg("--no-wire");
+    }
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let mut address = || {

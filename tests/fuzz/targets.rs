@@ -266,7 +266,13 @@ pub fn endpoints(bytes: &[u8]) {
             Event::Request(request) => {
                 let moment = Timestamp::from_milliseconds(1_767_225_600_000);
                 let caller = Caller { mailbox: &nobody, ticket: Ticket { place: 0, serial: 0 } };
-                match ROUTES.begin(Role::AuthorizationServer, [127, 0, 0, 1].into(), &request, moment, caller) {
+                match ROUTES.begin(
+                    Role::AuthorizationServer,
+                    std::net::IpAddr::from([127, 0, 0, 1]).into(),
+                    &request,
+                    moment,
+                    caller,
+                ) {
                     Step::Done(response) => response,
                     Step::Parked(_) | Step::Stream(_) => panic!("memory answers at once, and whole"),
                 }

@@ -64,7 +64,13 @@ fn statuses_of_pieces(routes: &Routes, limits: &Arc<Limits>, pieces: &[&[u8]]) -
                 Event::Nothing => break,
                 Event::Request(request) => {
                     let ticket = Ticket { place: 0, serial: 0 };
-                    match routes.begin(role, PEER, &request, timestamp, Caller { mailbox: &nobody, ticket }) {
+                    match routes.begin(
+                        role,
+                        PEER.into(),
+                        &request,
+                        timestamp,
+                        Caller { mailbox: &nobody, ticket },
+                    ) {
                         Step::Done(response) => response,
                         Step::Parked(_) | Step::Stream(_) => panic!("memory answers at once, and whole"),
                     }

@@ -4,7 +4,7 @@ use crate::support::{Answer, TestServer, secure_request, token_request};
 use oauth_from_scratch::oauth::issuer::Issuer;
 
 const CLIENT_APP_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src http://localhost:{auth}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+     connect-src 'self' http://localhost:{auth}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const AUTHORIZATION_SERVER_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'";
 // Without form-action, which browsers hold every hop after the callback to.

@@ -60,3 +60,5 @@ mod starting;
 mod stores;
 mod streams;
 mod tidy;
+mod wire;
+mod wire_view;

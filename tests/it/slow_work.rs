@@ -390,7 +390,7 @@ impl Harness {
         let now = Timestamp::from_milliseconds(0);
         let (peer, ticket): (IpAddr, _) = (peer.parse().expect("an address"), Ticket { place: 0, serial: 0 });
         let caller = Caller { mailbox: &self.mailbox, ticket };
-        let mut step = self.routes.begin(Role::AuthorizationServer, peer, &request, now, caller);
+        let mut step = self.routes.begin(Role::AuthorizationServer, peer.into(), &request, now, caller);
         let mut parked_times = 0;
         loop {
             match step {
@@ -399,7 +399,7 @@ impl Harness {
                     parked_times += 1;
                     let completion =
                         self.completions.recv_timeout(Duration::from_secs(20)).expect("a completion");
-                    step = self.routes.resume(parked, completion, peer, &request, now, caller);
+                    step = self.routes.resume(parked, completion, peer.into(), &request, now, caller);
                 }
                 Step::Stream(_) => panic!("no endpoint has a stream"),
             }

@@ -343,3 +343,34 @@ fn standard_output_has_nothing_but_json_where_that_is_asked_for_and_standard_err
         assert_eq!(says_where, more.is_empty(), "{errors}");
     }
 }
+
+#[test]
+fn a_trace_prints_every_message_without_its_secrets() {
+    let mut server = Program::start(&["--client-port", "0", "--auth-port", "0", "--trace"]);
+    let (_, port) = server.issuer_and_port();
+    let code = "0123456789abcdefghijWXYZ";
+    ask(port, &format!("GET /secure?code={code} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+    let errors = server.errors();
+    let words = "→ #1 authorization-server, connection 1: GET /secure?code=…WXYZ HTTP/1.1";
+    assert!(errors.contains(words), "{errors}");
+    assert!(
+        errors.contains("✗ #1 403 Forbidden in ") && errors.contains(": no access token (RFC 6750, 3;"),
+        "{errors}"
+    );
+    assert!(errors.contains("WARNING: the wire view is on"), "{errors}");
+    assert!(!errors.contains('\x1b'), "a pipe has no colours");
+}
+
+#[test]
+fn a_wire_view_that_others_could_read_is_refused_at_the_start() {
+    let check = |words: &[&str], message: &str| {
+        let (status, errors) = refused(words);
+        assert!(status == 2 && errors.contains(message), "{words:?}: {status} {errors}");
+    };
+    check(&["--wire", "--bind", "0.0.0.0"], "0.0.0.0 is not loopback; remove --bind, or --wire and --trace");
+    check(&["--trace", "--issuer", "https://auth.example"], "the issuer is public");
+    check(&["--wire", "--store", "file:grants"], "add --wire-with-lasting-store");
+    let (_, errors) =
+        refused(&["--check-config", "--wire", "--wire-with-lasting-store", "--store", "file:grants"]);
+    assert_eq!(errors, "", "asked for twice");
+}

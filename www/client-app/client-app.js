@@ -1,6 +1,7 @@
 // The client app's side of the flow: popup → code → access token → secret answer.
 
 import { openPopup, PopupError } from './popup.js';
+import { report } from './report.js';
 
 const { clientApp, authorizationServer, issuer, clientId, redirectUri } = document.body.dataset;
 
@@ -93,13 +94,16 @@ async function getCode() {
   }));
 
   // The browser allows a popup only as part of the click: no `await` before this.
+  report('browser window', 'popup', 'the script opens the popup');
   popup = openPopup(request.then((query) => `${authorizationServer}/oauth-dialog.html?${query}`), redirectUri);
 
   let query;
   try {
     query = await popup.query;
+    report('popup', 'client app', `the script reads the address: ${[...query.keys()].join(', ')}`);
   } catch (error) {
     if (!(error instanceof PopupError)) throw error;
+    report('popup', 'browser window', `the popup was ${error.reason}`, true);
     if (error.reason === 'blocked') {
       throw new Failure('The browser blocked the popup. Allow popups for this page, then try again.');
     }
@@ -108,6 +112,8 @@ async function getCode() {
   }
 
   // Refuse a response to another request, or from another server.
+  const isOurs = query.get('state') === state && query.get('iss') === issuer;
+  report('client app', 'client app', `the script compares state and iss: ${isOurs ? 'they match' : 'no match'}`, !isOurs);
   if (query.get('state') !== state) throw new Failure('The popup returned with a response to another request.');
   if (query.get('iss') !== issuer) throw new Failure('The popup returned from another authorization server.');
 

@@ -18,7 +18,13 @@ impl<S: Socket> Link<S> {
     pub(super) fn begin_stream(&mut self, stream: Box<Stream>, ticket: Ticket, turn: &Turn) {
         let entry = self.connection.unanswered();
         let entry = entry.and_then(|request| turn.stream_entry(self.role, self.address, &request, &stream));
+        let queued = self.connection.outgoing().len();
         self.connection.begin_stream(stream.head(), turn.date(), turn.now);
+        if let Some(tap) = &mut self.tap {
+            // The head: the content has no end that could be waited for.
+            let head = self.connection.outgoing().get(queued..).unwrap_or_default();
+            tap.answer(head, stream.head().reason(), stream.client());
+        }
         self.streaming = Some(Box::new(Streaming::new(stream, ticket.serial, entry)));
         let is_over = !self.connection.is_streaming() && !self.connection.is_starved();
         if is_over && !self.is_finishing {

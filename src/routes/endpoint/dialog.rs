@@ -16,6 +16,7 @@ use crate::routes::reply::dialog_page::DialogPage;
 use crate::routes::reply::unavailable::NO_RANDOMNESS;
 use crate::routes::request::{authorization_request, session};
 use crate::routes::step::{Context, Step};
+use crate::wire::rules;
 
 /// Shows the dialog, or what is wrong with the request for it.
 pub(crate) fn show(context: &Context) -> Step {
@@ -24,8 +25,10 @@ pub(crate) fn show(context: &Context) -> Step {
     let form = Form::parse(query.as_bytes());
     let request = authorization_request::read(&form);
     if routes.profile.bare_dialog && authorization_request::is_bare(&request) {
+        context.decide(&rules::ARTICLE_DIALOG);
         return serve(context, Asset::Dialog);
     }
+    context.name_client(request.client_id);
     Step::Done(match authorize::check(&routes.clients, &routes.profile, &request) {
         Ok(authorization) => ask(context, &authorization, query, request.state),
         Err(error) => authorization_response::refuse(routes, error, request.state),
@@ -58,5 +61,6 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
         scopes: &scopes,
         request: &question.seal(&routes.keyring(), &session),
     });
+    context.decide(&rules::DIALOG);
     page.with("Set-Cookie", cookie)
 }

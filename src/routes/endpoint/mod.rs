@@ -9,3 +9,4 @@ pub(crate) mod metadata;
 pub(crate) mod revoke;
 pub(crate) mod secure;
 pub(crate) mod token;
+pub(crate) mod wire;

@@ -18,6 +18,18 @@ pub(crate) enum Asset {
     Message,
     Style,
     Icon,
+    Wire,
+    WireStyle,
+    WireScript,
+    WireModel,
+    WireWords,
+    WireFormats,
+    WirePage,
+    WireList,
+    WireDrawing,
+    WireDetails,
+    WireDifference,
+    ReportScript,
 }
 
 /// Where an asset comes from, and what it is.
@@ -35,7 +47,7 @@ pub(crate) const HTML: &str = "text/html; charset=utf-8";
 
 impl Asset {
     /// Every asset, in the order of the variants: tables of one entry for each are indexed by `asset as usize`.
-    pub(crate) const ALL: [Asset; 10] = [
+    pub(crate) const ALL: [Asset; 22] = [
         Asset::ClientApp,
         Asset::Callback,
         Asset::ClientAppScript,
@@ -46,6 +58,18 @@ impl Asset {
         Asset::Message,
         Asset::Style,
         Asset::Icon,
+        Asset::Wire,
+        Asset::WireStyle,
+        Asset::WireScript,
+        Asset::WireModel,
+        Asset::WireWords,
+        Asset::WireFormats,
+        Asset::WirePage,
+        Asset::WireList,
+        Asset::WireDrawing,
+        Asset::WireDetails,
+        Asset::WireDifference,
+        Asset::ReportScript,
     ];
 
     /// Where it comes from, and what it is.
@@ -61,6 +85,7 @@ impl Asset {
             };
         }
         const SCRIPT: &str = "text/javascript; charset=utf-8";
+        const STYLE: &str = "text/css; charset=utf-8";
         match self {
             Asset::ClientApp => source!("client-app/index.html", HTML, ClientApp),
             Asset::Callback => source!("client-app/oauth-callback.html", HTML, ClientApp),
@@ -70,8 +95,20 @@ impl Asset {
             Asset::Dialog => source!("authorization-server/oauth-dialog.html", HTML, AuthorizationServer),
             Asset::DialogScript => source!("authorization-server/dialog.js", SCRIPT, AuthorizationServer),
             Asset::Message => source!("authorization-server/message.html", HTML, AuthorizationServer),
-            Asset::Style => source!("style.css", "text/css; charset=utf-8", AuthorizationServer),
+            Asset::Style => source!("style.css", STYLE, AuthorizationServer),
             Asset::Icon => source!("icon.svg", "image/svg+xml", AuthorizationServer),
+            Asset::Wire => source!("client-app/wire.html", HTML, ClientApp),
+            Asset::WireStyle => source!("client-app/wire.css", STYLE, ClientApp),
+            Asset::WireScript => source!("client-app/wire.js", SCRIPT, ClientApp),
+            Asset::WireModel => source!("client-app/wire-model.js", SCRIPT, ClientApp),
+            Asset::WireWords => source!("client-app/wire-words.js", SCRIPT, ClientApp),
+            Asset::WireFormats => source!("client-app/wire-formats.js", SCRIPT, ClientApp),
+            Asset::WirePage => source!("client-app/wire-page.js", SCRIPT, ClientApp),
+            Asset::WireList => source!("client-app/wire-list.js", SCRIPT, ClientApp),
+            Asset::WireDrawing => source!("client-app/wire-drawing.js", SCRIPT, ClientApp),
+            Asset::WireDetails => source!("client-app/wire-details.js", SCRIPT, ClientApp),
+            Asset::WireDifference => source!("client-app/wire-difference.js", SCRIPT, ClientApp),
+            Asset::ReportScript => source!("client-app/report.js", SCRIPT, ClientApp),
         }
     }
 }

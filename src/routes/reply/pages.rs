@@ -50,14 +50,16 @@ type MessageTemplate = Template<{ MessagePage::NAMES.len() }>;
 
 impl Pages {
     /// The pages of `site`, from `folder` if that is given. `bare_dialog` is the dialog for a request that names no
-    /// client, if there is a client that it means.
+    /// client, if there is a client that it means. With `has_wire` the client app's page has the wire view beside the
+    /// flow.
     pub(crate) fn new(
         site: &Site,
         profile: &Profile,
         bare_dialog: Option<&DialogPage>,
         folder: Option<Folder>,
+        has_wire: bool,
     ) -> Pages {
-        let placeholders = placeholders(site);
+        let placeholders = placeholders(site, has_wire);
         let lines = |mut fields: SecurityFields| {
             fields.push(("Cache-Control", NO_STORE));
             fields.push(("Content-Type", FieldValue::literal(HTML)));
@@ -173,8 +175,15 @@ fn message_template(text: &str, placeholders: &[Placeholder]) -> MessageTemplate
     Template::new(text, placeholders, &MessagePage::NAMES)
 }
 
+/// The wire view beside the flow, where there is one.
+const WIRE: &str = r#"<section id="wire" aria-label="Messages on the wire"></section>"#;
+
+/// What it needs in the head of the page.
+const WIRE_FILES: &str =
+    r#"<link rel="stylesheet" href="/wire.css"><script type="module" src="/wire.js"></script>"#;
+
 /// The placeholders that every page may have.
-fn placeholders(site: &Site) -> Vec<Placeholder> {
+fn placeholders(site: &Site, has_wire: bool) -> Vec<Placeholder> {
     let home = match site.client_app() {
         Some(origin) => {
             format!("<a class=\"button\" href=\"{}/\">Go to the client app</a>", escape_html(origin))
@@ -202,6 +211,8 @@ fn placeholders(site: &Site) -> Vec<Placeholder> {
         ("{{client_app_link}}", home),
         ("{{purpose}}", purpose.to_owned()),
         ("{{secure_purpose}}", secure_purpose.to_owned()),
+        ("{{wire_files}}", if has_wire { WIRE_FILES } else { "" }.to_owned()),
+        ("{{wire}}", if has_wire { WIRE } else { "" }.to_owned()),
     ]
 }
 
@@ -224,7 +235,7 @@ mod tests {
             scopes: &scopes,
             request: "",
         };
-        Pages::new(&Site::new(None, Some(3000), 3001, None), &Profile::strict(), Some(&dialog), None)
+        Pages::new(&Site::new(None, Some(3000), 3001, None), &Profile::strict(), Some(&dialog), None, true)
     }
 
     #[test]

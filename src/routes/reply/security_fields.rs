@@ -13,10 +13,11 @@ pub(crate) const NO_STORE: FieldValue = FieldValue::literal("no-store");
 /// Names and values of fields, ready to be extended for one page.
 pub(crate) type SecurityFields = Vec<(&'static str, FieldValue)>;
 
-/// For the client app's pages. They run scripts of their own origin, which connect to the authorization server.
+/// For the client app's pages. They run scripts of their own origin, which connect to it (the wire view) and to the
+/// authorization server.
 pub(crate) fn client_app(site: &Site) -> SecurityFields {
     with(format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src {}; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' {}; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         site.authorization_server()
     ))

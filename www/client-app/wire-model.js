@@ -1,0 +1,301 @@
+// What the wire view knows: exchanges as the server exports them, taken apart, and the life of each grant.
+// Nothing here touches the page.
+
+/** The lanes of the drawing, from left to right. */
+export const LANES = ['browser window', 'popup', 'client app', 'authorization server', 'protected resource'];
+const [BROWSER, POPUP, CLIENT, SERVER, RESOURCE] = LANES.keys();
+
+/** How many exchanges and events a page keeps. */
+export const ITEMS_MAX = 500;
+
+/** Parameters whose values are secrets. */
+const SECRETS = new Set(['code', 'access_token', 'refresh_token', 'token', 'code_verifier', 'client_secret', 'request']);
+
+/** Whether the value of this parameter is a secret. */
+export const isSecret = (name) => SECRETS.has(name);
+
+/** Grants are named by the first 20 characters of each of their credentials. An export may have shortened the rest. */
+const CREDENTIAL = /^([A-Za-z0-9_-]{20})(?:[A-Za-z0-9_-]{44}|\.\.\..{4})$/;
+
+/** A message taken apart: its first line, its fields, its content. */
+export function parseMessage(text) {
+  const start = /^(?:\r\n)*/.exec(text)[0].length;
+  const end = text.indexOf('\r\n\r\n', start);
+  const head = end < 0 ? text.slice(start) : text.slice(start, end);
+  const [first, ...lines] = head.split('\r\n');
+  const fields = lines.filter(Boolean).map((line) => {
+    const at = line.indexOf(':');
+    return at < 0 ? { name: line, value: '' } : { name: line.slice(0, at), value: line.slice(at + 1).trim() };
+  });
+  return { first, fields, content: end < 0 ? '' : text.slice(end + 4) };
+}
+
+/** The value of the first field called `name`, in lower case. */
+export function field(message, name) {
+  return message.fields.find((found) => found.name.toLowerCase() === name)?.value;
+}
+
+/** Text whose characters are bytes, as the UTF-8 that they are. */
+export function decodeBytes(text) {
+  return new TextDecoder().decode(Uint8Array.from(text, (character) => character.charCodeAt(0)));
+}
+
+/** The parameters of a form or query, in order. */
+export function parseForm(text) {
+  return [...new URLSearchParams(text)].map(([name, value]) => ({ name, value }));
+}
+
+/** The members of a JSON object that are text or numbers; null if it is none. */
+export function parseJson(text) {
+  try {
+    const value = JSON.parse(decodeBytes(text));
+    if (value === null || typeof value !== 'object' || Array.isArray(value)) return null;
+    return Object.entries(value).map(([name, member]) => (
+      { name, value: typeof member === 'string' ? member : JSON.stringify(member) }));
+  } catch {
+    return null;
+  }
+}
+
+/** The parameters in the content of a message. */
+function contentParameters(message) {
+  const type = (field(message, 'content-type') ?? '').split(';')[0].trim().toLowerCase();
+  if (type === 'application/x-www-form-urlencoded') return parseForm(message.content);
+  if (type === 'application/json') return parseJson(message.content) ?? [];
+  return [];
+}
+
+/** An exchange, taken apart. `exchange` is one of the server's export. */
+export function readExchange(exchange) {
+  const request = parseMessage(exchange.request);
+  const answer = parseMessage(exchange.answer);
+  const [method = '?', target = ''] = request.first.split(' ');
+  const [path, query = ''] = splitAt(target, '?');
+  const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(answer.first)?.[1] ?? 0);
+  const reason = answer.first.split(' ').slice(2).join(' ');
+  const location = field(answer, 'location');
+  const item = {
+    ...exchange,
+    kind: 'exchange',
+    key: `x${exchange.id}`,
+    at: exchange.began_ms,
+    requestParts: { ...request, query: parseForm(query), parameters: contentParameters(request) },
+    answerParts: {
+      ...answer,
+      location: location === undefined ? [] : parseForm(splitAt(location, '?')[1] ?? ''),
+      parameters: contentParameters(answer),
+    },
+    method, target, path, status, reason,
+    refusal: exchange.decisions.findLast((decision) => decision.refuses),
+  };
+  item.isFailure = Boolean(item.refusal) || status === 0 || status >= 400;
+  item.isPart = /\.(?:js|css|svg|png|ico)$/.test(path);
+  [item.from, item.to] = lanes(item);
+  return item;
+}
+
+function splitAt(text, mark) {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Between which lanes a request goes, as far as its fields tell. */
+function lanes(item) {
+  const value = (name) => field(item.requestParts, name);
+  const is = (...ends) => ends.some((end) => item.path.endsWith(end));
+  const to = item.server === 'client-app' ? CLIENT : is('/secure') ? RESOURCE : SERVER;
+  const isDialog = is('/authorize', '/oauth-dialog.html', '/code', '/oauth-callback.html', '/dialog.js');
+  const dest = value('sec-fetch-dest');
+  if (dest === undefined) {
+    // A program, which is a client. What it gets from the client app, it gets as a browser would.
+    return [to === CLIENT ? BROWSER : CLIENT, to];
+  }
+  if (dest === 'empty' && to !== CLIENT) return [CLIENT, to];
+  const referrer = splitAt(value('referer') ?? '', '?')[0];
+  const isOfDialog = isDialog || /\/(?:authorize|oauth-dialog\.html|code|oauth-callback\.html)$/.test(referrer);
+  return [isOfDialog || to === SERVER ? POPUP : BROWSER, to];
+}
+
+/** An event that only the browser sees, reported by the client app's script. */
+export function readEvent(event, number) {
+  return {
+    kind: 'event',
+    key: `e${event.at}-${number}`,
+    at: Number(event.at) || 0,
+    words: String(event.words ?? '').slice(0, 300),
+    from: laneOf(event.from),
+    to: laneOf(event.to),
+    isFailure: event.fails === true,
+    isPart: false,
+  };
+}
+
+const laneOf = (name) => Math.max(0, LANES.indexOf(name));
+
+/** Everything secret in an exchange, as it is written in its bytes, the longest first: each text, with the name of
+    what is too short to be known by itself. */
+export function secretsOf(item) {
+  if (item.kind !== 'exchange') return [];
+  const found = new Map();
+  const add = (value, name) => {
+    // A short one may stand anywhere by chance, so it is known by its name alone.
+    if (value.length >= 8) [value, encodeURIComponent(value)].forEach((text) => found.set(text, null));
+    else if (value !== '') found.set(`${name}=${value}`, name);
+  };
+  const addPair = (pair) => {
+    const [name, value = ''] = splitAt(pair.trim(), '=');
+    add(value, name);
+  };
+  const { requestParts, answerParts } = item;
+  const named = [requestParts.query, requestParts.parameters, answerParts.location, answerParts.parameters].flat();
+  named.filter(({ name }) => SECRETS.has(name)).forEach(({ name, value }) => add(value, name));
+  for (const { name, value } of [...requestParts.fields, ...answerParts.fields]) {
+    switch (name.toLowerCase()) {
+      case 'authorization': add(value.replace(/^(?:Bearer|Basic)\s+/i, ''), name); break;
+      case 'cookie': value.split(';').forEach(addPair); break;
+      case 'set-cookie': addPair(value.split(';')[0]); break;
+      case 'referer': parseForm(splitAt(value, '?')[1] ?? '').filter(({ name: own }) => SECRETS.has(own))
+        .forEach(({ name: own, value: secret }) => add(secret, own));
+    }
+  }
+  // The dialog's form carries the sealed request.
+  const sealed = / name="request" value="([^"]+)"/.exec(answerParts.content);
+  if (sealed) add(sealed[1], 'request');
+  return [...found].sort(([one], [other]) => other.length - one.length);
+}
+
+/** `text` with each of `secrets` replaced by what `shorten` makes of it. */
+export function mask(text, secrets, shorten) {
+  const shown = (secret, name) => (name === null ? shorten(secret) : `${name}=${shorten('')}`);
+  return secrets.reduce((masked, [secret, name]) => masked.replaceAll(secret, () => shown(secret, name)), text);
+}
+
+/** Enough of a secret to recognise it, too little to use it. Credentials of one grant share their beginning. */
+export const ending = (secret) => (secret.length >= 16 ? `…${secret.slice(-4)}` : '…');
+
+/** The same for a file, in which a grant's name must survive. */
+export const shortened = (secret) => (
+  CREDENTIAL.test(secret) ? `${secret.slice(0, 20)}...${secret.slice(-4)}` : `...${secret.length >= 16 ? secret.slice(-4) : ''}`);
+
+/** The grant that a credential belongs to. */
+export const grantOf = (credential) => CREDENTIAL.exec(credential ?? '')?.[1];
+
+/** All that was seen, in order, with the grants that it made. */
+export class Model {
+  constructor() {
+    this.items = [];
+    this.grants = new Map();
+    this.requests = [];
+    this.config = {};
+    this.events = 0;
+  }
+
+  /** Adds an exchange of the export. Returns the item, and those that had to make room. */
+  addExchange(exchange) {
+    const item = readExchange(exchange);
+    this.follow(item);
+    return this.add(item);
+  }
+
+  /** Adds an event of the client app's script. */
+  addEvent(event) {
+    this.events += 1;
+    return this.add(readEvent(event, this.events));
+  }
+
+  add(item) {
+    this.items.push(item);
+    return { item, dropped: this.items.splice(0, Math.max(0, this.items.length - ITEMS_MAX)) };
+  }
+
+  /** Takes down what an exchange means for its grant. */
+  follow(item) {
+    const { requestParts: { query, parameters, fields }, answerParts } = item;
+    const asked = Object.fromEntries([...query, ...parameters].map(({ name, value }) => [name, value]));
+    const got = Object.fromEntries(answerParts.parameters.map(({ name, value }) => [name, value]));
+    const is = (...ends) => ends.some((end) => item.path.endsWith(end));
+    const rule = item.decisions.at(-1)?.rule;
+    if (is('/authorize', '/oauth-dialog.html') && item.method === 'GET') {
+      this.requests.push({ ...asked, id: item.id });
+      this.requests.splice(0, this.requests.length - ITEMS_MAX);
+    }
+    item.asked = asked;
+    item.client ??= asked.client_id ?? null;
+    const sent = Object.fromEntries(answerParts.location.map(({ name, value }) => [name, value]));
+    if (is('/code') && sent.code) {
+      this.issueCode(item, sent);
+    }
+    const bearer = fields.find(({ name }) => name.toLowerCase() === 'authorization')?.value.replace(/^Bearer\s+/i, '');
+    const presented = asked.code ?? asked.refresh_token ?? asked.token ?? bearer;
+    const name = grantOf(presented) ?? grantOf(sent.code) ?? grantOf(got.access_token);
+    if (!name) return;
+    const grant = this.grantCalled(name, item);
+    item.grant = name;
+    item.client ??= grant.client;
+    grant.client ??= item.client;
+    if (is('/token')) this.followToken(item, grant, asked, got, rule);
+    if (is('/revoke') && rule === 'token revoked') this.revoke(item, grant, asked.token);
+    if (is('/secure')) {
+      const token = grant.credentials.find((own) => own.value === bearer);
+      if (token && item.status === 200) token.uses = (token.uses ?? 0) + 1;
+    }
+  }
+
+  grantCalled(name, item) {
+    if (!this.grants.has(name)) this.grants.set(name, { name, client: item.client, credentials: [] });
+    if (this.grants.size > ITEMS_MAX) this.grants.delete(this.grants.keys().next().value);
+    return this.grants.get(name);
+  }
+
+  issueCode(item, sent) {
+    const grant = this.grantCalled(grantOf(sent.code) ?? sent.code, item);
+    const redirectUri = splitAt(field(item.answerParts, 'location'), '?')[0];
+    // The form carries its request sealed, so the request is found by what comes back with the code.
+    grant.request ??= this.requests.findLast((request) => sent.state !== undefined && request.state === sent.state)
+      ?? this.requests.findLast((request) => request.redirect_uri === redirectUri);
+    grant.client ??= grant.request?.client_id ?? null;
+    item.client ??= grant.client;
+    grant.redirectUri ??= redirectUri;
+    if (!grant.credentials.some((own) => own.value === sent.code)) {
+      const expires = this.config.code_ms ? item.at + this.config.code_ms : null;
+      grant.credentials.push({ kind: 'code', value: sent.code, issued: item.at, expires, by: item.id });
+    }
+  }
+
+  followToken(item, grant, asked, got, rule) {
+    const ends = (words) => { grant.ended ??= { at: item.at, by: item.id, words }; };
+    const presented = grant.credentials.find((own) => own.value === (asked.code ?? asked.refresh_token));
+    if (item.status === 200 && got.access_token) {
+      if (presented && rule !== 'rotation repeated') presented.spent ??= { at: item.at, by: item.id };
+      this.issue(item, grant, 'access token', got.access_token, Number(got.expires_in) * 1000);
+      if (got.refresh_token) this.issue(item, grant, 'refresh token', got.refresh_token, null);
+    }
+    switch (rule) {
+      case 'code replayed': return ends('the code was replayed');
+      case 'refresh token reused': return ends('an old refresh token was used again');
+      case 'code expired': return ends('the code expired unused');
+      case 'verifier does not match':
+      case 'verifier left out':
+      case 'verifier without a challenge':
+      case 'another redirect URI':
+      case 'redirect URI left out': return ends('the code was burnt by a wrong guess');
+    }
+  }
+
+  issue(item, grant, kind, value, lifetime) {
+    if (grant.credentials.some((own) => own.value === value)) return;
+    const expires = lifetime ? item.at + lifetime : null;
+    grant.credentials.push({ kind, value, issued: item.at, expires, by: item.id });
+  }
+
+  revoke(item, grant, token) {
+    const own = grant.credentials.find((credential) => credential.value === token);
+    if (own?.kind === 'access token') own.revoked ??= { at: item.at, by: item.id };
+    else grant.ended ??= { at: item.at, by: item.id, words: 'its refresh token was revoked' };
+  }
+
+  /** The clients that were seen. */
+  clients() {
+    return [...new Set(this.items.map((item) => item.client).filter(Boolean))].sort();
+  }
+}
