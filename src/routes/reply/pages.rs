@@ -11,12 +11,13 @@ use std::sync::Arc;
 use super::assets::{Asset, HTML};
 use super::cached_page::CachedPage;
 use super::dialog_page::DialogPage;
+use super::dialog_terms::Durations;
 use super::folder::Folder;
 use super::message_page::{MessagePage, Notice};
 use super::security_fields::{NO_STORE, SecurityFields, authorization_server, client_app, dialog};
 use super::template::{Placeholder, Template, escape_html, fill};
 use crate::http::{Body, FieldLines, FieldValue, Request, Response, Status};
-use crate::oauth::Profile;
+use crate::oauth::{Profile, TokenLifetimes};
 use crate::routes::demo;
 use crate::routes::site::{Role, Site};
 
@@ -28,7 +29,9 @@ pub(crate) struct Pages {
     /// The placeholders that every page may have.
     placeholders: Vec<Placeholder>,
     /// The values of the dialog for a request that names no client, if there is a client that it means.
-    bare_dialog: Option<[Cow<'static, str>; 4]>,
+    bare_dialog: Option<[Cow<'static, str>; DialogPage::NAMES.len()]>,
+    /// The words of every dialog for the lifetimes of tokens.
+    durations: Durations,
     /// From the binary.
     dialog_template: DialogTemplate,
     message_template: MessageTemplate,
@@ -50,13 +53,15 @@ type MessageTemplate = Template<{ MessagePage::NAMES.len() }>;
 
 impl Pages {
     /// The pages of `site`, from `folder` if that is given. `bare_dialog` is the dialog for a request that names no
-    /// client, if there is a client that it means.
+    /// client, if there is a client that it means. The dialogs promise access for `lifetimes`.
     pub(crate) fn new(
         site: &Site,
         profile: &Profile,
+        lifetimes: &TokenLifetimes,
         bare_dialog: Option<&DialogPage>,
         folder: Option<Folder>,
     ) -> Pages {
+        let durations = Durations::new(lifetimes);
         let placeholders = placeholders(site);
         let lines = |mut fields: SecurityFields| {
             fields.push(("Cache-Control", NO_STORE));
@@ -69,7 +74,8 @@ impl Pages {
             embedded: Vec::new(),
             notices: Vec::new(),
             folder,
-            bare_dialog: bare_dialog.map(|dialog| dialog.values().map(owned)),
+            bare_dialog: bare_dialog.map(|dialog| dialog.values(&durations).map(owned)),
+            durations,
             dialog_template: dialog_template(Asset::Dialog.source().text, &placeholders),
             message_template: message_template(Asset::Message.source().text, &placeholders),
             placeholders,
@@ -113,8 +119,8 @@ impl Pages {
     /// The dialog of one authorization request.
     pub(crate) fn dialog(&self, dialog: &DialogPage) -> Response {
         let content = match self.folder.as_ref().map(|folder| folder.read(Asset::Dialog)) {
-            None => self.dialog_template.fill(&dialog.values()),
-            Some(Ok(text)) => dialog_template(&text, &self.placeholders).fill(&dialog.values()),
+            None => self.dialog_template.fill(&dialog.values(&self.durations)),
+            Some(Ok(text)) => dialog_template(&text, &self.placeholders).fill(&dialog.values(&self.durations)),
             Some(Err(error)) => return self.unreadable(Asset::Dialog, &error),
         };
         let body = Body::Own(content.into_bytes().into());
@@ -208,6 +214,7 @@ fn placeholders(site: &Site) -> Vec<Placeholder> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::lifetimes::Lifetimes;
 
     #[test]
     fn every_notice_stands_at_its_own_place_in_the_list() {
@@ -220,11 +227,14 @@ mod tests {
         let scopes = [("answer", "Read <it>.")];
         let dialog = DialogPage {
             client: "App",
+            is_demo: true,
+            is_renewed: false,
             redirect_uri: "http://localhost:3000/cb",
             scopes: &scopes,
             request: "",
         };
-        Pages::new(&Site::new(None, Some(3000), 3001, None), &Profile::strict(), Some(&dialog), None)
+        let (profile, lifetimes) = (Profile::strict(), Lifetimes::default().tokens);
+        Pages::new(&Site::new(None, Some(3000), 3001, None), &profile, &lifetimes, Some(&dialog), None)
     }
 
     #[test]
@@ -252,6 +262,8 @@ mod tests {
     fn everything_in_the_dialog_is_escaped() {
         let answer = pages().dialog(&DialogPage {
             client: "<script>&\"'",
+            is_demo: false,
+            is_renewed: true,
             redirect_uri: "https://app.example/<b>",
             scopes: &[("a&b", "<i>Read</i>")],
             request: "\"><script>",

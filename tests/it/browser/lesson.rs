@@ -71,6 +71,8 @@ fn the_page_takes_the_access_back_and_shows_that_it_is_gone() {
     let server = TestServer::start();
     let Some((browser, page)) = open("the_page_takes_the_access_back", &server, "localhost") else { return };
     open_dialog(&browser, &page);
+    let promise = browser.text(".terms");
+    assert!(promise.contains("Press “Take the access back” on the app’s page"), "{promise}");
     browser.click("#authorize");
     assert_answered(&browser, &page);
     let token = value(&browser, 4, 1, "access_token");
