@@ -82,13 +82,18 @@ impl Routes {
             sentences.map(|(name, sentence)| (&**name, sentence.as_str())).collect();
         let bare_dialog = unnamed.as_ref().map(|client| DialogPage {
             client: &client.name,
+            is_demo: *client.id == *demo::CLIENT_ID,
+            // A request that names no client gets no refresh token.
+            is_renewed: false,
             redirect_uri: client.redirect_uris.first().map_or("", RedirectUri::as_str),
             scopes: &sentences,
             request: "",
         });
+        let lifetimes = profile.lifetimes(&settings.lifetimes);
         let bytes_max = settings.limits.page_bytes_max;
         let folder = settings.www.clone().map(|path| Folder::new(path, bytes_max));
-        let pages = Pages::new(&site, &profile, bare_dialog.as_ref(), folder, lasting.wire.is_some());
+        let has_wire = lasting.wire.is_some();
+        let pages = Pages::new(&site, &profile, &lifetimes.tokens, bare_dialog.as_ref(), folder, has_wire);
         Routes {
             metadata: metadata::document(&site, &profile, scopes.iter().map(|(name, _)| &**name)),
             site,
@@ -104,7 +109,7 @@ impl Routes {
             resource_owner: Arc::clone(&settings.resource_owner),
             explains_errors: settings.explains_errors,
             names_clients: settings.names_clients,
-            lifetimes: profile.lifetimes(&settings.lifetimes),
+            lifetimes,
             expires_in: settings.lifetimes.tokens.access_token,
             stream_bounds: StreamBounds {
                 all_max: settings.limits.streams_max,

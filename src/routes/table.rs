@@ -51,6 +51,7 @@ const TABLE: &[Route] = &[
     page(Role::ClientApp, "/client-app.js", |context| serve(context, Asset::ClientAppScript)),
     page(Role::ClientApp, "/popup.js", |context| serve(context, Asset::PopupScript)),
     page(Role::ClientApp, "/report.js", |context| serve(context, Asset::ReportScript)),
+    page(Role::ClientApp, "/steps.js", |context| serve(context, Asset::StepsScript)),
     page(Role::ClientApp, "/style.css", |context| serve(context, Asset::Style)),
     page(Role::ClientApp, "/icon.svg", |context| serve(context, Asset::Icon)),
     page(Role::AuthorizationServer, "/", |context| serve(context, Asset::Welcome)),

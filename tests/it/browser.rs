@@ -8,11 +8,13 @@ use crate::support::browser::{Browser, start_or_skip, start_with_app_or_skip};
 use crate::support::standard;
 use serde_json::json;
 
+mod lesson;
+
 const TAB: char = '\u{e004}';
 const ENTER: char = '\u{e007}';
 
 /// The client app's page in a new browser, under `name`.
-fn open(test: &str, server: &TestServer, name: &str) -> Option<(Browser, String)> {
+pub fn open(test: &str, server: &TestServer, name: &str) -> Option<(Browser, String)> {
     let browser = start_or_skip(test)?;
     browser.goto(&format!("http://{name}:{}/", server.client_app.port()));
     let window = browser.windows().remove(0);
@@ -20,7 +22,7 @@ fn open(test: &str, server: &TestServer, name: &str) -> Option<(Browser, String)
 }
 
 /// Waits until the page is in `state`, and gives what it says then.
-fn wait_for_state(browser: &Browser, state: &str) -> String {
+pub fn wait_for_state(browser: &Browser, state: &str) -> String {
     browser.wait_for(&format!("the state {state}"), |browser| {
         let at = browser.execute("return document.querySelector('main')?.dataset.state");
         (at == state).then_some(())
@@ -29,14 +31,14 @@ fn wait_for_state(browser: &Browser, state: &str) -> String {
 }
 
 /// Presses the page's button and goes to the dialog that opens.
-fn open_dialog(browser: &Browser, page: &str) {
+pub fn open_dialog(browser: &Browser, page: &str) {
     browser.click("#start");
     let dialog = browser.wait_for_window_beside(page);
     browser.switch_to(&dialog);
     browser.wait_for("the dialog", |browser| browser.url().contains("/oauth-dialog.html?").then_some(()));
 }
 
-fn assert_answered(browser: &Browser, page: &str) {
+pub fn assert_answered(browser: &Browser, page: &str) {
     browser.wait_for("the popup's end", |browser| (browser.windows() == [page]).then_some(()));
     browser.switch_to(page);
     wait_for_state(browser, "done");

@@ -46,6 +46,7 @@ fn the_client_app_serves_its_pages_and_scripts() {
     check("/oauth-callback.html?code=x", html, "</html>");
     check("/client-app.js", "text/javascript; charset=utf-8", "import");
     check("/popup.js", "text/javascript; charset=utf-8", "export");
+    check("/steps.js", "text/javascript; charset=utf-8", "export");
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod conformance;
 mod contract;
 #[cfg(feature = "file-store")]
 mod crashes;
+mod dialog;
 mod docs;
 #[cfg(feature = "redis-store")]
 mod engine_faults;

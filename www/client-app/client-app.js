@@ -1,18 +1,25 @@
-// The client app's side of the flow: popup → code → access token → secret answer.
+// The client app's side of the flow: popup → code → access token → secret answer. Every message is shown on the page.
 
 import { openPopup, PopupError } from './popup.js';
 import { report } from './report.js';
+import { PREPARE, DIALOG, CALLBACK, TOKEN, SECURE, REVOKE } from './steps.js';
+import { advise, check, mark, pair, parameters, record, reset } from './steps.js';
 
 const { clientApp, authorizationServer, issuer, clientId, redirectUri } = document.body.dataset;
 
 const main = document.querySelector('main');
 const button = document.querySelector('#start');
+const takeBack = document.querySelector('#take-back');
 const status = document.querySelector('#status');
 const answer = document.querySelector('#answer');
-const steps = document.querySelectorAll('.steps li');
 
-/** An error with a message for the user. */
-class Failure extends Error {}
+/** An error with a message for the user, and what to do about it. */
+class Failure extends Error {
+  constructor(message, advice) {
+    super(message);
+    this.advice = advice;
+  }
+}
 
 /** The user declined: a choice, not an error. */
 class Declined extends Error {}
@@ -23,67 +30,94 @@ if (location.origin !== new URL(clientApp).origin) {
   location.replace(clientApp + location.pathname + location.search);
 } else {
   button.addEventListener('click', onClick);
+  takeBack.addEventListener('click', () => {
+    // The pressed button is hidden, so the focus moves to the one that stays.
+    button.focus();
+    attempt(revoke);
+  });
 }
 
 // The flow -------------------------------------------------------------------
 
 let popup;
 
+/** The step that is being done. */
+let current = PREPARE;
+
+/** What POST /token answered. */
+let tokens;
+
 function onClick() {
   switch (main.dataset.state) {
     case 'waiting': return popup.focus();
     case 'exchanging': return;
-    default: return run();
+    default: return attempt(run);
   }
 }
 
-async function run() {
-  let current = 0;
-  answer.hidden = true;
-  steps.forEach((_, step) => mark(step, 'todo'));
-
+/** Does `what`, and shows how it ends. */
+async function attempt(what) {
+  takeBack.hidden = true;
   try {
-    mark(0, 'doing');
-    show('waiting', 'Waiting for you to authorize the app in the popup…', 'Show the popup');
-    const { code, verifier } = await getCode();
-    mark(0, 'done', `code ${shorten(code)}`);
-
-    mark(current = 1, 'doing');
-    show('exchanging', 'Exchanging the code for an access token…', 'One moment…');
-    const token = await getToken(code, verifier);
-    mark(1, 'done', `token ${shorten(token)}`);
-
-    mark(current = 2, 'doing');
-    show('exchanging', 'Requesting the secret answer…', 'One moment…');
-    const secret = await getAnswer(token);
-    mark(2, 'done', `answer ${secret}`);
-
-    answer.textContent = `The secret answer is ${secret}`;
-    answer.hidden = false;
-    show('done', 'Done: three requests, one answer.', 'Start again');
+    await what();
+    mark(current, 'done');
   } catch (error) {
     if (error instanceof Declined) {
       mark(current, 'declined');
       show('declined', error.message, 'Ask again');
       return;
     }
+    const isExpected = error instanceof Failure;
+    const words = isExpected ? error.message : `Something unexpected happened (${error}).`;
+    const advice = isExpected ? error.advice : 'Start again. If it happens again, please report it as a bug.';
     mark(current, 'failed');
-    const words = error instanceof Failure ? error.message : `Something unexpected happened (${error}).`;
-    show('failed', words, 'Try again');
+    advise(current, advice);
+    takeBack.hidden = current !== REVOKE;
+    show('failed', `${words} ${advice}`, 'Try again');
   }
 }
 
-/** Step 1: the user authorizes the app in the popup, which returns with a code. */
+/** Marks the current step as done and goes on to `step`. */
+function begin(step) {
+  if (step > current) mark(current, 'done');
+  mark(step, 'doing');
+  current = step;
+}
+
+async function run() {
+  answer.hidden = true;
+  reset(PREPARE);
+  current = PREPARE;
+  begin(PREPARE);
+
+  show('waiting', 'Waiting for you to authorize the app in the popup…', 'Show the popup');
+  const { code, verifier } = await getCode();
+
+  begin(TOKEN);
+  show('exchanging', 'Exchanging the code for an access token…', 'One moment…');
+  tokens = await getTokens(code, verifier);
+
+  begin(SECURE);
+  show('exchanging', 'Requesting the secret answer…', 'One moment…');
+  const secret = await getAnswer();
+
+  answer.textContent = `The secret answer is ${secret}`;
+  answer.hidden = false;
+  takeBack.hidden = false;
+  show('done', 'Done. Each step below shows what was sent and what came back.', 'Start again');
+}
+
+/** Steps 1 to 3: the user authorizes the app in the popup, which returns with a code. */
 async function getCode() {
   if (!crypto.subtle) {
-    throw new Failure('The browser allows cryptography only on pages from localhost or over https. Open this page '
-      + 'at localhost.');
+    throw new Failure('The browser allows cryptography only on pages from localhost or over https.',
+      'Open this page at localhost.');
   }
   // A response with this `state` belongs to this request. Redeeming the code takes the
   // verifier, of which only a digest appears in the popup's address.
   const state = randomText();
   const verifier = randomText();
-  const request = digest(verifier).then((challenge) => new URLSearchParams({
+  const request = digest(verifier).then((challenge) => showRequest(verifier, new URLSearchParams({
     response_type: 'code',
     client_id: clientId,
     redirect_uri: redirectUri,
@@ -91,7 +125,7 @@ async function getCode() {
     state,
     code_challenge: challenge,
     code_challenge_method: 'S256',
-  }));
+  })));
 
   // The browser allows a popup only as part of the click: no `await` before this.
   report('browser window', 'popup', 'the script opens the popup');
@@ -104,29 +138,77 @@ async function getCode() {
   } catch (error) {
     if (!(error instanceof PopupError)) throw error;
     report('popup', 'browser window', `the popup was ${error.reason}`, true);
+    await request;
     if (error.reason === 'blocked') {
-      throw new Failure('The browser blocked the popup. Allow popups for this page, then try again.');
+      throw new Failure('The browser blocked the popup.', 'Allow popups for this page, then press “Try again”.');
     }
+    record(DIALOG, 'Came back: nothing', [], 'The popup was closed before it returned.');
     throw new Declined('You closed the popup, so the app was not authorized. If the popup could not load its page, '
       + `check that the authorization server is running at ${authorizationServer}.`);
   }
+  showCallback(query);
 
   // Refuse a response to another request, or from another server.
   const isOurs = query.get('state') === state && query.get('iss') === issuer;
   report('client app', 'client app', `the script compares state and iss: ${isOurs ? 'they match' : 'no match'}`, !isOurs);
-  if (query.get('state') !== state) throw new Failure('The popup returned with a response to another request.');
-  if (query.get('iss') !== issuer) throw new Failure('The popup returned from another authorization server.');
+  showChecks(query, state);
+  if (query.get('state') !== state) {
+    throw new Failure('The popup returned with a response to another request.',
+      'Start again. The app must not use this code: somebody may have planted it, to have you use their account.');
+  }
+  if (query.get('iss') !== issuer) {
+    throw new Failure('The popup returned from another authorization server.',
+      'Start again. The app must not use this code: if it sent it to the wrong server, that server could use it.');
+  }
 
   const error = query.get('error');
   if (error === 'access_denied') throw new Declined('You did not authorize the app. It gets no access.');
   if (error) {
     const description = query.get('error_description');
-    throw new Failure(`The authorization server refused: ${error}${description ? ` (${description})` : ''}.`);
+    throw new Failure(`The authorization server refused: ${error}${description ? ` (${description})` : ''}.`,
+      'Compare the request in step 2 with the reason. The authorization server’s terminal has it as well.');
   }
 
   const code = query.get('code');
-  if (!code) throw new Failure('The popup returned without a code.');
+  if (!code) throw new Failure('The popup returned without a code.', 'Start again from this page.');
   return { code, verifier };
+}
+
+/** Shows the secrets of step 1 and the request of step 2. Gives the request. */
+function showRequest(verifier, query) {
+  record(PREPARE, 'Kept by the app', [
+    pair('state', ' = ', query.get('state')),
+    pair('code_verifier', ' = ', verifier),
+    pair('code_challenge', ' = ', query.get('code_challenge')),
+  ], 'The state and the verifier are 32 random bytes each, in base64url. The challenge is the SHA-256 digest of the '
+    + 'verifier: it may be seen, since the verifier cannot be computed from it. Nothing was sent.');
+  begin(DIALOG);
+  const { host, pathname } = new URL(`${authorizationServer}/oauth-dialog.html`);
+  record(DIALOG, 'Sent by the popup: GET /oauth-dialog.html', [
+    `GET ${pathname}`, ...parameters(query, '?'), pair('Host', ': ', host),
+  ], 'The app opened this address in a popup. Here each parameter has a line of its own.');
+  return query;
+}
+
+/** Shows what the popup returned with, in step 3. */
+function showCallback(query) {
+  record(DIALOG, 'Came back: the dialog', [], 'A page of another origin, so the script of this page cannot read it. '
+    + 'Your decision was a form, which the popup sent to POST /code.');
+  begin(CALLBACK);
+  const { host, pathname } = new URL(redirectUri);
+  record(CALLBACK, 'Came back: GET /oauth-callback.html', [
+    `GET ${pathname}`, ...parameters(query, '?'), pair('Host', ': ', host),
+  ], 'The answer to POST /code was a redirect (302), and the popup followed it to this address. It is of this page’s '
+    + 'own origin, so the script can read it.');
+}
+
+/** Shows how the answer compares with the request. */
+function showChecks(query, state) {
+  const [isState, isIssuer] = [query.get('state') === state, query.get('iss') === issuer];
+  check(CALLBACK, isState, isState ? 'The state is the one that this page sent:'
+    : 'The state is not the one that this page sent, which was', state);
+  check(CALLBACK, isIssuer, isIssuer ? 'The issuer (iss) is the server that this page asked:'
+    : 'The issuer (iss) is not the server that this page asked, which was', issuer);
 }
 
 /** 256 random bits in characters that need no escaping in a URL. */
@@ -143,8 +225,8 @@ function base64url(bytes) {
   return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
 
-/** Step 2: exchange the code, which works once, for an access token. */
-async function getToken(code, verifier) {
+/** Step 4: exchange the code, which works once, for an access token. */
+async function getTokens(code, verifier) {
   const reply = await request('/token', {
     method: 'POST',
     body: new URLSearchParams({
@@ -154,55 +236,115 @@ async function getToken(code, verifier) {
       code,
       code_verifier: verifier,
     }),
-  });
+  }, 'The server computes the digest of code_verifier and compares it with the challenge of step 2.');
   const token = reply?.access_token;
   // Only printable ASCII can travel in the header of the next step.
   if (typeof token !== 'string' || !/^[!-~]+$/.test(token)) {
-    throw new Failure('POST /token was answered without a usable access_token.');
+    throw new Failure('POST /token was answered without a usable access_token.',
+      'Check what came back: it should be JSON with a member access_token.');
   }
-  return token;
+  return reply;
 }
 
-/** Step 3: the access token opens the protected resource. */
-async function getAnswer(token) {
-  const reply = await request('/secure', { headers: { Authorization: `Bearer ${token}` } });
+/** Step 5: the access token opens the protected resource. */
+async function getAnswer() {
+  const reply = await request('/secure', { headers: { Authorization: `Bearer ${tokens.access_token}` } },
+    'Because of the Authorization field, the browser first asks the server whether this page may send it: OPTIONS '
+    + '/secure, the preflight. It remembers the answer for a while.');
   if (typeof reply?.answer !== 'number') {
-    throw new Failure('The response to GET /secure has no answer in it.');
+    throw new Failure('The response to GET /secure has no answer in it.',
+      'Check what came back: it should be JSON with a number called answer.');
   }
   return reply.answer;
 }
 
-/** Sends a request to the authorization server. Returns its JSON, or throws a Failure that says what to check. */
-async function request(path, options) {
-  const what = `${options.method ?? 'GET'} ${path}`;
+/** Step 6: revoke the tokens, and see that they open nothing. */
+async function revoke() {
+  reset(REVOKE);
+  begin(REVOKE);
+  show('exchanging', 'Taking the access back…', 'One moment…');
+  const body = new URLSearchParams({ client_id: clientId, token: tokens.refresh_token ?? tokens.access_token });
+  await request('/revoke', { method: 'POST', body },
+    'The refresh token came with the access token in step 4. Revoking it ends everything that you allowed.');
+  const { response } = await send('/secure', { headers: { Authorization: `Bearer ${tokens.access_token}` } },
+    'The same request as in step 5.');
+  if (response.ok) {
+    throw new Failure('The token still opens the answer.', 'This should not happen: please report it as a bug.');
+  }
+  show('done', 'The access is taken back: the token opens nothing any more. What the app has read, it still knows.',
+    'Start again');
+}
 
-  let response, text;
+/** Sends a request to the authorization server. Returns its JSON, or throws a Failure that says what to check. */
+async function request(path, options, remark) {
+  const what = `${options.method ?? 'GET'} ${path}`;
+  const { response, text } = await send(path, options, remark);
+  const reply = parse(text);
+  if (!response.ok) {
+    const reason = reply?.error_description ?? reply?.message ?? reply?.error;
+    throw new Failure(`${what} was refused with status ${response.status}${reason ? `: ${reason}.` : '.'}`,
+      'Start again: a code works once, and for a short time. The terminal of the server has the exact reason.');
+  }
+  if (reply === undefined) {
+    throw new Failure(`The response to ${what} is not JSON.`, `Check what answers at ${authorizationServer}.`);
+  }
+  return reply;
+}
+
+/** Sends a request, and shows it and its response in the current step. */
+async function send(path, { method = 'GET', headers = {}, body }, remark) {
+  const what = `${method} ${path}`;
+  const { host, pathname } = new URL(authorizationServer + path);
+  record(current, `Sent by this page: ${what}`, [
+    `${method} ${pathname}`,
+    pair('Host', ': ', host),
+    pair('Origin', ': ', location.origin),
+    ...Object.entries(headers).map(([name, value]) => pair(name, ': ', value)),
+    ...(body ? [pair('Content-Type', ': ', 'application/x-www-form-urlencoded;charset=UTF-8'), ' '] : []),
+    ...(body ? parameters(body) : []),
+  ], remark);
   try {
-    response = await fetch(authorizationServer + path, {
-      ...options,
+    const response = await fetch(authorizationServer + path, {
+      method,
+      headers,
+      body,
       cache: 'no-store',
       credentials: 'omit',
       signal: AbortSignal.timeout(10_000),
     });
-    text = await response.text();
+    const text = await response.text();
+    showResponse(response, text);
+    return { response, text };
   } catch {
-    throw new Failure(`${what} got no response. Is the authorization server running at ${authorizationServer}, `
-      + `and does it allow requests from ${clientApp}?`);
+    record(current, 'Came back: nothing', [], 'The browser got no response that it lets this page read.');
+    throw new Failure(`${what} got no response.`, 'Check that the authorization server is running at '
+      + `${authorizationServer}, and allows requests from ${clientApp}. Then start again.`);
   }
+}
 
-  let reply;
+function showResponse(response, text) {
+  const reply = parse(text);
+  const content = reply === undefined ? text : JSON.stringify(reply, null, 2);
+  const members = content.split('\n').map((line) => {
+    const [, indent, name, separator, value] = /^( +)"(\w+)"(: )(.*)$/.exec(line) ?? [];
+    if (name === undefined) return line;
+    const member = pair(name, separator, value);
+    member.prepend(indent);
+    return member;
+  });
+  const line = `${response.status} ${response.statusText}`.trim();
+  record(current, `Came back: ${line}`, [
+    line, ...[...response.headers].map(([name, value]) => pair(name, ': ', value)), ' ', ...members,
+  ], 'Of the fields, only those that the server and the browser let this page read.');
+}
+
+/** The JSON in `text`, or undefined. */
+function parse(text) {
   try {
-    reply = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
-    // Not JSON: `reply` stays undefined.
+    return undefined;
   }
-
-  if (!response.ok) {
-    const reason = reply?.error_description ?? reply?.message ?? reply?.error;
-    throw new Failure(`${what} was refused with status ${response.status}${reason ? `: ${reason}` : '.'}`);
-  }
-  if (reply === undefined) throw new Failure(`The response to ${what} is not JSON.`);
-  return reply;
 }
 
 // The page -------------------------------------------------------------------
@@ -214,14 +356,4 @@ function show(state, words, label) {
   button.setAttribute('aria-disabled', state === 'exchanging');
   // On a small screen the outcome may be below the edge.
   (answer.hidden ? status : answer).scrollIntoView({ block: 'nearest' });
-}
-
-function mark(step, state, got = '') {
-  steps[step].dataset.step = state;
-  steps[step].querySelector('.got').textContent = got && `→ ${got}`;
-}
-
-/** Enough of a secret to recognise it, too little to use it. (Credentials of one grant share their beginning.) */
-function shorten(secret) {
-  return secret.length >= 16 ? `…${secret.slice(-4)}` : '…';
 }

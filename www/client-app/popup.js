@@ -17,7 +17,7 @@ export class PopupError extends Error {
 export function openPopup(url, redirectUri) {
   // Use '_blank': a name would reuse an older popup, and for a moment we would
   // still read its old address.
-  const popup = window.open('', '_blank', centred(480, 620));
+  const popup = window.open('', '_blank', centred(480, 680));
   // Open the window now, while the click allows it; its address is known a moment later.
   if (popup) url.then((address) => { if (!popup.closed) popup.location.replace(address); });
   return {

@@ -9,6 +9,7 @@ use crate::http::form::Form;
 use crate::oauth::GrantId;
 use crate::oauth::authorize::{self, Authorization};
 use crate::oauth::question::Question;
+use crate::routes::demo;
 use crate::routes::endpoint::asset::serve;
 use crate::routes::reply::assets::Asset;
 use crate::routes::reply::authorization_response;
@@ -55,8 +56,11 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
     };
     let scopes: Vec<(&str, &str)> =
         authorization.scope().names().map(|name| (name, routes.scope_sentence(name))).collect();
+    let client = authorization.client();
     let page = routes.pages.dialog(&DialogPage {
-        client: &authorization.client().name,
+        client: &client.name,
+        is_demo: routes.site.client_app().is_some() && *client.id == *demo::CLIENT_ID,
+        is_renewed: client.grant_types.refresh_token,
         redirect_uri: authorization.redirect().as_str(),
         scopes: &scopes,
         request: &question.seal(&routes.keyring(), &session),

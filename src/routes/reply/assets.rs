@@ -12,6 +12,7 @@ pub(crate) enum Asset {
     Callback,
     ClientAppScript,
     PopupScript,
+    StepsScript,
     Welcome,
     Dialog,
     DialogScript,
@@ -47,11 +48,12 @@ pub(crate) const HTML: &str = "text/html; charset=utf-8";
 
 impl Asset {
     /// Every asset, in the order of the variants: tables of one entry for each are indexed by `asset as usize`.
-    pub(crate) const ALL: [Asset; 22] = [
+    pub(crate) const ALL: [Asset; 23] = [
         Asset::ClientApp,
         Asset::Callback,
         Asset::ClientAppScript,
         Asset::PopupScript,
+        Asset::StepsScript,
         Asset::Welcome,
         Asset::Dialog,
         Asset::DialogScript,
@@ -91,6 +93,7 @@ impl Asset {
             Asset::Callback => source!("client-app/oauth-callback.html", HTML, ClientApp),
             Asset::ClientAppScript => source!("client-app/client-app.js", SCRIPT, ClientApp),
             Asset::PopupScript => source!("client-app/popup.js", SCRIPT, ClientApp),
+            Asset::StepsScript => source!("client-app/steps.js", SCRIPT, ClientApp),
             Asset::Welcome => source!("authorization-server/index.html", HTML, AuthorizationServer),
             Asset::Dialog => source!("authorization-server/oauth-dialog.html", HTML, AuthorizationServer),
             Asset::DialogScript => source!("authorization-server/dialog.js", SCRIPT, AuthorizationServer),

@@ -1,13 +1,18 @@
-//! The content of the dialog: which client requests what, and where the browser goes afterwards.
+//! The content of the dialog: which client requests what, on which terms, and where the browser goes afterwards.
 
 use std::borrow::Cow;
 
+use super::dialog_terms::{Durations, asker, taking_back};
 use super::template::escape_html;
 
 /// What the dialog shows.
 pub(crate) struct DialogPage<'a> {
     /// The client's name for people.
     pub(crate) client: &'a str,
+    /// Whether it is the demo's client.
+    pub(crate) is_demo: bool,
+    /// Whether it gets a refresh token.
+    pub(crate) is_renewed: bool,
     /// Where the browser goes when the dialog is answered.
     pub(crate) redirect_uri: &'a str,
     /// What the client asks for: each scope's name and its sentence.
@@ -18,10 +23,18 @@ pub(crate) struct DialogPage<'a> {
 
 impl DialogPage<'_> {
     /// The placeholders of the template that depend on the request.
-    pub(crate) const NAMES: [&'static str; 4] = ["{{client}}", "{{return_to}}", "{{scopes}}", "{{request}}"];
+    pub(crate) const NAMES: [&'static str; 7] = [
+        "{{client}}",
+        "{{return_to}}",
+        "{{scopes}}",
+        "{{asker}}",
+        "{{duration}}",
+        "{{taking_back}}",
+        "{{request}}",
+    ];
 
     /// Their values, in the same order.
-    pub(crate) fn values(&self) -> [Cow<'_, str>; 4] {
+    pub(crate) fn values<'a>(&'a self, durations: &'a Durations) -> [Cow<'a, str>; 7] {
         // Whole elements, with escaped content.
         let item = |(name, sentence): &(&str, &str)| {
             let (name, sentence) = (escape_html(name), escape_html(sentence));
@@ -31,7 +44,16 @@ impl DialogPage<'_> {
             [] => "<li>This app gets no access to your data.</li>".into(),
             scopes => scopes.iter().map(item).collect::<String>().into(),
         };
-        [escape_html(self.client), escape_html(return_to(self.redirect_uri)), scopes, escape_html(self.request)]
+        let duration = if self.is_renewed { &durations.renewed } else { &durations.once };
+        [
+            escape_html(self.client),
+            escape_html(return_to(self.redirect_uri)),
+            scopes,
+            asker(self.is_demo, self.redirect_uri).into(),
+            duration.into(),
+            taking_back(self.is_demo).into(),
+            escape_html(self.request),
+        ]
     }
 }
 

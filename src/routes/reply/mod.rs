@@ -5,6 +5,7 @@ pub(crate) mod authorization_response;
 pub(crate) mod cached_page;
 pub(crate) mod cors;
 pub(crate) mod dialog_page;
+pub(crate) mod dialog_terms;
 pub(crate) mod error_response;
 pub(crate) mod folder;
 pub(crate) mod json;

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use super::assets::{Asset, HTML};
 use super::cached_page::CachedPage;
 use super::dialog_page::DialogPage;
+use super::dialog_terms::Durations;
 use super::folder::Folder;
 use super::message_page::{MessagePage, Notice};
 use super::security_fields::{NO_STORE, SecurityFields, authorization_server, client_app, dialog};
 use super::template::{Placeholder, Template, escape_html, fill};
 use crate::http::{Body, FieldLines, FieldValue, Request, Response, Status};
-use crate::oauth::Profile;
+use crate::oauth::{Profile, TokenLifetimes};
 use crate::routes::demo;
 use crate::routes::site::{Role, Site};
 
@@ -28,7 +29,9 @@ pub(crate) struct Pages {
     /// The placeholders that every page may have.
     placeholders: Vec<Placeholder>,
     /// The values of the dialog for a request that names no client, if there is a client that it means.
-    bare_dialog: Option<[Cow<'static, str>; 4]>,
+    bare_dialog: Option<[Cow<'static, str>; DialogPage::NAMES.len()]>,
+    /// The words of every dialog for the lifetimes of tokens.
+    durations: Durations,
     /// From the binary.
     dialog_template: DialogTemplate,
     message_template: MessageTemplate,
@@ -50,15 +53,17 @@ type MessageTemplate = Template<{ MessagePage::NAMES.len() }>;
 
 impl Pages {
     /// The pages of `site`, from `folder` if that is given. `bare_dialog` is the dialog for a request that names no
-    /// client, if there is a client that it means. With `has_wire` the client app's page has the wire view beside the
-    /// flow.
+    /// client, if there is a client that it means. The dialogs promise access for `lifetimes`. With `has_wire` the client
+    /// app's page has the wire view beside the flow.
     pub(crate) fn new(
         site: &Site,
         profile: &Profile,
+        lifetimes: &TokenLifetimes,
         bare_dialog: Option<&DialogPage>,
         folder: Option<Folder>,
         has_wire: bool,
     ) -> Pages {
+        let durations = Durations::new(lifetimes);
         let placeholders = placeholders(site, has_wire);
         let lines = |mut fields: SecurityFields| {
             fields.push(("Cache-Control", NO_STORE));
@@ -71,7 +76,8 @@ impl Pages {
             embedded: Vec::new(),
             notices: Vec::new(),
             folder,
-            bare_dialog: bare_dialog.map(|dialog| dialog.values().map(owned)),
+            bare_dialog: bare_dialog.map(|dialog| dialog.values(&durations).map(owned)),
+            durations,
             dialog_template: dialog_template(Asset::Dialog.source().text, &placeholders),
             message_template: message_template(Asset::Message.source().text, &placeholders),
             placeholders,
@@ -115,8 +121,8 @@ impl Pages {
     /// The dialog of one authorization request.
     pub(crate) fn dialog(&self, dialog: &DialogPage) -> Response {
         let content = match self.folder.as_ref().map(|folder| folder.read(Asset::Dialog)) {
-            None => self.dialog_template.fill(&dialog.values()),
-            Some(Ok(text)) => dialog_template(&text, &self.placeholders).fill(&dialog.values()),
+            None => self.dialog_template.fill(&dialog.values(&self.durations)),
+            Some(Ok(text)) => dialog_template(&text, &self.placeholders).fill(&dialog.values(&self.durations)),
             Some(Err(error)) => return self.unreadable(Asset::Dialog, &error),
         };
         let body = Body::Own(content.into_bytes().into());
@@ -219,6 +225,7 @@ fn placeholders(site: &Site, has_wire: bool) -> Vec<Placeholder> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::lifetimes::Lifetimes;
 
     #[test]
     fn every_notice_stands_at_its_own_place_in_the_list() {
@@ -231,11 +238,14 @@ mod tests {
         let scopes = [("answer", "Read <it>.")];
         let dialog = DialogPage {
             client: "App",
+            is_demo: true,
+            is_renewed: false,
             redirect_uri: "http://localhost:3000/cb",
             scopes: &scopes,
             request: "",
         };
-        Pages::new(&Site::new(None, Some(3000), 3001, None), &Profile::strict(), Some(&dialog), None, true)
+        let (profile, lifetimes) = (Profile::strict(), Lifetimes::default().tokens);
+        Pages::new(&Site::new(None, Some(3000), 3001, None), &profile, &lifetimes, Some(&dialog), None, true)
     }
 
     #[test]
@@ -263,6 +273,8 @@ mod tests {
     fn everything_in_the_dialog_is_escaped() {
         let answer = pages().dialog(&DialogPage {
             client: "<script>&\"'",
+            is_demo: false,
+            is_renewed: true,
             redirect_uri: "https://app.example/<b>",
             scopes: &[("a&b", "<i>Read</i>")],
             request: "\"><script>",
