@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_line_that_cannot_be_followed_is_refused_in_one_line() {
+    fn a_bad_command_line_is_refused_in_one_line() {
         let check = |words: &str, message: &str| {
             assert_eq!(parse_words(words).map(|_| ()).unwrap_err().to_string(), message, "{words}");
         };

@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_has_the_form_of_its_log_and_so_has_the_count_of_those_that_are_lost() {
+    fn every_line_has_its_logs_format_the_count_of_lost_ones_too() {
         let clock: Clock = Arc::new(|| UNIX_EPOCH);
         let timed = Form::Timed(Arc::clone(&clock));
         assert_eq!(timed.apply("a".to_owned()), "1970-01-01T00:00:00.000Z a");
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_back_is_written_when_it_is_released_and_never_without_that() {
+    fn held_lines_are_written_on_release_and_not_before() {
         let log = Log::kept();
         let failed = log.held();
         failed.line(format_args!("tried in vain"));
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_repeats_has_a_rate_of_its_own_and_what_is_skipped_is_counted() {
+    fn a_repeated_line_has_its_own_rate_and_skips_are_counted() {
         let start = Instant::now();
         let now = Arc::new(Mutex::new(start));
         let clock = Arc::clone(&now);

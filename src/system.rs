@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_draws_once_draws_nothing_ahead_and_no_turn_has_the_bytes_of_another() {
+    fn random_bytes_are_neither_drawn_ahead_nor_shared_by_turns() {
         let system = RealSystem::default();
         let draw = || {
             let mut bytes = [0; 48];

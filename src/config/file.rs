@@ -412,7 +412,7 @@ introspects_all = true
     }
 
     #[test]
-    fn plain_http_is_allowed_anywhere_by_one_key_wherever_it_is_in_the_file() {
+    fn one_key_anywhere_in_the_file_allows_plain_http() {
         let text = "issuer = \"http://auth:3001\"\n[[clients]]\nid = \"app\"\nname = \"App\"\n\
                     redirect_uris = [\"http://app:8080/cb\"]";
         let lines = |text: &str| -> Vec<usize> {
@@ -433,7 +433,7 @@ introspects_all = true
     }
 
     #[test]
-    fn a_refresh_token_that_comes_back_ends_its_grant_unless_the_file_says_otherwise() {
+    fn a_reused_refresh_token_ends_its_grant_by_default() {
         let check = |text: &str, reuse: RefreshReuse| {
             assert_eq!(read(text, 1).unwrap().lifetimes.tokens.refresh_reuse, reuse, "{text}");
         };

@@ -455,7 +455,7 @@ grant_types = ["client_credentials"]
     }
 
     #[test]
-    fn what_changed_is_one_line_for_each_kind_and_what_needs_a_restart_one_for_each_key() {
+    fn a_reload_logs_a_line_per_kind_and_per_key_to_restart_for() {
         let check = |change: &[(&str, &str)], changes: &[&str], restarts: &[&str]| {
             let reload = reload(change);
             let lines = (&reload.changes[..], &reload.restarts[..]);
@@ -566,7 +566,7 @@ grant_types = ["client_credentials"]
     }
 
     #[test]
-    fn what_needs_a_restart_keeps_its_running_value_and_is_named_each_time() {
+    fn a_setting_that_needs_a_restart_keeps_its_value_and_is_named() {
         let once = reload(&[("grants_max = 7", "grants_max = 8"), ("idle_time_max = 20", "idle_time_max = 2")]);
         assert_eq!(
             (once.config.limits.store.grants_max, once.config.limits.http.idle_time_max.as_secs()),

@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_that_gave_up_pauses_nothing_and_a_want_of_descriptors_does() {
+    fn accepting_pauses_without_descriptors_not_for_a_lost_client() {
         let check = |kind: io::ErrorKind, expected: bool| {
             assert_eq!(is_of_one_client(&kind.into()), expected, "{kind:?}");
         };

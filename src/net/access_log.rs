@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_the_common_log_format_and_no_path_leaves_its_quotation_marks() {
+    fn no_path_breaks_out_of_its_quotes_in_the_access_log() {
         assert_eq!(
             line("/a\"\\b").to_string(),
             "client-app 2001:db8::1 - - [24/Nov/2026:08:15:00 +0000] \"GET /a\\\"\\\\b HTTP/1.1\" 404 7"

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_day_follows_the_clock_forward_and_runs_on_where_it_is_set_back() {
+    fn the_time_follows_a_clock_set_forward_but_not_back() {
         let clocks = Arc::new(Clocks { start: Instant::now(), set: Mutex::new((0, 1000)) });
         let log = Log::kept();
         let shared: Arc<dyn System> = Arc::<Clocks>::clone(&clocks);

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_moves_later_adds_no_entry_and_one_that_moves_earlier_counts() {
+    fn a_later_deadline_adds_no_entry_and_an_earlier_one_counts() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut deadlines = Deadlines::default();

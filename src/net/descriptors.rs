@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_are_bounded_by_the_descriptors_that_nothing_else_needs() {
+    fn connections_are_bounded_by_the_free_descriptors() {
         let check = |wanted, workers, limit, expected| {
             assert_eq!(
                 Descriptors::of(wanted, workers, limit),

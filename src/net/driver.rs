@@ -577,7 +577,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_always_has_more_to_say_has_its_share_of_each_turn_and_no_more() {
+    fn an_endless_sender_gets_its_share_of_each_turn_and_no_more() {
         let mut driver = driver(&Settings::default());
         let reads = Arc::<AtomicUsize>::default();
         let socket = Endless(Arc::clone(&reads));
@@ -599,7 +599,7 @@ mod tests {
 
     /// A client that is told 503 holds a descriptor for as long as that takes.
     #[test]
-    fn past_the_bound_so_many_are_told_503_and_the_rest_are_closed_without_a_word() {
+    fn past_the_bound_some_get_503_and_the_rest_are_just_closed() {
         let mut settings = Settings::default();
         settings.limits.connections_max = 1;
         let mut driver = driver(&settings);

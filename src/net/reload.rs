@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_waits_for_the_store_is_finished_by_the_configuration_that_it_began_with() {
+    fn a_waiting_request_ends_with_the_configuration_it_began_with() {
         let store = Arc::new(HeldStore::new());
         let (mut server, address, log) = server(Arc::<HeldStore>::clone(&store), || Ok(config(60)));
         // The first is kept by the worker that accepts, and the second is dealt to the other.
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn reloads_that_are_asked_for_while_one_is_under_way_come_to_one_more() {
+    fn reloads_requested_during_a_reload_become_one_more() {
         let (began, begins) = channel();
         let (go_on, goes_on) = channel::<()>();
         let (channels, reads) = (Mutex::new((began, goes_on)), Arc::new(AtomicUsize::new(0)));
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_what_reads_is_a_failed_reload_and_not_the_last_one() {
+    fn a_panic_while_reading_fails_one_reload_and_not_the_next() {
         let (server, _, log) = server(Arc::new(MemoryStore::new(10)), || panic!("as the test wants"));
         while_it_runs(server, |handle| {
             for lines in [2, 4] {

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_connected_when_the_end_begins_are_answered_by_any_worker() {
+    fn clients_connected_at_the_stop_are_answered_by_any_worker() {
         let (mut server, address) = server(2, Arc::new(MemoryStore::new(10)));
         let mut clients: Vec<TcpStream> = (0..4).map(|_| connect(address)).collect();
         for client in &mut clients {
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_dealt_to_another_worker_as_the_end_begins_is_told_that_the_answer_is_the_last() {
+    fn a_connection_handed_over_at_the_stop_gets_connection_close() {
         let (mut server, address) = server(2, Arc::new(MemoryStore::new(10)));
         let mut clients: Vec<TcpStream> = (0..2).map(|_| connect(address)).collect();
         for client in &mut clients {
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_closes_an_idle_connection_for_another_one_that_has_run_out_of_descriptors() {
+    fn a_worker_frees_a_descriptor_for_another_worker() {
         let (mut server, address) = server(2, Arc::new(MemoryStore::new(10)));
         let mut clients: Vec<TcpStream> = (0..2).map(|_| connect(address)).collect();
         // The first is kept, the second is dealt.
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_behind_a_request_that_waits_for_the_store_is_answered_at_the_end() {
+    fn requests_behind_a_waiting_one_are_answered_at_the_stop() {
         let store = Arc::new(HeldStore::new());
         let (mut server, address) = server(1, Arc::<HeldStore>::clone(&store));
         let mut client = connect(address);
@@ -588,7 +588,7 @@ mod tests {
 
     /// It closed its side soon after its request, so it may read on.
     #[test]
-    fn a_request_whose_client_closes_its_side_while_it_waits_for_the_pool_is_answered() {
+    fn a_half_closed_client_gets_the_answer_it_waits_for() {
         check_abandoned_in_the_pool(Some);
         let closes = |client: TcpStream| {
             drop(client);
@@ -603,7 +603,7 @@ mod tests {
     }
 
     #[test]
-    fn more_requests_than_a_turn_answers_are_answered_though_the_client_has_ended() {
+    fn pipelined_requests_of_a_half_closed_client_are_all_answered() {
         let store = Arc::new(HeldStore::new());
         let (mut server, address) = server(1, Arc::<HeldStore>::clone(&store));
         let mut client = connect(address);

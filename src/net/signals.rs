@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pipe_of_sighup_is_emptied_so_that_it_has_room_for_the_next_one() {
+    fn the_pipe_of_sighup_is_drained_for_the_next_one() {
         use std::io::Write as _;
 
         let (reader, mut writer) = std::os::unix::net::UnixStream::pair().unwrap();

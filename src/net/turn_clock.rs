@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wall_clock_is_read_once_a_millisecond_and_followed_wherever_it_goes() {
+    fn the_wall_clock_is_read_once_a_millisecond_and_followed() {
         let micros = Duration::from_micros;
         let clocks = Clocks { start: Instant::now(), set: Mutex::new((micros(0), micros(5_000_000))) };
         let mut clock = TurnClock::new(&clocks);

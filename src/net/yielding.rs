@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_never_waits_for_few_connections_nor_for_few_requests() {
+    fn a_worker_never_delays_few_connections_or_few_requests() {
         let mut yielding = Yielding::default();
         for at in 0..100_000 {
             assert!(!turn(&mut yielding, 1600 + at / 100, [at as usize % 7 + 64]), "at {at}");

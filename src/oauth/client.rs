@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_asked_at_every_lookup_and_after_the_configuration() {
+    fn a_client_source_is_asked_after_the_configuration() {
         let source = Arc::<Listed>::default();
         let clients = clients().with_source(Arc::<Listed>::clone(&source));
         assert!(clients.find("guest").is_none());
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chosen_secret_proves_nothing_before_it_was_compared_off_the_loop() {
+    fn a_chosen_secret_proves_nothing_before_it_is_compared() {
         let digest =
             "$argon2id$v=19$m=8,t=1,p=1$BwcHBwcHBwcHBwcHBwcHBw$MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA";
         let chosen = Client { secret: SecretDigest::parse(digest), ..client("shop", None, &[]) };

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_a_person_chose_has_a_slow_digest_that_is_paid_for_until_it_was_right_once() {
+    fn a_chosen_secret_is_compared_slowly_until_it_was_right_once() {
         let digest = password::hash_cheaply("hunter2", [7; 16]);
         assert!(digest.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{digest}");
         let digest = SecretDigest::parse(&digest).unwrap();

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_is_64_characters_that_need_no_escape_and_reads_back() {
+    fn a_credential_is_64_unreserved_characters_and_reads_back() {
         for byte in 0..=255 {
             let text = credential(byte).encode();
             assert_eq!(text.len(), CREDENTIAL_CHARS);
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_refresh_token_depends_on_the_token_the_salt_and_the_purpose() {
+    fn a_successor_depends_on_the_token_the_salt_and_the_purpose() {
         let (token, salt) = (credential(1), Salt([3; 32]));
         let secret = token.derive_access_secret(&salt);
         assert_eq!(secret, token.derive_access_secret(&salt));

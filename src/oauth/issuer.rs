@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_beyond_loopback_is_an_issuer_only_where_it_is_asked_for() {
+    fn a_plain_http_issuer_beyond_loopback_needs_its_setting() {
         for text in ["http://auth:3001", "http://auth_server", "http://192.0.2.1:3001/t"] {
             assert_eq!(Issuer::parse(text), Err(IssuerError::PlainHttp), "{text}");
             assert!(Issuer::parse_insecure(text).is_ok_and(|issuer| !issuer.is_https()), "{text}");

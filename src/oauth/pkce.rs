@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verifier_out_of_its_syntax_is_refused_even_where_the_digest_would_match() {
+    fn a_malformed_verifier_is_refused_even_if_its_digest_matches() {
         for verifier in
             [&"a".repeat(42), &"a".repeat(129), &format!("{VERIFIER}="), &format!("{VERIFIER} "), ""]
         {

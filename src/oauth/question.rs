@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_question_opens_for_the_browser_that_saw_it_and_for_no_other() {
+    fn a_sealed_question_opens_only_for_the_browser_that_saw_it() {
         let sealed = question().seal(&key(), "session");
         let open = |sealed: &str, key: &Keyring, session: &str, now: u64| {
             Question::open(sealed, key, &[session], Timestamp::from_milliseconds(now))
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_of_an_answered_question_outlives_it_by_more_than_clocks_differ() {
+    fn the_mark_of_an_answer_outlives_it_despite_clock_skew() {
         let unlike = Duration::from_millis(500);
         assert!(question().kept_until() > question().expires.after(unlike));
     }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_gives_one_code_and_every_other_form_session_or_key_another() {
+    fn a_form_gives_one_code_and_any_other_form_another() {
         let moment = Timestamp::from_milliseconds(1000);
         let code = |question: &Question, keys: &Keyring, session: &str| {
             let sealed = question.seal(keys, session);
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_form_claims_is_read_without_a_key_and_may_stand_in_a_link() {
+    fn a_forms_claims_are_readable_without_a_key() {
         let sealed = question().seal(&key(), "session");
         assert_eq!(Question::claimed(&sealed), Some(question()));
         assert_eq!(Question::claimed("x"), None);

@@ -451,13 +451,13 @@ mod tests {
     }
 
     #[test]
-    fn the_schemes_that_are_no_apps_own_are_sorted_and_in_lower_case() {
+    fn the_refused_schemes_are_sorted_and_in_lower_case() {
         assert!(NO_APPS_OWN.is_sorted());
         assert!(NO_APPS_OWN.iter().all(|scheme| !scheme.bytes().any(|byte| byte.is_ascii_uppercase())));
     }
 
     #[test]
-    fn plain_http_beyond_loopback_is_registered_only_where_it_is_asked_for() {
+    fn a_plain_http_redirect_uri_beyond_loopback_needs_its_setting() {
         let insecure = |text| RedirectUri::parse_insecure(text).map(|uri| uri.as_str().to_owned());
         for text in ["http://app:8080/callback", "http://192.0.2.1/callback"] {
             assert_eq!(RedirectUri::parse(text), Err(RedirectUriError::PlainHttp), "{text}");
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn redirect_uris_compare_byte_for_byte_but_for_the_port_of_a_loopback_literal() {
+    fn redirect_uris_match_exactly_but_for_a_loopback_port() {
         let check = |registered: &str, asked: &str, accepted: bool| {
             let uri = RedirectUri::parse(registered).unwrap();
             assert_eq!(uri.accept(asked).as_deref(), accepted.then_some(asked), "{registered} {asked}");

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_prefix_has_no_character_that_an_engine_gives_a_meaning() {
+    fn a_key_prefix_has_no_character_special_to_an_engine() {
         for text in ["oauth", "oauth:staging", "a", "A.b_c-d/e:f", &"a".repeat(128)] {
             assert_eq!(KeyPrefix::parse(text).unwrap().as_str(), text);
         }

@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_gathered_is_taken_in_its_order_and_everyone_is_woken_once() {
+    fn a_batch_is_taken_in_order_and_everyone_is_woken_once() {
         let (queue, counter) = (Queue::new(10, None), Arc::<Counter>::default());
         for place in 0..5 {
             assert!(submit(&queue, &counter, place).is_none());

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_is_cut_short_in_the_record_still_ends_where_it_ended() {
+    fn a_truncated_request_still_ends_where_it_ended() {
         let (wire, mut tap) = tap();
         let long = vec![b'x'; MESSAGE_BYTES_MAX + 10];
         tap.read(&long);

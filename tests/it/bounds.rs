@@ -185,7 +185,7 @@ fn a_flood_of_one_pair_leaves_all_others_served() {
 }
 
 #[test]
-fn grants_that_were_revoked_or_have_expired_make_room_before_one_that_is_good() {
+fn revoked_and_expired_grants_make_room_before_valid_ones() {
     check(1000, 3, |store| {
         let mut maker = Maker::new(1);
         let first = login(store, &mut maker, at(0));
@@ -295,7 +295,7 @@ fn racers_of_one_pair_leave_it_as_many_grants_as_it_may_have() {
 }
 
 #[test]
-fn a_file_knows_the_order_and_the_number_of_a_pairs_grants_when_it_is_opened_again() {
+fn a_reopened_file_knows_the_order_of_a_pairs_grants() {
     let folder = Folder::new();
     let mut maker = Maker::new(1);
     let mut tokens = Vec::new();

@@ -108,7 +108,7 @@ fn a_dialog_that_is_cancelled_is_told_in_words() {
 }
 
 #[test]
-fn an_answer_to_another_question_or_of_another_server_is_not_taken() {
+fn an_answer_with_a_wrong_state_or_issuer_is_ignored() {
     let server = TestServer::start();
     let name = "an_answer_to_another_question";
     let Some((browser, page)) = open(name, &server, "localhost") else { return };
@@ -161,7 +161,7 @@ fn a_server_that_goes_away_is_told_in_words() {
 }
 
 #[test]
-fn another_name_of_the_same_machine_leads_to_the_one_the_redirect_uses() {
+fn another_name_of_the_machine_leads_to_the_canonical_one() {
     let server = TestServer::start();
     let Some((browser, page)) = open("another_name_of_the_same_machine", &server, "127.0.0.1") else { return };
     let canonical = format!("http://localhost:{}/", server.client_app.port());
@@ -400,7 +400,7 @@ fn open_native_dialog(browser: &Browser, server: &TestServer, port: u16) {
 }
 
 #[test]
-fn a_callback_may_redirect_on_to_other_origins_and_to_an_apps_scheme() {
+fn a_callback_may_redirect_to_other_origins_and_app_schemes() {
     let server = standard::start_with(|config| config.issuer = None);
     let to_app = Site::redirect("/second", "com.example.app:/done?x=y".to_owned());
     let origins = [format!("http://{}", server.host()), format!("http://localhost:{}", to_app.port)];
@@ -440,7 +440,7 @@ fn opened_in_app(browser: &Browser, number: usize) -> String {
 }
 
 #[test]
-fn a_second_click_while_the_clients_page_is_slow_gets_the_code_of_the_first() {
+fn a_second_click_on_a_slow_page_gets_the_code_of_the_first() {
     let Some(browser) = start_or_skip("a_second_click") else { return };
     let server = standard::start_with(|config| config.issuer = None);
     // The first request is never answered, the second is.

@@ -95,7 +95,7 @@ fn help_and_version_are_printed_and_name_every_flag() {
 }
 
 #[test]
-fn a_command_line_that_cannot_be_followed_ends_in_one_line_and_status_2() {
+fn a_bad_command_line_ends_in_one_line_and_status_2() {
     for (words, names) in [
         (&["--prot", "1"][..], "--prot"),
         (&["--client-port", "x"], "--client-port"),
@@ -145,7 +145,7 @@ fn an_address_or_a_folder_that_is_not_there_is_named() {
 }
 
 #[test]
-fn the_program_serves_from_any_folder_and_prints_the_ports_it_chose() {
+fn the_program_serves_from_any_folder_and_prints_its_ports() {
     let mut command = program();
     let program = Program::start(
         command.args(["--client-port", "0", "--auth-port", "0"]).current_dir(std::env::temp_dir()),
@@ -208,7 +208,7 @@ fn check_silent_connections(descriptors: u32, workers: u32, silent: usize) -> St
 
 #[cfg(target_os = "linux")]
 #[test]
-fn connections_are_bounded_by_the_descriptors_there_are_and_a_newcomer_never_waits() {
+fn with_few_descriptors_a_newcomer_never_waits() {
     let words =
         "connections_max is lowered from 16000 to 952: the process may have 1024 open files; raise that limit";
     let log = check_silent_connections(1024, 2, 1100);
@@ -218,7 +218,7 @@ fn connections_are_bounded_by_the_descriptors_there_are_and_a_newcomer_never_wai
 /// With so few, the connections do not leave enough for the rest, and accepting itself fails.
 #[cfg(target_os = "linux")]
 #[test]
-fn when_descriptors_run_out_the_longest_idle_connection_is_closed_and_a_newcomer_never_waits() {
+fn without_descriptors_the_longest_idle_connection_is_closed() {
     for workers in [1, 2] {
         let log = check_silent_connections(22, workers, 200);
         assert!(log.contains("closed the longest idle connection to make room"), "{log}");
@@ -228,7 +228,7 @@ fn when_descriptors_run_out_the_longest_idle_connection_is_closed_and_a_newcomer
 /// Where every connection is busy, the next one waits until one closes.
 #[cfg(target_os = "linux")]
 #[test]
-fn running_out_of_descriptors_with_no_idle_connection_pauses_accepting() {
+fn without_descriptors_and_idle_connections_accepting_pauses() {
     let mut program = program_with_descriptors(20, 1);
     let errors = BufReader::new(program.child.stderr.take().unwrap());
     let (sender, told) = std::sync::mpsc::channel();
@@ -298,7 +298,7 @@ fn wait_for_the_end_to_begin(program: &Program) {
 
 #[cfg(unix)]
 #[test]
-fn a_signal_lets_what_was_asked_be_answered_and_then_ends_the_program_with_status_0() {
+fn after_a_signal_requests_are_answered_and_the_status_is_0() {
     for name in ["-TERM", "-INT"] {
         let (mut program, mut socket) = program_with_half_a_request("orderly");
         signal(&program, name);
@@ -349,7 +349,7 @@ fn full_standard_error() -> (Stdio, std::os::unix::net::UnixStream) {
 
 #[cfg(unix)]
 #[test]
-fn the_program_ends_though_its_standard_error_is_full_and_never_read() {
+fn the_program_ends_though_nobody_reads_its_standard_error() {
     // At a signal, with something to log.
     let (standard_error, _never_read) = full_standard_error();
     let mut child = program()
@@ -418,7 +418,7 @@ fn a_configuration_is_checked_and_told_without_serving_it() {
 }
 
 #[test]
-fn a_mistake_in_a_configuration_file_is_named_by_file_and_line_with_status_2() {
+fn a_mistake_in_a_file_is_named_by_line_with_status_2() {
     let check = |name: &str, from: &str, to: &str, words: &str| {
         let file = File::new(&format!("{name}.toml"), &CONFIGURATION.replace(from, to));
         let (status, output, errors) = run(&["--config", file.path()]);
@@ -488,7 +488,7 @@ fn a_checked_configuration_names_all_its_mistakes() {
 }
 
 #[test]
-fn a_checked_configuration_lines_up_whatever_the_length_of_an_id() {
+fn a_checked_configuration_lines_up_for_ids_of_any_length() {
     let id = "a-client-with-an-id-that-is-longer-than-any-word-of-ours";
     let file = File::new("long.toml", &CONFIGURATION.replace("\"robot\"", &format!("{id:?}")));
     let (status, output, errors) = run(&["--config", file.path(), "--check-config"]);
@@ -532,7 +532,7 @@ fn a_scheme_that_another_app_may_claim_is_served_with_a_warning() {
 }
 
 #[test]
-fn a_configured_server_comes_up_by_its_issuer_without_a_client_app() {
+fn a_configured_server_starts_by_its_issuer_without_client_app() {
     let file = File::new("serve.toml", CONFIGURATION);
     let mut child = program()
         .args(["--config", file.path()])
@@ -603,7 +603,7 @@ fn the_digest_of_a_secret_that_a_person_chose_is_a_slow_one() {
 /// There is memory for the program and not for what one client sends: that one's connection ends, and is counted.
 #[cfg(target_os = "linux")]
 #[test]
-fn no_memory_for_a_content_ends_that_one_connection_and_nothing_else() {
+fn running_out_of_memory_for_content_ends_one_connection() {
     let text = format!("{CONFIGURATION}\n[limits]\nbody_bytes_max = 1000000000\n");
     let file = File::new("memory.toml", &text);
     let mut child = Command::new("sh")

@@ -61,7 +61,7 @@ fn both_servers_serve_the_style_and_the_icon() {
 }
 
 #[test]
-fn the_authorization_server_says_what_it_is_and_where_the_client_app_is() {
+fn the_authorization_servers_index_links_to_the_client_app() {
     let server = TestServer::start();
     for path in ["/", "/index.html"] {
         let answer = server.answer_to(&get(path));
@@ -143,7 +143,7 @@ fn preflights_are_answered_for_any_origin_without_credentials() {
 }
 
 #[test]
-fn a_script_of_any_origin_sees_that_something_is_not_there_below_well_known() {
+fn a_404_below_well_known_is_readable_by_any_origin() {
     let long = "a".repeat(20_000);
     let check = |server: &TestServer, request: &str, status: u16, is_shared: bool| {
         let answer = server.answer_to(request);
@@ -175,7 +175,7 @@ fn a_script_of_any_origin_sees_that_something_is_not_there_below_well_known() {
 }
 
 #[test]
-fn every_answer_of_token_and_secure_may_be_read_by_any_origin_and_no_other_answer() {
+fn only_token_and_secure_are_readable_by_any_origin() {
     let server = TestServer::start();
     let token = server.token();
     let shared = [
@@ -244,7 +244,7 @@ fn what_is_not_there_is_404_and_a_wrong_method_405_with_allow() {
 }
 
 #[test]
-fn the_client_app_has_none_of_the_authorization_servers_endpoints() {
+fn the_client_app_has_no_endpoint_of_the_authorization_server() {
     let server = TestServer::start();
     for path in ["/code", "/token", "/secure", "/oauth-dialog.html", "/authorize", "/revoke", "/introspect"] {
         assert_eq!(server.connect_to_client_app().answer_to(&get(path)).status, 404, "{path}");

@@ -26,7 +26,7 @@ fn start(folder: &Folder) -> ServerProcess {
 }
 
 #[test]
-fn whatever_was_answered_still_holds_after_the_server_was_killed() {
+fn what_was_answered_still_holds_after_a_kill() {
     let crashes: u64 = std::env::var("CRASHES").ok().and_then(|count| count.parse().ok()).unwrap_or(5);
     let folder = Folder::new();
     let mut ledgers: Vec<Ledger> = (0..CLIENTS).map(Ledger::new).collect();

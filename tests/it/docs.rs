@@ -178,7 +178,7 @@ fn every_source_file_has_its_chapter_in_the_map() {
 
 /// What a reader types must work as it is printed, and must do nothing to the reader's other programs.
 #[test]
-fn a_shell_example_runs_what_is_there_and_ends_only_what_it_started() {
+fn a_shell_example_ends_only_what_it_started() {
     let mut installed_in = String::new();
     let mut shells = 0;
     for fence in fences().iter().filter(|fence| fence.info == "sh") {

@@ -100,7 +100,7 @@ fn first_swap(fault: Fault) -> impl FnMut(&Words) -> Fault {
 }
 
 #[test]
-fn an_engine_that_cannot_do_what_is_needed_is_refused_at_the_start() {
+fn an_engine_without_a_needed_command_is_refused_at_the_start() {
     // What the engine answers to one command, and what is said of it; `None` where it will do. Probes are answered so
     // only where `is_everywhere`.
     let check_in =
@@ -150,7 +150,7 @@ fn an_engine_that_cannot_do_what_is_needed_is_refused_at_the_start() {
 }
 
 #[test]
-fn a_connection_that_is_lost_once_costs_nothing_and_one_that_is_lost_twice_is_503() {
+fn a_connection_lost_once_is_retried_and_lost_twice_is_503() {
     for fault in [Fault::Lost, Fault::Dropped] {
         let (engine, store) = start();
         let mut maker = Maker::new(1);
@@ -232,7 +232,7 @@ fn what_has_waited_too_long_is_answered_so_and_never_applied() {
 
 /// Nor is what was about to be written for one request, whose time was over before that, written for the next.
 #[test]
-fn what_was_to_be_done_for_a_request_that_took_too_long_is_not_done_for_the_next() {
+fn the_work_of_a_timed_out_request_is_not_done_for_the_next() {
     let (engine, system) = (PretendEngine::start(), StoreSystem::new());
     let store = connect(&engine, system.clone(), &Log::kept());
     let mut maker = Maker::new(1);
@@ -283,7 +283,7 @@ fn what_was_tried_for_one_request_is_no_answer_to_the_next() {
 /// The write for two requests was made and its answer is lost; then the time of the first is over. What the write
 /// came to for the second is the answer to the second.
 #[test]
-fn what_was_tried_for_a_request_that_took_too_long_is_no_answer_to_the_next() {
+fn the_result_of_a_timed_out_request_is_not_the_nexts() {
     let (engine, system) = (PretendEngine::start(), StoreSystem::new());
     let store = connect(&engine, system.clone(), &Log::kept());
     let mut maker = Maker::new(1);
@@ -310,7 +310,7 @@ fn what_was_tried_for_a_request_that_took_too_long_is_no_answer_to_the_next() {
 
 /// A write that the network has held back finds the mark, however soon the grant itself would have expired.
 #[test]
-fn a_grant_that_has_ended_leaves_a_mark_for_ten_minutes_at_least() {
+fn an_ended_grant_leaves_a_mark_for_at_least_ten_minutes() {
     let check = |kept_until: Option<Timestamp>, expected: Timestamp| {
         let (engine, store) = start();
         let mut maker = Maker::new(1);
@@ -400,7 +400,7 @@ fn after_a_panic_no_connection_is_used_again() {
 
 /// A server that starts later is to have the same key as those that run.
 #[test]
-fn an_engine_that_came_back_empty_is_offered_the_sealing_key_until_it_keeps_it() {
+fn an_empty_engine_is_offered_the_sealing_key_until_it_has_it() {
     let (engine, system) = (PretendEngine::start(), StoreSystem::new());
     let store = connect(&engine, system.clone(), &Log::kept());
     let mut maker = Maker::new(1);
@@ -429,7 +429,7 @@ fn an_engine_that_came_back_empty_is_offered_the_sealing_key_until_it_keeps_it()
 
 /// Else forms would be good at one server and not at the next.
 #[test]
-fn a_sealing_key_that_is_not_this_servers_is_adopted_and_named_in_the_log() {
+fn another_servers_sealing_key_is_adopted_and_logged() {
     let (engine, log) = (PretendEngine::start(), Log::kept());
     let store = connect(&engine, StoreSystem::new(), &log);
     let mut maker = Maker::new(1);
@@ -463,7 +463,7 @@ fn an_engine_gets_no_key_of_servers_that_have_a_key_file() {
 
 /// What is said a second time is as safe as what is said the first time.
 #[test]
-fn nothing_is_confirmed_that_has_not_reached_as_many_replicas_as_it_must() {
+fn nothing_is_confirmed_before_enough_replicas_have_it() {
     let engine = PretendEngine::start();
     // What another server says of its answers is waited for, which takes a clock that goes on.
     let careless = connect(&engine, StoreSystem::running(), &Log::kept());
@@ -502,7 +502,7 @@ fn nothing_is_confirmed_that_has_not_reached_as_many_replicas_as_it_must() {
 }
 
 #[test]
-fn what_an_engine_refuses_is_503_and_said_to_be_full_where_it_is() {
+fn what_an_engine_refuses_is_503_and_a_full_one_is_named() {
     let wait = Duration::from_secs(60);
     for (answer, expected) in [
         (&b"-OOM command not allowed when used memory > 'maxmemory'\r\n"[..], StoreError::Full { wait }),
@@ -522,7 +522,7 @@ fn what_an_engine_refuses_is_503_and_said_to_be_full_where_it_is() {
 
 /// What is no answer to a command may be the answer to another one.
 #[test]
-fn an_answer_that_its_command_does_not_have_is_not_believed_and_the_connection_is_dropped() {
+fn an_impossible_reply_drops_the_connection_to_the_engine() {
     let once = |answer| check_unbelieved(answer, 1, Ok(Outcome::Granted));
     let twice = |answer| check_unbelieved(answer, 2, Err(StoreError::Unavailable));
     for answer in [&b"+a word that nobody expects\r\n"[..], b":2\r\n", b"*0\r\n"] {

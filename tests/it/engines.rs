@@ -108,8 +108,8 @@ impl World {
 }
 
 #[test]
-fn two_servers_hold_to_everything_when_their_engine_is_killed_and_started_again() {
-    if !is_installed("two_servers_hold_to_everything_when_their_engine_is_killed_and_started_again") {
+fn two_servers_keep_their_promises_when_the_engine_restarts() {
+    if !is_installed("two_servers_keep_their_promises_when_the_engine_restarts") {
         return;
     }
     let crashes = std::env::var("ENGINE_CRASHES").ok().and_then(|count| count.parse().ok()).unwrap_or(4u64);
@@ -129,8 +129,8 @@ fn two_servers_hold_to_everything_when_their_engine_is_killed_and_started_again(
 
 /// What has waited is in the file. It may be in the system's hands still, which a killed process does not change.
 #[test]
-fn an_engine_that_syncs_once_a_second_forgets_nothing_that_waited_for_its_file() {
-    let name = "an_engine_that_syncs_once_a_second_forgets_nothing_that_waited_for_its_file";
+fn an_engine_with_waitaof_forgets_nothing_that_was_confirmed() {
+    let name = "an_engine_with_waitaof_forgets_nothing_that_was_confirmed";
     let Some(program) = engine::program_with_waitaof(name) else { return };
     let mut engine = Engine::start_program(&program, &["--appendonly", "yes", "--appendfsync", "everysec"]);
     let mut world = World::with(&engine.url(), 20, "wait_for_append_only_file = true");
@@ -145,8 +145,8 @@ fn an_engine_that_syncs_once_a_second_forgets_nothing_that_waited_for_its_file()
 }
 
 #[test]
-fn while_the_engine_is_away_what_needs_it_is_503_and_the_rest_goes_on() {
-    if !is_installed("while_the_engine_is_away_what_needs_it_is_503_and_the_rest_goes_on") {
+fn while_the_engine_is_away_only_what_needs_it_is_503() {
+    if !is_installed("while_the_engine_is_away_only_what_needs_it_is_503") {
         return;
     }
     let mut engine = Engine::start(&DURABLE);
@@ -292,8 +292,8 @@ fn a_form_that_one_server_made_is_taken_by_the_other() {
 
 /// Two demos on one engine: each has a port of its own, and so an issuer of its own.
 #[test]
-fn two_issuers_on_one_engine_do_not_open_each_others_tokens_codes_and_forms() {
-    if !is_installed("two_issuers_on_one_engine_do_not_open_each_others_tokens_codes_and_forms") {
+fn two_issuers_on_one_engine_refuse_each_others_credentials() {
+    if !is_installed("two_issuers_on_one_engine_refuse_each_others_credentials") {
         return;
     }
     let engine = Engine::start(&[]);
@@ -342,8 +342,8 @@ fn the_grants_of_one_issuer_are_on_every_node_of_a_cluster() {
 }
 
 #[test]
-fn an_engine_that_comes_back_empty_is_given_the_servers_key_again() {
-    if !is_installed("an_engine_that_comes_back_empty_is_given_the_servers_key_again") {
+fn an_engine_that_lost_its_data_is_given_the_servers_key_again() {
+    if !is_installed("an_engine_that_lost_its_data_is_given_the_servers_key_again") {
         return;
     }
     let mut engine = Engine::start(&["--appendonly", "no"]);
@@ -399,8 +399,8 @@ fn an_answer_that_is_lost_on_its_way_changes_no_outcome() {
 
 /// Every answer after the fault is read as that to the command before it, and most are of a kind that fits.
 #[test]
-fn a_connection_that_has_lost_step_is_dropped_and_no_answer_is_taken_for_another() {
-    if !is_installed("a_connection_that_has_lost_step_is_dropped_and_no_answer_is_taken_for_another") {
+fn a_connection_out_of_step_is_dropped_and_no_reply_mistaken() {
+    if !is_installed("a_connection_out_of_step_is_dropped_and_no_reply_mistaken") {
         return;
     }
     let engine = Engine::start(&[]);
@@ -486,8 +486,8 @@ fn careful(url: &str) -> [RedisStore; 2] {
 
 /// Whoever finds out afterwards that it was written knows nothing of replicas yet.
 #[test]
-fn nothing_is_confirmed_on_a_detour_that_has_not_reached_a_replica() {
-    if !is_installed("nothing_is_confirmed_on_a_detour_that_has_not_reached_a_replica") {
+fn nothing_is_confirmed_after_a_redirect_without_a_replica() {
+    if !is_installed("nothing_is_confirmed_after_a_redirect_without_a_replica") {
         return;
     }
     let engine = Engine::start(&[]);
@@ -519,8 +519,8 @@ fn nothing_is_confirmed_on_a_detour_that_has_not_reached_a_replica() {
 
 /// What was done and is not safe is not confirmed to whoever asks once more, either.
 #[test]
-fn a_revocation_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repeated() {
-    if !is_installed("a_revocation_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repeated") {
+fn a_repeated_revocation_is_not_confirmed_without_a_replica() {
+    if !is_installed("a_repeated_revocation_is_not_confirmed_without_a_replica") {
         return;
     }
     let engine = Engine::start(&[]);
@@ -542,8 +542,8 @@ fn a_revocation_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repea
 
 /// An answer to the dialog that is not safe is not confirmed to a second click either.
 #[test]
-fn an_answer_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repeated() {
-    if !is_installed("an_answer_that_has_not_reached_a_replica_is_not_confirmed_when_it_is_repeated") {
+fn a_repeated_answer_is_not_confirmed_without_a_replica() {
+    if !is_installed("a_repeated_answer_is_not_confirmed_without_a_replica") {
         return;
     }
     let engine = Engine::start(&[]);
@@ -651,8 +651,8 @@ fn a_grant_that_many_ask_for_holds_up_no_other() {
 
 /// A swap of many that was made is known to have been made for all of them, wherever the connection is cut.
 #[test]
-fn an_answer_that_many_wait_for_and_that_is_lost_changes_no_outcome() {
-    if !is_installed("an_answer_that_many_wait_for_and_that_is_lost_changes_no_outcome") {
+fn a_lost_reply_that_many_wait_for_changes_no_outcome() {
+    if !is_installed("a_lost_reply_that_many_wait_for_changes_no_outcome") {
         return;
     }
     let engine = Engine::start(&[]);
@@ -847,8 +847,8 @@ fn the_engine_is_told_when_a_grant_expires() {
 }
 
 #[test]
-fn what_an_engine_may_lose_is_said_at_the_start_with_the_setting() {
-    if !is_installed("what_an_engine_may_lose_is_said_at_the_start_with_the_setting") {
+fn what_an_engine_may_lose_is_logged_at_start_with_its_setting() {
+    if !is_installed("what_an_engine_may_lose_is_logged_at_start_with_its_setting") {
         return;
     }
     let check = |settings: &[&str], words: &[&str]| {
@@ -907,8 +907,8 @@ fn an_engine_that_cannot_be_used_is_refused_with_the_reason() {
 }
 
 #[test]
-fn an_answer_that_is_to_wait_for_a_replica_is_not_given_without_one() {
-    if !is_installed("an_answer_that_is_to_wait_for_a_replica_is_not_given_without_one") {
+fn an_answer_that_must_reach_a_replica_waits_for_one() {
+    if !is_installed("an_answer_that_must_reach_a_replica_waits_for_one") {
         return;
     }
     let engine = Engine::start(&[]);

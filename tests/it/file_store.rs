@@ -123,7 +123,7 @@ fn take_pairs_out(path: &Path) {
 }
 
 #[test]
-fn a_file_from_before_there_were_pairs_opens_with_its_grants_in_their_order() {
+fn a_file_of_an_older_format_opens_with_its_grants_in_order() {
     let folder = Folder::new();
     let path = folder.join("grants");
     let mut maker = Maker::new(1);
@@ -181,7 +181,7 @@ fn keep_to_its_owner(path: &Path) {
 
 #[test]
 #[cfg(unix)]
-fn a_file_that_other_users_can_read_change_or_replace_is_refused_with_what_to_do() {
+fn a_file_that_other_users_can_reach_is_refused_with_a_remedy() {
     use std::os::unix::fs::symlink;
     let folder = Folder::new();
     let path = folder.join("grants");
@@ -251,7 +251,7 @@ fn a_file_that_other_users_can_read_change_or_replace_is_refused_with_what_to_do
 
 #[test]
 #[cfg(unix)]
-fn nothing_is_promised_to_a_file_that_was_removed_or_replaced_while_it_was_open() {
+fn nothing_is_confirmed_to_a_removed_or_replaced_file() {
     for waiting in [Waiting::ForTheDisk, Waiting::ForNothing] {
         let folder = Folder::new();
         let (path, away, other) = (folder.join("grants"), folder.join("away"), folder.join("other"));
@@ -402,7 +402,7 @@ fn crashes() -> u64 {
 }
 
 #[test]
-fn what_was_confirmed_survives_a_disk_that_loses_and_tears_what_was_not_made_safe() {
+fn what_was_confirmed_survives_a_disk_that_tears_writes() {
     let mut lines = 0;
     for seed in 0..crashes() {
         let mut disk = PretendDisk::new(seed);
@@ -482,7 +482,7 @@ fn a_pair_keeps_to_its_bound_whatever_the_disk_loses() {
 }
 
 #[test]
-fn a_disk_that_fails_for_a_while_is_503_and_then_everything_is_there() {
+fn a_disk_that_fails_for_a_while_is_503_and_loses_nothing() {
     for seed in 0..crashes() {
         let (disk, system) = (PretendDisk::new(seed), StoreSystem::new());
         let (handle, log) = (disk.clone(), Log::kept());
@@ -581,7 +581,7 @@ fn what_has_waited_too_long_is_answered_so_and_never_applied() {
 
 /// A disk that is full for a night is not written to by every request of that night.
 #[test]
-fn a_disk_that_fails_again_and_again_is_left_alone_for_longer_and_longer() {
+fn a_failing_disk_is_retried_at_growing_intervals() {
     let (disk, system) = (PretendDisk::new(1), StoreSystem::new());
     let handle = disk.clone();
     let (waiting, clock) = (Waiting::ForTheDisk, system.clone());

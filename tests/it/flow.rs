@@ -100,7 +100,7 @@ fn a_code_is_no_token_and_a_token_no_code() {
 
 /// All flows of the demo are of one subject and one client, and each flow's grant counts for a day.
 #[test]
-fn a_demo_flood_past_the_bound_is_served_and_the_oldest_make_room() {
+fn a_demo_flood_is_served_and_the_oldest_grants_make_room() {
     let server = TestServer::start_with(|config| config.limits.store.grants_max = 40);
     let mut tokens = Vec::new();
     for _ in 0..60 {
@@ -124,7 +124,7 @@ fn an_unredeemed_code_makes_room_for_codes_and_ends_no_token() {
 }
 
 #[test]
-fn a_full_store_says_when_there_can_be_room_and_there_is_room_then() {
+fn a_full_store_says_when_to_retry_and_has_room_then() {
     let server = TestServer::start_with(|config| config.limits.store.grants_max = 1);
     let token = server.token();
     let request = format!("POST /code HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", server.host());

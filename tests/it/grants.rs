@@ -317,7 +317,7 @@ fn a_code_that_does_not_come_with_what_it_is_bound_to_is_burnt() {
 
 /// Only the article's request has no challenge; it may name its redirect URI all the same.
 #[test]
-fn a_code_without_a_challenge_is_bound_to_the_redirect_uri_that_the_request_named() {
+fn a_code_without_a_challenge_is_bound_to_its_redirect_uri() {
     let check = |named: Option<&str>, presented: Option<&'static str>, verifier, expected: Option<Mismatch>| {
         let mut world = World::empty();
         world.clients = Arc::new(Clients::new(clients().iter().cloned()));
@@ -362,7 +362,7 @@ fn another_client_changes_nothing() {
 }
 
 #[test]
-fn a_second_valid_use_of_a_code_revokes_everything_that_came_of_it() {
+fn a_second_valid_use_of_a_code_revokes_all_its_tokens() {
     let mut world = World::new();
     let first = world.redeem(RIGHT).unwrap();
     let second = world.rotate(&first.refresh).unwrap();
@@ -374,7 +374,7 @@ fn a_second_valid_use_of_a_code_revokes_everything_that_came_of_it() {
 
 /// A store may keep a record longer than it is good for anything.
 #[test]
-fn a_code_that_comes_again_when_its_tokens_are_over_is_expired_and_the_record_goes() {
+fn a_code_replayed_after_its_tokens_expired_is_just_expired() {
     let mut world = World::new();
     world.redeem(RIGHT).unwrap();
     let expires = world.record.as_ref().expect("a record").expires();
@@ -420,7 +420,7 @@ fn the_same_answer_gives_the_same_code_while_it_is_unspent() {
 }
 
 #[test]
-fn a_form_works_once_whatever_its_answer_was_and_whatever_became_of_it() {
+fn a_form_works_once_whatever_became_of_its_answer() {
     let mut world = World::new();
     assert_eq!(world.refuse(), Outcome::Taken);
     assert!(world.redeem(Presentation { verifier: None, ..RIGHT }).is_err());
@@ -456,7 +456,7 @@ fn a_refresh_token_is_rotated_at_every_use() {
 }
 
 #[test]
-fn a_retry_within_the_grace_window_gets_the_same_successor_however_often() {
+fn every_retry_within_the_grace_gets_the_same_successor() {
     let mut world = World::new();
     let first = world.redeem(RIGHT).unwrap();
     let second = world.rotate(&first.refresh).unwrap();
@@ -496,7 +496,7 @@ const OUTAGES: [Duration; 6] = [
 ];
 
 #[test]
-fn a_redemption_whose_answer_never_left_can_be_repeated_while_the_code_lives() {
+fn an_unconfirmed_redemption_can_be_repeated_until_it_expires() {
     for outage in OUTAGES {
         let mut world = World::new();
         let (lost, never_seen) = world.transition_to_redeem(&world.code.clone(), RIGHT);
@@ -530,7 +530,7 @@ fn a_code_whose_answer_never_left_still_needs_its_proofs() {
 }
 
 #[test]
-fn a_rotation_whose_answer_never_left_can_be_repeated_while_the_token_lives() {
+fn an_unconfirmed_rotation_can_be_repeated_until_it_expires() {
     for outage in OUTAGES {
         let mut world = World::new();
         let first = world.redeem(RIGHT).unwrap();
@@ -596,7 +596,7 @@ fn a_writer_is_asked_only_where_its_word_decides() {
 }
 
 #[test]
-fn with_until_successor_used_a_client_on_a_bad_network_gets_a_fresh_successor() {
+fn until_successor_used_gives_a_retry_a_fresh_successor() {
     let mut world = World::new();
     world.lifetimes.refresh_reuse = RefreshReuse::UntilSuccessorUsed;
     let first = world.redeem(RIGHT).unwrap();
@@ -748,7 +748,7 @@ fn a_grant_has_so_many_access_tokens_at_a_time_and_no_more() {
 }
 
 #[test]
-fn revoking_an_access_token_ends_it_alone_and_revoking_a_refresh_token_ends_the_grant() {
+fn revoking_a_refresh_token_ends_the_grant_an_access_token_not() {
     let mut world = World::new();
     let first = world.redeem(RIGHT).unwrap();
     let second = world.rotate(&first.refresh).unwrap();
@@ -765,7 +765,7 @@ fn revoking_an_access_token_ends_it_alone_and_revoking_a_refresh_token_ends_the_
 }
 
 #[test]
-fn a_refresh_token_of_long_ago_ends_the_grant_when_it_is_revoked() {
+fn revoking_an_old_refresh_token_ends_the_grant() {
     let mut world = World::new();
     let first = world.redeem(RIGHT).unwrap();
     let second = world.rotate(&first.refresh).unwrap();
@@ -775,7 +775,7 @@ fn a_refresh_token_of_long_ago_ends_the_grant_when_it_is_revoked() {
 }
 
 #[test]
-fn what_the_client_is_registered_for_now_bounds_what_an_old_grant_gives() {
+fn the_clients_present_registration_bounds_its_old_grants() {
     let registered = |change: &dyn Fn(&mut Client)| {
         let mut clients: Vec<Client> = clients().iter().cloned().collect();
         clients.iter_mut().filter(|client| &*client.id == "app").for_each(change);
@@ -845,7 +845,7 @@ fn what_the_client_is_registered_for_now_bounds_what_an_old_grant_gives() {
 }
 
 #[test]
-fn introspection_tells_a_client_of_its_own_tokens_and_a_resource_server_of_all() {
+fn a_client_may_introspect_its_own_a_resource_server_any_token() {
     let mut world = World::new();
     let issued = world.now;
     let first = world.redeem(RIGHT).unwrap();
@@ -913,7 +913,7 @@ const RACERS: &[Racer] = &[
 /// A store applies one transition after the other, so a race of two requests is one of two orders. Whichever it
 /// is, and however far the grant had come: one code has one winner, and one refresh token is left at most.
 #[test]
-fn in_every_order_of_any_two_requests_there_is_one_winner_and_one_family() {
+fn any_two_requests_in_any_order_have_one_winner() {
     let mut races = 0;
     for is_redeemed in [false, true] {
         for (one, run_one) in RACERS {

@@ -45,7 +45,7 @@ const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
 const READY: &str = "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n";
 
 #[test]
-fn a_server_is_ready_while_its_store_answers_and_alive_in_any_case() {
+fn a_server_is_ready_while_its_store_answers_and_always_alive() {
     let check = |error: Option<StoreError>, reason: &str| {
         let answers = answers(error, &[HEALTH, READY]);
         let [health, ready] = &answers[..] else { panic!("two answers") };

@@ -349,7 +349,7 @@ fn malformed_lines_are_refused() {
 }
 
 #[test]
-fn methods_and_versions_that_are_not_known_are_refused_by_their_own_status() {
+fn unknown_methods_and_versions_have_a_status_of_their_own() {
     let method = "501 unknown method";
     check("BREW / HTTP/1.1\r\nHost: h\r\n\r\n", &[method]);
     check("get / HTTP/1.1\r\nHost: h\r\n\r\n", &[method]);
@@ -420,7 +420,7 @@ fn a_client_that_ends_in_the_middle_is_told_so() {
 }
 
 #[test]
-fn a_connection_is_kept_or_closed_as_its_version_and_the_client_say() {
+fn a_connection_persists_as_its_version_and_client_say() {
     let kept = |head: &str, keeps: bool, says: Option<&str>| {
         let bytes = format!("{head}\r\n\r\n");
         let transcript = converse(&[bytes.as_bytes()]);
@@ -497,7 +497,7 @@ fn an_answer_to_head_has_the_fields_and_no_content() {
 }
 
 #[test]
-fn a_thousand_pipelined_requests_cost_one_write_and_a_full_output_stops_the_reading() {
+fn a_thousand_pipelined_requests_cost_one_write() {
     let now = Instant::now();
     let limits = Limits { output_bytes_max: 10_000, ..Limits::default() };
     let mut connection = Connection::new(Arc::new(limits), now);

@@ -297,7 +297,7 @@ fn a_file_takes_keys_up_to_its_bound() {
 }
 
 #[test]
-fn keys_that_are_read_again_take_over_and_what_is_wrong_changes_none() {
+fn reloaded_keys_take_over_and_a_malformed_file_changes_none() {
     let folder = Folder::new();
     let path = folder.join("keys");
     let file = open(&path).expect("a new file");

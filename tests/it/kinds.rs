@@ -456,7 +456,7 @@ fn format_of(path: &Path) -> (u64, Vec<String>) {
 }
 
 #[test]
-fn a_file_of_grants_becomes_one_of_kinds_when_a_counter_is_written() {
+fn a_file_of_grants_takes_a_second_kind_when_one_is_written() {
     let folder = Folder::new();
     let path = folder.join("grants");
     let mut maker = Maker::new(1);
@@ -541,7 +541,7 @@ impl Told {
 }
 
 #[test]
-fn what_was_confirmed_of_both_kinds_survives_a_disk_that_loses_and_tears() {
+fn confirmed_records_of_both_kinds_survive_a_disk_that_tears() {
     for seed in 0..crashes() {
         let mut disk = PretendDisk::new(seed);
         let (mut told, mut maker) = (Told::default(), Maker::new(seed as u32));
@@ -621,8 +621,8 @@ fn an_addition_whose_answer_is_lost_counts_once() {
 const DURABLE: [&str; 6] = ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory", "1gb"];
 
 #[test]
-fn what_was_confirmed_of_both_kinds_survives_an_engine_that_is_killed() {
-    if !engine::is_installed("what_was_confirmed_of_both_kinds_survives_an_engine_that_is_killed") {
+fn confirmed_records_of_both_kinds_survive_a_killed_engine() {
+    if !engine::is_installed("confirmed_records_of_both_kinds_survive_a_killed_engine") {
         return;
     }
     let mut engine = Engine::start(&DURABLE);
@@ -651,8 +651,8 @@ fn what_was_confirmed_of_both_kinds_survives_an_engine_that_is_killed() {
 }
 
 #[test]
-fn an_engine_killed_after_any_step_of_a_request_leaves_what_is_harmless() {
-    if !engine::is_installed("an_engine_killed_after_any_step_of_a_request_leaves_what_is_harmless") {
+fn an_engine_killed_after_any_step_leaves_a_harmless_state() {
+    if !engine::is_installed("an_engine_killed_after_any_step_leaves_a_harmless_state") {
         return;
     }
     let mut engine = Engine::start(&DURABLE);

@@ -183,7 +183,7 @@ fn redeemed() -> Outcome {
 const RETRY_AFTER: &str = "\r\nRetry-After: 5\r\n";
 
 #[test]
-fn every_endpoint_says_when_to_try_again_where_the_store_says_nothing() {
+fn every_503_says_when_to_retry_even_if_the_store_does_not() {
     let mut world = World::new(IDLE);
     let form = |path: &str, fields: &str, content: &str| {
         let length = content.len();
@@ -241,7 +241,7 @@ fn a_late_answer_is_not_taken_for_that_of_the_next_request() {
 }
 
 #[test]
-fn a_late_answer_is_not_taken_by_the_connection_that_has_the_slot_now() {
+fn a_late_answer_does_not_reach_the_slots_next_connection() {
     let mut world = World::new(IDLE);
     let gone = world.connect();
     let first = world.ask(&gone, "close");
@@ -272,7 +272,7 @@ fn an_answer_is_for_the_connection_that_asked() {
 }
 
 #[test]
-fn a_request_waits_for_the_store_until_its_time_is_over_and_no_shorter() {
+fn a_request_waits_for_the_store_for_exactly_its_time() {
     // The connection is looked at after a second, for it could have been idle until then.
     let mut world = World::new(Duration::from_secs(1));
     let client = world.connect();

@@ -18,7 +18,7 @@ use serde_json::json;
 // The authorization endpoint ---------------------------------------------------
 
 #[test]
-fn a_sound_request_is_asked_about_in_words_and_answered_with_code_state_and_issuer() {
+fn a_valid_request_gets_a_dialog_then_code_state_and_issuer() {
     let server = standard::start();
     let dialog = get_dialog(&server, &request_of("app", CALLBACK), None);
     assert_eq!(dialog.status, 200);
@@ -56,7 +56,7 @@ fn both_names_of_the_dialog_are_the_same_endpoint() {
 }
 
 #[test]
-fn an_unknown_client_or_redirect_uri_gets_a_page_and_never_a_redirect() {
+fn an_unknown_client_or_redirect_uri_is_never_redirected() {
     let server = standard::start();
     let check = |query: &str, reason: &str| {
         let answer = get_dialog(&server, query, None);
@@ -91,7 +91,7 @@ fn an_unknown_client_or_redirect_uri_gets_a_page_and_never_a_redirect() {
 }
 
 #[test]
-fn everything_else_that_is_wrong_is_told_to_the_client_by_a_redirect() {
+fn every_other_error_is_sent_to_the_client_by_a_redirect() {
     let server = standard::start();
     let good = request_of("app", CALLBACK);
     let check = |query: &str, error: &str, words: &str| {
@@ -135,7 +135,7 @@ fn everything_else_that_is_wrong_is_told_to_the_client_by_a_redirect() {
 
 /// `robot` may act for itself alone, and here it has a redirect URI all the same.
 #[test]
-fn a_client_that_is_not_registered_for_codes_gets_none_and_redeems_none() {
+fn a_client_not_registered_for_codes_gets_and_redeems_none() {
     let server = standard::start_with(|config| {
         let app = config.clients.iter().find(|client| &*client.id == "app").expect("the app").clone();
         let robot = config.clients.iter_mut().find(|client| &*client.id == "robot").expect("the robot");
@@ -154,7 +154,7 @@ fn a_client_that_is_not_registered_for_codes_gets_none_and_redeems_none() {
 }
 
 #[test]
-fn an_empty_parameter_counts_as_left_out_and_an_unknown_one_is_ignored() {
+fn empty_and_unknown_parameters_are_ignored() {
     let server = standard::start();
     let query =
         request_of("app", CALLBACK).replace("scope=answer", "scope=").replace("state=s+t%26a%3Dte", "state=");
@@ -193,7 +193,7 @@ fn state_comes_back_byte_for_byte_whatever_it_holds() {
 }
 
 #[test]
-fn a_native_app_may_return_to_any_port_and_the_code_is_bound_to_that_port() {
+fn a_native_app_uses_any_port_and_its_code_is_bound_to_it() {
     let server = standard::start();
     for uri in ["http://127.0.0.1:1/callback", "http://127.0.0.1:65535/callback", "http://[::1]:51234/callback"]
     {
@@ -310,7 +310,7 @@ fn assert_starts_again(server: &TestServer, answer: &Answer, query: &str) {
 }
 
 #[test]
-fn the_same_answer_gets_the_same_redirect_while_its_code_is_unspent() {
+fn a_repeated_answer_gets_the_same_redirect_until_redeemed() {
     let server = standard::start();
     let query = request_of("app", CALLBACK);
     let answer_twice = |decision: &str| {
@@ -347,7 +347,7 @@ fn the_same_answer_gets_the_same_redirect_while_its_code_is_unspent() {
 }
 
 #[test]
-fn every_dialog_that_a_browser_opens_at_once_stays_good_in_that_browser() {
+fn all_dialogs_open_at_once_in_one_browser_stay_valid() {
     let server = standard::start();
     let query = request_of("app", CALLBACK);
     for count in [3, 16] {
@@ -452,7 +452,7 @@ fn a_form_that_does_not_open_is_old_and_can_be_asked_again() {
 }
 
 #[test]
-fn every_page_about_an_error_names_its_server_keeps_reasons_under_details_and_leads_on() {
+fn every_error_page_names_its_server_and_leads_on() {
     let check = |explains: bool| {
         let server = standard::start_with(|config| config.explains_errors = explains);
         let query = request_of("app", CALLBACK);
@@ -491,7 +491,7 @@ fn every_page_about_an_error_names_its_server_keeps_reasons_under_details_and_le
 }
 
 #[test]
-fn a_form_that_was_answered_stays_answered_when_its_code_is_long_gone() {
+fn an_answered_form_stays_answered_after_its_code_is_gone() {
     let server = standard::start();
     let dialog = get_dialog(&server, &request_of("app", CALLBACK), None);
     let (session, sealed) = (session_of(&dialog), sealed_of(&dialog));
@@ -505,7 +505,7 @@ fn a_form_that_was_answered_stays_answered_when_its_code_is_long_gone() {
 
 /// The store forgets the mark of the first answer while the clock is ahead.
 #[test]
-fn a_form_that_was_answered_stays_answered_when_the_clock_goes_forward_and_back() {
+fn an_answered_form_stays_answered_when_the_clock_moves() {
     for workers in [1, 2] {
         let server = standard::start_with(|config| config.workers = workers);
         let query = request_of("app", CALLBACK);
@@ -533,7 +533,7 @@ fn a_form_that_was_answered_stays_answered_when_the_clock_goes_forward_and_back(
 }
 
 #[test]
-fn a_form_lives_as_long_as_when_it_was_made_whatever_the_lifetime_is_later() {
+fn a_form_keeps_the_lifetime_that_it_was_made_with() {
     let server = standard::start();
     let dialogs = [(); 2].map(|()| get_dialog(&server, &request_of("app", CALLBACK), None));
     let answer =
@@ -613,7 +613,7 @@ fn a_configured_server_has_no_demo_client() {
 }
 
 #[test]
-fn the_demo_client_of_a_configured_server_has_the_demos_scopes_and_no_others() {
+fn a_configured_servers_demo_client_has_only_the_demos_scopes() {
     let server = standard::start_with(|config| config.client_port = Some(0));
     let dialog = server.answer_to("GET /oauth-dialog.html HTTP/1.1\r\nHost: h\r\n\r\n");
     let text = dialog.text();
@@ -630,7 +630,7 @@ fn the_demo_client_of_a_configured_server_has_the_demos_scopes_and_no_others() {
 }
 
 #[test]
-fn the_index_page_promises_a_secret_answer_only_where_the_demo_is() {
+fn the_index_page_promises_the_answer_only_with_the_demo() {
     let page = |server: &TestServer| server.answer_to("GET / HTTP/1.1\r\nHost: h\r\n\r\n").text().to_owned();
     let configured = page(&standard::start());
     assert!(!configured.contains("secret answer") && !configured.contains("{{"), "{configured}");
@@ -640,7 +640,7 @@ fn the_index_page_promises_a_secret_answer_only_where_the_demo_is() {
 }
 
 #[test]
-fn behind_tls_the_cookie_says_so_and_an_issuers_path_stands_before_every_endpoint() {
+fn behind_tls_the_cookie_is_secure_and_the_issuers_path_kept() {
     let server = standard::start_with(|config| {
         config.issuer = oauth_from_scratch::oauth::issuer::Issuer::parse("https://auth.example/t").ok();
     });
@@ -668,7 +668,7 @@ fn behind_tls_the_cookie_says_so_and_an_issuers_path_stands_before_every_endpoin
 
 /// A proxy writes the Host as it likes, and browsers write the issuer's origin as URLs have it.
 #[test]
-fn the_last_click_succeeds_however_the_proxy_and_the_configuration_spell_the_host() {
+fn the_form_is_accepted_however_the_proxy_spells_the_host() {
     for issuer in ["https://auth.example", "https://Auth.Example:443", "HTTPS://auth.example"] {
         let server = standard::start_with(|config| {
             config.issuer = oauth_from_scratch::oauth::issuer::Issuer::parse(issuer).ok();
@@ -736,7 +736,7 @@ fn a_code_is_redeemed_for_tokens_with_all_that_clients_look_for() {
 }
 
 #[test]
-fn a_code_is_bound_to_its_client_its_redirect_uri_and_its_verifier() {
+fn a_code_is_bound_to_its_client_redirect_uri_and_verifier() {
     let server = standard::start();
     let check = |change: &dyn Fn(&str) -> String, error: &str, status: u16, is_burnt: bool| {
         let code = code(&server, "app", CALLBACK);
@@ -769,7 +769,7 @@ fn a_code_is_bound_to_its_client_its_redirect_uri_and_its_verifier() {
 }
 
 #[test]
-fn the_redirect_uri_may_be_left_out_where_the_verifier_binds_the_code() {
+fn a_redirect_uri_may_be_omitted_where_a_verifier_is_given() {
     let server = standard::start();
     for replacement in ["", "&redirect_uri="] {
         let form = redemption(&code(&server, "app", CALLBACK));
@@ -784,7 +784,7 @@ fn the_redirect_uri_may_be_left_out_where_the_verifier_binds_the_code() {
 }
 
 #[test]
-fn a_second_use_of_a_code_revokes_its_tokens_if_it_is_valid_and_nothing_if_it_is_not() {
+fn only_a_valid_second_use_of_a_code_revokes_its_tokens() {
     let server = standard::start();
     let code = code(&server, "app", CALLBACK);
     let (access, first) = tokens_of(&post_form(&server, "/token", "", &redemption(&code)));
@@ -841,7 +841,7 @@ fn clients_authenticate_in_one_of_three_ways() {
 }
 
 #[test]
-fn two_ways_of_authentication_at_once_are_an_invalid_request_at_every_endpoint() {
+fn two_ways_of_authentication_at_once_are_invalid_everywhere() {
     let server = standard::start();
     let forms =
         [("/token", "grant_type=client_credentials"), ("/revoke", "token=x"), ("/introspect", "token=x")];
@@ -917,7 +917,7 @@ fn a_refused_refresh_does_not_spend_the_token() {
 }
 
 #[test]
-fn scope_may_narrow_at_a_refresh_and_the_refresh_token_stays_as_wide_as_it_was() {
+fn a_refresh_may_narrow_the_scope_of_its_access_token_only() {
     let server = standard::start();
     let query = request_of("app", CALLBACK).replace("scope=answer", "scope=question+answer");
     let location = decide(&server, &query, "authorize");
@@ -1031,7 +1031,7 @@ fn a_configured_server_tells_a_client_less_than_its_log() {
 // Revocation, introspection, metadata --------------------------------------------
 
 #[test]
-fn revocation_answers_200_with_an_empty_object_whatever_the_token_was() {
+fn revocation_of_any_token_answers_200_with_an_empty_object() {
     let server = standard::start();
     let (access, token) = tokens(&server);
     let revoke = |fields: &str, form: &[(&str, &str)]| post_form(&server, "/revoke", fields, &pairs(form));
@@ -1073,7 +1073,7 @@ fn revocation_answers_200_with_an_empty_object_whatever_the_token_was() {
 }
 
 #[test]
-fn introspection_says_what_a_token_is_good_for_and_nothing_of_any_other() {
+fn introspection_describes_valid_tokens_and_no_others() {
     let server = standard::start();
     let (access, token) = tokens(&server);
     let inspect = |id: &str, token: &str, hint: &str| {
@@ -1178,7 +1178,7 @@ fn after_a_change(changes: &[(&str, &str)], check: impl FnOnce(Answer, [serde_js
 }
 
 #[test]
-fn a_grant_of_a_client_that_was_taken_out_of_the_configuration_is_dead() {
+fn a_grant_of_a_removed_client_is_dead() {
     let inactive = json!({"active": false});
     after_a_change(&[], |secure, described, answers| {
         assert_eq!((secure.status, &described[0]["scope"]), (200, &json!("answer question")));
@@ -1209,7 +1209,7 @@ type Scopes = [Option<&'static str>; 2];
 type Outcomes = [Result<&'static str, &'static str>; 2];
 
 #[test]
-fn what_a_client_may_no_longer_do_its_old_grants_may_not_do_either() {
+fn what_a_client_may_no_longer_do_its_old_grants_may_not() {
     let change = |from: &str, to: &str| (APP.to_owned(), APP.replace(from, to));
     let check = |(from, to): (String, String), status: u16, scopes: Scopes, outcomes: Outcomes| {
         assert_ne!(from, to);
@@ -1254,7 +1254,7 @@ fn what_a_client_may_no_longer_do_its_old_grants_may_not_do_either() {
 }
 
 #[test]
-fn a_reload_takes_from_old_grants_what_it_takes_from_their_client() {
+fn a_reload_takes_rights_from_old_grants_of_a_client_too() {
     let server = standard::start();
     let wide = request_of("app", CALLBACK).replace("scope=answer", "scope=answer+question");
     let code = parameter(&decide(&server, &wide, "authorize"), "code").unwrap().to_owned();
@@ -1275,7 +1275,7 @@ fn a_reload_takes_from_old_grants_what_it_takes_from_their_client() {
 }
 
 #[test]
-fn a_scope_that_was_taken_from_the_client_cannot_be_asked_for_at_a_refresh() {
+fn a_scope_taken_from_a_client_cannot_be_refreshed() {
     let server = standard::start();
     let wide = request_of("app", CALLBACK).replace("scope=answer", "scope=answer+question");
     let code = parameter(&decide(&server, &wide, "authorize"), "code").unwrap().to_owned();
@@ -1421,7 +1421,7 @@ fn of_twenty_racers_over_sockets_with_one_code_one_gets_tokens() {
 }
 
 #[test]
-fn of_twenty_racers_over_sockets_with_one_refresh_token_all_get_the_same_one() {
+fn twenty_racers_with_one_refresh_token_get_one_successor() {
     let server = standard::start_with(|config| config.workers = 2);
     for _ in 0..10 {
         let (_, token) = tokens(&server);
@@ -1434,7 +1434,7 @@ fn of_twenty_racers_over_sockets_with_one_refresh_token_all_get_the_same_one() {
 }
 
 #[test]
-fn of_twenty_racers_over_sockets_with_one_form_all_get_the_same_code() {
+fn twenty_racers_with_one_form_all_get_the_same_code() {
     let server = standard::start_with(|config| config.workers = 2);
     let dialog = get_dialog(&server, &request_of("app", CALLBACK), None);
     let content = pairs(&[("request", &sealed_of(&dialog)), ("decision", "authorize")]);

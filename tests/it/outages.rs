@@ -239,8 +239,8 @@ fn an_outage_of_the_network_is_not_held_against_a_client() {
 
 /// The same, when the first server never gets to note that its answer was lost.
 #[test]
-fn an_answer_of_a_server_that_is_cut_off_is_not_held_against_a_client() {
-    if !is_installed("an_answer_of_a_server_that_is_cut_off_is_not_held_against_a_client") {
+fn an_answer_lost_in_an_outage_is_not_held_against_a_client() {
+    if !is_installed("an_answer_lost_in_an_outage_is_not_held_against_a_client") {
         return;
     }
     let engine = Engine::start(&[]);

@@ -76,7 +76,7 @@ fn the_dialogs_own_form_and_a_command_line_make_a_code() {
 }
 
 #[test]
-fn an_absolute_target_of_another_host_is_not_helped_by_a_good_host_field() {
+fn an_absolute_target_of_another_host_is_refused_despite_host() {
     let server = TestServer::start();
     let request = format!(
         "POST http://evil.example/code HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n",
@@ -134,7 +134,7 @@ fn a_token_request_that_is_not_put_right_is_told_what_is_wrong() {
 }
 
 #[test]
-fn a_token_request_of_another_content_type_is_told_which_would_do() {
+fn a_token_request_of_a_wrong_type_is_told_the_right_ones() {
     let server = TestServer::start();
     let request = |field: &str| token_request("x").replace("Content-Type: application/json\r\n", field);
     let check = |field: &str, message: &str| {
@@ -211,7 +211,7 @@ fn no_token_or_a_wrong_one_gets_no_answer() {
 }
 
 #[test]
-fn without_the_demo_client_secure_takes_a_bearer_token_and_nothing_else() {
+fn without_the_demo_secure_takes_only_bearer_tokens() {
     let server = standard::start();
     let (token, _) = standard::tokens(&server);
     let check = |fields: &str, status: u16, challenge: Option<&str>| {
@@ -301,7 +301,7 @@ fn a_line_of_the_log_has_a_bound_however_long_the_path_is() {
 }
 
 #[test]
-fn the_access_log_has_a_line_for_each_request_and_no_secret_in_it() {
+fn the_access_log_has_a_line_per_request_and_no_secret() {
     let server = TestServer::start_with(|config| config.access_log = Some(LogFormat::Text));
     let code = server.code();
     let answer = server.answer_to(&token_request(&code));

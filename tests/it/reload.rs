@@ -140,7 +140,7 @@ fn token_request(id: &str) -> String {
 }
 
 #[test]
-fn a_reload_adds_and_removes_clients_while_connections_and_requests_go_on() {
+fn a_reload_changes_clients_while_requests_go_on() {
     let server = Server::start("clients", &(HEAD.to_owned() + &client("a") + &client("c")));
     let mut kept: Vec<Client> = (0..4).map(|_| server.connect()).collect();
     for connection in &mut kept {
@@ -163,7 +163,7 @@ fn a_reload_adds_and_removes_clients_while_connections_and_requests_go_on() {
 }
 
 #[test]
-fn a_file_that_is_not_sound_changes_nothing_and_its_mistake_is_logged_with_its_line() {
+fn a_reload_of_a_bad_file_changes_nothing_and_logs_its_line() {
     let text = HEAD.to_owned() + &client("a");
     let server = Server::start("unsound", &text);
     let shown = server.file.display().to_string();
@@ -215,7 +215,7 @@ fn changed_lifetimes_hold_for_new_tokens() {
 }
 
 #[test]
-fn changed_limits_hold_for_new_connections_and_open_ones_keep_theirs() {
+fn changed_limits_apply_to_new_connections_only() {
     let text = HEAD.to_owned() + &client("a");
     let server = Server::start("limits", &text);
     let mut old = server.connect();
@@ -245,7 +245,7 @@ fn a_new_bound_on_connections_counts_those_that_are_open() {
 /// Of 200 descriptors, 200 - 64 - 4 are for connections of one worker.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_new_bound_on_connections_is_one_that_there_are_descriptors_for() {
+fn a_reloaded_connection_bound_fits_the_descriptors() {
     let mut command = with_hang_up("sh");
     command.args(["-c", "ulimit -n 200; exec \"$0\" \"$@\"", PROGRAM]);
     let text = HEAD.to_owned() + &client("a");
@@ -275,7 +275,7 @@ fn of_many_reloads_each_has_all_of_its_lines() {
 }
 
 #[test]
-fn every_key_that_needs_a_restart_is_named_with_both_values_and_the_rest_takes_effect() {
+fn a_reload_names_each_key_that_needs_a_restart() {
     let text = HEAD.to_owned() + &client("a");
     let server = Server::start("restart", &text);
     let changed = text
@@ -372,7 +372,7 @@ fn while_the_server_finishes_a_hang_up_is_ignored() {
 }
 
 #[test]
-fn without_a_configuration_file_a_hang_up_ends_the_server_like_any_other_signal() {
+fn without_a_file_sighup_ends_the_server_like_any_signal() {
     let mut command = program();
     command.args(["--client-port", "0", "--auth-port", "0"]);
     let server = Server::run(command, PathBuf::new());
@@ -386,7 +386,7 @@ fn without_a_configuration_file_a_hang_up_ends_the_server_like_any_other_signal(
 /// Where SIGHUP is ignored at the start can be learnt on Linux alone.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_server_that_was_started_with_hang_up_ignored_goes_on_ignoring_it() {
+fn a_server_started_with_sighup_ignored_goes_on_ignoring_it() {
     let mut command = program_that_ignores_hang_up();
     command.args(["--client-port", "0", "--auth-port", "0"]);
     let demo = Server::run(command, PathBuf::new());

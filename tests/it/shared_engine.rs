@@ -43,8 +43,8 @@ fn ids(store: &RedisStore) -> Vec<KeyId> {
 }
 
 #[test]
-fn an_engine_that_is_flushed_is_given_the_key_of_the_forms_again_and_the_log_says_so() {
-    if !is_installed("an_engine_that_is_flushed_is_given_the_key_of_the_forms_again_and_the_log_says_so") {
+fn a_flushed_engine_is_given_the_sealing_key_again_and_logged() {
+    if !is_installed("a_flushed_engine_is_given_the_sealing_key_again_and_logged") {
         return;
     }
     let engine = Engine::start(&[]);
@@ -61,8 +61,8 @@ fn an_engine_that_is_flushed_is_given_the_key_of_the_forms_again_and_the_log_say
 
 /// A write that no replica has is no sign that the engine had nothing.
 #[test]
-fn an_engine_whose_replica_is_away_has_not_lost_the_key_of_the_forms() {
-    if !is_installed("an_engine_whose_replica_is_away_has_not_lost_the_key_of_the_forms") {
+fn an_engine_without_its_replica_keeps_the_sealing_key() {
+    if !is_installed("an_engine_without_its_replica_keeps_the_sealing_key") {
         return;
     }
     let engine = Engine::start(&[]);
@@ -84,8 +84,8 @@ fn an_engine_whose_replica_is_away_has_not_lost_the_key_of_the_forms() {
 }
 
 #[test]
-fn servers_whose_key_is_replaced_adopt_the_new_one_and_open_forms_of_the_old_one() {
-    if !is_installed("servers_whose_key_is_replaced_adopt_the_new_one_and_open_forms_of_the_old_one") {
+fn servers_adopt_a_replaced_key_and_open_forms_of_the_old_one() {
+    if !is_installed("servers_adopt_a_replaced_key_and_open_forms_of_the_old_one") {
         return;
     }
     let engine = Engine::start(&[]);
@@ -228,8 +228,8 @@ fn pass_answers(mut server: TcpStream, mut client: TcpStream, ahead: &AtomicI64,
 }
 
 #[test]
-fn an_engine_whose_clock_is_wrong_is_refused_at_the_start_with_both_clocks() {
-    if !is_installed("an_engine_whose_clock_is_wrong_is_refused_at_the_start_with_both_clocks") {
+fn an_engine_with_a_wrong_clock_is_refused_at_the_start() {
+    if !is_installed("an_engine_with_a_wrong_clock_is_refused_at_the_start") {
         return;
     }
     let engine = Engine::start(&[]);
@@ -252,8 +252,8 @@ fn an_engine_whose_clock_is_wrong_is_refused_at_the_start_with_both_clocks() {
 
 /// Found at a new connection, and without one.
 #[test]
-fn while_an_engines_clock_is_wrong_nothing_is_confirmed_that_would_be_lost() {
-    if !is_installed("while_an_engines_clock_is_wrong_nothing_is_confirmed_that_would_be_lost") {
+fn while_an_engines_clock_is_wrong_nothing_is_confirmed() {
+    if !is_installed("while_an_engines_clock_is_wrong_nothing_is_confirmed") {
         return;
     }
     let engine = Engine::start(&[]);
@@ -322,7 +322,7 @@ fn confirm(socket: TcpStream) {
 }
 
 #[test]
-fn an_engine_that_does_not_keep_what_it_confirms_is_refused_at_the_start() {
+fn an_engine_that_loses_a_confirmed_write_is_refused_at_start() {
     let url = format!("redis://127.0.0.1:{}", forgetful());
     let (store, _) = connect(&url, FRESH, &options(Safety::default(), BOUNDS));
     let error = store.map(|_| ()).unwrap_err().to_string();
@@ -332,8 +332,8 @@ fn an_engine_that_does_not_keep_what_it_confirms_is_refused_at_the_start() {
 }
 
 #[test]
-fn a_permission_that_is_missing_is_named_at_the_start_with_the_rule_that_gives_it() {
-    if !is_installed("a_permission_that_is_missing_is_named_at_the_start_with_the_rule_that_gives_it") {
+fn a_missing_permission_is_named_at_start_with_its_acl_rule() {
+    if !is_installed("a_missing_permission_is_named_at_start_with_its_acl_rule") {
         return;
     }
     let engine = Engine::start(&[]);

@@ -624,7 +624,7 @@ fn simulate(seed: u64, connections_max: usize, pace: Pace) -> usize {
 }
 
 #[test]
-fn with_room_for_everyone_every_regular_client_gets_every_answer() {
+fn with_enough_room_every_regular_client_gets_every_answer() {
     for seed in SEEDS {
         let answers = simulate(*seed, 10 * CLIENTS, Pace::AtOnce);
         assert!(answers > CLIENTS, "{answers} answers");
@@ -632,7 +632,7 @@ fn with_room_for_everyone_every_regular_client_gets_every_answer() {
 }
 
 #[test]
-fn with_little_room_what_is_answered_is_answered_right_and_nothing_is_left() {
+fn with_little_room_answers_are_right_and_nothing_leaks() {
     for seed in SEEDS {
         let answers = simulate(*seed, 20, Pace::AtOnce);
         assert!(answers > CLIENTS / 2, "{answers} answers");
@@ -683,7 +683,7 @@ fn a_store_that_fails_or_falls_silent_leaves_nobody_waiting() {
 
 /// Each of the deaf would hold the answers of a turn, which together is three times as much as there is for all.
 #[test]
-fn clients_that_do_not_read_cannot_take_all_memory_and_cost_nobody_else_an_answer() {
+fn clients_that_do_not_read_cannot_take_all_memory() {
     let mut config = Config::default();
     config.limits.net.buffered_bytes_max = 2 << 20;
     let mut simulation = Simulation::with(7, config, Pace::AtOnce);
@@ -699,7 +699,7 @@ fn clients_that_do_not_read_cannot_take_all_memory_and_cost_nobody_else_an_answe
 }
 
 #[test]
-fn a_client_that_pipelines_without_end_has_its_share_of_a_turn_and_gets_every_answer() {
+fn an_endless_pipeliner_gets_its_share_and_every_answer() {
     let mut simulation = Simulation::with(3, Config::default(), Pace::AtOnce);
     simulation.add(Manner::Regular, true, vec![Ask::Nothing; 5_000], 10_000_000);
     simulation.run();

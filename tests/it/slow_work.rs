@@ -70,7 +70,7 @@ fn block(pool: &Pool) -> Sender<()> {
 }
 
 #[test]
-fn while_secrets_wait_everything_else_is_answered_and_pipelined_answers_keep_their_order() {
+fn while_secrets_wait_everything_else_is_answered_in_order() {
     let server = start_with(|_| {});
     let release = block(&server.pool);
     let mut right = server.connect();
@@ -90,7 +90,7 @@ fn while_secrets_wait_everything_else_is_answered_and_pipelined_answers_keep_the
 }
 
 #[test]
-fn every_endpoint_that_authenticates_clients_does_it_off_the_loop() {
+fn every_endpoint_authenticates_clients_off_the_loop() {
     let server = start_with(|_| {});
     let form =
         |client: &str, secret: &str| pairs(&[("token", "x"), ("client_id", client), ("client_secret", secret)]);
@@ -110,7 +110,7 @@ fn every_endpoint_that_authenticates_clients_does_it_off_the_loop() {
 }
 
 #[test]
-fn past_what_may_wait_the_answer_is_503_for_a_peer_for_a_client_and_for_all() {
+fn past_the_queue_bound_of_peer_client_or_all_the_answer_is_503() {
     let limits = |all, client, peer| {
         move |config: &mut Config| {
             config.limits.routes.secret_checks_waiting_max = all;
@@ -193,7 +193,7 @@ fn the_end_comes_in_time_whatever_the_pool_does() {
 }
 
 #[test]
-fn who_is_wrong_too_often_is_refused_before_it_costs_anything_and_nobody_else_is() {
+fn too_many_wrong_secrets_are_refused_for_that_peer_alone() {
     let server = start_with(|config| config.limits.routes.wrong_secrets_max = 3);
     let seconds = Duration::from_secs;
     for _ in 0..3 {
@@ -228,7 +228,7 @@ fn who_is_wrong_too_often_is_refused_before_it_costs_anything_and_nobody_else_is
 }
 
 #[test]
-fn a_request_whose_secret_waits_is_answered_by_the_configuration_that_it_began_with() {
+fn a_waiting_secret_is_checked_by_its_own_configuration() {
     let server = start_with(|_| {});
     let release = block(&server.pool);
     let mut early = server.connect();
@@ -242,7 +242,7 @@ fn a_request_whose_secret_waits_is_answered_by_the_configuration_that_it_began_w
 
 /// Behind a proxy that is trusted, each client has its own guesses; one that says the same of itself has not.
 #[test]
-fn wrong_secrets_are_counted_for_whom_a_trusted_proxy_names_and_for_nobody_else() {
+fn wrong_secrets_count_for_the_peer_a_trusted_proxy_names() {
     let ask = |server: &TestServer, from: &str, secret: &str| {
         let request = token_request("robot", secret);
         let request = request.replacen("\r\n", &format!("\r\nX-Forwarded-For: {from}\r\n"), 1);
@@ -264,7 +264,7 @@ fn wrong_secrets_are_counted_for_whom_a_trusted_proxy_names_and_for_nobody_else(
 
 /// Answered at once, these would be asked as fast as the server can answer, and everyone else would wait behind them.
 #[test]
-fn the_refusal_of_who_is_wrong_too_often_comes_late_and_holds_up_its_own_connection_alone() {
+fn a_delayed_429_holds_up_its_own_connection_alone() {
     let server = start_with(|config| {
         config.limits.routes.wrong_secrets_max = 1;
         config.limits.routes.refused_guess_delay = Duration::from_secs(1);
@@ -408,7 +408,7 @@ impl Harness {
 }
 
 #[test]
-fn a_request_waits_for_the_pool_and_then_for_the_store_until_its_secret_is_known() {
+fn a_request_may_wait_for_the_pool_and_then_for_the_store() {
     let harness = Harness::new();
     assert_eq!(harness.ask("192.0.2.1", "robot", "guess"), ("400", 1));
     assert_eq!(harness.ask("192.0.2.1", "robot", SECRET), ("200", 2));
@@ -417,7 +417,7 @@ fn a_request_waits_for_the_pool_and_then_for_the_store_until_its_secret_is_known
 }
 
 #[test]
-fn a_peer_that_is_wrong_too_often_learns_nothing_more_even_of_a_secret_that_was_right_once() {
+fn a_throttled_peer_learns_nothing_even_of_a_right_secret() {
     let harness = Harness::new();
     assert_eq!(harness.ask("192.0.2.1", "robot", SECRET).0, "200");
     // The last but one is the same IPv6 network as the first.

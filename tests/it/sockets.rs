@@ -143,7 +143,7 @@ fn nothing_after_a_refused_request_is_answered() {
 }
 
 #[test]
-fn a_client_that_goes_on_sending_can_still_read_why_it_was_refused() {
+fn a_refused_client_that_goes_on_sending_can_read_why() {
     let server = TestServer::start();
     let mut client = server.connect();
     let content = vec![b'x'; 500_000];
@@ -238,7 +238,7 @@ fn slow_clients_cost_nobody_else_anything() {
 }
 
 #[test]
-fn a_client_that_sends_and_never_reads_is_dropped_and_costs_nobody_else_anything() {
+fn a_client_that_never_reads_is_dropped_at_no_ones_cost() {
     let server = TestServer::start();
     let mut deaf = server.connect();
     deaf.socket.set_nonblocking(true).unwrap();
@@ -257,7 +257,7 @@ fn a_client_that_sends_and_never_reads_is_dropped_and_costs_nobody_else_anything
 }
 
 #[test]
-fn past_the_bound_the_oldest_idle_connection_makes_room_or_the_new_one_is_told_503() {
+fn past_the_bound_the_oldest_idle_makes_room_or_503_is_sent() {
     let server = TestServer::start_with(|config| config.limits.net.connections_max = 2);
     let (mut first, mut second) = (server.connect(), server.connect());
     assert_eq!(first.answer_to(GET).status, 200);
@@ -317,7 +317,7 @@ fn a_connection_ends_after_its_last_request() {
 }
 
 #[test]
-fn content_that_keeps_coming_has_its_time_and_content_that_trickles_has_not() {
+fn steady_content_has_its_time_and_trickling_content_has_not() {
     let server = TestServer::start();
     let begin = |length: usize| {
         let mut client = server.connect();
@@ -358,7 +358,7 @@ fn a_panic_in_a_handler_ends_one_request_with_500() {
 }
 
 #[test]
-fn an_orderly_end_answers_what_was_asked_and_cuts_off_what_takes_too_long() {
+fn an_orderly_stop_answers_requests_and_cuts_off_slow_ones() {
     let server = TestServer::start_with(|config| config.limits.net.finish_time_max = Duration::from_secs(4));
     let (mut idle, mut busy, mut stuck) = (server.connect(), server.connect(), server.connect());
     assert_eq!(idle.answer_to(GET).status, 200);
@@ -391,7 +391,7 @@ fn an_orderly_end_answers_what_was_asked_and_cuts_off_what_takes_too_long() {
 }
 
 #[test]
-fn every_worker_has_its_share_of_the_connections_and_all_share_the_grants() {
+fn workers_divide_the_connections_and_share_the_grants() {
     let server = TestServer::start_with(|config| config.workers = 4);
     let code = server.code();
     let mut clients: Vec<Client> = (0..16).map(|_| server.connect()).collect();
@@ -435,7 +435,7 @@ fn a_head_past_its_limits_is_refused() {
 
 /// Twenty KiB of cookies of other programs on localhost, and a hundred field lines, are an honest browser's.
 #[test]
-fn other_programs_cookies_are_no_reason_to_refuse_and_past_the_limit_the_answer_and_the_log_name_them() {
+fn too_large_cookies_of_other_programs_are_named_in_the_431() {
     let server = TestServer::start();
     let cookies = |bytes: usize| {
         format!("GET / HTTP/1.1\r\nHost: h\r\nCookie: {}\r\n\r\n", "a=bcdef; ".repeat(bytes / 9))
@@ -462,7 +462,7 @@ fn other_programs_cookies_are_no_reason_to_refuse_and_past_the_limit_the_answer_
 
 /// Common proxies keep idle connections for 60 seconds. They must be the ones who close.
 #[test]
-fn an_idle_connection_outlives_a_proxys_minute_and_says_for_how_long() {
+fn an_idle_connection_outlives_a_proxys_and_says_for_how_long() {
     let server = TestServer::start();
     let mut client = server.connect();
     let answer = client.answer_to(GET);
@@ -477,7 +477,7 @@ fn an_idle_connection_outlives_a_proxys_minute_and_says_for_how_long() {
 }
 
 #[test]
-fn a_connection_that_gave_its_buffers_back_between_two_bytes_goes_on_where_it_was() {
+fn a_connection_continues_after_returning_its_buffers() {
     let server = TestServer::start();
     let mut client = server.connect();
     for _ in 0..3 {

@@ -85,7 +85,7 @@ fn ask(port: u16, request: &str) -> String {
 const FREE_PORTS: [&str; 4] = ["--client-port", "0", "--auth-port", "0"];
 
 #[test]
-fn an_issuer_by_flag_is_what_the_metadata_say_and_another_port_is_said() {
+fn an_issuer_by_flag_is_in_the_metadata_and_its_port_printed() {
     let words = ["--ready-json", "--issuer", "http://Auth.localhost:8080"];
     let mut program = Program::start(&[&FREE_PORTS[..], &words].concat());
     let ready: serde_json::Value = serde_json::from_str(&program.line()).expect("JSON");
@@ -100,7 +100,7 @@ fn an_issuer_by_flag_is_what_the_metadata_say_and_another_port_is_said() {
 }
 
 #[test]
-fn a_server_behind_a_published_port_answers_to_the_name_that_clients_use() {
+fn behind_a_published_port_the_clients_name_is_accepted() {
     let file = File::new("published.toml", "issuer = \"http://localhost:8080\"\n[listen]\nport = 0\n");
     let check = |words: &[&str], host: &str, status: &str| {
         let mut program = Program::start(&[&["--config", file.path()][..], words].concat());
@@ -124,7 +124,7 @@ fn a_server_behind_a_published_port_answers_to_the_name_that_clients_use() {
 }
 
 #[test]
-fn a_port_by_flag_that_the_issuer_of_the_file_contradicts_is_refused() {
+fn a_port_by_flag_that_contradicts_the_issuer_is_refused() {
     let check = |text: &str, port: &str, more: &[&str], status: i32| {
         let file = File::new("contradiction.toml", text);
         let words = [&["--config", file.path(), "--check-config", "--auth-port", port][..], more].concat();
@@ -149,7 +149,7 @@ fn a_port_by_flag_that_the_issuer_of_the_file_contradicts_is_refused() {
 }
 
 #[test]
-fn a_file_without_an_issuer_may_be_bound_anywhere_where_a_flag_gives_one() {
+fn a_file_without_an_issuer_is_bound_with_one_by_flag() {
     let file = File::new("anywhere.toml", "[listen]\naddress = \"0.0.0.0\"\n");
     let words = ["--config", file.path(), "--check-config"];
     assert_eq!(refused(&words).0, 2);
@@ -174,7 +174,7 @@ fn what_is_dangerous_is_said_at_every_start() {
 }
 
 #[test]
-fn a_test_learns_from_one_line_of_json_where_both_servers_listen() {
+fn one_line_of_json_says_where_both_servers_listen() {
     let file = File::absent("ready.json");
     let words = ["--ready-json", "--ready-file", file.path()];
     let mut program = Program::start(&[&FREE_PORTS[..], &words].concat());
@@ -207,7 +207,7 @@ fn a_server_alone_says_that_it_has_no_client_app() {
 }
 
 #[test]
-fn a_file_of_an_earlier_server_is_gone_when_a_later_one_cannot_start() {
+fn a_stale_ready_file_is_removed_by_a_server_that_cannot_start() {
     let file = File::new("stale.json", "{}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -230,7 +230,7 @@ fn a_ready_file_may_be_a_pipe() {
 }
 
 #[test]
-fn the_end_of_standard_input_ends_the_program_where_it_is_asked_for_and_nowhere_else() {
+fn the_end_of_standard_input_ends_the_program_only_if_asked() {
     let mut program = Program::start(&[&FREE_PORTS[..], &["--ready-json", "--end-with-stdin"]].concat());
     program.line();
     let mut input = program.child.stdin.take().expect("a pipe");
@@ -248,7 +248,7 @@ fn the_end_of_standard_input_ends_the_program_where_it_is_asked_for_and_nowhere_
 /// What is tried before the start fails says that requests are answered 503, and there are none.
 #[test]
 #[cfg(feature = "redis-store")]
-fn an_engine_that_is_not_there_at_the_start_is_one_message_that_is_true() {
+fn an_engine_missing_at_the_start_is_one_true_message() {
     // At the first no program listens: it is reserved. The second closes every connection.
     let free = 1;
     let closing = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -277,7 +277,7 @@ fn is_time(text: &str) -> bool {
 }
 
 #[test]
-fn standard_output_has_nothing_but_json_where_that_is_asked_for_and_standard_error_has_times() {
+fn with_json_standard_output_has_nothing_else() {
     for more in [&["--ready-json"][..], &[]] {
         let ready = File::absent(&format!("json-{}.json", more.len()));
         let words = ["--log=json", "--ready-file", ready.path(), "--bind", "127.0.0.1", "--insecure-http"];

@@ -135,8 +135,8 @@ fn a_cluster_keeps_the_contract_for_two_servers() {
 }
 
 #[test]
-fn an_engine_with_a_replica_keeps_the_contract_when_answers_wait_for_it() {
-    if !engine::is_installed("an_engine_with_a_replica_keeps_the_contract_when_answers_wait_for_it") {
+fn an_engine_with_a_replica_keeps_the_contract_of_stores() {
+    if !engine::is_installed("an_engine_with_a_replica_keeps_the_contract_of_stores") {
         return;
     }
     let engine = Engine::start(&[]);

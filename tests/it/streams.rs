@@ -262,7 +262,7 @@ fn a_stream_waits_behind_the_responses_before_it() {
 }
 
 #[test]
-fn a_client_that_takes_nothing_is_dropped_and_one_that_is_slow_is_not() {
+fn a_stalled_reader_is_dropped_and_a_slow_one_is_not() {
     let limits = Limits::default();
     let (most, second) = (limits.write_time_max, Duration::from_secs(1));
     let mut pair = Pair::streaming(limits, GET);
@@ -300,7 +300,7 @@ fn a_client_that_closes_its_side_is_sent_the_rest_and_no_more() {
 }
 
 #[test]
-fn a_stream_that_breaks_off_has_no_last_chunk_and_the_connection_closes() {
+fn a_broken_stream_has_no_last_chunk_and_closes() {
     for behind in [&b""[..], NEXT] {
         let mut pair = Pair::streaming(Limits::default(), &[GET, behind].concat());
         pair.push(b"a");

@@ -147,6 +147,30 @@ fn no_file_holds_more_than_one_idea() {
     }
 }
 
+/// A test's name is a sentence that fits beside the path of its file in a table.
+#[test]
+fn names_of_tests_have_at_most_60_characters() {
+    const NAME_CHARS_MAX: usize = 60;
+    let mut count = 0;
+    for (path, text) in [files("src", &[".rs"]), files("tests", &[".rs"])].concat() {
+        let mut is_test = false;
+        for line in text.lines().map(str::trim) {
+            let name = line.strip_prefix("fn ").and_then(|rest| rest.split('(').next());
+            if let (true, Some(name)) = (is_test, name) {
+                let length = name.chars().count();
+                assert!(
+                    length <= NAME_CHARS_MAX,
+                    "{path}: {name} has {length} characters; give it a shorter name"
+                );
+                count += 1;
+            }
+            // Other attributes may stand between the two lines.
+            is_test = line == "#[test]" || (is_test && line.starts_with("#["));
+        }
+    }
+    assert!(count > 500, "only {count} tests were found");
+}
+
 #[test]
 fn every_log_line_that_can_repeat_has_a_rate() {
     // The places that may log at no rate, each with its own bound: the access log was asked for, the refusals count
@@ -172,7 +196,7 @@ fn every_log_line_that_can_repeat_has_a_rate() {
 }
 
 #[test]
-fn secrets_have_no_derived_debug_and_nothing_is_unsafe_or_left_to_do() {
+fn secrets_have_no_derived_debug_and_no_code_is_unsafe_or_todo() {
     for (path, text) in files("src", &[".rs"]) {
         let mut derives = "";
         for (number, line) in code_lines(&text) {
@@ -262,7 +286,7 @@ fn secrets_are_compared_in_constant_time_and_in_no_other_way() {
 }
 
 #[test]
-fn no_panic_stands_where_the_network_could_reach_it_without_its_reason() {
+fn no_panic_is_reachable_without_its_reason() {
     for (path, text) in files("src", &[".rs"]) {
         for (number, line) in code_lines(&text) {
             for word in [".unwrap()", ".expect(", "panic!(", "unreachable!("] {

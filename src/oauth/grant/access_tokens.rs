@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_token_takes_the_place_of_the_expired_and_past_the_bound_of_the_oldest() {
+    fn a_new_token_replaces_the_expired_or_else_the_oldest() {
         let mut tokens: AccessTokens =
             [(1, 60), (2, 5), (3, 5)].map(|(number, time)| token(number, time)).into_iter().collect();
         tokens.add(token(4, 60), START.after(Duration::from_secs(5)));

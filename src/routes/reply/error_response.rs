@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_is_printable_ascii_without_quotation_marks_and_backslashes() {
+    fn a_description_has_only_the_characters_that_the_rfc_allows() {
         let check = |text: &str, expected: &str| assert_eq!(describe(text), expected);
         check("plain text, it's ~fine~", "plain text, it's ~fine~");
         check("a \"b\" \\ c", "a 'b' ? c");

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn no_page_is_left_with_a_placeholder_and_every_page_names_an_icon() {
+    fn no_page_keeps_a_placeholder_and_every_page_names_an_icon() {
         let pages = pages();
         for asset in Asset::ALL {
             let text = String::from_utf8(pages.embedded[asset as usize].content.to_vec()).unwrap();

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_has_gone_away_is_not_created_again_nor_another_taken_for_it() {
+    fn a_lost_file_is_neither_recreated_nor_mistaken_for_another() {
         let path = std::env::temp_dir().join(format!("oauth-from-scratch-{}-gone", std::process::id()));
         let place = Place::new(&path);
         let error = place.open(false).map(drop).unwrap_err();

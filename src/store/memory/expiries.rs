@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_come_in_the_order_of_their_moments_and_those_of_gone_grants_go() {
+    fn entries_come_in_order_and_those_of_ended_grants_are_dropped() {
         let mut expiries = Expiries::default();
         let mut there = BTreeMap::new();
         for number in 0..4000 {

@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_store_says_until_when_and_has_room_again_when_codes_expire() {
+    fn a_full_store_says_until_when_and_has_room_after_that() {
         let store = bounded(3, 1);
         for (number, subject) in ["ada", "bob", "eve"].iter().enumerate() {
             assert_eq!(store.apply(&grant_by(subject, number as u64), at(MINUTE)), Ok(Outcome::Granted));
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_has_moved_on_since_it_was_to_make_room_is_left_alone() {
+    fn a_record_that_changed_meanwhile_is_not_evicted() {
         let store = bounded(10, 10);
         let key = store.pairs.key(Holder { client: "app", subject: Some("owner") });
         store.apply(&grant(1), at(MINUTE)).unwrap();
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn racers_of_a_pair_at_its_bound_leave_as_many_grants_as_it_may_have() {
+    fn racers_at_a_pairs_bound_leave_exactly_that_many_grants() {
         const RACERS: u64 = 8;
         const EACH: u64 = 200;
         let store = bounded(100_000, 5);

@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn any_record_of_a_list_leaves_it_and_the_others_keep_their_order() {
+    fn a_record_leaves_its_list_and_the_others_keep_their_order() {
         for gone in 0..5 {
             let pairs = Pairs::new(9);
             let key = pairs.key(Holder { client: "app", subject: None });
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_as_old_as_the_oldest_mark_count_as_answered_once_marks_may_have_gone() {
+    fn forms_older_than_a_dropped_mark_count_as_answered() {
         let pairs = Pairs::new(2);
         let key = pairs.key(Holder { client: "app", subject: None });
         pairs.enter(key, Stage::Mark, id(1), at(5));

@@ -88,7 +88,7 @@ mod tests {
     use crate::oauth::key::ID_BYTES;
 
     #[test]
-    fn a_record_is_there_once_and_until_it_is_removed_in_whichever_table_it_is() {
+    fn a_record_is_in_one_table_until_it_is_removed() {
         const COUNT: usize = 3 * NEWEST_MAX + 1;
         let key = super::super::pairs::Pairs::new(1).key(Holder { client: "app", subject: None });
         let mut records = Records::default();

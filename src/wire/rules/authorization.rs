@@ -10,7 +10,7 @@ pub static DIALOG: Rule = grants!(
     "RFC 6749, 4.1.1",
     "routes/endpoint/dialog.rs",
     "Ok(authorization) => ask(context, &authorization, query, request.state)",
-    "tests/it/oauth.rs::a_sound_request_is_asked_about_in_words_and_answered_with_code_state_and_issuer",
+    "tests/it/oauth.rs::a_valid_request_gets_a_dialog_then_code_state_and_issuer",
 );
 
 /// The article's dialog.
@@ -148,7 +148,7 @@ pub(super) const REQUEST: &[Rule] = &[
         "RFC 6749, 3.1",
         "oauth/authorize.rs",
         "Some(\"client_id\") => return Err",
-        "tests/it/oauth.rs::an_unknown_client_or_redirect_uri_gets_a_page_and_never_a_redirect",
+        "tests/it/oauth.rs::an_unknown_client_or_redirect_uri_is_never_redirected",
     ),
     reason!(
         "the redirect_uri appears more than once",
@@ -157,7 +157,7 @@ pub(super) const REQUEST: &[Rule] = &[
         "RFC 6749, 3.1",
         "oauth/authorize.rs",
         "Some(\"redirect_uri\") => return Err",
-        "tests/it/oauth.rs::an_unknown_client_or_redirect_uri_gets_a_page_and_never_a_redirect",
+        "tests/it/oauth.rs::an_unknown_client_or_redirect_uri_is_never_redirected",
     ),
     reason!(
         "redirect_uri differs from the registered one*",
@@ -167,7 +167,7 @@ pub(super) const REQUEST: &[Rule] = &[
         "OAuth 2.1, 4.1.3; RFC 8252, 7.3",
         "oauth/client.rs",
         "Some(closest) => Err(redirect::difference(closest.as_str(), asked))",
-        "tests/it/oauth.rs::an_unknown_client_or_redirect_uri_gets_a_page_and_never_a_redirect",
+        "tests/it/oauth.rs::an_unknown_client_or_redirect_uri_is_never_redirected",
     ),
     reason!(
         "the client has no redirect URI",
@@ -194,7 +194,7 @@ pub(super) const REQUEST: &[Rule] = &[
         "RFC 6749, 3.1.1",
         "oauth/authorize.rs",
         "None => return Err(refuse(\"invalid_request\", \"the response_type is missing",
-        "tests/it/oauth.rs::everything_else_that_is_wrong_is_told_to_the_client_by_a_redirect",
+        "tests/it/oauth.rs::every_other_error_is_sent_to_the_client_by_a_redirect",
     ),
     reason!(
         "the response_type is not code",
@@ -203,7 +203,7 @@ pub(super) const REQUEST: &[Rule] = &[
         "OAuth 2.1, 3.1.1; RFC 9700, 2.1.2",
         "oauth/authorize.rs",
         "Some(_) => return Err(refuse(\"unsupported_response_type\"",
-        "tests/it/oauth.rs::everything_else_that_is_wrong_is_told_to_the_client_by_a_redirect",
+        "tests/it/oauth.rs::every_other_error_is_sent_to_the_client_by_a_redirect",
     ),
     reason!(
         "the client is not registered for the grant type authorization_code",
@@ -212,7 +212,7 @@ pub(super) const REQUEST: &[Rule] = &[
         "RFC 6749, 4.1.2.1",
         "oauth/authorize.rs",
         "if !client.grant_types.authorization_code {",
-        "tests/it/oauth.rs::a_client_that_is_not_registered_for_codes_gets_none_and_redeems_none",
+        "tests/it/oauth.rs::a_client_not_registered_for_codes_gets_and_redeems_none",
     ),
     reason!(
         "there is a code_challenge_method and no code_challenge",
@@ -257,7 +257,7 @@ pub(super) const REQUEST: &[Rule] = &[
         "OAuth 2.1, 4.1.1",
         "oauth/authorize.rs",
         "if challenge.is_none() && profile.pkce && names_itself {",
-        "tests/it/oauth.rs::everything_else_that_is_wrong_is_told_to_the_client_by_a_redirect",
+        "tests/it/oauth.rs::every_other_error_is_sent_to_the_client_by_a_redirect",
     ),
     reason!(
         "the scope contains an invalid character, or too many names",
@@ -266,7 +266,7 @@ pub(super) const REQUEST: &[Rule] = &[
         "RFC 6749, 3.3",
         "oauth/authorize.rs",
         ".map_err(|_| \"the scope contains an invalid character, or too many names\"",
-        "tests/it/oauth.rs::everything_else_that_is_wrong_is_told_to_the_client_by_a_redirect",
+        "tests/it/oauth.rs::every_other_error_is_sent_to_the_client_by_a_redirect",
     ),
     reason!(
         "the client is not registered for the scope *",
@@ -275,7 +275,7 @@ pub(super) const REQUEST: &[Rule] = &[
         "RFC 6749, 3.3",
         "oauth/authorize.rs",
         "Some(name) => Err(format!(\"the client is not registered for the scope",
-        "tests/it/oauth.rs::everything_else_that_is_wrong_is_told_to_the_client_by_a_redirect",
+        "tests/it/oauth.rs::every_other_error_is_sent_to_the_client_by_a_redirect",
     ),
     reason!(
         "* appears more than once",
@@ -284,6 +284,6 @@ pub(super) const REQUEST: &[Rule] = &[
         "RFC 6749, 3.1",
         "oauth/authorize.rs",
         "if let Some(name) = parameters.repeated {",
-        "tests/it/oauth.rs::everything_else_that_is_wrong_is_told_to_the_client_by_a_redirect",
+        "tests/it/oauth.rs::every_other_error_is_sent_to_the_client_by_a_redirect",
     ),
 ];

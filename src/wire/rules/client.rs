@@ -11,7 +11,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "RFC 9110, 8.3",
         "routes/request/parameters.rs",
         "let Ok(content_type) = request.field(\"content-type\") else {",
-        "tests/it/refusals.rs::a_token_request_of_another_content_type_is_told_which_would_do",
+        "tests/it/refusals.rs::a_token_request_of_a_wrong_type_is_told_the_right_ones",
     ),
     reason!(
         "the Content-Type is missing",
@@ -20,7 +20,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "RFC 6749, 3.2",
         "routes/request/parameters.rs",
         "b\"\" => Err(ErrorResponse::invalid_request(\"the Content-Type is missing\"))",
-        "tests/it/refusals.rs::a_token_request_of_another_content_type_is_told_which_would_do",
+        "tests/it/refusals.rs::a_token_request_of_a_wrong_type_is_told_the_right_ones",
     ),
     reason!(
         "the Content-Type is neither application/json nor application/x-www-form-urlencoded",
@@ -29,7 +29,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "RFC 6749, 3.2",
         "routes/request/parameters.rs",
         "\"the Content-Type is neither application/json",
-        "tests/it/refusals.rs::a_token_request_of_another_content_type_is_told_which_would_do",
+        "tests/it/refusals.rs::a_token_request_of_a_wrong_type_is_told_the_right_ones",
     ),
     reason!(
         "the Content-Type is not application/x-www-form-urlencoded",
@@ -137,7 +137,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "RFC 6749, 2.3",
         "oauth/client.rs",
         "return Err(Unproven::Ambiguous(\"the client authenticates in two ways at once\"))",
-        "tests/it/oauth.rs::two_ways_of_authentication_at_once_are_an_invalid_request_at_every_endpoint",
+        "tests/it/oauth.rs::two_ways_of_authentication_at_once_are_invalid_everywhere",
     ),
     reason!(
         "the client_id is not the one that Authorization names",
@@ -182,7 +182,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "RFC 6749, 2.3.1; RFC 6585, 4",
         "routes/request/client_authentication.rs",
         "fn too_many_guesses(context: &Context, wait: Duration) -> Step {",
-        "tests/it/slow_work.rs::who_is_wrong_too_often_is_refused_before_it_costs_anything_and_nobody_else_is",
+        "tests/it/slow_work.rs::too_many_wrong_secrets_are_refused_for_that_peer_alone",
     ),
     reason!(
         "the grant_type is not authorization_code, refresh_token or client_credentials",
@@ -200,7 +200,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "RFC 6749, 5.2",
         "routes/endpoint/token.rs",
         "if !is_registered {",
-        "tests/it/oauth.rs::a_client_that_is_not_registered_for_codes_gets_none_and_redeems_none",
+        "tests/it/oauth.rs::a_client_not_registered_for_codes_gets_and_redeems_none",
     ),
     reason!(
         "the code_verifier is not 43 to 128 characters of A-Z a-z 0-9 - . _ ~",
@@ -209,7 +209,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "RFC 7636, 4.1",
         "oauth/pkce.rs",
         "return Err(\"the code_verifier is not 43 to 128",
-        "src/oauth/pkce.rs::a_verifier_out_of_its_syntax_is_refused_even_where_the_digest_would_match",
+        "src/oauth/pkce.rs::a_malformed_verifier_is_refused_even_if_its_digest_matches",
     ),
     reason!(
         "malformed authorization code",
@@ -245,6 +245,6 @@ pub(super) const REFUSALS: &[Rule] = &[
         "RFC 7662, 2.1",
         "routes/endpoint/introspect.rs",
         "if !client.client().is_confidential() {",
-        "tests/it/oauth.rs::introspection_says_what_a_token_is_good_for_and_nothing_of_any_other",
+        "tests/it/oauth.rs::introspection_describes_valid_tokens_and_no_others",
     ),
 ];

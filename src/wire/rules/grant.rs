@@ -108,7 +108,7 @@ static CODE_ISSUED: Rule = grants!(
     "RFC 6749, 4.1.2",
     "oauth/grant/begin.rs",
     "None => (Change::Put(asked.grant(now)), Outcome::Granted)",
-    "tests/it/oauth.rs::a_sound_request_is_asked_about_in_words_and_answered_with_code_state_and_issuer",
+    "tests/it/oauth.rs::a_valid_request_gets_a_dialog_then_code_state_and_issuer",
 );
 
 static CODE_REPEATED: Rule = grants!(
@@ -118,7 +118,7 @@ static CODE_REPEATED: Rule = grants!(
     "RFC 6749, 4.1.2",
     "oauth/grant/begin.rs",
     "if grant.awaits(&asked.code, now) => (Change::Keep, Outcome::GrantedAgain)",
-    "tests/it/oauth.rs::the_same_answer_gets_the_same_redirect_while_its_code_is_unspent",
+    "tests/it/oauth.rs::a_repeated_answer_gets_the_same_redirect_until_redeemed",
 );
 
 static DENIED: Rule = grants!(
@@ -127,7 +127,7 @@ static DENIED: Rule = grants!(
     "RFC 6749, 4.1.2.1",
     "oauth/grant/begin.rs",
     "(asked.kept_until.map_or(Change::Keep, |until| Change::Put(asked.mark(until))), Outcome::Refused)",
-    "tests/it/grants.rs::a_form_works_once_whatever_its_answer_was_and_whatever_became_of_it",
+    "tests/it/grants.rs::a_form_works_once_whatever_became_of_its_answer",
 );
 
 static FORM_USED: Rule = refuses!(
@@ -136,7 +136,7 @@ static FORM_USED: Rule = refuses!(
     "RFC 6749, 10.12",
     "oauth/grant/begin.rs",
     "Some(_) => (Change::Keep, Outcome::Taken)",
-    "tests/it/oauth.rs::a_form_that_was_answered_stays_answered_when_its_code_is_long_gone",
+    "tests/it/oauth.rs::an_answered_form_stays_answered_after_its_code_is_gone",
 );
 
 static CLIENT_TOKEN_ISSUED: Rule = grants!(
@@ -165,7 +165,7 @@ static REPLAYED: Rule = refuses!(
     "RFC 6749, 4.1.2",
     "oauth/grant/redeem.rs",
     "(CodeUse::Spent, Ok(_)) if now < grant.expires() => (grant.end(now), Outcome::Replayed)",
-    "tests/it/grants.rs::a_second_valid_use_of_a_code_revokes_everything_that_came_of_it",
+    "tests/it/grants.rs::a_second_valid_use_of_a_code_revokes_all_its_tokens",
 );
 
 static OTHER_REDIRECT_URI: Rule = refuses!(
@@ -185,7 +185,7 @@ static REDIRECT_URI_LEFT_OUT: Rule = refuses!(
     "RFC 6749, 4.1.3",
     "oauth/grant/redeem.rs",
     "(None, None) if binding.names_redirect => return Err(Mismatch::RedirectUriMissing)",
-    "tests/it/grants.rs::a_code_without_a_challenge_is_bound_to_the_redirect_uri_that_the_request_named",
+    "tests/it/grants.rs::a_code_without_a_challenge_is_bound_to_its_redirect_uri",
 );
 
 static WRONG_VERIFIER: Rule = refuses!(
@@ -195,7 +195,7 @@ static WRONG_VERIFIER: Rule = refuses!(
     "RFC 7636, 4.6",
     "oauth/grant/redeem.rs",
     "(Some(_), Some(_)) => Err(Mismatch::Verifier)",
-    "tests/it/oauth.rs::a_code_is_bound_to_its_client_its_redirect_uri_and_its_verifier",
+    "tests/it/oauth.rs::a_code_is_bound_to_its_client_redirect_uri_and_verifier",
 );
 
 static VERIFIER_LEFT_OUT: Rule = refuses!(
@@ -273,7 +273,7 @@ static ROTATION_REPEATED: Rule = grants!(
     "RFC 9700, 4.14.2",
     "oauth/grant/rotate.rs",
     "if now < self.rotated.after(asked.lifetimes.refresh_grace) {",
-    "tests/it/grants.rs::a_retry_within_the_grace_window_gets_the_same_successor_however_often",
+    "tests/it/grants.rs::every_retry_within_the_grace_gets_the_same_successor",
 );
 
 static REUSED: Rule = refuses!(
@@ -328,7 +328,7 @@ static GRANT_TYPE_LAPSED: Rule = refuses!(
     "RFC 6749, 5.2",
     "oauth/grant/registration.rs",
     "return Err(Lapse::GrantType);",
-    "tests/it/grants.rs::what_the_client_is_registered_for_now_bounds_what_an_old_grant_gives",
+    "tests/it/grants.rs::the_clients_present_registration_bounds_its_old_grants",
 );
 
 static SCOPE_LAPSED: Rule = refuses!(
@@ -337,7 +337,7 @@ static SCOPE_LAPSED: Rule = refuses!(
     "RFC 6749, 5.2",
     "oauth/grant/registration.rs",
     "{ Err(Lapse::Scope) }",
-    "tests/it/grants.rs::what_the_client_is_registered_for_now_bounds_what_an_old_grant_gives",
+    "tests/it/grants.rs::the_clients_present_registration_bounds_its_old_grants",
 );
 
 static REDIRECT_URI_LAPSED: Rule = refuses!(
@@ -346,7 +346,7 @@ static REDIRECT_URI_LAPSED: Rule = refuses!(
     "RFC 6749, 5.2",
     "oauth/grant/registration.rs",
     "Err(Lapse::RedirectUri)",
-    "tests/it/grants.rs::what_the_client_is_registered_for_now_bounds_what_an_old_grant_gives",
+    "tests/it/grants.rs::the_clients_present_registration_bounds_its_old_grants",
 );
 
 static TOKEN_VALID: Rule = grants!(
@@ -365,7 +365,7 @@ static TOKEN_TOO_NARROW: Rule = refuses!(
     "RFC 6750, 3.1",
     "oauth/grant/look.rs",
     "Ok(_) => Outcome::TooNarrow",
-    "tests/it/oauth.rs::scope_may_narrow_at_a_refresh_and_the_refresh_token_stays_as_wide_as_it_was",
+    "tests/it/oauth.rs::a_refresh_may_narrow_the_scope_of_its_access_token_only",
 );
 
 static TOKEN_INVALID: Rule = refuses!(
@@ -383,7 +383,7 @@ static DESCRIBED: Rule = grants!(
     "RFC 7662, 2.2",
     "oauth/grant/look.rs",
     "Outcome::Described(Box::new(Description",
-    "tests/it/grants.rs::introspection_tells_a_client_of_its_own_tokens_and_a_resource_server_of_all",
+    "tests/it/grants.rs::a_client_may_introspect_its_own_a_resource_server_any_token",
 );
 
 static DESCRIBED_INACTIVE: Rule = grants!(
@@ -393,7 +393,7 @@ static DESCRIBED_INACTIVE: Rule = grants!(
     "RFC 7662, 2.2",
     "oauth/grant/look.rs",
     "let Some(grant) = record.filter(may_ask) else { return Outcome::Inactive };",
-    "tests/it/oauth.rs::introspection_says_what_a_token_is_good_for_and_nothing_of_any_other",
+    "tests/it/oauth.rs::introspection_describes_valid_tokens_and_no_others",
 );
 
 static REVOKED: Rule = grants!(
@@ -402,7 +402,7 @@ static REVOKED: Rule = grants!(
     "RFC 7009, 2.1",
     "oauth/grant/revoke.rs",
     "(_, true) => (grant.end(now), Outcome::Revoked)",
-    "tests/it/grants.rs::revoking_an_access_token_ends_it_alone_and_revoking_a_refresh_token_ends_the_grant",
+    "tests/it/grants.rs::revoking_a_refresh_token_ends_the_grant_an_access_token_not",
 );
 
 static NOTHING_TO_REVOKE: Rule = grants!(
@@ -411,7 +411,7 @@ static NOTHING_TO_REVOKE: Rule = grants!(
     "RFC 7009, 2.2",
     "oauth/grant/revoke.rs",
     "(false, false) => (Change::Keep, Outcome::Unknown)",
-    "tests/it/oauth.rs::revocation_answers_200_with_an_empty_object_whatever_the_token_was",
+    "tests/it/oauth.rs::revocation_of_any_token_answers_200_with_an_empty_object",
 );
 
 static REVOCATION_OF_ANOTHER: Rule = refuses!(

@@ -41,7 +41,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "RFC 6750, 2.1",
         "routes/endpoint/secure.rs",
         "if scheme == Scheme::Bare && !routes.profile.bare_tokens {",
-        "tests/it/refusals.rs::without_the_demo_client_secure_takes_a_bearer_token_and_nothing_else",
+        "tests/it/refusals.rs::without_the_demo_secure_takes_only_bearer_tokens",
     ),
     reason!(
         "there is no valid token after Bearer in Authorization (RFC 6750, 2.1)",
@@ -77,7 +77,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "RFC 9110, 15.6.4",
         "store/contract.rs",
         "StoreError::Full { .. } => \"the store is full\"",
-        "tests/it/flow.rs::a_full_store_says_when_there_can_be_room_and_there_is_room_then",
+        "tests/it/flow.rs::a_full_store_says_when_to_retry_and_has_room_then",
     ),
     reason!(
         "too many requests wait for the store",
