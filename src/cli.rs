@@ -68,6 +68,9 @@ Flags:
   --connections-per-peer N
                       the maximum of open connections per address (in IPv6, per /64)
                       [default: 256; unlimited on loopback]
+  --article           follow the article to the letter, with its holes: codes of ten digits,
+                      tokens of fifty, nothing expires, no check against forged forms, no
+                      PKCE. For lessons, on loopback only, with the demo and the store memory
   --store LOCATION    where grants are stored: memory, file:PATH, or redis://HOST:PORT
                       [default: memory, lost when the process exits]
   --store-durability full|relaxed
@@ -111,6 +114,7 @@ struct Flags {
     workers: Option<usize>,
     connections_per_peer: Option<NonZeroUsize>,
     log: Option<LogFormat>,
+    is_article: bool,
     store: Option<Location>,
     store_is_relaxed: Option<bool>,
     keys: Option<PathBuf>,
@@ -154,6 +158,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
                 flags.connections_per_peer = Some(read("--connections-per-peer", parser.value()?, wanted)?);
             }
             Long("log") => flags.log = Some(log_format(parser.optional_value())?),
+            Long("article") => flags.is_article = true,
             Long("store") => flags.store = Some(location(parser.value()?)?),
             Long("store-durability") => flags.store_is_relaxed = Some(is_relaxed(parser.value()?)?),
             Long("keys") => flags.keys = Some(PathBuf::from(parser.value()?)),
@@ -255,6 +260,7 @@ impl Flags {
         config.access_log = self.log.or(config.access_log);
         (config.www, config.file) = (self.www, self.config);
         config.keys = self.keys.or(config.keys);
+        config.is_article = self.is_article;
         config.ready_file = self.ready_file;
         (config.ready_json, config.ends_with_stdin) = (self.ready_json, self.ends_with_stdin);
         config.wire.is_wanted = self.wire.is_wanted.or(config.wire.is_wanted);

@@ -16,7 +16,7 @@ use crate::oauth::Profile;
 use crate::oauth::client::Client;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::lifetimes::Lifetimes;
-use crate::store::Backend;
+use crate::store::{Backend, Location};
 use crate::{http, net, routes, store};
 
 /// What to serve, where, and within which bounds.
@@ -44,6 +44,8 @@ pub struct Config {
     pub ready_json: bool,
     /// Whether the servers stop when standard input is closed.
     pub ends_with_stdin: bool,
+    /// Whether the rules are the article's (`--article`).
+    pub is_article: bool,
     /// Where grants are stored.
     pub store: Backend,
     /// The key file; `None` for keys that are kept with the store, or end with the process.
@@ -97,6 +99,7 @@ impl Default for Config {
             ready_file: None,
             ready_json: false,
             ends_with_stdin: false,
+            is_article: false,
             store: Backend::default(),
             keys: None,
             limits: Limits::default(),
@@ -147,6 +150,9 @@ pub enum ConfigError {
     SamePort(u16),
     /// The number of workers is out of range.
     Workers(usize),
+    /// The article's rules, and something else that would make them more than a lesson on this machine. The text says
+    /// what.
+    Article(&'static str),
     /// The limit of this name is out of range; the text describes valid values.
     Limit(&'static str, &'static str),
     /// A wire view is wanted, and the server listens on this address.
@@ -165,6 +171,9 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::Workers(number) => {
                 write!(f, "--workers must be 1 to {WORKERS_MAX}, got {number}")
+            }
+            ConfigError::Article(reason) => {
+                write!(f, "--article turns defences off for a lesson, and {reason}")
             }
             ConfigError::Limit(name, remedy) => write!(f, "the limit {name} must be {remedy}"),
             ConfigError::WireBeyondLoopback(address) => write!(
@@ -220,6 +229,7 @@ impl Config {
             names_clients: self.access_log == Some(LogFormat::Json),
             // The demo's client exists where there is a client app.
             profile: match self.client_port {
+                Some(_) if self.is_article => Profile::article(routes::DEMO_CLIENT_ID),
                 Some(_) => Profile::demo(routes::DEMO_CLIENT_ID),
                 None => Profile::strict(),
             },
@@ -264,11 +274,25 @@ impl Config {
         if self.has_wire() {
             mistakes.extend(self.wire_mistake());
         }
+        mistakes.extend(self.beyond_a_lesson().map(ConfigError::Article));
         let Limits { http, net, routes, store, log_lines_max: _ } = &self.limits;
         let limits = net.mistakes().chain(store.mistakes()).chain(routes.mistakes()).chain(http.mistakes());
         let broken = self.lifetimes.mistakes().chain(limits);
         mistakes.extend(broken.map(|(name, remedy)| ConfigError::Limit(name, remedy)));
         mistakes
+    }
+
+    /// What lets others reach the article's holes, or keeps what came through them; nothing under other rules.
+    fn beyond_a_lesson(&self) -> impl Iterator<Item = &'static str> {
+        let is_local = self.bind.is_none_or(|address| address.is_loopback());
+        let has_local_issuer = self.issuer.as_ref().is_none_or(|issuer| issuer.origin().is_loopback());
+        let rules = [
+            (self.file.is_none(), "is for the demo alone; remove --config"),
+            (is_local, "is for this machine alone; remove --bind, or give it a loopback address"),
+            (has_local_issuer, "is for this machine alone; remove --issuer"),
+            (self.store.location == Location::Memory, "keeps nothing; remove --store"),
+        ];
+        rules.into_iter().filter(|(holds, _)| self.is_article && !holds).map(|(_, reason)| reason)
     }
 }
 
@@ -311,6 +335,32 @@ mod tests {
             |c| c.limits.store.pair_grants_max = Some(250_001),
             "the limit pair_grants_max must be at most a quarter of grants_max",
         );
+    }
+
+    #[test]
+    fn the_articles_rules_are_served_on_this_machine_alone() {
+        let check = |change: fn(&mut Config), remedy: Option<&str>| {
+            let mut config = Config { is_article: true, ..Config::default() };
+            change(&mut config);
+            let error = config.check().err().map(|error| error.to_string());
+            assert_eq!(error.is_some(), remedy.is_some(), "{error:?}");
+            assert!(error.iter().zip(remedy).all(|(error, remedy)| error.ends_with(remedy)), "{error:?}");
+            config.is_article = false;
+            assert_eq!(config.check(), Ok(()), "the demo's rules may be served so");
+        };
+        check(|_| {}, None);
+        check(|config| config.bind = "127.0.0.1".parse().ok(), None);
+        check(|config| config.issuer = Issuer::parse("http://localhost:8080").ok(), None);
+        check(|config| config.file = Some("a.toml".into()), Some("remove --config"));
+        check(|config| config.bind = "0.0.0.0".parse().ok(), Some("give it a loopback address"));
+        check(|config| config.bind = "192.0.2.1".parse().ok(), Some("give it a loopback address"));
+        check(|config| config.issuer = Issuer::parse("https://auth.example").ok(), Some("remove --issuer"));
+        for location in ["file:/tmp/grants", "redis://localhost"] {
+            let mut config = Config { is_article: true, ..Config::default() };
+            config.store.location = Location::parse(location).expect("a location");
+            let error = config.check().expect_err("a store that lasts").to_string();
+            assert!(error.ends_with("keeps nothing; remove --store"), "{error}");
+        }
     }
 
     #[test]

@@ -8,6 +8,15 @@ impl Config {
     /// `auth_port`; 0 means that the port is not known yet.
     pub fn warnings(&self, auth_port: u16) -> Vec<String> {
         let mut warnings = Vec::new();
+        if self.is_article {
+            warnings.push(
+                "--article: this server follows the article to the letter and gives up defences that apps depend on. \
+                 Codes are ten digits, which can be guessed; codes and tokens never expire; the dialog can be framed, \
+                 and its form forged by any page; there is no PKCE and no iss. It is for lessons on this machine: give \
+                 it nothing that matters"
+                    .to_owned(),
+            );
+        }
         if self.insecure_http {
             warnings.push(
                 "insecure_http is set: issuers and redirect URIs may be plain http on any host, so anyone on the \
@@ -66,6 +75,7 @@ mod tests {
         check(|config| config.bind = "::1".parse().ok(), &[]);
         check(|config| config.bind = "0.0.0.0".parse().ok(), &["no login and listens on 0.0.0.0"]);
         check(|config| (config.bind, config.client_port) = ("0.0.0.0".parse().ok(), None), &[]);
+        check(|config| config.is_article = true, &["gives up defences"]);
         check(|config| config.insecure_http = true, &["insecure_http is set"]);
         check(|config| config.wire.is_wanted = Some(true), &["the wire view is on"]);
         check(|config| (config.wire.traces, config.client_port) = (true, None), &["the wire view is on"]);

@@ -14,8 +14,11 @@
 //! in the grant. So a grant recognises all its refresh tokens and stores only the last ones.
 //!
 //! The digest is taken of the characters, so a credential is never decoded and has only one spelling.
+//!
+//! `credential/digits.rs` has the article's shapes, for the lessons that guess them.
 
 use std::fmt;
+use std::ops::Range;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use subtle::ConstantTimeEq;
@@ -23,6 +26,8 @@ use subtle::ConstantTimeEq;
 use super::key::{ID_BYTES, ID_CHARS, Id};
 use crate::crypto::digest::Digest;
 use crate::crypto::hash::hmac_sha256;
+
+mod digits;
 
 const SECRET_CHARS: usize = 44;
 const REFRESH_SECRET_CHARS: usize = 32;
@@ -47,11 +52,38 @@ fn encode(bytes: &[u8], chars: &mut [u8]) {
     debug_assert_eq!(written, Ok(bytes.len() / 3 * 4));
 }
 
+/// The digits of the article's codes, and those that its tokens have besides.
+const CODE_DIGITS: usize = 10;
+const TOKEN_SECRET_DIGITS: usize = 40;
+
+/// Which characters of a credential are sent.
+#[derive(Clone, Copy, PartialEq)]
+enum Shape {
+    /// All 64.
+    Characters,
+    /// The article's: the last ten of the identifier.
+    Code,
+    /// The article's: the same, and forty of the secret.
+    Token,
+}
+
+impl Shape {
+    /// Their place in the 64 characters.
+    fn sent(self) -> Range<usize> {
+        match self {
+            Shape::Characters => 0..CREDENTIAL_CHARS,
+            Shape::Code => ID_CHARS - CODE_DIGITS..ID_CHARS,
+            Shape::Token => ID_CHARS - CODE_DIGITS..ID_CHARS + TOKEN_SECRET_DIGITS,
+        }
+    }
+}
+
 /// An authorization code, an access token or a refresh token: the grant it belongs to, and its secret.
 #[derive(Clone)]
 pub struct Credential {
     grant: GrantId,
     secret: [u8; SECRET_CHARS],
+    shape: Shape,
 }
 
 /// The salt of a rotation, stored so that the rotation can be repeated. Random, and useless without the rotated token.
@@ -163,7 +195,7 @@ impl Credential {
         let (mut grant, mut secret) = ([0; ID_CHARS], [0; SECRET_CHARS]);
         encode(&random[..ID_BYTES], &mut grant);
         encode(&random[ID_BYTES..], &mut secret);
-        Credential { grant: Id(grant), secret }
+        Credential { grant: Id(grant), secret, shape: Shape::Characters }
     }
 
     /// The same secret as a credential of `grant`.
@@ -175,7 +207,7 @@ impl Credential {
     pub fn of_grant(grant: GrantId, random: [u8; SECRET_BYTES]) -> Credential {
         let mut secret = [0; SECRET_CHARS];
         encode(&random, &mut secret);
-        Credential { grant, secret }
+        Credential { grant, secret, shape: Shape::Characters }
     }
 
     /// A refresh token of `grant`, from the first 24 of the random bytes.
@@ -194,10 +226,11 @@ impl Credential {
         let text: &[u8; CREDENTIAL_CHARS] = text.try_into().ok()?;
         let (grant, secret) = text.split_first_chunk::<ID_CHARS>()?;
         let secret = *secret.first_chunk::<SECRET_CHARS>()?;
-        text.is_ascii().then_some(Credential { grant: Id(*grant), secret })
+        let shape = Shape::Characters;
+        text.is_ascii().then_some(Credential { grant: Id(*grant), secret, shape })
     }
 
-    /// The credential as the client gets it: 64 characters of base64url (RFC 4648, 5).
+    /// The credential as the client gets it: 64 characters of base64url (RFC 4648, 5), or the article's digits.
     pub fn encode(&self) -> String {
         let mut text = String::with_capacity(CREDENTIAL_CHARS);
         self.write(&mut text);
@@ -210,7 +243,7 @@ impl Credential {
         chars[..ID_CHARS].copy_from_slice(&self.grant.0);
         chars[ID_CHARS..].copy_from_slice(&self.secret);
         // The characters are generated, or were checked to be ASCII.
-        text.push_str(std::str::from_utf8(&chars).unwrap_or_default());
+        text.push_str(std::str::from_utf8(&chars[self.shape.sent()]).unwrap_or_default());
     }
 
     /// The identifier of the grant that the credential names.

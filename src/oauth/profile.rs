@@ -10,15 +10,17 @@
 //!   article   what the article does, with its holes; for lessons on this machine
 //! ```
 //!
-//! No key of the configuration file and no flag sets a field: a server without a client app is strict, and one with a
-//! client app is the demo. A weaker profile is for programs that link this library, such as tests that show an attack
-//! succeed. The comment of each defence names the attack that works without it.
+//! No key of the configuration file sets a field: a server without a client app is strict, and one with a client app is
+//! the demo. `--article` chooses the article's, on this machine alone. Any other profile is for programs that link this
+//! library, such as tests that show an attack succeed. The comment of each defence names the attack that works without
+//! it.
 //!
 //! Every profile refuses a form that was sealed for another browser, a code of another client, and a client that is not
 //! registered.
 
 use std::time::Duration;
 
+use super::credential::Credential;
 use super::lifetimes::Lifetimes;
 
 /// Which rules hold. Plain data: a test changes one field and sees one rule change.
@@ -41,6 +43,9 @@ pub struct Profile {
     /// and 4.3.2).
     pub tokens_in_query: bool,
 
+    /// Whether codes and tokens have 264 random bits. Otherwise codes are ten decimal digits, and access tokens fifty, as in
+    /// the article. Ten digits are 33 bits, and whoever tries enough of them has somebody's code (RFC 6749, 10.10).
+    pub long_credentials: bool,
     /// Whether a client must send a `code_challenge` and redeem its code with the verifier. Otherwise both are ignored, and
     /// a stolen code can be redeemed by a thief, or injected into the thief's own session with a client (RFC 9700, 4.5).
     pub pkce: bool,
@@ -82,6 +87,7 @@ impl Profile {
             json_at_token: false,
             bare_tokens: false,
             tokens_in_query: false,
+            long_credentials: true,
             pkce: true,
             exact_redirect: true,
             iss: true,
@@ -108,6 +114,7 @@ impl Profile {
     /// The article's, holes and all. Its requests mean `unnamed_client`; its codes work once.
     pub const fn article(unnamed_client: &'static str) -> Profile {
         Profile {
+            long_credentials: false,
             pkce: false,
             iss: false,
             form_origin: false,
@@ -115,6 +122,17 @@ impl Profile {
             expiry: false,
             ..Profile::demo(unnamed_client)
         }
+    }
+
+    /// Parses a code or token that a client presents; `None` if it is malformed.
+    pub fn parse(&self, text: &[u8]) -> Option<Credential> {
+        let digits = || if self.long_credentials { None } else { Credential::parse_digits(text) };
+        Credential::parse(text).or_else(digits)
+    }
+
+    /// `code` in the shape that the profile sends.
+    pub fn shape(&self, code: Credential) -> Credential {
+        if self.long_credentials { code } else { code.to_ten_digits() }
     }
 
     /// How long codes and tokens are valid under this profile, where `configured` is what responses say. Forms expire

@@ -80,6 +80,7 @@ fn help_and_version_are_printed_and_name_every_flag() {
         "--workers",
         "--connections-per-peer",
         "--store",
+        "--article",
         "--store-durability",
         "--keys",
         "--new-key",
@@ -102,6 +103,9 @@ fn a_bad_command_line_ends_in_one_line_and_status_2() {
         (&["--auth-port"], "--auth-port"),
         (&["--bind", "nowhere"], "--bind"),
         (&["extra"], "argument 1 "),
+        (&["--article", "--bind", "0.0.0.0"], "--bind"),
+        (&["--article", "--issuer", "https://auth.example"], "--issuer"),
+        (&["--article", "--store", "file:/tmp/grants"], "--store"),
     ] {
         let (status, output, errors) = run(words);
         assert_eq!((status, output.as_str()), (2, ""), "{words:?}");

@@ -78,6 +78,20 @@ fn a_token_in_a_url_opens_the_resource_or_does_not() {
     );
 }
 
+/// RFC 6749, 10.10. All ten digits take 10^10 requests at most; the last two are enough to show it.
+#[test]
+fn a_code_is_found_by_guessing_or_is_not() {
+    check(
+        |profile| profile.long_credentials = false,
+        |server| {
+            let victims = code(server, "app", CALLBACK);
+            let guess = |number: u32| format!("{}{number:02}", &victims[..8]);
+            let is_found = |code: String| post_form(server, "/token", "", &redemption(&code)).status == 200;
+            (0..100).map(guess).any(is_found)
+        },
+    );
+}
+
 /// RFC 9700, 4.5.
 #[test]
 fn a_stolen_code_needs_its_verifier_or_works_without_it() {
@@ -273,23 +287,51 @@ fn the_article_profile_answers_as_the_article_does() {
     ));
     let location = forged.field("location").expect("a redirect");
     let code = location.strip_prefix(&format!("{CALLBACK}?code=")).expect("a code and nothing else");
+    let are_digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    assert!(are_digits(code, 10), "{code}");
     server.wait(YEAR);
     let answer = server.answer_to(&token_request(code)).json();
     assert_eq!((&answer["expires_in"], answer.get("refresh_token")), (&86_400.into(), None));
     let token = answer["access_token"].as_str().expect("a token");
+    assert!(are_digits(token, 50), "{token}");
     server.wait(YEAR);
     assert_eq!(server.answer_to(&secure_request(token)).json()["answer"], 42);
+    assert_eq!(server.answer_to(&secure_request(&token[..49])).status, 403);
     let second = server.answer_to(&token_request(code));
     assert_eq!((second.status, &second.json()["message"]), (400, &"Invalid auth token".into()));
+}
+
+/// The dialog's own form has a code of its own, which a second submission gets again.
+#[test]
+fn a_form_that_is_sent_twice_gets_the_same_ten_digits() {
+    let server = start(Profile::article("app"));
+    let dialog = get_dialog(&server, &request_of("app", CALLBACK), None);
+    let send = || {
+        let answer = answer_dialog(&server, &session_of(&dialog), &sealed_of(&dialog), "authorize");
+        parameter(answer.field("location").expect("a redirect"), "code").expect("a code").to_owned()
+    };
+    let (first, second) = (send(), send());
+    assert_eq!((first.len(), &first), (10, &second));
+    let answer = post_form(&server, "/token", "", &redemption(&first));
+    let (access, refresh_token) = tokens_of(&answer);
+    assert_eq!((access.len(), get_secure(&server, &access).status), (50, 200));
+    let refreshed = tokens_of(&post_form(&server, "/token", "", &refresh(&refresh_token))).0;
+    assert_eq!(get_secure(&server, &refreshed).status, 200);
+    assert_eq!(post_form(&server, "/token", "", &redemption(&first)).status, 400, "a code works once");
+    assert_eq!(get_secure(&server, &access).status, 401, "and its second use ends the grant");
 }
 
 /// RFC 9700, 2: a configuration has no key for a weaker server.
 #[test]
 fn a_configuration_is_strict_or_the_demo() {
     let demo = config::Config::default();
+    let article = config::Config { is_article: true, ..demo.clone() };
+    assert_eq!(article.routes_settings().profile, Profile::article(DEMO_CLIENT_ID));
     assert_eq!(demo.routes_settings().profile, Profile::demo(DEMO_CLIENT_ID));
     assert_eq!(standard::configuration(&[]).routes_settings().profile, Profile::strict());
-    for name in ["profile", "pkce", "expiry", "rotation", "single_use_codes", "exact_redirect"] {
+    for name in
+        ["profile", "pkce", "expiry", "rotation", "single_use_codes", "exact_redirect", "long_credentials"]
+    {
         for line in [format!("{name} = false"), format!("[profile]\n{name} = false")] {
             let mistakes = config::read(&line, 1).expect_err("no such key").to_string();
             assert!(mistakes.contains("unknown key"), "{line}: {mistakes}");

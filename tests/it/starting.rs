@@ -171,6 +171,8 @@ fn what_is_dangerous_is_said_at_every_start() {
     check(&[&FREE_PORTS[..], &["--bind", "0.0.0.0"]].concat(), Some("the demo has no login"));
     check(&[&FREE_PORTS[..], &["--insecure-http"]].concat(), Some("insecure_http is set"));
     check(&["--config", insecure.path()], Some("insecure_http is set"));
+    check(&[&FREE_PORTS[..], &["--article"]].concat(), Some("codes and tokens never expire"));
+    assert_eq!(refused(&["--article", "--config", insecure.path()]).0, 2);
 }
 
 #[test]

@@ -63,6 +63,7 @@ pub(crate) fn decide(context: &Context) -> Step {
             None => return Step::Done(bare_unavailable(routes, NO_RANDOMNESS, RETRY_AFTER)),
         },
     };
+    let code = routes.profile.shape(code);
     let subject = routes.resource_owner.clone();
     match decision {
         Decision::Authorize => {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::http::{Response, Status};
 use crate::oauth::grant::outcome::{Description, TokenKind};
-use crate::oauth::{Credential, Outcome, Transition};
+use crate::oauth::{Outcome, Transition};
 use crate::routes::reply::json;
 use crate::routes::reply::unavailable::unavailable;
 use crate::routes::request::client_authentication::{Stop, authenticate, invalid_client};
@@ -31,7 +31,9 @@ fn read(context: &Context) -> Result<Step, Stop> {
         return Err(invalid_client(context, "the client is public, and may not introspect").into());
     }
     let token = parameters.required(Name::Token)?;
-    let Some(token) = Credential::parse(token.as_bytes()) else { return Ok(Step::Done(inactive())) };
+    let Some(token) = context.routes.profile.parse(token.as_bytes()) else {
+        return Ok(Step::Done(inactive()));
+    };
     let transition = Transition::inspect(client, &token, Arc::clone(&context.routes.clients));
     Ok(context.ask(transition, |context, applied| Step::Done(respond(context.routes, applied))))
 }

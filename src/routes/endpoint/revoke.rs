@@ -4,7 +4,7 @@
 //! client about tokens that are not its own.
 
 use crate::http::{Response, Status};
-use crate::oauth::{Credential, Outcome, Transition};
+use crate::oauth::{Outcome, Transition};
 use crate::routes::reply::json;
 use crate::routes::reply::unavailable::unavailable;
 use crate::routes::request::client_authentication::{Stop, authenticate};
@@ -21,7 +21,7 @@ fn read(context: &Context) -> Result<Step, Stop> {
     let parameters = Parameters::read_form(context.request)?;
     let client = authenticate(context, &parameters)?;
     let token = parameters.required(Name::Token)?;
-    let Some(token) = Credential::parse(token.as_bytes()) else { return Ok(Step::Done(done())) };
+    let Some(token) = context.routes.profile.parse(token.as_bytes()) else { return Ok(Step::Done(done())) };
     Ok(context.ask(Transition::revoke(client, &token), |_, applied| Step::Done(respond(applied))))
 }
 

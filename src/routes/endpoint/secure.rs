@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::http::form::Form;
 use crate::http::{FieldValue, Response, Status, trim_ows};
-use crate::oauth::{Credential, Outcome, Transition};
+use crate::oauth::{Outcome, Transition};
 use crate::routes::reply::error_response::{INVALID_REQUEST, error, error_text};
 use crate::routes::reply::json;
 use crate::routes::reply::unavailable::unavailable;
@@ -50,7 +50,7 @@ fn look(context: &Context, scheme: Scheme, token: &[u8]) -> Step {
     if scheme == Scheme::Bare && !routes.profile.bare_tokens {
         return Step::Done(refuse_without_token(routes, "the scheme of Authorization is not Bearer"));
     }
-    let Some(credential) = Credential::parse(token) else {
+    let Some(credential) = routes.profile.parse(token) else {
         return Step::Done(match scheme {
             Scheme::Bearer if !is_token68(token) => {
                 malformed("there is no valid token after Bearer in Authorization (RFC 6750, 2.1)")

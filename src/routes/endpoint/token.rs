@@ -84,11 +84,11 @@ fn redeem(
     let verifier = parameters.value(Name::CodeVerifier).filter(|_| routes.profile.pkce);
     let verified = verifier.map(Verified::new).transpose();
     let verified = verified.map_err(ErrorResponse::invalid_request)?;
-    let Some(code) = Credential::parse(code.as_bytes()) else {
+    let Some(code) = routes.profile.parse(code.as_bytes()) else {
         return Err(invalid_grant(routes, "malformed authorization code"));
     };
     let Some(secret) = routes.random() else { return Err(no_randomness()) };
-    let token = Credential::of_grant(code.grant(), secret);
+    let token = code.token_of_same_shape(secret);
     // A request that names no client is the article's, which has no refresh tokens.
     let may_refresh = client.client().grant_types.refresh_token && names_client(context.request, parameters);
     let refresh = match may_refresh.then(|| Some((routes.random()?, Family(routes.random()?)))) {
