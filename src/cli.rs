@@ -38,6 +38,9 @@ pub enum Command {
     Version,
 }
 
+/// The default port of the attacker's site.
+const LAB_PORT: u16 = 3002;
+
 /// The text of `--help`.
 pub const HELP: &str = "\
 A small, strict OAuth authorization server from the socket up, made to be read.
@@ -71,6 +74,10 @@ Flags:
   --article           follow the article to the letter, with its holes: codes of ten digits,
                       tokens of fifty, nothing expires, no check against forged forms, no
                       PKCE. For lessons, on loopback only, with the demo and the store memory
+  --lab               serve the attack lab too: the attacker's site, whose exercises turn one
+                      defence off, steal for real, and turn it on again. As --article, for
+                      lessons on loopback only, with the demo and the store memory
+  --lab-port PORT     the port of the attacker's site; 0 picks a free one [default: 3002]
   --store LOCATION    where grants are stored: memory, file:PATH, or redis://HOST:PORT
                       [default: memory, lost when the process exits]
   --store-durability full|relaxed
@@ -115,6 +122,8 @@ struct Flags {
     connections_per_peer: Option<NonZeroUsize>,
     log: Option<LogFormat>,
     is_article: bool,
+    has_lab: bool,
+    lab_port: Option<u16>,
     store: Option<Location>,
     store_is_relaxed: Option<bool>,
     keys: Option<PathBuf>,
@@ -159,6 +168,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, CliEr
             }
             Long("log") => flags.log = Some(log_format(parser.optional_value())?),
             Long("article") => flags.is_article = true,
+            Long("lab") => flags.has_lab = true,
+            Long("lab-port") => flags.lab_port = Some(port("--lab-port", parser.value()?)?),
             Long("store") => flags.store = Some(location(parser.value()?)?),
             Long("store-durability") => flags.store_is_relaxed = Some(is_relaxed(parser.value()?)?),
             Long("keys") => flags.keys = Some(PathBuf::from(parser.value()?)),
@@ -261,6 +272,11 @@ impl Flags {
         (config.www, config.file) = (self.www, self.config);
         config.keys = self.keys.or(config.keys);
         config.is_article = self.is_article;
+        if self.has_lab || self.lab_port.is_some() {
+            config.add_lab(self.lab_port.unwrap_or(LAB_PORT));
+            // Workers reload one by one; with one, a switch that the page has seen holds for every request.
+            config.workers = self.workers.unwrap_or(1);
+        }
         config.ready_file = self.ready_file;
         (config.ready_json, config.ends_with_stdin) = (self.ready_json, self.ends_with_stdin);
         config.wire.is_wanted = self.wire.is_wanted.or(config.wire.is_wanted);

@@ -120,7 +120,7 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
     if config.wire.traces {
         server.trace_to(trace(config.limits.log_lines_max));
     }
-    if config.file.is_some() || keys.is_some() {
+    if config.file.is_some() || keys.is_some() || config.lab.is_some() {
         let (errors, running) = (logs.errors.clone(), config.clone());
         let read = move || {
             let config = match &running.file {
@@ -131,9 +131,14 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
             let stay = |error: String| of_key_file(path, &format!("{error}; the keys stay as they were"));
             let changes = keys.as_ref().map(|keys| keys.reload().map_err(stay));
             let changes = changes.transpose()?.flatten();
-            Ok((within_descriptors(&config, &errors, "reload: "), changes.into_iter().collect()))
+            let lab = running.lab.as_ref().map(|(_, lab)| lab.describe());
+            Ok((within_descriptors(&config, &errors, "reload: "), changes.into_iter().chain(lab).collect()))
         };
         server.reload_with(config.clone().rereading(read));
+        if let Some((_, lab)) = &config.lab {
+            let handle = server.handle();
+            lab.on_change(move || handle.reload());
+        }
     }
     // Before the ready line: its reader may send a signal at once.
     server.finish_on_signals().map_err(|error| format!("cannot install signal handlers: {error}"))?;

@@ -31,11 +31,12 @@ pub fn json(server: &Server) -> String {
 /// The issuer and address of `server`, as text for a person.
 pub fn words(server: &Server) -> String {
     let issuer = server.site().issuer();
+    let lab = server.site().lab().map(|lab| format!("attacker's site       {lab}\n")).unwrap_or_default();
     match server.site().client_app() {
         Some(client_app) => format!(
             "client app            {client_app}\n\
              authorization server  {issuer}\n\
-             Open the client app in a browser and press its button. Ctrl-C stops both.\n"
+             {lab}Open the client app in a browser and press its button. Ctrl-C stops both.\n"
         ),
         None => {
             let port = server.addresses().first().map_or(0, |(_, address)| address.port());

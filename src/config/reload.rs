@@ -125,6 +125,7 @@ impl Config {
             ready_file: self.ready_file.clone(),
             ready_json: self.ready_json,
             ends_with_stdin: self.ends_with_stdin,
+            lab: self.lab.clone(),
             is_article: self.is_article,
             store: self.store.clone(),
             keys: self.keys.clone(),
@@ -353,6 +354,7 @@ fn settings(config: &Config) -> Vec<Key> {
         ready_file: _,
         ready_json: _,
         ends_with_stdin: _,
+        lab: _,
         is_article: _,
         // Compared separately.
         limits: _,

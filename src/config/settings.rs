@@ -44,6 +44,8 @@ pub struct Config {
     pub ready_json: bool,
     /// Whether the servers stop when standard input is closed.
     pub ends_with_stdin: bool,
+    /// The attack lab, with the port of the attacker's site (`--lab`); `None` for no lab.
+    pub lab: Option<(u16, Arc<routes::Lab>)>,
     /// Whether the rules are the article's (`--article`).
     pub is_article: bool,
     /// Where grants are stored.
@@ -99,6 +101,7 @@ impl Default for Config {
             ready_file: None,
             ready_json: false,
             ends_with_stdin: false,
+            lab: None,
             is_article: false,
             store: Backend::default(),
             keys: None,
@@ -150,9 +153,9 @@ pub enum ConfigError {
     SamePort(u16),
     /// The number of workers is out of range.
     Workers(usize),
-    /// The article's rules, and something else that would make them more than a lesson on this machine. The text says
-    /// what.
-    Article(&'static str),
+    /// A flag that turns defences off, and something else that would make it more than a lesson on this machine. The
+    /// text says what.
+    Lesson(&'static str, &'static str),
     /// The limit of this name is out of range; the text describes valid values.
     Limit(&'static str, &'static str),
     /// A wire view is wanted, and the server listens on this address.
@@ -172,8 +175,8 @@ impl fmt::Display for ConfigError {
             ConfigError::Workers(number) => {
                 write!(f, "--workers must be 1 to {WORKERS_MAX}, got {number}")
             }
-            ConfigError::Article(reason) => {
-                write!(f, "--article turns defences off for a lesson, and {reason}")
+            ConfigError::Lesson(flag, reason) => {
+                write!(f, "{flag} turns defences off for a lesson, and {reason}")
             }
             ConfigError::Limit(name, remedy) => write!(f, "the limit {name} must be {remedy}"),
             ConfigError::WireBeyondLoopback(address) => write!(
@@ -205,6 +208,7 @@ impl Config {
             bind: self.bind,
             client_port: self.client_port,
             auth_port: self.auth_port,
+            lab_port: self.lab.as_ref().map(|(port, _)| *port),
             issuer: self.issuer.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
             workers: self.workers,
@@ -228,13 +232,28 @@ impl Config {
             // Lines in the common log format have no place for it.
             names_clients: self.access_log == Some(LogFormat::Json),
             // The demo's client exists where there is a client app.
-            profile: match self.client_port {
-                Some(_) if self.is_article => Profile::article(routes::DEMO_CLIENT_ID),
-                Some(_) => Profile::demo(routes::DEMO_CLIENT_ID),
-                None => Profile::strict(),
+            profile: match (&self.lab, self.client_port) {
+                (Some((_, lab)), _) => lab.profile(),
+                (None, Some(_)) => self.demo_profile(),
+                (None, None) => Profile::strict(),
             },
+            lab: self.lab.as_ref().map(|(_, lab)| Arc::clone(lab)),
             lifetimes: self.lifetimes.clone(),
             limits: routes::Limits { streams_max: self.streams_max(), ..self.limits.routes.clone() },
+        }
+    }
+
+    /// Adds the attack lab, whose attacker's site has this port. It begins with the rules that the server has now.
+    pub fn add_lab(&mut self, port: u16) {
+        self.lab = Some((port, routes::Lab::new(self.demo_profile())));
+    }
+
+    /// The rules of a server with a client app.
+    fn demo_profile(&self) -> Profile {
+        if self.is_article {
+            Profile::article(routes::DEMO_CLIENT_ID)
+        } else {
+            Profile::demo(routes::DEMO_CLIENT_ID)
         }
     }
 
@@ -274,7 +293,16 @@ impl Config {
         if self.has_wire() {
             mistakes.extend(self.wire_mistake());
         }
-        mistakes.extend(self.beyond_a_lesson().map(ConfigError::Article));
+        if let Some((port @ 1.., _)) = self.lab
+            && (port == self.auth_port || Some(port) == self.client_port)
+        {
+            mistakes.push(ConfigError::Lesson("--lab", "needs a port of its own; give it one with --lab-port"));
+        }
+        for (flag, is_given) in [("--article", self.is_article), ("--lab", self.lab.is_some())] {
+            mistakes.extend(
+                self.beyond_a_lesson().filter(|_| is_given).map(|reason| ConfigError::Lesson(flag, reason)),
+            );
+        }
         let Limits { http, net, routes, store, log_lines_max: _ } = &self.limits;
         let limits = net.mistakes().chain(store.mistakes()).chain(routes.mistakes()).chain(http.mistakes());
         let broken = self.lifetimes.mistakes().chain(limits);
@@ -282,7 +310,7 @@ impl Config {
         mistakes
     }
 
-    /// What lets others reach the article's holes, or keeps what came through them; nothing under other rules.
+    /// What lets others reach a lesson's holes, or keeps what came through them.
     fn beyond_a_lesson(&self) -> impl Iterator<Item = &'static str> {
         let is_local = self.bind.is_none_or(|address| address.is_loopback());
         let has_local_issuer = self.issuer.as_ref().is_none_or(|issuer| issuer.origin().is_loopback());
@@ -292,7 +320,7 @@ impl Config {
             (has_local_issuer, "is for this machine alone; remove --issuer"),
             (self.store.location == Location::Memory, "keeps nothing; remove --store"),
         ];
-        rules.into_iter().filter(|(holds, _)| self.is_article && !holds).map(|(_, reason)| reason)
+        rules.into_iter().filter(|(holds, _)| !holds).map(|(_, reason)| reason)
     }
 }
 
@@ -338,15 +366,18 @@ mod tests {
     }
 
     #[test]
-    fn the_articles_rules_are_served_on_this_machine_alone() {
+    fn a_lesson_is_served_on_this_machine_alone() {
         let check = |change: fn(&mut Config), remedy: Option<&str>| {
-            let mut config = Config { is_article: true, ..Config::default() };
-            change(&mut config);
-            let error = config.check().err().map(|error| error.to_string());
-            assert_eq!(error.is_some(), remedy.is_some(), "{error:?}");
-            assert!(error.iter().zip(remedy).all(|(error, remedy)| error.ends_with(remedy)), "{error:?}");
-            config.is_article = false;
-            assert_eq!(config.check(), Ok(()), "the demo's rules may be served so");
+            let demo = Config::default();
+            let lab = Some((3002, routes::Lab::new(Profile::strict())));
+            for mut config in [Config { is_article: true, ..demo.clone() }, Config { lab, ..demo }] {
+                change(&mut config);
+                let error = config.check().err().map(|error| error.to_string());
+                assert_eq!(error.is_some(), remedy.is_some(), "{error:?}");
+                assert!(error.iter().zip(remedy).all(|(error, remedy)| error.ends_with(remedy)), "{error:?}");
+                (config.is_article, config.lab) = (false, None);
+                assert_eq!(config.check(), Ok(()), "the demo's rules may be served so");
+            }
         };
         check(|_| {}, None);
         check(|config| config.bind = "127.0.0.1".parse().ok(), None);
@@ -355,6 +386,11 @@ mod tests {
         check(|config| config.bind = "0.0.0.0".parse().ok(), Some("give it a loopback address"));
         check(|config| config.bind = "192.0.2.1".parse().ok(), Some("give it a loopback address"));
         check(|config| config.issuer = Issuer::parse("https://auth.example").ok(), Some("remove --issuer"));
+        for port in [3000, 3001] {
+            let lab = Some((port, routes::Lab::new(Profile::strict())));
+            let error = Config { lab, ..Config::default() }.check().expect_err("a port of its own").to_string();
+            assert!(error.ends_with("give it one with --lab-port"), "{error}");
+        }
         for location in ["file:/tmp/grants", "redis://localhost"] {
             let mut config = Config { is_article: true, ..Config::default() };
             config.store.location = Location::parse(location).expect("a location");

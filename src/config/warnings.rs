@@ -17,6 +17,13 @@ impl Config {
                     .to_owned(),
             );
         }
+        if self.lab.is_some() {
+            warnings.push(
+                "--lab: a page of this server turns its defences off, for exercises on this machine; give it nothing \
+                 that matters"
+                    .to_owned(),
+            );
+        }
         if self.insecure_http {
             warnings.push(
                 "insecure_http is set: issuers and redirect URIs may be plain http on any host, so anyone on the \

@@ -188,6 +188,7 @@ fn server(role: Role) -> &'static str {
     match role {
         Role::ClientApp => "client-app",
         Role::AuthorizationServer => "authorization-server",
+        Role::Lab => "lab",
     }
 }
 

@@ -123,6 +123,8 @@ impl<S: Socket> Link<S> {
         let server = match self.role {
             Role::ClientApp => Server::ClientApp,
             Role::AuthorizationServer => Server::AuthorizationServer,
+            // Its attacks arrive at the other two.
+            Role::Lab => return,
         };
         self.tap = Some(Box::new(Tap::new(wire, server, self.address)));
     }

@@ -41,6 +41,7 @@ impl fmt::Display for BindError {
         let (server, flag) = match self.role {
             Role::ClientApp => ("client app", "--client-port"),
             Role::AuthorizationServer => ("authorization server", "--auth-port"),
+            Role::Lab => ("attacker's site", "--lab-port"),
         };
         let (ip, port) = (self.address.ip(), self.address.port());
         match self.error.kind() {
@@ -75,13 +76,21 @@ impl std::error::Error for BindError {
     }
 }
 
-/// Listens for both servers on the addresses of `settings`. Returns the sockets, the port of the client app if there is
-/// one, and the port of the authorization server.
-pub(super) fn bind(settings: &Settings) -> Result<(Vec<Listener>, Option<u16>, u16), BindError> {
+/// The ports that are listened on.
+pub(super) struct Ports {
+    pub(super) client: Option<u16>,
+    pub(super) auth: u16,
+    pub(super) lab: Option<u16>,
+}
+
+/// Listens for every server on the addresses of `settings`. Returns the sockets and the ports.
+pub(super) fn bind(settings: &Settings) -> Result<(Vec<Listener>, Ports), BindError> {
     let mut listeners = Vec::new();
     let mut bind = |role, port| bind_role(settings.bind, role, port, &mut listeners);
     // Configured ports are bound first, so that the system cannot pick one of them for the other server.
-    let (client_port, auth_port) = match settings.client_port {
+    let configured = settings.lab_port.filter(|port| *port > 0);
+    let configured = configured.map(|port| bind(Role::Lab, port)).transpose()?;
+    let (client, auth) = match settings.client_port {
         Some(port) if port > 0 => {
             let client_port = bind(Role::ClientApp, port)?;
             (Some(client_port), bind(Role::AuthorizationServer, settings.auth_port)?)
@@ -91,7 +100,11 @@ pub(super) fn bind(settings: &Settings) -> Result<(Vec<Listener>, Option<u16>, u
             (any.map(|_| bind(Role::ClientApp, 0)).transpose()?, auth_port)
         }
     };
-    Ok((listeners, client_port, auth_port))
+    let lab = match settings.lab_port {
+        Some(0) => Some(bind(Role::Lab, 0)?),
+        _ => configured,
+    };
+    Ok((listeners, Ports { client, auth, lab }))
 }
 
 /// Listens for `role` on `address` and `port`, or on both loopback addresses. Returns the port, which the system picks

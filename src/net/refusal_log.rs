@@ -49,6 +49,7 @@ impl RefusalLog {
         let server = match role {
             Role::ClientApp => "client app",
             Role::AuthorizationServer => "authorization server",
+            Role::Lab => "attacker's site",
         };
         let (method, path) = request.map_or(("-", "-"), |request| (request.method().token(), request.path()));
         let path = path.get(..PATH_BYTES_MAX).unwrap_or(path);

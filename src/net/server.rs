@@ -80,12 +80,16 @@ impl Listening {
     /// # Errors
     /// If the server cannot listen on one of the addresses.
     pub fn bind(settings: &Settings) -> Result<Listening, StartError> {
-        let (listeners, client_port, auth_port) = listeners::bind(settings).map_err(StartError::Bind)?;
+        let (listeners, ports) = listeners::bind(settings).map_err(StartError::Bind)?;
         let mut addresses = Vec::new();
         for listener in &listeners {
             addresses.push((listener.role, listener.socket.local_addr()?));
         }
-        let site = Site::new(settings.bind, client_port, auth_port, settings.issuer.clone());
+        let site = Site::new(settings.bind, ports.client, ports.auth, settings.issuer.clone());
+        let site = match ports.lab {
+            Some(port) => site.with_lab(settings.bind, port),
+            None => site,
+        };
         Ok(Listening { listeners, addresses, site, key_file: None })
     }
 

@@ -25,6 +25,8 @@ pub struct Settings {
     pub client_port: Option<u16>,
     /// The port of the authorization server; 0 lets the system pick a free one.
     pub auth_port: u16,
+    /// The port of the attacker's site; `None` for no lab.
+    pub lab_port: Option<u16>,
     /// The issuer identifier of the authorization server (RFC 8414, 2); `None` for the origin that it listens on,
     /// which is wrong behind a proxy.
     pub issuer: Option<Issuer>,
@@ -48,6 +50,7 @@ impl Default for Settings {
             bind: None,
             client_port: Some(3000),
             auth_port: 3001,
+            lab_port: None,
             issuer: None,
             trusted_proxies: Vec::new(),
             workers: 1,

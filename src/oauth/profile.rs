@@ -11,8 +11,8 @@
 //! ```
 //!
 //! No key of the configuration file sets a field: a server without a client app is strict, and one with a client app is
-//! the demo. `--article` chooses the article's, on this machine alone. Any other profile is for programs that link this
-//! library, such as tests that show an attack succeed. The comment of each defence names the attack that works without
+//! the demo. `--article` chooses the article's, and `--lab` switches defences while it runs; both on this machine alone.
+//! Any other profile is for programs that link this library, such as tests that show an attack succeed. The comment of each defence names the attack that works without
 //! it.
 //!
 //! Every profile refuses a form that was sealed for another browser, a code of another client, and a client that is not
@@ -124,6 +124,22 @@ impl Profile {
         }
     }
 
+    /// Every defence by its name, to be switched.
+    pub fn defences(&mut self) -> [(&'static str, &mut bool); 10] {
+        [
+            ("long_credentials", &mut self.long_credentials),
+            ("pkce", &mut self.pkce),
+            ("exact_redirect", &mut self.exact_redirect),
+            ("iss", &mut self.iss),
+            ("form_origin", &mut self.form_origin),
+            ("frame_protection", &mut self.frame_protection),
+            ("single_use_codes", &mut self.single_use_codes),
+            ("expiry", &mut self.expiry),
+            ("rotation", &mut self.rotation),
+            ("scope_limit", &mut self.scope_limit),
+        ]
+    }
+
     /// Parses a code or token that a client presents; `None` if it is malformed.
     pub fn parse(&self, text: &[u8]) -> Option<Credential> {
         let digits = || if self.long_credentials { None } else { Credential::parse_digits(text) };
@@ -163,6 +179,17 @@ mod tests {
             ..Profile::demo("app")
         };
         assert_eq!(demo, strict);
+    }
+
+    #[test]
+    fn every_defence_has_a_name_and_strict_has_them_all() {
+        let mut profile = Profile::strict();
+        for (name, holds) in profile.defences() {
+            assert!(*holds, "{name}");
+            *holds = false;
+        }
+        let off = format!("{profile:?}");
+        assert!(!off.contains("true"), "a defence is not in the list: {off}");
     }
 
     #[test]

@@ -16,6 +16,7 @@
 
 mod demo;
 mod endpoint;
+mod lab;
 mod open_streams;
 mod reply;
 mod request;
@@ -28,6 +29,7 @@ mod stream;
 mod table;
 
 pub use demo::{CLIENT_ID as DEMO_CLIENT_ID, SCOPES as DEMO_SCOPES};
+pub use lab::{CLIENT_ID as LAB_CLIENT_ID, Lab};
 pub use reply::folder::{PageMissing, check_folder};
 pub use settings::{Limits, Settings};
 pub use shared::Routes;

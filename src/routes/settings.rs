@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::demo;
+use super::lab::Lab;
 use crate::oauth::Profile;
 use crate::oauth::client::Client;
 use crate::oauth::lifetimes::Lifetimes;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub names_clients: bool,
     /// Which rules hold.
     pub profile: Profile,
+    /// The attack lab, if there is one.
+    pub lab: Option<Arc<Lab>>,
     /// How long codes, tokens and forms are valid.
     pub lifetimes: Lifetimes,
     /// The limits of what waits and of what is remembered.
@@ -51,6 +54,7 @@ impl Default for Settings {
             has_wire: false,
             names_clients: false,
             profile: Profile::demo(demo::CLIENT_ID),
+            lab: None,
             lifetimes: Lifetimes::default(),
             limits: Limits::default(),
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::demo;
 use super::endpoint::{metadata, secure, wire};
+use super::lab;
 use super::open_streams::StreamBounds;
 use super::reply::dialog_page::DialogPage;
 use super::reply::folder::Folder;
@@ -105,6 +106,7 @@ impl Routes {
             scope_challenge: secure::scope_challenge(settings.secure_scope.as_deref()),
             clients,
             profile,
+            lab: settings.lab.clone(),
             scopes,
             resource_owner: Arc::clone(&settings.resource_owner),
             explains_errors: settings.explains_errors,
@@ -121,9 +123,10 @@ impl Routes {
     }
 }
 
-/// The clients of `settings`, and the demo's if there is a client app.
+/// The clients of `settings`, the demo's if there is a client app, and the lab's if there is a lab.
 fn clients(settings: &Settings, site: &Site) -> Clients {
     let redirect_uri = site.client_app_redirect_uri();
     let demo = redirect_uri.map(|redirect_uri| demo::client(&settings.scopes, &redirect_uri));
-    Clients::new(settings.clients.iter().cloned().chain(demo))
+    let lab = demo.as_ref().filter(|_| settings.lab.is_some()).map(|demo| lab::client(&demo.scope));
+    Clients::new(settings.clients.iter().cloned().chain(demo).chain(lab))
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::lab::Lab;
 use super::open_streams::{OpenStreams, StreamBounds};
 use super::reply::pages::Pages;
 use super::request::guesses::Guesses;
@@ -29,6 +30,8 @@ pub struct Routes {
     pub(super) clients: Arc<Clients>,
     /// Which rules hold.
     pub(super) profile: Profile,
+    /// The attack lab, if there is one.
+    pub(super) lab: Option<Arc<Lab>>,
     /// Each scope's name, and the sentence that the dialog shows for it.
     pub(super) scopes: Vec<(Arc<str>, String)>,
     /// What `/secure` protects: whose tokens it accepts, and for which scope.

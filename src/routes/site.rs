@@ -1,4 +1,4 @@
-//! The names and addresses of both servers.
+//! The names and addresses of the servers.
 //!
 //! They come from the configuration and never from a request. The sender of a request chooses its Host field, and a
 //! page under a foreign name that points at this machine sends a Host and an Origin that agree with each other (DNS
@@ -9,13 +9,15 @@ use std::net::IpAddr;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::origin::{Authority, Origin};
 
-/// Which of the two servers a connection came to.
+/// Which of the servers a connection came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The client app, which asks for access.
     ClientApp,
     /// The authorization server, which grants it.
     AuthorizationServer,
+    /// The attacker's site, with `--lab` alone.
+    Lab,
 }
 
 /// The names and addresses of both servers, as browsers write them.
@@ -30,6 +32,9 @@ pub struct Site {
     own_origins: Vec<Origin>,
     /// The same as the values of Host fields, so that the usual spelling is compared without being parsed.
     own_hosts: Vec<String>,
+    /// The origin of the attacker's site, if there is one, and every one under which browsers may see it.
+    lab: Option<String>,
+    lab_origins: Vec<Origin>,
 }
 
 impl Site {
@@ -53,6 +58,8 @@ impl Site {
                 is_https: false,
                 own_origins,
                 own_hosts,
+                lab: None,
+                lab_origins: Vec::new(),
             };
         };
         Site {
@@ -63,7 +70,33 @@ impl Site {
             is_https: issuer.is_https(),
             own_origins,
             own_hosts,
+            lab: None,
+            lab_origins: Vec::new(),
         }
+    }
+
+    /// The same with the attacker's site on this port of the same addresses.
+    pub fn with_lab(self, bind: Option<IpAddr>, port: u16) -> Site {
+        let origins: Vec<String> =
+            names(bind).iter().map(|name| format!("http://{}", authority(name, port))).collect();
+        let lab_origins = origins.iter().filter_map(|origin| Origin::parse(origin)).collect();
+        Site { lab: origins.into_iter().next(), lab_origins, ..self }
+    }
+
+    /// The origin of the attacker's site, if there is one.
+    pub fn lab(&self) -> Option<&str> {
+        self.lab.as_deref()
+    }
+
+    /// Whether `host`, the value of a Host field, names the attacker's site.
+    pub fn is_lab_host(&self, host: &str) -> bool {
+        Authority::parse(host).is_some_and(|host| self.lab_origins.iter().any(|own| own.has(&host)))
+    }
+
+    /// Whether `origin`, the value of an Origin field, is the attacker's site.
+    pub fn is_lab_origin(&self, origin: &[u8]) -> bool {
+        let origin = std::str::from_utf8(origin).ok().and_then(Origin::parse);
+        origin.is_some_and(|origin| self.lab_origins.contains(&origin))
     }
 
     /// The client app's origin (RFC 6454), such as `http://localhost:3000`, if there is a client app.
@@ -97,6 +130,7 @@ impl Site {
             Role::ClientApp => self.client_app.as_deref()?.strip_prefix("http://"),
             // The first is the address that it listens on, whatever the issuer is.
             Role::AuthorizationServer => self.own_hosts.first().map(String::as_str),
+            Role::Lab => self.lab.as_deref()?.strip_prefix("http://"),
         }
     }
 

@@ -3,7 +3,7 @@
 //! A path that is not in it is 404. A method that a path does not have is 405, with an `Allow` that says which it has.
 
 use super::endpoint::asset::serve;
-use super::endpoint::{code, dialog, health, introspect, metadata, revoke, secure, token, wire};
+use super::endpoint::{code, dialog, health, introspect, metadata, revoke, rules, secure, token, wire};
 use super::reply::assets::Asset;
 use super::reply::cors;
 use super::site::Role;
@@ -59,6 +59,14 @@ const TABLE: &[Route] = &[
     page(Role::AuthorizationServer, "/dialog.js", |context| serve(context, Asset::DialogScript)),
     page(Role::AuthorizationServer, "/style.css", |context| serve(context, Asset::Style)),
     page(Role::AuthorizationServer, "/icon.svg", |context| serve(context, Asset::Icon)),
+    page(Role::Lab, "/", |context| serve(context, Asset::Lab)),
+    page(Role::Lab, "/index.html", |context| serve(context, Asset::Lab)),
+    page(Role::Lab, "/caught.html", |context| serve(context, Asset::LabCaught)),
+    page(Role::Lab, "/lab.js", |context| serve(context, Asset::LabScript)),
+    page(Role::Lab, "/style.css", |context| serve(context, Asset::Style)),
+    page(Role::Lab, "/icon.svg", |context| serve(context, Asset::Icon)),
+    Route { errors: Errors::Json, ..page(Role::Lab, "/rules", rules::show) },
+    Route { role: Role::Lab, ..post("/rules/switch", None, rules::switch) },
 ];
 
 /// The row of one file of the wire view.

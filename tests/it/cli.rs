@@ -81,6 +81,8 @@ fn help_and_version_are_printed_and_name_every_flag() {
         "--connections-per-peer",
         "--store",
         "--article",
+        "--lab",
+        "--lab-port",
         "--store-durability",
         "--keys",
         "--new-key",
@@ -106,6 +108,8 @@ fn a_bad_command_line_ends_in_one_line_and_status_2() {
         (&["--article", "--bind", "0.0.0.0"], "--bind"),
         (&["--article", "--issuer", "https://auth.example"], "--issuer"),
         (&["--article", "--store", "file:/tmp/grants"], "--store"),
+        (&["--lab", "--bind", "0.0.0.0"], "--bind"),
+        (&["--lab", "--client-port", "3002"], "--lab-port"),
     ] {
         let (status, output, errors) = run(words);
         assert_eq!((status, output.as_str()), (2, ""), "{words:?}");

@@ -41,6 +41,7 @@ mod imports;
 mod key_file;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod kinds;
+mod lab;
 mod late_answers;
 #[cfg(feature = "redis-store")]
 mod locations;

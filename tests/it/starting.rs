@@ -172,6 +172,11 @@ fn what_is_dangerous_is_said_at_every_start() {
     check(&[&FREE_PORTS[..], &["--insecure-http"]].concat(), Some("insecure_http is set"));
     check(&["--config", insecure.path()], Some("insecure_http is set"));
     check(&[&FREE_PORTS[..], &["--article"]].concat(), Some("codes and tokens never expire"));
+    check(
+        &[&FREE_PORTS[..], &["--lab-port", "0"]].concat(),
+        Some("a page of this server turns its defences off"),
+    );
+    assert_eq!(refused(&["--lab", "--config", insecure.path()]).0, 2);
     assert_eq!(refused(&["--article", "--config", insecure.path()]).0, 2);
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod health;
 pub(crate) mod introspect;
 pub(crate) mod metadata;
 pub(crate) mod revoke;
+pub(crate) mod rules;
 pub(crate) mod secure;
 pub(crate) mod token;
 pub(crate) mod wire;

@@ -31,6 +31,9 @@ pub(crate) enum Asset {
     WireDetails,
     WireDifference,
     ReportScript,
+    Lab,
+    LabCaught,
+    LabScript,
 }
 
 /// Where an asset comes from, and what it is.
@@ -48,7 +51,7 @@ pub(crate) const HTML: &str = "text/html; charset=utf-8";
 
 impl Asset {
     /// Every asset, in the order of the variants: tables of one entry for each are indexed by `asset as usize`.
-    pub(crate) const ALL: [Asset; 23] = [
+    pub(crate) const ALL: [Asset; 26] = [
         Asset::ClientApp,
         Asset::Callback,
         Asset::ClientAppScript,
@@ -72,6 +75,9 @@ impl Asset {
         Asset::WireDetails,
         Asset::WireDifference,
         Asset::ReportScript,
+        Asset::Lab,
+        Asset::LabCaught,
+        Asset::LabScript,
     ];
 
     /// Where it comes from, and what it is.
@@ -112,6 +118,9 @@ impl Asset {
             Asset::WireDetails => source!("client-app/wire-details.js", SCRIPT, ClientApp),
             Asset::WireDifference => source!("client-app/wire-difference.js", SCRIPT, ClientApp),
             Asset::ReportScript => source!("client-app/report.js", SCRIPT, ClientApp),
+            Asset::Lab => source!("lab/index.html", HTML, Lab),
+            Asset::LabCaught => source!("lab/caught.html", HTML, Lab),
+            Asset::LabScript => source!("lab/lab.js", SCRIPT, Lab),
         }
     }
 }

@@ -121,6 +121,7 @@ impl MessagePage<'_> {
         let (class, speaker, origin) = match role {
             Role::ClientApp => ("client", "Client app", site.client_app().unwrap_or_default()),
             Role::AuthorizationServer => ("authority", "Authorization server", site.authorization_server()),
+            Role::Lab => ("attacker", "Attacker's site", site.lab().unwrap_or_default()),
         };
         // Whole elements, with escaped content.
         let details = self.details.map(|details| {

@@ -14,11 +14,12 @@ use super::dialog_page::DialogPage;
 use super::dialog_terms::Durations;
 use super::folder::Folder;
 use super::message_page::{MessagePage, Notice};
-use super::security_fields::{NO_STORE, SecurityFields, authorization_server, client_app, dialog};
+use super::security_fields::{NO_STORE, SecurityFields, authorization_server, client_app, dialog, lab};
 use super::template::{Placeholder, Template, escape_html, fill};
 use crate::http::{Body, FieldLines, FieldValue, Request, Response, Status};
 use crate::oauth::{Profile, TokenLifetimes};
 use crate::routes::demo;
+use crate::routes::lab as lab_client;
 use crate::routes::site::{Role, Site};
 
 /// The pages of both servers, ready to be sent.
@@ -38,12 +39,13 @@ pub(crate) struct Pages {
     client_app_fields: SecurityFields,
     authorization_server_fields: SecurityFields,
     dialog_fields: SecurityFields,
+    lab_fields: SecurityFields,
     /// One for each of [`Asset::ALL`], in that order; from the binary.
     embedded: Vec<CachedPage>,
-    /// Two for each of [`Notice::ALL`], in that order; from the binary. The client app's is first.
-    notices: Vec<[Arc<[u8]>; 2]>,
-    /// The field lines of a message page, of the client app and of the authorization server.
-    message_lines: [FieldLines; 2],
+    /// One of each role for each of [`Notice::ALL`], in that order; from the binary.
+    notices: Vec<[Arc<[u8]>; 3]>,
+    /// The field lines of a message page of each role.
+    message_lines: [FieldLines; 3],
     /// Those of a dialog.
     dialog_lines: FieldLines,
 }
@@ -81,11 +83,12 @@ impl Pages {
             dialog_template: dialog_template(Asset::Dialog.source().text, &placeholders),
             message_template: message_template(Asset::Message.source().text, &placeholders),
             placeholders,
-            message_lines: [client_app(site), authorization_server()].map(lines),
+            message_lines: [client_app(site), authorization_server(), lab(site)].map(lines),
             dialog_lines: lines(dialog(profile)),
             client_app_fields: client_app(site),
             authorization_server_fields: authorization_server(),
             dialog_fields: dialog(profile),
+            lab_fields: lab(site),
         };
         pages.embedded = Asset::ALL.iter().map(|asset| pages.make(*asset, asset.source().text)).collect();
         let template = &pages.message_template;
@@ -93,7 +96,9 @@ impl Pages {
             |notice, role| template.fill(&MessagePage::of(notice).values(site, role)).into_bytes().into();
         pages.notices = Notice::ALL
             .iter()
-            .map(|notice| [Role::ClientApp, Role::AuthorizationServer].map(|role| fill(*notice, role)))
+            .map(|notice| {
+                [Role::ClientApp, Role::AuthorizationServer, Role::Lab].map(|role| fill(*notice, role))
+            })
             .collect();
         pages
     }
@@ -160,6 +165,7 @@ impl Pages {
             (Asset::Dialog, _) => &self.dialog_fields,
             (_, Role::ClientApp) => &self.client_app_fields,
             (_, Role::AuthorizationServer) => &self.authorization_server_fields,
+            (_, Role::Lab) => &self.lab_fields,
         }
     }
 
@@ -213,6 +219,9 @@ fn placeholders(site: &Site, has_wire: bool) -> Vec<Placeholder> {
         ("{{base}}", escape_html(site.base()).into_owned()),
         ("{{issuer}}", escape_html(site.issuer()).into_owned()),
         ("{{client_id}}", demo::CLIENT_ID.to_owned()),
+        ("{{lab}}", escape_html(site.lab().unwrap_or_default()).into_owned()),
+        ("{{lab_redirect_uri}}", lab_client::REDIRECT_URI.to_owned()),
+        ("{{lab_client_id}}", lab_client::CLIENT_ID.to_owned()),
         // Whole elements, with escaped content.
         ("{{client_app_link}}", home),
         ("{{purpose}}", purpose.to_owned()),

@@ -41,6 +41,16 @@ pub(crate) fn dialog(profile: &Profile) -> SecurityFields {
     with(format!("{POLICY}{frames}"))
 }
 
+/// For the attacker's site. It sends requests and forms to both servers, and shows the dialog in a frame where that is
+/// not forbidden.
+pub(crate) fn lab(site: &Site) -> SecurityFields {
+    let (server, app) = (site.authorization_server(), site.client_app().unwrap_or_default());
+    with(format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' {server}; \
+         frame-src {server} {app}; form-action {server} {app}; base-uri 'none'; frame-ancestors 'none'"
+    ))
+}
+
 fn with(content_security_policy: String) -> SecurityFields {
     // A site's names have no control bytes. If one did, the fallback would allow nothing at all.
     let value = FieldValue::new(content_security_policy).unwrap_or(FieldValue::literal("default-src 'none'"));

@@ -166,6 +166,10 @@ impl TestServer {
         let read = Arc::clone(&file);
         let read = move || Ok((read.lock().unwrap().clone(), Vec::new()));
         server.reload_with(config.clone().rereading(read));
+        if let Some((_, lab)) = &config.lab {
+            let handle = server.handle();
+            lab.on_change(move || handle.reload());
+        }
         let addresses = server.addresses().to_vec();
         let first =
             |role| addresses.iter().find(|(of, _)| *of == role).or(addresses.first()).expect("an address").1;
