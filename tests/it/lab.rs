@@ -7,7 +7,9 @@ use oauth_from_scratch::net::LogFormat;
 use oauth_from_scratch::routes::{DEMO_CLIENT_ID, LAB_CLIENT_ID, Role};
 
 use crate::support::browser::{Browser, start_or_skip};
-use crate::support::standard::{CHALLENGE, decide, get_dialog, get_secure, pairs, parameter, post_form};
+use crate::support::standard::{
+    CHALLENGE, VERIFIER, decide, get_dialog, get_secure, pairs, parameter, post_form, request_of, tokens_of,
+};
 use crate::support::{Answer, Client, TestServer, token_request};
 
 struct Lab {
@@ -135,8 +137,52 @@ fn exercise_6_has_the_code_sent_to_the_attacker() {
     check("exact_redirect", |lab| {
         let caught = format!("{}/caught.html", lab.origin());
         // RFC 7636, appendix B: here it is the attacker's.
-        redeem_stolen(lab, LAB_CLIENT_ID, &caught, Some("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"))
+        redeem_stolen(lab, LAB_CLIENT_ID, &caught, Some(VERIFIER))
     });
+}
+
+/// RFC 9700, 4.14.
+#[test]
+fn exercise_7_shares_a_refresh_token() {
+    check("rotation", |lab| {
+        let stolen = apps_refresh_token(lab);
+        let second = tokens_of(&refresh(lab, &stolen, None)).1;
+        let app = tokens_of(&refresh(lab, &second, None)).0;
+        let succeeds = refresh(lab, &stolen, None).status == 200;
+        assert_eq!(get_secure(&lab.server, &app).status == 200, succeeds, "a reuse ends the grant");
+        succeeds
+    });
+}
+
+/// RFC 9700, 4.14.2.
+#[test]
+fn exercise_8_asks_for_more_than_was_granted() {
+    check("scope_limit", |lab| {
+        let answer = refresh(lab, &apps_refresh_token(lab), Some("answer question"));
+        answer.status == 200 && answer.json()["scope"] == "answer question"
+    });
+}
+
+/// A refresh token of the demo's client, to which the victim granted `answer`.
+fn apps_refresh_token(lab: &Lab) -> String {
+    let callback = format!("http://localhost:{}/oauth-callback.html", lab.server.client_app.port());
+    let location = decide(&lab.server, &request_of(DEMO_CLIENT_ID, &callback), "authorize");
+    let form = pairs(&[
+        ("grant_type", "authorization_code"),
+        ("client_id", DEMO_CLIENT_ID),
+        ("redirect_uri", &callback),
+        ("code", parameter(&location, "code").expect("a code")),
+        ("code_verifier", VERIFIER),
+    ]);
+    tokens_of(&post_form(&lab.server, "/token", "", &form)).1
+}
+
+/// What the attacker's page gets for the refresh token.
+fn refresh(lab: &Lab, token: &str, scope: Option<&str>) -> Answer {
+    let mut form =
+        vec![("grant_type", "refresh_token"), ("client_id", DEMO_CLIENT_ID), ("refresh_token", token)];
+    form.extend(scope.map(|scope| ("scope", scope)));
+    post_form(&lab.server, "/token", &lab.fields(), &pairs(&form))
 }
 
 /// Whether the attacker's page gets a token for the code that the victim lets `client` have at `redirect_uri`.
@@ -172,7 +218,7 @@ fn page_chapter_and_tests_have_the_same_exercises() {
         page.split("data-rule=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     let rows: Vec<&str> =
         chapter.lines().filter(|line| line.starts_with("| ") && line.contains("RFC ")).collect();
-    assert_eq!((rules.len(), rows.len()), (6, 6));
+    assert_eq!((rules.len(), rows.len()), (8, 8));
     for (index, (rule, row)) in rules.iter().zip(rows).enumerate() {
         let number = index + 1;
         assert!(row.starts_with(&format!("| {number}. ")) && row.contains(&format!("`{rule}`")), "{row}");

@@ -66,7 +66,43 @@ const ATTACKS = {
     if (!code) return [false, 'The victim pressed Cancel.'];
     return outcome(await redeem(code, { client_id: victim, redirect_uri: caught, code_verifier: OWN.verifier }));
   },
+
+  async rotation(section) {
+    const stolen = await refreshTokenFor(section);
+    if (!stolen) return [false, 'There is no code in this address, or it was used before.'];
+    const second = await refresh(stolen);
+    const app = await refresh(second.refresh_token);
+    const thief = await refresh(stolen);
+    return thief.access_token
+      ? [true, `You and the app each have a token, and nobody notices. ${await open(thief.access_token)}`]
+      : [false, `Refused: ${thief.error_description}. The theft is noticed: the grant is over, and with it the `
+        + `app's token. ${await open(app.access_token)}`];
+  },
+
+  async scope_limit(section) {
+    const stolen = await refreshTokenFor(section);
+    if (!stolen) return [false, 'There is no code in this address, or it was used before.'];
+    const answer = await refresh(stolen, { scope: 'answer question' });
+    return answer.access_token
+      ? [true, `You have a token for: ${answer.scope}. The victim was asked for: answer.`]
+      : [false, `Refused: ${answer.error_description}.`];
+  },
 };
+
+/** The refresh token that the app gets for the code in the address of `section`, or null if there is no such code. */
+async function refreshTokenFor(section) {
+  const code = codeIn(section);
+  const parameters = { client_id: clientId, redirect_uri: redirectUri, code_verifier: OWN.verifier };
+  return code && (await redeem(code, parameters)).refresh_token;
+}
+
+async function refresh(token, parameters) {
+  const body = new URLSearchParams({
+    grant_type: 'refresh_token', refresh_token: token, client_id: clientId, ...parameters,
+  });
+  const answer = await fetch(`${server}/token`, { method: 'POST', body });
+  return answer.json();
+}
 
 async function outcome(answer) {
   return answer.access_token
@@ -145,6 +181,9 @@ async function turn(rule, on) {
 }
 
 document.querySelector('.leak').href = authorize(clientId, redirectUri, CHALLENGE);
+for (const link of document.querySelectorAll('.own')) {
+  link.href = authorize(clientId, redirectUri, OWN.challenge);
+}
 const now = await rules();
 for (const section of document.querySelectorAll('.exercise')) {
   const { rule } = section.dataset;
