@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use crate::support::TestServer;
 use crate::support::documents::{Fence, Ports, Replay, documents, fences, root};
+use crate::support::program::program;
 
 /// Fails with the first line of `fence` that does not stand in `source` where it should.
 fn check_quote(fence: &Fence, source: &str) {
@@ -174,6 +175,17 @@ fn every_source_file_has_its_chapter_in_the_map() {
             "docs/architecture.md: there is no {entry}"
         );
     }
+}
+
+#[test]
+fn the_readme_shows_the_flags_as_help_prints_them() {
+    let output = program().arg("--help").output().expect("the program starts");
+    let help = String::from_utf8(output.stdout).expect("text");
+    let (_, flags) = help.split_once("\nFlags:\n").expect("the flags");
+    let flags: Vec<&str> = flags.lines().map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
+    let fence = format!("```text\n{}\n```\n", flags.join("\n"));
+    let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
+    assert!(readme.contains(&fence), "README.md should show this:\n{fence}");
 }
 
 /// What a reader types must work as it is printed, and must do nothing to the reader's other programs.

@@ -488,8 +488,10 @@ fn no_wire_view_scrolls_sideways_and_pictures_can_be_taken() {
                 browser.devtools("Emulation.setEmulatedMedia", &json!({"features": features}));
                 let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true});
                 browser.devtools("Emulation.setDeviceMetricsOverride", &size);
-                let found = browser.execute("return document.documentElement.scrollWidth");
-                assert_eq!(found, width, "{name} at {width}");
+                // The browser lays the page out for its new width when it comes to it.
+                browser.wait_for(&format!("{name} without overflow at {width}"), |browser| {
+                    (browser.execute("return document.documentElement.scrollWidth") == width).then_some(())
+                });
                 let png = browser.screenshot();
                 if let Some(folder) = std::env::var_os("SCREENSHOTS") {
                     let file = std::path::Path::new(&folder).join(format!("{name}-{width}-{colours}.png"));
