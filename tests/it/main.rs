@@ -47,6 +47,7 @@ mod locations;
 mod oauth;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod outages;
+mod own_clients;
 mod profile;
 mod refusals;
 #[cfg(unix)]
