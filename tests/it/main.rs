@@ -22,6 +22,8 @@ mod contract;
 mod crashes;
 mod dialog;
 mod docs;
+#[cfg(feature = "docs")]
+mod document_pages;
 #[cfg(feature = "redis-store")]
 mod engine_faults;
 #[cfg(feature = "redis-store")]

@@ -31,6 +31,8 @@ pub(crate) enum Asset {
     WireDetails,
     WireDifference,
     ReportScript,
+    Document,
+    DocumentStyle,
 }
 
 /// Where an asset comes from, and what it is.
@@ -48,7 +50,7 @@ pub(crate) const HTML: &str = "text/html; charset=utf-8";
 
 impl Asset {
     /// Every asset, in the order of the variants: tables of one entry for each are indexed by `asset as usize`.
-    pub(crate) const ALL: [Asset; 23] = [
+    pub(crate) const ALL: [Asset; 25] = [
         Asset::ClientApp,
         Asset::Callback,
         Asset::ClientAppScript,
@@ -72,6 +74,8 @@ impl Asset {
         Asset::WireDetails,
         Asset::WireDifference,
         Asset::ReportScript,
+        Asset::Document,
+        Asset::DocumentStyle,
     ];
 
     /// Where it comes from, and what it is.
@@ -112,6 +116,8 @@ impl Asset {
             Asset::WireDetails => source!("client-app/wire-details.js", SCRIPT, ClientApp),
             Asset::WireDifference => source!("client-app/wire-difference.js", SCRIPT, ClientApp),
             Asset::ReportScript => source!("client-app/report.js", SCRIPT, ClientApp),
+            Asset::Document => source!("client-app/document.html", HTML, ClientApp),
+            Asset::DocumentStyle => source!("client-app/document.css", STYLE, ClientApp),
         }
     }
 }

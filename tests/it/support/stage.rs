@@ -130,11 +130,15 @@ fn build(profile: &Path) {
         command.arg("--release");
     }
     command.arg("--no-default-features").arg("--features").arg(
-        [("file-store", cfg!(feature = "file-store")), ("redis-store", cfg!(feature = "redis-store"))]
-            .into_iter()
-            .filter_map(|(name, is_on)| is_on.then_some(name))
-            .collect::<Vec<&str>>()
-            .join(","),
+        [
+            ("file-store", cfg!(feature = "file-store")),
+            ("redis-store", cfg!(feature = "redis-store")),
+            ("docs", cfg!(feature = "docs")),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_on)| is_on.then_some(name))
+        .collect::<Vec<&str>>()
+        .join(","),
     );
     assert!(command.status().expect("cargo runs").success(), "cargo build --examples");
 }
