@@ -3,9 +3,13 @@
 //! A path that is not in it is 404. A method that a path does not have is 405, with an `Allow` that says which it has.
 
 use super::endpoint::asset::serve;
+#[cfg(feature = "docs")]
+use super::endpoint::document;
 use super::endpoint::{code, dialog, health, introspect, metadata, revoke, rules, secure, token, wire};
 use super::reply::assets::Asset;
 use super::reply::cors;
+#[cfg(feature = "docs")]
+use super::reply::documents;
 use super::site::Role;
 use super::step::Endpoint;
 use crate::http::Method;
@@ -52,6 +56,7 @@ const TABLE: &[Route] = &[
     page(Role::ClientApp, "/popup.js", |context| serve(context, Asset::PopupScript)),
     page(Role::ClientApp, "/report.js", |context| serve(context, Asset::ReportScript)),
     page(Role::ClientApp, "/steps.js", |context| serve(context, Asset::StepsScript)),
+    page(Role::ClientApp, "/document.css", |context| serve(context, Asset::DocumentStyle)),
     page(Role::ClientApp, "/style.css", |context| serve(context, Asset::Style)),
     page(Role::ClientApp, "/icon.svg", |context| serve(context, Asset::Icon)),
     page(Role::AuthorizationServer, "/", |context| serve(context, Asset::Welcome)),
@@ -101,6 +106,10 @@ macro_rules! wire_rows {
 }
 
 const WIRE: [&[Route]; 2] = [wire_rows!(ClientApp), wire_rows!(AuthorizationServer)];
+
+/// The row of all documents and their pictures.
+#[cfg(feature = "docs")]
+const DOCUMENTS: Route = page(Role::ClientApp, "/docs", document::serve);
 
 /// A page, script or picture to GET.
 const fn page(role: Role, path: &'static str, endpoint: Endpoint) -> Route {
@@ -154,6 +163,11 @@ pub(super) fn cors_outside(base: &str, role: Role, path: &[u8]) -> Option<&'stat
 fn row(role: Role, path: &[u8]) -> Option<&'static Route> {
     let is_it = |route: &&Route| route.role == role && route.path.as_bytes() == path;
     let found = TABLE.iter().find(is_it).or_else(|| WIRE.iter().copied().flatten().find(is_it));
+    #[cfg(feature = "docs")]
+    let found = found.or_else(|| {
+        let is_document = role == Role::ClientApp && documents::find(path).is_some();
+        is_document.then_some(&DOCUMENTS)
+    });
     #[cfg(test)]
     let found = found.or_else(|| Some(&TEST).filter(is_it));
     found

@@ -22,6 +22,8 @@ mod contract;
 mod crashes;
 mod dialog;
 mod docs;
+#[cfg(feature = "docs")]
+mod document_pages;
 #[cfg(feature = "redis-store")]
 mod engine_faults;
 #[cfg(feature = "redis-store")]
@@ -48,6 +50,7 @@ mod locations;
 mod oauth;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod outages;
+mod own_clients;
 mod profile;
 mod refusals;
 #[cfg(unix)]

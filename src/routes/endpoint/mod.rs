@@ -3,6 +3,8 @@
 pub(crate) mod asset;
 pub(crate) mod code;
 pub(crate) mod dialog;
+#[cfg(feature = "docs")]
+pub(crate) mod document;
 pub(crate) mod health;
 pub(crate) mod introspect;
 pub(crate) mod metadata;

@@ -34,6 +34,8 @@ pub(crate) enum Asset {
     Lab,
     LabCaught,
     LabScript,
+    Document,
+    DocumentStyle,
 }
 
 /// Where an asset comes from, and what it is.
@@ -51,7 +53,7 @@ pub(crate) const HTML: &str = "text/html; charset=utf-8";
 
 impl Asset {
     /// Every asset, in the order of the variants: tables of one entry for each are indexed by `asset as usize`.
-    pub(crate) const ALL: [Asset; 26] = [
+    pub(crate) const ALL: [Asset; 28] = [
         Asset::ClientApp,
         Asset::Callback,
         Asset::ClientAppScript,
@@ -78,6 +80,8 @@ impl Asset {
         Asset::Lab,
         Asset::LabCaught,
         Asset::LabScript,
+        Asset::Document,
+        Asset::DocumentStyle,
     ];
 
     /// Where it comes from, and what it is.
@@ -121,6 +125,8 @@ impl Asset {
             Asset::Lab => source!("lab/index.html", HTML, Lab),
             Asset::LabCaught => source!("lab/caught.html", HTML, Lab),
             Asset::LabScript => source!("lab/lab.js", SCRIPT, Lab),
+            Asset::Document => source!("client-app/document.html", HTML, ClientApp),
+            Asset::DocumentStyle => source!("client-app/document.css", STYLE, ClientApp),
         }
     }
 }

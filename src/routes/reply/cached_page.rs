@@ -25,13 +25,32 @@ pub(crate) struct CachedPage {
 impl CachedPage {
     /// `asset` with this `content`, and with `fields` as its policy.
     pub(crate) fn new(content: String, asset: Asset, fields: &SecurityFields) -> CachedPage {
-        let mut fields = fields.clone();
-        let etag = match asset {
+        let (content, media_type) = (content.into_bytes(), asset.source().media_type);
+        match asset {
             // The dialog asks for a decision; a browser must not show an old one from its cache.
-            Asset::Dialog => None,
-            // 128 bits of the digest are enough to tell any two contents apart.
-            _ => Some(format!("\"{}\"", Base64UrlUnpadded::encode_string(&sha256(content.as_bytes())[..16]))),
-        };
+            Asset::Dialog => CachedPage::with(content, media_type, None, fields),
+            _ => CachedPage::with_validator(content, media_type, fields),
+        }
+    }
+
+    /// Content that browsers may keep, if they ask each time whether it has changed.
+    pub(crate) fn with_validator(
+        content: Vec<u8>,
+        media_type: &'static str,
+        fields: &SecurityFields,
+    ) -> CachedPage {
+        // 128 bits of the digest are enough to tell any two contents apart.
+        let etag = format!("\"{}\"", Base64UrlUnpadded::encode_string(&sha256(&content)[..16]));
+        CachedPage::with(content, media_type, Some(etag), fields)
+    }
+
+    fn with(
+        content: Vec<u8>,
+        media_type: &'static str,
+        etag: Option<String>,
+        fields: &SecurityFields,
+    ) -> CachedPage {
+        let mut fields = fields.clone();
         match &etag {
             None => fields.push(("Cache-Control", NO_STORE)),
             Some(etag) => {
@@ -42,13 +61,8 @@ impl CachedPage {
             }
         }
         let lines_unchanged = FieldLines::shared(&fields);
-        fields.push(("Content-Type", FieldValue::literal(asset.source().media_type)));
-        CachedPage {
-            content: content.into_bytes().into(),
-            etag,
-            lines: FieldLines::shared(&fields),
-            lines_unchanged,
-        }
+        fields.push(("Content-Type", FieldValue::literal(media_type)));
+        CachedPage { content: content.into(), etag, lines: FieldLines::shared(&fields), lines_unchanged }
     }
 
     /// The response to a GET or HEAD: the content, or 304 if the browser has it.

@@ -6,6 +6,8 @@ pub(crate) mod cached_page;
 pub(crate) mod cors;
 pub(crate) mod dialog_page;
 pub(crate) mod dialog_terms;
+#[cfg(feature = "docs")]
+pub(crate) mod documents;
 pub(crate) mod error_response;
 pub(crate) mod folder;
 pub(crate) mod json;

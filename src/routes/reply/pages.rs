@@ -7,13 +7,19 @@
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
+#[cfg(feature = "docs")]
+use std::sync::OnceLock;
 
 use super::assets::{Asset, HTML};
 use super::cached_page::CachedPage;
 use super::dialog_page::DialogPage;
 use super::dialog_terms::Durations;
+#[cfg(feature = "docs")]
+use super::documents::{Document, PICTURES};
 use super::folder::Folder;
 use super::message_page::{MessagePage, Notice};
+#[cfg(feature = "docs")]
+use super::security_fields;
 use super::security_fields::{NO_STORE, SecurityFields, authorization_server, client_app, dialog, lab};
 use super::template::{Placeholder, Template, escape_html, fill};
 use crate::http::{Body, FieldLines, FieldValue, Request, Response, Status};
@@ -44,6 +50,9 @@ pub(crate) struct Pages {
     embedded: Vec<CachedPage>,
     /// One of each role for each of [`Notice::ALL`], in that order; from the binary.
     notices: Vec<[Arc<[u8]>; 3]>,
+    /// One for each of [`Document::ALL`], in that order; each from its first request on.
+    #[cfg(feature = "docs")]
+    documents: Vec<OnceLock<CachedPage>>,
     /// The field lines of a message page of each role.
     message_lines: [FieldLines; 3],
     /// Those of a dialog.
@@ -77,6 +86,8 @@ impl Pages {
             site: site.clone(),
             embedded: Vec::new(),
             notices: Vec::new(),
+            #[cfg(feature = "docs")]
+            documents: Document::ALL.iter().map(|_| OnceLock::new()).collect(),
             folder,
             bare_dialog: bare_dialog.map(|dialog| dialog.values(&durations).map(owned)),
             durations,
@@ -110,6 +121,30 @@ impl Pages {
             Some(Ok(text)) => self.make(asset, &text).respond(request),
             Some(Err(error)) => self.unreadable(asset, &error),
         }
+    }
+
+    /// The response to a GET or HEAD of the document at `place` in [`Document::ALL`].
+    #[cfg(feature = "docs")]
+    pub(crate) fn document(&self, place: usize, request: &Request) -> Response {
+        let make = |template: &str| {
+            let mut placeholders = self.placeholders.clone();
+            placeholders.extend(Document::ALL[place].placeholders());
+            let content = fill(template, &placeholders).into_bytes();
+            CachedPage::with_validator(content, HTML, &security_fields::documents())
+        };
+        match self.folder.as_ref().map(|folder| folder.read(Asset::Document)) {
+            None => self.documents[place].get_or_init(|| make(Asset::Document.source().text)).respond(request),
+            Some(Ok(template)) => make(&template).respond(request),
+            Some(Err(error)) => self.unreadable(Asset::Document, &error),
+        }
+    }
+
+    /// The response to a GET or HEAD of the picture at `place` in [`PICTURES`].
+    #[cfg(feature = "docs")]
+    pub(crate) fn picture(&self, place: usize, request: &Request) -> Response {
+        let picture = &PICTURES[place];
+        let fields = security_fields::documents();
+        CachedPage::with_validator(picture.content.to_vec(), picture.media_type, &fields).respond(request)
     }
 
     /// The page for `notice`, sent by `role`.
@@ -228,7 +263,22 @@ fn placeholders(site: &Site, has_wire: bool) -> Vec<Placeholder> {
         ("{{secure_purpose}}", secure_purpose.to_owned()),
         ("{{wire_files}}", if has_wire { WIRE_FILES } else { "" }.to_owned()),
         ("{{wire}}", if has_wire { WIRE } else { "" }.to_owned()),
+        ("{{documents_link}}", documents_link(site)),
     ]
+}
+
+/// A link to the documents, which are the client app's; nothing where there are none.
+fn documents_link(site: &Site) -> String {
+    match site.client_app().filter(|_| cfg!(feature = "docs")) {
+        Some(origin) => {
+            let origin = escape_html(origin);
+            format!(
+                "<p>How all this works: <a href=\"{origin}/docs\">the book</a>. \
+                 Or <a href=\"{origin}/docs/try-your-own-client\">try your own client</a> with this server.</p>"
+            )
+        }
+        None => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -262,6 +312,10 @@ mod tests {
         let pages = pages();
         for asset in Asset::ALL {
             let text = String::from_utf8(pages.embedded[asset as usize].content.to_vec()).unwrap();
+            // Filled for each document; tests/it/document_pages.rs looks at those pages.
+            if asset == Asset::Document {
+                continue;
+            }
             let known = if asset == Asset::Message {
                 let notices = pages.notices.iter().flatten();
                 notices.map(|page| String::from_utf8(page.to_vec()).unwrap()).collect()

@@ -31,6 +31,12 @@ pub(crate) fn authorization_server() -> SecurityFields {
     with(POLICY.to_owned())
 }
 
+/// For the documents, which have no script and no form either.
+#[cfg(feature = "docs")]
+pub(crate) fn documents() -> SecurityFields {
+    authorization_server()
+}
+
 /// For the dialog. It has a form, and a script of its own origin that shows that the form was sent. `form-action` is
 /// missing on purpose: browsers apply it to every redirect that follows the form, and this server cannot know where a
 /// client's callback redirects to.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::Client;
@@ -85,18 +85,24 @@ impl Drop for Stage {
     }
 }
 
-/// The example of this stage. `cargo test` builds all examples, `cargo test --test it` none; then they are built here.
+/// The example of this stage.
 fn example(number: usize) -> OsString {
-    static BUILT: OnceLock<()> = OnceLock::new();
+    example_of(&example_name(number), &root().join(folder(number)))
+}
+
+/// The example `name`, whose source is in `folder`. `cargo test` builds all examples, `cargo test --test it` none; then
+/// they are built here.
+pub fn example_of(name: &str, folder: &Path) -> OsString {
+    static BUILD: Mutex<()> = Mutex::new(());
     let test = std::env::current_exe().expect("a path");
     let profile = test.parent().and_then(Path::parent).expect("target/debug/deps");
-    let path = |number| profile.join("examples").join(example_name(number) + std::env::consts::EXE_SUFFIX);
-    BUILT.get_or_init(|| {
-        if !(1..=SOLUTIONS).all(|number| is_current(&path(number), number)) {
-            build(profile);
-        }
-    });
-    path(number).into_os_string()
+    let program = profile.join("examples").join(name.to_owned() + std::env::consts::EXE_SUFFIX);
+    // One build makes all of them current, for those who wait here.
+    let _build = BUILD.lock().unwrap_or_else(PoisonError::into_inner);
+    if !is_current(&program, folder) {
+        build(profile);
+    }
+    program.into_os_string()
 }
 
 fn example_name(number: usize) -> String {
@@ -106,11 +112,11 @@ fn example_name(number: usize) -> String {
     }
 }
 
-/// Whether `program` is there and no file of its stage is newer.
-fn is_current(program: &Path, number: usize) -> bool {
+/// Whether `program` is there and no file in the folder of its source is newer.
+fn is_current(program: &Path, folder: &Path) -> bool {
     let modified = |path: PathBuf| path.metadata().and_then(|metadata| metadata.modified());
     let Ok(built) = modified(program.to_owned()) else { return false };
-    let entries = std::fs::read_dir(root().join(folder(number))).expect("a stage");
+    let entries = std::fs::read_dir(folder).expect("the folder of an example");
     let changed = entries.map(|entry| modified(entry.expect("an entry").path()).expect("a time"));
     changed.max().unwrap_or(SystemTime::UNIX_EPOCH) <= built
 }
@@ -124,11 +130,15 @@ fn build(profile: &Path) {
         command.arg("--release");
     }
     command.arg("--no-default-features").arg("--features").arg(
-        [("file-store", cfg!(feature = "file-store")), ("redis-store", cfg!(feature = "redis-store"))]
-            .into_iter()
-            .filter_map(|(name, is_on)| is_on.then_some(name))
-            .collect::<Vec<&str>>()
-            .join(","),
+        [
+            ("file-store", cfg!(feature = "file-store")),
+            ("redis-store", cfg!(feature = "redis-store")),
+            ("docs", cfg!(feature = "docs")),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_on)| is_on.then_some(name))
+        .collect::<Vec<&str>>()
+        .join(","),
     );
     assert!(command.status().expect("cargo runs").success(), "cargo build --examples");
 }
