@@ -117,8 +117,9 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
     };
     let server = listening.serve(&settings, store, system, logs.clone());
     let mut server = server.map_err(|error| error.to_string())?;
-    if config.wire.traces {
-        server.trace_to(trace(config.limits.log_lines_max));
+    let trace = config.wire.traces.then(|| trace(config.limits.log_lines_max));
+    if let Some(trace) = &trace {
+        server.trace_to(trace.clone());
     }
     if config.file.is_some() || keys.is_some() || config.lab.is_some() {
         let (errors, running) = (logs.errors.clone(), config.clone());
@@ -160,6 +161,9 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
     // Closes the store, which may still log, before the logs are flushed.
     drop(server);
+    if let Some(trace) = trace {
+        trace.flush(FLUSH_TIME_MAX);
+    }
     Ok(())
 }
 

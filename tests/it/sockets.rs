@@ -374,8 +374,9 @@ fn an_orderly_stop_answers_requests_and_cuts_off_slow_ones() {
         (Some("keep-alive"), Some("close"))
     );
     busy.expect_close();
-    let refused = std::net::TcpStream::connect(server.authorization_server);
-    assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    let refused = std::net::TcpStream::connect(server.authorization_server).unwrap_err().kind();
+    // The kernel resets a connection that is in the backlog as the listener closes.
+    assert!(matches!(refused, io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset), "{refused}");
     server.wait(Duration::from_secs(3));
     stuck.socket.set_nonblocking(true).unwrap();
     assert_eq!(stuck.socket.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
