@@ -245,7 +245,8 @@ fn client_secret(is_chosen: bool) -> Result<String, String> {
     Ok(format!(
         "secret         {secret}\n\
          secret_digest  {}\n\
-         Give the secret to the client; it is not stored and not shown again. Put the digest into the configuration file.\n",
+         Give the secret to the client; it is not stored and not shown again. Put the digest into the configuration \
+         file.\n",
         SecretDigest::of(&secret)
     ))
 }

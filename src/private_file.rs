@@ -1,8 +1,8 @@
 //! Files that hold secrets: used only if no other user of the machine can read, change or replace them.
 //!
-//! A file must be readable and writable by its owner alone. Its folder must not let every user replace it. Its name must
-//! not be a symbolic link, which would make the server write wherever the link leads. Anything else is refused, as ssh
-//! does with its keys, in words that say what to do.
+//! A file must be readable and writable by its owner alone. Its folder must not let every user replace it. Its name
+//! must not be a symbolic link, which would make the server write wherever the link leads. Anything else is refused, as
+//! ssh does with its keys, in words that say what to do.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;

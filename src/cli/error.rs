@@ -78,7 +78,10 @@ impl fmt::Display for CliError {
             }
             CliError::ValueMissing(flag) => write!(f, "{flag} needs a value; --help shows which"),
             CliError::ValueUnwanted(flag) => write!(f, "{flag} takes no value; remove it"),
-            CliError::BadValue { flag, value, wanted } => if is_harmless(value) { write!(f, "{flag} must be {wanted}, got {value:?}") } else { write!(f, "{flag} must be {wanted}") },
+            CliError::BadValue { flag, value, wanted } if is_harmless(value) => {
+                write!(f, "{flag} must be {wanted}, got {value:?}")
+            }
+            CliError::BadValue { flag, wanted, .. } => write!(f, "{flag} must be {wanted}"),
             CliError::BadLocation(error) => write!(f, "--store: {error}"),
             CliError::Config(error) => error.fmt(f),
             CliError::Unreadable(path, error) => {

@@ -2,9 +2,9 @@
 //! of them.
 //!
 //! Each layer defines its settings: what they mean, their defaults, and the values that it cannot work with. [`Config`]
-//! has what an operator may configure. Everything that a remote peer can make grow has its limit in [`Limits`], with its
-//! unit in its name. The structs are plain data. [`Config::check`] refuses values that do not fit together; after it has
-//! passed, the configuration does not change.
+//! has what an operator may configure. Everything that a remote peer can make grow has its limit in [`Limits`], with
+//! its unit in its name. The structs are plain data. [`Config::check`] refuses values that do not fit together; after
+//! it has passed, the configuration does not change.
 
 use std::fmt;
 use std::net::IpAddr;

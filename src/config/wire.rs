@@ -1,9 +1,9 @@
 //! Whether there is a wire view, and where there must be none.
 //!
-//! The view shows codes, tokens and cookies to whoever can reach this machine's loopback. So it is part of the demo,
-//! which anyone who can reach it may use anyway; elsewhere it has to be asked for. It is refused where others than this
-//! machine reach the server, and with grants that outlive the process unless that is asked for, too: those are
-//! seldom made up.
+//! The view shows codes, tokens and cookies to everyone who can reach this machine's loopback. So it is part of the
+//! demo, which anyone who can reach it may use anyway; elsewhere it has to be asked for. It is refused where others
+//! than this machine reach the server, and with grants that outlive the process unless that is asked for, too: those
+//! are seldom made up.
 
 use super::{Config, ConfigError};
 use crate::store::Location;

@@ -1,5 +1,5 @@
-//! SHA-256 (FIPS 180-4); HMAC-SHA256, the message authentication code based on it (RFC 2104); and the derivation of keys
-//! based on that (HKDF-Expand, RFC 5869).
+//! SHA-256 (FIPS 180-4); HMAC-SHA256, the message authentication code based on it (RFC 2104); and the derivation of
+//! keys based on that (HKDF-Expand, RFC 5869).
 //!
 //! The first two are ring's: no test of the protocol would detect a mistake in an implementation of our own.
 

@@ -110,7 +110,7 @@ mod tests {
     fn a_value_may_be_any_bytes() {
         let form = Form::parse(b"state=%00%ff%0A%22+%2B&\xff=\xfe&code=%ff");
         assert_eq!(form.bytes("state"), Ok(Some(&b"\x00\xff\n\" +"[..])));
-        assert_eq!(form.bytes("\u{fffd}"), Ok(None), "a name that is not text is nobody's");
+        assert_eq!(form.bytes("\u{fffd}"), Ok(None), "a name that is not text matches no parameter");
         assert_eq!(form.value("code"), Ok(Some("\u{fffd}")));
         assert_eq!(Form::parse(b"a=1&b=2&%61=3").bytes("a"), Err(Repeated));
     }

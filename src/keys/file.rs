@@ -1,7 +1,7 @@
 //! The key file: made at the first start, read again on request, and given new keys.
 //!
 //! The file changes in one step, so that it is whole at every moment and a crash leaves the old one or the new one: its
-//! next text is written to a draft beside it (`FILE.new`), which is synced and then renamed. Whoever writes holds a lock
+//! next text is written to a draft beside it (`FILE.new`), which is synced and then renamed. A writer holds a lock
 //! on the draft. So of two processes that start at once one makes the file, and the other uses it; and of two keys that
 //! are added at once none is lost. A draft that a crash left behind is overwritten by the next writer.
 //!

@@ -3,8 +3,8 @@
 //! In this order, the keys are those of
 //!
 //! 1. the key file, if there is one (`--keys FILE`, `keys = "FILE"`);
-//! 2. the store, if it outlives the process: a file of grants holds a key that never changes, and the servers that share
-//!    an engine agree on one there (`store/redis/sealing.rs`);
+//! 2. the store, if it outlives the process: a file of grants holds a key that never changes, and the servers that
+//!    share an engine agree on one there (`store/redis/sealing.rs`);
 //! 3. this process, which draws one at its start.
 //!
 //! Two kinds of things are made with keys. What is valid for minutes, such as a form, needs an old key only as long as

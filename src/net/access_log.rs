@@ -6,9 +6,9 @@
 //! authorization-server 127.0.0.1 - - [24/Nov/2026:08:15:00 +0000] "GET /secure HTTP/1.1" 200 13
 //! ```
 //!
-//! As JSON, a line is an object that also has the duration, the client where it is known, and the reason of a refusal. A
-//! response without an end has its line when it ends. That line says how it ended: in quotation marks at its end, or as
-//! the member `ended`.
+//! As JSON, a line is an object that also has the duration, the client where it is known, and the reason of a refusal.
+//! A response without an end has its line when it ends. That line says how it ended: in quotation marks at its end, or
+//! as the member `ended`.
 //!
 //! Secrets stay out: a line has the path but no query, which may contain a code, and no header field or content. A
 //! request whose head could not be parsed is logged as `-`.
@@ -95,8 +95,8 @@ impl AccessLog {
         }
     }
 
-    /// What the line of a stream needs of its `request`, which came from `peer`, and of the head of the response; `None`
-    /// without a format.
+    /// What the line of a stream needs of its `request`, which came from `peer`, and of the head of the response;
+    /// `None` without a format.
     pub(super) fn stream_entry(
         &self,
         role: Role,

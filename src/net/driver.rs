@@ -128,9 +128,9 @@ impl<S: Socket> Driver<S> {
         }
     }
 
-    /// Uses `routes` for new requests, and the limits of `settings` for new connections. Open connections keep the limits
-    /// that they were opened with, and waiting requests are finished by the routes that they began with. The number of
-    /// workers must not change.
+    /// Uses `routes` for new requests, and the limits of `settings` for new connections. Open connections keep the
+    /// limits that they were opened with, and waiting requests are finished by the routes that they began with. The
+    /// number of workers must not change.
     pub fn reconfigure(&mut self, settings: &Settings, routes: Arc<Routes>) {
         let Shares { connections_max, peer_max, buffered_max } = Shares::of(settings);
         (self.connections_max, self.buffered_max) = (connections_max, buffered_max);
@@ -236,9 +236,9 @@ impl<S: Socket> Driver<S> {
         }
     }
 
-    /// The store has applied a transition, or the pool has done a job: continues the request that waits with `ticket`. Or
-    /// the source of a stream has content: continues the stream of that request. Returns `false` if there is none, because
-    /// it has ended, its connection was closed or it timed out.
+    /// The store has applied a transition, or the pool has done a job: continues the request that waits with `ticket`.
+    /// Or the source of a stream has content: continues the stream of that request. Returns `false` if there is none,
+    /// because it has ended, its connection was closed or it timed out.
     pub fn deliver(&mut self, ticket: Ticket, completion: Completion) -> bool {
         let is_awaited =
             self.links.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, completion));

@@ -129,8 +129,8 @@ impl<S: Socket> Link<S> {
         self.tap = Some(Box::new(Tap::new(wire, server, self.address)));
     }
 
-    /// When [`Link::expire`] is due: the timeout of the HTTP connection, that of the waiting request, or the moment that
-    /// the stream's source has named.
+    /// When [`Link::expire`] is due: the timeout of the HTTP connection, that of the waiting request, or the moment
+    /// that the stream's source has named.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let deadline = self.connection.deadline();
         let of_request = self.waiting.as_ref().map(|waiting| waiting.until);

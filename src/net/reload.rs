@@ -233,7 +233,8 @@ mod tests {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let content = "grant_type=client_credentials&client_id=a&client_secret=abc";
         let length = content.len();
-        let head = "POST /token HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded";
+        let head = "POST /token HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: \
+            application/x-www-form-urlencoded";
         socket.write_all(format!("{head}\r\nContent-Length: {length}\r\n\r\n{content}").as_bytes()).unwrap();
         socket
     }

@@ -1,11 +1,12 @@
 //! A stream that is open on a connection: when its source is asked for content, and how it ends.
 //!
-//! The source is asked only while all earlier content has been sent, and then for at most as much as the worker's shared
-//! buffer holds. That is the most that waits for a client that does not read; the codec drops such a client after
-//! `write_time_max`. A source that always has more is asked [`FILLS_PER_TURN_MAX`] times per turn.
+//! The source is asked only while all earlier content has been sent, and then for at most as much as the worker's
+//! shared buffer holds. That is the most that waits for a client that does not read; the codec drops such a client
+//! after `write_time_max`. A source that always has more is asked [`FILLS_PER_TURN_MAX`] times per turn.
 //!
-//! A stream ends in one of the ways that [`End`] lists. Its source is then dropped, and its place among the open streams
-//! is free, even if the client has yet to read the rest. `link/streaming.rs` has what is done on the connection.
+//! A stream ends in one of the ways that [`End`] lists. Its source is then dropped, and its place among the open
+//! streams is free, even if the client has yet to read the rest. `link/streaming.rs` has what is done on the
+//! connection.
 
 use std::time::Instant;
 
@@ -70,7 +71,8 @@ impl Streaming {
         Streaming { stream, serial, is_due: true, until: None, bytes: 0, entry }
     }
 
-    /// Asks the source for content for `connection`, and does what it says. Returns how the stream has ended, if it has.
+    /// Asks the source for content for `connection`, and does what it says. Returns how the stream has ended, if it
+    /// has.
     pub(super) fn fill(&mut self, connection: &mut Connection, turn: &mut Turn) -> Option<End> {
         let now = turn.now;
         let (content, next) = turn.fill(&mut self.stream, connection.room());

@@ -56,7 +56,8 @@ impl<'a> Turn<'a> {
         *self.serial
     }
 
-    /// Begins to answer `request`, which came from `sender`, by its connection. If it has to wait, its completion will carry `ticket`.
+    /// Begins to answer `request`, which came from `sender`, by its connection. If it has to wait, its completion will
+    /// carry `ticket`.
     pub(super) fn begin(&mut self, role: Role, sender: Sender, request: &Request, ticket: Ticket) -> Step {
         self.counts.requests += 1;
         let sender = Sender { peer: self.proxies.client_of(sender.peer, request), ..sender };

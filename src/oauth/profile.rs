@@ -1,8 +1,8 @@
 //! Which rules hold: one value that every rule asks, for the article, for the demo and for a configured server.
 //!
-//! OAuth 2.1 adds rules to what the article does, and each rule exists because an attack works without it. Each rule that
-//! can be switched is a field here, and no other file asks whether it serves the article or the demo. There are three
-//! profiles:
+//! OAuth 2.1 adds rules to what the article does, and each rule exists because an attack works without it. Each rule
+//! that can be switched is a field here, and no other file asks whether it serves the article or the demo. There are
+//! three profiles:
 //!
 //! ```text
 //!   strict    a configured server: every defence, and nothing is accepted but the standard
@@ -11,9 +11,9 @@
 //! ```
 //!
 //! No key of the configuration file sets a field: a server without a client app is strict, and one with a client app is
-//! the demo. `--article` chooses the article's, and `--lab` switches defences while it runs; both on this machine alone.
-//! Any other profile is for programs that link this library, such as tests that show an attack succeed. The comment of each defence names the attack that works without
-//! it.
+//! the demo. `--article` chooses the article's, and `--lab` switches defences while it runs; both on this machine
+//! alone. Any other profile is for programs that link this library, such as tests that show an attack succeed. The
+//! comment of each defence names the attack that works without it.
 //!
 //! Every profile refuses a form that was sealed for another browser, a code of another client, and a client that is not
 //! registered.
@@ -35,43 +35,46 @@ pub struct Profile {
     pub bare_dialog: bool,
     /// Whether `/token` reads JSON beside forms. JSON without a `grant_type` redeems a code.
     pub json_at_token: bool,
-    /// Whether `Authorization: TOKEN` is accepted beside `Authorization: Bearer TOKEN` (RFC 6750, 2.1). A bad or missing
-    /// token is then answered 403, as in the article.
+    /// Whether `Authorization: TOKEN` is accepted beside `Authorization: Bearer TOKEN` (RFC 6750, 2.1). A bad or
+    /// missing token is then answered 403, as in the article.
     pub bare_tokens: bool,
     /// Whether an `access_token` in the query is accepted (RFC 6750, 2.3), which OAuth 2.1 forbids. URLs are kept in
-    /// histories and logs and are sent to other sites in `Referer`, so whoever reads one has the token (RFC 9700, 4.2.4
-    /// and 4.3.2).
+    /// histories and logs and are sent to other sites in `Referer`, so anyone who reads one has the token (RFC 9700,
+    /// 4.2.4 and 4.3.2).
     pub tokens_in_query: bool,
 
-    /// Whether codes and tokens have 264 random bits. Otherwise codes are ten decimal digits, and access tokens fifty, as in
-    /// the article. Ten digits are 33 bits, and whoever tries enough of them has somebody's code (RFC 6749, 10.10).
+    /// Whether codes and tokens have 264 random bits. Otherwise codes are ten decimal digits, and access tokens fifty,
+    /// as in the article. Ten digits are 33 bits, and anyone who tries enough of them has another user's code (RFC
+    /// 6749, 10.10).
     pub long_credentials: bool,
-    /// Whether a client must send a `code_challenge` and redeem its code with the verifier. Otherwise both are ignored, and
-    /// a stolen code can be redeemed by a thief, or injected into the thief's own session with a client (RFC 9700, 4.5).
+    /// Whether a client must send a `code_challenge` and redeem its code with the verifier. Otherwise both are ignored,
+    /// and a stolen code can be redeemed by a thief, or injected into the thief's own session with a client (RFC 9700,
+    /// 4.5).
     pub pkce: bool,
-    /// Whether a `redirect_uri` must be a registered one, character by character. Otherwise it need only begin with one:
-    /// `https://app.example.evil.example/` passes for `https://app.example`, and gets the code (RFC 9700, 4.1).
+    /// Whether a `redirect_uri` must be a registered one, character by character. Otherwise it need only begin with
+    /// one: `https://app.example.evil.example/` passes for `https://app.example`, and gets the code (RFC 9700, 4.1).
     pub exact_redirect: bool,
     /// Whether answers carry `iss` (RFC 9207). Otherwise a client of two servers cannot tell whose answer it got, and
     /// sends one server's code to the other (mix-up; RFC 9700, 4.4).
     pub iss: bool,
-    /// Whether the dialog's form must come from this server's own page. Otherwise any page can send it, and its visitors
-    /// authorize a client without knowing (cross-site request forgery; RFC 6749, 10.12; RFC 9700, 4.7).
+    /// Whether the dialog's form must come from this server's own page. Otherwise any page can send it, and its
+    /// visitors authorize a client without knowing (cross-site request forgery; RFC 6749, 10.12; RFC 9700, 4.7).
     pub form_origin: bool,
     /// Whether browsers are told not to show the dialog in a frame. Otherwise another site lays it invisibly under the
     /// pointer, and a click there is a consent (clickjacking; RFC 9700, 4.16).
     pub frame_protection: bool,
     /// Whether a second use of a code ends its grant (RFC 6749, 4.1.2). Otherwise a code from a log or a history gets
-    /// tokens until it expires (code replay; RFC 6749, 10.5; RFC 9700, 4.3.1). The earlier access tokens stay valid; a new
-    /// refresh token replaces the earlier one.
+    /// tokens until it expires (code replay; RFC 6749, 10.5; RFC 9700, 4.3.1). The earlier access tokens stay valid; a
+    /// new refresh token replaces the earlier one.
     pub single_use_codes: bool,
     /// Whether codes and tokens expire. Otherwise one that leaks works for good (RFC 9700, 4.10; RFC 6750, 5.3).
     pub expiry: bool,
-    /// Whether each use of a refresh token replaces it. Otherwise a thief and the client use the same one side by side, and
-    /// nobody notices (RFC 9700, 4.14).
+    /// Whether each use of a refresh token replaces it. Otherwise a thief and the client use the same one side by side,
+    /// and no one notices (RFC 9700, 4.14).
     pub rotation: bool,
-    /// Whether a refreshed token can have no more than what was granted. Otherwise whoever has a refresh token gets every
-    /// scope that the client is registered for, without asking anybody (RFC 6749, 6; RFC 9700, 4.14.2).
+    /// Whether a refreshed token can have no more than what was granted. Otherwise anyone with a refresh token gets
+    /// every scope that the client is registered for, without asking the resource owner (RFC 6749, 6; RFC 9700,
+    /// 4.14.2).
     pub scope_limit: bool,
 }
 

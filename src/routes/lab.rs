@@ -1,7 +1,7 @@
 //! The attack lab: defences that a learner switches while the server runs, and a client whose codes can be stolen.
 //!
-//! It exists with `--lab` alone, which is refused beyond loopback and with a store that lasts. A switch takes effect as a
-//! reload does: the workers take a new profile between two turns, and requests that wait finish with the old one.
+//! It exists with `--lab` alone, which is refused beyond loopback and with a store that lasts. A switch takes effect as
+//! a reload does: the workers take a new profile between two turns, and requests that wait finish with the old one.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -13,8 +13,8 @@ use crate::oauth::{Profile, Scope};
 /// The `client_id` of the app that the exercises attack.
 pub const CLIENT_ID: &str = "victims-app";
 
-/// Its redirect URI: a prefix of the attacker's site, as `https://app.example` is of `https://app.example.evil.example`.
-/// Nothing listens there.
+/// Its redirect URI: a prefix of the attacker's site, as `https://app.example` is of
+/// `https://app.example.evil.example`. Nothing listens there.
 pub(super) const REDIRECT_URI: &str = "http://localhost";
 
 /// Which defences are on, and how a change reaches the server.

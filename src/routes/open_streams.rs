@@ -1,11 +1,11 @@
 //! How many streams are open, in all and for each peer, over all workers.
 //!
-//! A stream holds its connection for as long as its client wants. That connection is never idle, so it is never closed to
-//! make room for another. Without a bound, streams could take all connections.
+//! A stream holds its connection for as long as its client wants. That connection is never idle, so it is never closed
+//! to make room for another. Without a bound, streams could take all connections.
 //!
 //! Streams begin and end rarely, so one lock for all workers is cheap, and the bounds are exact. (Of the bounds on
-//! connections, each worker has its share.) The peer is the client, as a trusted proxy reports it. A peer on loopback has
-//! no bound by default: it is this machine, or a proxy on it that reports no client.
+//! connections, each worker has its share.) The peer is the client, as a trusted proxy reports it. A peer on loopback
+//! has no bound by default: it is this machine, or a proxy on it that reports no client.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

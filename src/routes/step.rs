@@ -204,8 +204,8 @@ impl<'a> Context<'a> {
         self.park(Wait::Clock(Box::new(response), delay), None)
     }
 
-    /// Responds with `head` and the content of the source that `open` makes, as the source gets it. The [`Waker`] is for
-    /// the source, or for those that have content for it.
+    /// Responds with `head` and the content of the source that `open` makes, as the source gets it. The [`Waker`] is
+    /// for the source, or for those that have content for it.
     ///
     /// Past `streams_max` or `peer_streams_max` the response is 503, and `open` is not called.
     pub(super) fn stream<S: Source + 'static>(&self, head: Response, open: impl FnOnce(Waker) -> S) -> Step {
@@ -263,8 +263,8 @@ impl Step {
         }
     }
 
-    /// Lets scripts of other origins read the response as `cors` allows. A parked request does that when it is done, and
-    /// a stream has done it.
+    /// Lets scripts of other origins read the response as `cors` allows. A parked request does that when it is done,
+    /// and a stream has done it.
     pub(super) fn allow(self, cors: Option<&'static cors::Policy>) -> Step {
         match self {
             Step::Done(response) => Step::Done(cors::allow(response, cors)),

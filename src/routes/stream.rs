@@ -13,8 +13,8 @@
 //!                      the moment ──▶ event loop ──fill──▶ source
 //! ```
 //!
-//! A source is dropped as soon as its stream is over, however it ends. Its waker has no effect any more, so a source that
-//! has put its waker into a list should take it out when it is dropped.
+//! A source is dropped as soon as its stream is over, however it ends. Its waker has no effect any more, so a source
+//! that has put its waker into a list should take it out when it is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,5 @@
-//! What one connection leaves on the wire: its bytes are cut into messages, and each request is matched with its answer.
+//! What one connection leaves on the wire: its bytes are cut into messages, and each request is matched with its
+//! answer.
 //!
 //! The bytes are taken where they are read and written, before any coding is undone. What is read belongs to the
 //! current request, up to what the HTTP connection has left over for the next one.

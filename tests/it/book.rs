@@ -1,10 +1,10 @@
 //! Part I of the book (docs/build) can be built from, and what it builds does what it says.
 //!
-//! Each chapter has a stage: the program as it is when the chapter ends, in docs/build/stages. A fence of a chapter that
-//! names a file of its stage is a step. ```` ```rust PATH ```` (or ```` ```html PATH ````) is appended to that file, after
-//! an empty line; ```` ```diff PATH ```` changes it: the lines without `+` must be in the file, together and once, so
-//! that a reader finds them. A line `@@` divides changes. The steps of a chapter turn the stage before into its own,
-//! byte for byte.
+//! Each chapter has a stage: the program as it is when the chapter ends, in docs/build/stages. A fence of a chapter
+//! that names a file of its stage is a step. ```` ```rust PATH ```` (or ```` ```html PATH ````) is appended to that
+//! file, after an empty line; ```` ```diff PATH ```` changes it: the lines without `+` must be in the file, together
+//! and once, so that a reader finds them. A line `@@` divides changes. The steps of a chapter turn the stage before
+//! into its own, byte for byte.
 //!
 //! Then each stage runs, and answers what its chapter shows. With `BOOK_PROGRAM=PATH` that program runs in its place: a
 //! reader's own, of which one chapter's tests are asked for (`cargo test --test it -- book::chapter_3`).
@@ -238,7 +238,8 @@ fn each_chapter_has_something_to_see_to_run_and_to_break() {
     }
 }
 
-/// Sends what the chapter shows to its stage, and compares the answers. ```` ```http stage-5 ```` is sent to that stage.
+/// Sends what the chapter shows to its stage, and compares the answers. ```` ```http stage-5 ```` is sent to that
+/// stage.
 fn check_exchanges(chapter: usize) {
     let stage = Stage::start(chapter);
     let mut replay = Replay::default();

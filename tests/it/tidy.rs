@@ -147,6 +147,16 @@ fn no_file_holds_more_than_one_idea() {
     }
 }
 
+#[test]
+fn no_line_of_the_source_is_longer_than_120_columns() {
+    for (path, text) in files("src", &[".rs"]) {
+        for (number, line) in (1..).zip(text.lines()) {
+            let columns = line.chars().count();
+            assert!(columns <= 120, "{path}:{number}: {columns} columns; break the line: {}", line.trim());
+        }
+    }
+}
+
 /// A test's name is a sentence that fits beside the path of its file in a table.
 #[test]
 fn names_of_tests_have_at_most_60_characters() {

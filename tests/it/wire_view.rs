@@ -217,7 +217,7 @@ fn the_timeline_of_an_aborted_flow_ends_with_the_popup() {
     browser.switch_to(&view);
     let rows = rows_until(&browser, "the popup was closed");
     assert_in_order(&rows, &["the script opens the popup", "dialog shown", "the popup was closed"]);
-    assert!(!rows.iter().any(|row| row.contains("/code")), "nobody decided: {rows:#?}");
+    assert!(!rows.iter().any(|row| row.contains("/code")), "no decision was made: {rows:#?}");
 
     browser.switch_to(&app);
     ask(&browser, &app, &view, |browser| browser.click("#refuse"));

@@ -72,7 +72,7 @@ function showGathered() {
   summarise();
 }
 
-/** Shows everything anew, for other filters or another model. */
+/** Shows everything again, for other filters or another model. */
 function refresh() {
   gathered = [];
   const items = model.items.filter(isShown);
@@ -114,7 +114,7 @@ function listen() {
   source = new EventSource('/wire/events');
   source.addEventListener('hello', ({ data }) => {
     const hello = JSON.parse(data);
-    // Another process: its numbers begin anew.
+    // Another process: its numbers start again.
     if (run !== null && run !== hello.run) replace(new Model());
     run = hello.run;
     model.config = hello;

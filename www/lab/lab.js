@@ -74,7 +74,7 @@ const ATTACKS = {
     const app = await refresh(second.refresh_token);
     const thief = await refresh(stolen);
     return thief.access_token
-      ? [true, `You and the app each have a token, and nobody notices. ${await open(thief.access_token)}`]
+      ? [true, `You and the app each have a token, and no one notices. ${await open(thief.access_token)}`]
       : [false, `Refused: ${thief.error_description}. The theft is noticed: the grant is over, and with it the `
         + `app's token. ${await open(app.access_token)}`];
   },

@@ -1,7 +1,7 @@
 //! The article's shapes: codes of ten decimal digits, and tokens of fifty.
 //!
 //! They exist for lessons (`Profile::article`). Ten digits are 33 bits, so a code can be found by guessing; fifty are
-//! 166 bits, and cannot. A code's digits identify its grant, and there is no other secret: whoever sends digits that
+//! 166 bits, and cannot. A code's digits identify its grant, and there is no other secret: a sender of digits that
 //! belong to a grant has its code. An access token begins with the digits of the code that bought it, which is spent by
 //! then, and has forty more.
 //!

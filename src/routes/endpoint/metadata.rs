@@ -14,8 +14,8 @@ use crate::routes::step::{Context, Step};
 /// The path of the document. The path of the issuer comes after it (RFC 8414, 3.1).
 pub(crate) const PATH: &str = "/.well-known/oauth-authorization-server";
 
-/// The document of the authorization server of `site` under `profile`, with these scopes. Members with a default are given all the
-/// same, since some defaults name flows that are not supported here; only empty lists are omitted.
+/// The document of the authorization server of `site` under `profile`, with these scopes. Members with a default are
+/// given all the same, since some defaults name flows that are not supported here; only empty lists are omitted.
 pub(crate) fn document<'a>(site: &Site, profile: &Profile, scopes: impl Iterator<Item = &'a str>) -> Arc<[u8]> {
     let endpoint = |path: &str| format!("{}{}{path}", site.authorization_server(), site.base());
     let methods = ["none", "client_secret_basic", "client_secret_post"];

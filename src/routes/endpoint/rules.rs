@@ -1,9 +1,9 @@
-//! `GET /rules` and `POST /rules/switch` on the attacker's site: which defences are on, and the switch for each (`--lab`
-//! alone).
+//! `GET /rules` and `POST /rules/switch` on the attacker's site: which defences are on, and the switch for each
+//! (`--lab` alone).
 //!
-//! The first says which rules the server applies now, as JSON. The second takes a form, `rule=NAME&on=true` or `on=false`, switches one,
-//! and is answered at once; the first shows when it has taken effect. Only the lab's own page may switch: a page
-//! of another site that could would turn the defences of a running server off.
+//! The first says which rules the server applies now, as JSON. The second takes a form, `rule=NAME&on=true` or
+//! `on=false`, switches one, and is answered at once; the first shows when it has taken effect. Only the lab's own page
+//! may switch: a page of another site that could would turn the defences of a running server off.
 
 use crate::http::form::Form;
 use crate::http::{Response, Status};
@@ -39,8 +39,8 @@ pub(crate) fn switch(context: &Context) -> Step {
     }
 }
 
-/// Whether the lab's page sent the request, or no page at all. The Host is compared too: under a foreign name that points
-/// at this machine, the other fields agree with each other (DNS rebinding).
+/// Whether the lab's page sent the request, or no page at all. The Host is compared too: under a foreign name that
+/// points at this machine, the other fields agree with each other (DNS rebinding).
 fn is_own_page(context: &Context) -> bool {
     let (site, request) = (&context.routes.site, context.request);
     let (Ok(fetch_site), Ok(origin)) = (request.field("sec-fetch-site"), request.field("origin")) else {

@@ -1,8 +1,8 @@
 //! `GET /secure`: a protected resource, the secret answer, for a valid access token.
 //!
 //! The article sends its token bare, and a bad one is refused with 403. RFC 6750 (2.1) puts `Bearer` before it, and a
-//! bad one is refused with 401 and a `WWW-Authenticate` that says why (3). Where the profile accepts bare tokens, each is
-//! answered its own way. Elsewhere a request without `Bearer` has no token: 401 (RFC 6750, 3.1).
+//! bad one is refused with 401 and a `WWW-Authenticate` that says why (3). Where the profile accepts bare tokens, each
+//! is answered its own way. Elsewhere a request without `Bearer` has no token: 401 (RFC 6750, 3.1).
 
 use std::sync::Arc;
 

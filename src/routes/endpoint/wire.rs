@@ -192,8 +192,8 @@ fn last_event(request: &Request, run: u64) -> u64 {
     }
 }
 
-/// The exchanges as server-sent events. What was read from the ring and not taken yet is one exchange at most, so a slow
-/// reader costs no more than that; what leaves the ring before it is read is lost for this reader.
+/// The exchanges as server-sent events. What was read from the ring and not taken yet is one exchange at most, so a
+/// slow reader costs no more than that; what leaves the ring before it is read is lost for this reader.
 struct Events {
     watch: Watch,
     /// The number of the last exchange that was read.

@@ -50,8 +50,8 @@ pub(crate) fn taking_back(is_demo: bool) -> &'static str {
     if is_demo {
         "Press “Take the access back” on the app’s page before you leave it."
     } else {
-        "Disconnect this server in the app, if the app offers that, or ask the operator of this server to end the app’s \
-         access. This server has no page for it yet."
+        "Disconnect this server in the app, if the app offers that, or ask the operator of this server to end the \
+         app’s access. This server has no page for it yet."
     }
 }
 

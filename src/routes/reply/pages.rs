@@ -64,8 +64,8 @@ type MessageTemplate = Template<{ MessagePage::NAMES.len() }>;
 
 impl Pages {
     /// The pages of `site`, from `folder` if that is given. `bare_dialog` is the dialog for a request that names no
-    /// client, if there is a client that it means. The dialogs promise access for `lifetimes`. With `has_wire` the client
-    /// app's page has the wire view beside the flow.
+    /// client, if there is a client that it means. The dialogs promise access for `lifetimes`. With `has_wire` the
+    /// client app's page has the wire view beside the flow.
     pub(crate) fn new(
         site: &Site,
         profile: &Profile,

@@ -72,8 +72,8 @@ impl Place {
         };
         let path = self.path.display();
         Err(format!(
-            "{what} while it was open: {path}; writes would be lost with it and are answered 503; put the file back, or \
-             restart this server to begin with what is there now (the file as it was is below /proc/{}/fd on Linux \
+            "{what} while it was open: {path}; writes would be lost with it and are answered 503; put the file back, \
+             or restart this server to begin with what is there now (the file as it was is below /proc/{}/fd on Linux \
              until then)",
             std::process::id()
         ))

@@ -157,8 +157,8 @@ impl Probe {
     fn forgets(&self) -> Fitness {
         let seconds = self.lifetime.as_secs();
         let reason = format!(
-            "it confirmed a write with a lifetime of {seconds} s and did not keep it; set maxmemory-policy noeviction and \
-             check its clock"
+            "it confirmed a write with a lifetime of {seconds} s and did not keep it; set maxmemory-policy noeviction \
+             and check its clock"
         );
         Fitness::Unfit { kind: Unfit::Forgets, reason }
     }

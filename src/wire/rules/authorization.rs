@@ -5,8 +5,8 @@ use crate::wire::rule::{Rule, grants, reason};
 /// A valid authorization request, for which the person is asked.
 pub static DIALOG: Rule = grants!(
     "dialog shown",
-    "The client is registered, its redirect URI matches, and the rest of the request is valid: the person is asked. The \
-     form carries the request, sealed for this browser.",
+    "The client is registered, its redirect URI matches, and the rest of the request is valid: the person is asked. \
+     The form carries the request, sealed for this browser.",
     "RFC 6749, 4.1.1",
     "routes/endpoint/dialog.rs",
     "Ok(authorization) => ask(context, &authorization, query, request.state)",
@@ -29,8 +29,8 @@ pub(super) const FORM: &[Rule] = &[
     reason!(
         "the Host is not one of this server's names",
         "own host only",
-        "A form counts only if it was posted to one of this server's own names. Under a foreign name that points at this \
-         machine (DNS rebinding), all other fields would agree with each other.",
+        "A form counts only if it was posted to one of this server's own names. Under a foreign name that points at \
+         this machine (DNS rebinding), all other fields would agree with each other.",
         "RFC 9110, 7.2",
         "routes/request/dialog_form.rs",
         "if !routes.site.is_own_host(request.authority()) {",
@@ -48,7 +48,8 @@ pub(super) const FORM: &[Rule] = &[
     reason!(
         "Sec-Fetch-Site says that another site sent the form",
         "form of another site",
-        "The browser says that a page of another site sent the form. No page can set this field, so the form is forged.",
+        "The browser says that a page of another site sent the form. No page can set this field, so the form is \
+         forged.",
         "RFC 6749, 10.12",
         "routes/request/dialog_form.rs",
         "(Some(_), _) => Err(\"Sec-Fetch-Site says",
@@ -111,8 +112,8 @@ pub(super) const FORM: &[Rule] = &[
     reason!(
         "the form was sealed with a key that is not known here, and may be lost",
         "key of the seal unknown",
-        "The form names the key that it was sealed with, and this server does not have it: another server sealed it, or the \
-         key was lost with a restart.",
+        "The form names the key that it was sealed with, and this server does not have it: another server sealed it, \
+         or the key was lost with a restart.",
         "RFC 6749, 10.12",
         "routes/request/dialog_form.rs",
         "Unopened::UnknownKey => {",
@@ -121,7 +122,8 @@ pub(super) const FORM: &[Rule] = &[
     reason!(
         "the form was not made here for this browser, or was modified",
         "seal broken",
-        "The form's seal does not open under the session of this browser: the form is another browser's, or was changed.",
+        "The form's seal does not open under the session of this browser: the form is another browser's, or was \
+         changed.",
         "RFC 6749, 10.12",
         "routes/request/dialog_form.rs",
         "Unopened::Forged => stale(",
@@ -244,7 +246,7 @@ pub(super) const REQUEST: &[Rule] = &[
     reason!(
         "the code_challenge_method is not S256",
         "S256 only",
-        "S256 is the only method: under plain, whoever sees the request has the verifier.",
+        "S256 is the only method: under plain, anyone who sees the request has the verifier.",
         "RFC 9700, 2.1.1",
         "oauth/pkce.rs",
         "(Some(_), Some(_)) => Err(\"the code_challenge_method is not S256\")",
@@ -253,7 +255,8 @@ pub(super) const REQUEST: &[Rule] = &[
     reason!(
         "the code_challenge is missing (PKCE, RFC 7636); it is required",
         "challenge missing",
-        "Every authorization request has a code_challenge, so that an intercepted code is useless without the verifier.",
+        "Every authorization request has a code_challenge, so that an intercepted code is useless without the \
+         verifier.",
         "OAuth 2.1, 4.1.1",
         "oauth/authorize.rs",
         "if challenge.is_none() && profile.pkce && names_itself {",

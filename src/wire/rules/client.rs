@@ -16,7 +16,7 @@ pub(super) const REFUSALS: &[Rule] = &[
     reason!(
         "the Content-Type is missing",
         "Content-Type missing",
-        "Without a Content-Type nobody can know how to read the content.",
+        "Without a Content-Type the server cannot know how to read the content.",
         "RFC 6749, 3.2",
         "routes/request/parameters.rs",
         "b\"\" => Err(ErrorResponse::invalid_request(\"the Content-Type is missing\"))",

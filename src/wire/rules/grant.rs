@@ -113,8 +113,8 @@ static CODE_ISSUED: Rule = grants!(
 
 static CODE_REPEATED: Rule = grants!(
     "same answer, same code",
-    "The same form was sent again while its code is unspent: the browser gets the same redirect, and no second grant is \
-     made.",
+    "The same form was sent again while its code is unspent: the browser gets the same redirect, and no second grant \
+     is made.",
     "RFC 6749, 4.1.2",
     "oauth/grant/begin.rs",
     "if grant.awaits(&asked.code, now) => (Change::Keep, Outcome::GrantedAgain)",
@@ -170,8 +170,8 @@ static REPLAYED: Rule = refuses!(
 
 static OTHER_REDIRECT_URI: Rule = refuses!(
     "another redirect URI",
-    "The redirect_uri of the token request must be the one that the code was sent to, byte for byte. The code is burnt: \
-     a guess costs it.",
+    "The redirect_uri of the token request must be the one that the code was sent to, byte for byte. The code is \
+     burnt: a guess costs it.",
     "RFC 6749, 4.1.3",
     "oauth/grant/redeem.rs",
     "(Some(uri), _) if *uri != *binding.redirect_uri => return Err(Mismatch::RedirectUri)",
@@ -191,7 +191,7 @@ static REDIRECT_URI_LEFT_OUT: Rule = refuses!(
 static WRONG_VERIFIER: Rule = refuses!(
     "verifier does not match",
     "The S256 digest of the code_verifier must be the code_challenge of the authorization request. The code is burnt: \
-     whoever sent it has the code and not the verifier.",
+     the sender has the code and not the verifier.",
     "RFC 7636, 4.6",
     "oauth/grant/redeem.rs",
     "(Some(_), Some(_)) => Err(Mismatch::Verifier)",
@@ -210,8 +210,8 @@ static VERIFIER_LEFT_OUT: Rule = refuses!(
 
 static VERIFIER_UNASKED: Rule = refuses!(
     "verifier without a challenge",
-    "The token request has a code_verifier, but the authorization request had no code_challenge: somebody may have taken \
-     it out on the way (PKCE downgrade).",
+    "The token request has a code_verifier, but the authorization request had no code_challenge: somebody may have \
+     taken it out on the way (PKCE downgrade).",
     "RFC 9700, 4.8.2",
     "oauth/grant/redeem.rs",
     "(None, Some(_)) => Err(Mismatch::VerifierUnasked)",
@@ -388,7 +388,7 @@ static DESCRIBED: Rule = grants!(
 
 static DESCRIBED_INACTIVE: Rule = grants!(
     "token inactive",
-    "The token is invalid, or the client may not ask about it. Both have the same answer, so that nobody learns of \
+    "The token is invalid, or the client may not ask about it. Both have the same answer, so that no client learns of \
      others' tokens.",
     "RFC 7662, 2.2",
     "oauth/grant/look.rs",

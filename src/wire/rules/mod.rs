@@ -1,7 +1,7 @@
 //! All rules, and which of them a decision is by.
 //!
-//! A transition of the store has a named outcome, and every outcome has a rule (`grant.rs`): the match is exhaustive, so
-//! a new outcome does not compile without one. What is refused before the store is asked has a reason in the log, by
+//! A transition of the store has a named outcome, and every outcome has a rule (`grant.rs`): the match is exhaustive,
+//! so a new outcome does not compile without one. What is refused before the store is asked has a reason in the log, by
 //! which its rule is found (`authorization.rs`, `client.rs`, `resource.rs`); a reason without a rule fails the tests,
 //! and is shown by itself elsewhere.
 

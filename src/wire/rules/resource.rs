@@ -15,8 +15,8 @@ pub static PREFLIGHT: Rule = grants!(
 /// For a message that is refused for a reason without a rule of its own: the codec has many, and one rule.
 pub(super) static UNKNOWN: Rule = refuses!(
     "message not served",
-    "The message is not valid HTTP/1.1, too long, too slow, or of a kind that this server does not serve. Nothing after \
-     it on this connection is read as a request.",
+    "The message is not valid HTTP/1.1, too long, too slow, or of a kind that this server does not serve. Nothing \
+     after it on this connection is read as a request.",
     "RFC 9112, 2.2; RFC 9110, 15.5",
     "http/connection.rs",
     "Event::Refused(refusal, self.request(0).filter(|request| request.head.has_target))",
