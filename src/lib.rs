@@ -39,4 +39,8 @@ pub mod private_file;
 pub mod routes;
 pub mod store;
 pub mod system;
+#[cfg(feature = "wire")]
+pub mod wire;
+#[cfg(not(feature = "wire"))]
+#[path = "wire/absent.rs"]
 pub mod wire;

@@ -174,7 +174,7 @@ pub fn locate(text: &str, error: &ConfigError) -> FileError {
         ConfigError::WireBeyondLoopback(_)
         | ConfigError::WireOfPublicIssuer
         | ConfigError::WireOfLastingStore => "wire",
-        ConfigError::Lesson(flag, _) => flag,
+        ConfigError::Lesson(flag, _) | ConfigError::NotBuiltIn(_, flag) => flag,
     };
     let is_key = |line: &str| {
         let rest = line.trim_start().strip_prefix(key);

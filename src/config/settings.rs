@@ -156,6 +156,8 @@ pub enum ConfigError {
     /// A flag that turns defences off, and something else that would make it more than a lesson on this machine. The
     /// text says what.
     Lesson(&'static str, &'static str),
+    /// The program was built without this, for which there is a feature of this name.
+    NotBuiltIn(&'static str, &'static str),
     /// The limit of this name is out of range; the text describes valid values.
     Limit(&'static str, &'static str),
     /// A wire view is wanted, and the server listens on this address.
@@ -177,6 +179,9 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::Lesson(flag, reason) => {
                 write!(f, "{flag} turns defences off for a lesson, and {reason}")
+            }
+            ConfigError::NotBuiltIn(what, feature) => {
+                write!(f, "this program was built without {what}; build it with --features {feature}")
             }
             ConfigError::Limit(name, remedy) => write!(f, "the limit {name} must be {remedy}"),
             ConfigError::WireBeyondLoopback(address) => write!(
@@ -298,6 +303,9 @@ impl Config {
         {
             mistakes.push(ConfigError::Lesson("--lab", "needs a port of its own; give it one with --lab-port"));
         }
+        if self.lab.is_some() && !cfg!(feature = "lab") {
+            mistakes.push(ConfigError::NotBuiltIn("the attack lab", "lab"));
+        }
         for (flag, is_given) in [("--article", self.is_article), ("--lab", self.lab.is_some())] {
             mistakes.extend(
                 self.beyond_a_lesson().filter(|_| is_given).map(|reason| ConfigError::Lesson(flag, reason)),
@@ -366,11 +374,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_built_in_is_refused_by_name() {
+        let check = |config: Config, is_built_in: bool, message: &str| {
+            let error = config.check().err().map(|error| error.to_string());
+            assert_eq!(error.as_deref(), (!is_built_in).then_some(message));
+        };
+        let wire = "this program was built without the wire view; build it with --features wire";
+        for wanted in [
+            WireConfig { is_wanted: Some(true), ..WireConfig::default() },
+            WireConfig { traces: true, ..WireConfig::default() },
+        ] {
+            check(Config { wire: wanted, ..Config::default() }, cfg!(feature = "wire"), wire);
+        }
+        let lab = Some((3002, routes::Lab::new(Profile::strict())));
+        let message = "this program was built without the attack lab; build it with --features lab";
+        check(Config { lab, ..Config::default() }, cfg!(feature = "lab"), message);
+        check(Config::default(), true, "");
+    }
+
+    #[test]
     fn a_lesson_is_served_on_this_machine_alone() {
         let check = |change: fn(&mut Config), remedy: Option<&str>| {
             let demo = Config::default();
-            let lab = Some((3002, routes::Lab::new(Profile::strict())));
-            for mut config in [Config { is_article: true, ..demo.clone() }, Config { lab, ..demo }] {
+            let lab = cfg!(feature = "lab").then(|| (3002, routes::Lab::new(Profile::strict())));
+            let lessons = [
+                Config { is_article: true, ..demo.clone() },
+                Config { is_article: lab.is_none(), lab, ..demo },
+            ];
+            for mut config in lessons {
                 change(&mut config);
                 let error = config.check().err().map(|error| error.to_string());
                 assert_eq!(error.is_some(), remedy.is_some(), "{error:?}");

@@ -19,6 +19,9 @@ impl Config {
 
     /// Why there cannot be a wire view; `None` where there can.
     pub(super) fn wire_mistake(&self) -> Option<ConfigError> {
+        if !cfg!(feature = "wire") {
+            return Some(ConfigError::NotBuiltIn("the wire view", "wire"));
+        }
         if let Some(address) = self.bind.filter(|address| !address.is_loopback()) {
             return Some(ConfigError::WireBeyondLoopback(address));
         }
@@ -30,6 +33,7 @@ impl Config {
     }
 }
 
+#[cfg(feature = "wire")]
 #[cfg(test)]
 mod tests {
     use super::super::WireConfig;

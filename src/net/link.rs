@@ -126,7 +126,7 @@ impl<S: Socket> Link<S> {
             // Its attacks arrive at the other two.
             Role::Lab => return,
         };
-        self.tap = Some(Box::new(Tap::new(wire, server, self.address)));
+        self.tap = Some(Tap::new(wire, server, self.address));
     }
 
     /// When [`Link::expire`] is due: the timeout of the HTTP connection, that of the waiting request, or the moment

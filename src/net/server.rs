@@ -216,7 +216,6 @@ impl Server {
         self.reload = Some(reload);
     }
 
-    /// Installs signal handlers. SIGINT and SIGTERM call [`Handle::finish`]; a second one ends the program at once.
     /// Prints each message on the wire to `log`, if there is a wire view.
     pub fn trace_to(&self, log: Log) {
         if let Some(wire) = self.routes.wire() {
@@ -224,6 +223,7 @@ impl Server {
         }
     }
 
+    /// Installs signal handlers. SIGINT and SIGTERM call [`Handle::finish`]; a second one ends the program at once.
     /// SIGHUP calls [`Handle::reload`] if [`Server::reload_with`] was called before; otherwise it is treated like the
     /// other two.
     ///

@@ -14,12 +14,18 @@
 //! What belongs to no endpoint is answered here: paths that are not in the table (404), methods that a path does not
 //! have (405), preflights, and messages that the codec refused.
 
+#![cfg_attr(
+    not(all(feature = "wire", feature = "lab")),
+    allow(dead_code, reason = "the wire view is the one user of streams, and the lab that of its switches")
+)]
+
 mod demo;
 mod endpoint;
 mod lab;
 mod open_streams;
 mod reply;
 mod request;
+mod route;
 mod settings;
 mod setup;
 mod shared;
@@ -44,8 +50,8 @@ use crate::wire::rules;
 use reply::cors;
 use reply::error_response::{INVALID_REQUEST, RETRY_AFTER, error};
 use reply::message_page::Notice;
+use route::{Errors, Route};
 use step::Context;
-use table::{Errors, Route};
 
 impl Routes {
     /// Begins to answer a request that came to `role` from `sender` at the moment `now`.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::demo;
-use super::endpoint::{metadata, secure, wire};
+use super::endpoint::{metadata, secure};
 use super::lab;
 use super::open_streams::StreamBounds;
 use super::reply::dialog_page::DialogPage;
@@ -21,10 +21,13 @@ use crate::keys::Keys;
 use crate::oauth::ProtectedResource;
 use crate::oauth::client::Clients;
 use crate::oauth::redirect::RedirectUri;
-use crate::pool::Pool;
+use crate::pool::{Bounds, Pool};
 use crate::store::Store;
 use crate::system::System;
 use crate::wire::Wire;
+
+/// How many requests are sent again at a time for the wire view, and how many may wait. A person sends one.
+const SENDS: Bounds = Bounds { running_max: 1, waiting_max: 8, target_waiting_max: 8, peer_waiting_max: 8 };
 
 impl Routes {
     /// The endpoints of `site`. They keep grants in `store`, run slow jobs in `pool`, and take time and random bytes
@@ -52,15 +55,15 @@ impl Routes {
         pool: Arc<Pool>,
         system: Arc<dyn System>,
     ) -> Routes {
+        let wire = Wire::open(settings.has_wire, &system);
         let lasting = Lasting {
             keys,
             store,
-            sends: pool.add_kind(wire::SENDS),
+            wire: wire.map(|wire| (wire, pool.add_kind(SENDS))),
             secret_checks: pool.add_kind(client_authentication::bounds(&settings.limits)),
             pool,
             guesses: Arc::new(Guesses::new(&settings.limits)),
             open_streams: Arc::default(),
-            wire: settings.has_wire.then(|| Arc::new(Wire::new(Arc::clone(&system)))),
             system,
         };
         Routes::of(settings, site, lasting)

@@ -65,10 +65,8 @@ pub(super) struct Lasting {
     pub(super) secret_checks: Kind,
     /// Which peers have presented wrong secrets.
     pub(super) guesses: Arc<Guesses>,
-    /// What goes over the wire, where that is shown.
-    pub(super) wire: Option<Arc<Wire>>,
-    /// Jobs that send a request again for the wire view.
-    pub(super) sends: Kind,
+    /// What goes over the wire, where that is shown; and the jobs that send a request again for it.
+    pub(super) wire: Option<(Arc<Wire>, Kind)>,
     pub(super) open_streams: Arc<OpenStreams>,
     pub(super) system: Arc<dyn System>,
 }
@@ -91,7 +89,7 @@ impl Routes {
 
     /// The wire view, if there is one.
     pub fn wire(&self) -> Option<&Arc<Wire>> {
-        self.lasting.wire.as_ref()
+        self.lasting.wire.as_ref().map(|(wire, _)| wire)
     }
 
     /// The keys as they are now: servers that share a store agree on new ones, and a key file is reloaded.

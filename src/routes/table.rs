@@ -5,37 +5,13 @@
 use super::endpoint::asset::serve;
 #[cfg(feature = "docs")]
 use super::endpoint::document;
-use super::endpoint::{code, dialog, health, introspect, metadata, revoke, rules, secure, token, wire};
+use super::endpoint::{code, dialog, health, introspect, metadata, revoke, secure, token};
 use super::reply::assets::Asset;
 use super::reply::cors;
 #[cfg(feature = "docs")]
 use super::reply::documents;
+use super::route::{Errors, Route, get, page, post};
 use super::site::Role;
-use super::step::Endpoint;
-use crate::http::Method;
-
-/// One row of the table.
-pub(super) struct Route {
-    pub(super) role: Role,
-    pub(super) path: &'static str,
-    pub(super) methods: &'static [Method],
-    /// The same methods, as the value of an Allow field (RFC 9110, 10.2.1).
-    pub(super) allow: &'static str,
-    /// What scripts of other origins may send; `None` where they may not even read the response.
-    pub(super) cors: Option<&'static cors::Policy>,
-    /// The form of the errors that the endpoint does not make itself, such as 405, or 413 for a large body.
-    pub(super) errors: Errors,
-    pub(super) endpoint: Endpoint,
-}
-
-/// Who reads an endpoint's errors.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Errors {
-    /// A person in front of a browser.
-    Page,
-    /// A program.
-    Json,
-}
 
 /// Every path of both servers. Searched from the top, so the busiest come first.
 const TABLE: &[Route] = &[
@@ -56,6 +32,7 @@ const TABLE: &[Route] = &[
     page(Role::ClientApp, "/popup.js", |context| serve(context, Asset::PopupScript)),
     page(Role::ClientApp, "/report.js", |context| serve(context, Asset::ReportScript)),
     page(Role::ClientApp, "/steps.js", |context| serve(context, Asset::StepsScript)),
+    #[cfg(feature = "docs")]
     page(Role::ClientApp, "/document.css", |context| serve(context, Asset::DocumentStyle)),
     page(Role::ClientApp, "/style.css", |context| serve(context, Asset::Style)),
     page(Role::ClientApp, "/icon.svg", |context| serve(context, Asset::Icon)),
@@ -64,76 +41,21 @@ const TABLE: &[Route] = &[
     page(Role::AuthorizationServer, "/dialog.js", |context| serve(context, Asset::DialogScript)),
     page(Role::AuthorizationServer, "/style.css", |context| serve(context, Asset::Style)),
     page(Role::AuthorizationServer, "/icon.svg", |context| serve(context, Asset::Icon)),
-    page(Role::Lab, "/", |context| serve(context, Asset::Lab)),
-    page(Role::Lab, "/index.html", |context| serve(context, Asset::Lab)),
-    page(Role::Lab, "/caught.html", |context| serve(context, Asset::LabCaught)),
-    page(Role::Lab, "/lab.js", |context| serve(context, Asset::LabScript)),
-    page(Role::Lab, "/style.css", |context| serve(context, Asset::Style)),
-    page(Role::Lab, "/icon.svg", |context| serve(context, Asset::Icon)),
-    Route { errors: Errors::Json, ..page(Role::Lab, "/rules", rules::show) },
-    Route { role: Role::Lab, ..post("/rules/switch", None, rules::switch) },
 ];
 
-/// The row of one file of the wire view.
-macro_rules! wire_file {
-    ($role:ident, $path:literal, $asset:ident) => {
-        page(Role::$role, $path, |context| wire::serve(context, Role::$role, Asset::$asset))
-    };
-}
-
-/// The rows of the wire view. It is the client app's or, without one, the authorization server's.
-macro_rules! wire_rows {
-    ($role:ident) => {
-        &[
-            wire_file!($role, "/wire", Wire),
-            wire_file!($role, "/wire.css", WireStyle),
-            wire_file!($role, "/wire.js", WireScript),
-            wire_file!($role, "/wire-model.js", WireModel),
-            wire_file!($role, "/wire-words.js", WireWords),
-            wire_file!($role, "/wire-formats.js", WireFormats),
-            wire_file!($role, "/wire-page.js", WirePage),
-            wire_file!($role, "/wire-list.js", WireList),
-            wire_file!($role, "/wire-drawing.js", WireDrawing),
-            wire_file!($role, "/wire-details.js", WireDetails),
-            wire_file!($role, "/wire-difference.js", WireDifference),
-            page(Role::$role, "/wire/events", |context| wire::events(context, Role::$role)),
-            Route {
-                role: Role::$role,
-                ..post("/wire/send", None, |context| wire::send_again(context, Role::$role))
-            },
-        ]
-    };
-}
-
-const WIRE: [&[Route]; 2] = [wire_rows!(ClientApp), wire_rows!(AuthorizationServer)];
+/// The rows of what a program may be built without.
+const OPTIONAL: &[&[Route]] = &[
+    #[cfg(feature = "lab")]
+    super::endpoint::rules::ROWS,
+    #[cfg(feature = "wire")]
+    super::endpoint::wire::OF_CLIENT_APP,
+    #[cfg(feature = "wire")]
+    super::endpoint::wire::OF_AUTHORIZATION_SERVER,
+];
 
 /// The row of all documents and their pictures.
 #[cfg(feature = "docs")]
 const DOCUMENTS: Route = page(Role::ClientApp, "/docs", document::serve);
-
-/// A page, script or picture to GET.
-const fn page(role: Role, path: &'static str, endpoint: Endpoint) -> Route {
-    let methods = &[Method::Get, Method::Head];
-    Route { role, path, methods, allow: "GET, HEAD", cors: None, errors: Errors::Page, endpoint }
-}
-
-/// An endpoint of the authorization server for programs to GET from.
-const fn get(path: &'static str, cors: Option<&'static cors::Policy>, endpoint: Endpoint) -> Route {
-    let (methods, allow): (&[Method], _) = match cors {
-        Some(_) => (&[Method::Get, Method::Head, Method::Options], "GET, HEAD, OPTIONS"),
-        None => (&[Method::Get, Method::Head], "GET, HEAD"),
-    };
-    Route { role: Role::AuthorizationServer, path, methods, allow, cors, errors: Errors::Json, endpoint }
-}
-
-/// An endpoint of the authorization server for programs to POST to.
-const fn post(path: &'static str, cors: Option<&'static cors::Policy>, endpoint: Endpoint) -> Route {
-    let (methods, allow): (&[Method], _) = match cors {
-        Some(_) => (&[Method::Post, Method::Options], "POST, OPTIONS"),
-        None => (&[Method::Post], "POST"),
-    };
-    Route { role: Role::AuthorizationServer, path, methods, allow, cors, errors: Errors::Json, endpoint }
-}
 
 /// The row for `path`, with or without `base`, the path of the issuer. Proxies differ in whether they strip it.
 pub(super) fn find(base: &str, role: Role, path: &[u8]) -> Option<&'static Route> {
@@ -162,7 +84,7 @@ pub(super) fn cors_outside(base: &str, role: Role, path: &[u8]) -> Option<&'stat
 /// The row of `role` for exactly this path.
 fn row(role: Role, path: &[u8]) -> Option<&'static Route> {
     let is_it = |route: &&Route| route.role == role && route.path.as_bytes() == path;
-    let found = TABLE.iter().find(is_it).or_else(|| WIRE.iter().copied().flatten().find(is_it));
+    let found = TABLE.iter().find(is_it).or_else(|| OPTIONAL.iter().copied().flatten().find(is_it));
     #[cfg(feature = "docs")]
     let found = found.or_else(|| {
         let is_document = role == Role::ClientApp && documents::find(path).is_some();

@@ -41,6 +41,11 @@ pub struct Watch {
 }
 
 impl Wire {
+    /// An empty view, if one is wanted.
+    pub fn open(is_wanted: bool, system: &Arc<dyn System>) -> Option<Arc<Wire>> {
+        is_wanted.then(|| Arc::new(Wire::new(Arc::clone(system))))
+    }
+
     /// An empty view.
     pub fn new(system: Arc<dyn System>) -> Wire {
         let run = system.wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -32,9 +32,10 @@ struct Open {
 }
 
 impl Tap {
-    /// A tap of a connection from `peer` to `server`.
-    pub fn new(wire: &Arc<Wire>, server: Server, peer: IpAddr) -> Tap {
-        Tap {
+    /// A tap of a connection from `peer` to `server`. Boxed, because most servers have no view, and each connection has
+    /// room for a tap.
+    pub fn new(wire: &Arc<Wire>, server: Server, peer: IpAddr) -> Box<Tap> {
+        Box::new(Tap {
             wire: Arc::clone(wire),
             server,
             connection: wire.next_connection(),
@@ -42,7 +43,7 @@ impl Tap {
             read: Message::default(),
             open: None,
             notes: Notes::default(),
-        }
+        })
     }
 
     /// These bytes were read.
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
     use crate::system::RealSystem;
 
-    fn tap() -> (Arc<Wire>, Tap) {
+    fn tap() -> (Arc<Wire>, Box<Tap>) {
         let wire = Arc::new(Wire::new(Arc::new(RealSystem::default())));
         let tap = Tap::new(&wire, Server::AuthorizationServer, Ipv4Addr::LOCALHOST.into());
         (wire, tap)

@@ -105,10 +105,16 @@ fn a_bad_command_line_ends_in_one_line_and_status_2() {
         (&["--auth-port"], "--auth-port"),
         (&["--bind", "nowhere"], "--bind"),
         (&["extra"], "argument 1 "),
+        #[cfg(not(feature = "lab"))]
+        (&["--lab"], "--features lab"),
+        #[cfg(not(feature = "wire"))]
+        (&["--trace"], "--features wire"),
         (&["--article", "--bind", "0.0.0.0"], "--bind"),
         (&["--article", "--issuer", "https://auth.example"], "--issuer"),
         (&["--article", "--store", "file:/tmp/grants"], "--store"),
+        #[cfg(feature = "lab")]
         (&["--lab", "--bind", "0.0.0.0"], "--bind"),
+        #[cfg(feature = "lab")]
         (&["--lab", "--client-port", "3002"], "--lab-port"),
     ] {
         let (status, output, errors) = run(words);

@@ -43,6 +43,7 @@ mod imports;
 mod key_file;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod kinds;
+#[cfg(feature = "lab")]
 mod lab;
 mod late_answers;
 #[cfg(feature = "redis-store")]
@@ -65,5 +66,7 @@ mod starting;
 mod stores;
 mod streams;
 mod tidy;
+#[cfg(feature = "wire")]
 mod wire;
+#[cfg(feature = "wire")]
 mod wire_view;

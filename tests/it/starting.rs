@@ -172,10 +172,10 @@ fn what_is_dangerous_is_said_at_every_start() {
     check(&[&FREE_PORTS[..], &["--insecure-http"]].concat(), Some("insecure_http is set"));
     check(&["--config", insecure.path()], Some("insecure_http is set"));
     check(&[&FREE_PORTS[..], &["--article"]].concat(), Some("codes and tokens never expire"));
-    check(
-        &[&FREE_PORTS[..], &["--lab-port", "0"]].concat(),
-        Some("a page of this server turns its defences off"),
-    );
+    if cfg!(feature = "lab") {
+        let words = [&FREE_PORTS[..], &["--lab-port", "0"]].concat();
+        check(&words, Some("a page of this server turns its defences off"));
+    }
     assert_eq!(refused(&["--lab", "--config", insecure.path()]).0, 2);
     assert_eq!(refused(&["--article", "--config", insecure.path()]).0, 2);
 }
@@ -351,6 +351,7 @@ fn with_json_standard_output_has_nothing_else() {
     }
 }
 
+#[cfg(feature = "wire")]
 #[test]
 fn a_trace_prints_every_message_without_its_secrets() {
     let mut server = Program::start(&["--client-port", "0", "--auth-port", "0", "--trace"]);
@@ -368,6 +369,7 @@ fn a_trace_prints_every_message_without_its_secrets() {
     assert!(!errors.contains('\x1b'), "a pipe has no colours");
 }
 
+#[cfg(feature = "wire")]
 #[test]
 fn a_wire_view_that_others_could_read_is_refused_at_the_start() {
     let check = |words: &[&str], message: &str| {

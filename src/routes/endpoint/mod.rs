@@ -9,7 +9,9 @@ pub(crate) mod health;
 pub(crate) mod introspect;
 pub(crate) mod metadata;
 pub(crate) mod revoke;
+#[cfg(feature = "lab")]
 pub(crate) mod rules;
 pub(crate) mod secure;
 pub(crate) mod token;
+#[cfg(feature = "wire")]
 pub(crate) mod wire;

@@ -7,9 +7,25 @@
 
 use crate::http::form::Form;
 use crate::http::{Response, Status};
+use crate::routes::endpoint::asset::serve;
+use crate::routes::reply::assets::Asset;
 use crate::routes::reply::error_response::{INVALID_REQUEST, error};
 use crate::routes::reply::json;
+use crate::routes::route::{Errors, Route, page, post};
+use crate::routes::site::Role;
 use crate::routes::step::{Context, Step};
+
+/// The rows of the table for the attacker's site.
+pub(crate) const ROWS: &[Route] = &[
+    page(Role::Lab, "/", |context| serve(context, Asset::Lab)),
+    page(Role::Lab, "/index.html", |context| serve(context, Asset::Lab)),
+    page(Role::Lab, "/caught.html", |context| serve(context, Asset::LabCaught)),
+    page(Role::Lab, "/lab.js", |context| serve(context, Asset::LabScript)),
+    page(Role::Lab, "/style.css", |context| serve(context, Asset::Style)),
+    page(Role::Lab, "/icon.svg", |context| serve(context, Asset::Icon)),
+    Route { errors: Errors::Json, ..page(Role::Lab, "/rules", show) },
+    Route { role: Role::Lab, ..post("/rules/switch", None, switch) },
+];
 
 /// Every defence by its name, and whether it is on.
 pub(crate) fn show(context: &Context) -> Step {

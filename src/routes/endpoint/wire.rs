@@ -17,16 +17,51 @@ use crate::http::{FieldLines, Request, Response, Status};
 use crate::oauth::origin::Authority;
 use crate::oauth::redirect::is_loopback_host;
 use crate::peer::Peer;
-use crate::pool::{Bounds, Owner};
+use crate::pool::{Kind, Owner};
 use crate::routes::reply::assets::Asset;
 use crate::routes::reply::error_response::ErrorResponse;
 use crate::routes::reply::json;
 use crate::routes::reply::message_page::Notice;
+use crate::routes::route::{Route, page, post};
 use crate::routes::shared::Routes;
 use crate::routes::site::Role;
 use crate::routes::step::{Context, Job, Step};
 use crate::routes::stream::{Content, Next, Source};
 use crate::wire::{Exchange, Server, Watch, Wire, send};
+
+/// The row of one file of the wire view.
+macro_rules! wire_file {
+    ($role:ident, $path:literal, $asset:ident) => {
+        page(Role::$role, $path, |context| serve(context, Role::$role, Asset::$asset))
+    };
+}
+
+/// The rows of the wire view.
+macro_rules! wire_rows {
+    ($role:ident) => {
+        &[
+            wire_file!($role, "/wire", Wire),
+            wire_file!($role, "/wire.css", WireStyle),
+            wire_file!($role, "/wire.js", WireScript),
+            wire_file!($role, "/wire-model.js", WireModel),
+            wire_file!($role, "/wire-words.js", WireWords),
+            wire_file!($role, "/wire-formats.js", WireFormats),
+            wire_file!($role, "/wire-page.js", WirePage),
+            wire_file!($role, "/wire-list.js", WireList),
+            wire_file!($role, "/wire-drawing.js", WireDrawing),
+            wire_file!($role, "/wire-details.js", WireDetails),
+            wire_file!($role, "/wire-difference.js", WireDifference),
+            page(Role::$role, "/wire/events", |context| events(context, Role::$role)),
+            Route { role: Role::$role, ..post("/wire/send", None, |context| send_again(context, Role::$role)) },
+        ]
+    };
+}
+
+/// The rows of the table for a wire view that is the client app's.
+pub(crate) const OF_CLIENT_APP: &[Route] = wire_rows!(ClientApp);
+
+/// The same for one of the authorization server, where there is no client app.
+pub(crate) const OF_AUTHORIZATION_SERVER: &[Route] = wire_rows!(AuthorizationServer);
 
 /// How often a silent stream says that it is still there.
 const BEAT: Duration = Duration::from_secs(15);
@@ -53,7 +88,7 @@ pub(crate) fn events(context: &Context, role: Role) -> Step {
         "Content-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n",
     );
     let wire = match check(context, role) {
-        Ok(wire) => Arc::clone(wire),
+        Ok((wire, _)) => Arc::clone(wire),
         Err(refused) => return Step::Done(refused.into_error().into_response()),
     };
     let last = last_event(context.request, wire.run());
@@ -69,7 +104,7 @@ pub(crate) fn events(context: &Context, role: Role) -> Step {
 
 /// Sends a request again, as it was edited.
 pub(crate) fn send_again(context: &Context, role: Role) -> Step {
-    let (server, bytes) = match read_edited(context, role) {
+    let (kind, server, bytes) = match read_edited(context, role) {
         Ok(edited) => edited,
         Err(error) => return Step::Done(error.into_response()),
     };
@@ -81,7 +116,6 @@ pub(crate) fn send_again(context: &Context, role: Role) -> Step {
         return Step::Done(ErrorResponse::invalid_request("there is no such server").into_response());
     };
     let owner = Owner { target: Arc::from("wire"), peer: Peer::of(context.peer) };
-    let kind = context.routes.lasting.sends;
     let run = move || send::send(&authority, &bytes).is_ok();
     context.work(Job { kind, owner, run }, |_, result| {
         Step::Done(match result {
@@ -92,21 +126,20 @@ pub(crate) fn send_again(context: &Context, role: Role) -> Step {
     })
 }
 
-/// How many requests are sent again at a time, and how many may wait. A person sends one.
-pub(crate) const SENDS: Bounds =
-    Bounds { running_max: 1, waiting_max: 8, target_waiting_max: 8, peer_waiting_max: 8 };
+/// The wire view, and the jobs that send a request again for it.
+type View = (Arc<Wire>, Kind);
 
 /// Why the wire view is not for this request.
 enum Refused<'a> {
     NoWire,
     OtherName,
-    OtherSite(&'a Arc<Wire>),
+    OtherSite(&'a View),
 }
 
 /// The wire view, for a request that may see it.
-fn check<'a>(context: &Context<'a>, role: Role) -> Result<&'a Arc<Wire>, Refused<'a>> {
+fn check<'a>(context: &Context<'a>, role: Role) -> Result<&'a View, Refused<'a>> {
     let request = context.request;
-    let wire = context.routes.wire().ok_or(Refused::NoWire)?;
+    let wire = context.routes.lasting.wire.as_ref().ok_or(Refused::NoWire)?;
     // With a client app, the view is there and nowhere else.
     if context.routes.site.client_app().is_some() && role != Role::ClientApp {
         return Err(Refused::NoWire);
@@ -135,12 +168,12 @@ impl Refused<'_> {
     }
 }
 
-/// Reads which server the edited request is for, and its bytes.
+/// Reads which server the edited request is for, and its bytes; and says which kind of job sends it.
 ///
 /// The content must be JSON by name: no page of another origin can send that without a preflight, which this endpoint
 /// does not answer.
-fn read_edited(context: &Context, role: Role) -> Result<(Server, Vec<u8>), ErrorResponse> {
-    check(context, role).map_err(Refused::into_error)?;
+fn read_edited(context: &Context, role: Role) -> Result<(Kind, Server, Vec<u8>), ErrorResponse> {
+    let (_, kind) = check(context, role).map_err(Refused::into_error)?;
     let request = context.request;
     if request.field("content-type") != Ok(Some(b"application/json")) {
         return Err(ErrorResponse::invalid_request("the Content-Type is not application/json"));
@@ -159,7 +192,7 @@ fn read_edited(context: &Context, role: Role) -> Result<(Server, Vec<u8>), Error
     let bytes = value["request"]
         .as_str()
         .ok_or_else(|| ErrorResponse::invalid_request("the request is not a string"))?;
-    Ok((server, bytes.as_bytes().to_vec()))
+    Ok((*kind, server, bytes.as_bytes().to_vec()))
 }
 
 fn unavailable(reason: &'static str) -> Response {

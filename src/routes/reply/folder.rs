@@ -39,7 +39,7 @@ impl std::error::Error for PageMissing {}
 /// # Errors
 /// The first file that cannot be read.
 pub fn check_folder(folder: &Path) -> Result<(), PageMissing> {
-    for asset in Asset::ALL {
+    for asset in Asset::ALL.iter().copied() {
         let path = asset.source().path;
         File::open(folder.join(path)).map_err(|error| PageMissing { path, error })?;
     }
