@@ -15,6 +15,7 @@
 //! wire                           what went over the wire, and the rule that decided it
 //! system                         the only source of time and random bytes, behind a trait
 //! private_file                   files that hold secrets: no other user may read, change or replace them
+//! json                           objects, written
 //! log                            lines on standard error or output, written without blocking the loop
 //! ```
 //!
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod http;
+pub mod json;
 pub mod keys;
 pub mod log;
 pub mod net;

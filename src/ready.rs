@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use oauth_from_scratch::json::Object;
 use oauth_from_scratch::net::{Handle, Server};
 use oauth_from_scratch::routes::Role;
 
@@ -16,16 +17,16 @@ pub fn json(server: &Server) -> String {
         addresses.iter().map(ToString::to_string).collect()
     };
     let (auth, client) = (of(Role::AuthorizationServer), of(Role::ClientApp));
-    let line = serde_json::json!({
-        "issuer": server.site().issuer(),
-        "auth_port": auth.first().map(std::net::SocketAddr::port),
-        "auth_addresses": text(&auth),
-        "client_app": server.site().client_app(),
-        "client_port": client.first().map(std::net::SocketAddr::port),
-        "client_addresses": text(&client),
-        "process_id": std::process::id(),
-    });
-    format!("{line}\n")
+    let port = |addresses: &[std::net::SocketAddr]| addresses.first().map(std::net::SocketAddr::port);
+    let mut line = Object::default();
+    line.texts("auth_addresses", text(&auth).iter().map(String::as_str))
+        .optional_port("auth_port", port(&auth))
+        .texts("client_addresses", text(&client).iter().map(String::as_str))
+        .optional_text("client_app", server.site().client_app())
+        .optional_port("client_port", port(&client))
+        .text("issuer", server.site().issuer())
+        .number("process_id", std::process::id().into());
+    format!("{}\n", line.finish())
 }
 
 /// The issuer and address of `server`, as text for a person.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::http::{FieldValue, Response, Status};
+use crate::json::Object;
 use crate::oauth::{Credential, Transition};
 use crate::routes::reply::error_response::RETRY_AFTER;
 use crate::routes::reply::json;
@@ -38,6 +39,6 @@ fn ok() -> Response {
 }
 
 fn unavailable(reason: &'static str, retry_after: FieldValue) -> Response {
-    let text = serde_json::json!({ "status": "unavailable", "reason": reason }).to_string();
+    let text = Object::default().text("reason", reason).text("status", "unavailable").finish();
     json::response(Status::ServiceUnavailable, text).with("Retry-After", retry_after).because(reason)
 }

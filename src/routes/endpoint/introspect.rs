@@ -5,9 +5,8 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::http::{Response, Status};
+use crate::json::Object;
 use crate::oauth::grant::outcome::{Description, TokenKind};
 use crate::oauth::{Outcome, Transition};
 use crate::routes::reply::json;
@@ -49,23 +48,23 @@ fn respond(routes: &Routes, outcome: Applied) -> Response {
 
 fn describe(routes: &Routes, description: &Description) -> Response {
     let Description { kind, client, subject, scope, issued, expires } = description;
-    let mut members = json!({
-        "active": true,
-        "client_id": &**client,
-        "scope": scope.as_str(),
-        "iss": routes.site.issuer(),
-        "iat": issued.as_seconds(),
-        "exp": expires.as_seconds(),
-        // Not `Bearer` for a refresh token, which a resource server must not accept.
-        "token_type": match kind {
-            TokenKind::Access => "Bearer",
-            TokenKind::Refresh => "refresh_token",
-        },
-    });
+    let mut members = Object::default();
+    members
+        .flag("active", true)
+        .text("client_id", client)
+        .number("exp", expires.as_seconds())
+        .number("iat", issued.as_seconds())
+        .text("iss", routes.site.issuer())
+        .text("scope", scope.as_str());
     if let Some(subject) = subject {
-        members["sub"] = json!(&**subject);
+        members.text("sub", subject);
     }
-    json::response(Status::Ok, members.to_string())
+    // Not `Bearer` for a refresh token, which a resource server must not accept.
+    let token_type = match kind {
+        TokenKind::Access => "Bearer",
+        TokenKind::Refresh => "refresh_token",
+    };
+    json::response(Status::Ok, members.text("token_type", token_type).finish())
 }
 
 fn inactive() -> Response {

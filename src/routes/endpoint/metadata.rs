@@ -4,9 +4,8 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::http::{Body, FieldLines, Response, Status};
+use crate::json::Object;
 use crate::oauth::Profile;
 use crate::routes::site::Site;
 use crate::routes::step::{Context, Step};
@@ -19,26 +18,25 @@ pub(crate) const PATH: &str = "/.well-known/oauth-authorization-server";
 pub(crate) fn document<'a>(site: &Site, profile: &Profile, scopes: impl Iterator<Item = &'a str>) -> Arc<[u8]> {
     let endpoint = |path: &str| format!("{}{}{path}", site.authorization_server(), site.base());
     let methods = ["none", "client_secret_basic", "client_secret_post"];
-    let mut members = json!({
-        "issuer": site.issuer(),
-        "authorization_endpoint": endpoint("/authorize"),
-        "token_endpoint": endpoint("/token"),
-        "revocation_endpoint": endpoint("/revoke"),
-        "introspection_endpoint": endpoint("/introspect"),
-        "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-        "token_endpoint_auth_methods_supported": methods,
-        "revocation_endpoint_auth_methods_supported": methods,
-        "introspection_endpoint_auth_methods_supported": &methods[1..],
-        "code_challenge_methods_supported": ["S256"],
-        "authorization_response_iss_parameter_supported": profile.iss,
-    });
-    let scopes: Vec<&str> = scopes.collect();
-    if !scopes.is_empty() {
-        members["scopes_supported"] = json!(scopes);
+    let mut members = Object::default();
+    members
+        .text("authorization_endpoint", &endpoint("/authorize"))
+        .flag("authorization_response_iss_parameter_supported", profile.iss)
+        .texts("code_challenge_methods_supported", ["S256"])
+        .texts("grant_types_supported", ["authorization_code", "refresh_token", "client_credentials"])
+        .text("introspection_endpoint", &endpoint("/introspect"))
+        .texts("introspection_endpoint_auth_methods_supported", methods[1..].iter().copied())
+        .text("issuer", site.issuer())
+        .texts("response_modes_supported", ["query"])
+        .texts("response_types_supported", ["code"])
+        .text("revocation_endpoint", &endpoint("/revoke"))
+        .texts("revocation_endpoint_auth_methods_supported", methods);
+    let mut scopes = scopes.peekable();
+    if scopes.peek().is_some() {
+        members.texts("scopes_supported", scopes);
     }
-    members.to_string().into_bytes().into()
+    members.text("token_endpoint", &endpoint("/token")).texts("token_endpoint_auth_methods_supported", methods);
+    members.finish().into_bytes().into()
 }
 
 /// Sends the document. Caches may keep it for an hour: it changes only with the configuration.

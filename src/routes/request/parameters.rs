@@ -7,8 +7,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::http::Request;
 use crate::http::form::Form;
@@ -130,32 +129,63 @@ fn read_form(body: &[u8]) -> Result<Parameters, ErrorResponse> {
 }
 
 fn read_json(body: &[u8]) -> Result<Parameters, ErrorResponse> {
-    let members = match serde_json::from_slice(body) {
-        Ok(Json::Object(members)) => members,
-        Ok(Json::Other) => {
-            return Err(ErrorResponse::invalid_request("the content is JSON, but not an object"));
+    match serde_json::from_slice(body) {
+        Ok(Json::Object(members)) => members.into_parameters(),
+        Ok(Json::Text(_) | Json::Other) => {
+            Err(ErrorResponse::invalid_request("the content is JSON, but not an object"))
         }
-        Err(_) => return Err(ErrorResponse::invalid_request("the content is not valid JSON")),
-    };
-    let mut parameters = Parameters { is_json: true, ..Parameters::default() };
-    let mut seen = [false; Name::ALL.len()];
-    for (name, value) in members {
-        if std::mem::replace(&mut seen[name as usize], true) {
-            return Err(repeated(name.as_str()));
-        }
-        let Value::String(value) = value else {
-            return Err(ErrorResponse::invalid_request(format!("the {} is not a string", name.as_str())));
-        };
-        parameters.values[name as usize] = (!value.is_empty()).then_some(value);
+        Err(_) => Err(ErrorResponse::invalid_request("the content is not valid JSON")),
     }
-    Ok(parameters)
 }
 
-/// JSON as these endpoints read it: the known members of an object, in order. Repeated names are kept, where a map
-/// would silently drop one.
+/// JSON as these endpoints read it. The known members of an object become parameters as they are read; a map would
+/// silently drop a repeated name.
 enum Json {
-    Object(Vec<(Name, Value)>),
+    Object(Box<Members>),
+    Text(String),
     Other,
+}
+
+/// The members of an object.
+#[derive(Default)]
+struct Members {
+    parameters: Parameters,
+    seen: [bool; Name::ALL.len()],
+    /// The first one that is refused. Reading goes on: the content may not even be JSON.
+    mistake: Option<(Name, Mistake)>,
+}
+
+#[derive(Clone, Copy)]
+enum Mistake {
+    Repeated,
+    NotText,
+}
+
+impl Members {
+    fn add(&mut self, name: Name, value: Json) {
+        let is_repeated = std::mem::replace(&mut self.seen[name as usize], true);
+        match value {
+            _ if is_repeated => self.refuse(name, Mistake::Repeated),
+            Json::Text(value) => {
+                self.parameters.values[name as usize] = Some(value).filter(|value| !value.is_empty());
+            }
+            Json::Object(_) | Json::Other => self.refuse(name, Mistake::NotText),
+        }
+    }
+
+    fn refuse(&mut self, name: Name, mistake: Mistake) {
+        self.mistake.get_or_insert((name, mistake));
+    }
+
+    fn into_parameters(self) -> Result<Parameters, ErrorResponse> {
+        match self.mistake {
+            None => Ok(Parameters { is_json: true, ..self.parameters }),
+            Some((name, Mistake::Repeated)) => Err(repeated(name.as_str())),
+            Some((name, Mistake::NotText)) => {
+                Err(ErrorResponse::invalid_request(format!("the {} is not a string", name.as_str())))
+            }
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Json {
@@ -197,15 +227,18 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let mut members = Vec::new();
-        while let Some((Key(name), value)) = map.next_entry()? {
-            members.extend(name.map(|name| (name, value)));
+        let mut members = Box::<Members>::default();
+        while let Some(Key(name)) = map.next_key()? {
+            match name {
+                Some(name) => members.add(name, map.next_value()?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
         }
         Ok(Json::Object(members))
     }
 
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
-        while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Json::Other)
     }
 
@@ -229,8 +262,8 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Json::Other)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Json, E> {
-        Ok(Json::Other)
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
     }
 }
 
