@@ -12,10 +12,16 @@ use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::io;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
+
+mod form;
+mod queue;
+
+pub use form::Rfc3339;
+
+use form::Form;
+use queue::Queue;
 
 /// The two logs of a server.
 #[derive(Clone)]
@@ -100,113 +106,6 @@ struct Held {
     lines: Mutex<Option<Vec<String>>>,
 }
 
-/// Lines on their way to the writer thread. The first line starts it: system calls are cheaper in a process with a
-/// single thread, and most processes log nothing.
-struct Queue {
-    lines: SyncSender<Entry>,
-    /// The number of lines that did not fit into the queue.
-    dropped: AtomicUsize,
-    /// Whether the writer thread runs.
-    is_written: AtomicBool,
-    writer: Mutex<Option<Writer>>,
-    form: Form,
-}
-
-/// Gives the time of day.
-type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
-
-/// The format of lines.
-#[derive(Clone)]
-enum Form {
-    /// Unchanged.
-    Plain,
-    /// With a timestamp in front.
-    Timed(Clock),
-    /// With a timestamp in front, and in the colour of its first character: a trace on a terminal.
-    Coloured(Clock),
-    /// Unchanged, because each is a JSON object. The log's own lines are JSON objects as well.
-    Json(Clock),
-}
-
-impl Form {
-    /// Formats `line`.
-    fn apply(&self, line: String) -> String {
-        match self {
-            Form::Timed(clock) => format!("{} {line}", Rfc3339(clock())),
-            Form::Coloured(clock) => {
-                format!("\x1b[{}m{} {line}\x1b[0m", colour_of(&line), Rfc3339(clock()))
-            }
-            Form::Plain | Form::Json(_) => line,
-        }
-    }
-
-    /// The line that reports `count` dropped lines.
-    fn missing(&self, count: usize) -> String {
-        const WORDS: &str = "more log lines were dropped: they came faster than they could be written";
-        match self {
-            Form::Json(clock) => {
-                let time = Rfc3339(clock());
-                format!("{{\"time\":\"{time}\",\"lost_lines\":{count},\"reason\":\"{WORDS}\"}}")
-            }
-            form => form.apply(format!("({count} {WORDS})")),
-        }
-    }
-}
-
-/// Prints a time as in RFC 3339, in UTC with milliseconds.
-pub struct Rfc3339(pub SystemTime);
-
-impl fmt::Display for Rfc3339 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The format has four digits for the year.
-        const LAST: Duration = Duration::from_millis(253_402_300_799_999);
-        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default().min(LAST);
-        let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-        let (year, month, day) = date_of(days);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        let millisecond = since.subsec_millis();
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
-    }
-}
-
-/// The year, month and day that is `days` days after 1970-01-01. Internally a year starts in March, so that the leap
-/// day is its last day; 400 years have 146,097 days.
-fn date_of(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let is_next_year = month >= 10;
-    let month = if is_next_year { month - 9 } else { month + 3 };
-    (era * 400 + year_of_era + u64::from(is_next_year), month, day)
-}
-
-/// The colour of a line of a trace, as a terminal knows it (ECMA-48, 8.3.117): cyan for a request, green for an answer,
-/// red for a refusal, faint for what belongs to the line above.
-fn colour_of(line: &str) -> u8 {
-    const COLOURS: [(&str, u8); 3] = [("→", 36), ("←", 32), ("✗", 31)];
-    const FAINT: u8 = 2;
-    COLOURS.iter().find(|(mark, _)| line.starts_with(mark)).map_or(FAINT, |(_, colour)| *colour)
-}
-
-/// The receiving end of the queue, with the output.
-struct Writer {
-    output: Box<dyn io::Write + Send>,
-    waiting: Receiver<Entry>,
-}
-
-/// What goes through the queue.
-enum Entry {
-    Line(String),
-    /// Acknowledged once every line before it is written.
-    Flush(SyncSender<()>),
-}
-
-/// Lines are written in batches of about this many bytes at most.
-const BATCH_BYTES: usize = 64 * 1024;
-
 impl Log {
     /// A log to standard error with a timestamp on each line. At most `lines_max` lines wait in its queue.
     pub fn to_stderr(lines_max: usize, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Log {
@@ -237,10 +136,7 @@ impl Log {
     }
 
     fn to(output: Box<dyn io::Write + Send>, lines_max: usize, form: Form) -> Log {
-        let (lines, waiting) = sync_channel(lines_max);
-        let writer = Mutex::new(Some(Writer { output, waiting }));
-        let (dropped, is_written) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Log { sink: Sink::Queue(Arc::new(Queue { lines, dropped, is_written, writer, form })), rate: None }
+        Log { sink: Sink::Queue(Arc::new(Queue::new(output, lines_max, form))), rate: None }
     }
 
     /// A log that keeps its lines in memory, for tests.
@@ -305,12 +201,7 @@ impl Log {
                 Some(lines) => lines.push(line),
                 None => held.to.unlimited_line(format_args!("{line}")),
             },
-            Sink::Queue(queue) => {
-                if queue.lines.try_send(Entry::Line(queue.form.apply(line))).is_err() {
-                    queue.dropped.fetch_add(1, Ordering::Relaxed);
-                }
-                Queue::begin(queue);
-            }
+            Sink::Queue(queue) => queue.push(line),
         }
     }
 
@@ -321,33 +212,9 @@ impl Log {
         if skipped > 0 {
             self.unlimited_line(format_args!("{skipped} more lines like those above were skipped"));
         }
-        let Sink::Queue(queue) = &self.sink else { return };
-        if !queue.is_written.load(Ordering::Acquire) {
-            return;
+        if let Sink::Queue(queue) = &self.sink {
+            queue.flush(time_max);
         }
-        let (written, is_written) = sync_channel(1);
-        let queue = Arc::clone(queue);
-        // A full queue blocks its sender, so a thread sends, which ends with the program. If the writer has ended or
-        // this thread cannot start, there is nothing to wait for.
-        let sender = std::thread::Builder::new().name("log-flush".to_owned());
-        if sender.spawn(move || drop(queue.lines.send(Entry::Flush(written)))).is_ok() {
-            let _ = is_written.recv_timeout(time_max);
-        }
-    }
-}
-
-impl Queue {
-    /// Starts the writer thread if it does not run yet.
-    fn begin(queue: &Arc<Queue>) {
-        if queue.is_written.load(Ordering::Acquire) {
-            return;
-        }
-        let Some(writer) = queue.writer.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        let counter = Arc::clone(queue);
-        let thread = std::thread::Builder::new().name("log".to_owned());
-        // If the thread cannot start, lines are dropped and counted, and the server continues.
-        let result = thread.spawn(move || write_all(writer.output, &writer.waiting, &counter));
-        queue.is_written.store(result.is_ok(), Ordering::Release);
     }
 }
 
@@ -372,35 +239,6 @@ fn escaped(text: fmt::Arguments<'_>) -> String {
     line.0
 }
 
-fn write_all(mut output: impl io::Write, waiting: &Receiver<Entry>, queue: &Queue) {
-    let mut batch = String::new();
-    for entry in waiting {
-        let mut flushed = Vec::new();
-        let mut next = Some(entry);
-        while let Some(entry) = next {
-            match entry {
-                Entry::Line(line) => {
-                    batch.push_str(&line);
-                    batch.push('\n');
-                }
-                Entry::Flush(written) => flushed.push(written),
-            }
-            next = if batch.len() < BATCH_BYTES { waiting.try_recv().ok() } else { None };
-        }
-        let missing = queue.dropped.swap(0, Ordering::Relaxed);
-        if missing > 0 {
-            batch.push_str(&queue.form.missing(missing));
-            batch.push('\n');
-        }
-        // If the output is closed, there is nowhere to report it.
-        let _ = output.write_all(batch.as_bytes()).and_then(|()| output.flush());
-        batch.clear();
-        for written in flushed {
-            let _ = written.send(());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,33 +248,6 @@ mod tests {
         let log = Log::kept();
         log.line(format_args!("GET {} 400", "/\r\n127.0.0.1 GET / 200\x1b[2J"));
         assert_eq!(log.lines(), ["GET /\\r\\n127.0.0.1 GET / 200\\u{1b}[2J 400"]);
-    }
-
-    #[test]
-    fn a_moment_is_written_as_rfc_3339_has_it() {
-        let check = |milliseconds: u64, expected: &str| {
-            let time = UNIX_EPOCH + Duration::from_millis(milliseconds);
-            assert_eq!(Rfc3339(time).to_string(), expected);
-        };
-        check(0, "1970-01-01T00:00:00.000Z");
-        check(951_782_400_007, "2000-02-29T00:00:00.007Z");
-        check(951_868_800_000, "2000-03-01T00:00:00.000Z");
-        check(1_767_225_599_999, "2025-12-31T23:59:59.999Z");
-        check(1_767_225_600_000, "2026-01-01T00:00:00.000Z");
-        check(4_107_542_400_000, "2100-03-01T00:00:00.000Z");
-        check(999_999_999_999_999, "9999-12-31T23:59:59.999Z");
-    }
-
-    #[test]
-    fn every_line_has_its_logs_format_the_count_of_lost_ones_too() {
-        let clock: Clock = Arc::new(|| UNIX_EPOCH);
-        let timed = Form::Timed(Arc::clone(&clock));
-        assert_eq!(timed.apply("a".to_owned()), "1970-01-01T00:00:00.000Z a");
-        assert!(timed.missing(3).starts_with("1970-01-01T00:00:00.000Z (3 more log lines"));
-        let json = Form::Json(clock);
-        assert_eq!(json.apply("{}".to_owned()), "{}");
-        let lost: serde_json::Value = serde_json::from_str(&json.missing(3)).expect("JSON");
-        assert_eq!((&lost["time"], &lost["lost_lines"]), (&"1970-01-01T00:00:00.000Z".into(), &3.into()));
     }
 
     #[test]
@@ -451,20 +262,6 @@ mod tests {
         held.release();
         held.clone().line(format_args!("and then"));
         assert_eq!(log.lines(), ["tried", "and then"]);
-    }
-
-    #[test]
-    fn a_line_too_many_is_counted_and_nobody_waits() {
-        let (lines, waiting) = sync_channel(1);
-        let (dropped, is_written) = (AtomicUsize::new(0), AtomicBool::new(true));
-        // No thread writes, as if the terminal were paused.
-        let queue = Arc::new(Queue { lines, dropped, is_written, writer: Mutex::new(None), form: Form::Plain });
-        let log = Log { sink: Sink::Queue(Arc::clone(&queue)), rate: None };
-        for number in 0..3 {
-            log.line(format_args!("{number}"));
-        }
-        assert!(matches!(waiting.recv(), Ok(Entry::Line(line)) if line == "0"));
-        assert_eq!(queue.dropped.load(Ordering::Relaxed), 2);
     }
 
     #[test]
@@ -499,33 +296,5 @@ mod tests {
         assert_eq!(count(), BURST as usize + 1440);
         log.flush(Duration::ZERO);
         assert_eq!(kept.lines().last().unwrap(), "599 more lines like those above were skipped");
-    }
-
-    /// Standard error as a full pipe that is never read: writing to it waits until the test ends.
-    struct Stuck(Receiver<()>);
-
-    impl io::Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.0.recv();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_flush_ends_in_its_time_though_the_output_is_never_read() {
-        for lines in [1, 20] {
-            let (end, is_over) = sync_channel(0);
-            let log = Log::to(Box::new(Stuck(is_over)), 2, Form::Plain);
-            (0..lines).for_each(|number| log.line(format_args!("{number}")));
-            // Without a bound this waits for ever: for the writer, or for room in the queue.
-            log.flush(Duration::from_millis(10));
-            drop(end);
-            // With somebody who reads, it waits for what it is to wait for.
-            log.flush(Duration::from_secs(60));
-        }
     }
 }

@@ -13,7 +13,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("src/keys/", &["mio", "std::net", "Instant", "::now()", "getrandom"]),
     ("src/peer.rs", &["mio", "::now()", "getrandom"]),
     ("src/pool.rs", &["mio", "::now()"]),
-    ("src/log.rs", &["mio", "std::net", "::now()", "getrandom"]),
+    ("src/log", &["mio", "std::net", "::now()", "getrandom"]),
     ("src/http/", &["mio", "std::net", "std::io", "std::fs", "SystemTime", "::now()", "getrandom"]),
     (
         "src/oauth/",
