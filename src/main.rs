@@ -17,7 +17,7 @@ use oauth_from_scratch::cli::{self, Command};
 use oauth_from_scratch::config::Config;
 use oauth_from_scratch::keys::KeyFile;
 use oauth_from_scratch::log::{Log, Logs};
-use oauth_from_scratch::net::{self, Descriptors, Listening, LogFormat};
+use oauth_from_scratch::net::{self, Descriptors, Listening, LogFormat, Server};
 use oauth_from_scratch::oauth::Credential;
 use oauth_from_scratch::oauth::client::{GrantTypes, SecretDigest};
 use oauth_from_scratch::oauth::credential::CREDENTIAL_BYTES;
@@ -38,7 +38,7 @@ const FLUSH_TIME_MAX: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
-    match cli::parse(words.iter().cloned()) {
+    match cli::parse(&words) {
         Ok(Command::Help) => print(cli::HELP),
         Ok(Command::Version) => print(concat!("oauth-from-scratch ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::ClientSecret { is_chosen }) => match client_secret(is_chosen) {
@@ -92,12 +92,39 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
     for remark in config.remarks() {
         logs.errors.line(format_args!("WARNING: {remark}"));
     }
+    let (mut server, keys) = start(config, logs)?;
+    let trace = config.wire.traces.then(|| trace(config.limits.log_lines_max));
+    if let Some(trace) = &trace {
+        server.trace_to(trace.clone());
+    }
+    if config.file.is_some() || keys.is_some() || config.lab.is_some() {
+        allow_reloads(&mut server, config, words, keys, &logs.errors);
+    }
+    // Before the ready line: its reader may send a signal at once.
+    server.finish_on_signals().map_err(|error| format!("cannot install signal handlers: {error}"))?;
+    if config.ends_with_stdin {
+        ready::end_with_stdin(server.handle())?;
+    }
+    if let Some(file) = &ready_file {
+        file.write(&ready::json(&server))?;
+    }
+    print_ready(config, &server, &logs.errors);
+    server.run().map_err(|error| format!("the event queue failed: {error}"))?;
+    // Closes the store, which may still log, before the logs are flushed.
+    drop(server);
+    if let Some(trace) = trace {
+        trace.flush(FLUSH_TIME_MAX);
+    }
+    Ok(())
+}
+
+/// Binds the server, and opens its keys and its store.
+fn start(config: &Config, logs: &Logs) -> Result<(Server, Option<Arc<KeyFile>>), String> {
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
     // Bind first: the store's keys carry the issuer, whose port the system may pick.
     let settings = config.net_settings();
     let listening = Listening::bind(&settings).map_err(|error| error.to_string())?;
-    let auth_port = listening.auth_port();
-    for warning in config.warnings(auth_port) {
+    for warning in config.warnings(listening.auth_port()) {
         logs.errors.line(format_args!("WARNING: {warning}"));
     }
     let keys = config.keys.as_deref().map(|path| open_keys(path, &*system)).transpose()?;
@@ -116,55 +143,48 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
         None => listening,
     };
     let server = listening.serve(&settings, store, system, logs.clone());
-    let mut server = server.map_err(|error| error.to_string())?;
-    let trace = config.wire.traces.then(|| trace(config.limits.log_lines_max));
-    if let Some(trace) = &trace {
-        server.trace_to(trace.clone());
-    }
-    if config.file.is_some() || keys.is_some() || config.lab.is_some() {
-        let (errors, running) = (logs.errors.clone(), config.clone());
-        let read = move || {
-            let config = match &running.file {
-                Some(file) => cli::parse_again(&words, file).map_err(|error| error.to_string())?,
-                None => running.clone(),
-            };
-            let path = running.keys.as_deref().unwrap_or(Path::new(""));
-            let stay = |error: String| of_key_file(path, &format!("{error}; the keys stay as they were"));
-            let changes = keys.as_ref().map(|keys| keys.reload().map_err(stay));
-            let changes = changes.transpose()?.flatten();
-            let lab = running.lab.as_ref().map(|(_, lab)| lab.describe());
-            Ok((within_descriptors(&config, &errors, "reload: "), changes.into_iter().chain(lab).collect()))
+    Ok((server.map_err(|error| error.to_string())?, keys))
+}
+
+/// Lets SIGHUP reload the configuration file and the keys, and a switch of the lab its rules.
+fn allow_reloads(
+    server: &mut Server,
+    config: &Config,
+    words: Vec<OsString>,
+    keys: Option<Arc<KeyFile>>,
+    errors: &Log,
+) {
+    let (errors, running) = (errors.clone(), config.clone());
+    let read = move || {
+        let config = match &running.file {
+            Some(file) => cli::parse_again(&words, file).map_err(|error| error.to_string())?,
+            None => running.clone(),
         };
-        server.reload_with(config.clone().rereading(read));
-        if let Some((_, lab)) = &config.lab {
-            let handle = server.handle();
-            lab.on_change(move || handle.reload());
-        }
+        let path = running.keys.as_deref().unwrap_or(Path::new(""));
+        let stay = |error: String| of_key_file(path, &format!("{error}; the keys stay as they were"));
+        let changes = keys.as_ref().map(|keys| keys.reload().map_err(stay));
+        let changes = changes.transpose()?.flatten();
+        let lab = running.lab.as_ref().map(|(_, lab)| lab.describe());
+        Ok((within_descriptors(&config, &errors, "reload: "), changes.into_iter().chain(lab).collect()))
+    };
+    server.reload_with(config.clone().rereading(read));
+    if let Some((_, lab)) = &config.lab {
+        let handle = server.handle();
+        lab.on_change(move || handle.reload());
     }
-    // Before the ready line: its reader may send a signal at once.
-    server.finish_on_signals().map_err(|error| format!("cannot install signal handlers: {error}"))?;
-    if config.ends_with_stdin {
-        ready::end_with_stdin(server.handle())?;
-    }
-    if let Some(file) = &ready_file {
-        file.write(&ready::json(&server))?;
-    }
+}
+
+/// Says where the server listens.
+fn print_ready(config: &Config, server: &Server, errors: &Log) {
     match (config.ready_json, config.access_log) {
-        (true, _) => print(&ready::json(&server)),
+        (true, _) => print(&ready::json(server)),
         // Standard output carries JSON lines only.
         (false, Some(LogFormat::Json)) => {
-            ready::words(&server).lines().for_each(|line| logs.errors.line(format_args!("{line}")));
+            ready::words(server).lines().for_each(|line| errors.line(format_args!("{line}")));
             ExitCode::SUCCESS
         }
-        (false, _) => print(&ready::words(&server)),
+        (false, _) => print(&ready::words(server)),
     };
-    server.run().map_err(|error| format!("the event queue failed: {error}"))?;
-    // Closes the store, which may still log, before the logs are flushed.
-    drop(server);
-    if let Some(trace) = trace {
-        trace.flush(FLUSH_TIME_MAX);
-    }
-    Ok(())
 }
 
 /// Opens the key file, or makes it.

@@ -138,7 +138,8 @@ fn no_message_about_the_command_line_repeats_a_password() {
                 vec!["--help=L"],
             ] {
                 let words: Vec<String> = words.iter().map(|word| word.replace('L', location)).collect();
-                let printed = match cli::parse(words.iter().map(OsString::from)) {
+                let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+                let printed = match cli::parse(&arguments) {
                     Ok(Parsed::Run(config)) => format!("{config:?} {}", config.store.location),
                     Ok(other) => format!("{other:?}"),
                     Err(error) => format!("{error} {error:?}"),
