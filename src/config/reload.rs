@@ -254,16 +254,16 @@ fn http_limits(limits: &http::Limits) -> Vec<Key> {
         linger_bytes_max: _,
     } = limits;
     vec![
-        ("request_line_bytes_max", Now, request_line_bytes_max.to_string()),
-        ("head_bytes_max", Now, head_bytes_max.to_string()),
-        ("fields_max", Now, fields_max.to_string()),
-        ("body_bytes_max", Now, body_bytes_max.to_string()),
-        ("output_bytes_max", Now, output_bytes_max.to_string()),
-        ("connection_requests_max", Now, connection_requests_max.to_string()),
+        ("request_line_bytes_max", Now, shown(request_line_bytes_max)),
+        ("head_bytes_max", Now, shown(head_bytes_max)),
+        ("fields_max", Now, shown(fields_max)),
+        ("body_bytes_max", Now, shown(body_bytes_max)),
+        ("output_bytes_max", Now, shown(output_bytes_max)),
+        ("connection_requests_max", Now, shown(connection_requests_max)),
         ("head_time_max", Now, seconds(head_time_max)),
         ("body_time_max", Now, seconds(body_time_max)),
         ("body_grace_time", Now, seconds(body_grace_time)),
-        ("body_bytes_per_second_min", Now, body_bytes_per_second_min.to_string()),
+        ("body_bytes_per_second_min", Now, shown(body_bytes_per_second_min)),
         ("idle_time_max", Now, seconds(idle_time_max)),
         ("write_time_max", Now, seconds(write_time_max)),
     ]
@@ -281,11 +281,11 @@ fn net_limits(limits: &net::Limits) -> Vec<Key> {
         accept_retry_time: _,
     } = limits;
     vec![
-        ("buffered_bytes_max", Now, buffered_bytes_max.to_string()),
-        ("connections_max", Now, connections_max.to_string()),
+        ("buffered_bytes_max", Now, shown(buffered_bytes_max)),
+        ("connections_max", Now, shown(connections_max)),
         ("peer_connections_max", Now, or(peer_connections_max.as_ref(), "the default")),
         ("finish_time_max", Now, seconds(finish_time_max)),
-        ("refusal_lines_per_second_max", Now, refusal_lines_per_second_max.to_string()),
+        ("refusal_lines_per_second_max", Now, shown(refusal_lines_per_second_max)),
         ("[limits] pool_threads_max", Restart, or(pool_threads_max.as_ref(), "the default")),
     ]
 }
@@ -308,27 +308,27 @@ fn routes_limits(limits: &routes::Limits) -> Vec<Key> {
         page_bytes_max: _,
     } = limits;
     vec![
-        ("streams_max", Now, streams_max.to_string()),
+        ("streams_max", Now, shown(streams_max)),
         ("peer_streams_max", Now, or(peer_streams_max.as_ref(), "the default")),
         ("store_time_max", Now, seconds(store_time_max)),
         ("pool_time_max", Now, seconds(pool_time_max)),
         ("refused_guess_delay", Now, seconds(refused_guess_delay)),
-        ("[limits] secret_checks_running_max", Restart, secret_checks_running_max.to_string()),
-        ("[limits] secret_checks_waiting_max", Restart, secret_checks_waiting_max.to_string()),
-        ("[limits] client_secret_checks_waiting_max", Restart, client_secret_checks_waiting_max.to_string()),
-        ("[limits] peer_secret_checks_waiting_max", Restart, peer_secret_checks_waiting_max.to_string()),
-        ("[limits] wrong_secrets_max", Restart, wrong_secrets_max.to_string()),
+        ("[limits] secret_checks_running_max", Restart, shown(secret_checks_running_max)),
+        ("[limits] secret_checks_waiting_max", Restart, shown(secret_checks_waiting_max)),
+        ("[limits] client_secret_checks_waiting_max", Restart, shown(client_secret_checks_waiting_max)),
+        ("[limits] peer_secret_checks_waiting_max", Restart, shown(peer_secret_checks_waiting_max)),
+        ("[limits] wrong_secrets_max", Restart, shown(wrong_secrets_max)),
         ("[limits] wrong_secret_time", Restart, seconds(wrong_secret_time)),
-        ("[limits] wrong_secret_peers_max", Restart, wrong_secret_peers_max.to_string()),
+        ("[limits] wrong_secret_peers_max", Restart, shown(wrong_secret_peers_max)),
     ]
 }
 
 fn store_limits(limits: &store::Limits) -> Vec<Key> {
     let store::Limits { grants_max, pair_grants_max, store_queue_max } = limits;
     vec![
-        ("[limits] grants_max", Restart, grants_max.to_string()),
+        ("[limits] grants_max", Restart, shown(grants_max)),
         ("[limits] pair_grants_max", Restart, or(pair_grants_max.as_ref(), "the default")),
-        ("[limits] store_queue_max", Restart, store_queue_max.to_string()),
+        ("[limits] store_queue_max", Restart, shown(store_queue_max)),
     ]
 }
 
@@ -371,22 +371,22 @@ fn settings(config: &Config) -> Vec<Key> {
         LogFormat::Json => "json",
     });
     vec![
-        ("resource_owner", Now, resource_owner.to_string()),
+        ("resource_owner", Now, shown(resource_owner)),
         ("secure_scope", Now, or(secure_scope.as_ref(), "none")),
-        ("explain_errors", Now, explains_errors.to_string()),
-        ("insecure_http", Now, insecure_http.to_string()),
+        ("explain_errors", Now, shown(explains_errors)),
+        ("insecure_http", Now, shown(insecure_http)),
         ("issuer", Restart, or(issuer.as_ref().map(Issuer::as_str), "none")),
         ("keys", Restart, or(keys.as_ref().map(|path| path.display()), "none")),
         ("[listen] address", Restart, or(bind.as_ref(), "127.0.0.1 and ::1")),
-        ("[listen] port", Restart, auth_port.to_string()),
+        ("[listen] port", Restart, shown(auth_port)),
         ("[listen] client_app_port", Restart, or(client_port.as_ref(), "none")),
         ("[listen] trusted_proxies", Restart, or((!trusted_proxies.is_empty()).then_some(proxies), "none")),
-        ("[listen] workers", Restart, workers.to_string()),
+        ("[listen] workers", Restart, shown(workers)),
         ("[listen] log", Restart, or(log, "none")),
         ("[store] durability", Restart, durability.to_owned()),
         ("[store] key_prefix", Restart, or(key_prefix.as_ref().map(KeyPrefix::as_str), "the issuer")),
-        ("[store] wait_for_replicas", Restart, replicas_min.to_string()),
-        ("[store] wait_for_append_only_file", Restart, waits_for_append_only_file.to_string()),
+        ("[store] wait_for_replicas", Restart, shown(replicas_min)),
+        ("[store] wait_for_append_only_file", Restart, shown(waits_for_append_only_file)),
         ("wire", Restart, wire_words(*wire)),
         ("--www", Restart, or(www.as_ref().map(|path| path.display()), "none")),
     ]
@@ -402,11 +402,21 @@ fn wire_words(wire: WireConfig) -> String {
 }
 
 fn seconds(duration: &Duration) -> String {
-    format!("{} s", duration.as_secs())
+    shown(format_args!("{} s", duration.as_secs()))
 }
 
 fn or(value: Option<impl fmt::Display>, without: &str) -> String {
-    value.map_or_else(|| without.to_owned(), |value| value.to_string())
+    value.map_or_else(|| shown(without), shown)
+}
+
+fn shown(value: impl fmt::Display) -> String {
+    print(&value)
+}
+
+// Not inlined: it is called for each of fifty keys, and the copies would be a large part of reloading.
+#[inline(never)]
+fn print(value: &dyn fmt::Display) -> String {
+    value.to_string()
 }
 
 #[cfg(test)]

@@ -34,9 +34,10 @@ pub struct Mistakes(Vec<FileError>);
 
 impl Mistakes {
     /// Sorts the mistakes by line.
-    pub fn new(mut mistakes: Vec<FileError>) -> Mistakes {
-        mistakes.sort_by_key(|mistake| mistake.line);
-        Mistakes(mistakes)
+    pub fn new(mistakes: Vec<FileError>) -> Mistakes {
+        let mut sorted = Mistakes::default();
+        sorted.note_all(mistakes);
+        sorted
     }
 
     /// The mistakes.
@@ -44,14 +45,18 @@ impl Mistakes {
         self.0.iter()
     }
 
-    /// Adds a mistake.
+    /// Adds a mistake, after those of earlier lines and of the same one.
+    // Not inlined, like the functions below: they are called for each of a hundred keys, and the copies would be a
+    // large part of the program.
+    #[inline(never)]
     pub(super) fn note(&mut self, mistake: FileError) {
-        self.0.push(mistake);
+        let at = self.0.partition_point(|known| known.line <= mistake.line);
+        self.0.insert(at, mistake);
     }
 
     /// Adds several mistakes.
     pub(super) fn note_all(&mut self, mistakes: Vec<FileError>) {
-        self.0.extend(mistakes);
+        mistakes.into_iter().for_each(|mistake| self.note(mistake));
     }
 
     /// The value that was read; `None` if it is a mistake, which is added.
@@ -68,7 +73,7 @@ impl Mistakes {
 
     /// `value` if there are no mistakes.
     pub(super) fn into_result<T>(self, value: T) -> Result<T, Mistakes> {
-        if self.0.is_empty() { Ok(value) } else { Err(Mistakes::new(self.0)) }
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 }
 
@@ -104,6 +109,7 @@ pub(super) struct Table<'a> {
     /// The table's name in errors, such as `[listen]`.
     name: &'static str,
     at: usize,
+    /// In the order of the file.
     entries: Vec<Entry<'a>>,
     /// Every key that was asked for, to suggest one for an unknown key.
     known: Vec<&'static str>,
@@ -129,19 +135,18 @@ pub(super) struct Value<'a> {
 const KEY_BYTES_SHOWN_MAX: usize = 64;
 
 impl<'a> Table<'a> {
+    #[inline(never)]
     pub(super) fn new(text: Text<'a>, name: &'static str, at: usize, table: &'a DeTable<'a>) -> Table<'a> {
-        let entries = table.iter().map(|(key, value)| Entry {
-            key: key.get_ref(),
-            key_at: key.span().start,
-            value,
-            is_read: false,
-        });
-        Table { text, name, at, entries: entries.collect(), known: Vec::new() }
+        let mut entries: Vec<Entry> = Vec::new();
+        for (key, value) in table {
+            let entry = Entry { key: key.get_ref(), key_at: key.span().start, value, is_read: false };
+            let place = entries.partition_point(|known| known.key_at < entry.key_at);
+            entries.insert(place, entry);
+        }
+        Table { text, name, at, entries, known: Vec::new() }
     }
 
     /// The value of `key`, if the table has it.
-    // Not inlined, like the functions below: they are called for each of a hundred keys, and the copies would be a
-    // large part of the program.
     #[inline(never)]
     pub(super) fn take(&mut self, key: &'static str) -> Option<Value<'a>> {
         let text = self.text;
@@ -153,15 +158,15 @@ impl<'a> Table<'a> {
     }
 
     /// Every key not read yet with its value, in the order of the file.
+    #[inline(never)]
     pub(super) fn take_rest(&mut self) -> Vec<(&'a str, Value<'a>)> {
         let text = self.text;
-        let mut rest: Vec<_> = self.entries.iter_mut().filter(|entry| !entry.is_read).collect();
-        rest.sort_by_key(|entry| entry.key_at);
+        let rest = self.entries.iter_mut().filter(|entry| !entry.is_read);
         let take = |entry: &mut Entry<'a>| {
             entry.is_read = true;
             (entry.key, Value { text, key: entry.key, at: entry.key_at, value: entry.value.get_ref() })
         };
-        rest.into_iter().map(take).collect()
+        rest.map(take).collect()
     }
 
     /// An error about the table as a whole.
@@ -170,6 +175,7 @@ impl<'a> Table<'a> {
     }
 
     /// A mistake for each key that was not read. Call it after reading all known keys.
+    #[inline(never)]
     pub(super) fn end(self, known: &str) -> Vec<FileError> {
         let unread = self.entries.iter().filter(|entry| !entry.is_read);
         let mistake = |Entry { key, key_at, .. }: &Entry| {
@@ -223,10 +229,12 @@ impl<'a> Value<'a> {
             .map_err(|_| self.error("give a number from 0 to 4294967295"))
     }
 
+    #[inline(never)]
     pub(super) fn positive(&self) -> Result<NonZeroU32, FileError> {
         NonZeroU32::new(self.number()?).ok_or_else(|| self.error("give a number of at least 1"))
     }
 
+    #[inline(never)]
     pub(super) fn port(&self) -> Result<u16, FileError> {
         u16::try_from(self.number()?)
             .map_err(|_| self.error("give a port from 0 to 65535, where 0 picks a free one"))
@@ -238,6 +246,7 @@ impl<'a> Value<'a> {
     }
 
     /// A list of strings, each with its position.
+    #[inline(never)]
     pub(super) fn strings(&self) -> Result<Vec<(Value<'a>, &'a str)>, FileError> {
         let array = self.value.as_array().ok_or_else(|| self.wanted("a list of strings in square brackets"))?;
         let member = |member: &'a Spanned<DeValue<'a>>| {
@@ -248,12 +257,14 @@ impl<'a> Value<'a> {
         array.iter().map(member).collect()
     }
 
+    #[inline(never)]
     pub(super) fn table(&self, name: &'static str) -> Result<Table<'a>, FileError> {
         let table = self.value.as_table().ok_or_else(|| self.wanted("a table"))?;
         Ok(Table::new(self.text, name, self.at, table))
     }
 
     /// The tables of `[[key]]`.
+    #[inline(never)]
     pub(super) fn tables(&self, name: &'static str) -> Result<Vec<Table<'a>>, FileError> {
         let wanted = || self.wanted(&format!("tables that each start with {name}"));
         let array = self.value.as_array().ok_or_else(wanted)?;

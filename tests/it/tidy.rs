@@ -13,6 +13,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("src/keys/", &["mio", "std::net", "Instant", "::now()", "getrandom"]),
     ("src/peer.rs", &["mio", "::now()", "getrandom"]),
     ("src/pool.rs", &["mio", "::now()"]),
+    ("src/json.rs", &["mio", "std::net", "std::fs", "::now()", "getrandom"]),
     ("src/log", &["mio", "std::net", "::now()", "getrandom"]),
     ("src/http/", &["mio", "std::net", "std::io", "std::fs", "SystemTime", "::now()", "getrandom"]),
     (
