@@ -9,7 +9,6 @@
 //! between two steps.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,8 +51,8 @@ pub struct Client {
 /// The lookup of clients: in the configuration first, then in another source.
 #[derive(Clone, Debug, Default)]
 pub struct Clients {
-    /// Sorted by name. Every request with a token looks one up, and comparing a few names is cheaper than hashing one.
-    configured: BTreeMap<Arc<str>, Arc<Client>>,
+    /// Sorted by identifier. Every request with a token looks one up, and comparing a few is cheaper than hashing one.
+    configured: Vec<Arc<Client>>,
     sources: Vec<Arc<dyn ClientSource>>,
 }
 
@@ -133,10 +132,21 @@ impl<'a> Guess<'a> {
 }
 
 impl Clients {
-    /// The clients of a configuration.
+    /// The clients of a configuration. Of two with the same identifier, the later one counts.
     pub fn new(clients: impl IntoIterator<Item = Client>) -> Clients {
-        let configured = clients.into_iter().map(|client| (Arc::clone(&client.id), Arc::new(client))).collect();
-        Clients { configured, sources: Vec::new() }
+        let mut found = Clients::default();
+        for client in clients {
+            match found.position(&client.id) {
+                Ok(at) => found.configured[at] = Arc::new(client),
+                Err(at) => found.configured.insert(at, Arc::new(client)),
+            }
+        }
+        found
+    }
+
+    /// Where the configured client `id` is, or where it would be.
+    fn position(&self, id: &str) -> Result<usize, usize> {
+        self.configured.binary_search_by(|client| (*client.id).cmp(id))
     }
 
     /// Adds the clients of `source`. A configured client hides a client of `source` with the same identifier.
@@ -147,8 +157,8 @@ impl Clients {
 
     /// The client `id`, as currently registered.
     pub fn find(&self, id: &str) -> Option<Found<'_>> {
-        if let Some(client) = self.configured.get(id) {
-            return Some(Cow::Borrowed(client));
+        if let Ok(at) = self.position(id) {
+            return Some(Cow::Borrowed(&self.configured[at]));
         }
         self.sources.iter().find_map(|source| source.find(id)).map(Cow::Owned)
     }
@@ -164,7 +174,7 @@ impl Clients {
 
     /// Every client of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
-        self.configured.values().map(|client| &**client)
+        self.configured.iter().map(|client| &**client)
     }
 
     /// Authenticates a client by `credentials`.
