@@ -70,19 +70,39 @@ fn a_chapter_that_adds_a_defence_begins_with_its_attack() {
     }
 }
 
-/// Who has not read the article must learn what it is wherever they begin.
+/// A chapter names exercises by their titles, in `*…*` between its link to the lab and the end of the paragraph.
 #[test]
-fn the_article_is_linked_where_a_chapter_first_mentions_it() {
-    for (number, document, text) in chapters().into_iter().filter(|(number, ..)| *number > 1) {
-        let text = text.split("\nRead on: ").next().unwrap_or_default();
-        let prose: String = text.split_once('\n').unwrap_or_default().1.split("```").step_by(2).collect();
-        let Some(at) = prose.find("he article").filter(|_| number > 1) else { continue };
-        let (before, after) = (&prose[..at - 1], &prose[at..]);
-        let is_linked = before.ends_with('[') && after.contains("](README.md#the-article)");
-        let link = after.find("](").map(|to| &after[to..]);
-        let is_right = link.is_some_and(|link| link.starts_with("](README.md#the-article)"));
-        let place = before.chars().rev().take(60).collect::<Vec<char>>().into_iter().rev().collect::<String>();
-        assert!(is_linked && is_right, "{document}: link the article at \"…{place}\"");
+fn an_exercise_of_the_lab_that_a_chapter_names_is_there() {
+    let lab = fs::read_to_string(root().join("docs/lab.md")).expect("docs/lab.md").to_lowercase();
+    let mut named = 0;
+    for (_, document, text) in chapters() {
+        let Some((_, rest)) = text.split_once("attack lab](lab.md)") else { continue };
+        let rest = rest.split("\n\n").next().unwrap_or_default().replace('\n', " ");
+        for title in rest.split('*').skip(1).step_by(2) {
+            assert!(lab.contains(&format!(". {} (", title.to_lowercase())), "{document}: {title}");
+            named += 1;
+        }
+    }
+    assert!(named >= 7, "exercises are named: {named}");
+}
+
+/// Those who have not read the article must learn what it is, wherever they begin.
+#[test]
+fn the_article_is_linked_where_a_document_first_mentions_it() {
+    let introduced = ["README.md", "docs/README.md", "docs/1-run-it.md"];
+    for (document, text) in documents().into_iter().filter(|(name, _)| !introduced.contains(&name.as_str())) {
+        let text = text.split_once('\n').unwrap_or_default().1.split("\nRead on: ").next().unwrap_or_default();
+        let prose: String = text.split("```").step_by(2).collect();
+        let words = prose.split_whitespace().collect::<Vec<&str>>().join(" ");
+        let Some(at) = words.find("he article") else { continue };
+        let (before, after) = (&words[..at - 1], &words[at..]);
+        let target = after.strip_prefix("he article](").and_then(|rest| rest.split(')').next());
+        let is_right = target.is_some_and(|target| target.ends_with("README.md#the-article"));
+        assert!(
+            before.ends_with('[') && is_right,
+            "{document}: link it here: {}",
+            &after[..after.len().min(60)]
+        );
     }
 }
 
