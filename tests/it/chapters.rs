@@ -60,6 +60,15 @@ fn each_chapter_says_shows_runs_and_breaks() {
     }
 }
 
+/// A drawing is of no use to those who cannot see it, or who read the text as it is.
+#[test]
+fn every_drawing_is_put_into_words() {
+    for (document, text) in documents() {
+        let (drawings, words) = (text.matches("\n```mermaid\n").count(), text.matches("\n*In words: ").count());
+        assert_eq!(drawings, words, "{document}: drawings, and paragraphs that begin with *In words:");
+    }
+}
+
 /// From chapter 8 on each chapter answers an attack, or a failure.
 #[test]
 fn a_chapter_that_adds_a_defence_begins_with_its_attack() {
