@@ -198,7 +198,8 @@ impl Session {
         let mut output = BufReader::new(process.stdout.take().expect("a pipe")).lines();
         self.background.0.push(process);
         let is_ready = |line: &String| {
-            line.starts_with("authorization server  http") || line.contains("Ready to accept connections")
+            let is_address = line.starts_with("authorization server ") && line.contains(" http");
+            is_address || line.contains("Ready to accept connections")
         };
         let mut before = Vec::new();
         let ready = output.by_ref().map_while(Result::ok).find(|line| {
