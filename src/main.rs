@@ -153,10 +153,12 @@ fn serve(config: &Config, words: Vec<OsString>, logs: &Logs) -> Result<(), Strin
         (true, _) => print(&ready::json(&server)),
         // Standard output carries JSON lines only.
         (false, Some(LogFormat::Json)) => {
-            ready::words(&server).lines().for_each(|line| logs.errors.line(format_args!("{line}")));
+            ready::words(&server, config.has_wire())
+                .lines()
+                .for_each(|line| logs.errors.line(format_args!("{line}")));
             ExitCode::SUCCESS
         }
-        (false, _) => print(&ready::words(&server)),
+        (false, _) => print(&ready::words(&server, config.has_wire())),
     };
     server.run().map_err(|error| format!("the event queue failed: {error}"))?;
     // Closes the store, which may still log, before the logs are flushed.
