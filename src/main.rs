@@ -180,10 +180,11 @@ fn print_ready(config: &Config, server: &Server, errors: &Log) {
         (true, _) => print(&ready::json(server)),
         // Standard output carries JSON lines only.
         (false, Some(LogFormat::Json)) => {
-            ready::words(server).lines().for_each(|line| errors.line(format_args!("{line}")));
+            let words = ready::words(server, config.has_wire());
+            words.lines().for_each(|line| errors.line(format_args!("{line}")));
             ExitCode::SUCCESS
         }
-        (false, _) => print(&ready::words(server)),
+        (false, _) => print(&ready::words(server, config.has_wire())),
     };
 }
 

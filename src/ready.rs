@@ -29,21 +29,37 @@ pub fn json(server: &Server) -> String {
     format!("{}\n", line.finish())
 }
 
-/// The issuer and address of `server`, as text for a person.
-pub fn words(server: &Server) -> String {
-    let issuer = server.site().issuer();
-    let lab = server.site().lab().map(|lab| format!("attacker's site       {lab}\n")).unwrap_or_default();
-    match server.site().client_app() {
-        Some(client_app) => format!(
-            "client app            {client_app}\n\
-             authorization server  {issuer}\n\
-             {lab}Open the client app in a browser and press its button. Ctrl-C stops both.\n"
-        ),
+/// The addresses of `server`, as text for a person. With `has_wire` the wire view is among them.
+pub fn words(server: &Server, has_wire: bool) -> String {
+    let (site, mut lines) = (server.site(), Vec::new());
+    let mut line = |name: &str, address: &str| lines.push(format!("{name:<20}  {address}\n"));
+    match site.client_app() {
+        Some(client_app) => {
+            line("client app", client_app);
+            line("authorization server", site.issuer());
+        }
         None => {
             let port = server.addresses().first().map_or(0, |(_, address)| address.port());
-            format!("authorization server  {issuer} (on port {port})\n")
+            line("authorization server", &format!("{} (on port {port})", site.issuer()));
         }
     }
+    if let Some(lab) = site.lab() {
+        line("attacker's site", lab);
+    }
+    // Without a client app the authorization server has the wire view, and there is no book.
+    let own = site.own_authority(Role::AuthorizationServer).map(|authority| format!("http://{authority}"));
+    if let (true, Some(origin)) = (has_wire, site.client_app().map(str::to_owned).or(own)) {
+        line("wire view", &format!("{origin}/wire"));
+    }
+    if let Some(client_app) = site.client_app() {
+        if cfg!(feature = "docs") {
+            line("book", &format!("{client_app}/docs"));
+        }
+        lines.push(
+            "Open the client app in a browser and press its button. Ctrl-C stops all of this.\n".to_owned(),
+        );
+    }
+    lines.concat()
 }
 
 /// A file that exists while the server is ready.

@@ -32,11 +32,17 @@ impl Program {
             output.read_line(&mut line).expect("text");
             line
         };
-        let mut origin = |name: &str| {
+        let mut address = |name: &str| {
             let line = next_line();
             line.strip_prefix(name).unwrap_or_else(|| panic!("{name}: {line}")).trim().to_owned()
         };
-        let (client_app, authorization_server) = (origin("client app"), origin("authorization server"));
+        let (client_app, authorization_server) = (address("client app"), address("authorization server"));
+        if cfg!(feature = "wire") {
+            assert_eq!(address("wire view"), format!("{client_app}/wire"));
+        }
+        if cfg!(feature = "docs") {
+            assert_eq!(address("book"), format!("{client_app}/docs"));
+        }
         let next = next_line();
         assert!(next.contains("Open the client app in a browser"), "it says what to do next: {next}");
         Program { child, client_app, authorization_server, _output: output }

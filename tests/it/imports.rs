@@ -116,7 +116,7 @@ fn the_reader_of_imports_sees_every_form_of_them() {
             "mod c;\npub mod d;\npub use c::{self as see, C};\npub use d::D;\nstruct A(D);\n",
         ),
         ("src/a/c.rs".to_owned(), "use super::{A, D};\n"),
-        ("src/a/d.rs".to_owned(), "// use crate::b::B;\nfn f() -> crate::b::B {}\n"),
+        ("src/a/d.rs".to_owned(), "// use crate::b::B;\nfn f() -> crate::b::B { g('…', '\'') }\n"),
         (
             "src/b.rs".to_owned(),
             "use crate::a::d;\nfn f(x: d::X) {}\n#[cfg(test)]\nmod tests { use crate::a::C; }\n",
@@ -363,7 +363,9 @@ fn tokens(text: &str) -> Vec<String> {
         } else if first == '\'' {
             let is_character = rest[1..].chars().nth(1) == Some('\'') || rest[1..].starts_with('\\');
             // Past the quoted character, which may be a quote itself; a lifetime is one mark.
-            if is_character { rest[2..].find('\'').map_or(rest.len(), |at| at + 3) } else { 1 }
+            let quoted = rest[1..].chars().next().map_or(0, char::len_utf8);
+            let past = 1 + quoted;
+            if is_character { rest[past..].find('\'').map_or(rest.len(), |at| past + at + 1) } else { 1 }
         } else {
             let length = match rest.find(|character: char| !is_part(character)) {
                 Some(0) if rest.starts_with("::") => 2,

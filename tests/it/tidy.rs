@@ -150,7 +150,8 @@ fn no_file_holds_more_than_one_idea() {
 
 #[test]
 fn no_line_of_the_source_is_longer_than_120_columns() {
-    for (path, text) in files("src", &[".rs"]) {
+    let pages = files("www", &[".html", ".css", ".js", ".svg"]);
+    for (path, text) in [files("src", &[".rs"]), pages].concat() {
         for (number, line) in (1..).zip(text.lines()) {
             let columns = line.chars().count();
             assert!(columns <= 120, "{path}:{number}: {columns} columns; break the line: {}", line.trim());

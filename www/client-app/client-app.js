@@ -1,4 +1,4 @@
-// The client app's side of the flow: popup → code → access token → secret answer. Every message is shown on the page.
+// The client app's side of the flow: popup → code → access token → secret answer. The page shows every message.
 
 import { openPopup, PopupError } from './popup.js';
 import { report } from './report.js';
@@ -150,7 +150,8 @@ async function getCode() {
 
   // Refuse a response to another request, or from another server.
   const isOurs = query.get('state') === state && query.get('iss') === issuer;
-  report('client app', 'client app', `the script compares state and iss: ${isOurs ? 'they match' : 'no match'}`, !isOurs);
+  const result = isOurs ? 'they match' : 'no match';
+  report('client app', 'client app', `the script compares state and iss: ${result}`, !isOurs);
   showChecks(query, state);
   if (query.get('state') !== state) {
     throw new Failure('The popup returned with a response to another request.',

@@ -68,9 +68,10 @@ function table(title, rows, words, hide, isFolded = false) {
   const list = element('dl', { class: 'wire-meanings' });
   for (const { name, value } of rows) {
     const [meaning, section] = explain(words, words === FIELDS ? name.toLowerCase() : name);
+    const shown = value && hide(value, words === PARAMETERS ? name : '');
     list.append(
       element('dt', {}, element('code', {}, name)),
-      element('dd', {}, element('code', { class: 'wire-value' }, (value && hide(value, words === PARAMETERS ? name : '')) || '(empty)'),
+      element('dd', {}, element('code', { class: 'wire-value' }, shown || '(empty)'),
         element('span', {}, ` ${meaning} `), element('span', { class: 'wire-section' }, section)));
   }
   return element('details', { open: !isFolded }, element('summary', {}, `${title} (${rows.length})`), list);
@@ -112,7 +113,9 @@ function life(item, model, shows) {
     const timer = setInterval(() => { if (!tell()) clearInterval(timer); }, 1000);
     list.append(row);
   }
-  const end = grant.ended ? `The grant ended with request ${grant.ended.by}: ${grant.ended.words}.` : 'The grant lives.';
+  const end = grant.ended
+    ? `The grant ended with request ${grant.ended.by}: ${grant.ended.words}.`
+    : 'The grant is active.';
   return [element('h3', {}, 'Code and tokens of this grant'), list, element('p', {}, end)];
 }
 
@@ -153,7 +156,8 @@ function actions(item, options, hide) {
   const parts = [row, said];
   // What was cut or shortened cannot be sent.
   if (!options.isFile && item.request_bytes === item.request.length) {
-    const edit = element('button', { type: 'button', class: 'wire-small', 'aria-expanded': 'false' }, 'Edit and send again');
+    const edit = element('button', { type: 'button', class: 'wire-small', 'aria-expanded': 'false' },
+      'Edit and send again');
     const editor = sender(item, options, said);
     edit.addEventListener('click', () => {
       editor.hidden = !editor.hidden;

@@ -55,8 +55,10 @@ async function compareDigests(root, verifier, request, showsSecrets) {
   steps.push([`code_challenge of request ${id}`, challenge]);
   const list = element('dl', { class: 'wire-difference' });
   for (const [name, text] of steps) {
-    const at = digest !== null && digest !== challenge && text.length === challenge.length ? common(digest, challenge) : -1;
-    const shown = at < 0 || name === 'code_verifier' ? [text] : [text.slice(0, at), element('mark', {}, text.slice(at))];
+    const differs = digest !== null && digest !== challenge && text.length === challenge.length;
+    const at = differs ? common(digest, challenge) : -1;
+    const isWhole = at < 0 || name === 'code_verifier';
+    const shown = isWhole ? [text] : [text.slice(0, at), element('mark', {}, text.slice(at))];
     list.append(element('dt', {}, name), element('dd', {}, element('code', {}, ...shown)));
   }
   const says = digest === null ? '' : digest === challenge

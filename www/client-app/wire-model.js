@@ -9,7 +9,9 @@ const [BROWSER, POPUP, CLIENT, SERVER, RESOURCE] = LANES.keys();
 export const ITEMS_MAX = 500;
 
 /** Parameters whose values are secrets. */
-const SECRETS = new Set(['code', 'access_token', 'refresh_token', 'token', 'code_verifier', 'client_secret', 'request']);
+const SECRETS = new Set([
+  'code', 'access_token', 'refresh_token', 'token', 'code_verifier', 'client_secret', 'request',
+]);
 
 /** Whether the value of this parameter is a secret. */
 export const isSecret = (name) => SECRETS.has(name);
@@ -174,8 +176,10 @@ export function mask(text, secrets, shorten) {
 export const ending = (secret) => (secret.length >= 16 ? `…${secret.slice(-4)}` : '…');
 
 /** The same for a file, in which a grant's name must survive. */
-export const shortened = (secret) => (
-  CREDENTIAL.test(secret) ? `${secret.slice(0, 20)}...${secret.slice(-4)}` : `...${secret.length >= 16 ? secret.slice(-4) : ''}`);
+export const shortened = (secret) => {
+  const end = secret.length >= 16 ? secret.slice(-4) : '';
+  return CREDENTIAL.test(secret) ? `${secret.slice(0, 20)}...${end}` : `...${end}`;
+};
 
 /** The grant that a credential belongs to. */
 export const grantOf = (credential) => CREDENTIAL.exec(credential ?? '')?.[1];

@@ -72,7 +72,9 @@ function exports(page) {
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
 
 function imports(page) {
-  const input = element('input', { type: 'file', id: 'wire-file', accept: '.json,application/json', class: 'wire-hidden' });
+  const input = element('input', {
+    type: 'file', id: 'wire-file', accept: '.json,application/json', class: 'wire-hidden',
+  });
   input.addEventListener('change', async () => {
     const [file] = input.files;
     if (!file) return;

@@ -5,13 +5,16 @@
 //! - headings get the identifiers that the links between documents expect, and a link to themselves;
 //! - links and pictures lead to where the server has them (`links.rs`); a file that is not served is named instead;
 //! - code gets a caption with the file that it is from, and lines of differences are marked;
+//! - drawings in Mermaid's notation become pictures (`drawing/`);
 //! - what is wider than a small screen can be scrolled, by the keyboard too;
 //! - HTML in the document becomes text, and columns lose their alignment, which the writer makes an inline style.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use pulldown_cmark::{Alignment, CodeBlockKind, Event, Options, Parser, Tag, TagEnd, html};
 
+use super::drawing::draw;
 use super::links::{Target, resolve};
 use super::list::Document;
 use crate::routes::reply::template::escape_html;
@@ -25,13 +28,15 @@ pub(super) fn to_html(document: &Document) -> String {
 fn render(name: &str, markdown: &str) -> String {
     let events: Vec<Event> = Parser::new_ext(markdown, Options::ENABLE_TABLES).collect();
     let mut replacement = Replacement { name, identifiers: HashMap::new(), heading: String::new(), file: None };
+    let mut drawings = 0;
     let mut code: Option<(CodeBlockKind, String)> = None;
     let mut replaced = Vec::with_capacity(events.len() + events.len() / 8);
     for (at, event) in events.iter().enumerate() {
         match (event, &mut code) {
             (Event::Start(Tag::CodeBlock(kind)), _) => code = Some((kind.clone(), String::new())),
             (Event::End(TagEnd::CodeBlock), Some((kind, text))) => {
-                replaced.push(Event::Html(figure(kind, text).into()));
+                drawings += usize::from(language(kind) == "mermaid");
+                replaced.push(Event::Html(figure(kind, text, drawings).into()));
                 code = None;
             }
             (Event::Text(more), Some((_, text))) => text.push_str(more),
@@ -127,23 +132,44 @@ fn heading_text(rest: &[Event]) -> String {
     texts.collect()
 }
 
-/// A block of code, with a caption if the words after its fence name a file, or are Mermaid's.
-fn figure(kind: &CodeBlockKind, text: &str) -> String {
-    let info = match kind {
+/// The words after the fence of a block of code.
+fn info<'a>(kind: &'a CodeBlockKind) -> &'a str {
+    match kind {
         CodeBlockKind::Fenced(info) => info.trim(),
         CodeBlockKind::Indented => "",
-    };
-    let (language, file) = info.split_once(' ').unwrap_or((info, ""));
-    let caption = match (language, file) {
-        ("mermaid", _) => "<figcaption>The drawing as text, in Mermaid's notation</figcaption>".to_owned(),
-        (_, file) if file.contains('.') => {
-            format!("<figcaption><code>{}</code></figcaption>", escape_html(file))
+    }
+}
+
+fn language<'a>(kind: &'a CodeBlockKind) -> &'a str {
+    info(kind).split(' ').next().unwrap_or_default()
+}
+
+/// A block of code, with a caption if the words after its fence name a file; or a drawing, with its text folded below
+/// it. `drawing` is its number in the document.
+fn figure(kind: &CodeBlockKind, text: &str, drawing: usize) -> String {
+    let code =
+        |text: &str| format!(r#"<pre tabindex="0" role="group" aria-label="Code"><code>{text}</code></pre>"#);
+    let text_or_difference: Cow<str> =
+        if language(kind) == "diff" { difference(text).into() } else { escape_html(text) };
+    match (language(kind), info(kind).split_once(' ')) {
+        ("mermaid", _) => {
+            let words = "The drawing as text, in Mermaid's notation";
+            let code = code(&text_or_difference);
+            match draw(text, &format!("drawing-{drawing}")) {
+                Ok(svg) => format!(
+                    "<figure><div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"Drawing\">{svg}</div>\
+                     <details><summary>{words}</summary>{code}</details></figure>\n"
+                ),
+                // No document has such a one: tests draw them all.
+                Err(_) => format!("<figure><figcaption>{words}</figcaption>{code}</figure>\n"),
+            }
         }
-        _ => String::new(),
-    };
-    let text = if language == "diff" { difference(text).into() } else { escape_html(text) };
-    let open = r#"<pre tabindex="0" role="group" aria-label="Code"><code>"#;
-    format!("<figure>{caption}{open}{text}</code></pre></figure>\n")
+        (_, Some((_, file))) if file.contains('.') => {
+            let caption = format!("<figcaption><code>{}</code></figcaption>", escape_html(file));
+            format!("<figure>{caption}{}</figure>\n", code(&text_or_difference))
+        }
+        _ => format!("<figure>{}</figure>\n", code(&text_or_difference)),
+    }
 }
 
 /// The lines of a difference, each in an element that says whether it is new or removed.
@@ -196,6 +222,18 @@ mod tests {
     }
 
     #[test]
+    fn a_drawing_is_a_picture_with_its_text_below() {
+        let block = "```mermaid\nflowchart LR\nA[\"a < b\"] --> B\n```\n";
+        let page = render("1-run-it", &block.repeat(2));
+        for id in ["drawing-1", "drawing-2"] {
+            let words = format!("<desc id=\"{id}\">a &lt; b to B.</desc>");
+            assert!(page.contains(&words) && page.contains(&format!("url(#{id}-head)")), "{page}");
+        }
+        let text = "<summary>The drawing as text, in Mermaid's notation</summary><pre";
+        assert!(page.contains(text) && page.contains("A[&quot;a &lt; b&quot;] --&gt; B\n</code>"), "{page}");
+    }
+
+    #[test]
     fn code_is_escaped_and_says_which_file_it_is_from() {
         let pre = r#"<pre tabindex="0" role="group" aria-label="Code"><code>"#;
         let figure = |caption: &str, text: &str| format!("<figure>{caption}{pre}{text}</code></pre></figure>");
@@ -204,6 +242,6 @@ mod tests {
         check("```rust src/main.rs\nx\n\ny\n```", &figure(caption, "x\n\ny\n"));
         check("```diff\n a\n-b\n+c\n```", &figure("", " a\n<del>-b\n</del><ins>+c\n</ins>"));
         let caption = "<figcaption>The drawing as text, in Mermaid's notation</figcaption>";
-        check("```mermaid\na-->b\n```", &figure(caption, "a--&gt;b\n"));
+        check("```mermaid\npie\n```", &figure(caption, "pie\n"));
     }
 }

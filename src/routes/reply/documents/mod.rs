@@ -4,6 +4,7 @@
 //!   list.rs       which documents there are, in which order, and at which path each is served
 //!   links.rs      where a link of a document leads on the server
 //!   markdown.rs   a document as HTML
+//!   drawing/      the drawings in it as SVG
 //!   mod.rs        that HTML in the page `document.html`, with the way to the documents before and after it
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! from then on: the program starts without the work, and however many clients read slowly, there is one copy of each.
 //! No page has a script, none passes HTML of its document on, and none loads anything from another host.
 
+mod drawing;
 mod links;
 mod list;
 mod markdown;
