@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::support::Client;
-use crate::support::documents::{Fence, Replay, documents, fences, root};
+use crate::support::documents::{Fence, Replay, changed, documents, fences, root};
 use crate::support::stage::{self, SOLUTIONS, STAGES, Stage};
 
 /// Files by their name.
@@ -70,27 +70,6 @@ fn type_in(files: &mut Files, chapter: usize, fence: &Fence) -> Result<(), Strin
         *file += &format!("{line}\n");
     }
     Ok(())
-}
-
-/// `text` with one change: lines that begin with `-` go, those with `+` come, and the others show the place.
-fn changed(text: &str, change: &[String]) -> Result<String, String> {
-    let without = |sign: char| -> Vec<&str> {
-        let lines = change.iter().filter(|line| !line.starts_with(sign));
-        lines.map(|line| line.get(1..).unwrap_or_default()).collect()
-    };
-    let (old, new) = (without('+'), without('-'));
-    let lines: Vec<&str> = text.lines().collect();
-    let places: Vec<usize> =
-        (0..lines.len()).filter(|start| lines[*start..].starts_with(&old)).take(2).collect();
-    let [place] = places[..] else {
-        let shown = old.join("\n");
-        return Err(match places.len() {
-            0 => format!("these lines are not there:\n{shown}"),
-            _ => format!("these lines are there more than once:\n{shown}"),
-        });
-    };
-    let all = [&lines[..place], &new, &lines[place + old.len()..]].concat();
-    Ok(all.join("\n") + "\n")
 }
 
 /// The files of a reader who had those of the stage before and has typed in this chapter.

@@ -14,6 +14,7 @@ mod book;
 #[cfg(feature = "file-store")]
 mod bounds;
 mod browser;
+mod chapters;
 mod cli;
 mod clients;
 mod conformance;

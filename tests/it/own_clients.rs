@@ -135,7 +135,7 @@ fn query(url: &str) -> &str {
 }
 
 /// Whether `program` is installed. If not, says that `test` is skipped, or fails where it is required.
-fn is_installed(test: &str, program: &str, may_be_missing: bool) -> bool {
+pub fn is_installed(test: &str, program: &str, may_be_missing: bool) -> bool {
     let output = Command::new(program).arg("--version").stdin(Stdio::null()).output();
     if output.is_err() {
         let is_required = std::env::var_os("CLIENTS_REQUIRED").is_some() && !may_be_missing;

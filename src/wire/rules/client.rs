@@ -46,7 +46,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "The article's request is a JSON object.",
         "the article, \"OAuth from scratch\"",
         "routes/request/parameters.rs",
-        "return Err(ErrorResponse::invalid_request(\"the content is JSON, but not an object\"))",
+        "Err(ErrorResponse::invalid_request(\"the content is JSON, but not an object\"))",
         "tests/it/refusals.rs::a_token_request_that_is_not_put_right_is_told_what_is_wrong",
     ),
     reason!(
@@ -55,7 +55,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "Content that is called JSON must be JSON.",
         "RFC 8259, 2",
         "routes/request/parameters.rs",
-        "Err(_) => return Err(ErrorResponse::invalid_request(\"the content is not valid JSON\"))",
+        "Err(_) => Err(ErrorResponse::invalid_request(\"the content is not valid JSON\"))",
         "tests/it/refusals.rs::a_token_request_that_is_not_put_right_is_told_what_is_wrong",
     ),
     reason!(

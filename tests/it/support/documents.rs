@@ -111,10 +111,17 @@ impl Replay {
             self.check_field(&place, &line, &answer, ports);
         }
         let shown: Vec<String> = shown.collect();
-        match shown.iter().any(|line| line == "...") {
-            true => self.check_excerpts(&place, &shown, answer.text(), ports),
-            false if shown.is_empty() => {}
-            false => self.check_text(&place, &shown.join("\n"), answer.text().trim_end(), ports),
+        if !shown.is_empty() {
+            self.check_lines(&place, &shown, answer.text(), ports);
+        }
+    }
+
+    /// Compares the lines of `shown` with `actual`; a line `...` skips some.
+    pub fn check_lines(&mut self, place: &str, shown: &[String], actual: &str, ports: Ports) {
+        if shown.iter().any(|line| line == "...") {
+            self.check_excerpts(place, shown, actual, ports);
+        } else {
+            self.check_text(place, &shown.join("\n"), actual.trim_end(), ports);
         }
     }
 
@@ -161,4 +168,25 @@ impl Replay {
 fn lines_after(fence: &Fence, mark: char) -> Vec<String> {
     let lines = fence.lines.iter().filter_map(|line| line.strip_prefix(mark));
     lines.map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned()).collect()
+}
+
+/// `text` with one change: lines that begin with `-` go, those with `+` come, and the others show the place.
+pub fn changed(text: &str, change: &[String]) -> Result<String, String> {
+    let without = |sign: char| -> Vec<&str> {
+        let lines = change.iter().filter(|line| !line.starts_with(sign));
+        lines.map(|line| line.get(1..).unwrap_or_default()).collect()
+    };
+    let (old, new) = (without('+'), without('-'));
+    let lines: Vec<&str> = text.lines().collect();
+    let places: Vec<usize> =
+        (0..lines.len()).filter(|start| lines[*start..].starts_with(&old)).take(2).collect();
+    let [place] = places[..] else {
+        let shown = old.join("\n");
+        return Err(match places.len() {
+            0 => format!("these lines are not there:\n{shown}"),
+            _ => format!("these lines are there more than once:\n{shown}"),
+        });
+    };
+    let all = [&lines[..place], &new, &lines[place + old.len()..]].concat();
+    Ok(all.join("\n") + "\n")
 }

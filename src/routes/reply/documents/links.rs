@@ -62,7 +62,7 @@ mod tests {
             ("1-run-it", "#here", url("#here")),
             ("1-run-it", "https://a.example/b#c", url("https://a.example/b#c")),
             ("14-several-servers", "img/servers.svg", url("/docs/img/servers.svg")),
-            ("7-speed", "../tests/bench/floor.rs", file("tests/bench/floor.rs")),
+            ("speed", "../tests/bench/floor.rs", file("tests/bench/floor.rs")),
             ("build/3-http-from-bytes", "stages/3/", file("docs/build/stages/3")),
             ("reference", "example.toml", file("docs/example.toml")),
             ("1-run-it", "../README.md", file("README.md")),
