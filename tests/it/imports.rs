@@ -47,6 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "src/routes/",
         &[
+            "src/outbound/",
             "src/keys/",
             "src/pool.rs",
             "src/store/",
@@ -58,6 +59,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "src/system.rs",
         ],
     ),
+    ("src/outbound/", &["src/http/", "src/oauth/", "src/system.rs"]),
     ("src/keys/", &["src/store/", "src/crypto/", "src/private_file.rs", "src/system.rs"]),
     ("src/wire/", &["src/oauth/", "src/system.rs", "src/log.rs"]),
     ("src/pool.rs", &["src/store/", "src/peer.rs"]),
