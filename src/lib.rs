@@ -9,6 +9,7 @@
 //!          ├─ http               bytes <-> messages: no socket, no clock, no OAuth
 //!          ├─ oauth              the rules, pure: no socket, clock, randomness or HTTP
 //!          └─ store              where grants live; applies the rules' transitions
+//! outbound                       requests that the server sends: clients' documents, from checked addresses alone
 //! keys                           where the server's keys are kept: a key file, the store, or this process
 //! crypto                         digests, password hashes and seals; alone in naming ring and argon2
 //! pool                           slow work, off the loop; answers through the stores' mailbox
@@ -35,6 +36,7 @@ pub mod keys;
 pub mod log;
 pub mod net;
 pub mod oauth;
+pub mod outbound;
 pub mod peer;
 pub mod pool;
 pub mod private_file;

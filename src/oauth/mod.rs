@@ -24,8 +24,11 @@
 
 pub mod authorize;
 pub mod client;
+pub mod client_document;
+pub mod client_name;
 mod client_secret;
 pub mod credential;
+pub mod document_url;
 pub mod grant;
 pub mod issuer;
 pub mod key;

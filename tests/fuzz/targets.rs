@@ -11,8 +11,12 @@ use oauth_from_scratch::http::chunked::ChunkedDecoder;
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
 use oauth_from_scratch::http::form::Form;
 use oauth_from_scratch::http::{Date, FieldLines, Limits, Request, Response, Status};
+use oauth_from_scratch::oauth::client_document;
+use oauth_from_scratch::oauth::client_name::CLIENT_NAME_CHARS_MAX;
+use oauth_from_scratch::oauth::document_url::DocumentUrl;
 use oauth_from_scratch::oauth::kind::Record as _;
-use oauth_from_scratch::oauth::{Grant, Timestamp};
+use oauth_from_scratch::oauth::redirect::RedirectUri;
+use oauth_from_scratch::oauth::{Grant, Scope, Timestamp};
 use oauth_from_scratch::pool::Pool;
 use oauth_from_scratch::routes::{Role, Routes, Site, Step};
 use oauth_from_scratch::store::{Caller, Mailbox, MemoryStore, Ticket};
@@ -25,7 +29,7 @@ static DATE: LazyLock<Date> = LazyLock::new(|| Date::of_second(0));
 pub type Target = fn(&[u8]);
 
 /// Every target, by its name, which is that of its folder in the corpus.
-pub const ALL: [(&str, Target); 7] = [
+pub const ALL: [(&str, Target); 8] = [
     ("codec", codec),
     ("chunks", chunks),
     ("form", form),
@@ -33,6 +37,7 @@ pub const ALL: [(&str, Target); 7] = [
     ("endpoints", endpoints),
     ("configuration", configuration),
     ("record", record),
+    ("document", document),
 ];
 
 fn limits() -> Limits {
@@ -312,4 +317,24 @@ pub fn configuration(bytes: &[u8]) {
             }
         }
     }
+}
+
+/// Whatever a document says, it is refused, or registers a public client that has its URL as its identifier and no more
+/// than this server offers. The URL is the first line.
+pub fn document(bytes: &[u8]) {
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let Some(url) = std::str::from_utf8(line).ok().and_then(|line| DocumentUrl::parse(line, true)) else {
+        return;
+    };
+    assert!(url.target().starts_with('/') && !url.as_str().contains(['#', '\\', ' ']), "{}", url.as_str());
+    assert!(url.as_str().ends_with(url.target()) && !url.origin().host().contains(['/', '@', '%']));
+    let offered = Scope::parse("answer question").expect("a scope");
+    let Some(text) = bytes.get(line.len() + 1..) else { return };
+    let Ok(client) = client_document::read(&url, text, &offered) else { return };
+    assert!(*client.id == *url.as_str() && !client.is_confidential() && !client.inspects_all);
+    assert!(client.grant_types.authorization_code && !client.grant_types.client_credentials);
+    assert!(!client.redirect_uris.is_empty() && client.scope.is_within(&offered));
+    assert!(client.redirect_uris.iter().all(|uri| RedirectUri::parse(uri.as_str()).is_ok()));
+    assert!((1..=CLIENT_NAME_CHARS_MAX).contains(&client.name.chars().count()), "{:?}", client.name);
+    assert!(!client.name.chars().any(char::is_control), "{:?}", client.name);
 }

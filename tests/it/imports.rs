@@ -49,6 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "src/routes/",
         &[
+            "src/outbound/",
             "src/keys/",
             "src/pool.rs",
             "src/store/",
@@ -61,6 +62,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "src/json.rs",
         ],
     ),
+    ("src/outbound/", &["src/http/", "src/oauth/", "src/system.rs"]),
     ("src/keys/", &["src/store/", "src/crypto/", "src/private_file.rs", "src/system.rs"]),
     ("src/wire/", &["src/oauth/", "src/system.rs", "src/log"]),
     ("src/pool.rs", &["src/store/", "src/peer.rs"]),

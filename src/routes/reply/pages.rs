@@ -1,14 +1,13 @@
 //! The pages of both servers, with their placeholders filled and their policies.
 //!
-//! What depends on nothing but the configuration is made once: every asset, every notice, and the templates of the two
-//! pages that are made for one response, the dialog of a request and a message with details. With `--www DIR` all of
-//! them are made again at each request.
+//! What depends on nothing but the configuration is made once: every asset and every notice at its first request, so that
+//! a server holds only those that somebody has asked for; and at the start the templates of the two pages that are made
+//! for one response, the dialog of a request and a message with details. With `--www DIR` all of them are made again at
+//! each request.
 
 use std::borrow::Cow;
 use std::io;
-use std::sync::Arc;
-#[cfg(feature = "docs")]
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::assets::{Asset, HTML};
 use super::cached_page::CachedPage;
@@ -46,10 +45,10 @@ pub(crate) struct Pages {
     authorization_server_fields: SecurityFields,
     dialog_fields: SecurityFields,
     lab_fields: SecurityFields,
-    /// One for each of [`Asset::ALL`], in that order; from the binary.
-    embedded: Vec<CachedPage>,
-    /// One of each role for each of [`Notice::ALL`], in that order; from the binary.
-    notices: Vec<[Arc<[u8]>; 3]>,
+    /// One for each of [`Asset::ALL`], in that order; from the binary, each from its first request on.
+    embedded: Vec<OnceLock<CachedPage>>,
+    /// One of each role for each of [`Notice::ALL`], in that order; likewise.
+    notices: [[OnceLock<Arc<[u8]>>; 3]; Notice::ALL.len()],
     /// One for each of [`Document::ALL`], in that order; each from its first request on.
     #[cfg(feature = "docs")]
     documents: Vec<OnceLock<CachedPage>>,
@@ -82,10 +81,10 @@ impl Pages {
             FieldLines::shared(&fields)
         };
         let owned = |value: Cow<str>| Cow::Owned(value.into_owned());
-        let mut pages = Pages {
+        Pages {
             site: site.clone(),
-            embedded: Vec::new(),
-            notices: Vec::new(),
+            embedded: Asset::ALL.iter().map(|_| OnceLock::new()).collect(),
+            notices: Default::default(),
             #[cfg(feature = "docs")]
             documents: Document::ALL.iter().map(|_| OnceLock::new()).collect(),
             folder,
@@ -100,27 +99,20 @@ impl Pages {
             authorization_server_fields: authorization_server(),
             dialog_fields: dialog(profile),
             lab_fields: lab(site),
-        };
-        pages.embedded = Asset::ALL.iter().map(|asset| pages.make(*asset, asset.source().text)).collect();
-        let template = &pages.message_template;
-        let fill =
-            |notice, role| template.fill(&MessagePage::of(notice).values(site, role)).into_bytes().into();
-        pages.notices = Notice::ALL
-            .iter()
-            .map(|notice| {
-                [Role::ClientApp, Role::AuthorizationServer, Role::Lab].map(|role| fill(*notice, role))
-            })
-            .collect();
-        pages
+        }
     }
 
     /// The response to a GET or HEAD of `asset`: its content, or 304 if the browser has that already.
     pub(crate) fn serve(&self, asset: Asset, request: &Request) -> Response {
         match self.folder.as_ref().map(|folder| folder.read(asset)) {
-            None => self.embedded[asset as usize].respond(request),
+            None => self.embedded(asset).respond(request),
             Some(Ok(text)) => self.make(asset, &text).respond(request),
             Some(Err(error)) => self.unreadable(asset, &error),
         }
+    }
+
+    fn embedded(&self, asset: Asset) -> &CachedPage {
+        self.embedded[asset as usize].get_or_init(|| self.make(asset, asset.source().text))
     }
 
     /// The response to a GET or HEAD of the document at `place` in [`Document::ALL`].
@@ -152,10 +144,15 @@ impl Pages {
         match self.folder {
             Some(_) => self.message(role, status, &MessagePage::of(notice)),
             None => {
-                let page = &self.notices[notice as usize][role as usize];
-                self.with_message(role, status, Body::Shared(Arc::clone(page)))
+                self.with_message(role, status, Body::Shared(Arc::clone(self.embedded_notice(role, notice))))
             }
         }
+    }
+
+    fn embedded_notice(&self, role: Role, notice: Notice) -> &Arc<[u8]> {
+        self.notices[notice as usize][role as usize].get_or_init(|| {
+            self.message_template.fill(&MessagePage::of(notice).values(&self.site, role)).into_bytes().into()
+        })
     }
 
     /// The dialog of one authorization request.
@@ -311,13 +308,15 @@ mod tests {
     fn no_page_keeps_a_placeholder_and_every_page_names_an_icon() {
         let pages = pages();
         for asset in Asset::ALL.iter().copied() {
-            let text = String::from_utf8(pages.embedded[asset as usize].content.to_vec()).unwrap();
+            let text = String::from_utf8(pages.embedded(asset).content.to_vec()).unwrap();
             // Filled for each document; tests/it/document_pages.rs looks at those pages.
             if asset.source().path == "client-app/document.html" {
                 continue;
             }
             let known = if asset == Asset::Message {
-                let notices = pages.notices.iter().flatten();
+                let roles = [Role::ClientApp, Role::AuthorizationServer, Role::Lab];
+                let notices = Notice::ALL.iter().flat_map(|notice| roles.map(|role| (role, *notice)));
+                let notices = notices.map(|(role, notice)| pages.embedded_notice(role, notice));
                 notices.map(|page| String::from_utf8(page.to_vec()).unwrap()).collect()
             } else {
                 text

@@ -55,7 +55,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "Content that is called JSON must be JSON.",
         "RFC 8259, 2",
         "routes/request/parameters.rs",
-        "Err(_) => return Err(ErrorResponse::invalid_request(\"the content is not valid JSON\"))",
+        "Err(_) => Err(ErrorResponse::invalid_request(\"the content is not valid JSON\"))",
         "tests/it/refusals.rs::a_token_request_that_is_not_put_right_is_told_what_is_wrong",
     ),
     reason!(
@@ -64,7 +64,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "A parameter in the article's JSON is a string.",
         "the article, \"OAuth from scratch\"",
         "routes/request/parameters.rs",
-        "let Value::String(value) = value else {",
+        "Json::Object(_) | Json::Other => self.refuse(name, Mistake::NotText),",
         "tests/it/refusals.rs::a_token_request_that_is_not_put_right_is_told_what_is_wrong",
     ),
     reason!(

@@ -1,0 +1,76 @@
+//! TLS to the host of a document, by rustls, with the certificates that the operating system trusts.
+//!
+//! `no_tls.rs` takes its place in a program without the feature `client-documents`.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use rustls::crypto::ring as cryptography;
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use super::timed::Timed;
+
+/// Whether this program can fetch https.
+pub const IS_COMPILED_IN: bool = true;
+
+/// The certificates to trust, read when the first document is fetched.
+#[derive(Default)]
+pub struct Tls {
+    config: OnceLock<Option<Arc<ClientConfig>>>,
+}
+
+impl Tls {
+    /// Speaks TLS over `stream` with the server of this name. The handshake happens at the first write.
+    ///
+    /// # Errors
+    /// When there is no certificate to trust, or none can have the name.
+    pub(super) fn connect<'a>(
+        &self,
+        host: &str,
+        stream: Timed<'a>,
+    ) -> Result<StreamOwned<ClientConnection, Timed<'a>>, &'static str> {
+        const NO_ROOTS: &str =
+            "this server found no trusted certificates; install the system's, or set SSL_CERT_FILE";
+        let config = self.config.get_or_init(system_config).clone();
+        let config = config.ok_or(NO_ROOTS)?;
+        let name = ServerName::try_from(host.to_owned());
+        let name = name.map_err(|_| "no certificate can have the name of its host")?;
+        let connection = ClientConnection::new(config, name).map_err(|_| FAILED)?;
+        Ok(StreamOwned::new(connection, stream))
+    }
+}
+
+/// Trusts what the operating system does; `None` if that is nothing.
+fn system_config() -> Option<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    // A file that cannot be read leaves the others.
+    let found = rustls_native_certs::load_native_certs();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    let builder = ClientConfig::builder_with_provider(Arc::new(cryptography::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().ok().filter(|_| added > 0)?;
+    Some(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}
+
+const FAILED: &str = "TLS with its host failed";
+
+/// What is wrong with the server's TLS; `None` if `error` is about something else. In our words: those of rustls have
+/// names from the certificate, which a stranger wrote.
+pub(super) fn reason(error: &io::Error) -> Option<&'static str> {
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    Some(match error {
+        rustls::Error::InvalidCertificate(error) => match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the certificate of its host has expired"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "the certificate of its host is for another name"
+            }
+            CertificateError::UnknownIssuer => {
+                "the certificate of its host is from an issuer that this server does not trust"
+            }
+            _ => "the certificate of its host is not valid",
+        },
+        _ => FAILED,
+    })
+}
