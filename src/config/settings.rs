@@ -232,6 +232,8 @@ impl Config {
             clients: self.clients.clone(),
             resource_owner: Arc::clone(&self.resource_owner),
             secure_scope: self.secure_scope.clone(),
+            // The article has none, and a configured server has resources of its own.
+            has_mcp: self.file.is_none() && self.client_port.is_some() && !self.is_article,
             explains_errors: self.explains_errors,
             has_wire: self.has_wire(),
             // Lines in the common log format have no place for it.

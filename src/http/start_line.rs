@@ -62,6 +62,7 @@ pub enum Version {
 #[allow(missing_docs, reason = "the names are the standard's own")]
 pub enum Status {
     Ok,
+    Accepted,
     NoContent,
     Found,
     NotModified,
@@ -102,6 +103,7 @@ impl Status {
         }
         match self {
             Status::Ok => start!("200 OK"),
+            Status::Accepted => start!("202 Accepted"),
             Status::NoContent => start!("204 No Content"),
             Status::Found => start!("302 Found"),
             Status::NotModified => start!("304 Not Modified"),

@@ -25,6 +25,8 @@ pub struct Settings {
     pub resource_owner: Arc<str>,
     /// The scope that `/secure` requires; `None` accepts any valid token.
     pub secure_scope: Option<Arc<str>>,
+    /// Whether there is an MCP server at `/mcp`, for the demo.
+    pub has_mcp: bool,
     /// Whether error responses and pages give the exact reason, as the log does.
     pub explains_errors: bool,
     /// Whether what goes over the wire is shown at `/wire`, with its secrets.
@@ -50,6 +52,7 @@ impl Default for Settings {
             clients: Vec::new(),
             resource_owner: "owner".into(),
             secure_scope: Some(demo::SCOPES[0].0.into()),
+            has_mcp: true,
             explains_errors: true,
             has_wire: false,
             names_clients: false,

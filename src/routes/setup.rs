@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::demo;
-use super::endpoint::{metadata, secure};
+use super::endpoint::mcp::server::McpServer;
+use super::endpoint::{mcp, metadata, secure};
 use super::lab;
 use super::open_streams::StreamBounds;
 use super::reply::dialog_page::DialogPage;
@@ -18,9 +19,9 @@ use super::settings::Settings;
 use super::shared::{Lasting, Routes};
 use super::site::Site;
 use crate::keys::Keys;
-use crate::oauth::ProtectedResource;
 use crate::oauth::client::Clients;
 use crate::oauth::redirect::RedirectUri;
+use crate::oauth::{ProtectedResource, Scope};
 use crate::pool::{Bounds, Pool};
 use crate::store::Store;
 use crate::system::System;
@@ -98,15 +99,18 @@ impl Routes {
         let folder = settings.www.clone().map(|path| Folder::new(path, bytes_max));
         let has_wire = lasting.wire.is_some();
         let pages = Pages::new(&site, &profile, &lifetimes.tokens, bare_dialog.as_ref(), folder, has_wire);
+        let mcp = settings.has_mcp.then(|| mcp_server(&site, &clients));
         Routes {
             metadata: metadata::document(&site, &profile, scopes.iter().map(|(name, _)| &**name)),
             site,
             pages,
             resource: Arc::new(ProtectedResource {
                 clients: Arc::clone(&clients),
-                scope: settings.secure_scope.clone(),
+                // The configuration's scopes are valid, so the fallback is never taken.
+                scope: Scope::parse(settings.secure_scope.as_deref().unwrap_or_default()).unwrap_or_default(),
             }),
             scope_challenge: secure::scope_challenge(settings.secure_scope.as_deref()),
+            mcp,
             clients,
             profile,
             lab: settings.lab.clone(),
@@ -124,6 +128,14 @@ impl Routes {
             lasting,
         }
     }
+}
+
+/// The demo's MCP server on `site`.
+fn mcp_server(site: &Site, clients: &Arc<Clients>) -> McpServer {
+    let (origin, base) = (site.authorization_server(), site.base());
+    let metadata = format!("{origin}/.well-known/oauth-protected-resource{base}{}", mcp::PATH);
+    let [(basic, _), (second, _)] = demo::SCOPES;
+    McpServer::new(&metadata, clients, basic, second)
 }
 
 /// The clients of `settings`, the demo's if there is a client app, and the lab's if there is a lab.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::endpoint::mcp::server::McpServer;
 use super::lab::Lab;
 use super::open_streams::{OpenStreams, StreamBounds};
 use super::reply::pages::Pages;
@@ -38,6 +39,8 @@ pub struct Routes {
     pub(super) resource: Arc<ProtectedResource>,
     /// The `WWW-Authenticate` for a token that lacks this scope.
     pub(super) scope_challenge: FieldValue,
+    /// The demo's MCP server, if there is one.
+    pub(super) mcp: Option<McpServer>,
     /// The one resource owner that there is: the person in front of the dialog.
     pub(super) resource_owner: Arc<str>,
     /// Whether clients and people are told exact reasons, which help developers and attackers alike.

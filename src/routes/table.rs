@@ -5,7 +5,7 @@
 use super::endpoint::asset::serve;
 #[cfg(feature = "docs")]
 use super::endpoint::document;
-use super::endpoint::{code, dialog, health, introspect, metadata, revoke, secure, token};
+use super::endpoint::{code, dialog, health, introspect, mcp, metadata, revoke, secure, token};
 use super::reply::assets::Asset;
 use super::reply::cors;
 #[cfg(feature = "docs")]
@@ -22,6 +22,7 @@ const TABLE: &[Route] = &[
     get("/secure", Some(&cors::GET), secure::check),
     post("/revoke", Some(&cors::POST), revoke::revoke),
     post("/introspect", None, introspect::inspect),
+    post(mcp::PATH, Some(&cors::POST), mcp::post),
     get(metadata::PATH, Some(&cors::GET), metadata::show),
     get("/healthz", None, health::alive),
     get("/readyz", None, health::ready),

@@ -127,7 +127,7 @@ fn preflights_are_answered_for_any_origin_without_credentials() {
             ("access-control-allow-headers", Some(header)),
             ("access-control-max-age", Some("7200")),
             ("access-control-allow-credentials", None),
-            ("access-control-expose-headers", Some("WWW-Authenticate, Retry-After")),
+            ("access-control-expose-headers", Some("WWW-Authenticate, Retry-After, MCP-Session-Id")),
             ("allow", Some(allow)),
             ("content-length", None),
         ];
@@ -137,6 +137,7 @@ fn preflights_are_answered_for_any_origin_without_credentials() {
     };
     check("/token", "POST", "POST", "POST, OPTIONS");
     check("/revoke", "POST", "POST", "POST, OPTIONS");
+    check("/mcp", "POST", "POST", "POST, OPTIONS");
     check("/secure", "GET", "GET, HEAD", "GET, HEAD, OPTIONS");
     check("/.well-known/oauth-authorization-server", "GET", "GET, HEAD", "GET, HEAD, OPTIONS");
     check("/.well-known/openid-configuration", "GET", "GET, HEAD", "GET, HEAD, OPTIONS");
@@ -150,7 +151,11 @@ fn a_404_below_well_known_is_readable_by_any_origin() {
         let origin = answer.field("access-control-allow-origin");
         assert_eq!((answer.status, origin), (status, is_shared.then_some("*")), "{request:.80}");
         let exposed = answer.field("access-control-expose-headers");
-        assert_eq!(exposed, is_shared.then_some("WWW-Authenticate, Retry-After"), "{request:.80}");
+        assert_eq!(
+            exposed,
+            is_shared.then_some("WWW-Authenticate, Retry-After, MCP-Session-Id"),
+            "{request:.80}"
+        );
         assert_eq!(answer.field("access-control-allow-credentials"), None);
     };
     let server = TestServer::start();

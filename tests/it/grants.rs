@@ -211,7 +211,8 @@ impl World {
     }
 
     fn check(&mut self, token: &Credential, needed: Option<&str>) -> Outcome {
-        let resource = ProtectedResource { clients: Arc::clone(&self.clients), scope: needed.map(Into::into) };
+        let scope = needed.map_or_else(Scope::default, |needed| Scope::parse(needed).expect("a scope"));
+        let resource = ProtectedResource { clients: Arc::clone(&self.clients), scope };
         self.apply(&Transition::check(token, Arc::new(resource)))
     }
 

@@ -49,6 +49,7 @@ mod lab;
 mod late_answers;
 #[cfg(feature = "redis-store")]
 mod locations;
+mod mcp;
 mod oauth;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod outages;

@@ -26,8 +26,8 @@ pub(super) enum Look {
 pub struct ProtectedResource {
     /// A token of any other client is inactive.
     pub clients: Arc<Clients>,
-    /// The required scope; `None` accepts any valid token.
-    pub scope: Option<Arc<str>>,
+    /// The required scope; a token must have all its names. Empty accepts any valid token.
+    pub scope: Scope,
 }
 
 impl Look {
@@ -47,7 +47,7 @@ fn check(record: Option<&Grant>, presented: &Digest, resource: &ProtectedResourc
     let Some(token) = live.find(presented, now) else { return Outcome::Inactive };
     let Some(client) = resource.clients.find(&grant.client) else { return Outcome::Inactive };
     match grant.permitted(&token.scope, &client) {
-        Ok(scope) if resource.scope.as_deref().is_none_or(|name| scope.contains(name)) => Outcome::Active,
+        Ok(scope) if resource.scope.is_within(&scope) => Outcome::Active,
         Ok(_) => Outcome::TooNarrow,
         Err(_) => Outcome::Inactive,
     }

@@ -7,6 +7,7 @@ pub(crate) mod dialog;
 pub(crate) mod document;
 pub(crate) mod health;
 pub(crate) mod introspect;
+pub(crate) mod mcp;
 pub(crate) mod metadata;
 pub(crate) mod revoke;
 #[cfg(feature = "lab")]

@@ -7,23 +7,15 @@
 use std::sync::Arc;
 
 use crate::http::form::Form;
-use crate::http::{FieldValue, Response, Status, trim_ows};
+use crate::http::{FieldValue, Response, Status};
 use crate::oauth::{Outcome, Transition};
 use crate::routes::reply::error_response::{INVALID_REQUEST, error, error_text};
 use crate::routes::reply::json;
 use crate::routes::reply::unavailable::unavailable;
+use crate::routes::request::bearer::{Scheme, is_token68, split};
 use crate::routes::shared::Routes;
 use crate::routes::step::{Context, Step};
 use crate::store::Applied;
-
-/// How a request presents its token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scheme {
-    /// `Authorization: TOKEN`
-    Bare,
-    /// `Authorization: Bearer TOKEN`
-    Bearer,
-}
 
 /// Reads the token, and has it looked up.
 pub(crate) fn check(context: &Context) -> Step {
@@ -72,24 +64,6 @@ fn respond(routes: &Routes, scheme: Scheme, outcome: Applied) -> Response {
         }
         Ok(Outcome::TooNarrow) => refuse_scope(routes),
         outcome => unavailable(&outcome, "the server cannot check tokens at the moment; try again"),
-    }
-}
-
-/// Whether `token` has the syntax of a bearer token, `b64token` (RFC 6750, 2.1).
-fn is_token68(token: &[u8]) -> bool {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
-    let rest = token.iter().skip_while(|byte| is_part(byte));
-    token.first().is_some_and(is_part) && rest.copied().all(|byte| byte == b'=')
-}
-
-/// The scheme of an Authorization field and the token in it. A scheme's name is case-insensitive (RFC 9110, 11.1).
-fn split(authorization: &[u8]) -> (Scheme, &[u8]) {
-    const BEARER: &[u8] = b"Bearer";
-    match authorization.split_at_checked(BEARER.len()) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case(BEARER) && matches!(token, [] | [b' ', ..]) => {
-            (Scheme::Bearer, trim_ows(token))
-        }
-        _ => (Scheme::Bare, authorization),
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) struct Policy {
     preflight: FieldLines,
 }
 
-/// For `/token` and `/revoke`: POST, with any content type.
+/// For `/token`, `/revoke` and `/mcp`: POST, with any content type.
 ///
 /// Any field is allowed, since libraries add their own, such as `traceparent`, and a refused preflight would fail the
 /// whole request. This is harmless without cookies. Authorization is named because `*` does not cover it (Fetch
@@ -37,10 +37,11 @@ pub(crate) static GET: Policy = Policy {
     ),
 };
 
-/// The field lines of every other response of these endpoints.
+/// The field lines of every other response of these endpoints. No response here has an MCP-Session-Id; MCP clients in
+/// browsers look for it, and some fail where they may not.
 static ANY_ORIGIN: FieldLines = FieldLines::literal(
     "Access-Control-Allow-Origin: *\r\n\
-     Access-Control-Expose-Headers: WWW-Authenticate, Retry-After\r\n",
+     Access-Control-Expose-Headers: WWW-Authenticate, Retry-After, MCP-Session-Id\r\n",
 );
 
 /// The response to a preflight.

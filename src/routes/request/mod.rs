@@ -1,6 +1,7 @@
 //! Reading requests: parameters and forms, and proof of which client, browser or page a request comes from.
 
 pub(crate) mod authorization_request;
+pub(crate) mod bearer;
 pub(crate) mod client_authentication;
 pub(crate) mod dialog_form;
 pub(crate) mod guesses;

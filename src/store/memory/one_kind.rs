@@ -370,7 +370,7 @@ mod tests {
 
     fn check(number: u64, token: u8) -> Transition {
         let token = Credential::of_grant(credential(number).grant(), [token; SECRET_BYTES]);
-        let resource = ProtectedResource { clients: Arc::new(clients()), scope: None };
+        let resource = ProtectedResource { clients: Arc::new(clients()), scope: Scope::default() };
         Transition::check(&token, Arc::new(resource))
     }
 

@@ -355,7 +355,7 @@ static TOKEN_VALID: Rule = grants!(
      requires.",
     "RFC 6750, 2.1",
     "oauth/grant/look.rs",
-    "is_none_or(|name| scope.contains(name)) => Outcome::Active",
+    "resource.scope.is_within(&scope) => Outcome::Active",
     "tests/it/grants.rs::a_code_buys_tokens_and_the_tokens_work",
 );
 

@@ -2,12 +2,13 @@
 //!
 //! A transition of the store has a named outcome, and every outcome has a rule (`grant.rs`): the match is exhaustive,
 //! so a new outcome does not compile without one. What is refused before the store is asked has a reason in the log, by
-//! which its rule is found (`authorization.rs`, `client.rs`, `resource.rs`); a reason without a rule fails the tests,
+//! which its rule is found (`authorization.rs`, `client.rs`, `resource.rs`, `mcp.rs`); a reason without a rule fails the tests,
 //! and is shown by itself elsewhere.
 
 mod authorization;
 mod client;
 mod grant;
+mod mcp;
 mod resource;
 
 pub use authorization::{ARTICLE_DIALOG, DIALOG};
@@ -17,8 +18,8 @@ pub use resource::PREFLIGHT;
 use super::rule::Rule;
 
 /// Every rule that a reason in the log can name.
-const TABLES: [&[Rule]; 4] =
-    [authorization::FORM, client::REFUSALS, resource::REFUSALS, authorization::REQUEST];
+const TABLES: [&[Rule]; 5] =
+    [authorization::FORM, client::REFUSALS, resource::REFUSALS, mcp::REFUSALS, authorization::REQUEST];
 
 /// The rule for a refusal with this reason, of an authorization request (`asks`) or of another one: some words are
 /// those of both. Every message without a rule of its own has one in common.
@@ -65,7 +66,8 @@ mod tests {
 
     #[test]
     fn every_rule_is_a_sentence_with_a_section() {
-        const DOCUMENTS: [&str; 5] = ["RFC ", "OAuth 2.1, ", "CSP 3, ", "Fetch, ", "the article"];
+        const DOCUMENTS: [&str; 7] =
+            ["RFC ", "OAuth 2.1, ", "CSP 3, ", "Fetch, ", "MCP, ", "JSON-RPC 2.0, ", "the article"];
         for Rule { name, says, section, refuses, reason, .. } in all() {
             assert!(says.ends_with('.') && !says.contains("  "), "{name}: {says}");
             assert!(DOCUMENTS.iter().any(|document| section.starts_with(document)), "{name}: {section}");

@@ -334,7 +334,7 @@ impl Maker {
     }
 
     pub fn check(&self, token: &Credential) -> Transition {
-        let resource = ProtectedResource { clients: Arc::clone(&self.clients), scope: None };
+        let resource = ProtectedResource { clients: Arc::clone(&self.clients), scope: Scope::default() };
         Transition::check(token, Arc::new(resource))
     }
 
