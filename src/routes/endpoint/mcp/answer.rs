@@ -15,7 +15,15 @@ pub(super) enum Tool {
     Question,
 }
 
-const TOOLS: &str = r#""tools":[{"name":"answer","title":"The secret answer","description":"Gives the secret answer.","inputSchema":{"type":"object","additionalProperties":false},"outputSchema":{"type":"object","properties":{"answer":{"type":"integer"}},"required":["answer"]}},{"name":"question","title":"The question","description":"Gives the question to the secret answer. Takes the scope question, too.","inputSchema":{"type":"object","additionalProperties":false}}]"#;
+const TOOLS: &str = concat!(
+    r#""tools":["#,
+    r#"{"name":"answer","title":"The secret answer","description":"Gives the secret answer.","#,
+    r#""inputSchema":{"type":"object","additionalProperties":false},"#,
+    r#""outputSchema":{"type":"object","properties":{"answer":{"type":"integer"}},"required":["answer"]}},"#,
+    r#"{"name":"question","title":"The question","#,
+    r#""description":"Gives the question to the secret answer. Takes the scope question, too.","#,
+    r#""inputSchema":{"type":"object","additionalProperties":false}}]"#,
+);
 const ANSWER: &str =
     r#""content":[{"type":"text","text":"42"}],"structuredContent":{"answer":42},"isError":false"#;
 const QUESTION: &str = r#""content":[{"type":"text","text":"Nobody has found it yet."}],"isError":false"#;
