@@ -113,9 +113,10 @@ impl Answer {
                 let reason = "this version of MCP is not supported";
                 let [newest, oldest] = WITH_SESSIONS;
                 let (asked, id) = (text_as_json(&asked), member(id));
-                let text = format!(
-                    r#"{{"jsonrpc":"2.0"{id},"error":{{"code":{UNSUPPORTED_VERSION},"message":"{reason}","data":{{"supported":["{STATELESS}","{newest}","{oldest}"],"requested":{asked}}}}}}}"#
-                );
+                let data =
+                    format!(r#"{{"supported":["{STATELESS}","{newest}","{oldest}"],"requested":{asked}}}"#);
+                let error = format!(r#"{{"code":{UNSUPPORTED_VERSION},"message":"{reason}","data":{data}}}"#);
+                let text = format!(r#"{{"jsonrpc":"2.0"{id},"error":{error}}}"#);
                 Answer { status: Status::BadRequest, text: Some(text), reason: Some(reason) }
             }
         }
