@@ -135,7 +135,9 @@ function duration(milliseconds) {
   const seconds = Math.ceil(milliseconds / 1000);
   if (seconds < 120) return `${seconds} s`;
   const minutes = Math.floor(seconds / 60);
-  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const hours = Math.floor(minutes / 60);
+  if (minutes < 120) return `${minutes} min`;
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days`;
 }
 
 // What can be done with it -------------------------------------------------------
@@ -144,10 +146,13 @@ function actions(item, options, hide) {
   const said = element('p', { role: 'status', class: 'wire-said' });
   const copy = element('button', { type: 'button', class: 'wire-small' }, 'Copy as curl');
   copy.addEventListener('click', async () => {
-    const text = hide(toCurl(item));
+    const whole = toCurl(item);
+    const text = hide(whole);
     try {
       await navigator.clipboard.writeText(text);
-      said.textContent = 'Copied.';
+      said.textContent = text === whole
+        ? 'Copied.'
+        : 'Copied with its secrets shortened. For a command that works, choose "Show secrets" first.';
     } catch {
       said.replaceChildren(element('pre', { class: 'wire-bytes', tabindex: '0' }, text));
     }
