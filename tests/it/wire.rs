@@ -355,8 +355,8 @@ fn every_rule_names_a_test_that_there_is() {
     }
 }
 
-/// Documents of HTTP, JSON and browsers that rules name, and that the project's own documents need not explain.
-const FOUNDATIONS: &[&str] = &["RFC 6454", "RFC 6585", "RFC 7617", "RFC 8259", "Fetch"];
+/// Documents of HTTP, JSON, JSON-RPC and browsers that rules name, and that the project's own documents need not explain.
+const FOUNDATIONS: &[&str] = &["RFC 6454", "RFC 6585", "RFC 7617", "RFC 8259", "Fetch", "JSON-RPC 2.0"];
 
 #[test]
 fn every_rule_names_a_document_that_the_project_follows() {
