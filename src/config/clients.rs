@@ -7,7 +7,7 @@ use super::Config;
 use super::scopes::check_scope;
 use super::toml_reader::{FileError, Mistakes, Table, Value};
 use crate::oauth::Scope;
-use crate::oauth::client::{Client, GrantTypes, SecretDigest};
+use crate::oauth::client::{Client, ClientOrigin, GrantTypes, SecretDigest};
 use crate::oauth::redirect::RedirectUri;
 use crate::routes::DEMO_CLIENT_ID;
 
@@ -100,11 +100,13 @@ fn read_client(id: Option<&str>, mut table: Table, config: &Config, mistakes: &m
         .note_all(table.end("id, name, redirect_uris, secret_digest, grant_types, scopes and introspects_all"));
     Some(Client {
         id: id?.into(),
+        origin: ClientOrigin::Configured,
         name: name?,
         redirect_uris: redirect_uris?,
         secret: secret?,
         grant_types: grant_types?,
         scope: scope?,
+        default_scope: None,
         inspects_all: inspects_all?,
     })
 }

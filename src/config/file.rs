@@ -68,9 +68,8 @@ pub fn read_beside(text: &str, flags: FromFlags) -> Result<Config, Mistakes> {
     let mut mistakes = Mistakes::default();
     read_root(&mut root, &mut config, flags, &mut mistakes);
     mistakes.note_all(root.end(
-        "issuer, resource_owner, explain_errors, secure_scope, keys, wire, wire_with_lasting_store, [listen], \
-         [lifetimes], [store], [limits], [scopes] and \
-         [[clients]]",
+        "issuer, resource_owner, explain_errors, secure_scope, keys, registration, wire, \
+         wire_with_lasting_store, [listen], [lifetimes], [store], [limits], [scopes] and [[clients]]",
     ));
     mistakes.into_result(config)
 }
@@ -99,6 +98,9 @@ fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: 
             path => Ok(Some(path.into())),
         });
         mistakes.set(&mut config.keys, path);
+    }
+    if let Some(value) = root.take("registration") {
+        mistakes.set(&mut config.registration, value.boolean().map(Some));
     }
     if let Some(value) = root.take("wire") {
         mistakes.set(&mut config.wire.is_wanted, value.boolean().map(Some));
@@ -174,6 +176,7 @@ pub fn locate(text: &str, error: &ConfigError) -> FileError {
         ConfigError::WireBeyondLoopback(_)
         | ConfigError::WireOfPublicIssuer
         | ConfigError::WireOfLastingStore => "wire",
+        ConfigError::RegistrationKeys => "registration",
         ConfigError::Lesson(flag, _) | ConfigError::NotBuiltIn(_, flag) => flag,
     };
     let is_key = |line: &str| {
@@ -262,7 +265,7 @@ fn read_lifetimes(mut table: Table, lifetimes: &mut Lifetimes, mistakes: &mut Mi
 }
 
 fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
-    let counts: [(&'static str, &mut usize); 17] = [
+    let counts: [(&'static str, &mut usize); 18] = [
         ("request_line_bytes_max", &mut limits.http.request_line_bytes_max),
         ("head_bytes_max", &mut limits.http.head_bytes_max),
         ("fields_max", &mut limits.http.fields_max),
@@ -280,6 +283,7 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
         ("client_secret_checks_waiting_max", &mut limits.routes.client_secret_checks_waiting_max),
         ("peer_secret_checks_waiting_max", &mut limits.routes.peer_secret_checks_waiting_max),
         ("wrong_secret_peers_max", &mut limits.routes.wrong_secret_peers_max),
+        ("registration_peers_max", &mut limits.routes.registration_peers_max),
     ];
     for (key, field) in counts {
         if let Some(value) = table.take(key) {
@@ -297,8 +301,9 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
             mistakes.set(field, value.positive().map(|number| Some(number.get() as usize)));
         }
     }
-    let numbers: [(&'static str, &mut u32); 3] = [
+    let numbers: [(&'static str, &mut u32); 4] = [
         ("wrong_secrets_max", &mut limits.routes.wrong_secrets_max),
+        ("registrations_max", &mut limits.routes.registrations_max),
         ("connection_requests_max", &mut limits.http.connection_requests_max),
         ("body_bytes_per_second_min", &mut limits.http.body_bytes_per_second_min),
     ];
@@ -307,7 +312,7 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
             mistakes.set(field, value.number());
         }
     }
-    let times: [(&'static str, &mut Duration); 10] = [
+    let times: [(&'static str, &mut Duration); 11] = [
         ("head_time_max", &mut limits.http.head_time_max),
         ("body_time_max", &mut limits.http.body_time_max),
         ("body_grace_time", &mut limits.http.body_grace_time),
@@ -317,6 +322,7 @@ fn read_limits(mut table: Table, limits: &mut Limits, mistakes: &mut Mistakes) {
         ("store_time_max", &mut limits.routes.store_time_max),
         ("pool_time_max", &mut limits.routes.pool_time_max),
         ("wrong_secret_time", &mut limits.routes.wrong_secret_time),
+        ("registration_time", &mut limits.routes.registration_time),
         ("refused_guess_delay", &mut limits.routes.refused_guess_delay),
     ];
     for (key, field) in times {

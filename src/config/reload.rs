@@ -152,6 +152,7 @@ impl Config {
             resource_owner: read.resource_owner,
             secure_scope: read.secure_scope,
             explains_errors: read.explains_errors,
+            registration: read.registration,
             wire: self.wire,
         }
     }
@@ -166,7 +167,18 @@ fn by_id(clients: &[Client]) -> Vec<(Arc<str>, &Client)> {
 }
 
 fn is_same_client(old: &&Client, new: &&Client) -> bool {
-    let Client { id, name, redirect_uris, secret, grant_types, scope, inspects_all } = old;
+    // The last two are the same for every configured client.
+    let Client {
+        id,
+        name,
+        redirect_uris,
+        secret,
+        grant_types,
+        scope,
+        inspects_all,
+        origin: _,
+        default_scope: _,
+    } = old;
     (id, name, redirect_uris, secret) == (&new.id, &new.name, &new.redirect_uris, &new.secret)
         && (grant_types, scope, inspects_all) == (&new.grant_types, &new.scope, &new.inspects_all)
 }
@@ -304,6 +316,9 @@ fn routes_limits(limits: &routes::Limits) -> Vec<Key> {
         wrong_secret_time,
         refused_guess_delay,
         wrong_secret_peers_max,
+        registrations_max,
+        registration_time,
+        registration_peers_max,
         // Not configurable in a file.
         page_bytes_max: _,
     } = limits;
@@ -320,6 +335,9 @@ fn routes_limits(limits: &routes::Limits) -> Vec<Key> {
         ("[limits] wrong_secrets_max", Restart, shown(wrong_secrets_max)),
         ("[limits] wrong_secret_time", Restart, seconds(wrong_secret_time)),
         ("[limits] wrong_secret_peers_max", Restart, shown(wrong_secret_peers_max)),
+        ("[limits] registrations_max", Restart, shown(registrations_max)),
+        ("[limits] registration_time", Restart, seconds(registration_time)),
+        ("[limits] registration_peers_max", Restart, shown(registration_peers_max)),
     ]
 }
 
@@ -348,6 +366,7 @@ fn settings(config: &Config) -> Vec<Key> {
         resource_owner,
         secure_scope,
         explains_errors,
+        registration,
         wire,
         // Set by flags only.
         file: _,
@@ -374,6 +393,7 @@ fn settings(config: &Config) -> Vec<Key> {
         ("resource_owner", Now, shown(resource_owner)),
         ("secure_scope", Now, or(secure_scope.as_ref(), "none")),
         ("explain_errors", Now, shown(explains_errors)),
+        ("registration", Now, or(registration.as_ref(), "in the demo")),
         ("insecure_http", Now, shown(insecure_http)),
         ("issuer", Restart, or(issuer.as_ref().map(Issuer::as_str), "none")),
         ("keys", Restart, or(keys.as_ref().map(|path| path.display()), "none")),

@@ -70,6 +70,8 @@ pub struct Config {
     pub secure_scope: Option<Arc<str>>,
     /// As [`routes::Settings::explains_errors`].
     pub explains_errors: bool,
+    /// Whether clients may register themselves; `None` for the demo alone, if its keys last as long as its store.
+    pub registration: Option<bool>,
     /// Whether what goes over the wire is shown.
     pub wire: WireConfig,
 }
@@ -114,6 +116,7 @@ impl Default for Config {
             resource_owner: routes.resource_owner,
             secure_scope: routes.secure_scope,
             explains_errors: routes.explains_errors,
+            registration: None,
             wire: WireConfig::default(),
         }
     }
@@ -160,6 +163,8 @@ pub enum ConfigError {
     NotBuiltIn(&'static str, &'static str),
     /// The limit of this name is out of range; the text describes valid values.
     Limit(&'static str, &'static str),
+    /// Clients are to register themselves, and the keys of this store do not last.
+    RegistrationKeys,
     /// A wire view is wanted, and the server listens on this address.
     WireBeyondLoopback(IpAddr),
     /// A wire view is wanted, and the issuer is not on loopback.
@@ -184,6 +189,10 @@ impl fmt::Display for ConfigError {
                 write!(f, "this program was built without {what}; build it with --features {feature}")
             }
             ConfigError::Limit(name, remedy) => write!(f, "the limit {name} must be {remedy}"),
+            ConfigError::RegistrationKeys => f.write_str(
+                "registration seals identifiers that clients keep for years, and an engine keeps an old key only for \
+                 minutes; give the key a file with --keys FILE (keys in the file), the same on every server",
+            ),
             ConfigError::WireBeyondLoopback(address) => write!(
                 f,
                 "the wire view shows codes and tokens, and {address} is not loopback; remove --bind, or --wire and \
@@ -234,6 +243,9 @@ impl Config {
             secure_scope: self.secure_scope.clone(),
             // The article has none, and a configured server has resources of its own.
             has_mcp: self.file.is_none() && self.client_port.is_some() && !self.is_article,
+            registration: self
+                .has_registration()
+                .then_some(routes::Registration { allows_http: self.insecure_http }),
             explains_errors: self.explains_errors,
             has_wire: self.has_wire(),
             // Lines in the common log format have no place for it.
@@ -262,6 +274,17 @@ impl Config {
         } else {
             Profile::demo(routes::DEMO_CLIENT_ID)
         }
+    }
+
+    /// Whether clients may register themselves. Never with keys that end before the grants.
+    fn has_registration(&self) -> bool {
+        let is_demo = self.client_port.is_some() && !self.is_article;
+        self.has_lasting_keys() && self.registration.unwrap_or(is_demo)
+    }
+
+    /// Whether the keys last as long as the grants: an engine forgets an old key when no form of it is valid any more.
+    fn has_lasting_keys(&self) -> bool {
+        self.keys.is_some() || !matches!(self.store.location, Location::Redis(_))
     }
 
     /// The limit of open streams: at most half of the connections.
@@ -296,6 +319,9 @@ impl Config {
         }
         if !(1..=WORKERS_MAX).contains(&self.workers) {
             mistakes.push(ConfigError::Workers(self.workers));
+        }
+        if self.registration == Some(true) && !self.has_lasting_keys() {
+            mistakes.push(ConfigError::RegistrationKeys);
         }
         if self.has_wire() {
             mistakes.extend(self.wire_mistake());

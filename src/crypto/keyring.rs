@@ -1,4 +1,5 @@
-//! The server's keys: what the dialog's forms are sealed with, and what is derived from them.
+//! The server's keys: what the dialog's forms and the identifiers of self-registered clients are sealed with, and what
+//! is derived from them.
 //!
 //! A key is 32 random bytes. They seal nothing themselves: each [`Purpose`] has a key of its own, derived from them
 //! with a label (HKDF-Expand, RFC 5869). So what was sealed for one purpose is never valid for another. The derived
@@ -36,16 +37,22 @@ pub enum Purpose {
     Form,
     /// To derive the codes that forms lead to.
     Code,
+    /// To seal the identifiers of clients that register themselves.
+    ClientId,
+    /// To derive the secrets of such clients.
+    ClientSecret,
 }
 
 impl Purpose {
-    const ALL: [Purpose; 2] = [Purpose::Form, Purpose::Code];
+    const ALL: [Purpose; 4] = [Purpose::Form, Purpose::Code, Purpose::ClientId, Purpose::ClientSecret];
 
     /// Different for each purpose. A changed label invalidates everything that was sealed for its purpose.
     fn label(self) -> &'static [u8] {
         match self {
             Purpose::Form => b"oauth-from-scratch form",
             Purpose::Code => b"oauth-from-scratch code",
+            Purpose::ClientId => b"oauth-from-scratch client identifier",
+            Purpose::ClientSecret => b"oauth-from-scratch client secret",
         }
     }
 }

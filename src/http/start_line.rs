@@ -62,6 +62,7 @@ pub enum Version {
 #[allow(missing_docs, reason = "the names are the standard's own")]
 pub enum Status {
     Ok,
+    Created,
     Accepted,
     NoContent,
     Found,
@@ -103,6 +104,7 @@ impl Status {
         }
         match self {
             Status::Ok => start!("200 OK"),
+            Status::Created => start!("201 Created"),
             Status::Accepted => start!("202 Accepted"),
             Status::NoContent => start!("204 No Content"),
             Status::Found => start!("302 Found"),

@@ -45,6 +45,9 @@ pub struct Authorization<'a> {
 pub enum AuthorizationError {
     /// To the user, on a page: there is no verified redirect URI.
     Show(Cow<'static, str>),
+    /// To the user, on a page: the request names a client that is not registered here, or no longer. Clients that
+    /// register themselves keep their identifier for good, so only the user can make such a client register again.
+    UnknownClient(&'static str),
     /// To the client, by its redirect URI (RFC 6749, 4.1.2.1).
     Redirect {
         /// The target of the response.
@@ -71,7 +74,9 @@ pub fn check<'a>(
         Some("redirect_uri") => return Err(show("the redirect_uri appears more than once")),
         _ => {}
     }
-    let client = clients.find_named(parameters.client_id.or(profile.unnamed_client)).map_err(show)?;
+    let client = clients.find_named(parameters.client_id.or(profile.unnamed_client)).map_err(|reason| {
+        if parameters.client_id.is_some() { AuthorizationError::UnknownClient(reason) } else { show(reason) }
+    })?;
     let redirect = client
         .verify_redirect(parameters.redirect_uri, profile)
         .map_err(|reason| AuthorizationError::Show(reason.into()))?;
@@ -108,13 +113,14 @@ pub fn check<'a>(
     Ok(Authorization { client, redirect, names_redirect, scope, challenge })
 }
 
-/// The scope that `client` gets when it requests `asked`: all of its registered scope if it requests none (RFC 6749,
-/// 3.3).
+/// The scope that `client` gets when it requests `asked`: its default if it requests none (RFC 6749, 3.3).
 ///
 /// # Errors
 /// If it requests a scope that it is not registered for, with the description of the error.
 pub fn grantable_scope(client: &Client, asked: Option<&str>) -> Result<Scope, String> {
-    let Some(asked) = asked else { return Ok(client.scope.clone()) };
+    let Some(asked) = asked else {
+        return Ok(client.default_scope.as_ref().unwrap_or(&client.scope).clone());
+    };
     let scope = Scope::parse(asked)
         .map_err(|_| "the scope contains an invalid character, or too many names".to_owned())?;
     match scope.first_beyond(&client.scope) {

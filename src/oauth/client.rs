@@ -28,11 +28,24 @@ pub struct GrantTypes {
     pub client_credentials: bool,
 }
 
+/// How this server knows of a client, and so how far its name and its redirect URIs can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientOrigin {
+    /// The operator has configured it.
+    Configured,
+    /// It has registered itself (RFC 7591): nothing that it says of itself is verified.
+    SelfRegistered,
+    /// Its metadata is a document at the URL that is its `client_id`: the host of that URL has published it.
+    Document,
+}
+
 /// The registration of a client.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// The `client_id`.
     pub id: Arc<str>,
+    /// Who registered it.
+    pub origin: ClientOrigin,
     /// The name in the dialog.
     pub name: String,
     /// Where authorization responses may be sent.
@@ -42,8 +55,10 @@ pub struct Client {
     pub secret: Option<SecretDigest>,
     /// The grant types that it may use.
     pub grant_types: GrantTypes,
-    /// The maximum scope of its requests, and the default.
+    /// The maximum scope of its requests.
     pub scope: Scope,
+    /// The scope of a request that names none; `None` for the maximum.
+    pub default_scope: Option<Scope>,
     /// Whether it may introspect the tokens of other clients, as a resource server does.
     pub inspects_all: bool,
 }
@@ -282,11 +297,13 @@ mod tests {
     fn client(id: &str, secret: Option<&str>, redirect_uris: &[&str]) -> Client {
         Client {
             id: id.into(),
+            origin: ClientOrigin::Configured,
             name: id.to_owned(),
             redirect_uris: redirect_uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect(),
             secret: secret.map(SecretDigest::of),
             grant_types: GrantTypes::default(),
             scope: Scope::default(),
+            default_scope: None,
             inspects_all: false,
         }
     }

@@ -23,7 +23,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::client::{Client, GrantTypes};
+use super::client::{Client, ClientOrigin, GrantTypes};
 use super::client_name::clean;
 use super::document_url::DocumentUrl;
 use super::redirect::{RedirectUri, RedirectUriError};
@@ -101,11 +101,14 @@ pub fn read(url: &DocumentUrl, bytes: &[u8], offered: &Scope) -> Result<Client, 
     let name = members.text("client_name")?.map(clean).filter(|name| !name.is_empty());
     Ok(Client {
         id: url.shared().clone(),
+        origin: ClientOrigin::Document,
         name: name.unwrap_or_else(|| url.origin().authority()),
         redirect_uris,
         secret: None,
         grant_types,
-        scope,
+        // What the document asks for is the default: a request may name more, and its resource owner is asked.
+        scope: offered.clone(),
+        default_scope: Some(scope),
         inspects_all: false,
     })
 }
@@ -284,14 +287,16 @@ mod tests {
         assert!(!client.is_confidential() && !client.inspects_all);
         let GrantTypes { authorization_code, refresh_token, client_credentials } = client.grant_types;
         assert_eq!((authorization_code, refresh_token, client_credentials), (true, false, false));
-        assert_eq!(client.scope.as_str(), "answer question");
+        assert_eq!(client.default_scope.unwrap().as_str(), "answer question");
         let client = with(
             r#""client_name":" An\u202e app\n ","grant_types":["authorization_code","refresh_token",
             "client_credentials","urn:x"],"response_types":["code","token"],"scope":"question other",
             "application_type":"native","logo_uri":5,"client_uri":null"#,
         )
         .unwrap();
-        assert_eq!((client.name.as_str(), client.scope.as_str()), ("An app", "question"));
+        assert_eq!(client.name, "An app");
+        assert_eq!(client.default_scope.map(|scope| scope.as_str().to_owned()).as_deref(), Some("question"));
+        assert_eq!(client.scope.as_str(), "answer question");
         assert!(client.grant_types.refresh_token && !client.grant_types.client_credentials);
     }
 

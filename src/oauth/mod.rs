@@ -40,6 +40,7 @@ pub mod pkce;
 pub mod profile;
 pub mod question;
 pub mod redirect;
+pub mod registration;
 pub mod scope;
 pub mod timestamp;
 

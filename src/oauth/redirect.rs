@@ -1,7 +1,7 @@
 //! Redirect URIs: which can be registered, and which a request may use.
 //!
-//! They compare byte for byte (RFC 9700, 2.1), except for the port of a loopback IP literal: a native app listens on
-//! any free port (RFC 8252, 7.3).
+//! They compare byte for byte (RFC 9700, 2.1), except for the port of plain http to this machine: a native app listens
+//! on any free port (RFC 8252, 7.3; for `localhost`, OAuth 2.1, 4.1.1).
 
 use std::fmt;
 use std::sync::Arc;
@@ -230,7 +230,7 @@ impl RedirectUri {
         self.accept(uri).is_some() || split_plain(&self.0).is_some_and(|own| Some(own) == split_plain(uri))
     }
 
-    /// `asked` as a URI, if it equals this one byte for byte, or except for the port of a loopback IP literal.
+    /// `asked` as a URI, if it equals this one byte for byte, or except for the port of plain http to this machine.
     pub(super) fn accept(&self, asked: &str) -> Option<Arc<str>> {
         if *self.0 == *asked {
             return Some(Arc::clone(&self.0));
@@ -252,7 +252,7 @@ pub fn is_loopback_host(host: &str) -> bool {
     let is_below = |label: &str, name: &str| !label.is_empty() && name.eq_ignore_ascii_case("localhost");
     host.eq_ignore_ascii_case("localhost")
         || host.rsplit_once('.').is_some_and(|(label, name)| is_below(label, name))
-        || LOOPBACK_LITERALS.contains(&host)
+        || LOOPBACK_HOSTS.contains(&host)
 }
 
 /// The host of a plain http URI, and the part after its port.
@@ -303,13 +303,14 @@ fn check_authority(authority: &str, must_be_loopback: bool) -> Result<(), Redire
     }
 }
 
-const LOOPBACK_LITERALS: &[&str] = &["127.0.0.1", "[::1]"];
+/// The hosts on which an app may listen on any port. They do not match each other.
+const LOOPBACK_HOSTS: &[&str] = &["127.0.0.1", "[::1]", "localhost"];
 
-/// `http://`, a loopback IP literal, perhaps a port, and the rest: the literal and the rest, without the port.
+/// `http://`, a loopback host, perhaps a port, and the rest: the host and the rest, without the port.
 fn split_loopback(uri: &str) -> Option<(&str, &str)> {
     let after_scheme = uri.strip_prefix("http://")?;
-    let literal = LOOPBACK_LITERALS.iter().find(|literal| after_scheme.starts_with(**literal))?;
-    let after_host = &after_scheme[literal.len()..];
+    let host = LOOPBACK_HOSTS.iter().find(|host| after_scheme.starts_with(**host))?;
+    let after_host = &after_scheme[host.len()..];
     let rest = match after_host.strip_prefix(':') {
         None => after_host,
         Some(with_port) => {
@@ -320,7 +321,7 @@ fn split_loopback(uri: &str) -> Option<(&str, &str)> {
             is_port.then_some(rest)?
         }
     };
-    matches!(rest.bytes().next(), None | Some(b'/' | b'?')).then_some((literal, rest))
+    matches!(rest.bytes().next(), None | Some(b'/' | b'?')).then_some((host, rest))
 }
 
 /// Describes the first difference between `asked` and `registered`, for client developers.
@@ -511,7 +512,29 @@ mod tests {
         }
         check("http://[::1]/cb", "http://[::1]:51234/cb", true);
         check("http://[::1]/cb", "http://127.0.0.1:51234/cb", false);
-        check("http://localhost:3000/cb", "http://localhost:3001/cb", false);
+        for registered in ["http://localhost/cb?x", "http://localhost:3118/cb?x"] {
+            for port in ["", ":1", ":3118", ":65535"] {
+                check(registered, &format!("http://localhost{port}/cb?x"), true);
+            }
+            for asked in [
+                "http://localhost:1/cb",
+                "http://localhost:1/cb?y",
+                "http://localhost:1/cb/?x",
+                "http://localhost:0/cb?x",
+                "http://localhost./cb?x",
+                "http://localhost.evil.example/cb?x",
+                "http://localhost:80@evil.example/cb?x",
+                "http://localhostess/cb?x",
+                "http://LOCALHOST:1/cb?x",
+                "http://a.localhost:1/cb?x",
+                "http://127.0.0.1:1/cb?x",
+                "https://localhost:1/cb?x",
+            ] {
+                check(registered, asked, false);
+            }
+        }
+        check("https://localhost:1/cb", "https://localhost:2/cb", false);
+        check("http://a.localhost:1/cb", "http://a.localhost:2/cb", false);
         check("https://127.0.0.1:1/cb", "https://127.0.0.1:2/cb", false);
         check("http://127.0.0.1", "http://127.0.0.1:9", true);
         check("http://127.0.0.1?x", "http://127.0.0.1:9?x", true);

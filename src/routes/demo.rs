@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::oauth::Scope;
-use crate::oauth::client::{Client, GrantTypes};
+use crate::oauth::client::{Client, ClientOrigin, GrantTypes};
 use crate::oauth::redirect::RedirectUri;
 
 /// The `client_id` of the demo's client.
@@ -20,11 +20,13 @@ pub(super) fn client(scopes: &[(Arc<str>, String)], redirect_uri: &str) -> Clien
     let names: Vec<&str> = scopes.iter().map(|(name, _)| &**name).filter(is_demos).collect();
     Client {
         id: CLIENT_ID.into(),
+        origin: ClientOrigin::Configured,
         name: "OAuth Test App".to_owned(),
         redirect_uris: vec![RedirectUri::of_client_app(redirect_uri)],
         secret: None,
         grant_types: GrantTypes { authorization_code: true, refresh_token: true, client_credentials: false },
         scope: Scope::parse(&names.join(" ")).unwrap_or_default(),
+        default_scope: None,
         inspects_all: false,
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::oauth::client::{Client, GrantTypes};
+use crate::oauth::client::{Client, ClientOrigin, GrantTypes};
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::{Profile, Scope};
 
@@ -77,11 +77,13 @@ impl fmt::Debug for Lab {
 pub(super) fn client(scope: &Scope) -> Client {
     Client {
         id: CLIENT_ID.into(),
+        origin: ClientOrigin::Configured,
         name: "The Victim's App".to_owned(),
         redirect_uris: vec![RedirectUri::of_client_app(REDIRECT_URI)],
         secret: None,
         grant_types: GrantTypes { authorization_code: true, refresh_token: true, client_credentials: false },
         scope: scope.clone(),
+        default_scope: None,
         inspects_all: false,
     }
 }

@@ -27,6 +27,9 @@ pub struct Settings {
     pub secure_scope: Option<Arc<str>>,
     /// Whether there is an MCP server at `/mcp`, for the demo.
     pub has_mcp: bool,
+    /// How clients may register themselves; `None` if they may not. Their identifiers are valid as long as the keys are
+    /// kept.
+    pub registration: Option<Registration>,
     /// Whether error responses and pages give the exact reason, as the log does.
     pub explains_errors: bool,
     /// Whether what goes over the wire is shown at `/wire`, with its secrets.
@@ -53,6 +56,7 @@ impl Default for Settings {
             resource_owner: "owner".into(),
             secure_scope: Some(demo::SCOPES[0].0.into()),
             has_mcp: true,
+            registration: Some(Registration::default()),
             explains_errors: true,
             has_wire: false,
             names_clients: false,
@@ -62,6 +66,13 @@ impl Default for Settings {
             limits: Limits::default(),
         }
     }
+}
+
+/// How clients may register themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Registration {
+    /// Whether redirect URIs may be plain http on any host, not only on loopback.
+    pub allows_http: bool,
 }
 
 /// The limits of what waits for a response, and of what is remembered of peers.
@@ -93,6 +104,12 @@ pub struct Limits {
     pub refused_guess_delay: Duration,
     /// Maximum peers whose wrong secrets are remembered; beyond it the peer closest to being forgiven is forgotten.
     pub wrong_secret_peers_max: usize,
+    /// Maximum registrations in a row from one peer; beyond it the response is 429.
+    pub registrations_max: u32,
+    /// How long it takes until a peer may register one more.
+    pub registration_time: Duration,
+    /// Maximum peers whose registrations are remembered; beyond it the peer that has registered least is forgotten.
+    pub registration_peers_max: usize,
     /// Maximum size of a page read from `--www`, in bytes.
     pub page_bytes_max: u64,
 }
@@ -113,6 +130,9 @@ impl Default for Limits {
             wrong_secret_time: Duration::from_secs(6),
             refused_guess_delay: Duration::from_secs(1),
             wrong_secret_peers_max: 10_000,
+            registrations_max: 100,
+            registration_time: Duration::from_secs(1),
+            registration_peers_max: 10_000,
             page_bytes_max: 1024 * 1024,
         }
     }
@@ -135,6 +155,9 @@ impl Limits {
             (self.wrong_secrets_max > 0, "wrong_secrets_max", "at least 1"),
             (!self.wrong_secret_time.is_zero(), "wrong_secret_time", GREATER_THAN_ZERO),
             (self.wrong_secret_peers_max > 0, "wrong_secret_peers_max", "at least 1"),
+            (self.registrations_max > 0, "registrations_max", "at least 1"),
+            (!self.registration_time.is_zero(), "registration_time", GREATER_THAN_ZERO),
+            (self.registration_peers_max > 0, "registration_peers_max", "at least 1"),
         ];
         rules.into_iter().filter(|(holds, ..)| !holds).map(|(_, name, remedy)| (name, remedy))
     }

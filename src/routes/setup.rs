@@ -14,7 +14,8 @@ use super::reply::dialog_page::DialogPage;
 use super::reply::folder::Folder;
 use super::reply::pages::Pages;
 use super::request::client_authentication;
-use super::request::guesses::Guesses;
+use super::request::peer_rate::PeerRate;
+use super::self_registered::SelfRegistered;
 use super::settings::Settings;
 use super::shared::{Lasting, Routes};
 use super::site::Site;
@@ -56,14 +57,24 @@ impl Routes {
         pool: Arc<Pool>,
         system: Arc<dyn System>,
     ) -> Routes {
+        let limits = &settings.limits;
         let wire = Wire::open(settings.has_wire, &system);
         let lasting = Lasting {
             keys,
             store,
             wire: wire.map(|wire| (wire, pool.add_kind(SENDS))),
-            secret_checks: pool.add_kind(client_authentication::bounds(&settings.limits)),
+            secret_checks: pool.add_kind(client_authentication::bounds(limits)),
             pool,
-            guesses: Arc::new(Guesses::new(&settings.limits)),
+            guesses: Arc::new(PeerRate::new(
+                limits.wrong_secrets_max,
+                limits.wrong_secret_time,
+                limits.wrong_secret_peers_max,
+            )),
+            registrations: Arc::new(PeerRate::new(
+                limits.registrations_max,
+                limits.registration_time,
+                limits.registration_peers_max,
+            )),
             open_streams: Arc::default(),
             system,
         };
@@ -78,7 +89,7 @@ impl Routes {
 
     fn of(settings: &Settings, site: Site, lasting: Lasting) -> Routes {
         let scopes = settings.scopes.clone();
-        let clients = Arc::new(clients(settings, &site));
+        let clients = Arc::new(clients(settings, &site, &lasting.keys));
         let profile = settings.profile;
         let unnamed = profile.unnamed_client.and_then(|id| clients.find(id));
         let unnamed_scope = unnamed.as_ref().map(|client| client.scope.clone()).unwrap_or_default();
@@ -101,7 +112,12 @@ impl Routes {
         let pages = Pages::new(&site, &profile, &lifetimes.tokens, bare_dialog.as_ref(), folder, has_wire);
         let mcp = settings.has_mcp.then(|| mcp_server(&site, &clients));
         Routes {
-            metadata: metadata::document(&site, &profile, scopes.iter().map(|(name, _)| &**name)),
+            metadata: metadata::document(
+                &site,
+                &profile,
+                settings.registration.is_some(),
+                scopes.iter().map(|(name, _)| &**name),
+            ),
             site,
             pages,
             resource: Arc::new(ProtectedResource {
@@ -116,6 +132,7 @@ impl Routes {
             lab: settings.lab.clone(),
             scopes,
             resource_owner: Arc::clone(&settings.resource_owner),
+            registration: settings.registration,
             explains_errors: settings.explains_errors,
             names_clients: settings.names_clients,
             lifetimes,
@@ -138,10 +155,18 @@ fn mcp_server(site: &Site, clients: &Arc<Clients>) -> McpServer {
     McpServer::new(&metadata, clients, basic, second)
 }
 
-/// The clients of `settings`, the demo's if there is a client app, and the lab's if there is a lab.
-fn clients(settings: &Settings, site: &Site) -> Clients {
+/// The clients of `settings`, the demo's if there is a client app, the lab's if there is a lab, and those that register
+/// themselves, if they may.
+fn clients(settings: &Settings, site: &Site, keys: &Keys) -> Clients {
     let redirect_uri = site.client_app_redirect_uri();
     let demo = redirect_uri.map(|redirect_uri| demo::client(&settings.scopes, &redirect_uri));
     let lab = demo.as_ref().filter(|_| settings.lab.is_some()).map(|demo| lab::client(&demo.scope));
-    Clients::new(settings.clients.iter().cloned().chain(demo).chain(lab))
+    let clients = Clients::new(settings.clients.iter().cloned().chain(demo).chain(lab));
+    match settings.registration {
+        Some(registration) => {
+            let scopes = settings.scopes.iter().map(|(name, _)| &**name);
+            clients.with_source(Arc::new(SelfRegistered::new(keys.clone(), scopes, registration)))
+        }
+        None => clients,
+    }
 }

@@ -10,8 +10,8 @@ use super::endpoint::mcp::server::McpServer;
 use super::lab::Lab;
 use super::open_streams::{OpenStreams, StreamBounds};
 use super::reply::pages::Pages;
-use super::request::guesses::Guesses;
-use super::settings::Limits;
+use super::request::peer_rate::PeerRate;
+use super::settings::{Limits, Registration};
 use super::site::Site;
 use crate::crypto::keyring::Keyring;
 use crate::http::FieldValue;
@@ -43,6 +43,8 @@ pub struct Routes {
     pub(super) mcp: Option<McpServer>,
     /// The one resource owner that there is: the person in front of the dialog.
     pub(super) resource_owner: Arc<str>,
+    /// How clients may register themselves; `None` if they may not.
+    pub(super) registration: Option<Registration>,
     /// Whether clients and people are told exact reasons, which help developers and attackers alike.
     pub(super) explains_errors: bool,
     /// Whether responses carry the client's name, for the log.
@@ -67,7 +69,9 @@ pub(super) struct Lasting {
     /// Jobs that compare a client's secret with a slow digest.
     pub(super) secret_checks: Kind,
     /// Which peers have presented wrong secrets.
-    pub(super) guesses: Arc<Guesses>,
+    pub(super) guesses: Arc<PeerRate>,
+    /// Which peers have registered clients.
+    pub(super) registrations: Arc<PeerRate>,
     /// What goes over the wire, where that is shown; and the jobs that send a request again for it.
     pub(super) wire: Option<(Arc<Wire>, Kind)>,
     pub(super) open_streams: Arc<OpenStreams>,

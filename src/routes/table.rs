@@ -5,7 +5,7 @@
 use super::endpoint::asset::serve;
 #[cfg(feature = "docs")]
 use super::endpoint::document;
-use super::endpoint::{code, dialog, health, introspect, mcp, metadata, revoke, secure, token};
+use super::endpoint::{code, dialog, health, introspect, mcp, metadata, register, revoke, secure, token};
 use super::reply::assets::Asset;
 use super::reply::cors;
 #[cfg(feature = "docs")]
@@ -23,6 +23,7 @@ const TABLE: &[Route] = &[
     post("/revoke", Some(&cors::POST), revoke::revoke),
     post("/introspect", None, introspect::inspect),
     post(mcp::PATH, Some(&cors::POST), mcp::post),
+    post("/register", Some(&cors::POST), register::register),
     get(metadata::PATH, Some(&cors::GET), metadata::show),
     get("/healthz", None, health::alive),
     get("/readyz", None, health::ready),

@@ -8,7 +8,7 @@
 //! use std::time::Duration;
 //!
 //! use oauth_from_scratch::oauth::authorize::{self, AuthorizationRequest};
-//! use oauth_from_scratch::oauth::client::{Client, Clients, GrantTypes};
+//! use oauth_from_scratch::oauth::client::{Client, ClientOrigin, Clients, GrantTypes};
 //! use oauth_from_scratch::oauth::credential::{CREDENTIAL_BYTES, Credential};
 //! use oauth_from_scratch::oauth::redirect::RedirectUri;
 //! use oauth_from_scratch::oauth::{Outcome, Profile, Scope, Timestamp, Transition};
@@ -17,11 +17,13 @@
 //! // One registered client, which is also the default for requests that name none.
 //! let client = Client {
 //!     id: "app".into(),
+//!     origin: ClientOrigin::Configured,
 //!     name: "App".to_owned(),
 //!     redirect_uris: vec![RedirectUri::parse("https://app.example/callback").unwrap()],
 //!     secret: None,
 //!     grant_types: GrantTypes { authorization_code: true, ..GrantTypes::default() },
 //!     scope: Scope::default(),
+//!     default_scope: None,
 //!     inspects_all: false,
 //! };
 //! let clients = Clients::new([client]);

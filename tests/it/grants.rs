@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use oauth_from_scratch::crypto::digest::Digest;
 use oauth_from_scratch::oauth::authorize::{self, Authorization, AuthorizationRequest};
-use oauth_from_scratch::oauth::client::{Client, Clients, Credentials, GrantTypes, SecretDigest};
+use oauth_from_scratch::oauth::client::{Client, ClientOrigin, Clients, Credentials, GrantTypes, SecretDigest};
 use oauth_from_scratch::oauth::credential::{Family, SECRET_BYTES, Salt};
 use oauth_from_scratch::oauth::grant::outcome::{Lapse, Mismatch, TokenKind};
 use oauth_from_scratch::oauth::grant::{RecordError, RefreshReuse};
@@ -44,11 +44,13 @@ const LIFETIMES: TokenLifetimes = TokenLifetimes {
 fn clients() -> Clients {
     let client = |id: &str, secret: Option<&str>, inspects_all| Client {
         id: id.into(),
+        origin: ClientOrigin::Configured,
         name: id.to_owned(),
         redirect_uris: vec![RedirectUri::parse(CALLBACK).unwrap()],
         secret: secret.map(SecretDigest::of),
         grant_types: GrantTypes { authorization_code: true, refresh_token: true, client_credentials: true },
         scope: Scope::parse("a b c").unwrap(),
+        default_scope: None,
         inspects_all,
     };
     Clients::new([

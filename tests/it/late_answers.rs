@@ -90,11 +90,13 @@ impl Client {
 fn gate() -> registered::Client {
     registered::Client {
         id: "gate".into(),
+        origin: registered::ClientOrigin::Configured,
         name: "The Gate".to_owned(),
         redirect_uris: Vec::new(),
         secret: Some(registered::SecretDigest::of("secret")),
         grant_types: registered::GrantTypes { client_credentials: true, ..registered::GrantTypes::default() },
         scope: Scope::default(),
+        default_scope: None,
         inspects_all: true,
     }
 }

@@ -56,6 +56,7 @@ mod outages;
 mod own_clients;
 mod profile;
 mod refusals;
+mod registration;
 #[cfg(unix)]
 mod reload;
 #[cfg(feature = "redis-store")]

@@ -13,9 +13,15 @@ use crate::routes::step::{Context, Step};
 /// The path of the document. The path of the issuer comes after it (RFC 8414, 3.1).
 pub(crate) const PATH: &str = "/.well-known/oauth-authorization-server";
 
-/// The document of the authorization server of `site` under `profile`, with these scopes. Members with a default are
+/// The document of the authorization server of `site` under `profile`, with these scopes, and with a registration
+/// endpoint if it has one. Members with a default are
 /// given all the same, since some defaults name flows that are not supported here; only empty lists are omitted.
-pub(crate) fn document<'a>(site: &Site, profile: &Profile, scopes: impl Iterator<Item = &'a str>) -> Arc<[u8]> {
+pub(crate) fn document<'a>(
+    site: &Site,
+    profile: &Profile,
+    has_registration: bool,
+    scopes: impl Iterator<Item = &'a str>,
+) -> Arc<[u8]> {
     let endpoint = |path: &str| format!("{}{}{path}", site.authorization_server(), site.base());
     let methods = ["none", "client_secret_basic", "client_secret_post"];
     let mut members = Object::default();
@@ -31,6 +37,9 @@ pub(crate) fn document<'a>(site: &Site, profile: &Profile, scopes: impl Iterator
         .texts("response_types_supported", ["code"])
         .text("revocation_endpoint", &endpoint("/revoke"))
         .texts("revocation_endpoint_auth_methods_supported", methods);
+    if has_registration {
+        members.text("registration_endpoint", &endpoint("/register"));
+    }
     let mut scopes = scopes.peekable();
     if scopes.peek().is_some() {
         members.texts("scopes_supported", scopes);

@@ -9,6 +9,7 @@ pub(crate) mod health;
 pub(crate) mod introspect;
 pub(crate) mod mcp;
 pub(crate) mod metadata;
+pub(crate) mod register;
 pub(crate) mod revoke;
 #[cfg(feature = "lab")]
 pub(crate) mod rules;

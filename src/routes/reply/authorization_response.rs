@@ -62,10 +62,10 @@ impl AuthorizationResponse<'_> {
 pub(crate) fn refuse(routes: &Routes, error: AuthorizationError, state: Option<&[u8]>) -> Response {
     match error {
         AuthorizationError::Show(reason) => {
-            let details = if routes.explains_errors { &*reason } else { "The reason is in this server's log." };
-            let message = MessagePage { details: Some(details), ..MessagePage::of(Notice::CannotAuthorize) };
-            let page = routes.pages.message(Role::AuthorizationServer, Status::BadRequest, &message);
-            page.because(reason.into_owned())
+            show(routes, Notice::CannotAuthorize, &reason).because(reason.into_owned())
+        }
+        AuthorizationError::UnknownClient(reason) => {
+            show(routes, Notice::UnknownClient, reason).because(reason)
         }
         AuthorizationError::Redirect { to, error, reason } => {
             let issuer = routes.iss();
@@ -73,6 +73,13 @@ pub(crate) fn refuse(routes: &Routes, error: AuthorizationError, state: Option<&
             response.respond().because(reason)
         }
     }
+}
+
+/// The page that tells the person why no answer goes to the client.
+fn show(routes: &Routes, notice: Notice, reason: &str) -> Response {
+    let details = if routes.explains_errors { reason } else { "The reason is in this server's log." };
+    let message = MessagePage { details: Some(details), ..MessagePage::of(notice) };
+    routes.pages.message(Role::AuthorizationServer, Status::BadRequest, &message)
 }
 
 /// Tells the client to try again later (RFC 6749, 4.1.2.1). A redirect, since a browser shows a 503 to the person and

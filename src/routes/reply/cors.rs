@@ -15,7 +15,7 @@ pub(crate) struct Policy {
     preflight: FieldLines,
 }
 
-/// For `/token`, `/revoke` and `/mcp`: POST, with any content type.
+/// For `/token`, `/revoke`, `/register` and `/mcp`: POST, with any content type.
 ///
 /// Any field is allowed, since libraries add their own, such as `traceparent`, and a refused preflight would fail the
 /// whole request. This is harmless without cookies. Authorization is named because `*` does not cover it (Fetch

@@ -21,11 +21,12 @@ pub(crate) enum Notice {
     MalformedForm,
     NotJustNow,
     CannotAuthorize,
+    UnknownClient,
 }
 
 impl Notice {
     /// Every notice, in the order of the variants: tables of one entry for each are indexed by `notice as usize`.
-    pub(crate) const ALL: [Notice; 11] = [
+    pub(crate) const ALL: [Notice; 12] = [
         Notice::NothingHere,
         Notice::NoProxy,
         Notice::NotThisWay,
@@ -37,6 +38,7 @@ impl Notice {
         Notice::MalformedForm,
         Notice::NotJustNow,
         Notice::CannotAuthorize,
+        Notice::UnknownClient,
     ];
 
     /// The title and the text.
@@ -84,6 +86,12 @@ impl Notice {
                 "The app sent a request that this server cannot grant, and no address that the answer could be \
                  sent to. Nothing was authorized. Go back to the app and try again. If that does not help, tell \
                  the app's developers.",
+            ),
+            Notice::UnknownClient => (
+                "This server does not know this app",
+                "The app was never registered here, or its registration is no longer valid. Nothing was authorized. \
+                 In the app, remove the connector (or server) that led you here and add it again: that makes the app \
+                 register anew. If that does not help, tell the app's developers.",
             ),
         }
     }

@@ -3,7 +3,7 @@
 //! A secret that this server made is compared on the spot, by its SHA-256 digest. A secret that a person chose has a
 //! slow digest (Argon2id), and may be guessed. So it is compared by a job of the pool, and the endpoint starts over
 //! when that has ended: a secret that was right is remembered, and the second time there is no job. A peer that
-//! presents too many wrong secrets is refused for a while (`guesses.rs`).
+//! presents too many wrong secrets is refused for a while (`peer_rate.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -206,7 +206,7 @@ mod tests {
 
     use super::*;
     use crate::oauth::Scope;
-    use crate::oauth::client::{Client, ClientSource, GrantTypes, SecretDigest};
+    use crate::oauth::client::{Client, ClientOrigin, ClientSource, GrantTypes, SecretDigest};
     use crate::routes::endpoint::token::exchange;
     use crate::routes::step::Completion;
     use crate::routes::step::tests::Harness;
@@ -227,11 +227,13 @@ mod tests {
         let digest = argon2::PasswordHasher::hash_password_with_salt(&argon2, b"secret", &[7; 16]).unwrap();
         Client {
             id: "shop".into(),
+            origin: ClientOrigin::Configured,
             name: "Shop".to_owned(),
             redirect_uris: Vec::new(),
             secret: SecretDigest::parse(&digest.to_string()),
             grant_types: GrantTypes { client_credentials: true, ..GrantTypes::default() },
             scope: Scope::default(),
+            default_scope: None,
             inspects_all: false,
         }
     }

@@ -3,7 +3,9 @@
 pub(crate) mod authorization_request;
 pub(crate) mod bearer;
 pub(crate) mod client_authentication;
+pub(crate) mod client_metadata;
 pub(crate) mod dialog_form;
-pub(crate) mod guesses;
+pub(crate) mod json_object;
 pub(crate) mod parameters;
+pub(crate) mod peer_rate;
 pub(crate) mod session;

@@ -102,7 +102,10 @@ impl Parameters {
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// The media type of the content, without its own parameters: `charset` has no meaning for forms and JSON.
-fn media_type<'a>(request: &Request<'a>) -> Result<&'a [u8], ErrorResponse> {
+///
+/// # Errors
+/// `invalid_request` if there is none, or more than one.
+pub(crate) fn media_type<'a>(request: &Request<'a>) -> Result<&'a [u8], ErrorResponse> {
     let Ok(content_type) = request.field("content-type") else {
         return Err(ErrorResponse::invalid_request("more than one Content-Type"));
     };

@@ -301,7 +301,7 @@ mod tests {
 
     use super::*;
     use crate::oauth::Profile;
-    use crate::oauth::client::{Client, Clients, Credentials, GrantTypes};
+    use crate::oauth::client::{Client, ClientOrigin, Clients, Credentials, GrantTypes};
     use crate::oauth::credential::{CREDENTIAL_BYTES, SECRET_BYTES};
     use crate::oauth::grant::RefreshReuse;
     use crate::oauth::redirect::RedirectUri;
@@ -331,11 +331,13 @@ mod tests {
     fn clients() -> Clients {
         let client = Client {
             id: "app".into(),
+            origin: ClientOrigin::Configured,
             name: "App".to_owned(),
             redirect_uris: vec![RedirectUri::parse("https://app.example/cb").unwrap()],
             secret: None,
             grant_types: GrantTypes { authorization_code: true, ..GrantTypes::default() },
             scope: Scope::default(),
+            default_scope: None,
             inspects_all: false,
         };
         Clients::new([client])

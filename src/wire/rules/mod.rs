@@ -9,17 +9,19 @@ mod authorization;
 mod client;
 mod grant;
 mod mcp;
+mod registration;
 mod resource;
 
 pub use authorization::{ARTICLE_DIALOG, DIALOG};
 pub use grant::of_outcome;
+pub use registration::REGISTERED;
 pub use resource::PREFLIGHT;
 
 use super::rule::Rule;
 
 /// Every rule that a reason in the log can name.
-const TABLES: [&[Rule]; 5] =
-    [authorization::FORM, client::REFUSALS, resource::REFUSALS, mcp::REFUSALS, authorization::REQUEST];
+const TABLES: [&[Rule]; 6] =
+    [authorization::FORM, client::REFUSALS, resource::REFUSALS, registration::REFUSALS, mcp::REFUSALS, authorization::REQUEST];
 
 /// The rule for a refusal with this reason, of an authorization request (`asks`) or of another one: some words are
 /// those of both. Every message without a rule of its own has one in common.
@@ -31,7 +33,7 @@ pub fn of_reason(reason: &str, asks: bool) -> &'static Rule {
 
 /// All rules.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    let named = [&ARTICLE_DIALOG, &DIALOG, &PREFLIGHT, &resource::UNKNOWN];
+    let named = [&ARTICLE_DIALOG, &DIALOG, &PREFLIGHT, &REGISTERED, &resource::UNKNOWN];
     TABLES.iter().flat_map(|table| table.iter()).chain(named).chain(grant::all())
 }
 

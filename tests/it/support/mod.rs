@@ -188,6 +188,11 @@ impl TestServer {
         }
     }
 
+    /// How many records its store has.
+    pub fn records(&self) -> usize {
+        self.store.len()
+    }
+
     /// Lets `time` go by on the server's clock.
     pub fn wait(&self, time: Duration) {
         self.system.wait(time);

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use oauth_from_scratch::oauth::authorize::{self, Authorization, AuthorizationRequest};
-use oauth_from_scratch::oauth::client::{AuthenticatedClient, Client, Clients, Credentials, GrantTypes};
+use oauth_from_scratch::oauth::client::{
+    AuthenticatedClient, Client, ClientOrigin, Clients, Credentials, GrantTypes,
+};
 use oauth_from_scratch::oauth::credential::{CREDENTIAL_BYTES, Family, SECRET_BYTES, Salt};
 use oauth_from_scratch::oauth::grant::RefreshReuse;
 use oauth_from_scratch::oauth::key::KINDS_MAX;
@@ -252,11 +254,13 @@ impl Maker {
     pub fn of(number: u32, client: &'static str, subject: &'static str) -> Maker {
         let registered = Client {
             id: client.into(),
+            origin: ClientOrigin::Configured,
             name: "App".to_owned(),
             redirect_uris: vec![RedirectUri::parse(CALLBACK).unwrap()],
             secret: None,
             grant_types: GrantTypes { authorization_code: true, refresh_token: true, client_credentials: true },
             scope: Scope::parse("a b c").unwrap(),
+            default_scope: None,
             inspects_all: false,
         };
         Maker { clients: Arc::new(Clients::new([registered])), client, subject, drawn: u64::from(number) << 32 }

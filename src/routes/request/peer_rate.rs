@@ -1,9 +1,8 @@
-//! A rate limit on wrong secrets, per peer, for secrets that people chose (RFC 6749, 2.3.1).
+//! A rate limit per peer: for wrong secrets, where people chose them (RFC 6749, 2.3.1), and for registrations.
 //!
-//! It is a leaky bucket. Each wrong secret of a peer is forgiven `wrong_secret_time` after the one before it, and a
-//! peer with `wrong_secrets_max` of them is refused until one is forgiven. So a peer may be wrong a few times in a row,
-//! and then once in each `wrong_secret_time`. There is no limit per client, which would let anyone lock a client out by
-//! guessing.
+//! It is a leaky bucket. Each event of a peer leaves `each_time` after the one before it, and a peer with `burst_max`
+//! of them is refused until one has left. So a peer may do a few in a row, and then one in each `each_time`. There is
+//! no limit per client, which would let anyone lock a client out by guessing.
 //!
 //! Only the time at which a bucket will be empty is stored. The number of buckets is bounded.
 
@@ -12,35 +11,31 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::peer::Peer;
-use crate::routes::settings::Limits;
 
-/// The wrong secrets of all peers.
-pub(crate) struct Guesses {
-    wrong_secrets_max: u32,
-    wrong_secret_time: Duration,
+/// The buckets of all peers.
+pub(crate) struct PeerRate {
+    burst_max: u32,
+    each_time: Duration,
     peers_max: usize,
     buckets: Mutex<Buckets>,
 }
 
 #[derive(Default)]
 struct Buckets {
-    /// When each peer's last wrong secret is forgiven.
+    /// When each peer's bucket is empty.
     ends: HashMap<Peer, Instant>,
     /// The same pairs, soonest first.
     order: BTreeSet<(Instant, Peer)>,
 }
 
-impl Guesses {
-    pub(crate) fn new(limits: &Limits) -> Guesses {
-        Guesses {
-            wrong_secrets_max: limits.wrong_secrets_max,
-            wrong_secret_time: limits.wrong_secret_time,
-            peers_max: limits.wrong_secret_peers_max,
-            buckets: Mutex::default(),
-        }
+impl PeerRate {
+    /// Each peer may do `burst_max` in a row, and one more in each `each_time`. The buckets of at most `peers_max` peers
+    /// are kept.
+    pub(crate) fn new(burst_max: u32, each_time: Duration, peers_max: usize) -> PeerRate {
+        PeerRate { burst_max, each_time, peers_max, buckets: Mutex::default() }
     }
 
-    /// Checks that `peer` may present a secret.
+    /// Checks that the bucket of `peer` has room.
     ///
     /// # Errors
     /// How long it must wait first.
@@ -48,15 +43,15 @@ impl Guesses {
         self.wait(&self.lock(), peer, now)
     }
 
-    /// Records that `peer` has presented a wrong secret.
+    /// Puts one event into the bucket of `peer`.
     ///
     /// # Errors
-    /// How long it must wait, if it was not allowed to present one; then nothing is recorded.
+    /// How long it must wait, if the bucket is full; then nothing is recorded.
     pub(crate) fn note(&self, peer: Peer, now: Instant) -> Result<(), Duration> {
         let mut buckets = self.lock();
         self.wait(&buckets, peer, now)?;
         buckets.forgive(now);
-        let end = buckets.ends.get(&peer).copied().unwrap_or(now) + self.wrong_secret_time;
+        let end = buckets.ends.get(&peer).copied().unwrap_or(now) + self.each_time;
         if buckets.ends.len() >= self.peers_max && !buckets.ends.contains_key(&peer) {
             // The bucket that will be empty soonest makes room, since it limits least.
             buckets.pop();
@@ -68,7 +63,7 @@ impl Guesses {
     /// An error is how long `peer` must wait until its bucket has room for one more.
     fn wait(&self, buckets: &Buckets, peer: Peer, now: Instant) -> Result<(), Duration> {
         let Some(end) = buckets.ends.get(&peer) else { return Ok(()) };
-        let allowed = self.wrong_secret_time * self.wrong_secrets_max.saturating_sub(1);
+        let allowed = self.each_time * self.burst_max.saturating_sub(1);
         match end.saturating_duration_since(now).checked_sub(allowed) {
             None | Some(Duration::ZERO) => Ok(()),
             Some(wait) => Err(wait),
@@ -111,19 +106,13 @@ mod tests {
         Peer::of([192, 0, 2, number].into())
     }
 
-    fn guesses(peers_max: usize) -> Guesses {
-        let limits = Limits {
-            wrong_secrets_max: 3,
-            wrong_secret_time: Duration::from_secs(10),
-            wrong_secret_peers_max: peers_max,
-            ..Limits::default()
-        };
-        Guesses::new(&limits)
+    fn rate(peers_max: usize) -> PeerRate {
+        PeerRate::new(3, Duration::from_secs(10), peers_max)
     }
 
     #[test]
     fn a_peer_may_be_wrong_a_few_times_and_then_once_in_a_while() {
-        let (guesses, start) = (guesses(10), Instant::now());
+        let (rate, start) = (rate(10), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         // The second, and how long the peer must wait then; if it need not wait, it is wrong once more.
         let cases = [
@@ -141,24 +130,24 @@ mod tests {
             (41, 10),
         ];
         for (seconds, expected) in cases {
-            let wait = guesses.check(peer(1), at(seconds)).err().unwrap_or_default();
+            let wait = rate.check(peer(1), at(seconds)).err().unwrap_or_default();
             assert_eq!(wait, Duration::from_secs(expected), "at {seconds}");
-            assert_eq!(guesses.note(peer(1), at(seconds)).is_ok(), expected == 0, "at {seconds}");
+            assert_eq!(rate.note(peer(1), at(seconds)).is_ok(), expected == 0, "at {seconds}");
         }
-        assert_eq!(guesses.check(peer(2), at(0)), Ok(()), "others are not affected");
+        assert_eq!(rate.check(peer(2), at(0)), Ok(()), "others are not affected");
     }
 
     #[test]
     fn at_the_bound_the_peer_that_is_forgiven_soonest_makes_room() {
-        let (guesses, start) = (guesses(2), Instant::now());
+        let (rate, start) = (rate(2), Instant::now());
         for number in [1, 1, 1, 2, 3] {
-            assert_eq!(guesses.note(peer(number), start), Ok(()));
+            assert_eq!(rate.note(peer(number), start), Ok(()));
         }
-        let buckets = guesses.lock();
+        let buckets = rate.lock();
         assert_eq!((buckets.ends.len(), buckets.order.len()), (2, 2));
         assert!(buckets.ends.contains_key(&peer(1)) && buckets.ends.contains_key(&peer(3)));
         drop(buckets);
-        assert_eq!(guesses.note(peer(2), start + Duration::from_secs(31)), Ok(()));
-        assert_eq!(guesses.lock().ends.len(), 1, "what is forgiven leaves nothing behind");
+        assert_eq!(rate.note(peer(2), start + Duration::from_secs(31)), Ok(()));
+        assert_eq!(rate.lock().ends.len(), 1, "what is forgiven leaves nothing behind");
     }
 }

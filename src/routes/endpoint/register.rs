@@ -1,0 +1,69 @@
+//! `POST /register`: a client registers itself (RFC 7591).
+//!
+//! Nothing is stored. The identifier in the answer carries the registration (`oauth/registration.rs`), so a client that
+//! registers again with the same metadata gets the same identifier. There is no endpoint to read, change or delete a
+//! registration (RFC 7592): a client with other metadata is another client.
+//!
+//! Anyone may register, so a registration proves nothing, and gives no access: a person is asked each time, with the
+//! host that the answer goes to (`reply/dialog_page.rs`). A peer may register a few clients in a row, and then one in a
+//! while.
+
+use serde_json::{Value, json};
+
+use crate::http::{Response, Status};
+use crate::oauth::registration::{CLIENT_ID_CHARS_MAX, Issued};
+use crate::oauth::{Scope, Timestamp};
+use crate::peer::Peer;
+use crate::routes::reply::error_response::ErrorResponse;
+use crate::routes::reply::json as json_response;
+use crate::routes::reply::message_page::Notice;
+use crate::routes::request::client_metadata::{Metadata, invalid_metadata};
+use crate::routes::settings::Registration;
+use crate::routes::site::Role;
+use crate::routes::step::{Context, Step};
+use crate::wire::rules;
+
+/// Registers the client, or says what is wrong with its metadata.
+pub(crate) fn register(context: &Context) -> Step {
+    Step::Done(match context.routes.registration {
+        Some(settings) => answer(context, settings).unwrap_or_else(ErrorResponse::into_response),
+        None => context.routes.pages.notice(Role::AuthorizationServer, Status::NotFound, Notice::NothingHere),
+    })
+}
+
+fn answer(context: &Context, settings: Registration) -> Result<Response, ErrorResponse> {
+    let routes = context.routes;
+    let lasting = &routes.lasting;
+    if let Err(wait) = lasting.registrations.note(Peer::of(context.peer), lasting.system.monotonic()) {
+        return Err(ErrorResponse {
+            status: Status::TooManyRequests,
+            retry_after: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
+            ..ErrorResponse::new("temporarily_unavailable", "too many registrations from this address")
+        });
+    }
+    let names: Vec<&str> = routes.scopes.iter().map(|(name, _)| &**name).collect();
+    let scopes = Scope::parse(&names.join(" ")).unwrap_or_default();
+    let metadata = Metadata::read(context.request, &scopes, settings.allows_http)?;
+    let issued = metadata.registration.issue(&routes.keyring()).map_err(|length| {
+        let remedy = "register fewer or shorter redirect_uris";
+        invalid_metadata(format!(
+            "the client_id would have {length} characters, and {CLIENT_ID_CHARS_MAX} is the most; {remedy}"
+        ))
+    })?;
+    context.decide(&rules::REGISTERED);
+    Ok(json_response::response(Status::Created, members(metadata, issued, context.now).to_string()))
+}
+
+/// RFC 7591, 3.2.1.
+fn members(metadata: Metadata, issued: Issued, now: Timestamp) -> Value {
+    let mut members = metadata.into_members();
+    members.insert("client_id".to_owned(), json!(issued.client_id));
+    // The moment of this answer: the identifier has no other.
+    members.insert("client_id_issued_at".to_owned(), json!(now.as_milliseconds() / 1000));
+    if let Some(secret) = issued.client_secret {
+        members.insert("client_secret".to_owned(), json!(secret));
+        // It does not expire.
+        members.insert("client_secret_expires_at".to_owned(), json!(0));
+    }
+    members.into()
+}
