@@ -111,12 +111,11 @@ impl Answer {
             VersionError::Meta(reason) => error(id, INVALID_PARAMS, reason),
             VersionError::Unsupported(asked) => {
                 let reason = "this version of MCP is not supported";
-                let data = format!(r#"{{{},"requested":{}}}"#, versions("supported"), quoted(&asked));
-                let error = error(id, UNSUPPORTED_VERSION, reason);
-                // Before the braces that end the error and the response.
-                let text =
-                    error.text.map(|text| format!(r#"{},"data":{data}}}}}"#, text.trim_end_matches('}')));
-                Answer { text, ..error }
+                let (asked, id) = (quoted(&asked), member(id));
+                let data = format!(r#"{{{},"requested":{asked}}}"#, versions("supported"));
+                let error = format!(r#"{{"code":{UNSUPPORTED_VERSION},"message":"{reason}","data":{data}}}"#);
+                let text = format!(r#"{{"jsonrpc":"2.0"{id},"error":{error}}}"#);
+                Answer { status: Status::BadRequest, text: Some(text), reason: Some(reason) }
             }
         }
     }
