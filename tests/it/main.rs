@@ -56,6 +56,7 @@ mod outages;
 mod own_clients;
 mod profile;
 mod refusals;
+#[cfg(feature = "file-store")]
 mod registration;
 #[cfg(unix)]
 mod reload;
