@@ -88,7 +88,7 @@ impl Object {
 }
 
 /// `text` as JSON, with its quotation marks.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     // Text is always valid JSON, so the fallback is never taken.
     serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned())
 }

@@ -107,4 +107,6 @@ pub mod rules {
     pub static DIALOG: Rule = Rule;
     /// A preflight.
     pub static PREFLIGHT: Rule = Rule;
+    /// The registration of a client.
+    pub static REGISTERED: Rule = Rule;
 }

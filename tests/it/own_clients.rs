@@ -1,8 +1,7 @@
 //! The clients of `docs/clients`, as a reader runs them: the page about them shows each one whole, and each gets its
 //! answer from a server that is configured by the file beside them. Only the ports are others.
 //!
-//! What is not installed is skipped, and says so; with `CLIENTS_REQUIRED` set, as in CI, it fails. Only Go may be
-//! missing there: its packages have half a gigabyte.
+//! What is not installed is skipped, and says so; with `CLIENTS_REQUIRED` set, as in CI, it fails.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -113,10 +112,19 @@ impl Drop for App {
 
 /// Sends a GET of `url` with these field lines, as the browser does, and gives all of the answer.
 fn get(url: &str, fields: &str) -> String {
+    send("GET", url, fields)
+}
+
+/// Sends an empty form.
+fn post(url: &str, fields: &str) -> String {
+    send("POST", url, &format!("{fields}Content-Length: 0\r\n"))
+}
+
+fn send(method: &str, url: &str, fields: &str) -> String {
     let (authority, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("a URL");
     let mut socket = TcpStream::connect(authority).expect("the app listens");
     socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
-    let head = format!("GET /{path} HTTP/1.1\r\nHost: {authority}\r\n{fields}Connection: close\r\n\r\n");
+    let head = format!("{method} /{path} HTTP/1.1\r\nHost: {authority}\r\n{fields}Connection: close\r\n\r\n");
     socket.write_all(head.as_bytes()).expect("the app reads");
     let mut answer = String::new();
     socket.read_to_string(&mut answer).expect("the app answers in time");
@@ -135,10 +143,11 @@ fn query(url: &str) -> &str {
 }
 
 /// Whether `program` is installed. If not, says that `test` is skipped, or fails where it is required.
-pub fn is_installed(test: &str, program: &str, may_be_missing: bool) -> bool {
+pub fn is_installed(test: &str, program: &str) -> bool {
+    // Some do not have the flag; then they end with an error of their own.
     let output = Command::new(program).arg("--version").stdin(Stdio::null()).output();
     if output.is_err() {
-        let is_required = std::env::var_os("CLIENTS_REQUIRED").is_some() && !may_be_missing;
+        let is_required = std::env::var_os("CLIENTS_REQUIRED").is_some();
         assert!(!is_required, "{program} is not installed, and is required");
         let _ = writeln!(std::io::stderr(), "{test}: skipped: {program} is not installed");
     }
@@ -185,7 +194,7 @@ fn the_page_shows_every_client_whole() {
 #[test]
 fn the_flow_by_hand_goes_to_the_answer() {
     const TEST: &str = "the_flow_by_hand_goes_to_the_answer";
-    if !["bash", "curl", "openssl"].iter().all(|program| is_installed(TEST, program, false)) {
+    if !["bash", "curl", "openssl"].iter().all(|program| is_installed(TEST, program)) {
         return;
     }
     let (server, folder) = (start(&[]), Folder::new(&std::env::temp_dir()));
@@ -205,7 +214,7 @@ fn the_flow_by_hand_goes_to_the_answer() {
 
 #[test]
 fn the_command_line_app_in_python_goes_to_the_answer() {
-    if !is_installed("the_command_line_app_in_python_goes_to_the_answer", "python3", false) {
+    if !is_installed("the_command_line_app_in_python_goes_to_the_answer", "python3") {
         return;
     }
     let (server, folder) = (start(&[]), Folder::new(&std::env::temp_dir()));
@@ -230,7 +239,7 @@ fn the_command_line_app_in_rust_goes_to_the_answer() {
 
 #[test]
 fn the_command_line_app_in_go_goes_to_the_answer() {
-    if !is_installed("the_command_line_app_in_go_goes_to_the_answer", "go", true) {
+    if !is_installed("the_command_line_app_in_go_goes_to_the_answer", "go") {
         return;
     }
     let (server, folder) = (start(&[]), Folder::new(&std::env::temp_dir()));
@@ -244,8 +253,6 @@ fn the_command_line_app_in_go_goes_to_the_answer() {
 #[test]
 fn the_server_app_in_node_goes_to_the_answer() {
     const TEST: &str = "the_server_app_in_node_goes_to_the_answer";
-    /// How often it is started: another program may take its port first.
-    const ATTEMPTS: usize = 20;
     let library = root().join("target/clients");
     if !library.join("node_modules/oauth4webapi").is_dir() {
         let words = "oauth4webapi is not installed in target/clients; .ci/run installs it";
@@ -253,21 +260,9 @@ fn the_server_app_in_node_goes_to_the_answer() {
         let _ = writeln!(std::io::stderr(), "{TEST}: skipped: {words}");
         return;
     }
-    let started = (0..ATTEMPTS).find_map(|_| {
-        let port =
-            TcpListener::bind("localhost:0").and_then(|listener| listener.local_addr()).expect("a port").port();
-        let authority = format!("localhost:{port}");
-        let changes = [("localhost:8001", &*authority)];
-        let (server, folder) = (start(&changes), Folder::new(&library));
-        folder.put("server-app.json", &server, &changes);
-        let script = folder.put("server-app.mjs", &server, &[]);
-        let mut app = App::start(Command::new("node").arg(&script));
-        let address = app.address();
-        address.map(|address| (server, folder, app, address))
-    });
-    let (server, _folder, _app, address) = started.expect("it starts");
+    let (server, app) = start_server_app("server-app.mjs", "node", &library);
 
-    let begun = get(&address, "");
+    let begun = get(&app.address, "");
     let cookie = field(&begun, "set-cookie").split(';').next().expect("a pair");
     let location = decide(&server, query(field(&begun, "location")), "authorize");
     let stranger = get(&location, "Cookie: flow=another\r\n");
@@ -276,6 +271,77 @@ fn the_server_app_in_node_goes_to_the_answer() {
     assert!(answer.contains("The secret answer is 42"), "{answer}");
     let again = get(&location, &format!("Cookie: {cookie}\r\n"));
     assert!(again.contains("this browser has begun no flow"), "{again}");
+}
+
+/// A server app that runs, with its files.
+struct ServerApp {
+    /// Of its first page.
+    address: String,
+    _app: App,
+    _folder: Folder,
+}
+
+/// Starts `file` by `program`, in a folder below `parent`, with a server that knows its port.
+fn start_server_app(file: &str, program: &str, parent: &Path) -> (TestServer, ServerApp) {
+    /// How often it is started: another program may take its port first.
+    const ATTEMPTS: usize = 20;
+    let started = (0..ATTEMPTS).find_map(|_| {
+        let port =
+            TcpListener::bind("localhost:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+        let authority = format!("localhost:{port}");
+        let changes = [("localhost:8001", &*authority)];
+        let (server, folder) = (start(&changes), Folder::new(parent));
+        folder.put("server-app.json", &server, &changes);
+        let mut app = App::start(Command::new(program).arg(folder.put(file, &server, &[])));
+        let address = app.address()?;
+        Some((server, ServerApp { address, _app: app, _folder: folder }))
+    });
+    started.expect("it starts")
+}
+
+#[test]
+fn the_server_app_in_python_keeps_its_tokens_to_itself() {
+    if !is_installed("the_server_app_in_python_keeps_its_tokens_to_itself", "python3") {
+        return;
+    }
+    let (server, app) = start_server_app("server-app.py", "python3", &std::env::temp_dir());
+    let cookie_of = |answer: &str| {
+        let set = field(answer, "set-cookie");
+        assert!(set.ends_with("; HttpOnly; SameSite=Lax; Path=/"), "{set}");
+        format!("Cookie: a=b; {}\r\n", set.split(';').next().expect("a pair"))
+    };
+    let sign_in = || {
+        let begun = get(&format!("{}sign-in", app.address), "");
+        (cookie_of(&begun), decide(&server, query(field(&begun, "location")), "authorize"))
+    };
+    assert!(get(&app.address, "").contains("Sign in"), "nobody is signed in");
+
+    let (before, location) = sign_in();
+    let stranger = get(&location, "Cookie: session=another\r\n");
+    assert!(stranger.contains("this browser has begun no flow"), "{stranger}");
+    let finished = get(&location, &before);
+    let cookie = cookie_of(&finished);
+    assert!(cookie != before && field(&finished, "location") == "/", "{finished}");
+    let again = get(&location, &before);
+    assert!(again.contains("this browser has begun no flow"), "{again}");
+    let home = get(&app.address, &cookie);
+    assert!(home.contains("The secret answer is 42"), "{home}");
+    let old = get(&app.address, &before);
+    assert!(old.contains("Sign in") && !old.contains("42"), "the cookie from before: {old}");
+
+    // The access token expires, and the app goes on with the next one.
+    server.wait(Duration::from_secs(25 * 60 * 60));
+    let home = get(&app.address, &cookie);
+    assert!(home.contains("The secret answer is 42"), "{home}");
+
+    let (cookie_of_forged, location) = sign_in();
+    let forged = get(&location.replace("state=", "state=forged"), &cookie_of_forged);
+    assert!(forged.contains("this is not the answer to this request"), "{forged}");
+
+    let left = post(&format!("{}sign-out", app.address), &cookie);
+    assert!(left.starts_with("HTTP/1.0 302"), "{left}");
+    let home = get(&app.address, &cookie);
+    assert!(home.contains("Sign in") && !home.contains("42"), "{home}");
 }
 
 #[test]

@@ -293,6 +293,11 @@ fn two_clients_at_once_are_told_apart() {
         (names == 3).then_some(())
     });
     assert_eq!((choose("app"), choose("native"), choose("")), (2, 1, 4));
+    let arrows = browser.execute("return document.querySelector('.wire-picture').textContent");
+    let arrows = arrows.as_str().expect("text");
+    for words in ["GET /authorize · app", "GET /authorize · native"] {
+        assert!(arrows.contains(words), "{words}: {arrows}");
+    }
 }
 
 /// Runs `script` in the page with the modules of the view; it ends with `return`.
@@ -399,12 +404,12 @@ fn a_request_is_edited_and_sent_again() {
     let curl = with_modules(
         &browser,
         "const item = model.readExchange({id: 1, server: 'x', began_ms: 0, decisions: [], answer: '', \
-         request: 'POST /token?a=b HTTP/1.1\\r\\nHost: h:1\\r\\nX: it\\'s\\r\\nContent-Length: 3\\r\\n\\r\\nc=d'}); \
-         return formats.toCurl(item)",
+         request: 'POST /token?a=b HTTP/1.1\\r\\nHost: h:1\\r\\nX: it\\'s\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n' + \
+         '2;x=y\\r\\n@c\\r\\n2\\r\\n=d\\r\\n0\\r\\n\\r\\n'}); return formats.toCurl(item)",
     );
     let scheme = ["http", "://"].concat();
     let expected = format!(
-        "curl -i \\\n  -X POST \\\n  -H 'X: it'\\''s' \\\n  --data-binary 'c=d' \\\n  '{scheme}h:1/token?a=b'"
+        "curl -ig \\\n  -X 'POST' \\\n  -H 'X: it'\\''s' \\\n  --data-raw '@c=d' \\\n  -H 'Content-Type:' \\\n  '{scheme}h:1/token?a=b'"
     );
     assert_eq!(curl, expected.as_str());
 }
@@ -457,6 +462,11 @@ fn five_hundred_messages_stay_quick() {
     assert_eq!(rows.len(), 500, "the oldest have made room");
     let nodes = browser.execute("return document.querySelectorAll('*').length").as_u64().expect("a number");
     assert!(nodes < 12_000, "{nodes} elements");
+    browser.wait_for("the end of the list", |browser| {
+        let script = "const { scrollTop, scrollHeight, clientHeight } = document.querySelector('.wire-list'); \
+                      return scrollHeight - scrollTop - clientHeight";
+        browser.execute(script).as_f64().filter(|below| *below < 2.0)
+    });
     details_of(&browser, "no access token");
     let longest = browser.execute("return window.longest").as_f64().expect("a time");
     assert!(longest < 2000.0, "the page was busy for {longest} ms at a time");

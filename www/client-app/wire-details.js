@@ -99,24 +99,24 @@ function life(item, model, shows) {
   const grant = model.grants.get(item.grant);
   if (!grant || grant.credentials.length === 0) return [];
   const list = element('ul', { class: 'wire-life' });
-  for (const credential of grant.credentials) {
+  const rows = grant.credentials.map((credential) => {
     const name = shows ? credential.value : ending(credential.value);
-    const row = element('li', {}, `${credential.kind} `, element('code', {}, name), ': ');
     const words = element('span', {});
-    row.append(words);
-    const tell = () => {
-      if (words.isConnected || !words.dataset.told) words.textContent = became(credential, grant, Date.now());
-      words.dataset.told = 'true';
-      return words.isConnected;
-    };
-    tell();
-    const timer = setInterval(() => { if (!tell()) clearInterval(timer); }, 1000);
-    list.append(row);
-  }
-  const end = grant.ended
-    ? `The grant ended with request ${grant.ended.by}: ${grant.ended.words}.`
-    : 'The grant is active.';
-  return [element('h3', {}, 'Code and tokens of this grant'), list, element('p', {}, end)];
+    list.append(element('li', {}, `${credential.kind} `, element('code', {}, name), ': ', words));
+    return () => { words.textContent = became(credential, grant, Date.now()); };
+  });
+  const end = element('p', {});
+  rows.push(() => {
+    const { ended } = grant;
+    end.textContent = ended ? `The grant ended with request ${ended.by}: ${ended.words}.` : 'The grant is active.';
+  });
+  rows.forEach((tell) => tell());
+  // As long as it is shown, it is told again: time goes on, and other requests come.
+  const timer = setInterval(() => {
+    if (end.isConnected) rows.forEach((tell) => tell());
+    else clearInterval(timer);
+  }, 1000);
+  return [element('h3', {}, 'Code and tokens of this grant'), list, end];
 }
 
 /** What became of a credential until `now`. */
@@ -135,7 +135,9 @@ function duration(milliseconds) {
   const seconds = Math.ceil(milliseconds / 1000);
   if (seconds < 120) return `${seconds} s`;
   const minutes = Math.floor(seconds / 60);
-  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const hours = Math.floor(minutes / 60);
+  if (minutes < 120) return `${minutes} min`;
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days`;
 }
 
 // What can be done with it -------------------------------------------------------
@@ -144,10 +146,13 @@ function actions(item, options, hide) {
   const said = element('p', { role: 'status', class: 'wire-said' });
   const copy = element('button', { type: 'button', class: 'wire-small' }, 'Copy as curl');
   copy.addEventListener('click', async () => {
-    const text = hide(toCurl(item));
+    const whole = toCurl(item);
+    const text = hide(whole);
     try {
       await navigator.clipboard.writeText(text);
-      said.textContent = 'Copied.';
+      said.textContent = text === whole
+        ? 'Copied.'
+        : 'Copied with its secrets shortened. For a command that works, choose "Show secrets" first.';
     } catch {
       said.replaceChildren(element('pre', { class: 'wire-bytes', tabindex: '0' }, text));
     }

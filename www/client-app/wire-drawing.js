@@ -22,6 +22,7 @@ export class Drawing {
     this.items = [];
     this.groups = new Map();
     this.chosen = null;
+    this.namesClients = false;
     this.picture = svg('svg', { class: 'wire-picture', focusable: 'false' });
     this.picture.append(arrowheads());
     this.lanes = this.picture.appendChild(svg('g', { class: 'wire-lanes' }));
@@ -62,9 +63,18 @@ export class Drawing {
     this.fit();
   }
 
+  /** Whether the arrows say whose they are: where there are several clients. */
+  nameClients(namesClients) {
+    if (namesClients === this.namesClients) return;
+    this.namesClients = namesClients;
+    this.show(this.items);
+  }
+
   group(item) {
     const group = svg('g', { 'data-key': item.key, class: item.isFailure ? 'wire-bad' : 'wire-good' });
-    this.arrow(group, item, item.from, item.to, item.kind === 'event' ? item.words : `${item.method} ${item.path}`);
+    const client = this.namesClients && item.client ? ` · ${item.client}` : '';
+    const words = item.kind === 'event' ? item.words : `${item.method} ${item.path}`;
+    this.arrow(group, item, item.from, item.to, `${words}${client}`);
     if (item.kind === 'exchange') {
       const answer = item.status ? `${item.status} ${item.reason}, ${time(item)}` : 'no answer';
       this.arrow(group, item, item.to, item.from, answer, true);

@@ -1,6 +1,8 @@
 // The timeline as files: our own JSON, HAR, a Mermaid sequence diagram, and one request as a curl command.
 
-import { LANES, ITEMS_MAX, field, mask, parseMessage, readExchange, secretsOf, shortened } from './wire-model.js';
+import {
+  LANES, ITEMS_MAX, contentOf, decodeBytes, field, mask, parseMessage, readExchange, secretsOf, shortened,
+} from './wire-model.js';
 
 // Split, since no page has an address written in.
 const HTTP = ['http:', '', ''].join('/');
@@ -69,6 +71,9 @@ function wrongMember(value, types) {
   return Object.keys(types).find((name) => typeof value[name] !== types[name]);
 }
 
+/** The content of a message as text. */
+const textOf = (message) => decodeBytes(contentOf(message));
+
 /** The timeline as HAR 1.2, which browsers' developer tools read. */
 export function toHar(model, keepsSecrets) {
   const entries = model.items.filter((item) => item.kind === 'exchange').map((item) => {
@@ -88,11 +93,11 @@ export function toHar(model, keepsSecrets) {
       comment: decisions.map(({ rule, section }) => `${rule} (${section})`).join('; then '),
       request: {
         method: item.method, url, httpVersion: 'HTTP/1.1', cookies: [], headers: headers(sent), queryString: query,
-        ...(sent.content && { postData: { mimeType: type, text: sent.content } }), ...sizes(sent),
+        ...(sent.content && { postData: { mimeType: type, text: textOf(sent) } }), ...sizes(sent),
       },
       response: {
         status: item.status, statusText: item.reason, httpVersion: 'HTTP/1.1', cookies: [], headers: headers(got),
-        content: { size: got.content.length, mimeType: field(got, 'content-type') ?? '', text: got.content },
+        content: { size: contentOf(got).length, mimeType: field(got, 'content-type') ?? '', text: textOf(got) },
         redirectURL: field(got, 'location') ?? '', ...sizes(got),
       },
       cache: {},
@@ -114,9 +119,9 @@ export function toMermaid(items) {
       lines.push(from === to ? `  Note over ${from}: ${plain(item.words)}` : `  ${from}->>${to}: ${plain(item.words)}`);
       continue;
     }
-    lines.push(`  ${from}->>${to}: ${item.method} ${plain(item.path)}`);
+    lines.push(`  ${from}->>${to}: ${plain(item.method)} ${plain(item.path)}`);
     const rule = item.decisions.at(-1)?.rule;
-    const answer = item.status ? `${item.status} ${item.reason}` : 'no answer';
+    const answer = item.status ? `${item.status} ${plain(item.reason)}` : 'no answer';
     lines.push(`  ${to}${item.isFailure ? '--x' : '-->>'}${from}: ${answer}${rule ? `, ${plain(rule)}` : ''}`);
   }
   return `${lines.join('\n')}\n`;
@@ -125,13 +130,17 @@ export function toMermaid(items) {
 /** One request as a curl command for a POSIX shell. */
 export function toCurl(item) {
   const quote = (text) => `'${text.replaceAll('\'', '\'\\\'\'')}'`;
-  const { fields, content } = item.requestParts;
+  const { fields } = item.requestParts;
+  const content = textOf(item.requestParts);
   const host = field(item.requestParts, 'host') ?? 'localhost';
   const own = ['host', 'content-length', 'connection', 'accept-encoding', 'transfer-encoding'];
-  const parts = ['curl -i', `-X ${item.method}`];
+  // A HEAD has no content to wait for. What looks like a pattern in the URL is none.
+  const parts = ['curl -ig', item.method === 'HEAD' ? '--head' : `-X ${quote(item.method)}`];
   fields.filter(({ name }) => !own.includes(name.toLowerCase()))
     .forEach(({ name, value }) => parts.push(`-H ${quote(`${name}: ${value}`)}`));
-  if (content) parts.push(`--data-binary ${quote(content)}`);
+  // Raw: an @ at its beginning names no file. A type that the request does not have is not made up.
+  if (content) parts.push(`--data-raw ${quote(content)}`);
+  if (content && !field(item.requestParts, 'content-type')) parts.push("-H 'Content-Type:'");
   parts.push(quote(`${HTTP}${host}${item.target}`));
   return parts.join(' \\\n  ');
 }

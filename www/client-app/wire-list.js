@@ -4,6 +4,9 @@
 import { LANES } from './wire-model.js';
 import { element } from './wire-page.js';
 
+/** How many frames it takes until the rows at the end have their own heights: those out of sight have a guessed one. */
+const FRAMES = 3;
+
 export class List {
   /** A list in `root`, an `<ol>`. `onChoose` is called with the item that was chosen. */
   constructor(root, onChoose) {
@@ -16,17 +19,22 @@ export class List {
       if (button) this.onChoose(this.items.get(button));
     });
     root.addEventListener('keydown', (event) => this.onKey(event));
+    // Follows what happens, until the reader scrolls up.
+    this.follows = true;
+    this.top = 0;
+    root.addEventListener('scroll', () => this.onScroll(), { passive: true });
   }
 
   show(items) {
+    const { top } = this;
     this.root.replaceChildren();
     this.buttons.clear();
     this.items.clear();
     this.add(items);
+    if (!this.follows) this.root.scrollTop = top;
   }
 
   add(items) {
-    const isAtEnd = this.root.scrollHeight - this.root.scrollTop - this.root.clientHeight < 40;
     this.root.append(...items.map((item) => {
       const button = row(item);
       button.tabIndex = this.buttons.size === 0 ? 0 : -1;
@@ -34,8 +42,20 @@ export class List {
       this.items.set(button, item);
       return element('li', {}, button);
     }));
-    // Follows what happens, unless the reader has scrolled up.
-    if (isAtEnd) this.root.scrollTop = this.root.scrollHeight;
+    if (this.follows) this.toEnd(FRAMES);
+  }
+
+  toEnd(frames) {
+    this.root.scrollTop = this.root.scrollHeight;
+    this.top = this.root.scrollTop;
+    if (frames > 0) requestAnimationFrame(() => { if (this.follows) this.toEnd(frames - 1); });
+  }
+
+  onScroll() {
+    const { scrollTop, scrollHeight, clientHeight } = this.root;
+    if (scrollHeight - scrollTop - clientHeight < 40) this.follows = true;
+    else if (scrollTop < this.top) this.follows = false;
+    this.top = scrollTop;
   }
 
   /** Removes those of `items`, a set, that are in the list. */

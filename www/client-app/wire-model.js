@@ -59,11 +59,24 @@ export function parseJson(text) {
   }
 }
 
+/** The content of a message, without its chunks if it has some (RFC 9112, 7.1). */
+export function contentOf(message) {
+  if ((field(message, 'transfer-encoding') ?? '').toLowerCase() !== 'chunked') return message.content;
+  let [rest, content] = [message.content, ''];
+  for (;;) {
+    const [line, digits] = /^([0-9a-f]+)[^\r\n]*\r\n/i.exec(rest) ?? [];
+    const length = parseInt(digits, 16);
+    if (!length) return content;
+    content += rest.slice(line.length, line.length + length);
+    rest = rest.slice(line.length + length + 2);
+  }
+}
+
 /** The parameters in the content of a message. */
 function contentParameters(message) {
   const type = (field(message, 'content-type') ?? '').split(';')[0].trim().toLowerCase();
-  if (type === 'application/x-www-form-urlencoded') return parseForm(message.content);
-  if (type === 'application/json') return parseJson(message.content) ?? [];
+  if (type === 'application/x-www-form-urlencoded') return parseForm(contentOf(message));
+  if (type === 'application/json') return parseJson(contentOf(message)) ?? [];
   return [];
 }
 
@@ -272,7 +285,9 @@ export class Model {
     if (item.status === 200 && got.access_token) {
       if (presented && rule !== 'rotation repeated') presented.spent ??= { at: item.at, by: item.id };
       this.issue(item, grant, 'access token', got.access_token, Number(got.expires_in) * 1000);
-      if (got.refresh_token) this.issue(item, grant, 'refresh token', got.refresh_token, null);
+      if (got.refresh_token) {
+        this.issue(item, grant, 'refresh token', got.refresh_token, this.refreshLifetime(item, grant));
+      }
     }
     switch (rule) {
       case 'code replayed': return ends('the code was replayed');
@@ -284,6 +299,13 @@ export class Model {
       case 'another redirect URI':
       case 'redirect URI left out': return ends('the code was burnt by a wrong guess');
     }
+  }
+
+  /** How long a refresh token that is issued now is valid unless it is used; null if the server has not said. */
+  refreshLifetime(item, grant) {
+    const { refresh_token_ms: all, refresh_token_idle_ms: idle } = this.config;
+    grant.redeemed ??= item.at;
+    return all && idle ? Math.min(idle, grant.redeemed + all - item.at) : null;
   }
 
   issue(item, grant, kind, value, lifetime) {

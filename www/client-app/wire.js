@@ -89,7 +89,9 @@ function summarise() {
     ? 'Nothing yet. Start the flow, or point a client at this server.'
     : `${exchanges.length} request${exchanges.length === 1 ? '' : 's'}, ${refused || 'none'} refused.`;
   if (page.summary.textContent !== words) page.summary.textContent = words;
-  page.showClients(model.clients());
+  const clients = model.clients();
+  page.showClients(clients);
+  drawing.nameClients(clients.length > 1);
 }
 
 page.parts.addEventListener('change', refresh);

@@ -2,9 +2,10 @@
 //!
 //! All of it is text. Nothing depends on the client but the identifier, which is repeated.
 
-use super::message::{Arguments, Id, Message, Unreadable, text_as_json};
+use super::message::{Arguments, Id, Message, Unreadable};
 use super::version::{Era, STATELESS, VersionError, WITH_SESSIONS, agreed};
 use crate::http::Status;
+use crate::json::quoted;
 
 /// The tools of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +17,11 @@ pub(super) enum Tool {
 }
 
 const TOOLS: &str = concat!(
-    r#""tools":["#,
-    r#"{"name":"answer","title":"The secret answer","description":"Gives the secret answer.","#,
+    r#""tools":[{"name":"answer","title":"The secret answer","description":"Gives the secret answer.","#,
     r#""inputSchema":{"type":"object","additionalProperties":false},"#,
     r#""outputSchema":{"type":"object","properties":{"answer":{"type":"integer"}},"required":["answer"]}},"#,
     r#"{"name":"question","title":"The question","#,
-    r#""description":"Gives the question to the secret answer. Takes the scope question, too.","#,
+    r#""description":"Gives the question to the secret answer. It takes one more scope.","#,
     r#""inputSchema":{"type":"object","additionalProperties":false}}]"#,
 );
 const ANSWER: &str =
@@ -111,10 +111,8 @@ impl Answer {
             VersionError::Meta(reason) => error(id, INVALID_PARAMS, reason),
             VersionError::Unsupported(asked) => {
                 let reason = "this version of MCP is not supported";
-                let [newest, oldest] = WITH_SESSIONS;
-                let (asked, id) = (text_as_json(&asked), member(id));
-                let data =
-                    format!(r#"{{"supported":["{STATELESS}","{newest}","{oldest}"],"requested":{asked}}}"#);
+                let (asked, id) = (quoted(&asked), member(id));
+                let data = format!(r#"{{{},"requested":{asked}}}"#, versions("supported"));
                 let error = format!(r#"{{"code":{UNSUPPORTED_VERSION},"message":"{reason}","data":{data}}}"#);
                 let text = format!(r#"{{"jsonrpc":"2.0"{id},"error":{error}}}"#);
                 Answer { status: Status::BadRequest, text: Some(text), reason: Some(reason) }
@@ -132,9 +130,13 @@ fn initialized(id: &Id, asked: Option<&str>) -> Answer {
 
 /// To `server/discover`.
 fn discovered(id: &Id) -> Answer {
+    result(id, Era::Stateless, &[&versions("supportedVersions"), ",", CAPABILITIES, CACHING].concat())
+}
+
+/// A member of this name with all versions that are spoken here.
+fn versions(name: &str) -> String {
     let [newest, oldest] = WITH_SESSIONS;
-    let versions = format!(r#""supportedVersions":["{STATELESS}","{newest}","{oldest}"]"#);
-    result(id, Era::Stateless, &[versions.as_str(), ",", CAPABILITIES, CACHING].concat())
+    format!(r#""{name}":["{STATELESS}","{newest}","{oldest}"]"#)
 }
 
 /// To `tools/call`.

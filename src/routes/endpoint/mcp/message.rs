@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::json::quoted;
+
 /// A request or a notification.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Message {
@@ -82,7 +84,7 @@ impl Message {
         };
         // An identifier is a text or a whole number, and never null.
         let (has_id, id) = match object.take(Member::Id) {
-            Some(Json::Text(text)) => (true, Some(Id(text_as_json(&text)))),
+            Some(Json::Text(text)) => (true, Some(Id(quoted(&text)))),
             Some(Json::Whole(digits)) => (true, Some(Id(digits))),
             value => (value.is_some(), None),
         };
@@ -128,12 +130,6 @@ impl Params {
             has_capabilities: matches!(meta.take(Member::MetaCapabilities), Some(Json::Object(_))),
         })
     }
-}
-
-/// `text` as JSON, with its quotation marks.
-pub(super) fn text_as_json(text: &str) -> String {
-    // Text is always valid JSON, so the fallback is never taken.
-    serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned())
 }
 
 /// The known names of members, at any depth.
