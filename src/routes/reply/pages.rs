@@ -305,6 +305,7 @@ mod tests {
             is_renewed: false,
             redirect_uri: "http://localhost:3000/cb",
             scopes: &scopes,
+            resources: &[],
             request: "",
         };
         let (profile, lifetimes) = (Profile::strict(), Lifetimes::default().tokens);
@@ -346,6 +347,7 @@ mod tests {
             is_renewed: true,
             redirect_uri: "https://app.example/<b>",
             scopes: &[("a&b", "<i>Read</i>")],
+            resources: &[],
             request: "\"><script>",
         });
         let text = std::str::from_utf8(answer.body()).unwrap();
