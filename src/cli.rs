@@ -25,6 +25,8 @@ pub enum Command {
     Run(Box<Config>),
     /// Check the configuration and print it.
     CheckConfig(Box<Config>),
+    /// Print the metadata of the resource with this URI.
+    PrintResourceMetadata(Box<Config>, String),
     /// Add a key to the key file at this path.
     NewKey(PathBuf),
     /// Generate a client's secret, or the digest of one that a person chose.
@@ -47,6 +49,8 @@ struct Arguments {
     is_chosen: bool,
     only_checks: bool,
     adds_key: bool,
+    /// The resource whose metadata is printed.
+    printed: Option<String>,
 }
 
 /// Parses the arguments without the program's name, and reads the configuration file that they name.
@@ -54,7 +58,7 @@ struct Arguments {
 /// # Errors
 /// The first invalid argument, or every mistake in the file.
 pub fn parse(words: &[OsString]) -> Result<Command, CliError> {
-    let Arguments { flags, instead, is_chosen, only_checks, adds_key } = Arguments::read(words)?;
+    let Arguments { flags, instead, is_chosen, only_checks, adds_key, printed } = Arguments::read(words)?;
     match instead {
         Some(Command::ClientSecret { .. }) => return Ok(Command::ClientSecret { is_chosen }),
         _ if is_chosen => return Err(CliError::Chosen),
@@ -65,7 +69,11 @@ pub fn parse(words: &[OsString]) -> Result<Command, CliError> {
     if adds_key {
         return config.keys.map(Command::NewKey).ok_or(CliError::NewKeyWithoutFile);
     }
-    Ok(if only_checks { Command::CheckConfig(config) } else { Command::Run(config) })
+    Ok(match printed {
+        Some(uri) => Command::PrintResourceMetadata(config, uri),
+        None if only_checks => Command::CheckConfig(config),
+        None => Command::Run(config),
+    })
 }
 
 impl Arguments {
@@ -76,6 +84,9 @@ impl Arguments {
             match word {
                 Long("check-config") => read.only_checks = true,
                 Long("new-key") => read.adds_key = true,
+                Long("print-resource-metadata") => {
+                    read.printed = Some(parser.value()?.to_string_lossy().into_owned());
+                }
                 Long("chosen") => read.is_chosen = true,
                 Long("help") | Short('h') => read.instead = Some(Command::Help),
                 Long("version") | Short('V') => read.instead = Some(Command::Version),
@@ -124,9 +135,11 @@ pub fn parse_again(words: &[OsString], file: &Path) -> Result<Config, CliError> 
     match parse(words)? {
         Command::Run(config) | Command::CheckConfig(config) => Ok(*config),
         // These arguments have started a server, so this cannot happen.
-        Command::NewKey(_) | Command::ClientSecret { .. } | Command::Help | Command::Version => {
-            Err(CliError::NoServer)
-        }
+        Command::PrintResourceMetadata(..)
+        | Command::NewKey(_)
+        | Command::ClientSecret { .. }
+        | Command::Help
+        | Command::Version => Err(CliError::NoServer),
     }
 }
 

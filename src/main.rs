@@ -49,6 +49,10 @@ fn main() -> ExitCode {
             Ok(text) => print(&text),
             Err(message) => fail(&message, ExitCode::FAILURE),
         },
+        Ok(Command::PrintResourceMetadata(config, uri)) => match resource_metadata(&config, &uri) {
+            Ok(text) => print(&text),
+            Err(message) => fail(&message, ExitCode::from(USAGE)),
+        },
         Ok(Command::CheckConfig(config)) => match describe(&config) {
             Ok(text) => print(&text),
             Err(message) => fail(&message, ExitCode::from(USAGE)),
@@ -272,6 +276,17 @@ fn client_secret(is_chosen: bool) -> Result<String, String> {
     ))
 }
 
+/// The metadata document of the resource `uri`, for `--print-resource-metadata`.
+fn resource_metadata(config: &Config, uri: &str) -> Result<String, String> {
+    let site = routes::Site::new(config.bind, config.client_port, config.auth_port, config.issuer.clone());
+    let document = routes::resource_metadata(&config.routes_settings(), &site, uri);
+    document.map(|document| document + "\n").map_err(|known| {
+        let known =
+            if known.is_empty() { "there are none".to_owned() } else { format!("the resources are {known}") };
+        format!("--print-resource-metadata: {uri:?} is not a configured resource; {known}")
+    })
+}
+
 /// Describes the configuration for `--check-config`. The error is a key file that cannot be used.
 fn describe(config: &Config) -> Result<String, String> {
     let mut lines: Vec<(String, String)> = Vec::new();
@@ -297,6 +312,9 @@ fn describe(config: &Config) -> Result<String, String> {
     }
     for (name, sentence) in &config.scopes {
         line(&format!("scope {name}"), sentence);
+    }
+    for resource in &config.resources {
+        line(&format!("resource {}", resource.name()), resource.uri());
     }
     for client in &config.clients {
         let kind = if client.is_confidential() { "confidential" } else { "public" };

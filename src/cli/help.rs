@@ -47,6 +47,9 @@ Flags:
   --keys FILE         keep the server's keys in FILE, so that forms outlive a restart with any
                       store; made at the first start, for its owner alone. SIGHUP reloads it
                       [default: with the store; for memory, lost when the process exits]
+  --print-resource-metadata URI
+                      print the metadata document (RFC 9728) of a resource of the
+                      configuration, for the resource to serve, and exit
   --new-key           add a key to the file of --keys, which seals from then on while the
                       others still open, and exit
   --log[=json]        write a line for each request to standard output, in the common log

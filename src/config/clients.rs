@@ -4,11 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Config;
+use super::resources::read_default;
 use super::scopes::check_scope;
 use super::toml_reader::{FileError, Mistakes, Table, Value};
 use crate::oauth::Scope;
 use crate::oauth::client::{Client, ClientOrigin, GrantTypes, SecretDigest};
 use crate::oauth::redirect::RedirectUri;
+use crate::oauth::resource::DefaultResource;
 use crate::routes::DEMO_CLIENT_ID;
 
 /// The longest `client_id`, in bytes.
@@ -89,6 +91,10 @@ fn read_client(id: Option<&str>, mut table: Table, config: &Config, mistakes: &m
     let scope = read_client_scope(table.take("scopes"), &config.scopes, mistakes);
     let inspects_all = table.take("introspects_all").map_or(Ok(false), |value| value.boolean());
     let inspects_all = mistakes.check(inspects_all);
+    let default_resource = match table.take("default_resource") {
+        Some(value) => mistakes.check(read_default(&value, &config.resources)),
+        None => Some(DefaultResource::default()),
+    };
     // Report a mistake once: a value that could not be read counts as valid below.
     let has = Parts {
         redirect_uris: redirect_uris.as_ref().is_none_or(|uris| !uris.is_empty()),
@@ -96,8 +102,9 @@ fn read_client(id: Option<&str>, mut table: Table, config: &Config, mistakes: &m
         inspects_all: inspects_all.unwrap_or(false),
     };
     check_client(&called, &table, grant_types.unwrap_or_default(), &has, mistakes);
-    mistakes
-        .note_all(table.end("id, name, redirect_uris, secret_digest, grant_types, scopes and introspects_all"));
+    mistakes.note_all(table.end(
+        "id, name, redirect_uris, secret_digest, grant_types, scopes, introspects_all and default_resource",
+    ));
     Some(Client {
         id: id?.into(),
         origin: ClientOrigin::Configured,
@@ -108,6 +115,7 @@ fn read_client(id: Option<&str>, mut table: Table, config: &Config, mistakes: &m
         scope: scope?,
         default_scope: None,
         inspects_all: inspects_all?,
+        default_resource: default_resource?,
     })
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::clients::read_clients;
+use super::resources::{read_default, read_resources};
 use super::scopes::{check_scope, read_scopes};
 use super::toml_reader::{Table, Text, Value};
 use super::{Config, ConfigError, Limits, store};
@@ -68,8 +69,8 @@ pub fn read_beside(text: &str, flags: FromFlags) -> Result<Config, Mistakes> {
     let mut mistakes = Mistakes::default();
     read_root(&mut root, &mut config, flags, &mut mistakes);
     mistakes.note_all(root.end(
-        "issuer, resource_owner, explain_errors, secure_scope, keys, registration, wire, \
-         wire_with_lasting_store, [listen], [lifetimes], [store], [limits], [scopes] and [[clients]]",
+        "issuer, resource_owner, explain_errors, secure_scope, default_resource, keys, registration, wire, \
+         wire_with_lasting_store, [listen], [lifetimes], [store], [limits], [scopes], [[resources]] and [[clients]]",
     ));
     mistakes.into_result(config)
 }
@@ -133,6 +134,14 @@ fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: 
         let name =
             value.string().and_then(|name| check_scope(&config.scopes, &value, name).map(|()| name.into()));
         mistakes.set(&mut config.secure_scope, name.map(Some));
+    }
+    if let Some(value) = root.take("resources")
+        && let Some(tables) = mistakes.check(value.tables("[[resources]]"))
+    {
+        config.resources = read_resources(tables, config, mistakes);
+    }
+    if let Some(value) = root.take("default_resource") {
+        mistakes.set(&mut config.default_resource, read_default(&value, &config.resources));
     }
     if let Some(value) = root.take("clients")
         && let Some(tables) = mistakes.check(value.tables("[[clients]]"))

@@ -7,6 +7,7 @@ mod file;
 mod nearest;
 mod reload;
 mod remarks;
+mod resources;
 mod scopes;
 mod settings;
 mod store;

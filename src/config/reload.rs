@@ -15,6 +15,7 @@ use crate::oauth::client::Client;
 use crate::oauth::grant::RefreshReuse;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::lifetimes::Lifetimes;
+use crate::oauth::resource::{DefaultResource, Resource};
 use crate::store::{Backend, KeyPrefix};
 use crate::{http, net, routes, store};
 
@@ -52,6 +53,12 @@ impl Config {
         changes.extend(changed_ids("clients", by_id(&self.clients), by_id(&read.clients), is_same_client));
         let scopes = |config: &Config| -> Vec<(Arc<str>, String)> { config.scopes.clone() };
         changes.extend(changed_ids("scopes", scopes(self), scopes(&read), |old, new| old == new));
+        changes.extend(changed_ids(
+            "resources",
+            by_uri(&self.resources),
+            by_uri(&read.resources),
+            |old, new| old == new,
+        ));
         let mut restarts = Vec::new();
         for (group, running, read) in [
             ("lifetimes", lifetimes(&self.lifetimes), lifetimes(&read.lifetimes)),
@@ -149,6 +156,8 @@ impl Config {
             lifetimes: read.lifetimes,
             scopes: read.scopes,
             clients,
+            resources: read.resources,
+            default_resource: read.default_resource,
             resource_owner: read.resource_owner,
             secure_scope: read.secure_scope,
             explains_errors: read.explains_errors,
@@ -166,6 +175,10 @@ fn by_id(clients: &[Client]) -> Vec<(Arc<str>, &Client)> {
     clients.iter().map(|client| (Arc::clone(&client.id), client)).collect()
 }
 
+fn by_uri(resources: &[Resource]) -> Vec<(Arc<str>, &Resource)> {
+    resources.iter().map(|resource| (Arc::clone(resource.uri()), resource)).collect()
+}
+
 fn is_same_client(old: &&Client, new: &&Client) -> bool {
     // The last two are the same for every configured client.
     let Client {
@@ -176,11 +189,13 @@ fn is_same_client(old: &&Client, new: &&Client) -> bool {
         grant_types,
         scope,
         inspects_all,
+        default_resource,
         origin: _,
         default_scope: _,
     } = old;
     (id, name, redirect_uris, secret) == (&new.id, &new.name, &new.redirect_uris, &new.secret)
         && (grant_types, scope, inspects_all) == (&new.grant_types, &new.scope, &new.inspects_all)
+        && *default_resource == new.default_resource
 }
 
 /// A line that lists what was added, removed and changed; `None` if nothing was.
@@ -365,6 +380,7 @@ fn settings(config: &Config) -> Vec<Key> {
         insecure_http,
         resource_owner,
         secure_scope,
+        default_resource,
         explains_errors,
         registration,
         wire,
@@ -380,11 +396,17 @@ fn settings(config: &Config) -> Vec<Key> {
         lifetimes: _,
         scopes: _,
         clients: _,
+        resources: _,
     } = config;
     // The location is compared separately, because it may contain a password.
     let Backend { location: _, is_relaxed, key_prefix, replicas_min, waits_for_append_only_file } = store;
     let durability = if *is_relaxed { "relaxed" } else { "full" };
     let proxies = trusted_proxies.iter().map(ToString::to_string).collect::<Vec<String>>().join(", ");
+    let default = match default_resource {
+        DefaultResource::OfServer => "the only one",
+        DefaultResource::Nothing => "none",
+        DefaultResource::Uri(uri) => uri,
+    };
     let log = access_log.map(|format| match format {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
@@ -392,6 +414,7 @@ fn settings(config: &Config) -> Vec<Key> {
     vec![
         ("resource_owner", Now, shown(resource_owner)),
         ("secure_scope", Now, or(secure_scope.as_ref(), "none")),
+        ("default_resource", Now, default.to_owned()),
         ("explain_errors", Now, shown(explains_errors)),
         ("registration", Now, or(registration.as_ref(), "in the demo")),
         ("insecure_http", Now, shown(insecure_http)),

@@ -16,6 +16,7 @@ use crate::oauth::Profile;
 use crate::oauth::client::Client;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::lifetimes::Lifetimes;
+use crate::oauth::resource::{DefaultResource, Resource};
 use crate::store::{Backend, Location};
 use crate::{http, net, routes, store};
 
@@ -64,6 +65,10 @@ pub struct Config {
     pub scopes: Vec<(Arc<str>, String)>,
     /// As [`routes::Settings::clients`].
     pub clients: Vec<Client>,
+    /// As [`routes::Settings::resources`].
+    pub resources: Vec<Resource>,
+    /// As [`routes::Settings::default_resource`].
+    pub default_resource: DefaultResource,
     /// As [`routes::Settings::resource_owner`].
     pub resource_owner: Arc<str>,
     /// As [`routes::Settings::secure_scope`].
@@ -113,6 +118,8 @@ impl Default for Config {
             insecure_http: false,
             scopes: routes.scopes,
             clients: routes.clients,
+            resources: routes.resources,
+            default_resource: routes.default_resource,
             resource_owner: routes.resource_owner,
             secure_scope: routes.secure_scope,
             explains_errors: routes.explains_errors,
@@ -239,6 +246,8 @@ impl Config {
             www: self.www.clone(),
             scopes: self.scopes.clone(),
             clients: self.clients.clone(),
+            resources: self.resources.clone(),
+            default_resource: self.default_resource.clone(),
             resource_owner: Arc::clone(&self.resource_owner),
             secure_scope: self.secure_scope.clone(),
             // The article has none, and a configured server has resources of its own.

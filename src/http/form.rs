@@ -58,6 +58,14 @@ impl<'a> Form<'a> {
     pub fn value(&self, name: &str) -> Result<Option<&str>, Repeated> {
         Ok(self.bytes(name)?.map(|bytes| std::str::from_utf8(bytes).unwrap_or("\u{fffd}")))
     }
+
+    /// Every value of a parameter that may be repeated, in the order in which they were sent, without empty ones. As
+    /// text, like [`Form::value`].
+    pub fn values(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        let values =
+            self.pairs.iter().filter(move |(key, value)| **key == *name.as_bytes() && !value.is_empty());
+        values.map(|(_, value)| std::str::from_utf8(value).unwrap_or("\u{fffd}"))
+    }
 }
 
 /// What is before the first `separator` and what is after it; all of `bytes` and nothing where there is none.
@@ -104,6 +112,18 @@ mod tests {
         check("code=x=y", Ok(Some("x=y")));
         check("code=x&code=x", Err(Repeated));
         check("CODE=x", Ok(None));
+    }
+
+    #[test]
+    fn a_parameter_that_may_be_repeated_has_all_its_values() {
+        let check = |bytes: &[u8], expected: &[&str]| {
+            let form = Form::parse(bytes);
+            assert_eq!(form.values("resource").collect::<Vec<_>>(), expected);
+        };
+        check(b"", &[]);
+        check(b"resource=&resource", &[]);
+        check(b"resource=a%2F&x=y&resource=b&resource=a%2F", &["a/", "b", "a/"]);
+        check(b"resource=\xff", &["\u{fffd}"]);
     }
 
     #[test]

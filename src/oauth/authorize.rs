@@ -11,10 +11,11 @@ use std::sync::Arc;
 use super::client::{Client, Clients, Found, VerifiedRedirect};
 use super::pkce::Challenge;
 use super::profile::Profile;
+use super::resource::Audience;
 use super::scope::{Scope, excerpt};
 
 /// The parameters of an authorization request. An omitted or empty one is `None` (RFC 6749, 3.1).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "the names are the standard's own")]
 pub struct AuthorizationRequest<'a> {
     pub response_type: Option<&'a str>,
@@ -25,6 +26,8 @@ pub struct AuthorizationRequest<'a> {
     pub state: Option<&'a [u8]>,
     pub code_challenge: Option<&'a str>,
     pub code_challenge_method: Option<&'a str>,
+    /// Each `resource`: the one parameter that may be repeated (RFC 8707, 2).
+    pub resources: Vec<&'a str>,
     /// The first parameter of these names that appears more than once.
     pub repeated: Option<&'static str>,
 }
@@ -37,6 +40,7 @@ pub struct Authorization<'a> {
     /// Whether the request named the redirect URI. The token request may then have to name it too (RFC 6749, 4.1.3).
     names_redirect: bool,
     scope: Scope,
+    audience: Audience,
     challenge: Option<Challenge>,
 }
 
@@ -112,8 +116,11 @@ pub fn check<'a>(
     }
     let scope =
         grantable_scope(&client, parameters.scope).map_err(|reason| refuse("invalid_scope", reason.into()))?;
+    let audience =
+        (clients.resources().requested(&client.default_resource, parameters.resources.iter().copied()))
+            .map_err(|reason| refuse("invalid_target", reason.into()))?;
     let names_redirect = parameters.redirect_uri.is_some();
-    Ok(Authorization { client, redirect, names_redirect, scope, challenge })
+    Ok(Authorization { client, redirect, names_redirect, scope, audience, challenge })
 }
 
 /// The scope that `client` gets when it requests `asked`: its default if it requests none (RFC 6749, 3.3).
@@ -146,6 +153,11 @@ impl Authorization<'_> {
     /// The requested scope.
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// The resources that the tokens will be for.
+    pub fn audience(&self) -> &Audience {
+        &self.audience
     }
 
     /// What the token request must prove.

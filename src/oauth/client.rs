@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub use super::client_secret::{SecretCheck, SecretDigest};
 use super::profile::Profile;
 use super::redirect::{self, RedirectUri};
+use super::resource::{DefaultResource, Resources};
 use super::scope::Scope;
 
 /// The grant types that a client may use (RFC 6749, 1.3).
@@ -61,14 +62,18 @@ pub struct Client {
     pub default_scope: Option<Scope>,
     /// Whether it may introspect the tokens of other clients, as a resource server does.
     pub inspects_all: bool,
+    /// The resource of its requests that name none.
+    pub default_resource: DefaultResource,
 }
 
-/// The lookup of clients: in the configuration first, then in another source.
+/// The lookup of clients: in the configuration first, then in another source. Beside them are the resources that they
+/// may ask for, which every step looks up as well.
 #[derive(Clone, Debug, Default)]
 pub struct Clients {
     /// Sorted by identifier. Every request with a token looks one up, and comparing a few is cheaper than hashing one.
     configured: Vec<Arc<Client>>,
     sources: Vec<Arc<dyn ClientSource>>,
+    resources: Arc<Resources>,
 }
 
 /// A source of clients that are not in the configuration. Its clients may come and go at any time.
@@ -162,6 +167,16 @@ impl Clients {
     /// Where the configured client `id` is, or where it would be.
     fn position(&self, id: &str) -> Result<usize, usize> {
         self.configured.binary_search_by(|client| (*client.id).cmp(id))
+    }
+
+    /// Adds the resources of the configuration.
+    pub fn with_resources(self, resources: Resources) -> Clients {
+        Clients { resources: Arc::new(resources), ..self }
+    }
+
+    /// The configured resources.
+    pub fn resources(&self) -> &Arc<Resources> {
+        &self.resources
     }
 
     /// Adds the clients of `source`. A configured client hides a client of `source` with the same identifier.
@@ -315,6 +330,7 @@ mod tests {
             scope: Scope::default(),
             default_scope: None,
             inspects_all: false,
+            default_resource: DefaultResource::default(),
         }
     }
 

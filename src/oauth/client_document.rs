@@ -27,6 +27,7 @@ use super::client::{Client, ClientOrigin, GrantTypes};
 use super::client_name::clean;
 use super::document_url::DocumentUrl;
 use super::redirect::{RedirectUri, RedirectUriError};
+use super::resource::DefaultResource;
 use super::scope::Scope;
 
 /// The largest document that is read, in bytes (6.6 recommends five kilobytes).
@@ -110,6 +111,8 @@ pub fn read(url: &DocumentUrl, bytes: &[u8], offered: &Scope) -> Result<Client, 
         scope: offered.clone(),
         default_scope: Some(scope),
         inspects_all: false,
+        // Its MCP server, where the operator has one.
+        default_resource: DefaultResource::OfServer,
     })
 }
 

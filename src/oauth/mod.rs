@@ -41,6 +41,7 @@ pub mod profile;
 pub mod question;
 pub mod redirect;
 pub mod registration;
+pub mod resource;
 pub mod scope;
 pub mod timestamp;
 
@@ -49,5 +50,6 @@ pub use grant::{Change, Grant, Outcome, ProtectedResource, TokenLifetimes, Trans
 pub use key::{Id, Key, Kind};
 pub use kind::{Holder, Stage};
 pub use profile::Profile;
+pub use resource::{Audience, Resources};
 pub use scope::Scope;
 pub use timestamp::Timestamp;

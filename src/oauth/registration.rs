@@ -26,6 +26,7 @@ use minicbor::{Decoder, Encoder};
 
 use super::client::{Client, ClientOrigin, GrantTypes, SecretDigest};
 use super::redirect::RedirectUri;
+use super::resource::DefaultResource;
 use super::scope::Scope;
 use crate::crypto::keyring::{KEY_ID_BYTES, KEY_ID_CHARS, KeyId, Keyring, Purpose, SealingKey};
 use crate::crypto::seal::SEAL_BYTES;
@@ -146,6 +147,7 @@ impl Registration {
             default_scope: default_scope.map(|default| default.restricted_to(scope).into_owned()),
             scope: scope.clone(),
             inspects_all: false,
+            default_resource: DefaultResource::OfServer,
         })
     }
 

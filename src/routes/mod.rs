@@ -39,6 +39,7 @@ pub use demo::{CLIENT_ID as DEMO_CLIENT_ID, SCOPES as DEMO_SCOPES};
 pub use lab::{APP as LAB_APP, ATTACKERS_APP as LAB_ATTACKERS_APP, Lab, SHOP as LAB_SHOP};
 pub use reply::folder::{PageMissing, check_folder};
 pub use settings::{Limits, Registration, Settings};
+pub use setup::resource_metadata;
 pub use shared::Routes;
 pub use site::{Role, Site};
 pub use step::{Completion, Parked, Sender, Step};
@@ -60,7 +61,7 @@ impl Routes {
     /// Where the step is [`Step::Parked`], the mailbox of `caller` gets its completion later, unless the request only
     /// waits for its time. Where it is [`Step::Stream`], the mailbox gets a notice each time that the source is woken.
     pub fn begin(&self, role: Role, sender: Sender, request: &Request, now: Timestamp, caller: Caller) -> Step {
-        let Some(route) = table::find(self.site.base(), role, request.path_bytes()) else {
+        let Some(route) = self.find(role, request.path_bytes()) else {
             let cors = table::cors_outside(self.site.base(), role, request.path_bytes());
             return Step::Done(self.respond_outside(role, request, cors)).allow(cors);
         };
@@ -88,7 +89,7 @@ impl Routes {
     /// its CORS fields, so that a script of another origin can read what was wrong.
     pub fn refuse(&self, role: Role, refusal: Refusal, request: Option<&Request>) -> Response {
         let Refusal { status, reason } = refusal;
-        let route = request.and_then(|request| table::find(self.site.base(), role, request.path_bytes()));
+        let route = request.and_then(|request| self.find(role, request.path_bytes()));
         let cors = match (route, request) {
             (Some(route), _) => route.cors,
             (None, Some(request)) => table::cors_outside(self.site.base(), role, request.path_bytes()),
@@ -106,6 +107,15 @@ impl Routes {
             _ => response,
         };
         cors::allow(response.because(reason), cors)
+    }
+
+    /// The row for `path`. Which resources have a document depends on the configuration.
+    fn find(&self, role: Role, path: &[u8]) -> Option<&'static Route> {
+        let document = || {
+            let is_known = role == Role::AuthorizationServer && self.resource_documents.find(path).is_some();
+            is_known.then_some(&table::RESOURCE_METADATA)
+        };
+        table::find(self.site.base(), role, path).or_else(document)
     }
 
     /// The response to a request whose path is not in the table.

@@ -11,6 +11,7 @@ use super::lab::Lab;
 use crate::oauth::Profile;
 use crate::oauth::client::Client;
 use crate::oauth::lifetimes::Lifetimes;
+use crate::oauth::resource::{DefaultResource, Resource};
 
 /// What the endpoints need to know.
 #[derive(Clone, Debug)]
@@ -21,6 +22,11 @@ pub struct Settings {
     pub scopes: Vec<(Arc<str>, String)>,
     /// The registered clients, without the demo's.
     pub clients: Vec<Client>,
+    /// The protected resources, without the demo's.
+    pub resources: Vec<Resource>,
+    /// The resource of requests that name none. [`DefaultResource::OfServer`] means the only one that there is; none, if
+    /// there are several.
+    pub default_resource: DefaultResource,
     /// The subject (`sub`) of every grant: without a login there is only one.
     pub resource_owner: Arc<str>,
     /// The scope that `/secure` requires; `None` accepts any valid token.
@@ -53,6 +59,8 @@ impl Default for Settings {
             www: None,
             scopes: demo::SCOPES.map(|(name, sentence)| (name.into(), sentence.to_owned())).into(),
             clients: Vec::new(),
+            resources: Vec::new(),
+            default_resource: DefaultResource::default(),
             resource_owner: "owner".into(),
             secure_scope: Some(demo::SCOPES[0].0.into()),
             has_mcp: true,

@@ -14,6 +14,7 @@ use super::reply::dialog_page::DialogPage;
 use super::reply::dialog_terms::Asker;
 use super::reply::folder::Folder;
 use super::reply::pages::Pages;
+use super::reply::resource_documents::{self, Documents};
 use super::request::client_authentication;
 use super::request::peer_rate::PeerRate;
 use super::self_registered::SelfRegistered;
@@ -21,9 +22,9 @@ use super::settings::Settings;
 use super::shared::{Lasting, Routes};
 use super::site::Site;
 use crate::keys::Keys;
+use crate::oauth::Resources;
 use crate::oauth::client::Clients;
 use crate::oauth::redirect::RedirectUri;
-use crate::oauth::{ProtectedResource, Scope};
 use crate::pool::{Bounds, Pool};
 use crate::store::Store;
 use crate::system::System;
@@ -90,7 +91,10 @@ impl Routes {
 
     fn of(settings: &Settings, site: Site, lasting: Lasting) -> Routes {
         let scopes = settings.scopes.clone();
-        let clients = Arc::new(clients(settings, &site, &lasting.keys));
+        let clients =
+            Arc::new(clients(settings, &site, &lasting.keys).with_resources(resources(settings, &site)));
+        let resources = clients.resources();
+        let resource = Arc::new(secure::resource(&site, &clients, settings.secure_scope.as_deref()));
         let profile = settings.profile;
         let unnamed = profile.unnamed_client.and_then(|id| clients.find(id));
         let unnamed_scope = unnamed.as_ref().map(|client| client.scope.clone()).unwrap_or_default();
@@ -104,6 +108,7 @@ impl Routes {
             is_renewed: false,
             redirect_uri: client.redirect_uris.first().map_or("", RedirectUri::as_str),
             scopes: &sentences,
+            resources: &[],
             request: "",
         });
         let lifetimes = profile.lifetimes(&settings.lifetimes);
@@ -118,14 +123,12 @@ impl Routes {
                 &profile,
                 settings.registration.is_some(),
                 scopes.iter().map(|(name, _)| &**name),
+                resources,
             ),
+            resource_documents: Documents::new(&site, resources),
             site,
             pages,
-            resource: Arc::new(ProtectedResource {
-                clients: Arc::clone(&clients),
-                // The configuration's scopes are valid, so the fallback is never taken.
-                scope: Scope::parse(settings.secure_scope.as_deref().unwrap_or_default()).unwrap_or_default(),
-            }),
+            resource,
             scope_challenge: secure::scope_challenge(settings.secure_scope.as_deref()),
             mcp,
             clients,
@@ -151,9 +154,27 @@ impl Routes {
 /// The demo's MCP server on `site`.
 fn mcp_server(site: &Site, clients: &Arc<Clients>) -> McpServer {
     let (origin, base) = (site.authorization_server(), site.base());
-    let metadata = format!("{origin}/.well-known/oauth-protected-resource{base}{}", mcp::PATH);
+    let metadata = format!("{origin}{}{base}{}", resource_documents::PATH, mcp::PATH);
     let [(basic, _), (second, _)] = demo::SCOPES;
-    McpServer::new(&metadata, clients, basic, second)
+    McpServer::new(&site.url(mcp::PATH), &metadata, clients, basic, second)
+}
+
+/// The resources of `settings`, and the demo's MCP server if there is one.
+fn resources(settings: &Settings, site: &Site) -> Resources {
+    let mcp = settings.has_mcp.then(|| demo::resource(&site.url(mcp::PATH), &settings.scopes)).flatten();
+    Resources::new(settings.resources.iter().cloned().chain(mcp).collect(), &settings.default_resource)
+}
+
+/// The metadata document (RFC 9728, 2) of the resource that `settings` have for `uri`.
+///
+/// # Errors
+/// The URIs of all resources as text, if there is none.
+pub fn resource_metadata(settings: &Settings, site: &Site, uri: &str) -> Result<String, String> {
+    let resources = resources(settings, site);
+    match resources.find(uri) {
+        Some(resource) => Ok(resource_documents::document(site.issuer(), resource)),
+        None => Err(resources.iter().map(|resource| &**resource.uri()).collect::<Vec<&str>>().join(", ")),
+    }
 }
 
 /// The clients of `settings`, the demo's if there is a client app, the lab's if there is a lab, and those that register

@@ -10,6 +10,7 @@ use super::endpoint::mcp::server::McpServer;
 use super::lab::Lab;
 use super::open_streams::{OpenStreams, StreamBounds};
 use super::reply::pages::Pages;
+use super::reply::resource_documents;
 use super::request::peer_rate::PeerRate;
 use super::settings::{Limits, Registration};
 use super::site::Site;
@@ -37,6 +38,8 @@ pub struct Routes {
     pub(super) scopes: Vec<(Arc<str>, String)>,
     /// What `/secure` protects: whose tokens it accepts, and for which scope.
     pub(super) resource: Arc<ProtectedResource>,
+    /// The metadata of the resources on this origin (RFC 9728).
+    pub(super) resource_documents: resource_documents::Documents,
     /// The `WWW-Authenticate` for a token that lacks this scope.
     pub(super) scope_challenge: FieldValue,
     /// The demo's MCP server, if there is one.

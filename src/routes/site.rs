@@ -124,6 +124,11 @@ impl Site {
         &self.base
     }
 
+    /// The URL of the authorization server's endpoint at `path`.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{}{path}", self.authorization_server, self.base)
+    }
+
     /// Where the server `role` itself listens, as the value of a Host field; `None` if there is no such server.
     pub fn own_authority(&self, role: Role) -> Option<&str> {
         match role {

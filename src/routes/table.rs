@@ -5,11 +5,14 @@
 use super::endpoint::asset::serve;
 #[cfg(feature = "docs")]
 use super::endpoint::document;
-use super::endpoint::{code, dialog, health, introspect, mcp, metadata, register, revoke, secure, token};
+use super::endpoint::{
+    code, dialog, health, introspect, mcp, metadata, register, resource_metadata, revoke, secure, token,
+};
 use super::reply::assets::Asset;
 use super::reply::cors;
 #[cfg(feature = "docs")]
 use super::reply::documents;
+use super::reply::resource_documents;
 use super::route::{Errors, Route, get, page, post};
 use super::site::Role;
 
@@ -60,6 +63,10 @@ const OPTIONAL: &[&[Route]] = &[
 /// The row of all documents and their pictures.
 #[cfg(feature = "docs")]
 const DOCUMENTS: Route = page(Role::ClientApp, "/docs", document::serve);
+
+/// The row of every document about a resource (`reply/resource_documents.rs`). The path is that of the root.
+pub(super) static RESOURCE_METADATA: Route =
+    get(resource_documents::PATH, Some(&cors::GET), resource_metadata::show);
 
 /// The row for `path`, with or without `base`, the path of the issuer. Proxies differ in whether they strip it.
 pub(super) fn find(base: &str, role: Role, path: &[u8]) -> Option<&'static Route> {

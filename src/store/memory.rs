@@ -25,6 +25,7 @@
 //!     scope: Scope::default(),
 //!     default_scope: None,
 //!     inspects_all: false,
+//!     default_resource: Default::default(),
 //! };
 //! let clients = Clients::new([client]);
 //! let asked = authorize::check(&clients, &Profile::demo("app"), &AuthorizationRequest::default()).unwrap();

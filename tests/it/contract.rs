@@ -159,7 +159,7 @@ fn a_404_below_well_known_is_readable_by_any_origin() {
         assert_eq!(answer.field("access-control-allow-credentials"), None);
     };
     let server = TestServer::start();
-    check(&server, &get("/.well-known/oauth-protected-resource"), 404, true);
+    check(&server, &get("/.well-known/oauth-protected-resource/none"), 404, true);
     check(&server, &get("/.well-known/openid-configuration/x?y"), 404, true);
     check(&server, &get("/.well-known/"), 404, true);
     let post = get("/.well-known/jwks.json").replace("GET", "POST");

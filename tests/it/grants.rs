@@ -52,6 +52,7 @@ fn clients() -> Clients {
         scope: Scope::parse("a b c").unwrap(),
         default_scope: None,
         inspects_all,
+        default_resource: Default::default(),
     };
     Clients::new([
         client("app", None, false),
@@ -213,8 +214,12 @@ impl World {
     }
 
     fn check(&mut self, token: &Credential, needed: Option<&str>) -> Outcome {
-        let scope = needed.map_or_else(Scope::default, |needed| Scope::parse(needed).expect("a scope"));
-        let resource = ProtectedResource { clients: Arc::clone(&self.clients), scope };
+        let resource = ProtectedResource {
+            clients: Arc::clone(&self.clients),
+            scope: Scope::parse(needed.unwrap_or_default()).unwrap(),
+            accepts_unaddressed: true,
+            uri: None,
+        };
         self.apply(&Transition::check(token, Arc::new(resource)))
     }
 
@@ -268,6 +273,11 @@ fn tokens_of(presented: &Credential, own: Salt, outcome: Outcome) -> Result<Toke
     Ok(Tokens { access, refresh, scope })
 }
 
+/// The outcome for a token that has this scope, and needs more.
+fn too_narrow(scope: &str) -> Outcome {
+    Outcome::TooNarrow { scope: Scope::parse(scope).unwrap() }
+}
+
 #[test]
 fn a_code_buys_tokens_and_the_tokens_work() {
     let mut world = World::new();
@@ -277,7 +287,7 @@ fn a_code_buys_tokens_and_the_tokens_work() {
     assert!(world.is_active(&tokens.access));
     assert!(!world.is_active(&tokens.refresh), "a refresh token opens nothing");
     assert_eq!(world.check(&tokens.access, Some("b")), Outcome::Active);
-    assert_eq!(world.check(&tokens.access, Some("c")), Outcome::TooNarrow);
+    assert_eq!(world.check(&tokens.access, Some("c")), too_narrow("a b"));
     assert!(matches!(world.rotate(&tokens.access), Err(Outcome::Unknown)), "an access token refreshes nothing");
 }
 
@@ -679,12 +689,12 @@ fn scope_may_narrow_for_one_access_token_and_never_widens() {
     assert_eq!(outcome, Some(Outcome::TooWide { name: "c".into() }), "c is the client's, but was not granted");
     let narrow = world.rotate_as("app", &first.refresh, Some("a")).expect("the refusal did not spend it");
     assert_eq!(narrow.scope.as_str(), "a");
-    assert_eq!(world.check(&narrow.access, Some("b")), Outcome::TooNarrow);
+    assert_eq!(world.check(&narrow.access, Some("b")), too_narrow("a"));
     // A retry that asks for more gets a token of its own, and the same successor.
     let wider = world.rotate(&first.refresh).unwrap();
     assert_eq!(wider.refresh.encode(), narrow.refresh.encode());
     assert_eq!(world.check(&wider.access, Some("b")), Outcome::Active);
-    assert_eq!(world.check(&narrow.access, Some("b")), Outcome::TooNarrow);
+    assert_eq!(world.check(&narrow.access, Some("b")), too_narrow("a"));
     let next = world.rotate(&narrow.refresh).unwrap();
     assert_eq!(next.scope.as_str(), "a b", "the refresh token was not narrowed");
 }
@@ -818,7 +828,7 @@ fn the_clients_present_registration_bounds_its_old_grants() {
     };
     for (clients, needs_a, needs_b, access, refresh) in [
         (&all, Outcome::Active, Outcome::Active, Some("a b"), Some("a b")),
-        (&narrow, Outcome::TooNarrow, Outcome::Active, Some("b"), Some("b")),
+        (&narrow, too_narrow("b"), Outcome::Active, Some("b"), Some("b")),
         (&none, Outcome::Inactive, Outcome::Inactive, None, None),
         (&elsewhere, Outcome::Active, Outcome::Active, Some("a b"), Some("a b")),
         (&without_codes, Outcome::Inactive, Outcome::Inactive, None, None),
@@ -1050,7 +1060,8 @@ fn hold(world: &mut World, handed_out: &[(Tokens, Timestamp)], is_over: bool, co
         let has_expired = world.now >= at.after(LIFETIMES.access_token);
         assert!(!(is_active && has_expired), "seed {seed}: an active token that has expired");
         if is_active {
-            assert_eq!(world.check(&tokens.access, Some("c")), Outcome::TooNarrow, "seed {seed}");
+            let outcome = world.check(&tokens.access, Some("c"));
+            assert_eq!(outcome, too_narrow(tokens.scope.as_str()), "seed {seed}");
             let needs_b = world.check(&tokens.access, Some("b")) == Outcome::Active;
             assert_eq!(needs_b, tokens.scope.contains("b"), "seed {seed}: a token of another scope");
         }
@@ -1089,7 +1100,7 @@ fn a_record_is_read_whole_or_not_at_all() {
         let mut newer = bytes.clone();
         newer[1] = 9;
         let error = Grant::decode(&newer).unwrap_err();
-        assert_eq!(error.to_string(), "the record has format 9; this program reads 2");
+        assert_eq!(error.to_string(), "the record has format 9; this program reads 3");
     }
 }
 

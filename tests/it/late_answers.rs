@@ -98,6 +98,7 @@ fn gate() -> registered::Client {
         scope: Scope::default(),
         default_scope: None,
         inspects_all: true,
+        default_resource: Default::default(),
     }
 }
 

@@ -60,6 +60,7 @@ mod refusals;
 mod registration;
 #[cfg(unix)]
 mod reload;
+mod resources;
 #[cfg(feature = "redis-store")]
 mod shared_engine;
 mod simulation;

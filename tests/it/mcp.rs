@@ -14,6 +14,7 @@ fn token(server: &TestServer, scope: &str) -> String {
         ("response_type", "code"),
         ("client_id", DEMO_CLIENT_ID),
         ("redirect_uri", &callback),
+        ("resource", &format!("http://{}/mcp", server.host())),
         ("scope", scope),
         ("code_challenge", CHALLENGE),
         ("code_challenge_method", "S256"),

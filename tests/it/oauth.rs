@@ -162,7 +162,7 @@ fn empty_and_unknown_parameters_are_ignored() {
     let query =
         request_of("app", CALLBACK).replace("scope=answer", "scope=").replace("state=s+t%26a%3Dte", "state=");
     let location =
-        decide(&server, &format!("{query}&nonce=x&nonce=y&prompt=none&resource=a&resource=b"), "authorize");
+        decide(&server, &format!("{query}&nonce=x&nonce=y&prompt=none&audience=a&audience=b"), "authorize");
     assert_eq!(parameter(&location, "state"), None);
     let form = redemption(parameter(&location, "code").unwrap());
     assert_eq!(

@@ -93,6 +93,18 @@ fn redeem(server: &TestServer, id: &str, code: &str, fields: &str, secret: Optio
     post_form(server, "/token", fields, &pairs(&parameters))
 }
 
+/// The status of a call to the demo's MCP server, with this token.
+fn call(server: &TestServer, token: &str) -> u16 {
+    let content = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
+    let (host, length) = (server.host(), content.len());
+    let answer = server.answer_to(&format!(
+        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nAuthorization: Bearer {token}\r\n\
+         Content-Length: {length}\r\n\r\n{content}"
+    ));
+    answer.status
+}
+
 /// A port other than the registered one, which a native app may use.
 const CALLBACK: &str = "http://localhost:40001/callback";
 
@@ -117,14 +129,15 @@ fn a_client_registers_itself_and_the_answer_says_how() {
 
     let code = code(&server, &query(&id, CALLBACK, Some("answer")));
     let (token, refresh) = tokens_of(&redeem(&server, &id, &code, "", None));
-    assert_eq!(get_secure(&server, &token).json()["answer"], 42);
+    assert_eq!(call(&server, &token), 200);
+    assert_eq!(get_secure(&server, &token).status, 401, "it is for the demo's only resource, the MCP server");
     let form = pairs(&[("grant_type", "refresh_token"), ("client_id", &id), ("refresh_token", &refresh)]);
     let (token, rotated) = tokens_of(&post_form(&server, "/token", "", &form));
     assert_ne!(refresh, rotated, "a public client's refresh tokens rotate");
-    assert_eq!(get_secure(&server, &token).status, 200);
+    assert_eq!(call(&server, &token), 200);
     let form = pairs(&[("client_id", &id), ("token", &rotated)]);
     assert_eq!(post_form(&server, "/revoke", "", &form).status, 200);
-    assert_eq!(get_secure(&server, &token).status, 401);
+    assert_eq!(call(&server, &token), 401);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use oauth_from_scratch::oauth::resource::DefaultResource;
 use oauth_from_scratch::wire::rules;
 use serde_json::Value;
 
@@ -258,6 +259,8 @@ fn every_refusal_is_shown_with_its_rule() {
     let server = standard::start_with(|config| {
         (config.client_port, config.issuer) = (Some(0), None);
         config.wire.is_wanted = Some(true);
+        // The tokens are for /secure, and not for the MCP server that comes with the client app.
+        config.default_resource = DefaultResource::Nothing;
     });
     let reader = RefCell::new(Reader::new(&server));
     let good = request_of("app", CALLBACK);
@@ -410,6 +413,7 @@ const NOT_REASONS: &[&str] = &[
     "the Host is not this server's",
     "the token does not have the scope that the endpoint needs",
     "the token is unknown, expired or revoked, or its client may no longer use it",
+    "the token is for another resource",
     "the code was used before; its grant is revoked (RFC 6749, 4.1.2)",
     "the refresh token was used before; its grant is revoked (RFC 9700, 4.14.2)",
     "the code has expired",

@@ -6,6 +6,8 @@ export const PARAMETERS = {
   client_id: ['Who asks. It names the client and proves nothing.', 'RFC 6749, 2.2'],
   redirect_uri: ['Where the answer goes. It must be registered, byte for byte.', 'RFC 6749, 3.1.2'],
   scope: ['What the client may do with the token; names with spaces between them.', 'RFC 6749, 3.3'],
+  resource: ['The service that the token is for, by its URI. Every other one refuses the token.', 'RFC 8707, 2'],
+  aud: ['The services that the token is for.', 'RFC 7662, 2.2'],
   state: ['The client\'s own mark. It comes back unchanged, so that the client knows its answer from a forged one.',
     'RFC 6749, 10.12'],
   code_challenge: ['The SHA-256 digest of the verifier. Only a sender with the verifier can redeem the code.',

@@ -3,6 +3,7 @@
 //! Most grants only ever have one. It is stored inline: a separate allocation would cost time in each flow, and another
 //! cache miss when the grant ends.
 
+use super::super::resource::Audience;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use crate::crypto::digest::Digest;
@@ -14,6 +15,7 @@ pub const ACCESS_TOKENS_MAX: usize = 16;
 pub(super) struct AccessToken {
     pub(super) digest: Digest,
     pub(super) scope: Scope,
+    pub(super) audience: Audience,
     pub(super) issued: Timestamp,
     pub(super) expires: Timestamp,
 }
@@ -93,7 +95,8 @@ mod tests {
 
     fn token(number: u8, expires_in: u64) -> AccessToken {
         let expires = START.after(Duration::from_secs(expires_in));
-        AccessToken { digest: Digest::of(&[number]), scope: Scope::default(), issued: START, expires }
+        let (digest, scope) = (Digest::of(&[number]), Scope::default());
+        AccessToken { digest, scope, audience: Audience::default(), issued: START, expires }
     }
 
     fn check(tokens: &AccessTokens, expected: &[u8]) {

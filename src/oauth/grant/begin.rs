@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::authorize::Binding;
+use super::super::resource::Audience;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use super::access_tokens::{AccessToken, AccessTokens};
@@ -19,6 +20,7 @@ pub(super) struct Permission {
     pub(super) client: Arc<str>,
     pub(super) subject: Arc<str>,
     pub(super) scope: Scope,
+    pub(super) audience: Audience,
     pub(super) code: Digest,
     pub(super) binding: Binding,
     pub(super) code_lifetime: Duration,
@@ -38,6 +40,7 @@ pub(super) struct Refusal {
 pub(super) struct Issue {
     pub(super) client: Arc<str>,
     pub(super) scope: Scope,
+    pub(super) audience: Audience,
     pub(super) token: Digest,
     pub(super) lifetime: Duration,
 }
@@ -79,6 +82,7 @@ impl Permission {
             client: Arc::clone(&self.client),
             subject: Some(Arc::clone(&self.subject)),
             scope: self.scope.clone(),
+            audience: self.audience.clone(),
             state: State::Issued { code: Arc::new(code) },
             kept_until: self.kept_until.unwrap_or(now),
         }
@@ -92,6 +96,7 @@ impl Refusal {
             client: Arc::clone(&self.client),
             subject: Some(Arc::clone(&self.subject)),
             scope: Scope::default(),
+            audience: Audience::default(),
             state: State::Over,
             kept_until,
         }
@@ -101,13 +106,15 @@ impl Refusal {
 impl Issue {
     fn grant(&self, now: Timestamp) -> Grant {
         let expires = now.after(self.lifetime);
-        let token = AccessToken { digest: self.token, scope: self.scope.clone(), issued: now, expires };
+        let (scope, audience) = (self.scope.clone(), self.audience.clone());
+        let token = AccessToken { digest: self.token, scope, audience, issued: now, expires };
         let live =
             Live { code: None, refresh: None, tokens: AccessTokens::one(token), delivery: Delivery::Sent };
         Grant {
             client: Arc::clone(&self.client),
             subject: None,
             scope: self.scope.clone(),
+            audience: self.audience.clone(),
             state: State::Live(Box::new(live)),
             kept_until: now,
         }

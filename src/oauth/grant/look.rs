@@ -5,11 +5,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::client::Clients;
+use super::super::resource::Audience;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
+use super::access_tokens::AccessToken;
 use super::outcome::{Description, Lapse, Outcome, TokenKind};
 use super::presented::Presented;
 use super::state::{Grant, Standing, State};
+use super::target::configured;
 use crate::crypto::digest::Digest;
 
 /// A transition that never changes the record.
@@ -17,6 +20,8 @@ use crate::crypto::digest::Digest;
 pub(super) enum Look {
     /// Checks a token for a protected resource.
     Check { token: Digest, resource: Arc<ProtectedResource> },
+    /// The same, and describes the token.
+    Describe { token: Digest, resource: Arc<ProtectedResource> },
     /// Describes a token, given the clients that are registered now.
     Inspect(Box<Presented>, Arc<Clients>),
 }
@@ -28,28 +33,82 @@ pub struct ProtectedResource {
     pub clients: Arc<Clients>,
     /// The required scope; a token must have all its names. Empty accepts any valid token.
     pub scope: Scope,
+    /// The URI by which a token's audience must name it; `None` if it is no configured resource, and no audience can
+    /// name it.
+    pub uri: Option<Arc<str>>,
+    /// Whether it also accepts tokens that are for no resource in particular.
+    pub accepts_unaddressed: bool,
+}
+
+impl ProtectedResource {
+    /// A resource whose URI is `url`, if that is one of the configured resources. It requires `scope`, and a token that
+    /// names it.
+    pub fn at(url: &str, clients: &Arc<Clients>, scope: Scope) -> ProtectedResource {
+        let uri = clients.resources().find(url).map(|own| Arc::clone(own.uri()));
+        ProtectedResource { clients: Arc::clone(clients), scope, uri, accepts_unaddressed: false }
+    }
+
+    /// Whether a token with this audience is for it.
+    fn is_named_by(&self, audience: &Audience) -> bool {
+        if audience.is_empty() {
+            return self.accepts_unaddressed;
+        }
+        self.uri.as_deref().is_some_and(|uri| audience.contains(uri))
+    }
 }
 
 impl Look {
     /// The outcome.
     pub(super) fn at(&self, record: Option<&Grant>, now: Timestamp) -> Outcome {
         match self {
-            Look::Check { token, resource } => check(record, token, resource, now),
+            Look::Check { token, resource } => match check(record, token, resource, now) {
+                Ok(_) => Outcome::Active,
+                Err(outcome) => outcome,
+            },
+            Look::Describe { token, resource } => match check(record, token, resource, now) {
+                Ok(Checked { grant, token, scope }) => {
+                    let scope = scope.into_owned();
+                    described(
+                        grant,
+                        TokenKind::Access,
+                        scope,
+                        token.audience.clone(),
+                        (token.issued, token.expires),
+                    )
+                }
+                Err(outcome) => outcome,
+            },
             Look::Inspect(presented, clients) => inspect(record, presented, clients, now),
         }
     }
 }
 
+/// A token that is valid at the resource that it is presented to, with the scope that it has there.
+struct Checked<'a> {
+    grant: &'a Grant,
+    token: &'a AccessToken,
+    scope: Cow<'a, Scope>,
+}
+
 /// Checks an access token for `resource`.
-fn check(record: Option<&Grant>, presented: &Digest, resource: &ProtectedResource, now: Timestamp) -> Outcome {
-    let Some(grant) = record else { return Outcome::Inactive };
-    let State::Live(live) = &grant.state else { return Outcome::Inactive };
-    let Some(token) = live.find(presented, now) else { return Outcome::Inactive };
-    let Some(client) = resource.clients.find(&grant.client) else { return Outcome::Inactive };
-    match grant.permitted(&token.scope, &client) {
-        Ok(scope) if resource.scope.is_within(&scope) => Outcome::Active,
-        Ok(_) => Outcome::TooNarrow,
-        Err(_) => Outcome::Inactive,
+fn check<'a>(
+    record: Option<&'a Grant>,
+    presented: &Digest,
+    resource: &ProtectedResource,
+    now: Timestamp,
+) -> Result<Checked<'a>, Outcome> {
+    let Some(grant) = record else { return Err(Outcome::Inactive) };
+    let State::Live(live) = &grant.state else { return Err(Outcome::Inactive) };
+    let Some(token) = live.find(presented, now) else { return Err(Outcome::Inactive) };
+    let Some(client) = resource.clients.find(&grant.client) else { return Err(Outcome::Inactive) };
+    let Ok(scope) = grant.permitted(&token.scope, &client) else { return Err(Outcome::Inactive) };
+    if !resource.is_named_by(&token.audience) {
+        return Err(Outcome::OtherResource);
+    }
+    if resource.scope.is_within(&scope) {
+        Ok(Checked { grant, token, scope })
+    } else {
+        Err(Outcome::TooNarrow { scope: scope.into_owned() })
     }
 }
 
@@ -60,19 +119,33 @@ fn inspect(record: Option<&Grant>, presented: &Presented, clients: &Clients, now
     let Some(grant) = record.filter(may_ask) else { return Outcome::Inactive };
     let Some(owner) = clients.find(&grant.client) else { return Outcome::Inactive };
     let State::Live(live) = &grant.state else { return Outcome::Inactive };
-    let describe = |kind, scope: Result<Scope, Lapse>, issued, expires| {
-        let Ok(scope) = scope else { return Outcome::Inactive };
-        let (client, subject) = (Arc::clone(&grant.client), grant.subject.clone());
-        Outcome::Described(Box::new(Description { kind, client, subject, scope, issued, expires }))
+    let describe = |kind, scope: Result<Scope, Lapse>, audience, times| match (
+        scope,
+        configured(audience, clients.resources()),
+    ) {
+        (Ok(scope), Ok(audience)) => described(grant, kind, scope, audience, times),
+        _ => Outcome::Inactive,
     };
     if let Some(token) = live.find(access, now) {
         let scope = grant.permitted(&token.scope, &owner).map(Cow::into_owned);
-        return describe(TokenKind::Access, scope, token.issued, token.expires);
+        return describe(TokenKind::Access, scope, &token.audience, (token.issued, token.expires));
     }
     match live.refresh.as_ref().filter(|own| now < own.ends()) {
         Some(own) if matches!(own.standing(refresh), Standing::Current) => {
-            describe(TokenKind::Refresh, grant.refreshable(&owner), own.issued, own.ends())
+            let times = (own.issued, own.ends());
+            describe(TokenKind::Refresh, grant.refreshable(&owner), &grant.audience, times)
         }
         _ => Outcome::Inactive,
     }
+}
+
+fn described(
+    grant: &Grant,
+    kind: TokenKind,
+    scope: Scope,
+    audience: Audience,
+    (issued, expires): (Timestamp, Timestamp),
+) -> Outcome {
+    let (client, subject) = (Arc::clone(&grant.client), grant.subject.clone());
+    Outcome::Described(Box::new(Description { kind, client, subject, scope, audience, issued, expires }))
 }

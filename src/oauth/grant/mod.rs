@@ -20,6 +20,7 @@ mod revoke;
 mod rotate;
 pub mod rules;
 mod state;
+mod target;
 mod transition;
 mod withdraw;
 

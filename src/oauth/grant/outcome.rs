@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::credential::{Family, Salt};
+use super::super::resource::Audience;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 
@@ -56,6 +57,11 @@ pub enum Outcome {
         /// The first name that was not granted.
         name: Arc<str>,
     },
+    /// The request asks for a resource that was not granted. Nothing has changed.
+    OtherTarget {
+        /// The URI of the first resource that was not granted.
+        uri: Arc<str>,
+    },
     /// The code or token belongs to another client. Nothing has changed.
     OtherClient,
     /// The client is no longer registered for what was granted. Nothing has changed.
@@ -67,7 +73,12 @@ pub enum Outcome {
     /// The token is valid.
     Active,
     /// The token is valid but lacks the required scope.
-    TooNarrow,
+    TooNarrow {
+        /// The scope that it has.
+        scope: Scope,
+    },
+    /// The token is valid for other resources, or for none in particular, and this one needs a token of its own.
+    OtherResource,
     /// The token is not valid, for any reason.
     Inactive,
     /// The token is valid, with its description.
@@ -117,6 +128,7 @@ pub enum Lapse {
     GrantType,
     Scope,
     RedirectUri,
+    Resource,
 }
 
 impl Lapse {
@@ -125,6 +137,7 @@ impl Lapse {
         match self {
             Lapse::GrantType => "the client is no longer registered for the grant type of this grant",
             Lapse::Scope => "the client is no longer registered for any scope of this grant",
+            Lapse::Resource => "no resource of this grant is configured on this server any more",
             Lapse::RedirectUri => {
                 "the client is no longer registered for the redirect_uri that the code was sent to"
             }
@@ -152,6 +165,8 @@ pub struct Description {
     pub subject: Option<Arc<str>>,
     /// Its scope.
     pub scope: Scope,
+    /// The resources that it is for; empty for none in particular.
+    pub audience: Audience,
     /// When it was issued.
     pub issued: Timestamp,
     /// When it expires.

@@ -6,13 +6,20 @@
 //!
 //! ```text
 //! grant    = [2, client, subject / null, scope, kept until, state]
+//!            [3, client, subject / null, scope, kept until, audience, state]
 //! state    = [0, code]  /  [1, code / null, refresh / null, [* token], delivery]  /  [2]
 //! code     = [digest, redirect URI, whether the request named it, challenge / null, expires]
 //! delivery = true / false  /  [server, serial]
 //! refresh  = [digest, issued, idle until, expires, family, previous / null]
 //! previous = [digest, rotated, salt, digest of the access token]
 //! token    = [digest, scope / null for the grant's, issued, expires]
+//!            [digest, scope / null for the grant's, issued, expires, audience / null for the grant's]
+//! audience = [* URI of a resource]
 //! ```
+//!
+//! Format 3, whose tokens have an audience, is for grants that name a resource. All others are written in format 2,
+//! which programs from before there were resources read as well: so they can share a store, and one can go back to
+//! them.
 //!
 //! Format 1 has no delivery, and the expiry of an unredeemed code is in its state. It can be read, too.
 //!
@@ -30,6 +37,7 @@ use super::super::authorize::Binding;
 use super::super::credential::{Family, Salt};
 use super::super::kind::Writer;
 use super::super::pkce::Challenge;
+use super::super::resource::{AUDIENCE_MAX, Audience};
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use super::access_tokens::{ACCESS_TOKENS_MAX, AccessToken, AccessTokens};
@@ -37,10 +45,13 @@ use super::delivery::Delivery;
 use super::state::{Code, Grant, Live, Previous, Refresh, State};
 use crate::crypto::digest::Digest;
 
-/// The version of this format. A change that old programs would misread increments it.
-const FORMAT: u64 = 2;
+/// The version of a grant that names a resource. A change that old programs would misread increments it.
+const FORMAT: u64 = 3;
 
-/// The previous version, which is read and not written.
+/// The version of a grant that names none.
+const FORMAT_UNADDRESSED: u64 = 2;
+
+/// The first version, which is read and not written.
 const FORMAT_BEFORE: u64 = 1;
 
 const ISSUED: u64 = 0;
@@ -97,43 +108,60 @@ impl Grant {
         let mut reader = Decoder::new(bytes);
         let length = reader.array()?;
         let format = reader.u64()?;
-        if format != FORMAT && format != FORMAT_BEFORE {
-            return Err(RecordError::Format(format));
-        }
-        if length != Some(6) {
-            return Err(RecordError::Malformed);
-        }
+        let has_audience = match (format, length) {
+            (FORMAT, Some(7)) => true,
+            (FORMAT_UNADDRESSED | FORMAT_BEFORE, Some(6)) => false,
+            (FORMAT | FORMAT_UNADDRESSED | FORMAT_BEFORE, _) => return Err(RecordError::Malformed),
+            _ => return Err(RecordError::Format(format)),
+        };
         let client = reader.str()?.into();
         let subject = optional(&mut reader, |reader| Ok(reader.str()?.into()))?;
         let scope = read_scope(&mut reader)?;
         let kept_until = moment(&mut reader)?;
+        // The audience comes before the state, whose tokens may share it.
+        let audience = if has_audience { read_audience(&mut reader)? } else { Audience::default() };
+        let whole = Whole { scope: &scope, audience: &audience, has_audience };
         let state = match format {
-            FORMAT => read_state(&mut reader, &scope)?,
-            _ => read_state_before(&mut reader, &scope)?,
+            FORMAT_BEFORE => read_state_before(&mut reader, whole)?,
+            _ => read_state(&mut reader, whole)?,
         };
         if reader.position() == bytes.len() {
-            Ok(Grant { client, subject, scope, state, kept_until })
+            Ok(Grant { client, subject, scope, audience, state, kept_until })
         } else {
             Err(RecordError::Malformed)
         }
     }
 
     fn write(&self, writer: &mut Encoder<Vec<u8>>) -> Written {
-        writer.array(6)?.u64(FORMAT)?.str(&self.client)?;
+        // A token's audience is at most the grant's.
+        let has_audience = !self.audience.is_empty();
+        let (length, format) = if has_audience { (7, FORMAT) } else { (6, FORMAT_UNADDRESSED) };
+        writer.array(length)?.u64(format)?.str(&self.client)?;
         match &self.subject {
             Some(subject) => writer.str(subject)?,
             None => writer.null()?,
         };
         writer.str(self.scope.as_str())?.u64(self.kept_until.as_milliseconds())?;
+        if has_audience {
+            write_audience(writer, &self.audience)?;
+        }
         match &self.state {
             State::Issued { code } => write_code(writer.array(2)?.u64(ISSUED)?, code)?,
-            State::Live(live) => write_live(writer, live, &self.scope)?,
+            State::Live(live) => write_live(writer, live, self)?,
             State::Over => {
                 writer.array(1)?.u64(OVER)?;
             }
         }
         Ok(())
     }
+}
+
+fn write_audience(writer: &mut Encoder<Vec<u8>>, audience: &Audience) -> Written {
+    writer.array(audience.uris().count() as u64)?;
+    for uri in audience.uris() {
+        writer.str(uri)?;
+    }
+    Ok(())
 }
 
 fn write_code(writer: &mut Encoder<Vec<u8>>, code: &Code) -> Written {
@@ -147,7 +175,7 @@ fn write_code(writer: &mut Encoder<Vec<u8>>, code: &Code) -> Written {
     Ok(())
 }
 
-fn write_live(writer: &mut Encoder<Vec<u8>>, live: &Live, whole: &Scope) -> Written {
+fn write_live(writer: &mut Encoder<Vec<u8>>, live: &Live, grant: &Grant) -> Written {
     writer.array(5)?.u64(LIVE)?;
     match &live.code {
         Some(code) => write_code(writer, code)?,
@@ -162,14 +190,20 @@ fn write_live(writer: &mut Encoder<Vec<u8>>, live: &Live, whole: &Scope) -> Writ
         }
     }
     writer.array(live.tokens.len() as u64)?;
-    for AccessToken { digest, scope, issued, expires } in live.tokens.iter() {
-        writer.array(4)?.bytes(digest.as_bytes())?;
-        if scope == whole {
+    let has_audience = !grant.audience.is_empty();
+    for AccessToken { digest, scope, audience, issued, expires } in live.tokens.iter() {
+        writer.array(if has_audience { 5 } else { 4 })?.bytes(digest.as_bytes())?;
+        if *scope == grant.scope {
             writer.null()?
         } else {
             writer.str(scope.as_str())?
         };
         writer.u64(issued.as_milliseconds())?.u64(expires.as_milliseconds())?;
+        if *audience == grant.audience && has_audience {
+            writer.null()?;
+        } else if has_audience {
+            write_audience(writer, audience)?;
+        }
     }
     match &live.delivery {
         Delivery::Sent => writer.bool(true)?,
@@ -198,7 +232,16 @@ fn write_refresh(writer: &mut Encoder<Vec<u8>>, refresh: &Refresh) -> Written {
     Ok(())
 }
 
-fn read_state(reader: &mut Decoder, whole: &Scope) -> Result<State, RecordError> {
+/// What the tokens of a grant have that say nothing else.
+#[derive(Clone, Copy)]
+struct Whole<'a> {
+    scope: &'a Scope,
+    audience: &'a Audience,
+    /// Whether tokens say anything of an audience, which depends on the format.
+    has_audience: bool,
+}
+
+fn read_state(reader: &mut Decoder, whole: Whole) -> Result<State, RecordError> {
     match (reader.array()?, reader.u64()?) {
         (Some(2), ISSUED) => {
             expect(reader, 5)?;
@@ -218,7 +261,7 @@ fn read_state(reader: &mut Decoder, whole: &Scope) -> Result<State, RecordError>
 }
 
 /// The same for the previous version.
-fn read_state_before(reader: &mut Decoder, whole: &Scope) -> Result<State, RecordError> {
+fn read_state_before(reader: &mut Decoder, whole: Whole) -> Result<State, RecordError> {
     match (reader.array()?, reader.u64()?) {
         (Some(3), ISSUED) => {
             expect(reader, 4)?;
@@ -241,7 +284,7 @@ fn read_state_before(reader: &mut Decoder, whole: &Scope) -> Result<State, Recor
 
 type Tokens = (Option<Box<Refresh>>, AccessTokens);
 
-fn read_tokens(reader: &mut Decoder, whole: &Scope) -> Result<Tokens, RecordError> {
+fn read_tokens(reader: &mut Decoder, whole: Whole) -> Result<Tokens, RecordError> {
     let refresh = optional(reader, read_refresh)?.map(Box::new);
     let count = reader.array()?.and_then(|count| usize::try_from(count).ok());
     let count = count.filter(|count| *count <= ACCESS_TOKENS_MAX).ok_or(RecordError::Malformed)?;
@@ -287,14 +330,33 @@ fn read_refresh(reader: &mut Decoder) -> Result<Refresh, RecordError> {
     })
 }
 
-fn read_token(reader: &mut Decoder, whole: &Scope) -> Result<AccessToken, RecordError> {
-    expect(reader, 4)?;
-    Ok(AccessToken {
-        digest: digest(reader)?,
-        scope: optional(reader, read_scope)?.unwrap_or_else(|| whole.clone()),
-        issued: moment(reader)?,
-        expires: moment(reader)?,
-    })
+fn read_token(reader: &mut Decoder, whole: Whole) -> Result<AccessToken, RecordError> {
+    expect(reader, if whole.has_audience { 5 } else { 4 })?;
+    let (digest, scope) = (digest(reader)?, optional(reader, read_scope)?);
+    let (issued, expires) = (moment(reader)?, moment(reader)?);
+    let audience = if whole.has_audience { optional(reader, read_audience)? } else { None };
+    let scope = scope.unwrap_or_else(|| whole.scope.clone());
+    let audience = audience.unwrap_or_else(|| whole.audience.clone());
+    // No rule makes a token for more than its grant.
+    match audience.first_beyond(whole.audience) {
+        None => Ok(AccessToken { digest, scope, audience, issued, expires }),
+        Some(_) => Err(RecordError::Malformed),
+    }
+}
+
+/// Reads at least one URI: an empty audience is written in another format, or as the grant's own.
+fn read_audience(reader: &mut Decoder) -> Result<Audience, RecordError> {
+    let count = reader.array()?.filter(|count| (1..=AUDIENCE_MAX as u64).contains(count));
+    let count = count.ok_or(RecordError::Malformed)?;
+    let mut uris: Vec<Arc<str>> = Vec::new();
+    for _ in 0..count {
+        let uri = reader.str()?;
+        if uris.iter().any(|known| **known == *uri) {
+            return Err(RecordError::Malformed);
+        }
+        uris.push(uri.into());
+    }
+    Ok(uris.into_iter().collect())
 }
 
 /// Reads the beginning of an array of `length`.

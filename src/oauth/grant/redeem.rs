@@ -7,6 +7,7 @@ use super::super::credential::Family;
 use super::super::kind::{Belief, Record, Writer};
 use super::super::pkce::Verified;
 use super::super::profile::Profile;
+use super::super::resource::Audience;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use super::access_tokens::{AccessToken, AccessTokens};
@@ -14,6 +15,7 @@ use super::delivery::Delivery;
 use super::lifetimes::TokenLifetimes;
 use super::outcome::{Mismatch, Outcome};
 use super::state::{Change, Code, Grant, Live, Refresh, State};
+use super::target::Target;
 use crate::crypto::digest::Digest;
 
 /// Proof that a code was presented with what it is bound to. Only [`Code::prove`] makes one, and no tokens are issued
@@ -52,6 +54,7 @@ pub(super) struct Redemption {
     pub(super) client: Arc<Client>,
     pub(super) redirect_uri: Option<Box<str>>,
     pub(super) verified: Option<Verified>,
+    pub(super) target: Target,
     pub(super) token: Digest,
     pub(super) refresh: Option<(Digest, Family)>,
     pub(super) lifetimes: TokenLifetimes,
@@ -84,11 +87,12 @@ pub(super) fn redeem(
         // The retry of a client that never got its tokens.
         (CodeUse::Repeatable, _) if now >= code.expires => (Change::Keep, Outcome::Expired),
         (CodeUse::Unspent | CodeUse::Repeatable, Ok(proven)) => {
-            let scope = match grant.redeemable(code, &asked.client, &asked.profile) {
-                Ok(scope) => scope,
-                Err(lapse) => return (Change::Keep, Outcome::Lapsed(lapse)),
+            let (scope, audience) = match entitled(grant, code, asked) {
+                Ok(entitled) => entitled,
+                Err(outcome) => return (Change::Keep, outcome),
             };
-            let state = State::Live(Box::new(first_tokens(proven, &scope, (grant, code), asked, now)));
+            let live = first_tokens(proven, (&scope, audience), (grant, code), asked, now);
+            let state = State::Live(Box::new(live));
             (Change::Put(Grant { state, ..grant.clone() }), Outcome::Redeemed { scope })
         }
         // A single guess, so that a stolen code cannot be tried again.
@@ -99,6 +103,12 @@ pub(super) fn redeem(
         // The code without its proofs. Ending the grant would let a thief log the owner out (OAuth 2.1, 7.5.2).
         (CodeUse::Spent, Err(mismatch)) => (Change::Keep, Outcome::Mismatch(mismatch)),
     }
+}
+
+/// The scope and the resources that the client gets for its code.
+fn entitled(grant: &Grant, code: &Code, asked: &Redemption) -> Result<(Scope, Audience), Outcome> {
+    let scope = grant.redeemable(code, &asked.client, &asked.profile).map_err(Outcome::Lapsed)?;
+    Ok((scope, asked.target.within(&grant.audience)?))
 }
 
 /// How the correct code relates to its grant.
@@ -122,13 +132,13 @@ fn code_use(grant: &Grant, asked: &Redemption, belief: Belief) -> CodeUse {
 
 fn first_tokens(
     _: CodeProven,
-    scope: &Scope,
+    (scope, audience): (&Scope, Audience),
     (grant, code): (&Grant, &Arc<Code>),
     asked: &Redemption,
     now: Timestamp,
 ) -> Live {
     let expires = now.after(asked.lifetimes.access_token);
-    let token = AccessToken { digest: asked.token, scope: scope.clone(), issued: now, expires };
+    let token = AccessToken { digest: asked.token, scope: scope.clone(), audience, issued: now, expires };
     let refresh = asked.refresh.map(|(current, family)| Refresh {
         current,
         issued: now,

@@ -6,6 +6,7 @@ use super::super::client::Client;
 use super::super::credential::{RefreshDigest, Salt};
 use super::super::kind::{Belief, Writer};
 use super::super::profile::Profile;
+use super::super::resource::Audience;
 use super::super::scope::{Scope, excerpt};
 use super::super::timestamp::Timestamp;
 use super::access_tokens::AccessToken;
@@ -13,6 +14,7 @@ use super::delivery::Delivery;
 use super::lifetimes::{RefreshReuse, TokenLifetimes};
 use super::outcome::Outcome;
 use super::state::{Change, Grant, Live, Previous, Refresh, Standing, State};
+use super::target::Target;
 use crate::crypto::digest::Digest;
 
 /// A refresh token, presented by an authenticated client.
@@ -21,6 +23,7 @@ pub(super) struct Rotation {
     pub(super) presented: RefreshDigest,
     pub(super) client: Arc<Client>,
     pub(super) scope: Option<Scope>,
+    pub(super) target: Target,
     pub(super) salt: Salt,
     pub(super) successor: Digest,
     pub(super) token: Digest,
@@ -64,11 +67,23 @@ pub(super) fn rotate(
     if let Some(name) = scope.first_beyond(&permitted).filter(|_| asked.profile.scope_limit) {
         return (Change::Keep, Outcome::TooWide { name: excerpt(name).into() });
     }
+    let audience = match asked.target.within(&grant.audience) {
+        Ok(audience) => audience,
+        Err(outcome) => return (Change::Keep, outcome),
+    };
+    let access = Access { scope, audience: &audience };
     match right {
-        Right::Successor => succeed(grant, live, refresh, asked, scope, now),
-        Right::SameAnswer(previous) => confirm(grant, live, (refresh, previous), asked, scope, now),
-        Right::LostAnswer(previous) => complete(grant, live, (refresh, previous), asked, scope, now),
+        Right::Successor => succeed(grant, live, refresh, asked, access, now),
+        Right::SameAnswer(previous) => confirm(grant, live, (refresh, previous), asked, access, now),
+        Right::LostAnswer(previous) => complete(grant, live, (refresh, previous), asked, access, now),
     }
+}
+
+/// What the new access token is good for.
+#[derive(Clone, Copy)]
+struct Access<'a> {
+    scope: &'a Scope,
+    audience: &'a Audience,
 }
 
 /// What a presented refresh token is entitled to.
@@ -110,7 +125,7 @@ fn succeed(
     live: &Live,
     refresh: &Refresh,
     asked: &Rotation,
-    scope: &Scope,
+    access: Access,
     now: Timestamp,
 ) -> (Change, Outcome) {
     let previous =
@@ -125,8 +140,8 @@ fn succeed(
     let family = refresh.family;
     let delivery = Delivery::reported_by(asked.writer.as_deref());
     let live = Live { refresh: Some(Box::new(refresh)), delivery, ..live.clone() };
-    let change = add_token(grant, live, asked, scope, now);
-    (change, Outcome::Rotated { family, scope: scope.clone() })
+    let change = add_token(grant, live, asked, access, now);
+    (change, Outcome::Rotated { family, scope: access.scope.clone() })
 }
 
 /// Repeats the response to the previous token, because it may have been lost. No second refresh token is issued,
@@ -136,22 +151,23 @@ fn repeat(
     live: &Live,
     (refresh, previous): (&Refresh, &Previous),
     asked: &Rotation,
-    scope: &Scope,
+    access: Access,
     now: Timestamp,
 ) -> (Change, Outcome) {
     let (family, salt) = (refresh.family, previous.salt);
-    match live.find(&previous.token, now).filter(|token| token.scope == *scope) {
+    let is_same = |token: &&AccessToken| token.scope == *access.scope && token.audience == *access.audience;
+    match live.find(&previous.token, now).filter(is_same) {
         Some(token) => {
             let expires_in = token.expires.since(now);
             (
                 Change::Keep,
-                Outcome::Repeated { family, salt, scope: scope.clone(), expires_in: Some(expires_in) },
+                Outcome::Repeated { family, salt, scope: access.scope.clone(), expires_in: Some(expires_in) },
             )
         }
-        // The retry asks for another scope, or the access token was revoked: issue a new one.
+        // The retry asks for another scope or resource, or the access token was revoked: issue a new one.
         None => {
-            let change = add_token(grant, live.clone(), asked, scope, now);
-            (change, Outcome::Repeated { family, salt, scope: scope.clone(), expires_in: None })
+            let change = add_token(grant, live.clone(), asked, access, now);
+            (change, Outcome::Repeated { family, salt, scope: access.scope.clone(), expires_in: None })
         }
     }
 }
@@ -163,15 +179,15 @@ fn confirm(
     live: &Live,
     previous: (&Refresh, &Previous),
     asked: &Rotation,
-    scope: &Scope,
+    access: Access,
     now: Timestamp,
 ) -> (Change, Outcome) {
     match live.delivery {
         Delivery::ReportedBy(_) => {
             let live = Live { delivery: Delivery::Sent, ..live.clone() };
-            repeat_with(grant, live, previous, asked, scope, now)
+            repeat_with(grant, live, previous, asked, access, now)
         }
-        Delivery::Sent | Delivery::Failed => repeat(grant, live, previous, asked, scope, now),
+        Delivery::Sent | Delivery::Failed => repeat(grant, live, previous, asked, access, now),
     }
 }
 
@@ -182,7 +198,7 @@ fn complete(
     live: &Live,
     (refresh, previous): (&Refresh, &Previous),
     asked: &Rotation,
-    scope: &Scope,
+    access: Access,
     now: Timestamp,
 ) -> (Change, Outcome) {
     let refresh = Refresh {
@@ -193,7 +209,7 @@ fn complete(
     };
     let delivery = Delivery::reported_by(asked.writer.as_deref());
     let live = Live { refresh: Some(Box::new(refresh.clone())), delivery, ..live.clone() };
-    repeat_with(grant, live, (&refresh, previous), asked, scope, now)
+    repeat_with(grant, live, (&refresh, previous), asked, access, now)
 }
 
 /// Repeats the response, and stores `live`.
@@ -202,10 +218,10 @@ fn repeat_with(
     live: Live,
     previous: (&Refresh, &Previous),
     asked: &Rotation,
-    scope: &Scope,
+    access: Access,
     now: Timestamp,
 ) -> (Change, Outcome) {
-    match repeat(grant, &live, previous, asked, scope, now) {
+    match repeat(grant, &live, previous, asked, access, now) {
         (Change::Keep, outcome) => {
             (Change::Put(Grant { state: State::Live(Box::new(live)), ..grant.clone() }), outcome)
         }
@@ -213,8 +229,9 @@ fn repeat_with(
     }
 }
 
-fn add_token(grant: &Grant, mut live: Live, asked: &Rotation, scope: &Scope, now: Timestamp) -> Change {
+fn add_token(grant: &Grant, mut live: Live, asked: &Rotation, access: Access, now: Timestamp) -> Change {
     let expires = now.after(asked.lifetimes.access_token);
-    live.tokens.add(AccessToken { digest: asked.token, scope: scope.clone(), issued: now, expires }, now);
+    let (scope, audience) = (access.scope.clone(), access.audience.clone());
+    live.tokens.add(AccessToken { digest: asked.token, scope, audience, issued: now, expires }, now);
     Change::Put(Grant { state: State::Live(Box::new(live)), ..grant.clone() })
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::super::authorize::Binding;
 use super::super::credential::{Family, RefreshDigest, Salt};
 use super::super::kind::{self, Writer};
+use super::super::resource::Audience;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use super::access_tokens::{AccessToken, AccessTokens};
@@ -28,6 +29,8 @@ pub struct Grant {
     pub(super) subject: Option<Arc<str>>,
     /// The widest scope of its tokens.
     pub(super) scope: Scope,
+    /// The widest audience of its tokens.
+    pub(super) audience: Audience,
     pub(super) state: State,
     /// The record is kept at least until this time, so that its form works only once.
     pub(super) kept_until: Timestamp,

@@ -13,6 +13,7 @@ use super::super::key::{Key, Kind};
 use super::super::kind::{self, Belief, Holder, KindInfo, Stage, Writer};
 use super::super::pkce::Verified;
 use super::super::profile::Profile;
+use super::super::resource::{Audience, Resources};
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
 use super::begin::{Issue, Permission, Refusal, issue, permit, refuse};
@@ -25,6 +26,7 @@ use super::revoke::revoke;
 use super::rotate::{Rotation, rotate};
 use super::rules::{self, Phase};
 use super::state::{Change, Grant};
+use super::target::Target;
 use super::withdraw::{Answer, Withdrawal, withdraw};
 
 /// One request's effect on one grant.
@@ -83,6 +85,7 @@ impl Transition {
             client: Arc::clone(&asked.client().id),
             subject,
             scope: asked.scope().clone(),
+            audience: asked.audience().clone(),
             code: code.digest(),
             binding: asked.binding(),
             code_lifetime,
@@ -110,7 +113,8 @@ impl Transition {
         lifetime: Duration,
     ) -> Transition {
         let client = Arc::clone(&client.client().id);
-        let issue = Issue { client, scope, token: token.digest(), lifetime };
+        let audience = Audience::default();
+        let issue = Issue { client, scope, audience, token: token.digest(), lifetime };
         Transition { grant: token.grant(), action: Action::Issue(Box::new(issue)) }
     }
 
@@ -129,6 +133,7 @@ impl Transition {
             client: client.into_shared(),
             redirect_uri: redirect_uri.map(Box::from),
             verified,
+            target: Target::default(),
             token: token.digest(),
             refresh: refresh.map(|(token, family)| (*token.refresh_digest().digest(), family)),
             lifetimes,
@@ -151,6 +156,7 @@ impl Transition {
             presented: refresh.refresh_digest(),
             client: client.into_shared(),
             scope,
+            target: Target::default(),
             salt: successors.salt(),
             successor: successors.refresh_digest(),
             token: successors.access_token().digest(),
@@ -177,9 +183,27 @@ impl Transition {
         self
     }
 
-    /// `token` is presented to `resource`.
+    /// The same for the resources that the request names, of those that are configured now. Without this call, and
+    /// with `asked` as `None`, for all resources of the grant; for a client's own token, for none in particular.
+    pub fn aimed_at(mut self, asked: Option<Audience>, resources: &Arc<Resources>) -> Transition {
+        match &mut self.action {
+            Action::Issue(issue) => issue.audience = asked.unwrap_or_default(),
+            Action::Redeem(redemption) => redemption.target = Target::new(asked, resources),
+            Action::Rotate(rotation) => rotation.target = Target::new(asked, resources),
+            _ => {}
+        }
+        self
+    }
+
+    /// `token` is presented to `resource`, which learns whether it is valid there.
     pub fn check(token: &Credential, resource: Arc<ProtectedResource>) -> Transition {
         let look = Look::Check { token: token.digest(), resource };
+        Transition { grant: token.grant(), action: Action::Look(look) }
+    }
+
+    /// The same for a resource that also needs to know whose token it is, and which scope it has.
+    pub fn check_and_describe(token: &Credential, resource: Arc<ProtectedResource>) -> Transition {
+        let look = Look::Describe { token: token.digest(), resource };
         Transition { grant: token.grant(), action: Action::Look(look) }
     }
 
@@ -208,7 +232,7 @@ impl Transition {
             Action::Issue(_) => Operation::Issue,
             Action::Redeem(_) => Operation::Redeem,
             Action::Rotate(_) => Operation::Rotate,
-            Action::Look(Look::Check { .. }) => Operation::Check,
+            Action::Look(Look::Check { .. } | Look::Describe { .. }) => Operation::Check,
             Action::Look(Look::Inspect(..)) => Operation::Inspect,
             Action::Revoke(_) => Operation::Revoke,
             Action::Withdraw(_) => Operation::Withdraw,
@@ -224,7 +248,7 @@ impl Transition {
             Action::Redeem(redemption) => Some(&redemption.client.id),
             Action::Rotate(rotation) => Some(&rotation.client.id),
             Action::Revoke(presented) | Action::Look(Look::Inspect(presented, _)) => presented.client.as_ref(),
-            Action::Look(Look::Check { .. }) | Action::Withdraw(_) => None,
+            Action::Look(Look::Check { .. } | Look::Describe { .. }) | Action::Withdraw(_) => None,
         }
     }
 }

@@ -59,6 +59,11 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
     };
     let scopes: Vec<(&str, &str)> =
         authorization.scope().names().map(|name| (name, routes.scope_sentence(name))).collect();
+    let known = routes.clients.resources().iter();
+    let resources: Vec<(&str, &str)> = known
+        .filter(|resource| authorization.audience().contains(resource.uri()))
+        .map(|resource| (resource.name(), &**resource.uri()))
+        .collect();
     let client = authorization.client();
     let page = routes.pages.dialog(&DialogPage {
         client: &client.name,
@@ -66,6 +71,7 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
         is_renewed: client.grant_types.refresh_token,
         redirect_uri: authorization.redirect().as_str(),
         scopes: &scopes,
+        resources: &resources,
         request: &question.seal(&routes.keyring(), &session),
     });
     context.decide(&rules::DIALOG);

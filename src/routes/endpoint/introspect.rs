@@ -47,10 +47,17 @@ fn respond(routes: &Routes, outcome: Applied) -> Response {
 }
 
 fn describe(routes: &Routes, description: &Description) -> Response {
-    let Description { kind, client, subject, scope, issued, expires } = description;
+    let Description { kind, client, subject, scope, audience, issued, expires } = description;
     let mut members = Object::default();
+    members.flag("active", true);
+    // One resource is a text, several are a list (RFC 7662, 2.2; RFC 7519, 4.1.3).
+    let uris: Vec<&str> = audience.uris().map(|uri| &**uri).collect();
+    match uris[..] {
+        [] => {}
+        [only] => _ = members.text("aud", only),
+        _ => _ = members.texts("aud", uris),
+    }
     members
-        .flag("active", true)
         .text("client_id", client)
         .number("exp", expires.as_seconds())
         .number("iat", issued.as_seconds())

@@ -6,23 +6,24 @@ use std::sync::Arc;
 
 use crate::http::{Body, FieldLines, Response, Status};
 use crate::json::Object;
-use crate::oauth::Profile;
+use crate::oauth::{Profile, Resources};
 use crate::routes::site::Site;
 use crate::routes::step::{Context, Step};
 
 /// The path of the document. The path of the issuer comes after it (RFC 8414, 3.1).
 pub(crate) const PATH: &str = "/.well-known/oauth-authorization-server";
 
-/// The document of the authorization server of `site` under `profile`, with these scopes, and with a registration
-/// endpoint if it has one. Members with a default are
-/// given all the same, since some defaults name flows that are not supported here; only empty lists are omitted.
+/// The document of the authorization server of `site` under `profile`, with these scopes and resources, and with a
+/// registration endpoint if it has one. Members with a default are given all the same, since some defaults name flows
+/// that are not supported here; only empty lists are omitted.
 pub(crate) fn document<'a>(
     site: &Site,
     profile: &Profile,
     has_registration: bool,
     scopes: impl Iterator<Item = &'a str>,
+    resources: &Resources,
 ) -> Arc<[u8]> {
-    let endpoint = |path: &str| format!("{}{}{path}", site.authorization_server(), site.base());
+    let endpoint = |path: &str| site.url(path);
     let methods = ["none", "client_secret_basic", "client_secret_post"];
     let mut members = Object::default();
     members
@@ -32,7 +33,12 @@ pub(crate) fn document<'a>(
         .texts("grant_types_supported", ["authorization_code", "refresh_token", "client_credentials"])
         .text("introspection_endpoint", &endpoint("/introspect"))
         .texts("introspection_endpoint_auth_methods_supported", methods[1..].iter().copied())
-        .text("issuer", site.issuer())
+        .text("issuer", site.issuer());
+    // RFC 9728, 4.
+    if !resources.is_empty() {
+        members.texts("protected_resources", resources.iter().map(|resource| &**resource.uri()));
+    }
+    members
         .texts("response_modes_supported", ["query"])
         .texts("response_types_supported", ["code"])
         .text("revocation_endpoint", &endpoint("/revoke"))
@@ -48,11 +54,13 @@ pub(crate) fn document<'a>(
     members.finish().into_bytes().into()
 }
 
-/// Sends the document. Caches may keep it for an hour: it changes only with the configuration.
+/// The field lines of a metadata document. Caches may keep it for an hour: it changes only with the configuration.
+pub(crate) const DOCUMENT_LINES: FieldLines = FieldLines::literal(
+    "Cache-Control: max-age=3600\r\nX-Content-Type-Options: nosniff\r\nContent-Type: application/json\r\n",
+);
+
+/// Sends the document.
 pub(crate) fn show(context: &Context) -> Step {
-    const LINES: FieldLines = FieldLines::literal(
-        "Cache-Control: max-age=3600\r\nX-Content-Type-Options: nosniff\r\nContent-Type: application/json\r\n",
-    );
     let document = Arc::clone(&context.routes.metadata);
-    Step::Done(Response::new(Status::Ok, LINES).with_body(Body::Shared(document)))
+    Step::Done(Response::new(Status::Ok, DOCUMENT_LINES).with_body(Body::Shared(document)))
 }

@@ -12,6 +12,7 @@ pub(crate) mod introspect;
 pub(crate) mod mcp;
 pub(crate) mod metadata;
 pub(crate) mod register;
+pub(crate) mod resource_metadata;
 pub(crate) mod revoke;
 #[cfg(feature = "lab")]
 pub(crate) mod rules;

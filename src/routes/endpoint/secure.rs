@@ -3,19 +3,27 @@
 //! The article sends its token bare, and a bad one is refused with 403. RFC 6750 (2.1) puts `Bearer` before it, and a
 //! bad one is refused with 401 and a `WWW-Authenticate` that says why (3). Where the profile accepts bare tokens, each
 //! is answered its own way. Elsewhere a request without `Bearer` has no token: 401 (RFC 6750, 3.1).
+//!
+//! A token that was asked for without a `resource`, as the article's is, opens it. One for other resources does not
+//! (RFC 8707, 3): whoever got it there could use it here.
 
 use std::sync::Arc;
 
 use crate::http::form::Form;
 use crate::http::{FieldValue, Response, Status};
-use crate::oauth::{Outcome, Transition};
+use crate::oauth::client::Clients;
+use crate::oauth::{Outcome, ProtectedResource, Scope, Transition};
 use crate::routes::reply::error_response::{INVALID_REQUEST, error, error_text};
 use crate::routes::reply::json;
 use crate::routes::reply::unavailable::unavailable;
 use crate::routes::request::bearer::{Scheme, is_token68, split};
 use crate::routes::shared::Routes;
+use crate::routes::site::Site;
 use crate::routes::step::{Context, Step};
 use crate::store::Applied;
+
+/// Its path.
+pub(crate) const PATH: &str = "/secure";
 
 /// Reads the token, and has it looked up.
 pub(crate) fn check(context: &Context) -> Step {
@@ -62,7 +70,8 @@ fn respond(routes: &Routes, scheme: Scheme, outcome: Applied) -> Response {
         Ok(Outcome::Inactive) => {
             refuse(scheme, "the token is unknown, expired or revoked, or its client may no longer use it")
         }
-        Ok(Outcome::TooNarrow) => refuse_scope(routes),
+        Ok(Outcome::OtherResource) => refuse(scheme, "the token is for another resource"),
+        Ok(Outcome::TooNarrow { .. }) => refuse_scope(routes),
         outcome => unavailable(&outcome, "the server cannot check tokens at the moment; try again"),
     }
 }
@@ -100,6 +109,13 @@ fn refuse_scope(routes: &Routes) -> Response {
     json::response(Status::Forbidden, TEXT)
         .with("WWW-Authenticate", routes.scope_challenge.clone())
         .because("the token does not have the scope that the endpoint needs")
+}
+
+/// What this endpoint requires of a token: `scope`, if that is given. It need not be for any resource in particular.
+pub(crate) fn resource(site: &Site, clients: &Arc<Clients>, scope: Option<&str>) -> ProtectedResource {
+    // Never a mistake: the configuration names one of its scopes.
+    let scope = scope.and_then(|name| Scope::parse(name).ok()).unwrap_or_default();
+    ProtectedResource { accepts_unaddressed: true, ..ProtectedResource::at(&site.url(PATH), clients, scope) }
 }
 
 /// The challenge for a token that lacks `scope`; never sent if `scope` is `None`.

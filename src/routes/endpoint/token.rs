@@ -15,7 +15,7 @@ use crate::oauth::authorize::grantable_scope;
 use crate::oauth::client::AuthenticatedClient;
 use crate::oauth::credential::{Family, Salt};
 use crate::oauth::pkce::Verified;
-use crate::oauth::{Credential, GrantId, Outcome, Scope, Transition};
+use crate::oauth::{Audience, Credential, GrantId, Outcome, Scope, Transition};
 use crate::routes::reply::error_response::ErrorResponse;
 use crate::routes::reply::json;
 use crate::routes::reply::unavailable::{NO_RANDOMNESS, unavailable};
@@ -107,7 +107,8 @@ fn redeem(
         refresh.as_ref().map(|(token, family)| (token, *family)),
         routes.lifetimes.tokens,
     )
-    .under(&routes.profile);
+    .under(&routes.profile)
+    .aimed_at(named_resources(routes, parameters)?, routes.clients.resources());
     let refresh = refresh.map(|(token, _)| token);
     Ok(context.ask(transition, move |context, applied| {
         let lifetime = context.routes.expires_in;
@@ -136,7 +137,9 @@ fn rotate(
     let Some(salt) = routes.random().map(Salt) else { return Err(no_randomness()) };
     let successors = presented.successors(salt);
     let transition = Transition::rotate(client, &presented, &successors, scope, routes.lifetimes.tokens);
-    let transition = transition.under(&routes.profile);
+    let transition = transition
+        .under(&routes.profile)
+        .aimed_at(named_resources(routes, parameters)?, routes.clients.resources());
     Ok(context.ask(transition, move |context, applied| {
         let lifetime = context.routes.expires_in;
         let (first, family, scope, expires_in) = match applied {
@@ -165,16 +168,31 @@ fn issue(
     let routes = context.routes;
     let scope = grantable_scope(client.client(), parameters.value(Name::Scope))
         .map_err(|reason| ErrorResponse::new("invalid_scope", reason))?;
+    let resources = routes.clients.resources();
+    let audience = resources
+        .requested(&client.client().default_resource, parameters.resources())
+        .map_err(invalid_target)?;
     let (Some(grant), Some(secret)) = (routes.random(), routes.random()) else { return Err(no_randomness()) };
     let token = Credential::of_grant(GrantId::new(grant), secret);
     let lifetime = routes.lifetimes.tokens.access_token;
     let transition = Transition::issue(client, scope.clone(), &token, lifetime);
+    let transition = transition.aimed_at(Some(audience), resources);
     Ok(context.ask(transition, move |context, applied| {
         Step::Done(match applied {
             Ok(Outcome::Granted) => tokens(&token, None, context.routes.expires_in, &scope),
             applied => refuse(context.routes, GrantType::ClientCredentials, applied),
         })
     }))
+}
+
+/// The resources that a request for tokens names (RFC 8707, 2.2); `None` for all that were granted.
+fn named_resources(routes: &Routes, parameters: &Parameters) -> Result<Option<Audience>, ErrorResponse> {
+    routes.clients.resources().named(parameters.resources()).map_err(invalid_target)
+}
+
+/// RFC 8707, 2.
+fn invalid_target(reason: String) -> ErrorResponse {
+    ErrorResponse::new("invalid_target", reason)
 }
 
 /// The response if the store issued no tokens.
@@ -184,6 +202,9 @@ fn refuse(routes: &Routes, grant_type: GrantType, applied: Applied) -> Response 
             let reason =
                 format!("the scope {name} was not granted, or the client is no longer registered for it");
             ErrorResponse::new("invalid_scope", reason).into_response()
+        }
+        Ok(Outcome::OtherTarget { uri }) => {
+            invalid_target(format!("the resource {uri} was not granted")).into_response()
         }
         Ok(outcome) => match why_invalid(grant_type, &outcome) {
             Some(reason) => invalid_grant(routes, reason).into_response(),

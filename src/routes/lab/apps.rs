@@ -7,6 +7,7 @@
 use crate::oauth::Scope;
 use crate::oauth::client::{Client, ClientOrigin, GrantTypes};
 use crate::oauth::redirect::RedirectUri;
+use crate::oauth::resource::DefaultResource;
 
 /// The `client_id` of the app whose redirect URI the attacker imitates. Nothing listens there.
 pub const APP: &str = "victims-app";
@@ -41,6 +42,7 @@ fn client(id: &str, name: &str, redirect_uris: &[&str], scope: &Scope) -> Client
         scope: scope.clone(),
         default_scope: None,
         inspects_all: false,
+        default_resource: DefaultResource::Nothing,
     }
 }
 

@@ -17,17 +17,20 @@ pub(crate) struct DialogPage<'a> {
     pub(crate) redirect_uri: &'a str,
     /// What the client asks for: each scope's name and its sentence.
     pub(crate) scopes: &'a [(&'a str, &'a str)],
+    /// Where it may use what it gets: the name and the URI of each resource.
+    pub(crate) resources: &'a [(&'a str, &'a str)],
     /// The sealed authorization request, for the form; empty for a request without parameters.
     pub(crate) request: &'a str,
 }
 
 impl DialogPage<'_> {
     /// The placeholders of the template that depend on the request.
-    pub(crate) const NAMES: [&'static str; 8] = [
+    pub(crate) const NAMES: [&'static str; 9] = [
         "{{client}}",
         "{{heading}}",
         "{{return_to}}",
         "{{scopes}}",
+        "{{resources}}",
         "{{asker}}",
         "{{duration}}",
         "{{taking_back}}",
@@ -35,7 +38,7 @@ impl DialogPage<'_> {
     ];
 
     /// Their values, in the same order.
-    pub(crate) fn values<'a>(&'a self, durations: &'a Durations) -> [Cow<'a, str>; 8] {
+    pub(crate) fn values<'a>(&'a self, durations: &'a Durations) -> [Cow<'a, str>; 9] {
         // Whole elements, with escaped content.
         let item = |(name, sentence): &(&str, &str)| {
             let (name, sentence) = (escape_html(name), escape_html(sentence));
@@ -44,6 +47,17 @@ impl DialogPage<'_> {
         let scopes = match self.scopes {
             [] => "<li>This app gets no access to your data.</li>".into(),
             scopes => scopes.iter().map(item).collect::<String>().into(),
+        };
+        let place = |(name, uri): &(&str, &str)| {
+            format!("<dd>{} <code>{}</code></dd>", escape_html(name), escape_html(uri))
+        };
+        let resources = match self.resources {
+            [] => "".into(),
+            resources => ["<dt>Where</dt>".to_owned()]
+                .into_iter()
+                .chain(resources.iter().map(place))
+                .collect::<String>()
+                .into(),
         };
         let duration = if self.is_renewed { &durations.renewed } else { &durations.once };
         // A client chose its own name if nobody else did, and may have chosen another's.
@@ -60,6 +74,7 @@ impl DialogPage<'_> {
             heading.into(),
             escape_html(return_to(self.redirect_uri)),
             scopes,
+            resources,
             self.asker.words(self.redirect_uri),
             duration.into(),
             self.asker.taking_back().into(),

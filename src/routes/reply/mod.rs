@@ -13,6 +13,7 @@ pub(crate) mod folder;
 pub(crate) mod json;
 pub(crate) mod message_page;
 pub(crate) mod pages;
+pub(crate) mod resource_documents;
 pub(crate) mod security_fields;
 pub(crate) mod template;
 pub(crate) mod unavailable;

@@ -306,6 +306,7 @@ mod tests {
             is_renewed: false,
             redirect_uri: "http://localhost:3000/cb",
             scopes: &scopes,
+            resources: &[],
             request: "",
         };
         let (profile, lifetimes) = (Profile::strict(), Lifetimes::default().tokens);
@@ -347,6 +348,7 @@ mod tests {
             is_renewed: true,
             redirect_uri: "https://app.example/<b>",
             scopes: &[("a&b", "<i>Read</i>")],
+            resources: &[],
             request: "\"><script>",
         });
         let text = std::str::from_utf8(answer.body()).unwrap();
@@ -365,7 +367,15 @@ mod tests {
         ] {
             for asker in [Asker::SelfRegistered, Asker::Document("<i>")] {
                 let (client, scopes, request) = ("<script>Bank", &[][..], "");
-                let page = DialogPage { client, asker, is_renewed: true, redirect_uri, scopes, request };
+                let page = DialogPage {
+                    client,
+                    asker,
+                    is_renewed: true,
+                    resources: &[],
+                    redirect_uri,
+                    scopes,
+                    request,
+                };
                 let answer = pages().dialog(&page);
                 let text = std::str::from_utf8(answer.body()).unwrap();
                 let (before, after) = text.split_once("Bank").unwrap();

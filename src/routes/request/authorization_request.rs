@@ -25,16 +25,18 @@ pub(crate) fn read<'a>(form: &'a Form) -> AuthorizationRequest<'a> {
         state,
         code_challenge: text("code_challenge"),
         code_challenge_method: text("code_challenge_method"),
+        resources: form.values("resource").collect(),
         repeated,
     }
 }
 
 /// Whether the request has no parameter at all.
 pub(crate) fn is_bare(request: &AuthorizationRequest) -> bool {
-    let AuthorizationRequest { client_id, redirect_uri, response_type, scope, state, .. } = request;
+    let AuthorizationRequest { client_id, redirect_uri, response_type, scope, state, resources, .. } = request;
     let texts = [client_id, redirect_uri, response_type, scope];
     let challenges = [&request.code_challenge, &request.code_challenge_method];
     texts.iter().chain(&challenges).all(|value| value.is_none())
         && state.is_none()
+        && resources.is_empty()
         && request.repeated.is_none()
 }

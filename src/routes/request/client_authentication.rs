@@ -235,6 +235,7 @@ mod tests {
             scope: Scope::default(),
             default_scope: None,
             inspects_all: false,
+            default_resource: Default::default(),
         }
     }
 

@@ -2,8 +2,8 @@
 //! article has it.
 //!
 //! Unknown parameters are ignored, and one without a value counts as omitted (RFC 6749, 3.2). A repeated one is
-//! refused, because parsers may pick different copies. Parameters in the query are ignored: URLs end up in logs and
-//! histories.
+//! refused, because parsers may pick different copies; only `resource` may be repeated (RFC 8707, 2), in JSON as a list.
+//! Parameters in the query are ignored: URLs end up in logs and histories.
 
 use std::fmt;
 
@@ -52,6 +52,8 @@ impl Name {
 pub(crate) struct Parameters {
     /// By `name as usize`.
     values: [Option<String>; Name::ALL.len()],
+    /// Each `resource`, never empty.
+    resources: Vec<String>,
     /// Whether they came as JSON, as the article's do.
     pub(crate) is_json: bool,
 }
@@ -60,6 +62,11 @@ impl Parameters {
     /// The value of `name`, never empty; `None` if it was omitted.
     pub(crate) fn value(&self, name: Name) -> Option<&str> {
         self.values[name as usize].as_deref()
+    }
+
+    /// Each `resource`, in the order in which they were sent.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &str> {
+        self.resources.iter().map(String::as_str)
     }
 
     /// The value of a parameter that must not be omitted.
@@ -99,6 +106,8 @@ impl Parameters {
     }
 }
 
+const RESOURCE: &str = "resource";
+
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// The media type of the content, without its own parameters: `charset` has no meaning for forms and JSON.
@@ -128,13 +137,14 @@ fn read_form(body: &[u8]) -> Result<Parameters, ErrorResponse> {
         let value = form.value(text).map_err(|_| repeated(text))?;
         parameters.values[name as usize] = value.filter(|value| !value.is_empty()).map(str::to_owned);
     }
+    parameters.resources = form.values(RESOURCE).map(str::to_owned).collect();
     Ok(parameters)
 }
 
 fn read_json(body: &[u8]) -> Result<Parameters, ErrorResponse> {
     match serde_json::from_slice(body) {
         Ok(Json::Object(members)) => members.into_parameters(),
-        Ok(Json::Text(_) | Json::Other) => {
+        Ok(Json::Text(_) | Json::Texts(_) | Json::Other) => {
             Err(ErrorResponse::invalid_request("the content is JSON, but not an object"))
         }
         Err(_) => Err(ErrorResponse::invalid_request("the content is not valid JSON")),
@@ -146,6 +156,8 @@ fn read_json(body: &[u8]) -> Result<Parameters, ErrorResponse> {
 enum Json {
     Object(Box<Members>),
     Text(String),
+    /// A list of nothing but texts.
+    Texts(Vec<String>),
     Other,
 }
 
@@ -154,38 +166,54 @@ enum Json {
 struct Members {
     parameters: Parameters,
     seen: [bool; Name::ALL.len()],
+    has_resources: bool,
     /// The first one that is refused. Reading goes on: the content may not even be JSON.
-    mistake: Option<(Name, Mistake)>,
+    mistake: Option<Mistake>,
 }
 
 #[derive(Clone, Copy)]
 enum Mistake {
-    Repeated,
-    NotText,
+    Repeated(&'static str),
+    NotText(Name),
+    NoResource,
 }
 
 impl Members {
     fn add(&mut self, name: Name, value: Json) {
         let is_repeated = std::mem::replace(&mut self.seen[name as usize], true);
         match value {
-            _ if is_repeated => self.refuse(name, Mistake::Repeated),
+            _ if is_repeated => self.refuse(Mistake::Repeated(name.as_str())),
             Json::Text(value) => {
                 self.parameters.values[name as usize] = Some(value).filter(|value| !value.is_empty());
             }
-            Json::Object(_) | Json::Other => self.refuse(name, Mistake::NotText),
+            Json::Object(_) | Json::Texts(_) | Json::Other => self.refuse(Mistake::NotText(name)),
         }
     }
 
-    fn refuse(&mut self, name: Name, mistake: Mistake) {
-        self.mistake.get_or_insert((name, mistake));
+    fn add_resources(&mut self, value: Json) {
+        let is_repeated = std::mem::replace(&mut self.has_resources, true);
+        let texts = match value {
+            _ if is_repeated => return self.refuse(Mistake::Repeated(RESOURCE)),
+            Json::Text(text) => vec![text],
+            Json::Texts(texts) => texts,
+            Json::Object(_) | Json::Other => return self.refuse(Mistake::NoResource),
+        };
+        self.parameters.resources = texts.into_iter().filter(|text| !text.is_empty()).collect();
+    }
+
+    fn refuse(&mut self, mistake: Mistake) {
+        self.mistake.get_or_insert(mistake);
     }
 
     fn into_parameters(self) -> Result<Parameters, ErrorResponse> {
         match self.mistake {
             None => Ok(Parameters { is_json: true, ..self.parameters }),
-            Some((name, Mistake::Repeated)) => Err(repeated(name.as_str())),
-            Some((name, Mistake::NotText)) => {
+            Some(Mistake::Repeated(name)) => Err(repeated(name)),
+            Some(Mistake::NotText(name)) => {
                 Err(ErrorResponse::invalid_request(format!("the {} is not a string", name.as_str())))
+            }
+            Some(Mistake::NoResource) => {
+                Err(ErrorResponse::invalid_request("the resource is neither a string nor a list of strings"))
             }
         }
     }
@@ -197,8 +225,12 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// The name of a member; `None` for an unknown one.
-struct Key(Option<Name>);
+/// The name of a member.
+enum Key {
+    Parameter(Name),
+    Resource,
+    Unknown,
+}
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
@@ -216,7 +248,11 @@ impl Visitor<'_> for KeyVisitor {
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Key, E> {
-        Ok(Key(Name::ALL.into_iter().find(|(_, text)| *text == key).map(|(name, _)| name)))
+        Ok(match Name::ALL.into_iter().find(|(_, text)| *text == key) {
+            Some((name, _)) => Key::Parameter(name),
+            None if key == RESOURCE => Key::Resource,
+            None => Key::Unknown,
+        })
     }
 }
 
@@ -231,18 +267,26 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
         let mut members = Box::<Members>::default();
-        while let Some(Key(name)) = map.next_key()? {
-            match name {
-                Some(name) => members.add(name, map.next_value()?),
-                None => drop(map.next_value::<IgnoredAny>()?),
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::Parameter(name) => members.add(name, map.next_value()?),
+                Key::Resource => members.add_resources(map.next_value()?),
+                Key::Unknown => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(Json::Object(members))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Json::Other)
+        let mut texts = Some(Vec::new());
+        // Reading goes on after a value of another kind: the rest may not even be JSON.
+        while let Some(value) = seq.next_element()? {
+            match (value, &mut texts) {
+                (Json::Text(text), Some(texts)) => texts.push(text),
+                _ => texts = None,
+            }
+        }
+        Ok(texts.map_or(Json::Other, Json::Texts))
     }
 
     fn visit_unit<E>(self) -> Result<Json, E> {

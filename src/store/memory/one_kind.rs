@@ -339,6 +339,7 @@ mod tests {
             scope: Scope::default(),
             default_scope: None,
             inspects_all: false,
+            default_resource: Default::default(),
         };
         Clients::new([client])
     }
@@ -372,7 +373,11 @@ mod tests {
 
     fn check(number: u64, token: u8) -> Transition {
         let token = Credential::of_grant(credential(number).grant(), [token; SECRET_BYTES]);
-        let resource = ProtectedResource { clients: Arc::new(clients()), scope: Scope::default() };
+        let resource = ProtectedResource {
+            clients: Arc::new(clients()),
+            accepts_unaddressed: true,
+            ..ProtectedResource::default()
+        };
         Transition::check(&token, Arc::new(resource))
     }
 

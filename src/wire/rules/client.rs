@@ -59,12 +59,21 @@ pub(super) const REFUSALS: &[Rule] = &[
         "tests/it/refusals.rs::a_token_request_that_is_not_put_right_is_told_what_is_wrong",
     ),
     reason!(
+        "the resource is neither a string nor a list of strings",
+        "JSON resources",
+        "In JSON, the one parameter that may be repeated is a string or a list of strings.",
+        "RFC 8707, 2",
+        "routes/request/parameters.rs",
+        "\"the resource is neither a string nor a list of strings\"",
+        "tests/it/resources.rs::the_demos_own_requests_name_no_resource_and_open_secure",
+    ),
+    reason!(
         "the * is not a string",
         "JSON strings",
         "A parameter in the article's JSON is a string.",
         "the article, \"OAuth from scratch\"",
         "routes/request/parameters.rs",
-        "Json::Object(_) | Json::Other => self.refuse(name, Mistake::NotText),",
+        "=> self.refuse(Mistake::NotText(name)),",
         "tests/it/refusals.rs::a_token_request_that_is_not_put_right_is_told_what_is_wrong",
     ),
     reason!(

@@ -31,7 +31,9 @@ pub fn of_outcome(operation: Operation, outcome: &Outcome) -> Option<&'static Ru
         (Operation::Rotate, Outcome::Unknown) => &REFRESH_UNKNOWN,
         (_, Outcome::Unknown) => &NOTHING_TO_REVOKE,
         (_, Outcome::Active) => &TOKEN_VALID,
-        (_, Outcome::TooNarrow) => &TOKEN_TOO_NARROW,
+        (_, Outcome::OtherTarget { .. }) => &TARGET_NOT_GRANTED,
+        (_, Outcome::OtherResource) => &TOKEN_FOR_ANOTHER,
+        (_, Outcome::TooNarrow { .. }) => &TOKEN_TOO_NARROW,
         (Operation::Inspect, Outcome::Inactive) => &DESCRIBED_INACTIVE,
         (_, Outcome::Inactive) => &TOKEN_INVALID,
         (_, Outcome::Described(_)) => &DESCRIBED,
@@ -56,6 +58,7 @@ fn of_lapse(lapse: Lapse) -> &'static Rule {
         Lapse::GrantType => &GRANT_TYPE_LAPSED,
         Lapse::Scope => &SCOPE_LAPSED,
         Lapse::RedirectUri => &REDIRECT_URI_LAPSED,
+        Lapse::Resource => &RESOURCE_LAPSED,
     }
 }
 
@@ -85,14 +88,17 @@ const ALL: &[&Rule] = &[
     &ROTATION_REPEATED,
     &REUSED,
     &TOO_WIDE,
+    &TARGET_NOT_GRANTED,
     &REFRESH_OF_ANOTHER,
     &REFRESH_EXPIRED,
     &REFRESH_UNKNOWN,
     &GRANT_TYPE_LAPSED,
     &SCOPE_LAPSED,
     &REDIRECT_URI_LAPSED,
+    &RESOURCE_LAPSED,
     &TOKEN_VALID,
     &TOKEN_TOO_NARROW,
+    &TOKEN_FOR_ANOTHER,
     &TOKEN_INVALID,
     &DESCRIBED,
     &DESCRIBED_INACTIVE,
@@ -262,7 +268,7 @@ static ROTATED: Rule = grants!(
      issued.",
     "RFC 6749, 6; RFC 9700, 4.14.2",
     "oauth/grant/rotate.rs",
-    "(change, Outcome::Rotated { family, scope: scope.clone() })",
+    "(change, Outcome::Rotated { family, scope: access.scope.clone() })",
     "tests/it/grants.rs::a_refresh_token_is_rotated_at_every_use",
 );
 
@@ -293,6 +299,15 @@ static TOO_WIDE: Rule = refuses!(
     "oauth/grant/rotate.rs",
     "if let Some(name) = scope.first_beyond(&permitted)",
     "tests/it/grants.rs::scope_may_narrow_for_one_access_token_and_never_widens",
+);
+
+static TARGET_NOT_GRANTED: Rule = refuses!(
+    "resource not granted",
+    "A token request may name the resources that were granted, or fewer. The code or refresh token is not spent.",
+    "RFC 8707, 2.2",
+    "oauth/grant/target.rs",
+    "return Err(Outcome::OtherTarget",
+    "tests/it/resources.rs::a_token_is_for_resources_that_were_granted",
 );
 
 static REFRESH_OF_ANOTHER: Rule = refuses!(
@@ -349,6 +364,15 @@ static REDIRECT_URI_LAPSED: Rule = refuses!(
     "tests/it/grants.rs::the_clients_present_registration_bounds_its_old_grants",
 );
 
+static RESOURCE_LAPSED: Rule = refuses!(
+    "resources withdrawn",
+    "No resource of the grant is configured any more, so a token would be good for nothing.",
+    "RFC 8707, 2",
+    "oauth/grant/target.rs",
+    "{ Err(Lapse::Resource) }",
+    "tests/it/resources.rs::a_resource_that_is_removed_ends_its_tokens",
+);
+
 static TOKEN_VALID: Rule = grants!(
     "access token valid",
     "The token belongs to a live grant of a registered client, has not expired, and has the scope that the resource \
@@ -364,8 +388,17 @@ static TOKEN_TOO_NARROW: Rule = refuses!(
     "The token is valid, but lacks the scope that the resource requires.",
     "RFC 6750, 3.1",
     "oauth/grant/look.rs",
-    "Ok(_) => Outcome::TooNarrow",
+    "Err(Outcome::TooNarrow { scope: scope.into_owned() })",
     "tests/it/oauth.rs::a_refresh_may_narrow_the_scope_of_its_access_token_only",
+);
+
+static TOKEN_FOR_ANOTHER: Rule = refuses!(
+    "token for another resource",
+    "The token is valid, but was not issued for this resource: somebody may have passed it on.",
+    "RFC 8707, 3; RFC 9700, 2.3",
+    "oauth/grant/look.rs",
+    "return Err(Outcome::OtherResource);",
+    "tests/it/resources.rs::a_token_for_one_resource_does_not_open_another",
 );
 
 static TOKEN_INVALID: Rule = refuses!(

@@ -141,7 +141,11 @@ impl Scene {
             Request::RotateForged => world.transition_to_rotate("app", &forged, None).0,
             Request::RotateAsOther => world.transition_to_rotate("other", &self.refresh, None).0,
             Request::Check => {
-                let resource = ProtectedResource { clients: Arc::clone(&clients), scope: Scope::default() };
+                let resource = ProtectedResource {
+                    clients: Arc::clone(&clients),
+                    accepts_unaddressed: true,
+                    ..ProtectedResource::default()
+                };
                 Transition::check(&self.access, Arc::new(resource))
             }
             Request::Inspect => Transition::inspect(owner, &self.access, Arc::clone(&clients)),

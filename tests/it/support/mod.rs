@@ -62,7 +62,9 @@ pub struct TestServer {
     /// The server's pool for slow work, which a test may keep busy.
     pub pool: Arc<Pool>,
     system: Arc<TestSystem>,
-    store: Arc<MemoryStore>,
+    store: Arc<dyn Store>,
+    /// The same, if it is the one in memory.
+    memory: Option<Arc<MemoryStore>>,
     handle: Handle,
     /// What a reload reads.
     file: Arc<Mutex<Config>>,
@@ -116,9 +118,11 @@ impl TestServer {
 
     /// Ends this server and starts another that is configured as `config` says, with the same grants and clock.
     pub fn restart_with(self, config: &Config) -> TestServer {
-        let (system, store) = (Arc::clone(&self.system), Arc::clone(&self.store));
+        let (system, store, memory) = (Arc::clone(&self.system), Arc::clone(&self.store), self.memory.clone());
         drop(self);
-        TestServer::run(config, system, store)
+        let mut server = TestServer::run(config, system, store);
+        server.memory = memory;
+        server
     }
 
     fn start_on(change: impl FnOnce(&mut Config), dice: Dice) -> TestServer {
@@ -129,7 +133,14 @@ impl TestServer {
             config.limits.store.grants_max,
             config.limits.store.pair_grants_max(),
         ));
-        TestServer::run(&config, system, store)
+        let mut server = TestServer::run(&config, system, Arc::<MemoryStore>::clone(&store));
+        server.memory = Some(store);
+        server
+    }
+
+    /// Servers that are configured as `config` says, with this store.
+    pub fn start_in(config: &Config, store: Arc<dyn Store>) -> TestServer {
+        TestServer::run(config, TestSystem::with(Dice::Fair, 0), store)
     }
 
     /// Servers that are configured as `config` says, under a `profile` that no configuration has.
@@ -144,7 +155,7 @@ impl TestServer {
         )
     }
 
-    fn run(config: &Config, system: Arc<TestSystem>, store: Arc<MemoryStore>) -> TestServer {
+    fn run(config: &Config, system: Arc<TestSystem>, store: Arc<dyn Store>) -> TestServer {
         TestServer::run_with(config, &config.net_settings(), system, store)
     }
 
@@ -152,16 +163,16 @@ impl TestServer {
         config: &Config,
         settings: &Settings,
         system: Arc<TestSystem>,
-        store: Arc<MemoryStore>,
+        store: Arc<dyn Store>,
     ) -> TestServer {
         config.check().expect("a sound configuration");
         let (log, access) = (Log::kept(), Log::kept());
         let logs = Logs { errors: log.clone(), access: access.clone() };
         let shared_system: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
-        let shared_store: Arc<dyn Store> = Arc::<MemoryStore>::clone(&store);
         let pool = Arc::new(Pool::new(config.limits.net.pool_threads_max()));
-        let mut server = Server::bind_with_pool(settings, shared_store, Arc::clone(&pool), shared_system, logs)
-            .expect("free ports");
+        let mut server =
+            Server::bind_with_pool(settings, Arc::clone(&store), Arc::clone(&pool), shared_system, logs)
+                .expect("free ports");
         let file = Arc::new(Mutex::new(config.clone()));
         let read = Arc::clone(&file);
         let read = move || Ok((read.lock().unwrap().clone(), Vec::new()));
@@ -182,6 +193,7 @@ impl TestServer {
             pool,
             system,
             store,
+            memory: None,
             handle: server.handle(),
             file,
             thread: Some(std::thread::spawn(move || server.run())),
@@ -190,7 +202,7 @@ impl TestServer {
 
     /// How many records its store has.
     pub fn records(&self) -> usize {
-        self.store.len()
+        self.memory.as_ref().expect("the store in memory").len()
     }
 
     /// Lets `time` go by on the server's clock.

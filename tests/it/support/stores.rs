@@ -262,6 +262,7 @@ impl Maker {
             scope: Scope::parse("a b c").unwrap(),
             default_scope: None,
             inspects_all: false,
+            default_resource: Default::default(),
         };
         Maker { clients: Arc::new(Clients::new([registered])), client, subject, drawn: u64::from(number) << 32 }
     }
@@ -338,7 +339,11 @@ impl Maker {
     }
 
     pub fn check(&self, token: &Credential) -> Transition {
-        let resource = ProtectedResource { clients: Arc::clone(&self.clients), scope: Scope::default() };
+        let resource = ProtectedResource {
+            clients: Arc::clone(&self.clients),
+            accepts_unaddressed: true,
+            ..ProtectedResource::default()
+        };
         Transition::check(token, Arc::new(resource))
     }
 

@@ -80,7 +80,11 @@ fn respond(context: &Context, read: Result<Message, Answer>, is_wide: bool, outc
             let reason = "the token is unknown, expired or revoked, or its client may no longer use it";
             return refuse(Status::Unauthorized, BAD_TOKEN, &server.bad_token, reason);
         }
-        Ok(Outcome::TooNarrow) => {
+        Ok(Outcome::OtherResource) => {
+            let reason = "the token is for another resource";
+            return refuse(Status::Unauthorized, BAD_TOKEN, &server.bad_token, reason);
+        }
+        Ok(Outcome::TooNarrow { .. }) => {
             let required = if is_wide { &server.wide } else { &server.basic };
             let reason = "the token does not have the scope that the endpoint needs";
             return refuse(Status::Forbidden, TOO_NARROW, &required.too_narrow, reason);

@@ -30,15 +30,18 @@ pub(crate) struct Required {
 }
 
 impl McpServer {
-    /// The server whose metadata (RFC 9728) is at `metadata`. Every request needs the scope `basic`, and a call of the
-    /// other tool `second`, too.
-    pub(crate) fn new(metadata: &str, clients: &Arc<Clients>, basic: &str, second: &str) -> McpServer {
+    /// The server at `url`, whose metadata (RFC 9728) is at `metadata`. Every request needs the scope `basic`, and a call
+    /// of the other tool `second`, too.
+    pub(crate) fn new(
+        url: &str,
+        metadata: &str,
+        clients: &Arc<Clients>,
+        basic: &str,
+        second: &str,
+    ) -> McpServer {
         let wide = format!("{basic} {second}");
         let required = |scope: &str| Required {
-            resource: Arc::new(ProtectedResource {
-                clients: Arc::clone(clients),
-                scope: Scope::parse(scope).unwrap_or_default(),
-            }),
+            resource: Arc::new(ProtectedResource::at(url, clients, Scope::parse(scope).unwrap_or_default())),
             too_narrow: challenge(
                 "error=\"insufficient_scope\", error_description=\"the access token lacks a scope\", ",
                 metadata,
