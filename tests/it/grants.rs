@@ -15,6 +15,7 @@ use oauth_from_scratch::oauth::grant::{RecordError, RefreshReuse};
 use oauth_from_scratch::oauth::kind::{Record as _, Transition as _, Writer};
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
+use oauth_from_scratch::oauth::resource::{DefaultResource, Resource, Resources};
 use oauth_from_scratch::oauth::{
     Change, Credential, Grant, GrantId, Outcome, Profile, ProtectedResource, Scope, Timestamp, TokenLifetimes,
     Transition,
@@ -1101,6 +1102,34 @@ fn a_record_is_read_whole_or_not_at_all() {
         newer[1] = 9;
         let error = Grant::decode(&newer).unwrap_err();
         assert_eq!(error.to_string(), "the record has format 9; this program reads 3");
+    }
+}
+
+/// A grant that names no resource is written as before there were any, so earlier programs can read it.
+#[test]
+fn only_a_grant_that_names_a_resource_has_the_new_format() {
+    let mut world = World::new();
+    world.redeem(RIGHT).unwrap();
+    let before = world.record.clone().unwrap().encode();
+    assert_eq!(before[..2], [0x86, 2]);
+    let resource = |uri| Resource::new(uri, "A", Scope::default()).unwrap();
+    let resources = ["https://a.example", "https://b.example"].map(resource);
+    let default = DefaultResource::Uri("https://a.example".into());
+    world.clients = Arc::new(clients().with_resources(Resources::new(resources.into(), &default)));
+    // A record from before is read, and its tokens are for no resource in particular.
+    world.record = Some(Grant::decode(&before).unwrap());
+    assert_eq!(world.record.as_ref().unwrap().encode(), before);
+
+    world = World { record: None, drawn: 1, code: World::empty().code, ..world };
+    assert_eq!(world.grant(), Outcome::Granted);
+    let tokens = world.redeem(RIGHT).unwrap();
+    let bytes = world.record.clone().unwrap().encode();
+    assert_eq!(bytes[..2], [0x87, 3]);
+    let Outcome::Described(found) = world.inspect_as("server", &tokens.access) else { panic!("a valid token") };
+    assert_eq!(format!("{:?}", found.audience), "[\"https://a.example\"]");
+    assert_eq!(world.check(&tokens.access, None), Outcome::OtherResource, "a resource without a URI");
+    for length in 0..bytes.len() {
+        assert_eq!(Grant::decode(&bytes[..length]).err(), Some(RecordError::Malformed), "{length} bytes");
     }
 }
 

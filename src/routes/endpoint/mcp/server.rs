@@ -30,8 +30,8 @@ pub(crate) struct Required {
 }
 
 impl McpServer {
-    /// The server at `url`, whose metadata (RFC 9728) is at `metadata`. Every request needs the scope `basic`, and a call
-    /// of the other tool `second`, too.
+    /// The server at `url`, whose metadata (RFC 9728) is at `metadata`. Every request needs the scope `basic`, and a
+    /// call of the other tool `second`, too.
     pub(crate) fn new(
         url: &str,
         metadata: &str,
