@@ -179,8 +179,13 @@ fn a_token_in_an_address_reaches_the_attacker() {
         authorize(&browser);
         browser.switch_to(&page);
         wait_for_result(&browser, rule, if is_on { "refused" } else { "stolen" });
-        // The victim goes elsewhere, and somebody else at the same browser goes back.
+        // The victim goes elsewhere, and somebody else at the same browser goes back. A page that is left before it is
+        // loaded leaves no entry in the history.
         browser.switch_to(&popup);
+        browser.wait_for("the shop's page, loaded", |browser| {
+            let is_loaded = browser.execute("return document.readyState") == "complete";
+            Some(()).filter(|()| is_loaded && browser.url().contains("/shop-account.html"))
+        });
         browser.goto(&format!("{}/caught.html", lab.origin()));
         browser.execute("history.back()");
         let address = browser.wait_for("the shop's page", |browser| {
