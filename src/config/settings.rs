@@ -554,4 +554,31 @@ mod tests {
         let config = Config { client_port: Some(0), auth_port: 0, ..Config::default() };
         assert_eq!(config.check(), Ok(()));
     }
+
+    #[test]
+    fn registration_needs_keys_that_last_as_long_as_grants() {
+        let engine = || Location::parse("redis://h:1").unwrap();
+        let check =
+            |location: Location, keys: bool, wanted: Option<bool>, expected: Result<bool, ConfigError>| {
+                let config = Config {
+                    store: Backend { location, ..Backend::default() },
+                    keys: keys.then(|| "keys".into()),
+                    registration: wanted,
+                    ..Config::default()
+                };
+                let found = config.check().map(|()| config.routes_settings().registration.is_some());
+                assert_eq!(found, expected, "{keys} {wanted:?}");
+            };
+        check(Location::Memory, false, None, Ok(true));
+        check(Location::Memory, false, Some(false), Ok(false));
+        check(engine(), false, None, Ok(false));
+        check(engine(), false, Some(false), Ok(false));
+        check(engine(), false, Some(true), Err(ConfigError::RegistrationKeys));
+        check(engine(), true, None, Ok(true));
+        check(engine(), true, Some(true), Ok(true));
+        let configured = Config { client_port: None, ..Config::default() };
+        assert!(configured.routes_settings().registration.is_none(), "only where the file says so");
+        let article = Config { is_article: true, ..Config::default() };
+        assert!(article.routes_settings().registration.is_none());
+    }
 }
