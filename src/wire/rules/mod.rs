@@ -20,8 +20,14 @@ pub use resource::PREFLIGHT;
 use super::rule::Rule;
 
 /// Every rule that a reason in the log can name.
-const TABLES: [&[Rule]; 6] =
-    [authorization::FORM, client::REFUSALS, resource::REFUSALS, registration::REFUSALS, mcp::REFUSALS, authorization::REQUEST];
+const TABLES: [&[Rule]; 6] = [
+    authorization::FORM,
+    client::REFUSALS,
+    resource::REFUSALS,
+    registration::REFUSALS,
+    mcp::REFUSALS,
+    authorization::REQUEST,
+];
 
 /// The rule for a refusal with this reason, of an authorization request (`asks`) or of another one: some words are
 /// those of both. Every message without a rule of its own has one in common.
