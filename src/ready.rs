@@ -8,7 +8,7 @@ use oauth_from_scratch::json::Object;
 use oauth_from_scratch::net::{Handle, Server};
 use oauth_from_scratch::routes::Role;
 
-/// The issuer, ports, addresses and process id of `server`, as one line of JSON.
+/// The issuer, ports, addresses and process id of `server`, and the attack lab's address, as one line of JSON.
 pub fn json(server: &Server) -> String {
     let of = |wanted: Role| -> Vec<std::net::SocketAddr> {
         server.addresses().iter().filter(|(role, _)| *role == wanted).map(|(_, address)| *address).collect()
@@ -25,6 +25,7 @@ pub fn json(server: &Server) -> String {
         .optional_text("client_app", server.site().client_app())
         .optional_port("client_port", port(&client))
         .text("issuer", server.site().issuer())
+        .optional_text("lab", server.site().lab())
         .number("process_id", std::process::id().into());
     format!("{}\n", line.finish())
 }

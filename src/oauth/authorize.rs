@@ -77,9 +77,12 @@ pub fn check<'a>(
     let client = clients.find_named(parameters.client_id.or(profile.unnamed_client)).map_err(|reason| {
         if parameters.client_id.is_some() { AuthorizationError::UnknownClient(reason) } else { show(reason) }
     })?;
-    let redirect = client
-        .verify_redirect(parameters.redirect_uri, profile)
-        .map_err(|reason| AuthorizationError::Show(reason.into()))?;
+    let redirect = client.verify_redirect(parameters.redirect_uri, profile).map_err(|reason| {
+        match VerifiedRedirect::of_error(parameters.redirect_uri, profile) {
+            Some(to) => AuthorizationError::Redirect { to, error: "invalid_request", reason: reason.into() },
+            None => AuthorizationError::Show(reason.into()),
+        }
+    })?;
     let refuse =
         |error, reason: Cow<'static, str>| AuthorizationError::Redirect { to: redirect.clone(), error, reason };
     if let Some(name) = parameters.repeated {

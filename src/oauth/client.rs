@@ -81,7 +81,7 @@ pub trait ClientSource: fmt::Debug + Send + Sync {
 /// The result of a lookup: shared with the configuration, or made by a source for this lookup.
 pub type Found<'a> = Cow<'a, Arc<Client>>;
 
-/// A redirect URI that its client has registered.
+/// A redirect URI that its client has registered; under a profile that does without a check, one that passes without.
 #[derive(Clone, Debug)]
 pub struct VerifiedRedirect(Arc<str>);
 
@@ -234,7 +234,7 @@ impl Client {
 
     /// Whether `uri`, to which a code was sent, is still registered.
     pub fn has_redirect_uri(&self, uri: &str, profile: &Profile) -> bool {
-        let is_near = |own: &RedirectUri| !profile.exact_redirect && own.accept_prefix(uri).is_some();
+        let is_near = |own: &RedirectUri| !profile.exact_redirect && own.accept_loosely(uri).is_some();
         self.redirect_uris.iter().any(|own| own.is_place_of(uri) || is_near(own))
     }
 
@@ -250,7 +250,7 @@ impl Client {
                 _ => Err("the redirect_uri is missing, and the client has more than one".to_owned()),
             };
         };
-        let accept_near = |own: &RedirectUri| own.accept_prefix(asked).filter(|_| !profile.exact_redirect);
+        let accept_near = |own: &RedirectUri| own.accept_loosely(asked).filter(|_| !profile.exact_redirect);
         let accept = |own: &RedirectUri| own.accept(asked).or_else(|| accept_near(own));
         if let Some(uri) = self.redirect_uris.iter().find_map(accept) {
             return Ok(VerifiedRedirect(uri));
@@ -265,6 +265,16 @@ impl Client {
 }
 
 impl VerifiedRedirect {
+    /// `asked`, which no client has registered, for an error: `None` unless `profile` does without
+    /// [`verified_errors`](Profile::verified_errors).
+    pub(super) fn of_error(asked: Option<&str>, profile: &Profile) -> Option<VerifiedRedirect> {
+        let is_web =
+            |asked: &&str| asked.starts_with("http") && asked.bytes().all(|byte| byte.is_ascii_graphic());
+        asked
+            .filter(|asked| !profile.verified_errors && is_web(asked))
+            .map(|asked| VerifiedRedirect(asked.into()))
+    }
+
     /// The URI as requested.
     pub fn as_str(&self) -> &str {
         &self.0

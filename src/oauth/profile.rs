@@ -38,10 +38,6 @@ pub struct Profile {
     /// Whether `Authorization: TOKEN` is accepted beside `Authorization: Bearer TOKEN` (RFC 6750, 2.1). A bad or
     /// missing token is then answered 403, as in the article.
     pub bare_tokens: bool,
-    /// Whether an `access_token` in the query is accepted (RFC 6750, 2.3), which OAuth 2.1 forbids. URLs are kept in
-    /// histories and logs and are sent to other sites in `Referer`, so anyone who reads one has the token (RFC 9700,
-    /// 4.2.4 and 4.3.2).
-    pub tokens_in_query: bool,
 
     /// Whether codes and tokens have 264 random bits. Otherwise codes are ten decimal digits, and access tokens fifty,
     /// as in the article. Ten digits are 33 bits, and anyone who tries enough of them has another user's code (RFC
@@ -52,14 +48,26 @@ pub struct Profile {
     /// 4.5).
     pub pkce: bool,
     /// Whether a `redirect_uri` must be a registered one, character by character. Otherwise it need only begin with
-    /// one: `https://app.example.evil.example/` passes for `https://app.example`, and gets the code (RFC 9700, 4.1).
+    /// one, or have a host below the registered one: `https://app.example.evil.example/` passes for
+    /// `https://app.example`, and gets the code (RFC 9700, 4.1).
     pub exact_redirect: bool,
+    /// Whether an error is sent to a verified redirect URI alone. Otherwise a link to this server leads wherever its
+    /// author likes, under the name that people trust (open redirector; RFC 6749, 4.1.2.1; RFC 9700, 4.11.2).
+    pub verified_errors: bool,
+    /// Whether the client that the attack lab serves compares the `state` of an answer with that of its own request.
+    /// Otherwise an attacker's code, sent to it in the victim's browser, connects the victim to the attacker's account
+    /// (login forgery; RFC 6749, 10.12; RFC 9700, 4.7). It is that client's rule; the server only returns the `state`.
+    pub state_check: bool,
     /// Whether answers carry `iss` (RFC 9207). Otherwise a client of two servers cannot tell whose answer it got, and
     /// sends one server's code to the other (mix-up; RFC 9700, 4.4).
     pub iss: bool,
     /// Whether the dialog's form must come from this server's own page. Otherwise any page can send it, and its
     /// visitors authorize a client without knowing (cross-site request forgery; RFC 6749, 10.12; RFC 9700, 4.7).
     pub form_origin: bool,
+    /// Whether scripts of other origins never act with the cookies that a browser has for this server. Otherwise every
+    /// origin is admitted with them: the scripts of any page read the dialog and send its form for their visitors (RFC
+    /// 9700, 2.6).
+    pub cookieless_cors: bool,
     /// Whether browsers are told not to show the dialog in a frame. Otherwise another site lays it invisibly under the
     /// pointer, and a click there is a consent (clickjacking; RFC 9700, 4.16).
     pub frame_protection: bool,
@@ -67,6 +75,10 @@ pub struct Profile {
     /// tokens until it expires (code replay; RFC 6749, 10.5; RFC 9700, 4.3.1). The earlier access tokens stay valid; a
     /// new refresh token replaces the earlier one.
     pub single_use_codes: bool,
+    /// Whether an access token is accepted in the Authorization field alone. Otherwise one in the query is, too (RFC
+    /// 6750, 2.3). URLs are kept in histories and logs and are sent to other sites in `Referer`, so anyone who reads
+    /// one has the token (RFC 9700, 4.2.4 and 4.3.2).
+    pub header_tokens_only: bool,
     /// Whether codes and tokens expire. Otherwise one that leaks works for good (RFC 9700, 4.10; RFC 6750, 5.3).
     pub expiry: bool,
     /// Whether each use of a refresh token replaces it. Otherwise a thief and the client use the same one side by side,
@@ -89,14 +101,17 @@ impl Profile {
             bare_dialog: false,
             json_at_token: false,
             bare_tokens: false,
-            tokens_in_query: false,
             long_credentials: true,
             pkce: true,
             exact_redirect: true,
+            verified_errors: true,
+            state_check: true,
             iss: true,
             form_origin: true,
+            cookieless_cors: true,
             frame_protection: true,
             single_use_codes: true,
+            header_tokens_only: true,
             expiry: true,
             rotation: true,
             scope_limit: true,
@@ -128,15 +143,19 @@ impl Profile {
     }
 
     /// Every defence by its name, to be switched.
-    pub fn defences(&mut self) -> [(&'static str, &mut bool); 10] {
+    pub fn defences(&mut self) -> [(&'static str, &mut bool); 14] {
         [
             ("long_credentials", &mut self.long_credentials),
             ("pkce", &mut self.pkce),
             ("exact_redirect", &mut self.exact_redirect),
+            ("verified_errors", &mut self.verified_errors),
+            ("state_check", &mut self.state_check),
             ("iss", &mut self.iss),
             ("form_origin", &mut self.form_origin),
+            ("cookieless_cors", &mut self.cookieless_cors),
             ("frame_protection", &mut self.frame_protection),
             ("single_use_codes", &mut self.single_use_codes),
+            ("header_tokens_only", &mut self.header_tokens_only),
             ("expiry", &mut self.expiry),
             ("rotation", &mut self.rotation),
             ("scope_limit", &mut self.scope_limit),

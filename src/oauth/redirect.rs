@@ -239,11 +239,13 @@ impl RedirectUri {
         (own == asked_parts).then(|| asked.into())
     }
 
-    /// The URI that `asked` is, if it begins with this one: the comparison of a server without
-    /// [`exact_redirect`](super::profile::Profile::exact_redirect). Only visible ASCII is accepted, as everywhere.
-    pub(super) fn accept_prefix(&self, asked: &str) -> Option<Arc<str>> {
+    /// The URI that `asked` is, if it begins with this one or has a host below its host: the comparisons of servers
+    /// without [`exact_redirect`](super::profile::Profile::exact_redirect). Only visible ASCII is accepted, as
+    /// everywhere.
+    pub(super) fn accept_loosely(&self, asked: &str) -> Option<Arc<str>> {
         let is_visible = asked.bytes().all(|byte| byte.is_ascii_graphic());
-        (is_visible && asked.starts_with(&*self.0)).then(|| asked.into())
+        let is_near = asked.starts_with(&*self.0) || is_below(asked, &self.0);
+        (is_visible && is_near).then(|| asked.into())
     }
 }
 
@@ -253,6 +255,16 @@ pub fn is_loopback_host(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.rsplit_once('.').is_some_and(|(label, name)| is_below(label, name))
         || LOOPBACK_HOSTS.contains(&host)
+}
+
+/// Whether the host of `asked` is a name below that of `own`, as a pattern such as `https://*.app.example/*` has it.
+fn is_below(asked: &str, own: &str) -> bool {
+    fn split(uri: &str) -> Option<(&str, &str)> {
+        let (scheme, rest) = uri.split_once("://")?;
+        Some((scheme, rest.split(['/', '?', ':', '@']).next()?))
+    }
+    let (Some((asked_scheme, asked)), Some((scheme, own))) = (split(asked), split(own)) else { return false };
+    asked_scheme == scheme && asked.strip_suffix(own).is_some_and(|label| label.ends_with('.'))
 }
 
 /// The host of a plain http URI, and the part after its port.
@@ -538,6 +550,27 @@ mod tests {
         check("https://127.0.0.1:1/cb", "https://127.0.0.1:2/cb", false);
         check("http://127.0.0.1", "http://127.0.0.1:9", true);
         check("http://127.0.0.1?x", "http://127.0.0.1:9?x", true);
+    }
+
+    /// The near-misses of exercise 5 of the lab.
+    #[test]
+    fn a_loose_comparison_accepts_what_resembles_a_redirect_uri() {
+        let check = |registered: &str, asked: &str, accepted: bool| {
+            let uri = RedirectUri::parse(registered).unwrap();
+            assert_eq!(uri.accept_loosely(asked).as_deref(), accepted.then_some(asked), "{registered} {asked}");
+            assert_eq!(uri.accept(asked), None, "{asked} is not the registered one");
+        };
+        let own = "https://app.example";
+        check(own, "https://app.example.evil.example/", true);
+        check(own, "https://app.example@evil.example/", true);
+        check(own, "https://app.example:8443/", true);
+        check(own, "https://evil.app.example/caught", true);
+        check("https://app.example/cb", "https://app.example/cb/../caught", true);
+        check(own, "https://evilapp.example/", false);
+        check(own, "http://evil.app.example/", false);
+        check(own, "https://evil.example/.app.example", false);
+        check(own, "https://evil.app.example/\u{7f}", false);
+        check(own, "", false);
     }
 
     #[test]

@@ -1,32 +1,32 @@
-//! The attack lab: defences that a learner switches while the server runs, and a client whose codes can be stolen.
+//! The attack lab: defences that a learner switches while the server runs, the apps that the exercises attack
+//! (`lab/apps.rs`), and what the attacker's site has caught (`lab/catches.rs`).
 //!
 //! It exists with `--lab` alone, which is refused beyond loopback and with a store that lasts. A switch takes effect as
 //! a reload does: the workers take a new profile between two turns, and requests that wait finish with the old one.
 
+mod apps;
+mod catches;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::oauth::client::{Client, ClientOrigin, GrantTypes};
-use crate::oauth::redirect::RedirectUri;
-use crate::oauth::{Profile, Scope};
+pub use apps::{APP, ATTACKERS_APP, SHOP};
+pub(super) use apps::{REDIRECT_URI, clients, shop_origin};
 
-/// The `client_id` of the app that the exercises attack.
-pub const CLIENT_ID: &str = "victims-app";
+use crate::oauth::Profile;
+use catches::Catches;
 
-/// Its redirect URI: a prefix of the attacker's site, as `https://app.example` is of
-/// `https://app.example.evil.example`. Nothing listens there.
-pub(super) const REDIRECT_URI: &str = "http://localhost";
-
-/// Which defences are on, and how a change reaches the server.
+/// Which defences are on, how a change reaches the server, and what was caught.
 pub struct Lab {
     profile: Mutex<Profile>,
+    catches: Mutex<Catches>,
     on_change: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Lab {
     /// A lab that begins with the rules of `profile`.
     pub fn new(profile: Profile) -> Arc<Lab> {
-        Arc::new(Lab { profile: Mutex::new(profile), on_change: OnceLock::new() })
+        Arc::new(Lab { profile: Mutex::new(profile), catches: Mutex::default(), on_change: OnceLock::new() })
     }
 
     /// The rules that were switched last, which the next reload puts into effect.
@@ -54,6 +54,16 @@ impl Lab {
         true
     }
 
+    /// Keeps `text`, which has arrived at `place` on the attacker's site.
+    pub(super) fn catch(&self, place: &'static str, text: String) {
+        self.catches.lock().unwrap_or_else(PoisonError::into_inner).add(place, text);
+    }
+
+    /// What was caught after the catch with this number, as JSON.
+    pub(super) fn catches_after(&self, number: u64) -> serde_json::Value {
+        self.catches.lock().unwrap_or_else(PoisonError::into_inner).after(number)
+    }
+
     /// A line for the log: the defences that are off.
     pub fn describe(&self) -> String {
         let mut profile = self.profile();
@@ -70,20 +80,5 @@ impl Lab {
 impl fmt::Debug for Lab {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lab").field("profile", &self.profile()).finish_non_exhaustive()
-    }
-}
-
-/// The client that the exercises attack. It may have what `scope` lists.
-pub(super) fn client(scope: &Scope) -> Client {
-    Client {
-        id: CLIENT_ID.into(),
-        origin: ClientOrigin::Configured,
-        name: "The Victim's App".to_owned(),
-        redirect_uris: vec![RedirectUri::of_client_app(REDIRECT_URI)],
-        secret: None,
-        grant_types: GrantTypes { authorization_code: true, refresh_token: true, client_credentials: false },
-        scope: scope.clone(),
-        default_scope: None,
-        inspects_all: false,
     }
 }

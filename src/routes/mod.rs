@@ -36,7 +36,7 @@ mod stream;
 mod table;
 
 pub use demo::{CLIENT_ID as DEMO_CLIENT_ID, SCOPES as DEMO_SCOPES};
-pub use lab::{CLIENT_ID as LAB_CLIENT_ID, Lab};
+pub use lab::{APP as LAB_APP, ATTACKERS_APP as LAB_ATTACKERS_APP, Lab, SHOP as LAB_SHOP};
 pub use reply::folder::{PageMissing, check_folder};
 pub use settings::{Limits, Registration, Settings};
 pub use shared::Routes;
@@ -75,7 +75,11 @@ impl Routes {
         } else {
             (route.endpoint)(&Context::new(self, sender, request, now, caller, route.cors))
         };
-        step.allow(route.cors)
+        let step = step.allow(route.cors);
+        if self.profile.cookieless_cors || role != Role::AuthorizationServer {
+            return step;
+        }
+        step.allow_with_cookies(request)
     }
 
     /// The response to a message that the codec refused.

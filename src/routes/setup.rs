@@ -160,7 +160,9 @@ fn mcp_server(site: &Site, clients: &Arc<Clients>) -> McpServer {
 fn clients(settings: &Settings, site: &Site, keys: &Keys) -> Clients {
     let redirect_uri = site.client_app_redirect_uri();
     let demo = redirect_uri.map(|redirect_uri| demo::client(&settings.scopes, &redirect_uri));
-    let lab = demo.as_ref().filter(|_| settings.lab.is_some()).map(|demo| lab::client(&demo.scope));
+    let lab = site.lab().filter(|_| settings.lab.is_some());
+    let lab = demo.as_ref().zip(lab).map(|(demo, lab)| lab::clients(&demo.scope, lab));
+    let lab = lab.into_iter().flatten();
     let clients = Clients::new(settings.clients.iter().cloned().chain(demo).chain(lab));
     match settings.registration {
         Some(registration) => {

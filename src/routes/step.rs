@@ -271,6 +271,14 @@ impl Step {
             step => step,
         }
     }
+
+    /// Lets scripts of the origin that sent `request` read the response, cookies and all.
+    pub(super) fn allow_with_cookies(self, request: &Request) -> Step {
+        match self {
+            Step::Done(response) => Step::Done(cors::allow_with_cookies(response, request)),
+            step => step,
+        }
+    }
 }
 
 impl Parked {

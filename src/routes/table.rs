@@ -50,6 +50,8 @@ const TABLE: &[Route] = &[
 const OPTIONAL: &[&[Route]] = &[
     #[cfg(feature = "lab")]
     super::endpoint::rules::ROWS,
+    #[cfg(feature = "lab")]
+    super::endpoint::caught::ROWS,
     #[cfg(feature = "wire")]
     super::endpoint::wire::OF_CLIENT_APP,
     #[cfg(feature = "wire")]

@@ -11,6 +11,14 @@ use crate::oauth::Outcome;
 use crate::oauth::grant::Operation;
 use crate::system::System;
 
+// Endpoints name them. As no decision is recorded, none of them is in the program.
+#[path = "rule.rs"]
+pub mod rule;
+#[path = "rules/mod.rs"]
+pub mod rules;
+
+pub use rule::Rule;
+
 /// The wire view of one process, which has none.
 pub enum Wire {}
 
@@ -92,19 +100,4 @@ impl Notes {
     pub fn name<'a>(&self, _client: &str, _redirect_uris: impl Iterator<Item = &'a str>) {
         match *self {}
     }
-}
-
-/// A rule, of which nothing is shown.
-pub struct Rule;
-
-/// The rules that endpoints name.
-pub mod rules {
-    use super::Rule;
-
-    /// The dialog of the article.
-    pub static ARTICLE_DIALOG: Rule = Rule;
-    /// The dialog.
-    pub static DIALOG: Rule = Rule;
-    /// A preflight.
-    pub static PREFLIGHT: Rule = Rule;
 }

@@ -1,14 +1,16 @@
 //! The attack lab: every exercise succeeds with its defence off, and fails with it on, on one running server that its
-//! page switches.
+//! page switches. Here the test sends what the pages of the three sites send; in `lab/browser.rs` a browser does.
+
+mod browser;
 
 use std::net::SocketAddr;
 
 use oauth_from_scratch::net::LogFormat;
-use oauth_from_scratch::routes::{DEMO_CLIENT_ID, LAB_CLIENT_ID, Role};
+use oauth_from_scratch::routes::{LAB_APP, LAB_ATTACKERS_APP, LAB_SHOP, Role};
 
-use crate::support::browser::{Browser, start_or_skip};
 use crate::support::standard::{
-    CHALLENGE, VERIFIER, decide, get_dialog, get_secure, pairs, parameter, post_form, request_of, tokens_of,
+    CHALLENGE, VERIFIER, decide, get_dialog, get_secure, pairs, parameter, post_form, request_of, sealed_of,
+    session_of, tokens_of,
 };
 use crate::support::{Answer, Client, TestServer, token_request};
 
@@ -61,7 +63,55 @@ impl Lab {
 
     /// The fields that a browser adds to a request of the attacker's page.
     fn fields(&self) -> String {
-        format!("Origin: {}\r\nSec-Fetch-Site: same-site\r\n", self.origin())
+        format!("Origin: {}\r\nSec-Fetch-Site: same-site\r\nSec-Fetch-Mode: cors\r\n", self.origin())
+    }
+
+    fn shop_callback(&self) -> String {
+        format!("http://shop.localhost:{}/shop-callback.html", self.address.port())
+    }
+
+    /// The address that the browser of a victim who signs in to the shop returns to.
+    fn sign_in_to_shop(&self) -> String {
+        decide(&self.server, &request_of(LAB_SHOP, &self.shop_callback()), "authorize")
+    }
+
+    /// What has arrived last at `place` on the attacker's site.
+    fn caught(&self, place: &str) -> String {
+        let host = format!("localhost:{}", self.address.port());
+        let answer = self.answer_to(&format!(
+            "GET /caught?after=0 HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Site: same-origin\r\n\r\n"
+        ));
+        let answer = answer.json();
+        let catches = answer["catches"].as_array().expect("catches");
+        let last = catches.iter().rev().find(|caught| caught["at"] == place).expect("a catch");
+        last["text"].as_str().expect("text").to_owned()
+    }
+
+    /// The browser shows the page at `address`, which has the attacker's picture; what the attacker learns of it.
+    fn show_ad_at(&self, address: &str) -> String {
+        let answer = self.answer_to(&format!("GET /ad.svg HTTP/1.1\r\nHost: h\r\nReferer: {address}\r\n\r\n"));
+        assert_eq!(answer.status, 200);
+        self.caught("/ad.svg")
+    }
+
+    /// A `POST` to the attacker's site.
+    fn post(&self, path: &str, fields: &str, content: &str) -> Answer {
+        let length = content.len();
+        self.answer_to(&format!(
+            "POST {path} HTTP/1.1\r\nHost: h\r\n{fields}Content-Length: {length}\r\n\r\n{content}"
+        ))
+    }
+
+    /// The answer to a redemption of `code`, whoever sends it.
+    fn redeem(&self, client: &str, redirect_uri: &str, code: &str, verifier: Option<&str>) -> Answer {
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("client_id", client),
+            ("redirect_uri", redirect_uri),
+            ("code", code),
+        ];
+        form.extend(verifier.map(|verifier| ("code_verifier", verifier)));
+        post_form(&self.server, "/token", &self.fields(), &pairs(&form))
     }
 }
 
@@ -109,84 +159,192 @@ fn exercise_3_shows_the_dialog_in_a_frame() {
     });
 }
 
-/// RFC 9700, 4.3.1.
+/// RFC 9700, 4.7. Whether the shop itself compares is in `the_shop_signs_the_victim_in_as_the_attacker`.
 #[test]
-fn exercise_4_uses_a_code_again() {
+fn exercise_4_signs_the_victim_in_as_the_attacker() {
+    check("state_check", |lab| {
+        let own = lab.sign_in_to_shop();
+        let code = parameter(&own, "code").expect("the attacker's code");
+        // The victim's browser has asked for nothing, so it remembers no state.
+        if lab.rules()["state_check"] == true {
+            return false;
+        }
+        let (token, _) = tokens_of(&lab.redeem(LAB_SHOP, &lab.shop_callback(), code, Some(VERIFIER)));
+        assert_eq!(lab.post("/drive", "Authorization: Bearer wrong\r\n", "nothing").status, 401);
+        assert_eq!(lab.post("/drive", &format!("Authorization: Bearer {token}\r\n"), "card").status, 200);
+        lab.caught("/drive") == format!("{} card", &code[..20])
+    });
+}
+
+/// RFC 9700, 4.1: each near-miss leads to a page of the attacker's.
+#[test]
+fn exercise_5_has_the_code_sent_to_the_attacker() {
+    check("exact_redirect", |lab| {
+        let port = lab.address.port();
+        let outcomes = [
+            format!("http://app.localhost.evil.localhost:{port}/caught.html"),
+            format!("http://evil.app.localhost:{port}/caught.html"),
+            format!("http://app.localhost@localhost:{port}/caught.html"),
+            format!("http://app.localhost:{port}/caught.html"),
+            format!("http://app.localhost:{port}/app/../caught.html"),
+        ]
+        .map(|near_miss| {
+            // RFC 7636, appendix B: here it is the attacker's.
+            redeem_stolen(lab, LAB_APP, &near_miss)
+        });
+        assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "{outcomes:?}");
+        outcomes[0]
+    });
+}
+
+/// RFC 9700, 4.11.2.
+#[test]
+fn exercise_6_leads_from_the_server_to_the_attacker() {
+    check("verified_errors", |lab| {
+        let page = format!("{}/sign-in.html", lab.origin());
+        let answer = get_dialog(&lab.server, &request_of(LAB_APP, &page), None);
+        let location = answer.field("location").unwrap_or_default();
+        assert_eq!(answer.status == 302, location.starts_with(&format!("{page}?error=invalid_request&")));
+        assert!(answer.status == 302 || answer.status == 400);
+        answer.status == 302
+    });
+}
+
+/// RFC 9700, 4.2.1 and 4.3.1.
+#[test]
+fn exercise_7_uses_a_code_again() {
     check("single_use_codes", |lab| {
-        let code = lab.server.code();
-        let [app, thief] = [(); 2].map(|()| lab.server.answer_to(&token_request(&code)));
-        let apps = app.json()["access_token"].as_str().expect("the app is first").to_owned();
-        let succeeds = thief.status == 200;
-        assert_eq!(get_secure(&lab.server, &apps).status == 200, succeeds, "a refused replay ends the grant");
+        let address = lab.sign_in_to_shop();
+        let redeem = |address: &str| {
+            let code = parameter(address, "code").expect("a code");
+            lab.redeem(LAB_SHOP, &lab.shop_callback(), code, Some(VERIFIER))
+        };
+        let shops = tokens_of(&redeem(&address)).0;
+        let succeeds = redeem(&lab.show_ad_at(&address)).status == 200;
+        assert_eq!(get_secure(&lab.server, &shops).status == 200, succeeds, "a refused replay ends the grant");
         succeeds
+    });
+}
+
+/// RFC 9700, 4.2.4 and 4.3.2. The shop puts its token into an address where the server takes it from there.
+#[test]
+fn exercise_8_reads_a_token_in_an_address() {
+    check("header_tokens_only", |lab| {
+        let shops = apps_tokens(lab).0;
+        let query = format!("?access_token={shops}");
+        let target = format!("GET /secure{query} HTTP/1.1\r\nHost: h\r\n\r\n");
+        let is_taken = lab.server.answer_to(&target).status == 200;
+        let account = format!("http://shop.localhost:{}/shop-account.html", lab.address.port());
+        let seen = lab.show_ad_at(&format!("{account}{}", if is_taken { &query } else { "" }));
+        parameter(&seen, "access_token").is_some_and(|token| get_secure(&lab.server, token).status == 200)
     });
 }
 
 /// RFC 9700, 4.5.
 #[test]
-fn exercise_5_uses_a_code_before_the_app_does() {
+fn exercise_9_uses_a_code_before_the_shop_does() {
     check("pkce", |lab| {
-        let callback = format!("http://localhost:{}/oauth-callback.html", lab.server.client_app.port());
-        redeem_stolen(lab, DEMO_CLIENT_ID, &callback, None)
+        let seen = lab.show_ad_at(&lab.sign_in_to_shop());
+        let code = parameter(&seen, "code").expect("a code");
+        lab.redeem(LAB_SHOP, &lab.shop_callback(), code, None).status == 200
     });
 }
 
-/// RFC 9700, 4.1.
+/// RFC 9700, 2.6.
 #[test]
-fn exercise_6_has_the_code_sent_to_the_attacker() {
-    check("exact_redirect", |lab| {
-        let caught = format!("{}/caught.html", lab.origin());
-        // RFC 7636, appendix B: here it is the attacker's.
-        redeem_stolen(lab, LAB_CLIENT_ID, &caught, Some(VERIFIER))
+fn exercise_10_reads_the_dialog_and_sends_its_form() {
+    check("cookieless_cors", |lab| {
+        let (origin, fields) = (lab.origin(), lab.fields());
+        let may_read = |answer: &Answer| {
+            answer.field("access-control-allow-origin") == Some(&*origin)
+                && answer.field("access-control-allow-credentials") == Some("true")
+        };
+        let caught = format!("{origin}/caught.html");
+        let query = request_of(LAB_ATTACKERS_APP, &caught);
+        let dialog =
+            lab.server.answer_to(&format!("GET /authorize?{query} HTTP/1.1\r\nHost: h\r\n{fields}\r\n"));
+        // A script sees nothing of what it may not read, but the test does.
+        let cookie = format!("{fields}Cookie: {}\r\n", session_of(&dialog));
+        let form = pairs(&[("request", &sealed_of(&dialog)), ("decision", "authorize")]);
+        let answer = post_form(&lab.server, "/code", &cookie, &form);
+        assert_eq!(may_read(&dialog), answer.status == 302, "the two are one defence");
+        if !may_read(&dialog) {
+            return false;
+        }
+        let location = answer.field("location").expect("a Location");
+        let target = location.strip_prefix(&origin).expect("the attacker's site");
+        lab.answer_to(&format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let arrived = lab.caught("/caught.html");
+        let code = parameter(&arrived, "code").expect("a code");
+        lab.redeem(LAB_ATTACKERS_APP, &caught, code, Some(VERIFIER)).status == 200
+    });
+}
+
+/// RFC 9700, 4.4; RFC 9207, 2.4.
+#[test]
+fn exercise_11_is_taken_for_the_other_server() {
+    check("iss", |lab| {
+        // The shop sends the browser to the server that the victim has chosen, which is the attacker's.
+        let query = request_of(LAB_SHOP, &lab.shop_callback());
+        let answer = lab.answer_to(&format!("GET /as/authorize?{query} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let location = answer.field("location").expect("a Location");
+        let (server, forwarded) = location.split_once("/authorize?").expect("the other server's dialog");
+        assert_eq!(
+            (answer.status, server, forwarded),
+            (302, &*format!("http://{}", lab.server.host()), &*query)
+        );
+        let address = decide(&lab.server, forwarded, "authorize");
+        if parameter(&address, "iss").is_some() {
+            return false;
+        }
+        // The shop takes the answer for the attacker's, and redeems its code there.
+        let code = parameter(&address, "code").expect("a code");
+        let answer = lab.post("/collect", "", &pairs(&[("code", code), ("code_verifier", VERIFIER)]));
+        assert_eq!((answer.status, answer.text()), (200, "{}"));
+        let form = format!("?{}", lab.caught("/collect"));
+        let [code, verifier] = ["code", "code_verifier"].map(|name| parameter(&form, name).expect("sent"));
+        lab.redeem(LAB_SHOP, &lab.shop_callback(), code, Some(verifier)).status == 200
     });
 }
 
 /// RFC 9700, 4.14.
 #[test]
-fn exercise_7_shares_a_refresh_token() {
+fn exercise_12_shares_a_refresh_token() {
     check("rotation", |lab| {
-        let stolen = apps_refresh_token(lab);
+        let stolen = apps_tokens(lab).1;
         let second = tokens_of(&refresh(lab, &stolen, None)).1;
-        let app = tokens_of(&refresh(lab, &second, None)).0;
+        let shops = tokens_of(&refresh(lab, &second, None)).0;
         let succeeds = refresh(lab, &stolen, None).status == 200;
-        assert_eq!(get_secure(&lab.server, &app).status == 200, succeeds, "a reuse ends the grant");
+        assert_eq!(get_secure(&lab.server, &shops).status == 200, succeeds, "a reuse ends the grant");
         succeeds
     });
 }
 
 /// RFC 9700, 4.14.2.
 #[test]
-fn exercise_8_asks_for_more_than_was_granted() {
+fn exercise_13_asks_for_more_than_was_granted() {
     check("scope_limit", |lab| {
-        let answer = refresh(lab, &apps_refresh_token(lab), Some("answer question"));
+        let answer = refresh(lab, &apps_tokens(lab).1, Some("answer question"));
         answer.status == 200 && answer.json()["scope"] == "answer question"
     });
 }
 
-/// A refresh token of the demo's client, to which the victim granted `answer`.
-fn apps_refresh_token(lab: &Lab) -> String {
-    let callback = format!("http://localhost:{}/oauth-callback.html", lab.server.client_app.port());
-    let location = decide(&lab.server, &request_of(DEMO_CLIENT_ID, &callback), "authorize");
-    let form = pairs(&[
-        ("grant_type", "authorization_code"),
-        ("client_id", DEMO_CLIENT_ID),
-        ("redirect_uri", &callback),
-        ("code", parameter(&location, "code").expect("a code")),
-        ("code_verifier", VERIFIER),
-    ]);
-    tokens_of(&post_form(&lab.server, "/token", "", &form)).1
+/// The shop's access token and refresh token, to which the victim granted `answer`.
+fn apps_tokens(lab: &Lab) -> (String, String) {
+    let address = lab.sign_in_to_shop();
+    let code = parameter(&address, "code").expect("a code");
+    tokens_of(&lab.redeem(LAB_SHOP, &lab.shop_callback(), code, Some(VERIFIER)))
 }
 
 /// What the attacker's page gets for the refresh token.
 fn refresh(lab: &Lab, token: &str, scope: Option<&str>) -> Answer {
-    let mut form =
-        vec![("grant_type", "refresh_token"), ("client_id", DEMO_CLIENT_ID), ("refresh_token", token)];
+    let mut form = vec![("grant_type", "refresh_token"), ("client_id", LAB_SHOP), ("refresh_token", token)];
     form.extend(scope.map(|scope| ("scope", scope)));
     post_form(&lab.server, "/token", &lab.fields(), &pairs(&form))
 }
 
 /// Whether the attacker's page gets a token for the code that the victim lets `client` have at `redirect_uri`.
-fn redeem_stolen(lab: &Lab, client: &str, redirect_uri: &str, verifier: Option<&str>) -> bool {
+fn redeem_stolen(lab: &Lab, client: &str, redirect_uri: &str) -> bool {
     let query = pairs(&[
         ("response_type", "code"),
         ("client_id", client),
@@ -199,14 +357,8 @@ fn redeem_stolen(lab: &Lab, client: &str, redirect_uri: &str, verifier: Option<&
     }
     let location = decide(&lab.server, &query, "authorize");
     assert!(location.starts_with(redirect_uri), "{location}");
-    let mut form = vec![
-        ("grant_type", "authorization_code"),
-        ("client_id", client),
-        ("redirect_uri", redirect_uri),
-        ("code", parameter(&location, "code").expect("a code")),
-    ];
-    form.extend(verifier.map(|verifier| ("code_verifier", verifier)));
-    post_form(&lab.server, "/token", &lab.fields(), &pairs(&form)).status == 200
+    let code = parameter(&location, "code").expect("a code");
+    lab.redeem(client, redirect_uri, code, Some(VERIFIER)).status == 200
 }
 
 /// The rows of the table in docs/lab.md, and the sections of the page.
@@ -218,7 +370,7 @@ fn page_chapter_and_tests_have_the_same_exercises() {
         page.split("data-rule=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     let rows: Vec<&str> =
         chapter.lines().filter(|line| line.starts_with("| ") && line.contains("RFC ")).collect();
-    assert_eq!((rules.len(), rows.len()), (8, 8));
+    assert_eq!((rules.len(), rows.len()), (13, 13));
     for (index, (rule, row)) in rules.iter().zip(rows).enumerate() {
         let number = index + 1;
         assert!(row.starts_with(&format!("| {number}. ")) && row.contains(&format!("`{rule}`")), "{row}");
@@ -251,7 +403,26 @@ fn only_the_page_of_the_lab_switches_a_rule() {
         assert_eq!(lab.switch(form, host, &fields).status, status, "{form} {host} {fields}");
     }
     assert_eq!(lab.rules()["pkce"], true, "nothing has changed");
-    assert_eq!(lab.rules().as_object().map(serde_json::Map::len), Some(10));
+    assert_eq!(lab.rules().as_object().map(serde_json::Map::len), Some(14));
+}
+
+/// What was caught has secrets in it.
+#[test]
+fn only_the_page_of_the_lab_reads_what_was_caught() {
+    let lab = Lab::start();
+    lab.show_ad_at("http://shop.localhost/?code=secret");
+    let (host, origin) = (format!("localhost:{}", lab.address.port()), lab.origin());
+    for (host, fields, status) in [
+        (&*host, String::new(), 200),
+        (&host, format!("Origin: {origin}\r\n"), 200),
+        (&host, "Sec-Fetch-Site: same-site\r\n".to_owned(), 403),
+        (&host, "Origin: http://localhost:1\r\n".to_owned(), 403),
+        ("shop.localhost", "Sec-Fetch-Site: same-origin\r\n".to_owned(), 403),
+    ] {
+        let answer = lab.answer_to(&format!("GET /caught HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"));
+        assert_eq!(answer.status, status, "{host} {fields}");
+        assert_eq!(answer.text().contains("code=secret"), status == 200);
+    }
 }
 
 #[test]
@@ -263,128 +434,6 @@ fn no_other_server_has_a_switch_and_none_without_the_lab() {
     }
     let without = TestServer::start();
     assert!(without.addresses.iter().all(|(role, _)| *role != Role::Lab));
-    let query = pairs(&[("response_type", "code"), ("client_id", LAB_CLIENT_ID)]);
+    let query = pairs(&[("response_type", "code"), ("client_id", LAB_APP)]);
     assert_eq!(get_dialog(&without, &query, None).status, 400, "the app of the exercises is not registered");
-}
-
-/// The lab's page in a new browser.
-fn open(test: &str, lab: &Lab) -> Option<(Browser, String)> {
-    let browser = start_or_skip(test)?;
-    browser.goto(&format!("{}/", lab.origin()));
-    let window = browser.windows().remove(0);
-    wait_until_ready(&browser);
-    Some((browser, window))
-}
-
-fn wait_until_ready(browser: &Browser) {
-    browser.wait_for("the script", |browser| {
-        (browser.execute("return 'ready' in document.body.dataset") == true).then_some(())
-    });
-}
-
-/// Clicks on the switch of `rule`, and waits until the page says that it is off or on.
-fn click_switch(browser: &Browser, rule: &str) {
-    browser.click(&format!("[data-rule={rule}] .switch input"));
-    wait_for_result(browser, rule, "switched");
-}
-
-/// Waits until the exercise of `rule` has this result, and gives its words.
-fn wait_for_result(browser: &Browser, rule: &str, state: &str) -> String {
-    let result = format!("[data-rule={rule}] .result");
-    browser.wait_for(&format!("the result {state}"), |browser| {
-        let at = browser.execute(&format!("return document.querySelector('{result}').dataset.state"));
-        (at == state).then_some(())
-    });
-    browser.text(&result)
-}
-
-#[test]
-fn the_lab_steals_a_code_by_its_redirect_uri() {
-    let lab = Lab::start();
-    let Some((browser, page)) = open("the_lab_steals_a_code_by_its_redirect_uri", &lab) else { return };
-    let rule = "exact_redirect";
-    click_switch(&browser, rule);
-    browser.click(&format!("[data-rule={rule}] .button"));
-    let dialog = browser.wait_for_window_beside(&page);
-    browser.switch_to(&dialog);
-    browser.wait_for("the dialog", |browser| browser.url().contains("/authorize?").then_some(()));
-    browser.click("#authorize");
-    browser.wait_for("the popup's end", |browser| (browser.windows() == [&*page]).then_some(()));
-    browser.switch_to(&page);
-    assert_eq!(wait_for_result(&browser, rule, "stolen"), "The code bought a token. It opens /secure: 42.");
-
-    click_switch(&browser, rule);
-    browser.click(&format!("[data-rule={rule}] .button"));
-    let refusal = browser.wait_for_window_beside(&page);
-    browser.switch_to(&refusal);
-    browser.wait_for("the refusal", |browser| browser.url().contains("/authorize?").then_some(()));
-    assert_eq!(browser.execute("return document.querySelector('#authorize')"), serde_json::Value::Null);
-    browser.close_window();
-    browser.switch_to(&page);
-    wait_for_result(&browser, rule, "refused");
-}
-
-#[test]
-fn the_lab_forges_the_form_or_the_server_refuses() {
-    let lab = Lab::start();
-    let Some((browser, page)) = open("the_lab_forges_the_form_or_the_server_refuses", &lab) else { return };
-    let rule = "form_origin";
-    let forge = || {
-        browser.click(&format!("[data-rule={rule}] form .button"));
-        let tab = browser.wait_for_window_beside(&page);
-        browser.switch_to(&tab);
-        let url = browser.wait_for("a page", |browser| {
-            Some(browser.url()).filter(|url| url.contains("/code") || url.contains("/oauth-callback"))
-        });
-        browser.close_window();
-        browser.switch_to(&page);
-        url
-    };
-    assert!(forge().ends_with("/code"), "it stays at the server");
-    click_switch(&browser, rule);
-    assert!(forge().contains("/oauth-callback.html?code="), "the app has a code");
-}
-
-#[test]
-fn the_lab_frames_the_dialog_or_the_browser_refuses() {
-    let lab = Lab::start();
-    let Some((browser, _)) = open("the_lab_frames_the_dialog_or_the_browser_refuses", &lab) else { return };
-    let rule = "frame_protection";
-    browser.click(&format!("[data-rule={rule}] .button"));
-    wait_for_result(&browser, rule, "refused");
-    browser.switch_to_frame(0);
-    assert_eq!(browser.execute("return document.querySelector('form')"), serde_json::Value::Null);
-
-    browser.goto(&format!("{}/", lab.origin()));
-    wait_until_ready(&browser);
-    click_switch(&browser, rule);
-    browser.click(&format!("[data-rule={rule}] .button"));
-    wait_for_result(&browser, rule, "stolen");
-    browser.switch_to_frame(0);
-    browser.click("form button");
-    // The app's own page refuses to be framed, so the browser shows nothing of what the click did.
-    browser.wait_for("the consent", |_| {
-        let is_consent = |line: &String| line.contains("\"POST /code HTTP/1.1\" 302 ");
-        lab.server.access.lines().iter().any(is_consent).then_some(())
-    });
-}
-
-/// A victim's code, of which the attacker has seen all but the last three digits.
-#[test]
-fn the_lab_guesses_a_code_and_counts() {
-    let lab = Lab::start();
-    let Some((browser, _)) = open("the_lab_guesses_a_code_and_counts", &lab) else { return };
-    let rule = "long_credentials";
-    let guess = |known: &str| {
-        let script = format!("document.querySelector('[name=known]').value = '{known}'");
-        browser.execute(&script);
-        browser.click(&format!("[data-rule={rule}] .button"));
-    };
-    guess("1234567");
-    let words = wait_for_result(&browser, rule, "refused");
-    assert!(words.contains("1000 guesses") && words.contains("All ten digits take"), "{words}");
-    click_switch(&browser, rule);
-    guess(&lab.server.code()[..7]);
-    let words = wait_for_result(&browser, rule, "stolen");
-    assert!(words.contains("It opens /secure: 42."), "{words}");
 }

@@ -2,8 +2,9 @@
 //! on every flag, in every part of a configuration file, and refused by every kind of engine.
 
 use crate::support::engine;
+use crate::support::read_some;
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
@@ -228,7 +229,7 @@ impl Stub {
         if let Stub::Quote(count, _) = self {
             accepts = ["", "+OK\r\n", "+OK\r\n+OK\r\n"][count];
         }
-        while let Ok(count @ 1..) = socket.read(&mut bytes) {
+        while let Ok(count @ 1..) = read_some(&mut socket, &mut bytes) {
             seen.push_str(&String::from_utf8_lossy(&bytes[..count]).replace(['\r', '\n'], " "));
             let answer = match self {
                 Stub::Echo => String::from_utf8_lossy(&bytes[..count]).into_owned(),

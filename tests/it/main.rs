@@ -4,8 +4,8 @@
 //! process, nor measure its memory, threads or descriptors. A test that needs to starts the program as a child.
 
 #![cfg_attr(
-    not(all(feature = "file-store", feature = "redis-store")),
-    allow(dead_code, reason = "some of the support is for the tests of a store that is not compiled in")
+    not(all(feature = "file-store", feature = "redis-store", feature = "wire")),
+    allow(dead_code, reason = "some of the support is for the tests of what is not compiled in")
 )]
 
 mod support;
@@ -57,6 +57,7 @@ mod outages;
 mod own_clients;
 mod profile;
 mod refusals;
+#[cfg(feature = "file-store")]
 mod registration;
 #[cfg(unix)]
 mod reload;

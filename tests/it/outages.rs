@@ -3,13 +3,14 @@
 //!
 //! The moments of requests are given by the tests, so an outage takes no time.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::disk::PretendDisk;
 use crate::support::engine::{self, Engine, is_installed, wait_until};
+use crate::support::read_some;
 use crate::support::stores::{
     self, BOUNDS, CODE_LIFETIME, LIFETIMES, Maker, START, StoreSystem, Tokens, apply, rotated,
 };
@@ -100,7 +101,7 @@ impl Network {
 
 fn pass_commands(mut from: TcpStream, mut into: TcpStream, state: &Mutex<NetworkState>, is_last: &Mutex<bool>) {
     let mut bytes = [0; 64 * 1024];
-    while let Ok(count @ 1..) = from.read(&mut bytes) {
+    while let Ok(count @ 1..) = read_some(&mut from, &mut bytes) {
         if let Some(command) = state.lock().unwrap().goes_down_at {
             let is_there = bytes[..count].windows(command.len()).any(|piece| piece == command.as_bytes());
             *is_last.lock().unwrap() |= is_there;
@@ -114,7 +115,7 @@ fn pass_commands(mut from: TcpStream, mut into: TcpStream, state: &Mutex<Network
 
 fn pass_answers(mut from: TcpStream, mut into: TcpStream, state: &Mutex<NetworkState>, is_last: &Mutex<bool>) {
     let mut bytes = [0; 64 * 1024];
-    while let Ok(count @ 1..) = from.read(&mut bytes) {
+    while let Ok(count @ 1..) = read_some(&mut from, &mut bytes) {
         if *is_last.lock().unwrap() {
             let mut state = state.lock().unwrap();
             state.goes_down_at = None;

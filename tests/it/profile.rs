@@ -70,7 +70,7 @@ fn a_token_without_bearer_opens_the_resource_or_does_not() {
 #[test]
 fn a_token_in_a_url_opens_the_resource_or_does_not() {
     check(
-        |profile| profile.tokens_in_query = true,
+        |profile| profile.header_tokens_only = false,
         |server| {
             let target = format!("/secure?access_token={}", tokens(server).0);
             server.answer_to(&format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n")).status == 200
@@ -319,6 +319,50 @@ fn a_form_that_is_sent_twice_gets_the_same_ten_digits() {
     assert_eq!(get_secure(&server, &refreshed).status, 200);
     assert_eq!(post_form(&server, "/token", "", &redemption(&first)).status, 400, "a code works once");
     assert_eq!(get_secure(&server, &access).status, 401, "and its second use ends the grant");
+}
+
+/// RFC 9700, 4.11.2: the server as an open redirector.
+#[test]
+fn an_error_goes_to_a_registered_address_or_to_any() {
+    check(
+        |profile| profile.verified_errors = false,
+        |server| {
+            for unsafe_target in ["javascript:alert(1)", "https://evil.example/\u{e9}", ""] {
+                let answer = get_dialog(server, &request_of("two", unsafe_target), None);
+                assert_eq!(answer.status, 400, "{unsafe_target}");
+            }
+            let answer = get_dialog(server, &request_of("app", "https://evil.example/"), None);
+            let location = answer.field("location").unwrap_or_default();
+            location.starts_with("https://evil.example/?error=invalid_request&")
+        },
+    );
+}
+
+/// RFC 9700, 2.6. A form of another site is refused all the same: a script asks first, and a form does not.
+#[test]
+fn scripts_of_other_origins_act_with_cookies_or_never_do() {
+    check(
+        |profile| profile.cookieless_cors = false,
+        |server| {
+            let of_script =
+                "Origin: https://evil.example\r\nSec-Fetch-Site: same-site\r\nSec-Fetch-Mode: cors\r\n";
+            let query = request_of("app", CALLBACK);
+            let dialog =
+                server.answer_to(&format!("GET /authorize?{query} HTTP/1.1\r\nHost: h\r\n{of_script}\r\n"));
+            let cookie = format!("Cookie: {}\r\n", session_of(&dialog));
+            let form = pairs(&[("request", &sealed_of(&dialog)), ("decision", "authorize")]);
+            let of_form = of_script.replace("Mode: cors", "Mode: navigate");
+            assert_eq!(post_form(server, "/code", &format!("{of_form}{cookie}"), &form).status, 403);
+            let answer = post_form(server, "/code", &format!("{of_script}{cookie}"), &form);
+            let secure = server.answer_to(&format!("GET /secure HTTP/1.1\r\nHost: h\r\n{of_script}\r\n"));
+            let allowed = [&dialog, &answer, &secure].map(|answer| {
+                let origin = answer.field("access-control-allow-origin") == Some("https://evil.example");
+                origin && answer.field("access-control-allow-credentials") == Some("true")
+            });
+            assert!(allowed == [true; 3] || allowed == [false; 3], "{allowed:?}");
+            allowed[0] && answer.status == 302
+        },
+    );
 }
 
 /// RFC 9700, 2: a configuration has no key for a weaker server.

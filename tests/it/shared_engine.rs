@@ -3,7 +3,7 @@
 //!
 //! Where `redis-server` is not installed, these tests say so and pass, unless `ENGINE_REQUIRED` is set.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::engine::{Engine, is_installed, options, wait_until};
 use crate::support::ledger::{Link, ServerProcess};
+use crate::support::read_some;
 use crate::support::stores::{BOUNDS, Folder, Maker, START, apply};
 use oauth_from_scratch::crypto::keyring::{KeyId, Keyring};
 use oauth_from_scratch::log::Log;
@@ -210,7 +211,7 @@ fn pass_answers(mut server: TcpStream, mut client: TcpStream, ahead: &AtomicI64,
     // The answer to TIME: two texts, of which the first has ten digits.
     const TIME: &[u8] = b"*2\r\n$10\r\n";
     let mut bytes = [0; 64 * 1024];
-    while let Ok(count @ 1..) = server.read(&mut bytes) {
+    while let Ok(count @ 1..) = read_some(&mut server, &mut bytes) {
         let answer = &mut bytes[..count];
         if let Some(at) = answer.windows(TIME.len()).position(|window| window == TIME) {
             let digits = &mut answer[at + TIME.len()..][..10];

@@ -3,7 +3,7 @@
 //! Thousands of clients come at random moments. What they send is cut into random pieces and delayed at
 //! random; some read slowly, some never, some fall silent in the middle, some close halfway or reset. Every
 //! answer is checked against a simple model of what the client asked, and in the end nothing may be left
-//! open. Not a socket is opened and not a second passes, so a seed that fails once fails always: it goes into
+//! open. Readers of streams have a file of their own (`simulation/streams.rs`). Not a socket is opened and not a second passes, so a seed that fails once fails always: it goes into
 //! [`SEEDS`], and stays.
 //!
 //! `SIMULATION_SEEDS=N cargo test --release --test it simulation::` tries N further seeds.
@@ -29,6 +29,9 @@ use oauth_from_scratch::system::System;
 use crate::support::Answer;
 use crate::support::random::Random;
 use crate::support::system::{Dice, TestSystem};
+
+#[cfg(feature = "wire")]
+mod streams;
 
 /// Seeds that are always tried: the first few numbers, and those that found something once.
 const SEEDS: &[u64] = &[1, 2, 3, 4, 5, 6, 7, 8];
@@ -63,6 +66,32 @@ impl Store for PretendStore {
         self.submitted.lock().unwrap().push((transition, now, caller.ticket));
         None
     }
+}
+
+/// Keeps the notices of streams for the next turn. For the pretend store, answers come in another way.
+#[derive(Default)]
+struct Notices(Mutex<Vec<Ticket>>);
+
+impl Mailbox for Notices {
+    fn put(&self, _: Ticket, _: Applied) -> bool {
+        true
+    }
+
+    fn abandon(&self, _: Ticket) -> bool {
+        true
+    }
+
+    fn is_abandoned(&self, _: Ticket) -> bool {
+        false
+    }
+
+    fn put_done(&self, _: Ticket) {}
+
+    fn put_ready(&self, ticket: Ticket) {
+        self.0.lock().unwrap().push(ticket);
+    }
+
+    fn wake(&self) {}
 }
 
 /// Both ends of one pretend connection, as the kernel would hold them.
@@ -152,6 +181,8 @@ enum Ask {
     Secret,
     Replay,
     NoSecret,
+    /// The events of the wire view, which have no end.
+    Events,
 }
 
 const FLOW: [Ask; 5] = [Ask::Code, Ask::Redeem, Ask::Secret, Ask::Replay, Ask::NoSecret];
@@ -161,7 +192,7 @@ impl Ask {
     /// The model: the status that answers it.
     fn status(self) -> u16 {
         match self {
-            Ask::Page | Ask::Redeem | Ask::Secret => 200,
+            Ask::Page | Ask::Redeem | Ask::Secret | Ask::Events => 200,
             Ask::Nothing => 404,
             Ask::WrongToken | Ask::NoSecret => 403,
             Ask::WrongCode | Ask::Malformed | Ask::Replay | Ask::Chunked => 400,
@@ -186,7 +217,10 @@ enum Manner {
 }
 
 struct Client {
+    role: Role,
     manner: Manner,
+    /// How much it reads at a time; `None` for a different amount each time.
+    most: Option<usize>,
     is_pipelining: bool,
     asks: Vec<Ask>,
     asked: usize,
@@ -207,12 +241,16 @@ enum Action {
     End,
     Reset,
     ReadSome,
+    /// The server begins its shutdown.
+    Finish,
     /// The store comes to one of the transitions that it was given.
     Apply(usize),
 }
 
 struct Simulation {
     store: Arc<PretendStore>,
+    notices: Arc<Notices>,
+    is_finishing: bool,
     /// What the store has been given and has not come to.
     transitions: Vec<Option<(Transition, Timestamp, Ticket)>>,
     random: Random,
@@ -260,13 +298,16 @@ impl Simulation {
         )
         .expect("random bytes");
         let routes = Arc::new(routes);
-        let mailbox: Arc<dyn Mailbox> = Arc::new(());
+        let notices = Arc::<Notices>::default();
+        let mailbox: Arc<dyn Mailbox> = Arc::<Notices>::clone(&notices);
         let logs = Logs { errors: Log::kept(), access: Log::kept() };
         let driver = Driver::new(&config.net_settings(), Arc::clone(&routes), mailbox, shared_system, &logs);
         let host = format!("localhost:{}", config.auth_port);
         let (random, clients, plan) = (Random::new(seed), Vec::new(), BinaryHeap::new());
         Simulation {
             store,
+            notices,
+            is_finishing: false,
             transitions: Vec::new(),
             random,
             system,
@@ -309,7 +350,9 @@ impl Simulation {
         let wire = Wire { room, ..Wire::default() };
         let at = Duration::from_millis(self.random.below(20_000));
         self.clients.push(Client {
+            role: Role::AuthorizationServer,
             manner,
+            most: None,
             is_pipelining,
             asks,
             asked: 0,
@@ -390,6 +433,7 @@ impl Simulation {
             Ask::Secret => secure(&client.token),
             // With Bearer a bad token is 401; bare it is 403.
             Ask::NoSecret => secure(&client.token).replace("Bearer ", ""),
+            Ask::Events => "GET /wire/events HTTP/1.1\r\nHost: localhost:3000\r\n\r\n".to_owned(),
         };
         text.into_bytes()
     }
@@ -399,13 +443,22 @@ impl Simulation {
         loop {
             let planned = self.plan.peek().map(|Reverse((at, ..))| *at);
             let task = self.driver.time_to_next_task().map(|time| self.now + time);
-            let Some(next) = [planned, task].into_iter().flatten().min() else { break };
+            let notices = std::mem::take(&mut *self.notices.0.lock().unwrap());
+            let noticed = (!notices.is_empty()).then_some(self.now);
+            let Some(next) = [planned, task, noticed].into_iter().flatten().min() else { break };
+            // A worker ends here.
+            if self.is_finishing && planned.is_none() && self.driver.is_empty() {
+                break;
+            }
             self.now = self.now.max(next);
             assert!(self.now < Duration::from_secs(3600), "the end comes");
             self.system.move_to(self.now);
             let before = self.driver.counts().requests;
             self.driver.begin_turn();
             self.reconfigure();
+            for ticket in notices {
+                self.driver.deliver(ticket, Completion::Ready);
+            }
             while self.plan.peek().is_some_and(|Reverse((at, ..))| *at <= self.now) {
                 let Some(Reverse((_, _, client, action))) = self.plan.pop() else { break };
                 self.act(client, action);
@@ -457,8 +510,13 @@ impl Simulation {
     }
 
     fn act(&mut self, index: usize, action: Action) {
-        if let Action::Apply(index) = action {
-            return self.apply(index);
+        match action {
+            Action::Apply(index) => return self.apply(index),
+            Action::Finish => {
+                self.is_finishing = true;
+                return self.driver.finish();
+            }
+            _ => {}
         }
         self.touched.push(index);
         let wire = Rc::clone(&self.clients[index].wire);
@@ -467,7 +525,7 @@ impl Simulation {
                 let address = IpAddr::from([127, 0, 0, 1 + (index % 9) as u8]);
                 let socket = PretendSocket(Rc::clone(&wire));
                 let mut slot = None;
-                self.driver.open(Role::AuthorizationServer, address, socket, |_, given| {
+                self.driver.open(self.clients[index].role, address, socket, |_, given| {
                     slot = Some(given);
                     Ok(())
                 });
@@ -494,7 +552,7 @@ impl Simulation {
                 self.clients[index].is_over = true;
             }
             Action::ReadSome => self.read_some(index),
-            Action::Apply(_) => {}
+            Action::Apply(_) | Action::Finish => {}
         }
     }
 
@@ -523,7 +581,7 @@ impl Simulation {
         if self.clients[index].is_over {
             return;
         }
-        let most = self.random.pick(&[1000, 10_000, 1_000_000]);
+        let most = self.clients[index].most.unwrap_or_else(|| self.random.pick(&[1000, 10_000, 1_000_000]));
         let client = &mut self.clients[index];
         let mut wire = client.wire.borrow_mut();
         let count = wire.to_client.len().min(most);
@@ -540,7 +598,10 @@ impl Simulation {
         let is_end = wire.server_ended && wire.to_client.is_empty();
         drop(wire);
         let mut taken = 0;
-        while let Some((answer, length)) = Answer::parse(&client.arrived[taken..], false) {
+        // The answer to a reader of events is never whole while it comes, and is looked at in the end.
+        while client.asks != [Ask::Events]
+            && let Some((answer, length)) = Answer::parse(&client.arrived[taken..], false)
+        {
             if let Some((_, code)) = answer.field("location").and_then(|location| location.split_once("?code="))
             {
                 client.code = code.to_owned();

@@ -199,9 +199,21 @@ fn one_line_of_json_says_where_both_servers_listen() {
     }
     assert_eq!(ready["issuer"], format!("http://localhost:{}", ready["auth_port"]));
     assert_eq!(ready["client_app"], format!("http://localhost:{}", ready["client_port"]));
+    assert!(ready["lab"].is_null());
     program.errors();
     program.child.wait().expect("it ends");
     assert!(!file.exists(), "an orderly end removes it");
+}
+
+#[cfg(feature = "lab")]
+#[test]
+fn one_line_of_json_says_where_the_lab_is() {
+    let words = ["--lab-port", "0", "--ready-json"];
+    let mut program = Program::start(&[&FREE_PORTS[..], &words].concat());
+    let ready: serde_json::Value = serde_json::from_str(&program.line()).expect("JSON");
+    let lab = ready["lab"].as_str().expect("the address of the lab");
+    let port = lab.strip_prefix("http://localhost:").and_then(|port| port.parse().ok()).expect("a port");
+    assert!(ask(port, "GET /rules HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 200 OK\r\n"), "it listens there");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The endpoints: one file each, with one function from a request to a step. `table.rs` lists them.
 
 pub(crate) mod asset;
+#[cfg(feature = "lab")]
+pub(crate) mod caught;
 pub(crate) mod code;
 pub(crate) mod dialog;
 #[cfg(feature = "docs")]

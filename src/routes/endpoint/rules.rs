@@ -19,8 +19,12 @@ use crate::routes::step::{Context, Step};
 pub(crate) const ROWS: &[Route] = &[
     page(Role::Lab, "/", |context| serve(context, Asset::Lab)),
     page(Role::Lab, "/index.html", |context| serve(context, Asset::Lab)),
-    page(Role::Lab, "/caught.html", |context| serve(context, Asset::LabCaught)),
     page(Role::Lab, "/lab.js", |context| serve(context, Asset::LabScript)),
+    page(Role::Lab, "/attacks.js", |context| serve(context, Asset::LabAttacks)),
+    page(Role::Lab, "/shop.html", |context| serve(context, Asset::LabShop)),
+    page(Role::Lab, "/shop-callback.html", |context| serve(context, Asset::LabShop)),
+    page(Role::Lab, "/shop-account.html", |context| serve(context, Asset::LabShop)),
+    page(Role::Lab, "/shop.js", |context| serve(context, Asset::LabShopScript)),
     page(Role::Lab, "/style.css", |context| serve(context, Asset::Style)),
     page(Role::Lab, "/icon.svg", |context| serve(context, Asset::Icon)),
     Route { errors: Errors::Json, ..page(Role::Lab, "/rules", show) },
@@ -57,7 +61,7 @@ pub(crate) fn switch(context: &Context) -> Step {
 
 /// Whether the lab's page sent the request, or no page at all. The Host is compared too: under a foreign name that
 /// points at this machine, the other fields agree with each other (DNS rebinding).
-fn is_own_page(context: &Context) -> bool {
+pub(crate) fn is_own_page(context: &Context) -> bool {
     let (site, request) = (&context.routes.site, context.request);
     let (Ok(fetch_site), Ok(origin)) = (request.field("sec-fetch-site"), request.field("origin")) else {
         return false;
@@ -66,6 +70,7 @@ fn is_own_page(context: &Context) -> bool {
     site.is_lab_host(request.authority()) && is_same && origin.is_none_or(|origin| site.is_lab_origin(origin))
 }
 
-fn refuse(status: Status, reason: &'static str) -> Response {
+/// An error of the lab's own endpoints.
+pub(crate) fn refuse(status: Status, reason: &'static str) -> Response {
     error(status, reason, INVALID_REQUEST, reason).because(reason)
 }

@@ -27,7 +27,7 @@ pub(crate) fn check(context: &Context) -> Step {
         let (scheme, token) = split(authorization);
         return look(context, scheme, token);
     }
-    if routes.profile.tokens_in_query {
+    if !routes.profile.header_tokens_only {
         let query = Form::parse(context.request.query().unwrap_or_default().as_bytes());
         if let Ok(Some(token)) = query.bytes("access_token") {
             return look(context, Scheme::Bearer, token);

@@ -85,5 +85,11 @@ assets! {
         Lab: "lab/index.html", HTML, Lab;
         LabCaught: "lab/caught.html", HTML, Lab;
         LabScript: "lab/lab.js", SCRIPT, Lab;
+        LabAttacks: "lab/attacks.js", SCRIPT, Lab;
+        LabSignIn: "lab/sign-in.html", HTML, Lab;
+        LabAd: "lab/ad.svg", "image/svg+xml", Lab;
+        LabAdScript: "lab/ad.js", SCRIPT, Lab;
+        LabShop: "lab/shop.html", HTML, Lab;
+        LabShopScript: "lab/shop.js", SCRIPT, Lab;
     }
 }

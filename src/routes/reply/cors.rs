@@ -7,7 +7,7 @@
 //! itself, and never with a cookie that the browser adds. `/code` allows none: it acts on the authority of the person
 //! in front of the browser, and its only legitimate sender is the dialog.
 
-use crate::http::{FieldLines, FieldValue, Response, Status};
+use crate::http::{FieldLines, FieldValue, Request, Response, Status};
 
 /// What scripts of other origins may send to an endpoint.
 pub(crate) struct Policy {
@@ -44,6 +44,13 @@ static ANY_ORIGIN: FieldLines = FieldLines::literal(
      Access-Control-Expose-Headers: WWW-Authenticate, Retry-After, MCP-Session-Id\r\n",
 );
 
+/// The field lines of a response that scripts of every origin may read, cookies and all.
+static WITH_COOKIES: FieldLines = FieldLines::literal(
+    "Access-Control-Allow-Credentials: true\r\n\
+     Access-Control-Expose-Headers: WWW-Authenticate, Retry-After\r\n\
+     Vary: Origin\r\n",
+);
+
 /// The response to a preflight.
 pub(crate) fn preflight(policy: &Policy, allow: &'static str) -> Response {
     Response::new(Status::NoContent, policy.preflight.clone()).with("Allow", FieldValue::literal(allow))
@@ -55,5 +62,16 @@ pub(crate) fn allow(response: Response, policy: Option<&Policy>) -> Response {
     match policy {
         Some(_) => response.with_policy(&ANY_ORIGIN),
         None => response,
+    }
+}
+
+/// Lets scripts of the origin that asks read `response` to a request with the browser's cookies: the mistake of a
+/// server without [`cookieless_cors`](crate::oauth::Profile::cookieless_cors). `*` would not do, since browsers refuse
+/// it for such requests.
+pub(crate) fn allow_with_cookies(response: Response, request: &Request) -> Response {
+    let origin = request.field("origin").ok().flatten().and_then(|origin| std::str::from_utf8(origin).ok());
+    match origin.map(|origin| FieldValue::new(origin.to_owned())) {
+        Some(Ok(origin)) => response.with_policy(&WITH_COOKIES).with("Access-Control-Allow-Origin", origin),
+        _ => response,
     }
 }

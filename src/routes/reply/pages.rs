@@ -19,12 +19,12 @@ use super::folder::Folder;
 use super::message_page::{MessagePage, Notice};
 #[cfg(feature = "docs")]
 use super::security_fields;
-use super::security_fields::{NO_STORE, SecurityFields, authorization_server, client_app, dialog, lab};
+use super::security_fields::{NO_STORE, SecurityFields, authorization_server, client_app, dialog, lab, shop};
 use super::template::{Placeholder, Template, escape_html, fill};
 use crate::http::{Body, FieldLines, FieldValue, Request, Response, Status};
 use crate::oauth::{Profile, TokenLifetimes};
 use crate::routes::demo;
-use crate::routes::lab as lab_client;
+use crate::routes::lab as lab_apps;
 use crate::routes::site::{Role, Site};
 
 /// The pages of both servers, ready to be sent.
@@ -45,6 +45,7 @@ pub(crate) struct Pages {
     authorization_server_fields: SecurityFields,
     dialog_fields: SecurityFields,
     lab_fields: SecurityFields,
+    shop_fields: SecurityFields,
     /// One for each of [`Asset::ALL`], in that order; from the binary, each from its first request on.
     embedded: Vec<OnceLock<CachedPage>>,
     /// One of each role for each of [`Notice::ALL`], in that order; likewise.
@@ -99,6 +100,7 @@ impl Pages {
             authorization_server_fields: authorization_server(),
             dialog_fields: dialog(profile),
             lab_fields: lab(site),
+            shop_fields: shop(site),
         }
     }
 
@@ -195,6 +197,8 @@ impl Pages {
     fn fields(&self, asset: Asset) -> &SecurityFields {
         match (asset, asset.source().role) {
             (Asset::Dialog, _) => &self.dialog_fields,
+            #[cfg(feature = "lab")]
+            (Asset::LabShop, _) => &self.shop_fields,
             (_, Role::ClientApp) => &self.client_app_fields,
             (_, Role::AuthorizationServer) => &self.authorization_server_fields,
             (_, Role::Lab) => &self.lab_fields,
@@ -252,8 +256,11 @@ fn placeholders(site: &Site, has_wire: bool) -> Vec<Placeholder> {
         ("{{issuer}}", escape_html(site.issuer()).into_owned()),
         ("{{client_id}}", demo::CLIENT_ID.to_owned()),
         ("{{lab}}", escape_html(site.lab().unwrap_or_default()).into_owned()),
-        ("{{lab_redirect_uri}}", lab_client::REDIRECT_URI.to_owned()),
-        ("{{lab_client_id}}", lab_client::CLIENT_ID.to_owned()),
+        ("{{lab_redirect_uri}}", lab_apps::REDIRECT_URI.to_owned()),
+        ("{{lab_shop}}", escape_html(&site.lab().map(lab_apps::shop_origin).unwrap_or_default()).into_owned()),
+        ("{{lab_app_id}}", lab_apps::APP.to_owned()),
+        ("{{lab_shop_id}}", lab_apps::SHOP.to_owned()),
+        ("{{lab_attackers_id}}", lab_apps::ATTACKERS_APP.to_owned()),
         // Whole elements, with escaped content.
         ("{{client_app_link}}", home),
         ("{{purpose}}", purpose.to_owned()),

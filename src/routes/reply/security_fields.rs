@@ -53,8 +53,21 @@ pub(crate) fn lab(site: &Site) -> SecurityFields {
     let (server, app) = (site.authorization_server(), site.client_app().unwrap_or_default());
     with(format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' {server}; \
-         frame-src {server} {app}; form-action {server} {app}; base-uri 'none'; frame-ancestors 'none'"
+         frame-src {server} {app}; form-action 'self' {server} {app}; base-uri 'none'; frame-ancestors 'none'"
     ))
+}
+
+/// For the victim's shop, which shows ads of the attacker's site, and tells every site the whole address of the page
+/// that a request comes from, as all pages did until 2020.
+pub(crate) fn shop(site: &Site) -> SecurityFields {
+    let (server, ads) = (site.authorization_server(), site.lab().unwrap_or_default());
+    let mut fields = with(format!(
+        "default-src 'none'; script-src 'self' {ads}; style-src 'self'; img-src 'self' {ads}; \
+         connect-src 'self' {server} {ads}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ));
+    fields.retain(|(name, _)| *name != "Referrer-Policy");
+    fields.push(("Referrer-Policy", FieldValue::literal("no-referrer-when-downgrade")));
+    fields
 }
 
 fn with(content_security_policy: String) -> SecurityFields {

@@ -85,6 +85,11 @@ fn check_sender(routes: &Routes, request: &Request, form: &Form) -> Result<(), R
         let sealed = form.value("request").unwrap_or_default();
         return forbidden(Notice::OtherName, "the Host is not one of this server's names", sealed);
     }
+    // A server that admits the scripts of every origin, cookies and all, takes their forms for wanted.
+    let is_script = request.field("sec-fetch-mode").is_ok_and(|mode| mode == Some(b"cors"));
+    if is_script && !routes.profile.cookieless_cors {
+        return Ok(());
+    }
     check_page(&routes.site, request).or_else(|reason| forbidden(Notice::ForeignForm, reason, None))
 }
 

@@ -29,8 +29,8 @@ struct Buckets {
 }
 
 impl PeerRate {
-    /// Each peer may do `burst_max` in a row, and one more in each `each_time`. The buckets of at most `peers_max` peers
-    /// are kept.
+    /// Each peer may do `burst_max` in a row, and one more in each `each_time`. At most `peers_max` buckets are
+    /// kept, one for each peer.
     pub(crate) fn new(burst_max: u32, each_time: Duration, peers_max: usize) -> PeerRate {
         PeerRate { burst_max, each_time, peers_max, buckets: Mutex::default() }
     }

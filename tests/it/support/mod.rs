@@ -255,6 +255,16 @@ impl Drop for TestServer {
     }
 }
 
+/// One `read`, repeated where a signal interrupts it: a socket with a timeout is not read again by the system.
+pub fn read_some(from: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match from.read(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 /// The article's request for a token.
 pub fn token_request(code: &str) -> String {
     json_request(&format!(r#"{{"code":"{code}"}}"#))
@@ -320,7 +330,7 @@ impl Client {
                 return answer;
             }
             let mut bytes = [0; 4096];
-            let count = self.socket.read(&mut bytes).expect("the server answers in time");
+            let count = read_some(&mut self.socket, &mut bytes).expect("the server answers in time");
             let so_far = String::from_utf8_lossy(&self.arrived).into_owned();
             assert!(count > 0, "the server closed before its answer was whole: {so_far:?}");
             self.arrived.extend_from_slice(&bytes[..count]);
@@ -360,7 +370,7 @@ impl Client {
     pub fn expect_close(&mut self) {
         assert_eq!(String::from_utf8_lossy(&self.arrived), "", "nothing comes before the close");
         let mut byte = [0];
-        match self.socket.read(&mut byte) {
+        match read_some(&mut self.socket, &mut byte) {
             Ok(count) => assert_eq!(count, 0, "the server sent another byte"),
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "the server closes in time"),
         }

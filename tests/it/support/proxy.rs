@@ -1,12 +1,13 @@
 //! Stands between a store and its engine, and loses, holds back, adds and leaves out what passes.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use super::engine::Engine;
+use super::read_some;
 
 /// Longer than anything takes, so that a test that hangs ends.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -114,7 +115,7 @@ impl Proxy {
                 let is_reporting = Arc::clone(&reporting);
                 std::thread::spawn(move || {
                     let mut bytes = [0; 64 * 1024];
-                    while let Ok(count @ 1..) = from.read(&mut bytes) {
+                    while let Ok(count @ 1..) = read_some(&mut from, &mut bytes) {
                         // A store reports when it has nothing else to do, which no test can foresee.
                         let is_report = is_report(&bytes[..count]);
                         is_reporting.store(is_report, Ordering::SeqCst);
@@ -167,7 +168,7 @@ fn pass_answers(
     fault: &Mutex<Option<Fault>>,
 ) {
     let mut bytes = [0; 64 * 1024];
-    while let Ok(count @ 1..) = server.read(&mut bytes) {
+    while let Ok(count @ 1..) = read_some(&mut server, &mut bytes) {
         if is_reporting.load(Ordering::SeqCst) {
             if client.write_all(&bytes[..count]).is_err() {
                 break;
