@@ -82,8 +82,9 @@ impl Scope {
 
     /// Whether every name is in `other`.
     pub fn is_within(&self, other: &Scope) -> bool {
-        // Most tokens have the whole scope of their client.
-        self == other || self.first_beyond(other).is_none()
+        // Most tokens have the whole scope of their client, or the beginning of it. Names that follow each other in
+        // `other` are found like a single one.
+        other.contains(&self.0) || self.first_beyond(other).is_none()
     }
 
     /// The other names, in their order.
@@ -187,6 +188,9 @@ mod tests {
         check("a b", "b", Some("a"));
         check("answer", "ans", Some("answer"));
         check("b", "ab b", None);
+        check("a b", "c a b d", None);
+        check("a b", "ca b", Some("a"));
+        check("a b", "a bc", Some("b"));
         check("b", "ab ba", Some("b"));
         assert!(
             !Scope::default().contains("")

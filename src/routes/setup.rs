@@ -11,6 +11,7 @@ use super::endpoint::{mcp, metadata, secure};
 use super::lab;
 use super::open_streams::StreamBounds;
 use super::reply::dialog_page::DialogPage;
+use super::reply::dialog_terms::Asker;
 use super::reply::folder::Folder;
 use super::reply::pages::Pages;
 use super::request::client_authentication;
@@ -98,7 +99,7 @@ impl Routes {
             sentences.map(|(name, sentence)| (&**name, sentence.as_str())).collect();
         let bare_dialog = unnamed.as_ref().map(|client| DialogPage {
             client: &client.name,
-            is_demo: *client.id == *demo::CLIENT_ID,
+            asker: if *client.id == *demo::CLIENT_ID { Asker::Demo } else { Asker::Configured },
             // A request that names no client gets no refresh token.
             is_renewed: false,
             redirect_uri: client.redirect_uris.first().map_or("", RedirectUri::as_str),

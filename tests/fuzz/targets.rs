@@ -29,7 +29,7 @@ static DATE: LazyLock<Date> = LazyLock::new(|| Date::of_second(0));
 pub type Target = fn(&[u8]);
 
 /// Every target, by its name, which is that of its folder in the corpus.
-pub const ALL: [(&str, Target); 8] = [
+pub const ALL: [(&str, Target); 9] = [
     ("codec", codec),
     ("chunks", chunks),
     ("form", form),
@@ -38,6 +38,7 @@ pub const ALL: [(&str, Target); 8] = [
     ("configuration", configuration),
     ("record", record),
     ("document", document),
+    ("registration", registration),
 ];
 
 fn limits() -> Limits {
@@ -228,7 +229,9 @@ pub fn target(bytes: &[u8]) {
 /// A server with clients of every kind, and the demo's.
 static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
     let text = include_str!("../../docs/example.toml");
-    let config = Config { client_port: Some(3000), ..config::read(text, 1).expect("a sound file") };
+    let mut config = Config { client_port: Some(3000), ..config::read(text, 1).expect("a sound file") };
+    config.limits.routes.registrations_max = u32::MAX;
+    config.limits.routes.registration_time = std::time::Duration::from_nanos(1);
     let site = Site::new(None, config.client_port, 3001, config.issuer.clone());
     let store = Arc::new(MemoryStore::new(1000));
     Routes::new(&config.routes_settings(), site, store, Arc::new(Pool::new(1)), Arc::new(RealSystem::default()))
@@ -259,12 +262,18 @@ pub fn endpoints(bytes: &[u8]) {
         6 => in_head("GET /secure HTTP/1.1\r\nHost: h\r\nAuthorization: ", "\r\n\r\n"),
         _ => in_head("POST /revoke HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nAuthorization: ", "\r\n\r\n"),
     };
+    answers(&request);
+}
+
+/// What the server with clients of every kind answers to these bytes: never 500.
+fn answers(request: &[u8]) -> Vec<Response> {
     let limits = Arc::new(Limits::default());
     let nobody: Arc<dyn Mailbox> = Arc::new(());
     let now = Instant::now();
     let mut connection = Connection::new(limits, now);
-    connection.receive(&request, now);
+    connection.receive(request, now);
     connection.receive_end();
+    let mut answers = Vec::new();
     loop {
         let answer = match connection.step(now) {
             Event::Nothing => break,
@@ -288,7 +297,9 @@ pub fn endpoints(bytes: &[u8]) {
         };
         assert_ne!(answer.status, Status::InternalServerError, "{:?}", answer.reason());
         connection.respond(&answer, &DATE, now);
+        answers.push(answer);
     }
+    answers
 }
 
 /// Whatever a file or an engine gives for a grant is refused, or is a grant, which is written as it was read.
@@ -337,4 +348,39 @@ pub fn document(bytes: &[u8]) {
     assert!(client.redirect_uris.iter().all(|uri| RedirectUri::parse(uri.as_str()).is_ok()));
     assert!((1..=CLIENT_NAME_CHARS_MAX).contains(&client.name.chars().count()), "{:?}", client.name);
     assert!(!client.name.chars().any(char::is_control), "{:?}", client.name);
+}
+
+/// Whatever a client registers, it is refused, or gets an identifier with which it is asked for by the dialog, and the
+/// same one each time.
+pub fn registration(bytes: &[u8]) {
+    let length = bytes.len();
+    let head = format!(
+        "POST /register HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    let request = [head.as_bytes(), bytes].concat();
+    let [first, second] = [answers(&request), answers(&request)];
+    let [answer] = &first[..] else { panic!("one answer to one request") };
+    let members: serde_json::Value = serde_json::from_slice(answer.body()).expect("JSON");
+    if answer.status != Status::Created {
+        assert!(members["error"].is_string(), "{members}");
+        return;
+    }
+    let has_null = members.as_object().expect("an object").values().any(serde_json::Value::is_null);
+    let id = members["client_id"].as_str().expect("an identifier");
+    let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+    assert!(!has_null && is_plain && id.len() <= 2048, "{members}");
+    let again: serde_json::Value = serde_json::from_slice(second[0].body()).expect("JSON");
+    assert_eq!(
+        (&again["client_id"], &again["client_secret"]),
+        (&members["client_id"], &members["client_secret"])
+    );
+    for uri in members["redirect_uris"].as_array().expect("a list") {
+        let uri = form_urlencoded::byte_serialize(uri.as_str().expect("text").as_bytes()).collect::<String>();
+        let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+        let query = format!(
+            "response_type=code&client_id={id}&redirect_uri={uri}&code_challenge={challenge}&code_challenge_method=S256"
+        );
+        let dialog = answers(format!("GET /authorize?{query} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+        assert_eq!(dialog[0].status, Status::Ok, "{members}: {:?}", dialog[0].reason());
+    }
 }

@@ -61,7 +61,10 @@ fn an_unknown_client_or_redirect_uri_is_never_redirected() {
     let check = |query: &str, reason: &str| {
         let answer = get_dialog(&server, query, None);
         assert_eq!((answer.status, answer.field("location")), (400, None), "{query}");
-        assert!(answer.text().contains("This app cannot be authorized"), "{query}");
+        let is_unknown = reason == "not that of a registered client";
+        let title =
+            if is_unknown { "This server does not know this app" } else { "This app cannot be authorized" };
+        assert!(answer.text().contains(title), "{query}");
         assert!(!answer.text().contains("evil"), "{query}");
         assert!(!answer.text().contains(reason), "the exact reason is for the log");
         let log = server.log.lines().join("\n");

@@ -8,14 +8,17 @@ use crate::http::Response;
 use crate::http::form::Form;
 use crate::oauth::GrantId;
 use crate::oauth::authorize::{self, Authorization};
+use crate::oauth::client::{Client, ClientOrigin};
 use crate::oauth::question::Question;
 use crate::routes::demo;
 use crate::routes::endpoint::asset::serve;
 use crate::routes::reply::assets::Asset;
 use crate::routes::reply::authorization_response;
 use crate::routes::reply::dialog_page::DialogPage;
+use crate::routes::reply::dialog_terms::Asker;
 use crate::routes::reply::unavailable::NO_RANDOMNESS;
 use crate::routes::request::{authorization_request, session};
+use crate::routes::shared::Routes;
 use crate::routes::step::{Context, Step};
 use crate::wire::rules;
 
@@ -59,7 +62,7 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
     let client = authorization.client();
     let page = routes.pages.dialog(&DialogPage {
         client: &client.name,
-        is_demo: routes.site.client_app().is_some() && *client.id == *demo::CLIENT_ID,
+        asker: asker(routes, client),
         is_renewed: client.grant_types.refresh_token,
         redirect_uri: authorization.redirect().as_str(),
         scopes: &scopes,
@@ -67,4 +70,22 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
     });
     context.decide(&rules::DIALOG);
     page.with("Set-Cookie", cookie)
+}
+
+/// What the person is told of `client`.
+fn asker<'a>(routes: &Routes, client: &'a Client) -> Asker<'a> {
+    match client.origin {
+        ClientOrigin::Configured if routes.site.client_app().is_some() && *client.id == *demo::CLIENT_ID => {
+            Asker::Demo
+        }
+        ClientOrigin::Configured => Asker::Configured,
+        ClientOrigin::SelfRegistered => Asker::SelfRegistered,
+        ClientOrigin::Document => Asker::Document(host_of(&client.id)),
+    }
+}
+
+/// The host of an https URL, and its port if it has one.
+fn host_of(url: &str) -> &str {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    authority.split(['/', '?']).next().unwrap_or(authority)
 }

@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::dialog_terms::{Durations, asker, taking_back};
+use super::dialog_terms::{Asker, Destination, Durations};
 use super::template::escape_html;
 
 /// What the dialog shows.
 pub(crate) struct DialogPage<'a> {
     /// The client's name for people.
     pub(crate) client: &'a str,
-    /// Whether it is the demo's client.
-    pub(crate) is_demo: bool,
+    /// What is known of it.
+    pub(crate) asker: Asker<'a>,
     /// Whether it gets a refresh token.
     pub(crate) is_renewed: bool,
     /// Where the browser goes when the dialog is answered.
@@ -23,8 +23,9 @@ pub(crate) struct DialogPage<'a> {
 
 impl DialogPage<'_> {
     /// The placeholders of the template that depend on the request.
-    pub(crate) const NAMES: [&'static str; 7] = [
+    pub(crate) const NAMES: [&'static str; 8] = [
         "{{client}}",
+        "{{heading}}",
         "{{return_to}}",
         "{{scopes}}",
         "{{asker}}",
@@ -34,7 +35,7 @@ impl DialogPage<'_> {
     ];
 
     /// Their values, in the same order.
-    pub(crate) fn values<'a>(&'a self, durations: &'a Durations) -> [Cow<'a, str>; 7] {
+    pub(crate) fn values<'a>(&'a self, durations: &'a Durations) -> [Cow<'a, str>; 8] {
         // Whole elements, with escaped content.
         let item = |(name, sentence): &(&str, &str)| {
             let (name, sentence) = (escape_html(name), escape_html(sentence));
@@ -45,13 +46,23 @@ impl DialogPage<'_> {
             scopes => scopes.iter().map(item).collect::<String>().into(),
         };
         let duration = if self.is_renewed { &durations.renewed } else { &durations.once };
+        // A client chose its own name if nobody else did, and may have chosen another's.
+        let (client, heading) = if self.asker.is_unverified() {
+            let destination = Destination::of(self.redirect_uri);
+            (escape_html(&destination.words()).into_owned().into(), destination.heading(self.client))
+        } else {
+            let client = escape_html(self.client);
+            let heading = format!("<h1>Authorize {client}?</h1>");
+            (client, heading)
+        };
         [
-            escape_html(self.client),
+            client,
+            heading.into(),
             escape_html(return_to(self.redirect_uri)),
             scopes,
-            asker(self.is_demo, self.redirect_uri).into(),
+            self.asker.words(self.redirect_uri),
             duration.into(),
-            taking_back(self.is_demo).into(),
+            self.asker.taking_back().into(),
             escape_html(self.request),
         ]
     }

@@ -3,9 +3,13 @@
 //! It says what this server knows, in words for a person. The durations are made when the configuration is loaded; a
 //! dialog only chooses among texts.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use super::template::escape_html;
 use crate::oauth::TokenLifetimes;
+use crate::oauth::origin::Authority;
+use crate::oauth::redirect::is_loopback_host;
 
 /// For how long a client may use what it is given, as HTML.
 pub(crate) struct Durations {
@@ -32,26 +36,125 @@ impl Durations {
     }
 }
 
-/// Who asks, as far as this server knows. `redirect_uri` is where the answer goes.
-pub(crate) fn asker(is_demo: bool, redirect_uri: &str) -> &'static str {
-    if is_demo {
-        "The demo app that comes with this server."
-    } else if redirect_uri.starts_with("https://") {
-        "An app that the operator of this server has registered. Only its website, named below, gets your answer."
-    } else {
-        // Another program may listen on the port, or claim the scheme (RFC 8252, 8.1 and 8.6).
-        "An app that the operator of this server has registered. This server cannot check that it is really this app, \
-         so continue only if you have just started it yourself."
+/// Who asks, as far as this server knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker<'a> {
+    /// The demo's own client.
+    Demo,
+    /// A client that the operator has configured. Its name can be trusted.
+    Configured,
+    /// A client that has registered itself. Only where its answers go is known.
+    SelfRegistered,
+    /// A client whose metadata is a document that this host has published.
+    Document(&'a str),
+}
+
+impl Asker<'_> {
+    /// Whether an unknown person chose the client's name, which may then be that of another app.
+    pub(crate) fn is_unverified(self) -> bool {
+        matches!(self, Asker::SelfRegistered | Asker::Document(_))
+    }
+
+    /// The same, in words. `redirect_uri` is where the answer goes.
+    pub(crate) fn words(self, redirect_uri: &str) -> Cow<'static, str> {
+        match self {
+            Asker::Demo => "The demo app that comes with this server.".into(),
+            Asker::Configured if redirect_uri.starts_with("https://") => {
+                "An app that the operator of this server has registered. Only its website, named below, gets your \
+                 answer."
+                    .into()
+            }
+            // Another program may listen on the port, or claim the scheme (RFC 8252, 8.1 and 8.6).
+            Asker::Configured => {
+                "An app that the operator of this server has registered. This server cannot check that it is really \
+                 this app, so continue only if you have just started it yourself."
+                    .into()
+            }
+            Asker::SelfRegistered => {
+                "An app that registered itself with this server, as any app can. Its name has not been checked."
+                    .into()
+            }
+            Asker::Document(host) => {
+                let host = escape_html(host);
+                format!("An app that {host} describes in a document there. Its name has not been checked.").into()
+            }
+        }
+    }
+
+    /// How the person can end the access.
+    pub(crate) fn taking_back(self) -> &'static str {
+        if self == Asker::Demo {
+            "Press “Take the access back” on the app’s page before you leave it."
+        } else {
+            "Disconnect this server in the app, if the app offers that, or ask the operator of this server to end the \
+             app’s access. This server has no page for it yet."
+        }
     }
 }
 
-/// How the person can end the access.
-pub(crate) fn taking_back(is_demo: bool) -> &'static str {
-    if is_demo {
-        "Press “Take the access back” on the app’s page before you leave it."
-    } else {
-        "Disconnect this server in the app, if the app offers that, or ask the operator of this server to end the \
-         app’s access. This server has no page for it yet."
+/// Where an answer goes, for a person who cannot rely on the client's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Destination<'a> {
+    /// To this website: its host, and its port if it has one.
+    Website(&'a str),
+    /// To a program on the person's own machine, at this host and port.
+    ThisMachine(&'a str),
+    /// To whichever app on the person's device has claimed this scheme.
+    App(&'a str),
+}
+
+impl Destination<'_> {
+    /// The destination of an answer to this redirect URI.
+    pub(crate) fn of(redirect_uri: &str) -> Destination<'_> {
+        let (scheme, rest) = redirect_uri.split_once(':').unwrap_or((redirect_uri, ""));
+        if !["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)) {
+            return Destination::App(scheme);
+        }
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+        if Authority::parse(authority).is_some_and(|authority| is_loopback_host(authority.host())) {
+            Destination::ThisMachine(authority)
+        } else {
+            Destination::Website(authority)
+        }
+    }
+
+    /// The heading of the dialog, as HTML: the destination comes before the client's `name`.
+    pub(crate) fn heading(self, name: &str) -> String {
+        let called = match escape_html(name) {
+            name if name.is_empty() => "It gives no name".to_owned(),
+            name => format!("It calls itself <bdi>{name}</bdi>"),
+        };
+        match self {
+            Destination::Website(host) => {
+                let host = escape_html(host);
+                format!(
+                    "<h1>Authorize an app at <span class=\"host\">{host}</span>?</h1><p>{called}. Your answer goes to \
+                     {host}.</p>"
+                )
+            }
+            Destination::ThisMachine(host) => format!(
+                "<h1>Authorize a program at <span class=\"host\">{}</span>?</h1><p>{called}.</p>\
+                 <p class=\"caution\">Your answer goes to this computer, and any program on it can pass for this \
+                 one. Continue only if you have just started it yourself.</p>",
+                escape_html(host)
+            ),
+            Destination::App(scheme) => format!(
+                "<h1>Authorize the app of <span class=\"host\">{}:</span>?</h1><p>{called}.</p>\
+                 <p class=\"caution\">Your answer goes to an app on this device, and any app on it can claim this \
+                 address. Continue only if you have just started it yourself.</p>",
+                escape_html(scheme)
+            ),
+        }
+    }
+
+    /// The destination alone, which stands for the name.
+    pub(crate) fn words(self) -> Cow<'static, str> {
+        match self {
+            Destination::Website(host) => format!("an app at {host}").into(),
+            Destination::ThisMachine(host) => format!("a program at {host}").into(),
+            Destination::App(scheme) => format!("the app of {scheme}:").into(),
+        }
     }
 }
 
@@ -106,11 +209,25 @@ mod tests {
     #[test]
     fn only_a_website_is_known_to_be_the_one_that_asks() {
         let check = |uri: &str, is_known: bool| {
-            assert_eq!(asker(false, uri).contains("cannot check"), !is_known, "{uri}");
+            assert_eq!(Asker::Configured.words(uri).contains("cannot check"), !is_known, "{uri}");
         };
         check("https://app.example/cb", true);
         check("http://127.0.0.1:51234/cb", false);
         check("http://localhost/cb", false);
         check("com.example.app:/cb", false);
+    }
+
+    #[test]
+    fn a_destination_is_a_website_this_machine_or_an_app() {
+        let check = |uri: &str, expected: Destination| assert_eq!(Destination::of(uri), expected, "{uri}");
+        check("https://app.example/cb", Destination::Website("app.example"));
+        check("HTTPS://app.example:8443?x", Destination::Website("app.example:8443"));
+        check("https://localhost.evil.example/", Destination::Website("localhost.evil.example"));
+        check("http://localhost:53682/cb", Destination::ThisMachine("localhost:53682"));
+        check("https://a.localhost/cb", Destination::ThisMachine("a.localhost"));
+        check("http://127.0.0.1?x", Destination::ThisMachine("127.0.0.1"));
+        check("http://[::1]:1/cb", Destination::ThisMachine("[::1]:1"));
+        check("com.example.app:/cb", Destination::App("com.example.app"));
+        check("vscode://app.example/cb", Destination::App("vscode"));
     }
 }

@@ -287,6 +287,7 @@ fn documents_link(site: &Site) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::dialog_terms::Asker;
     use super::*;
     use crate::oauth::lifetimes::Lifetimes;
 
@@ -301,7 +302,7 @@ mod tests {
         let scopes = [("answer", "Read <it>.")];
         let dialog = DialogPage {
             client: "App",
-            is_demo: true,
+            asker: Asker::Demo,
             is_renewed: false,
             redirect_uri: "http://localhost:3000/cb",
             scopes: &scopes,
@@ -342,7 +343,7 @@ mod tests {
     fn everything_in_the_dialog_is_escaped() {
         let answer = pages().dialog(&DialogPage {
             client: "<script>&\"'",
-            is_demo: false,
+            asker: Asker::Configured,
             is_renewed: true,
             redirect_uri: "https://app.example/<b>",
             scopes: &[("a&b", "<i>Read</i>")],
@@ -353,5 +354,26 @@ mod tests {
         assert!(text.contains("<li>&lt;i&gt;Read&lt;/i&gt; <code>a&amp;b</code></li>"));
         assert!(text.contains("value=\"&quot;&gt;&lt;script&gt;\"") && text.contains("https://app.example"));
         assert!(!text.contains("<script>") && !text.contains("<b>") && !text.contains("{{"));
+    }
+
+    #[test]
+    fn an_unverified_name_is_escaped_and_comes_after_the_host() {
+        for (redirect_uri, host) in [
+            ("https://app.example/cb", "app.example"),
+            ("http://localhost:1/cb", "localhost:1"),
+            ("com.app:/cb", "com.app:"),
+        ] {
+            for asker in [Asker::SelfRegistered, Asker::Document("<i>")] {
+                let (client, scopes, request) = ("<script>Bank", &[][..], "");
+                let page = DialogPage { client, asker, is_renewed: true, redirect_uri, scopes, request };
+                let answer = pages().dialog(&page);
+                let text = std::str::from_utf8(answer.body()).unwrap();
+                let (before, after) = text.split_once("Bank").unwrap();
+                assert!(before.contains(&format!("<span class=\"host\">{host}</span>")), "{text}");
+                assert!(before.ends_with("calls itself <bdi>&lt;script&gt;"), "{text}");
+                assert!(!after.contains("Bank") && !text.contains("<script>") && !text.contains("<i>"));
+                assert_eq!(text.contains("class=\"caution\""), !redirect_uri.starts_with("https"), "{text}");
+            }
+        }
     }
 }

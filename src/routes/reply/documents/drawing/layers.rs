@@ -46,6 +46,8 @@ pub(super) struct Edge {
 }
 
 pub(super) struct Layout {
+    /// The least x; 0 in the end.
+    left: f64,
     pub(super) size: Size,
     pub(super) blocks: Vec<Rect>,
     pub(super) routes: Vec<Route>,
@@ -67,9 +69,11 @@ pub(super) fn lay_out(direction: Direction, blocks: &[Block], edges: &[Edge]) ->
     let mut grid = Grid::new(blocks, edges, exchanged);
     grid.order();
     grid.spread();
-    let (mut layout, offset) = grid.measure(blocks, edges, exchanged);
+    let height = grid.stack();
+    let mut layout = grid.layout(height);
+    let left = layout.left;
     let place = |point: Point| {
-        let point = Point { x: point.x - offset, y: point.y };
+        let point = Point { x: point.x - left, y: point.y };
         match direction {
             Direction::Down => point,
             Direction::Right => Point { x: point.y, y: point.x },
@@ -84,7 +88,7 @@ pub(super) fn lay_out(direction: Direction, blocks: &[Block], edges: &[Edge]) ->
         route.points.iter_mut().for_each(|point| *point = place(*point));
         route.label.iter_mut().for_each(place_rect);
     }
-    Layout { size: exchanged(layout.size), ..layout }
+    Layout { left: 0.0, size: exchanged(layout.size), ..layout }
 }
 
 /// A block, or a bend of an edge.
@@ -93,8 +97,12 @@ struct Cell {
     /// Nothing, for a bend without words.
     size: Size,
     is_block: bool,
-    /// The middle, across the layers.
+    is_pointed: bool,
+    /// Its middle, across the layers and along them.
     x: f64,
+    y: f64,
+    /// Half of the thickness of its layer.
+    layer_half: f64,
     above: Vec<usize>,
     below: Vec<usize>,
 }
@@ -118,17 +126,24 @@ impl Grid {
             .collect();
         // Words need a layer of their own between those of the blocks.
         let step = if edges.iter().any(|edge| edge.label.is_some()) { 2 } else { 1 };
-        let cell = |layer: usize, size: Size, is_block: bool| Cell {
+        let bend = |layer: usize, size: Size| Cell {
             layer,
             size,
-            is_block,
+            is_block: false,
+            is_pointed: false,
             x: 0.0,
+            y: 0.0,
+            layer_half: 0.0,
             above: Vec::new(),
             below: Vec::new(),
         };
         let ranks = ranks(blocks.len(), &downward);
-        let mut cells: Vec<Cell> =
-            blocks.iter().zip(&ranks).map(|(own, rank)| cell(rank * step, exchanged(own.size), true)).collect();
+        let block = |(own, rank): (&Block, &usize)| Cell {
+            is_block: true,
+            is_pointed: own.is_pointed,
+            ..bend(rank * step, exchanged(own.size))
+        };
+        let mut cells: Vec<Cell> = blocks.iter().zip(&ranks).map(block).collect();
         let mut chains = Vec::new();
         for (((upper, lower), edge), is_forward) in downward.iter().zip(edges).zip(forward) {
             let (first, last) = (cells[*upper].layer, cells[*lower].layer);
@@ -138,7 +153,7 @@ impl Grid {
             for layer in first + 1..last {
                 let words = edge.label.filter(|_| layer == labelled).map(&exchanged);
                 chain.push(cells.len());
-                cells.push(cell(layer, words.unwrap_or_default(), false));
+                cells.push(bend(layer, words.unwrap_or_default()));
             }
             chain.push(*lower);
             for pair in chain.windows(2) {
@@ -264,64 +279,72 @@ impl Grid {
         }
     }
 
-    /// The layout, going down, and where its left border is.
-    fn measure(&self, blocks: &[Block], edges: &[Edge], exchanged: impl Fn(Size) -> Size) -> (Layout, f64) {
-        let thickness =
-            |layer: &Vec<usize>| layer.iter().map(|cell| self.cells[*cell].size.height).fold(0.0, f64::max);
-        let mut middles = Vec::new();
+    /// Puts the layers below each other, and gives the height of all.
+    fn stack(&mut self) -> f64 {
         let mut y = 0.0;
         for layer in &self.layers {
-            middles.push((y + thickness(layer) / 2.0, thickness(layer) / 2.0));
-            y += thickness(layer) + LAYERS_APART;
+            let thickness = layer.iter().map(|cell| self.cells[*cell].size.height).fold(0.0, f64::max);
+            for cell in layer {
+                self.cells[*cell].y = y + thickness / 2.0;
+                self.cells[*cell].layer_half = thickness / 2.0;
+            }
+            y += thickness + LAYERS_APART;
         }
-        let rect = |cell: &Cell, size: Size| Rect {
-            x: cell.x - size.width / 2.0,
-            y: middles[cell.layer].0 - size.height / 2.0,
-            size,
-        };
-        let side = |cell: usize, other: usize| {
-            let (own, is_below) = (&self.cells[cell], self.cells[other].layer > self.cells[cell].layer);
-            let others = if is_below { &own.below } else { &own.above };
-            // The ends on one side of a block are in the order of the places that they lead to.
-            let left = others.iter().filter(|own| self.cells[**own].x < self.cells[other].x).count();
-            let same = others.iter().filter(|own| self.cells[**own].x == self.cells[other].x).count();
-            let place = left as f64 + (same as f64 - 1.0) / 2.0 - (others.len() as f64 - 1.0) / 2.0;
-            let apart = ENDS_APART.min(own.size.width * 0.8 / others.len() as f64);
-            let (dx, half) = (place * apart, own.size.height / 2.0);
-            let is_pointed = blocks.get(cell).is_some_and(|own| own.is_pointed);
-            let reach = if is_pointed { half * (1.0 - dx.abs() / (own.size.width / 2.0)) } else { half };
-            let middle = middles[own.layer].0;
-            Point { x: own.x + dx, y: if is_below { middle + reach } else { middle - reach } }
-        };
-        let routes = self.chains.iter().zip(edges).map(|((chain, is_forward), edge)| {
-            let (mut points, mut words) = (Vec::new(), None);
-            if let [first, second, ..] = chain[..] {
-                points.push(side(first, second));
+        (y - LAYERS_APART).max(0.0)
+    }
+
+    /// The layout, going down, with this height.
+    fn layout(&self, height: f64) -> Layout {
+        let left = self.cells.iter().map(|cell| cell.rect().x).fold(f64::MAX, f64::min);
+        let right = self.cells.iter().map(|cell| cell.rect().x + cell.size.width).fold(left, f64::max);
+        Layout {
+            left,
+            size: Size { width: right - left, height },
+            blocks: self.cells.iter().filter(|cell| cell.is_block).map(Cell::rect).collect(),
+            routes: self.chains.iter().map(|(chain, is_forward)| self.route(chain, *is_forward)).collect(),
+        }
+    }
+
+    fn route(&self, chain: &[usize], is_forward: bool) -> Route {
+        let (mut points, mut label) = (Vec::new(), None);
+        if let [first, second, ..] = *chain {
+            points.push(self.end(first, second));
+        }
+        for cell in chain.iter().map(|cell| &self.cells[*cell]).filter(|cell| !cell.is_block) {
+            points.push(Point { x: cell.x, y: cell.y - cell.layer_half });
+            points.push(Point { x: cell.x, y: cell.y + cell.layer_half });
+            if cell.size != Size::default() {
+                label = Some(cell.rect());
             }
-            for cell in chain.iter().skip(1).take(chain.len().saturating_sub(2)).map(|cell| &self.cells[*cell])
-            {
-                let (middle, half) = middles[cell.layer];
-                points.push(Point { x: cell.x, y: middle - half });
-                points.push(Point { x: cell.x, y: middle + half });
-                if let Some(size) = edge.label.filter(|_| cell.size != Size::default()) {
-                    words = Some(rect(cell, exchanged(size)));
-                }
-            }
-            if let [.., before, last] = chain[..] {
-                points.push(side(last, before));
-            }
-            if !is_forward {
-                points.reverse();
-            }
-            Route { points, label: words }
-        });
-        let left = self.cells.iter().map(|cell| cell.x - cell.size.width / 2.0).fold(f64::MAX, f64::min);
-        let right = self.cells.iter().map(|cell| cell.x + cell.size.width / 2.0).fold(f64::MIN, f64::max);
-        let size = Size { width: right - left, height: (y - LAYERS_APART).max(0.0) };
-        let own = self.cells.iter().take(blocks.len());
-        let layout =
-            Layout { size, blocks: own.map(|cell| rect(cell, cell.size)).collect(), routes: routes.collect() };
-        (layout, left)
+        }
+        if let [.., before, last] = *chain {
+            points.push(self.end(last, before));
+        }
+        if !is_forward {
+            points.reverse();
+        }
+        Route { points, label }
+    }
+
+    /// Where the edge between `block` and `other` meets the border of `block`. The edges on one side of a block are in
+    /// the order of what they lead to.
+    fn end(&self, block: usize, other: usize) -> Point {
+        let (own, other) = (&self.cells[block], &self.cells[other]);
+        let is_below = other.layer > own.layer;
+        let others = if is_below { &own.below } else { &own.above };
+        let left = others.iter().filter(|cell| self.cells[**cell].x < other.x).count();
+        let same = others.iter().filter(|cell| self.cells[**cell].x == other.x).count();
+        let place = left as f64 + (same as f64 - 1.0) / 2.0 - (others.len() as f64 - 1.0) / 2.0;
+        let dx = place * ENDS_APART.min(own.size.width * 0.8 / others.len() as f64);
+        let slant = if own.is_pointed { 1.0 - dx.abs() / (own.size.width / 2.0) } else { 1.0 };
+        let dy = own.size.height / 2.0 * slant;
+        Point { x: own.x + dx, y: if is_below { own.y + dy } else { own.y - dy } }
+    }
+}
+
+impl Cell {
+    fn rect(&self) -> Rect {
+        Rect { x: self.x - self.size.width / 2.0, y: self.y - self.size.height / 2.0, size: self.size }
     }
 }
 

@@ -77,40 +77,20 @@ impl Sequence {
                 Lines::wrap(&step.text, TEXT_MAX.max(span - 2.0 * PADDING))
             })
             .collect();
-        let head = self.participants.iter().map(|(_, name)| name.size().height).fold(0.0, f64::max) + PADDING;
+        let names = self.participants.iter().map(|(_, name)| name.size().height);
+        let head = names.fold(0.0, f64::max) + PADDING;
+        let (shapes, height) = self.stack(&lanes, &texts, head + GAP);
         let mut svg = Svg::new(id);
-        let mut front = Vec::new();
-        let mut y = head + GAP;
-        for (step, text) in self.steps.iter().zip(&texts) {
-            let size = text.size();
-            let (first, second) = (lanes[step.lanes.0], lanes[step.lanes.1]);
-            let middle = (first + second) / 2.0;
-            if step.kind == Kind::Message {
-                front.push(Shape::Text(Point { x: middle, y: y + size.height / 2.0 }, text));
-                y += size.height + 5.0;
-                front.push(Shape::Arrow(first, second, y));
-            } else {
-                let size = note_size(text, (second - first).abs());
-                let rect = Rect { x: middle - size.width / 2.0, y: y + 2.0, size };
-                front.push(Shape::Note(rect, text));
-                y += size.height + 2.0;
-            }
-            y += STEP;
-        }
-        let height = y + GAP;
         for (x, (_, name)) in lanes.iter().zip(&self.participants) {
             svg.path("lane", &format!("M{x:.1} {head:.1}V{height:.1}"), false);
             let size = Size { width: name.size().width + 2.0 * PADDING, height: head };
             svg.rect("box", Rect { x: x - size.width / 2.0, y: 1.0, size }, 5.0);
             svg.text("strong", Point { x: *x, y: 1.0 + head / 2.0 }, name);
         }
-        for shape in front {
+        for shape in shapes {
             match shape {
                 Shape::Text(centre, text) => svg.label(centre, text),
-                Shape::Arrow(from, to, y) => {
-                    // The tip touches the lane.
-                    svg.path("link", &format!("M{from:.1} {y:.1}H{to:.1}"), true);
-                }
+                Shape::Arrow(from, to, y) => svg.path("link", &format!("M{from:.1} {y:.1}H{to:.1}"), true),
                 Shape::Note(rect, text) => {
                     svg.rect("note", rect, 3.0);
                     svg.text("", rect.centre(), text);
@@ -118,6 +98,30 @@ impl Sequence {
             }
         }
         svg.finish(Size { width, height }, "Sequence diagram", &self.words())
+    }
+
+    /// The messages and notes below each other, from `y` on, and where the lanes end.
+    fn stack<'t>(&self, lanes: &[f64], texts: &'t [Lines], mut y: f64) -> (Vec<Shape<'t>>, f64) {
+        let mut shapes = Vec::new();
+        for (step, text) in self.steps.iter().zip(texts) {
+            let size = text.size();
+            let (first, second) = (lanes[step.lanes.0], lanes[step.lanes.1]);
+            let middle = (first + second) / 2.0;
+            match step.kind {
+                Kind::Message => {
+                    shapes.push(Shape::Text(Point { x: middle, y: y + size.height / 2.0 }, text));
+                    y += size.height + 5.0;
+                    shapes.push(Shape::Arrow(first, second, y));
+                }
+                Kind::Note => {
+                    let size = note_size(text, (second - first).abs());
+                    shapes.push(Shape::Note(Rect { x: middle - size.width / 2.0, y: y + 2.0, size }, text));
+                    y += size.height + 2.0;
+                }
+            }
+            y += STEP;
+        }
+        (shapes, y + GAP)
     }
 
     /// Where each lane is, and how wide the whole is: far enough apart for every text between two lanes.
