@@ -164,8 +164,8 @@ pub(super) const REQUEST: &[Rule] = &[
     reason!(
         "redirect_uri differs from the registered one*",
         "unregistered redirect URI",
-        "The redirect_uri must be a registered one, byte for byte; only the port of plain http to this machine is free. The \
-         browser is not redirected: the address could be an attacker's.",
+        "The redirect_uri must be a registered one, byte for byte; only the port of plain http to this machine is \
+         free. The browser is not redirected: the address could be an attacker's.",
         "OAuth 2.1, 4.1.3; RFC 8252, 7.3",
         "oauth/client.rs",
         "Some(closest) => Err(redirect::difference(closest.as_str(), asked))",
