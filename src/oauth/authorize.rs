@@ -12,7 +12,7 @@ use super::client::{Client, Clients, Found, VerifiedRedirect};
 use super::pkce::Challenge;
 use super::profile::Profile;
 use super::resource::Audience;
-use super::scope::{Scope, excerpt};
+use super::scope::{OFFLINE_ACCESS, Scope, ScopeSyntax, excerpt};
 
 /// The parameters of an authorization request. An omitted or empty one is `None` (RFC 6749, 3.1).
 #[derive(Clone, Debug, Default)]
@@ -128,15 +128,28 @@ pub fn check<'a>(
 /// # Errors
 /// If it requests a scope that it is not registered for, with the description of the error.
 pub fn grantable_scope(client: &Client, asked: Option<&str>) -> Result<Scope, String> {
-    let Some(asked) = asked else {
+    let asked = asked.map(|asked| requested_scope(client, asked)).transpose();
+    let asked = asked.map_err(|_| "the scope contains an invalid character, or too many names".to_owned())?;
+    let Some(scope) = asked.flatten() else {
         return Ok(client.default_scope.as_ref().unwrap_or(&client.scope).clone());
     };
-    let scope = Scope::parse(asked)
-        .map_err(|_| "the scope contains an invalid character, or too many names".to_owned())?;
     match scope.first_beyond(&client.scope) {
         Some(name) => Err(format!("the client is not registered for the scope {}", excerpt(name))),
         None => Ok(scope),
     }
+}
+
+/// The scope that `asked` names, without [`OFFLINE_ACCESS`] if that is no scope of the client's; `None` if it names
+/// nothing else.
+///
+/// # Errors
+/// If `asked` is not a scope.
+pub fn requested_scope(client: &Client, asked: &str) -> Result<Option<Scope>, ScopeSyntax> {
+    let scope = Scope::parse(asked)?;
+    if client.scope.contains(OFFLINE_ACCESS) || !scope.contains(OFFLINE_ACCESS) {
+        return Ok(Some(scope));
+    }
+    Ok(Some(scope.without(OFFLINE_ACCESS)).filter(|scope| !scope.is_empty()))
 }
 
 impl Authorization<'_> {

@@ -12,6 +12,10 @@ pub struct Scope(Arc<str>);
 /// Maximum names in a scope.
 pub const NAMES_MAX: usize = 256;
 
+/// The name by which clients ask for a refresh token (OpenID Connect Core 1.0, 11). It gives no access of its own: a
+/// client gets a refresh token if it is registered for that, with or without this name.
+pub const OFFLINE_ACCESS: &str = "offline_access";
+
 /// Maximum bytes of a refused name that an error repeats. A name may be as long as a request.
 const EXCERPT_CHARS: usize = 64;
 
@@ -83,6 +87,15 @@ impl Scope {
         other.contains(&self.0) || self.first_beyond(other).is_none()
     }
 
+    /// The other names, in their order.
+    pub fn without(self, name: &str) -> Scope {
+        if !self.contains(name) {
+            return self;
+        }
+        let names: Vec<&str> = self.names().filter(|own| *own != name).collect();
+        Scope(names.join(" ").into())
+    }
+
     /// Whether it has no names.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -147,6 +160,18 @@ mod tests {
         check("a b c", "c a", "a c");
         check("a b", "", "");
         check("answer", "ans answers", "");
+    }
+
+    #[test]
+    fn a_scope_may_be_had_without_one_of_its_names() {
+        let check = |text: &str, expected: &str| {
+            let scope = Scope::parse(text).unwrap().without(OFFLINE_ACCESS);
+            assert_eq!(scope.as_str(), expected, "{text}");
+        };
+        check("answer", "answer");
+        check("offline_access", "");
+        check("b offline_access a", "b a");
+        check("offline_access2 a", "offline_access2 a");
     }
 
     #[test]

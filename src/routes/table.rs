@@ -28,6 +28,7 @@ const TABLE: &[Route] = &[
     post(mcp::PATH, Some(&cors::POST), mcp::post),
     post("/register", Some(&cors::POST), register::register),
     get(metadata::PATH, Some(&cors::GET), metadata::show),
+    get(metadata::PATH_OF_MCP, Some(&cors::GET), metadata::show_for_mcp),
     get("/healthz", None, health::alive),
     get("/readyz", None, health::ready),
     page(Role::ClientApp, "/", |context| serve(context, Asset::ClientApp)),

@@ -50,6 +50,7 @@ mod late_answers;
 #[cfg(feature = "redis-store")]
 mod locations;
 mod mcp;
+mod mcp_clients;
 mod oauth;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod outages;

@@ -363,6 +363,31 @@ fn a_page_under_another_name_reaches_no_tool() {
     check(&rebound, "", 200);
 }
 
+/// Clients of 2025-03-26 take the MCP server's address for the issuer's. The issuer is the same, whatever the Host is.
+#[test]
+fn metadata_is_found_from_the_address_of_the_mcp_server() {
+    let get = |server: &TestServer, path: &str, host: &str| {
+        let answer = server.answer_to(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert_eq!(answer.field("access-control-allow-origin"), Some("*"), "{path}");
+        answer
+    };
+    let server = TestServer::start();
+    for path in ["/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/mcp"] {
+        for host in [server.host(), "rebound.example".to_owned()] {
+            let answer = get(&server, path, &host);
+            assert_eq!(
+                (answer.status, &answer.json()["issuer"]),
+                (200, &json!(format!("http://{}", server.host())))
+            );
+        }
+    }
+    let configured = standard::start();
+    assert_eq!(get(&configured, "/.well-known/oauth-authorization-server/mcp", "h").status, 404);
+    for path in ["/.well-known/oauth-authorization-server/x", "/.well-known/openid-configuration/mcp"] {
+        assert_eq!(get(&server, path, "h").status, 404, "{path}");
+    }
+}
+
 #[test]
 fn only_the_demo_has_an_mcp_server() {
     let content = request("ping", json!({})).to_string();

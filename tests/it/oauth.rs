@@ -172,6 +172,29 @@ fn empty_and_unknown_parameters_are_ignored() {
     );
 }
 
+/// Clients of OpenID Connect and MCP ask for it, and for the dialog, to have a refresh token.
+#[test]
+fn offline_access_is_accepted_and_gives_no_access() {
+    let server = standard::start();
+    let check = |asked: &str, expected: &str| {
+        let query = request_of("app", CALLBACK).replace("scope=answer", &format!("scope={asked}"));
+        let location = decide(&server, &format!("{query}&prompt=consent"), "authorize");
+        let answer = post_form(&server, "/token", "", &redemption(parameter(&location, "code").unwrap()));
+        assert_eq!(answer.json()["scope"], expected, "{asked}");
+        let (_, refresh_token) = tokens_of(&answer);
+        let form = format!("{}&scope={asked}", refresh(&refresh_token));
+        assert_eq!(post_form(&server, "/token", "", &form).json()["scope"], expected, "{asked}");
+    };
+    check("answer+offline_access", "answer");
+    check("offline_access+answer+question", "answer question");
+    check("offline_access", "answer question");
+    let query = request_of("app", CALLBACK).replace("scope=answer", "scope=answer+offline_access");
+    assert!(!get_dialog(&server, &query, None).text().contains("offline_access"));
+    let query = request_of("app", CALLBACK).replace("scope=answer", "scope=offline_access+x");
+    let refused = get_dialog(&server, &query, None);
+    assert!(refused.field("location").is_some_and(|location| location.contains("error=invalid_scope")));
+}
+
 #[test]
 fn state_comes_back_byte_for_byte_whatever_it_holds() {
     let server = standard::start();
@@ -1129,7 +1152,7 @@ fn the_metadata_is_complete_and_true() {
         "token_endpoint": format!("{ISSUER}/token"),
         "revocation_endpoint": format!("{ISSUER}/revoke"),
         "introspection_endpoint": format!("{ISSUER}/introspect"),
-        "scopes_supported": ["answer", "question", "other"],
+        "scopes_supported": ["answer", "question", "other", "offline_access"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],

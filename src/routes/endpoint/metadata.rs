@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use crate::http::{Body, FieldLines, Response, Status};
 use crate::json::Object;
+use crate::oauth::scope::OFFLINE_ACCESS;
 use crate::oauth::{Profile, Resources};
-use crate::routes::site::Site;
+use crate::routes::reply::message_page::Notice;
+use crate::routes::shared::Routes;
+use crate::routes::site::{Role, Site};
 use crate::routes::step::{Context, Step};
 
 /// The path of the document. The path of the issuer comes after it (RFC 8414, 3.1).
@@ -46,8 +49,12 @@ pub(crate) fn document<'a>(
     if has_registration {
         members.text("registration_endpoint", &endpoint("/register"));
     }
-    let mut scopes = scopes.peekable();
-    if scopes.peek().is_some() {
+    let mut scopes: Vec<&str> = scopes.collect();
+    if !scopes.is_empty() {
+        // Clients look for it here before they ask for it.
+        if !scopes.contains(&OFFLINE_ACCESS) {
+            scopes.push(OFFLINE_ACCESS);
+        }
         members.texts("scopes_supported", scopes);
     }
     members.text("token_endpoint", &endpoint("/token")).texts("token_endpoint_auth_methods_supported", methods);
@@ -58,6 +65,19 @@ pub(crate) fn document<'a>(
 pub(crate) const DOCUMENT_LINES: FieldLines = FieldLines::literal(
     "Cache-Control: max-age=3600\r\nX-Content-Type-Options: nosniff\r\nContent-Type: application/json\r\n",
 );
+
+/// Where clients look that take the MCP server's address for the issuer's, as those before 2025-06-18 do: the path of
+/// the MCP server comes last.
+pub(crate) const PATH_OF_MCP: &str = "/.well-known/oauth-authorization-server/mcp";
+
+/// Sends the document to such a client, if there is an MCP server.
+pub(crate) fn show_for_mcp(context: &Context) -> Step {
+    let Routes { mcp, pages, .. } = context.routes;
+    if mcp.is_some() {
+        return show(context);
+    }
+    Step::Done(pages.notice(Role::AuthorizationServer, Status::NotFound, Notice::NothingHere))
+}
 
 /// Sends the document.
 pub(crate) fn show(context: &Context) -> Step {

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::http::{Response, Status};
-use crate::oauth::authorize::grantable_scope;
+use crate::oauth::authorize::{grantable_scope, requested_scope};
 use crate::oauth::client::AuthenticatedClient;
 use crate::oauth::credential::{Family, Salt};
 use crate::oauth::pkce::Verified;
@@ -128,7 +128,7 @@ fn rotate(
 ) -> Result<Step, ErrorResponse> {
     let routes = context.routes;
     let presented = parameters.required(Name::RefreshToken)?;
-    let scope = parameters.value(Name::Scope).map(Scope::parse).transpose();
+    let scope = parameters.value(Name::Scope).map(|asked| requested_scope(client.client(), asked)).transpose();
     let scope =
         scope.map_err(|_| ErrorResponse::new("invalid_scope", "the scope contains an invalid character"))?;
     let Some(presented) = Credential::parse(presented.as_bytes()) else {
@@ -136,7 +136,8 @@ fn rotate(
     };
     let Some(salt) = routes.random().map(Salt) else { return Err(no_randomness()) };
     let successors = presented.successors(salt);
-    let transition = Transition::rotate(client, &presented, &successors, scope, routes.lifetimes.tokens);
+    let transition =
+        Transition::rotate(client, &presented, &successors, scope.flatten(), routes.lifetimes.tokens);
     let transition = transition
         .under(&routes.profile)
         .aimed_at(named_resources(routes, parameters)?, routes.clients.resources());

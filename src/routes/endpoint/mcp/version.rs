@@ -14,8 +14,8 @@ use crate::http::Request;
 /// The first version without `initialize`.
 pub(super) const STATELESS: &str = "2026-07-28";
 
-/// The versions with `initialize` spoken here, newest first. In 2025-03-26 a client could not be sent to an
-/// authorization server of its own (RFC 9728), and one request could hold several messages.
+/// The versions with `initialize` that are spoken here, the newest first. In 2025-03-26 a client could not be sent to
+/// another authorization server (RFC 9728), and one request could hold several messages.
 pub(super) const WITH_SESSIONS: [&str; 2] = ["2025-11-25", "2025-06-18"];
 
 /// How a message is answered.

@@ -73,6 +73,7 @@ impl Document {
             "article"
             "class"
             "architecture"
+            "mcp"
             "wire"
             "lab"
             "speed"

@@ -1,0 +1,20 @@
+// A browser as small as the dialog needs: it shows the dialog, keeps the cookie, presses a button and stops at the
+// client's address, which it gives back.
+
+/** The parameters that the authorization server sends to the client's redirect URI. */
+export async function authorize(url, decision = 'authorize') {
+  const dialog = await fetch(url, { redirect: 'manual' });
+  const page = await dialog.text();
+  if (dialog.status !== 200) throw new Error(`the dialog: ${dialog.status} ${page}`);
+  const sealed = page.match(/name="request" value="([^"]*)"/)[1];
+  const action = page.match(/<form method="post" action="([^"]*)"/)[1];
+  const cookie = dialog.headers.getSetCookie().map((line) => line.split(';')[0]).join('; ');
+  const answer = await fetch(new URL(action, url), {
+    method: 'POST',
+    redirect: 'manual',
+    headers: { cookie, origin: new URL(url).origin, 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({ request: sealed, decision }),
+  });
+  if (answer.status !== 302) throw new Error(`the form: ${answer.status} ${await answer.text()}`);
+  return { page, parameters: new URL(answer.headers.get('location')).searchParams };
+}
