@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::client_documents::read_documents;
 use super::clients::read_clients;
 use super::scopes::{check_scope, read_scopes};
 use super::toml_reader::{Table, Text, Value};
@@ -68,8 +69,9 @@ pub fn read_beside(text: &str, flags: FromFlags) -> Result<Config, Mistakes> {
     let mut mistakes = Mistakes::default();
     read_root(&mut root, &mut config, flags, &mut mistakes);
     mistakes.note_all(root.end(
-        "issuer, resource_owner, explain_errors, secure_scope, keys, registration, wire, \
-         wire_with_lasting_store, [listen], [lifetimes], [store], [limits], [scopes] and [[clients]]",
+        "issuer, resource_owner, explain_errors, secure_scope, keys, registration, fetch_client_documents, wire, \
+         wire_with_lasting_store, [listen], [lifetimes], [store], [limits], [scopes], [[clients]] and \
+         [[client_documents]]",
     ));
     mistakes.into_result(config)
 }
@@ -101,6 +103,9 @@ fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: 
     }
     if let Some(value) = root.take("registration") {
         mistakes.set(&mut config.registration, value.boolean().map(Some));
+    }
+    if let Some(value) = root.take("fetch_client_documents") {
+        mistakes.set(&mut config.fetches_client_documents, value.boolean().map(Some));
     }
     if let Some(value) = root.take("wire") {
         mistakes.set(&mut config.wire.is_wanted, value.boolean().map(Some));
@@ -138,6 +143,12 @@ fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: 
         && let Some(tables) = mistakes.check(value.tables("[[clients]]"))
     {
         config.clients = read_clients(tables, config, mistakes);
+    }
+    if let Some(value) = root.take("client_documents")
+        && let Some(tables) = mistakes.check(value.tables("[[client_documents]]"))
+    {
+        let clients = read_documents(tables, config, mistakes);
+        config.clients.extend(clients);
     }
     if let Some(value) = client_app {
         mistakes.note_all(check_client_app(config, &value, secure_scope.as_ref()));
@@ -177,6 +188,7 @@ pub fn locate(text: &str, error: &ConfigError) -> FileError {
         | ConfigError::WireOfPublicIssuer
         | ConfigError::WireOfLastingStore => "wire",
         ConfigError::RegistrationKeys => "registration",
+        ConfigError::NotBuiltIn(_, "client-documents") => "fetch_client_documents",
         ConfigError::Lesson(flag, _) | ConfigError::NotBuiltIn(_, flag) => flag,
     };
     let is_key = |line: &str| {

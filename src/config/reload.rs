@@ -153,6 +153,7 @@ impl Config {
             secure_scope: read.secure_scope,
             explains_errors: read.explains_errors,
             registration: read.registration,
+            fetches_client_documents: read.fetches_client_documents,
             wire: self.wire,
         }
     }
@@ -367,6 +368,7 @@ fn settings(config: &Config) -> Vec<Key> {
         secure_scope,
         explains_errors,
         registration,
+        fetches_client_documents,
         wire,
         // Set by flags only.
         file: _,
@@ -394,6 +396,7 @@ fn settings(config: &Config) -> Vec<Key> {
         ("secure_scope", Now, or(secure_scope.as_ref(), "none")),
         ("explain_errors", Now, shown(explains_errors)),
         ("registration", Now, or(registration.as_ref(), "in the demo")),
+        ("fetch_client_documents", Now, or(fetches_client_documents.as_ref(), "in the demo")),
         ("insecure_http", Now, shown(insecure_http)),
         ("issuer", Restart, or(issuer.as_ref().map(Issuer::as_str), "none")),
         ("keys", Restart, or(keys.as_ref().map(|path| path.display()), "none")),

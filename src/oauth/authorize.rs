@@ -68,15 +68,24 @@ pub fn check<'a>(
     profile: &Profile,
     parameters: &AuthorizationRequest,
 ) -> Result<Authorization<'a>, AuthorizationError> {
+    check_repeated(parameters)?;
     let show = |reason: &'static str| AuthorizationError::Show(reason.into());
-    match parameters.repeated {
-        Some("client_id") => return Err(show("the client_id appears more than once")),
-        Some("redirect_uri") => return Err(show("the redirect_uri appears more than once")),
-        _ => {}
-    }
     let client = clients.find_named(parameters.client_id.or(profile.unnamed_client)).map_err(|reason| {
         if parameters.client_id.is_some() { AuthorizationError::UnknownClient(reason) } else { show(reason) }
     })?;
+    check_of(client, profile, parameters)
+}
+
+/// The same for a request of `client`, which it names.
+///
+/// # Errors
+/// As for [`check`].
+pub fn check_of<'a>(
+    client: Found<'a>,
+    profile: &Profile,
+    parameters: &AuthorizationRequest,
+) -> Result<Authorization<'a>, AuthorizationError> {
+    check_repeated(parameters)?;
     let redirect = client.verify_redirect(parameters.redirect_uri, profile).map_err(|reason| {
         match VerifiedRedirect::of_error(parameters.redirect_uri, profile) {
             Some(to) => AuthorizationError::Redirect { to, error: "invalid_request", reason: reason.into() },
@@ -114,6 +123,16 @@ pub fn check<'a>(
         grantable_scope(&client, parameters.scope).map_err(|reason| refuse("invalid_scope", reason.into()))?;
     let names_redirect = parameters.redirect_uri.is_some();
     Ok(Authorization { client, redirect, names_redirect, scope, challenge })
+}
+
+/// Checks that the client and the redirect URI are named once: of two copies, no one knows where an error may go.
+fn check_repeated(parameters: &AuthorizationRequest) -> Result<(), AuthorizationError> {
+    let show = |reason: &'static str| Err(AuthorizationError::Show(reason.into()));
+    match parameters.repeated {
+        Some("client_id") => show("the client_id appears more than once"),
+        Some("redirect_uri") => show("the redirect_uri appears more than once"),
+        _ => Ok(()),
+    }
 }
 
 /// The scope that `client` gets when it requests `asked`: its default if it requests none (RFC 6749, 3.3).

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::client_documents::{Documents, Fetches};
 use super::demo;
 use super::endpoint::mcp::server::McpServer;
 use super::endpoint::{mcp, metadata, secure};
@@ -24,6 +25,7 @@ use crate::keys::Keys;
 use crate::oauth::client::Clients;
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::{ProtectedResource, Scope};
+use crate::outbound::HAS_TLS;
 use crate::pool::{Bounds, Pool};
 use crate::store::Store;
 use crate::system::System;
@@ -77,6 +79,7 @@ impl Routes {
                 limits.registration_peers_max,
             )),
             open_streams: Arc::default(),
+            fetches: Fetches::from_network(site.is_loopback(), Arc::clone(&system)),
             system,
         };
         Routes::of(settings, site, lasting)
@@ -90,7 +93,8 @@ impl Routes {
 
     fn of(settings: &Settings, site: Site, lasting: Lasting) -> Routes {
         let scopes = settings.scopes.clone();
-        let clients = Arc::new(clients(settings, &site, &lasting.keys));
+        let documents = documents(settings, &lasting).map(Arc::new);
+        let clients = Arc::new(clients(settings, &site, &lasting.keys, documents.as_ref()));
         let profile = settings.profile;
         let unnamed = profile.unnamed_client.and_then(|id| clients.find(id));
         let unnamed_scope = unnamed.as_ref().map(|client| client.scope.clone()).unwrap_or_default();
@@ -117,6 +121,7 @@ impl Routes {
                 &site,
                 &profile,
                 settings.registration.is_some(),
+                settings.client_documents && HAS_TLS,
                 scopes.iter().map(|(name, _)| &**name),
             ),
             site,
@@ -129,6 +134,7 @@ impl Routes {
             scope_challenge: secure::scope_challenge(settings.secure_scope.as_deref()),
             mcp,
             clients,
+            documents,
             profile,
             lab: settings.lab.clone(),
             scopes,
@@ -156,20 +162,32 @@ fn mcp_server(site: &Site, clients: &Arc<Clients>) -> McpServer {
     McpServer::new(&metadata, clients, basic, second)
 }
 
-/// The clients of `settings`, the demo's if there is a client app, the lab's if there is a lab, and those that register
-/// themselves, if they may.
-fn clients(settings: &Settings, site: &Site, keys: &Keys) -> Clients {
+/// The clients of documents, if they are accepted. They may ask for every configured scope: the resource owner decides.
+fn documents(settings: &Settings, lasting: &Lasting) -> Option<Documents> {
+    let names: Vec<&str> = settings.scopes.iter().map(|(name, _)| &**name).collect();
+    let offered = Scope::parse(&names.join(" ")).unwrap_or_default();
+    let system = Arc::clone(&lasting.system);
+    settings.client_documents.then(|| Documents::new(lasting.fetches.clone(), offered, system))
+}
+
+/// The clients of `settings`, the demo's if there is a client app, the lab's if there is a lab, those that register
+/// themselves, if they may, and those of documents.
+fn clients(settings: &Settings, site: &Site, keys: &Keys, documents: Option<&Arc<Documents>>) -> Clients {
     let redirect_uri = site.client_app_redirect_uri();
     let demo = redirect_uri.map(|redirect_uri| demo::client(&settings.scopes, &redirect_uri));
     let lab = site.lab().filter(|_| settings.lab.is_some());
     let lab = demo.as_ref().zip(lab).map(|(demo, lab)| lab::clients(&demo.scope, lab));
     let lab = lab.into_iter().flatten();
     let clients = Clients::new(settings.clients.iter().cloned().chain(demo).chain(lab));
-    match settings.registration {
+    let clients = match settings.registration {
         Some(registration) => {
             let scopes = settings.scopes.iter().map(|(name, _)| &**name);
             clients.with_source(Arc::new(SelfRegistered::new(keys.clone(), scopes, registration)))
         }
+        None => clients,
+    };
+    match documents {
+        Some(documents) => clients.with_source(Arc::<Documents>::clone(documents)),
         None => clients,
     }
 }
