@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::client_documents::read_documents;
 use super::clients::read_clients;
 use super::resources::{read_default, read_resources};
 use super::scopes::{check_scope, read_scopes};
@@ -69,8 +70,9 @@ pub fn read_beside(text: &str, flags: FromFlags) -> Result<Config, Mistakes> {
     let mut mistakes = Mistakes::default();
     read_root(&mut root, &mut config, flags, &mut mistakes);
     mistakes.note_all(root.end(
-        "issuer, resource_owner, explain_errors, secure_scope, default_resource, keys, registration, wire, \
-         wire_with_lasting_store, [listen], [lifetimes], [store], [limits], [scopes], [[resources]] and [[clients]]",
+        "issuer, resource_owner, explain_errors, secure_scope, default_resource, keys, registration, \
+         fetch_client_documents, wire, wire_with_lasting_store, [listen], [lifetimes], [store], [limits], [scopes], \
+         [[resources]], [[clients]] and [[client_documents]]",
     ));
     mistakes.into_result(config)
 }
@@ -102,6 +104,9 @@ fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: 
     }
     if let Some(value) = root.take("registration") {
         mistakes.set(&mut config.registration, value.boolean().map(Some));
+    }
+    if let Some(value) = root.take("fetch_client_documents") {
+        mistakes.set(&mut config.fetches_client_documents, value.boolean().map(Some));
     }
     if let Some(value) = root.take("wire") {
         mistakes.set(&mut config.wire.is_wanted, value.boolean().map(Some));
@@ -148,6 +153,12 @@ fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: 
     {
         config.clients = read_clients(tables, config, mistakes);
     }
+    if let Some(value) = root.take("client_documents")
+        && let Some(tables) = mistakes.check(value.tables("[[client_documents]]"))
+    {
+        let clients = read_documents(tables, config, mistakes);
+        config.clients.extend(clients);
+    }
     if let Some(value) = client_app {
         mistakes.note_all(check_client_app(config, &value, secure_scope.as_ref()));
     }
@@ -186,6 +197,7 @@ pub fn locate(text: &str, error: &ConfigError) -> FileError {
         | ConfigError::WireOfPublicIssuer
         | ConfigError::WireOfLastingStore => "wire",
         ConfigError::RegistrationKeys => "registration",
+        ConfigError::NotBuiltIn(_, "client-documents") => "fetch_client_documents",
         ConfigError::Lesson(flag, _) | ConfigError::NotBuiltIn(_, flag) => flag,
     };
     let is_key = |line: &str| {

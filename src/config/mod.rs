@@ -2,6 +2,7 @@
 //!
 //! Only `main` and the command line read it. [`Config`] composes the settings of each layer.
 
+mod client_documents;
 mod clients;
 mod file;
 mod nearest;

@@ -162,6 +162,7 @@ impl Config {
             secure_scope: read.secure_scope,
             explains_errors: read.explains_errors,
             registration: read.registration,
+            fetches_client_documents: read.fetches_client_documents,
             wire: self.wire,
         }
     }
@@ -383,6 +384,7 @@ fn settings(config: &Config) -> Vec<Key> {
         default_resource,
         explains_errors,
         registration,
+        fetches_client_documents,
         wire,
         // Set by flags only.
         file: _,
@@ -417,6 +419,7 @@ fn settings(config: &Config) -> Vec<Key> {
         ("default_resource", Now, default.to_owned()),
         ("explain_errors", Now, shown(explains_errors)),
         ("registration", Now, or(registration.as_ref(), "in the demo")),
+        ("fetch_client_documents", Now, or(fetches_client_documents.as_ref(), "in the demo")),
         ("insecure_http", Now, shown(insecure_http)),
         ("issuer", Restart, or(issuer.as_ref().map(Issuer::as_str), "none")),
         ("keys", Restart, or(keys.as_ref().map(|path| path.display()), "none")),

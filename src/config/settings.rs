@@ -77,6 +77,8 @@ pub struct Config {
     pub explains_errors: bool,
     /// Whether clients may register themselves; `None` for the demo alone, if its keys last as long as its store.
     pub registration: Option<bool>,
+    /// Whether documents of clients are fetched; `None` for the demo alone.
+    pub fetches_client_documents: Option<bool>,
     /// Whether what goes over the wire is shown.
     pub wire: WireConfig,
 }
@@ -124,6 +126,7 @@ impl Default for Config {
             secure_scope: routes.secure_scope,
             explains_errors: routes.explains_errors,
             registration: None,
+            fetches_client_documents: None,
             wire: WireConfig::default(),
         }
     }
@@ -256,6 +259,7 @@ impl Config {
                 .has_registration()
                 .then_some(routes::Registration { allows_http: self.insecure_http }),
             explains_errors: self.explains_errors,
+            client_documents: self.fetches_client_documents(),
             has_wire: self.has_wire(),
             // Lines in the common log format have no place for it.
             names_clients: self.access_log == Some(LogFormat::Json),
@@ -274,6 +278,11 @@ impl Config {
     /// Adds the attack lab, whose attacker's site has this port. It begins with the rules that the server has now.
     pub fn add_lab(&mut self, port: u16) {
         self.lab = Some((port, routes::Lab::new(self.demo_profile())));
+    }
+
+    /// Whether documents of clients are fetched. The article has no such clients.
+    fn fetches_client_documents(&self) -> bool {
+        self.fetches_client_documents.unwrap_or(self.client_port.is_some() && !self.is_article)
     }
 
     /// The rules of a server with a client app.
@@ -342,6 +351,9 @@ impl Config {
         }
         if self.lab.is_some() && !cfg!(feature = "lab") {
             mistakes.push(ConfigError::NotBuiltIn("the attack lab", "lab"));
+        }
+        if self.fetches_client_documents == Some(true) && !cfg!(feature = "client-documents") {
+            mistakes.push(ConfigError::NotBuiltIn("TLS to fetch clients' documents", "client-documents"));
         }
         for (flag, is_given) in [("--article", self.is_article), ("--lab", self.lab.is_some())] {
             mistakes.extend(

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::client::{Client, Clients, Found, VerifiedRedirect};
 use super::pkce::Challenge;
 use super::profile::Profile;
-use super::resource::Audience;
+use super::resource::{Audience, Resources};
 use super::scope::{OFFLINE_ACCESS, Scope, ScopeSyntax, excerpt};
 
 /// The parameters of an authorization request. An omitted or empty one is `None` (RFC 6749, 3.1).
@@ -72,15 +72,25 @@ pub fn check<'a>(
     profile: &Profile,
     parameters: &AuthorizationRequest,
 ) -> Result<Authorization<'a>, AuthorizationError> {
+    check_repeated(parameters)?;
     let show = |reason: &'static str| AuthorizationError::Show(reason.into());
-    match parameters.repeated {
-        Some("client_id") => return Err(show("the client_id appears more than once")),
-        Some("redirect_uri") => return Err(show("the redirect_uri appears more than once")),
-        _ => {}
-    }
     let client = clients.find_named(parameters.client_id.or(profile.unnamed_client)).map_err(|reason| {
         if parameters.client_id.is_some() { AuthorizationError::UnknownClient(reason) } else { show(reason) }
     })?;
+    check_of(client, clients.resources(), profile, parameters)
+}
+
+/// The same for a request of `client`, which it names.
+///
+/// # Errors
+/// As for [`check`].
+pub fn check_of<'a>(
+    client: Found<'a>,
+    resources: &Resources,
+    profile: &Profile,
+    parameters: &AuthorizationRequest,
+) -> Result<Authorization<'a>, AuthorizationError> {
+    check_repeated(parameters)?;
     let redirect = client.verify_redirect(parameters.redirect_uri, profile).map_err(|reason| {
         match VerifiedRedirect::of_error(parameters.redirect_uri, profile) {
             Some(to) => AuthorizationError::Redirect { to, error: "invalid_request", reason: reason.into() },
@@ -116,11 +126,20 @@ pub fn check<'a>(
     }
     let scope =
         grantable_scope(&client, parameters.scope).map_err(|reason| refuse("invalid_scope", reason.into()))?;
-    let audience =
-        (clients.resources().requested(&client.default_resource, parameters.resources.iter().copied()))
-            .map_err(|reason| refuse("invalid_target", reason.into()))?;
+    let audience = (resources.requested(&client.default_resource, parameters.resources.iter().copied()))
+        .map_err(|reason| refuse("invalid_target", reason.into()))?;
     let names_redirect = parameters.redirect_uri.is_some();
     Ok(Authorization { client, redirect, names_redirect, scope, audience, challenge })
+}
+
+/// Checks that the client and the redirect URI are named once: of two copies, no one knows where an error may go.
+fn check_repeated(parameters: &AuthorizationRequest) -> Result<(), AuthorizationError> {
+    let show = |reason: &'static str| Err(AuthorizationError::Show(reason.into()));
+    match parameters.repeated {
+        Some("client_id") => show("the client_id appears more than once"),
+        Some("redirect_uri") => show("the redirect_uri appears more than once"),
+        _ => Ok(()),
+    }
 }
 
 /// The scope that `client` gets when it requests `asked`: its default if it requests none (RFC 6749, 3.3).

@@ -193,6 +193,11 @@ impl Clients {
         self.sources.iter().find_map(|source| source.find(id)).map(Cow::Owned)
     }
 
+    /// Whether `id` is that of a client of the configuration.
+    pub fn is_configured(&self, id: &str) -> bool {
+        self.position(id).is_ok()
+    }
+
     /// The client `id`.
     ///
     /// # Errors
@@ -247,8 +252,12 @@ impl Client {
         self.secret.is_some()
     }
 
-    /// Whether `uri`, to which a code was sent, is still registered.
+    /// Whether `uri`, to which a code was sent, is still registered. Where the client's document is not known at the
+    /// moment, it was registered when the code was made.
     pub fn has_redirect_uri(&self, uri: &str, profile: &Profile) -> bool {
+        if self.origin == ClientOrigin::Document && self.redirect_uris.is_empty() {
+            return true;
+        }
         let is_near = |own: &RedirectUri| !profile.exact_redirect && own.accept_loosely(uri).is_some();
         self.redirect_uris.iter().any(|own| own.is_place_of(uri) || is_near(own))
     }

@@ -11,7 +11,8 @@
 //!   token_endpoint_auth_method             "none", or absent                       a shared secret: refused
 //!   token_endpoint_auth_methods_supported  lists "none", whatever the one above    absent: the one above counts
 //!   client_secret, a private key           never                                   the whole world has read it
-//!   grant_types, scope                     what this server has of them            the rest is dropped
+//!   grant_types                            what this server has of them            the rest is dropped
+//!   scope                                  the default of its requests             absent: everything
 //!   client_name                            cleaned, with a bound                   absent: the host
 //! ```
 //!
@@ -29,6 +30,7 @@ use super::document_url::DocumentUrl;
 use super::redirect::{RedirectUri, RedirectUriError};
 use super::resource::DefaultResource;
 use super::scope::Scope;
+use crate::crypto::hash::{DIGEST_BYTES, sha256};
 
 /// The largest document that is read, in bytes (6.6 recommends five kilobytes).
 pub const DOCUMENT_BYTES_MAX: usize = 5 * 1024;
@@ -48,7 +50,6 @@ pub enum DocumentError {
     NoRedirectUri,
     RedirectUri(RedirectUriError),
     NoCode(&'static str),
-    NoScope,
 }
 
 impl fmt::Display for DocumentError {
@@ -76,12 +77,11 @@ impl fmt::Display for DocumentError {
             DocumentError::NoCode(name) => {
                 write!(f, "its {name} leave out the code flow, the only one that this server has for it")
             }
-            DocumentError::NoScope => f.write_str("this server has none of the scopes in its scope"),
         }
     }
 }
 
-/// Reads the document `bytes`, which stood at `url`. Its client gets at most the scope `offered`.
+/// Reads the document `bytes` of `url`. Its client may ask for the scope `offered`: the resource owner decides.
 ///
 /// # Errors
 /// The first reason why it is not the registration of this client.
@@ -98,23 +98,48 @@ pub fn read(url: &DocumentUrl, bytes: &[u8], offered: &Scope) -> Result<Client, 
     check_authentication(&members)?;
     let redirect_uris = read_redirect_uris(&members)?;
     let grant_types = read_grant_types(&members)?;
-    let scope = read_scope(&members, offered)?;
+    let default_scope = read_scope(&members, offered)?;
+    let client = unread(url, offered);
     let name = members.text("client_name")?.map(clean).filter(|name| !name.is_empty());
-    Ok(Client {
+    let name = name.unwrap_or_else(|| client.name.clone());
+    Ok(Client { name, redirect_uris, grant_types, default_scope, ..client })
+}
+
+/// What is known of the client of `url` without its document, for the grants that it has: it may do what such clients
+/// may. It has no redirect URI, so nothing can be authorized for it.
+pub fn unread(url: &DocumentUrl, offered: &Scope) -> Client {
+    Client {
         id: url.shared().clone(),
         origin: ClientOrigin::Document,
-        name: name.unwrap_or_else(|| url.origin().authority()),
-        redirect_uris,
+        name: url.origin().authority(),
+        redirect_uris: Vec::new(),
         secret: None,
-        grant_types,
-        // What the document asks for is the default: a request may name more, and its resource owner is asked.
+        grant_types: GrantTypes { authorization_code: true, refresh_token: true, client_credentials: false },
         scope: offered.clone(),
-        default_scope: Some(scope),
+        default_scope: None,
         inspects_all: false,
         // Its MCP server, where the operator has one.
         default_resource: DefaultResource::OfServer,
-    })
+    }
 }
+
+/// Identifies what a person is told of `client`, and what it may do. Two documents that differ in nothing else have the
+/// same fingerprint.
+pub fn fingerprint(client: &Client) -> Fingerprint {
+    let GrantTypes { authorization_code, refresh_token, client_credentials } = client.grant_types;
+    let mut text = format!("{authorization_code} {refresh_token} {client_credentials}");
+    let scope = client.default_scope.as_ref().map(Scope::as_str);
+    let uris = client.redirect_uris.iter().map(RedirectUri::as_str);
+    for part in [client.name.as_str(), scope.unwrap_or("*")].into_iter().chain(uris) {
+        // No part contains this byte.
+        text.push('\0');
+        text.push_str(part);
+    }
+    sha256(text.as_bytes())
+}
+
+/// See [`fingerprint`].
+pub type Fingerprint = [u8; DIGEST_BYTES];
 
 /// Everyone can read the document, so nothing in it is a secret (4.1).
 fn check_secrets(members: &Members) -> Result<(), DocumentError> {
@@ -184,12 +209,11 @@ fn read_grant_types(members: &Members) -> Result<GrantTypes, DocumentError> {
     })
 }
 
-/// The part of `offered` that the document asks for; all of it where it asks for nothing.
-fn read_scope(members: &Members, offered: &Scope) -> Result<Scope, DocumentError> {
-    let Some(text) = members.text("scope")? else { return Ok(offered.clone()) };
+/// The part of `offered` that the document names; `None` where it names nothing.
+fn read_scope(members: &Members, offered: &Scope) -> Result<Option<Scope>, DocumentError> {
+    let Some(text) = members.text("scope")? else { return Ok(None) };
     let asked = Scope::parse(text).map_err(|_| DocumentError::WrongType("scope"))?;
-    let scope = asked.restricted_to(offered).into_owned();
-    if scope.is_empty() && !asked.is_empty() { Err(DocumentError::NoScope) } else { Ok(scope) }
+    Ok(Some(asked.restricted_to(offered).into_owned()))
 }
 
 /// The members of a document that matter here. `null` counts as absent (RFC 7591, 2, has no null).
@@ -290,16 +314,16 @@ mod tests {
         assert!(!client.is_confidential() && !client.inspects_all);
         let GrantTypes { authorization_code, refresh_token, client_credentials } = client.grant_types;
         assert_eq!((authorization_code, refresh_token, client_credentials), (true, false, false));
-        assert_eq!(client.default_scope.unwrap().as_str(), "answer question");
+        assert_eq!((client.scope.as_str(), client.default_scope), ("answer question", None));
+        assert_eq!(client.origin, ClientOrigin::Document);
         let client = with(
             r#""client_name":" An\u202e app\n ","grant_types":["authorization_code","refresh_token",
             "client_credentials","urn:x"],"response_types":["code","token"],"scope":"question other",
             "application_type":"native","logo_uri":5,"client_uri":null"#,
         )
         .unwrap();
-        assert_eq!(client.name, "An app");
-        assert_eq!(client.default_scope.map(|scope| scope.as_str().to_owned()).as_deref(), Some("question"));
-        assert_eq!(client.scope.as_str(), "answer question");
+        let scope = client.default_scope.as_ref().map(Scope::as_str);
+        assert_eq!((client.name.as_str(), scope), ("An app", Some("question")));
         assert!(client.grant_types.refresh_token && !client.grant_types.client_credentials);
     }
 
@@ -374,10 +398,32 @@ mod tests {
         with(r#""client_name":{}"#, DocumentError::WrongType("client_name"));
         with(r#""scope":["answer"]"#, DocumentError::WrongType("scope"));
         with(r#""scope":"\u0000""#, DocumentError::WrongType("scope"));
-        with(r#""scope":"other""#, DocumentError::NoScope);
         with(r#""grant_types":"authorization_code""#, DocumentError::WrongType("grant_types"));
         with(r#""grant_types":["client_credentials"]"#, DocumentError::NoCode("grant_types"));
         with(r#""response_types":["token"]"#, DocumentError::NoCode("response_types"));
+    }
+
+    #[test]
+    fn a_fingerprint_changes_with_what_a_person_is_told() {
+        let of = |members: &str| fingerprint(&with(members).unwrap());
+        let plain = of("");
+        for same in
+            [r#""contacts":["a"]"#, r#""client_name":"app.example""#, r#""token_endpoint_auth_method":"none""#]
+        {
+            assert_eq!(of(same), plain, "{same}");
+        }
+        let (name, refresh) =
+            (r#""client_name":"A""#, r#""grant_types":["authorization_code","refresh_token"]"#);
+        let others = [plain, of(name), of(refresh), of(r#""scope":"answer""#), of(r#""scope":"""#)];
+        for (index, other) in others.iter().enumerate() {
+            assert!(!others[index + 1..].contains(other), "{index}");
+        }
+        let uris = |uris: &str| {
+            let text = format!(r#"{{"client_id":"{URL}","redirect_uris":{uris}}}"#);
+            fingerprint(&read_text(&text).unwrap())
+        };
+        assert_eq!(uris(r#"["https://app.example/cb"]"#), plain);
+        assert_ne!(uris(r#"["https://app.example/cb","https://app.example/cc"]"#), plain);
     }
 
     #[test]

@@ -18,8 +18,10 @@ use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
+use super::client_document::Fingerprint;
 use super::credential::{Credential, GrantId, SECRET_BYTES};
 use super::timestamp::Timestamp;
+use crate::crypto::hash::DIGEST_BYTES;
 use crate::crypto::keyring::{KEY_ID_BYTES, KEY_ID_CHARS, KeyId, Keyring, Purpose, SealingKey};
 use crate::crypto::seal::SEAL_BYTES;
 
@@ -31,6 +33,8 @@ pub struct Question {
     /// The latest time for an answer. It is sealed, so that a later change of the lifetime cannot make a form valid
     /// again after the store has forgotten its answer.
     pub expires: Timestamp,
+    /// What the dialog said of the client, if that was a document's; the answer is about this and nothing else.
+    pub document: Option<Fingerprint>,
     /// The query of the authorization request.
     pub query: String,
 }
@@ -58,6 +62,9 @@ pub enum Unopened {
 const TIME_BYTES: usize = 8;
 const GRANT_BYTES: usize = 20;
 
+/// Before the fingerprint of a document. No query begins with it.
+const DOCUMENT_MARK: u8 = 0;
+
 impl Question {
     /// Seals the question with the current key, for the browser with this `session`, as base64url.
     pub fn seal(&self, keys: &Keyring, session: &str) -> String {
@@ -68,6 +75,10 @@ impl Question {
         bytes.extend_from_slice(&[0; SEAL_BYTES]);
         bytes.extend_from_slice(&self.expires.as_milliseconds().to_be_bytes());
         bytes.extend_from_slice(self.grant.as_bytes());
+        if let Some(document) = &self.document {
+            bytes.push(DOCUMENT_MARK);
+            bytes.extend_from_slice(document);
+        }
         bytes.extend_from_slice(self.query.as_bytes());
         let seal = key.seal(Purpose::Form, session, &bytes[CONTENT..]);
         bytes[KEY_ID_BYTES..CONTENT].copy_from_slice(&seal);
@@ -115,8 +126,16 @@ impl Question {
 
     fn read(content: &[u8]) -> Option<Question> {
         let (time, rest) = content.split_first_chunk::<TIME_BYTES>()?;
-        let (grant, query) = rest.split_first_chunk::<GRANT_BYTES>()?;
+        let (grant, rest) = rest.split_first_chunk::<GRANT_BYTES>()?;
+        let (document, query) = match rest {
+            [DOCUMENT_MARK, rest @ ..] => {
+                let (document, query) = rest.split_first_chunk::<DIGEST_BYTES>()?;
+                (Some(*document), query)
+            }
+            query => (None, query),
+        };
         Some(Question {
+            document,
             grant: GrantId::parse(grant)?,
             expires: Timestamp::from_milliseconds(u64::from_be_bytes(*time)),
             query: String::from_utf8(query.to_vec()).ok()?,
@@ -150,6 +169,7 @@ mod tests {
         Question {
             grant: GrantId::new([7; 15]),
             expires: Timestamp::from_milliseconds(601_000),
+            document: None,
             query: "client_id=x&state=%00%FF%22".to_owned(),
         }
     }
@@ -251,6 +271,8 @@ mod tests {
         let wider = Question { query: "client_id=x&scope=all".to_owned(), ..question() };
         assert_ne!(first, code(&later, &key(), "session"));
         assert_ne!(first, code(&wider, &key(), "session"));
+        let documented = Question { document: Some([9; DIGEST_BYTES]), ..question() };
+        assert_ne!(first, code(&documented, &key(), "session"));
         // The key that opens the form derives the code, so a new key changes no issued code.
         let sealed = question().seal(&key(), "session");
         let rotated = Keyring::new(&[2; 32]).with_old([&[1; 32]]);

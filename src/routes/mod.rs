@@ -19,6 +19,7 @@
     allow(dead_code, reason = "the wire view is the one user of streams, and the lab that of its switches")
 )]
 
+mod client_documents;
 mod demo;
 mod endpoint;
 mod lab;

@@ -42,6 +42,8 @@ pub struct Settings {
     pub has_wire: bool,
     /// Whether responses carry the client's name, for the access log.
     pub names_clients: bool,
+    /// Whether clients are accepted whose metadata is a document at a URL. The server fetches these documents.
+    pub client_documents: bool,
     /// Which rules hold.
     pub profile: Profile,
     /// The attack lab, if there is one.
@@ -68,6 +70,7 @@ impl Default for Settings {
             explains_errors: true,
             has_wire: false,
             names_clients: false,
+            client_documents: true,
             profile: Profile::demo(demo::CLIENT_ID),
             lab: None,
             lifetimes: Lifetimes::default(),

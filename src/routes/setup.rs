@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::client_documents::{Documents, Fetches};
 use super::demo;
 use super::endpoint::mcp::server::McpServer;
 use super::endpoint::{mcp, metadata, secure};
@@ -14,7 +15,7 @@ use super::reply::dialog_page::DialogPage;
 use super::reply::dialog_terms::Asker;
 use super::reply::folder::Folder;
 use super::reply::pages::Pages;
-use super::reply::resource_documents::{self, Documents};
+use super::reply::resource_documents;
 use super::request::client_authentication;
 use super::request::peer_rate::PeerRate;
 use super::self_registered::SelfRegistered;
@@ -23,8 +24,10 @@ use super::shared::{Lasting, Routes};
 use super::site::Site;
 use crate::keys::Keys;
 use crate::oauth::Resources;
+use crate::oauth::Scope;
 use crate::oauth::client::Clients;
 use crate::oauth::redirect::RedirectUri;
+use crate::outbound::HAS_TLS;
 use crate::pool::{Bounds, Pool};
 use crate::store::Store;
 use crate::system::System;
@@ -78,6 +81,7 @@ impl Routes {
                 limits.registration_peers_max,
             )),
             open_streams: Arc::default(),
+            fetches: Fetches::from_network(site.is_loopback(), Arc::clone(&system)),
             system,
         };
         Routes::of(settings, site, lasting)
@@ -91,8 +95,9 @@ impl Routes {
 
     fn of(settings: &Settings, site: Site, lasting: Lasting) -> Routes {
         let scopes = settings.scopes.clone();
-        let clients =
-            Arc::new(clients(settings, &site, &lasting.keys).with_resources(resources(settings, &site)));
+        let documents = documents(settings, &lasting).map(Arc::new);
+        let clients = clients(settings, &site, &lasting.keys, documents.as_ref());
+        let clients = Arc::new(clients.with_resources(resources(settings, &site)));
         let resources = clients.resources();
         let resource = Arc::new(secure::resource(&site, &clients, settings.secure_scope.as_deref()));
         let profile = settings.profile;
@@ -122,16 +127,18 @@ impl Routes {
                 &site,
                 &profile,
                 settings.registration.is_some(),
+                settings.client_documents && HAS_TLS,
                 scopes.iter().map(|(name, _)| &**name),
                 resources,
             ),
-            resource_documents: Documents::new(&site, resources),
+            resource_documents: resource_documents::Documents::new(&site, resources),
             site,
             pages,
             resource,
             scope_challenge: secure::scope_challenge(settings.secure_scope.as_deref()),
             mcp,
             clients,
+            documents,
             profile,
             lab: settings.lab.clone(),
             scopes,
@@ -177,20 +184,32 @@ pub fn resource_metadata(settings: &Settings, site: &Site, uri: &str) -> Result<
     }
 }
 
-/// The clients of `settings`, the demo's if there is a client app, the lab's if there is a lab, and those that register
-/// themselves, if they may.
-fn clients(settings: &Settings, site: &Site, keys: &Keys) -> Clients {
+/// The clients of documents, if they are accepted. They may ask for every configured scope: the resource owner decides.
+fn documents(settings: &Settings, lasting: &Lasting) -> Option<Documents> {
+    let names: Vec<&str> = settings.scopes.iter().map(|(name, _)| &**name).collect();
+    let offered = Scope::parse(&names.join(" ")).unwrap_or_default();
+    let system = Arc::clone(&lasting.system);
+    settings.client_documents.then(|| Documents::new(lasting.fetches.clone(), offered, system))
+}
+
+/// The clients of `settings`, the demo's if there is a client app, the lab's if there is a lab, those that register
+/// themselves, if they may, and those of documents.
+fn clients(settings: &Settings, site: &Site, keys: &Keys, documents: Option<&Arc<Documents>>) -> Clients {
     let redirect_uri = site.client_app_redirect_uri();
     let demo = redirect_uri.map(|redirect_uri| demo::client(&settings.scopes, &redirect_uri));
     let lab = site.lab().filter(|_| settings.lab.is_some());
     let lab = demo.as_ref().zip(lab).map(|(demo, lab)| lab::clients(&demo.scope, lab));
     let lab = lab.into_iter().flatten();
     let clients = Clients::new(settings.clients.iter().cloned().chain(demo).chain(lab));
-    match settings.registration {
+    let clients = match settings.registration {
         Some(registration) => {
             let scopes = settings.scopes.iter().map(|(name, _)| &**name);
             clients.with_source(Arc::new(SelfRegistered::new(keys.clone(), scopes, registration)))
         }
+        None => clients,
+    };
+    match documents {
+        Some(documents) => clients.with_source(Arc::<Documents>::clone(documents)),
         None => clients,
     }
 }

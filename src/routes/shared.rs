@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::client_documents::{Documents, Fetches};
 use super::endpoint::mcp::server::McpServer;
 use super::lab::Lab;
 use super::open_streams::{OpenStreams, StreamBounds};
@@ -30,6 +31,8 @@ pub struct Routes {
     pub(super) site: Site,
     pub(super) pages: Pages,
     pub(super) clients: Arc<Clients>,
+    /// The clients whose metadata is a document at a URL, if they are accepted.
+    pub(super) documents: Option<Arc<Documents>>,
     /// Which rules hold.
     pub(super) profile: Profile,
     /// The attack lab, if there is one.
@@ -78,6 +81,8 @@ pub(super) struct Lasting {
     /// What goes over the wire, where that is shown; and the jobs that send a request again for it.
     pub(super) wire: Option<(Arc<Wire>, Kind)>,
     pub(super) open_streams: Arc<OpenStreams>,
+    /// What fetches clients' documents.
+    pub(super) fetches: Fetches,
     pub(super) system: Arc<dyn System>,
 }
 

@@ -139,6 +139,11 @@ impl Site {
         }
     }
 
+    /// Whether the authorization server is on this machine alone, as its clients see it.
+    pub fn is_loopback(&self) -> bool {
+        Origin::parse(&self.authorization_server).is_some_and(|origin| origin.is_loopback())
+    }
+
     /// Whether browsers reach the authorization server over TLS.
     pub fn is_https(&self) -> bool {
         self.is_https

@@ -6,6 +6,7 @@
 //! ```text
 //!   context.ask(transition, then)    the store applies one transition; `then` gets its outcome
 //!   context.work(job, then)          the pool runs one job; `then` gets its result
+//!   context.join(begin, then)        the same for a job that several requests wait for
 //!   context.later(response, delay)   the response is sent after a delay
 //!   context.stream(head, open)       the response has no end; `open` makes the source of its content (`stream.rs`)
 //! ```
@@ -190,6 +191,27 @@ impl<'a> Context<'a> {
                 let then = move |context: &Context, ended: Result<(), PoolError>| {
                     let take = || result.lock().unwrap_or_else(PoisonError::into_inner).take();
                     then(context, ended.and_then(|()| take().ok_or(PoolError::Panicked)))
+                };
+                self.park(Wait::Pool(Box::new(then)), None)
+            }
+        }
+    }
+
+    /// Waits for work that other requests may wait for, too, and continues with its result. `begin` joins it: it adds
+    /// the caller to those who are told of its end, and gives the place where the result will be.
+    ///
+    /// `then` gets an error if the work cannot begin, did not end in time, or left no result.
+    pub(super) fn join<T: Clone + Send + 'static>(
+        &self,
+        begin: impl FnOnce(Caller) -> Result<Arc<Mutex<Option<T>>>, PoolError>,
+        then: impl FnOnce(&Context, Result<T, PoolError>) -> Step + Send + 'static,
+    ) -> Step {
+        match begin(self.caller) {
+            Err(error) => then(self, Err(error)),
+            Ok(place) => {
+                let then = move |context: &Context, ended: Result<(), PoolError>| {
+                    let result = || place.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                    then(context, ended.and_then(|()| result().ok_or(PoolError::Panicked)))
                 };
                 self.park(Wait::Pool(Box::new(then)), None)
             }

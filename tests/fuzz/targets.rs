@@ -344,7 +344,8 @@ pub fn document(bytes: &[u8]) {
     let Ok(client) = client_document::read(&url, text, &offered) else { return };
     assert!(*client.id == *url.as_str() && !client.is_confidential() && !client.inspects_all);
     assert!(client.grant_types.authorization_code && !client.grant_types.client_credentials);
-    assert!(!client.redirect_uris.is_empty() && client.scope.is_within(&offered));
+    assert!(!client.redirect_uris.is_empty() && client.scope == offered);
+    assert!(client.default_scope.is_none_or(|scope| scope.is_within(&offered)));
     assert!(client.redirect_uris.iter().all(|uri| RedirectUri::parse(uri.as_str()).is_ok()));
     assert!((1..=CLIENT_NAME_CHARS_MAX).contains(&client.name.chars().count()), "{:?}", client.name);
     assert!(!client.name.chars().any(char::is_control), "{:?}", client.name);

@@ -16,6 +16,7 @@ mod bounds;
 mod browser;
 mod chapters;
 mod cli;
+mod client_documents;
 mod clients;
 mod conformance;
 mod contract;

@@ -445,6 +445,7 @@ fn a_form_that_does_not_open_is_old_and_can_be_asked_again() {
     let question = Question {
         grant: GrantId::new([9; 15]),
         expires: Timestamp::from_milliseconds(1_767_225_600_000 + 600_000),
+        document: None,
         query: query.clone(),
     };
     let (_, value) = session.split_once('=').unwrap();

@@ -3,16 +3,20 @@
 //!
 //! Whether the form is this server's own is checked first (`request/dialog_form.rs`). Then the authorization request
 //! that it carries is checked again, as when the dialog was shown, and the decision is stored: a grant, or that there
-//! will be none. Only then is the browser redirected.
+//! will be none. Only then is the browser redirected. A client whose metadata is a document has it read again, from the
+//! cache as a rule: if it says something else than the dialog did, the person is asked again.
 //!
 //! A person may click twice, click late, or click in an old tab. The same decision on the same form gets the same
 //! redirect while its code is unspent: the code is derived from the form. Anything else leads to a page that says what
 //! happened, with a link that asks the same request again.
 
+use std::sync::Arc;
+
 use crate::http::form::Form;
 use crate::http::{FieldValue, Response, Status};
-use crate::oauth::authorize;
-use crate::oauth::client::VerifiedRedirect;
+use crate::oauth::client::{Client, VerifiedRedirect};
+use crate::oauth::client_document::fingerprint;
+use crate::oauth::document_url::DocumentUrl;
 use crate::oauth::{Credential, Outcome, Transition};
 use crate::routes::reply::authorization_response::{self, AuthorizationResponse};
 use crate::routes::reply::dialog_page::return_to;
@@ -21,6 +25,7 @@ use crate::routes::reply::message_page::{Button, MessagePage, Notice};
 use crate::routes::reply::unavailable::{NO_RANDOMNESS, why_unavailable};
 use crate::routes::request::authorization_request;
 use crate::routes::request::dialog_form::{self, Decision, Rejection, Submission};
+use crate::routes::request::document_client;
 use crate::routes::shared::Routes;
 use crate::routes::site::Role;
 use crate::routes::step::{Context, Step};
@@ -39,17 +44,35 @@ struct Destination {
 
 /// Stores the decision that the form carries, and sends the browser to the client.
 pub(crate) fn decide(context: &Context) -> Step {
+    match dialog_form::read(context) {
+        Ok(submission) => decide_for(context, submission, None),
+        Err(rejection) => Step::Done(explain_rejection(context.routes, rejection)),
+    }
+}
+
+/// The same for a form about the client of this document, if it was fetched.
+fn decide_for(context: &Context, submission: Submission, fetched: Option<Arc<Client>>) -> Step {
     let routes = context.routes;
-    let Submission { mut opened, decision } = match dialog_form::read(context) {
-        Ok(submission) => submission,
-        Err(rejection) => return Step::Done(explain_rejection(routes, rejection)),
-    };
+    let Submission { mut opened, decision } = submission;
     let query = opened.as_mut().map(|opened| std::mem::take(&mut opened.question.query)).unwrap_or_default();
     let form = Form::parse(query.as_bytes());
     let request = authorization_request::read(&form);
+    let client = match fetched
+        .map_or_else(|| document_client::look_up(context, request.client_id), |client| Ok(Some(client)))
+    {
+        Ok(client) => client,
+        Err(url) => return fetch_document(context, url, Submission { opened, decision }, query),
+    };
     let state = request.state.map(Box::from);
+    // What the person was told has to be what is authorized.
+    let shown = opened.as_ref().and_then(|opened| opened.question.document);
+    if shown != client.as_deref().map(fingerprint) {
+        let reason = "the client's metadata document has changed since the dialog was shown";
+        let buttons = vec![Button::ask_again(&routes.site, "Look again", &query)];
+        return Step::Done(explain(routes, Status::BadRequest, Notice::ChangedApp, reason, buttons));
+    }
     // It was valid when the dialog was shown, but the configuration may have changed since.
-    let authorization = match authorize::check(&routes.clients, &routes.profile, &request) {
+    let authorization = match document_client::check(routes, client.as_ref(), &request) {
         Ok(authorization) => authorization,
         Err(error) => return Step::Done(authorization_response::refuse(routes, error, state.as_deref())),
     };
@@ -80,6 +103,23 @@ pub(crate) fn decide(context: &Context) -> Step {
             })
         }
     }
+}
+
+/// Fetches the document of the client first. The form's `query` was taken out of it.
+fn fetch_document(context: &Context, url: DocumentUrl, submission: Submission, query: String) -> Step {
+    document_client::fetch(context, url, move |context, fetched| match fetched {
+        Ok(client) => {
+            let mut submission = submission;
+            if let Some(opened) = &mut submission.opened {
+                opened.question.query = query;
+            }
+            decide_for(context, submission, Some(client))
+        }
+        Err(failure) => {
+            let retry = Button::ask_again(&context.routes.site, "Start again", &query);
+            Step::Done(document_client::refuse(context.routes, failure, retry))
+        }
+    })
 }
 
 /// RFC 6749, 4.1.2.
@@ -149,10 +189,8 @@ fn explain(
     routes.pages.message(Role::AuthorizationServer, status, &message).because(reason)
 }
 
-/// Asks the request with this `query` again. At the server's own address, whatever name the form came to.
 fn start_again(routes: &Routes, query: &str) -> Button {
-    let (origin, base) = (routes.site.authorization_server(), routes.site.base());
-    Button { words: "Start again", url: format!("{origin}{base}/authorize?{query}") }
+    Button::ask_again(&routes.site, "Start again", query)
 }
 
 /// Leads to the site of the client's redirect URI; `None` for an app on the person's machine, which has none.

@@ -3,12 +3,18 @@
 //! Without any parameter it is the article's dialog, a fixed page whose form has only buttons. With
 //! parameters it is an authorization request (RFC 6749, 4.1.1). That is checked before anything is shown, and the
 //! dialog's form carries it, sealed, to `/code`. So the server keeps nothing for a dialog that is never answered.
+//!
+//! If the metadata of the request's client is a document at a URL, it is read before the request is checked.
+
+use std::sync::Arc;
 
 use crate::http::Response;
 use crate::http::form::Form;
 use crate::oauth::GrantId;
-use crate::oauth::authorize::{self, Authorization};
+use crate::oauth::authorize::Authorization;
 use crate::oauth::client::{Client, ClientOrigin};
+use crate::oauth::client_document::fingerprint;
+use crate::oauth::document_url::DocumentUrl;
 use crate::oauth::question::Question;
 use crate::routes::demo;
 use crate::routes::endpoint::asset::serve;
@@ -16,14 +22,20 @@ use crate::routes::reply::assets::Asset;
 use crate::routes::reply::authorization_response;
 use crate::routes::reply::dialog_page::DialogPage;
 use crate::routes::reply::dialog_terms::Asker;
+use crate::routes::reply::message_page::Button;
 use crate::routes::reply::unavailable::NO_RANDOMNESS;
-use crate::routes::request::{authorization_request, session};
+use crate::routes::request::{authorization_request, document_client, session};
 use crate::routes::shared::Routes;
 use crate::routes::step::{Context, Step};
 use crate::wire::rules;
 
 /// Shows the dialog, or what is wrong with the request for it.
 pub(crate) fn show(context: &Context) -> Step {
+    show_for(context, None)
+}
+
+/// The same for a request of the client of this document, if it was fetched.
+fn show_for(context: &Context, fetched: Option<Arc<Client>>) -> Step {
     let routes = context.routes;
     let query = context.request.query().unwrap_or_default();
     let form = Form::parse(query.as_bytes());
@@ -32,10 +44,28 @@ pub(crate) fn show(context: &Context) -> Step {
         context.decide(&rules::ARTICLE_DIALOG);
         return serve(context, Asset::Dialog);
     }
+    let client = match fetched
+        .map_or_else(|| document_client::look_up(context, request.client_id), |client| Ok(Some(client)))
+    {
+        Ok(client) => client,
+        Err(url) => return fetch_document(context, url),
+    };
     context.name_client(request.client_id);
-    Step::Done(match authorize::check(&routes.clients, &routes.profile, &request) {
+    Step::Done(match document_client::check(routes, client.as_ref(), &request) {
         Ok(authorization) => ask(context, &authorization, query, request.state),
         Err(error) => authorization_response::refuse(routes, error, request.state),
+    })
+}
+
+/// Fetches the document of the request's client first.
+fn fetch_document(context: &Context, url: DocumentUrl) -> Step {
+    document_client::fetch(context, url, |context, fetched| match fetched {
+        Ok(client) => show_for(context, Some(client)),
+        Err(failure) => {
+            let query = context.request.query().unwrap_or_default();
+            let retry = Button::ask_again(&context.routes.site, "Try again", query);
+            Step::Done(document_client::refuse(context.routes, failure, retry))
+        }
     })
 }
 
@@ -52,9 +82,11 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
     };
     // The cookie outlives the form, so that a form that comes back too late is recognized as that and not as foreign.
     let cookie = session::cookie(&session, is_https, 2 * routes.lifetimes.form);
+    let client = authorization.client();
     let question = Question {
         grant: GrantId::new(grant),
         expires: context.now.after(routes.lifetimes.form),
+        document: (client.origin == ClientOrigin::Document).then(|| fingerprint(client)),
         query: query.to_owned(),
     };
     let scopes: Vec<(&str, &str)> =
@@ -64,7 +96,6 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
         .filter(|resource| authorization.audience().contains(resource.uri()))
         .map(|resource| (resource.name(), &**resource.uri()))
         .collect();
-    let client = authorization.client();
     let page = routes.pages.dialog(&DialogPage {
         client: &client.name,
         asker: asker(routes, client),

@@ -16,13 +16,14 @@ use crate::routes::step::{Context, Step};
 /// The path of the document. The path of the issuer comes after it (RFC 8414, 3.1).
 pub(crate) const PATH: &str = "/.well-known/oauth-authorization-server";
 
-/// The document of the authorization server of `site` under `profile`, with these scopes and resources, and with a
-/// registration endpoint if it has one. Members with a default are given all the same, since some defaults name flows
-/// that are not supported here; only empty lists are omitted.
+/// The document of the authorization server of `site` under `profile`, with these scopes and resources; with a
+/// registration endpoint if it has one, and, with `fetches_documents`, clients at https URLs. Members with a default are
+/// given all the same, since some defaults name flows that are not supported here; only empty lists are omitted.
 pub(crate) fn document<'a>(
     site: &Site,
     profile: &Profile,
     has_registration: bool,
+    fetches_documents: bool,
     scopes: impl Iterator<Item = &'a str>,
     resources: &Resources,
 ) -> Arc<[u8]> {
@@ -31,7 +32,11 @@ pub(crate) fn document<'a>(
     let mut members = Object::default();
     members
         .text("authorization_endpoint", &endpoint("/authorize"))
-        .flag("authorization_response_iss_parameter_supported", profile.iss)
+        .flag("authorization_response_iss_parameter_supported", profile.iss);
+    if fetches_documents {
+        members.flag("client_id_metadata_document_supported", true);
+    }
+    members
         .texts("code_challenge_methods_supported", ["S256"])
         .texts("grant_types_supported", ["authorization_code", "refresh_token", "client_credentials"])
         .text("introspection_endpoint", &endpoint("/introspect"))

@@ -22,11 +22,13 @@ pub(crate) enum Notice {
     NotJustNow,
     CannotAuthorize,
     UnknownClient,
+    UnreadApp,
+    ChangedApp,
 }
 
 impl Notice {
     /// Every notice, in the order of the variants: tables of one entry for each are indexed by `notice as usize`.
-    pub(crate) const ALL: [Notice; 12] = [
+    pub(crate) const ALL: [Notice; 14] = [
         Notice::NothingHere,
         Notice::NoProxy,
         Notice::NotThisWay,
@@ -39,6 +41,8 @@ impl Notice {
         Notice::NotJustNow,
         Notice::CannotAuthorize,
         Notice::UnknownClient,
+        Notice::UnreadApp,
+        Notice::ChangedApp,
     ];
 
     /// The title and the text.
@@ -93,6 +97,16 @@ impl Notice {
                  In the app, remove the connector (or server) that led you here and add it again: that makes the app \
                  register anew. If that does not help, tell the app's developers.",
             ),
+            Notice::UnreadApp => (
+                "This app cannot be looked up at the moment",
+                "The app describes itself on its own website, and this server could not read that just now. Nothing \
+                 was authorized. Try again in a few seconds. If that does not help, tell the app's developers.",
+            ),
+            Notice::ChangedApp => (
+                "This app has changed",
+                "What the app says about itself has changed since you were asked. Nothing was authorized. Look again \
+                 before you decide.",
+            ),
         }
     }
 }
@@ -111,6 +125,14 @@ pub(crate) struct MessagePage<'a> {
 pub(crate) struct Button {
     pub(crate) words: &'static str,
     pub(crate) url: String,
+}
+
+impl Button {
+    /// Asks the authorization request with this `query` again. At the server's own address, whatever name was used.
+    pub(crate) fn ask_again(site: &Site, words: &'static str, query: &str) -> Button {
+        let (origin, base) = (site.authorization_server(), site.base());
+        Button { words, url: format!("{origin}{base}/authorize?{query}") }
+    }
 }
 
 impl MessagePage<'_> {

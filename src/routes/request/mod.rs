@@ -5,6 +5,7 @@ pub(crate) mod bearer;
 pub(crate) mod client_authentication;
 pub(crate) mod client_metadata;
 pub(crate) mod dialog_form;
+pub(crate) mod document_client;
 pub(crate) mod json_object;
 pub(crate) mod parameters;
 pub(crate) mod peer_rate;

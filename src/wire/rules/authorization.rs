@@ -149,7 +149,7 @@ pub(super) const REQUEST: &[Rule] = &[
         "With two client_ids it is unclear who asks, so there is no client to tell.",
         "RFC 6749, 3.1",
         "oauth/authorize.rs",
-        "Some(\"client_id\") => return Err",
+        "Some(\"client_id\") => show",
         "tests/it/oauth.rs::an_unknown_client_or_redirect_uri_is_never_redirected",
     ),
     reason!(
@@ -158,8 +158,38 @@ pub(super) const REQUEST: &[Rule] = &[
         "With two redirect_uris it is unclear where the answer goes, so it goes to neither.",
         "RFC 6749, 3.1",
         "oauth/authorize.rs",
-        "Some(\"redirect_uri\") => return Err",
+        "Some(\"redirect_uri\") => show",
         "tests/it/oauth.rs::an_unknown_client_or_redirect_uri_is_never_redirected",
+    ),
+    reason!(
+        "the client's metadata document could not be fetched*",
+        "document not fetched",
+        "The client's metadata is a document at a URL. It is fetched within five seconds, from a public address, as \
+         JSON of at most 5 KB with status 200; no redirect is followed.",
+        "Client ID Metadata Document, 5",
+        "routes/client_documents/mod.rs",
+        "return stale.ok_or(Unread::Unfetched(error));",
+        "tests/it/client_documents.rs::a_document_that_cannot_be_read_is_refused_in_words",
+    ),
+    reason!(
+        "the client's metadata document is not valid*",
+        "document not valid",
+        "The document at the URL must be this client's registration: the URL as its client_id, redirect URIs, and no \
+         shared secret.",
+        "Client ID Metadata Document, 4",
+        "routes/client_documents/mod.rs",
+        "Err(Unread::Invalid(error))",
+        "tests/it/client_documents.rs::a_document_that_cannot_be_read_is_refused_in_words",
+    ),
+    reason!(
+        "the client's metadata document has changed since the dialog was shown",
+        "document changed",
+        "What a person was told of the client is what is authorized. The document says something else now, so the \
+         person is asked again.",
+        "Client ID Metadata Document, 8.4",
+        "routes/endpoint/code.rs",
+        "if shown != client.as_deref().map(fingerprint) {",
+        "tests/it/client_documents.rs::a_document_that_changed_is_asked_about_again",
     ),
     reason!(
         "redirect_uri differs from the registered one*",

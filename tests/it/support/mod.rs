@@ -10,6 +10,7 @@ pub mod browser;
 pub mod counter;
 #[cfg(feature = "file-store")]
 pub mod disk;
+pub mod document_server;
 pub mod documents;
 #[cfg(feature = "redis-store")]
 pub mod engine;
