@@ -182,7 +182,10 @@ fn a_client_with_a_session_opens_lists_and_calls() {
         assert_eq!(tools["result"]["tools"][0]["name"], "answer");
         assert_eq!(tools["result"]["tools"][1]["name"], "question");
         assert!(tools["result"]["ttlMs"].is_null() && tools["result"]["resultType"].is_null());
-        let error = |code: i32, message: &str| json!({"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": message}});
+        let error = |code: i32, message: &str| {
+            let error = json!({"code": code, "message": message});
+            json!({"jsonrpc": "2.0", "id": 1, "error": error})
+        };
         let no_method = error(-32601, "the MCP server does not have this method");
         check(agreed, request("resources/list", json!({})), 200, no_method.clone());
         check(agreed, request("server/discover", json!({})), 200, no_method);

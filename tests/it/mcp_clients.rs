@@ -1,6 +1,6 @@
-//! MCP clients that others wrote, unmodified and with nothing configured but the server's address: the SDK in TypeScript
-//! and the one in Python. Each discovers, registers, asks for consent, calls a tool, steps up, refreshes, and copes with
-//! a revoked token and a dead identifier.
+//! MCP clients that others wrote, unmodified and with nothing configured but the server's address: the SDK in
+//! TypeScript and the one in Python. Each discovers, registers, asks for consent, calls a tool, steps up, refreshes,
+//! and copes with a revoked token and a dead identifier.
 //!
 //! `.ci/run` installs them. Where one is missing, its test says so on the terminal and passes; with `CLIENTS_REQUIRED`
 //! set, as CI does, it fails.

@@ -7,8 +7,8 @@ pub(super) const REFUSALS: &[Rule] = &[
     reason!(
         "a page sends this under a name that is not this server's",
         "another name for this server",
-        "A page whose name was pointed at this machine sends its own name as the Host. It could read every answer, as one \
-         of its own site.",
+        "A page whose name was pointed at this machine sends its own name as the Host. It could read every \
+         answer, as one of its own site.",
         "MCP, Streamable HTTP, Security",
         "routes/endpoint/mcp/mod.rs",
         "if is_rebound(context) {",
@@ -17,8 +17,8 @@ pub(super) const REFUSALS: &[Rule] = &[
     reason!(
         "the MCP message *",
         "MCP message malformed",
-        "A request has one message of JSON-RPC 2.0. Since 2026-07-28 each request says its version and its client's \
-         capabilities.",
+        "A request has one message of JSON-RPC 2.0. Since 2026-07-28 each request says its version and its \
+         client's capabilities.",
         "MCP, Streamable HTTP, Sending Messages",
         "routes/endpoint/mcp/message.rs",
         "let is_valid = !object.repeats && object.take_text(Member::Version).as_deref() == Some(\"2.0\");",
@@ -27,8 +27,8 @@ pub(super) const REFUSALS: &[Rule] = &[
     reason!(
         "the MCP fields *",
         "fields and message differ",
-        "Proxies read the fields and the server reads the message. If these could differ, a proxy would allow one thing \
-         and the server do another.",
+        "Proxies read the fields and the server reads the message. If these could differ, a proxy would allow one \
+         thing and the server do another.",
         "MCP, Streamable HTTP, Server Validation",
         "routes/endpoint/mcp/version.rs",
         "(Some(field), Some(meta)) if field != meta => {",

@@ -2,8 +2,8 @@
 //!
 //! A transition of the store has a named outcome, and every outcome has a rule (`grant.rs`): the match is exhaustive,
 //! so a new outcome does not compile without one. What is refused before the store is asked has a reason in the log, by
-//! which its rule is found (`authorization.rs`, `client.rs`, `resource.rs`, `mcp.rs`); a reason without a rule fails the tests,
-//! and is shown by itself elsewhere.
+//! which its rule is found (`authorization.rs`, `client.rs`, `resource.rs`, `mcp.rs`); a reason without a rule fails
+//! the tests, and is shown by itself elsewhere.
 
 mod authorization;
 mod client;
