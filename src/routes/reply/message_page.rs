@@ -95,7 +95,7 @@ impl Notice {
                 "This server does not know this app",
                 "The app was never registered here, or its registration is no longer valid. Nothing was authorized. \
                  In the app, remove the connector (or server) that led you here and add it again: that makes the app \
-                 register anew. If that does not help, tell the app's developers.",
+                 register again. If that does not help, tell the app's developers.",
             ),
             Notice::UnreadApp => (
                 "This app cannot be looked up at the moment",
