@@ -301,10 +301,13 @@ fn an_https_document_is_fetched_if_its_certificate_is_trusted() {
     use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
     use crate::support::Client;
-    use crate::support::file::Folder;
     use crate::support::ledger::ServerProcess;
+    use crate::support::stores::Folder;
 
-    if Command::new("openssl").arg("version").stdout(Stdio::null()).status().is_err() {
+    if !crate::own_clients::is_installed(
+        "an_https_document_is_fetched_if_its_certificate_is_trusted",
+        "openssl",
+    ) {
         return;
     }
     let folder = Folder::new();
