@@ -17,8 +17,8 @@ use crate::routes::step::{Context, Step};
 pub(crate) const PATH: &str = "/.well-known/oauth-authorization-server";
 
 /// The document of the authorization server of `site` under `profile`, with these scopes and resources; with a
-/// registration endpoint if it has one, and, with `fetches_documents`, clients at https URLs. Members with a default are
-/// given all the same, since some defaults name flows that are not supported here; only empty lists are omitted.
+/// registration endpoint if it has one, and, with `fetches_documents`, clients at https URLs. Members with a default
+/// are given all the same, since some defaults name flows that are not supported here; only empty lists are omitted.
 pub(crate) fn document<'a>(
     site: &Site,
     profile: &Profile,
