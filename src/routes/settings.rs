@@ -24,8 +24,8 @@ pub struct Settings {
     pub clients: Vec<Client>,
     /// The protected resources, without the demo's.
     pub resources: Vec<Resource>,
-    /// The resource of requests that name none. [`DefaultResource::OfServer`] means the only one that there is; none, if
-    /// there are several.
+    /// The resource of requests that name none. [`DefaultResource::OfServer`] means the only one that there is; none,
+    /// if there are several.
     pub default_resource: DefaultResource,
     /// The subject (`sub`) of every grant: without a login there is only one.
     pub resource_owner: Arc<str>,

@@ -2,7 +2,8 @@
 //! article has it.
 //!
 //! Unknown parameters are ignored, and one without a value counts as omitted (RFC 6749, 3.2). A repeated one is
-//! refused, because parsers may pick different copies; only `resource` may be repeated (RFC 8707, 2), in JSON as a list.
+//! refused, because parsers may pick different copies; only `resource` may be repeated (RFC 8707, 2), as a
+//! list in JSON.
 //! Parameters in the query are ignored: URLs end up in logs and histories.
 
 use std::fmt;
