@@ -27,6 +27,7 @@ use crate::oauth::Resources;
 use crate::oauth::Scope;
 use crate::oauth::client::Clients;
 use crate::oauth::redirect::RedirectUri;
+use crate::oauth::resource::DefaultResource;
 use crate::outbound::HAS_TLS;
 use crate::pool::{Bounds, Pool};
 use crate::store::Store;
@@ -200,7 +201,14 @@ fn clients(settings: &Settings, site: &Site, keys: &Keys, documents: Option<&Arc
     let lab = site.lab().filter(|_| settings.lab.is_some());
     let lab = demo.as_ref().zip(lab).map(|(demo, lab)| lab::clients(&demo.scope, lab));
     let lab = lab.into_iter().flatten();
-    let clients = Clients::new(settings.clients.iter().cloned().chain(demo).chain(lab));
+    let configured = settings.clients.iter().cloned().map(|mut client| {
+        // The demo's own resource is no default of theirs: they go to `/secure`, and may not know of it.
+        if settings.resources.is_empty() && client.default_resource == DefaultResource::OfServer {
+            client.default_resource = DefaultResource::Nothing;
+        }
+        client
+    });
+    let clients = Clients::new(configured.chain(demo).chain(lab));
     let clients = match settings.registration {
         Some(registration) => {
             let scopes = settings.scopes.iter().map(|(name, _)| &**name);

@@ -283,7 +283,9 @@ fn an_engine_missing_at_the_start_is_one_true_message() {
             let (status, errors) = refused(&[&FREE_PORTS[..], &["--store", &location]].concat());
             assert_eq!((status, errors.lines().count()), (1, 1), "{errors}");
             assert!(errors.starts_with(&format!("oauth-from-scratch: the store {location}: ")), "{errors}");
-            assert!(!errors.contains("503"), "{errors}");
+            // A port may have these digits in it.
+            let words = errors.replace(&closing_port.to_string(), "");
+            assert!(!words.contains("503"), "{errors}");
         }
     }
 }
