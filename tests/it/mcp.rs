@@ -1,25 +1,32 @@
 //! The demo's MCP server: its transport, its messages in both eras of the protocol, and the tokens that it takes.
 
 use oauth_from_scratch::config::Config;
+use oauth_from_scratch::oauth::Scope;
+use oauth_from_scratch::oauth::resource::Resource;
 use oauth_from_scratch::routes::DEMO_CLIENT_ID;
 use serde_json::{Value, json};
 
 use crate::support::standard::{self, CHALLENGE, VERIFIER, decide, pairs, parameter, post_form};
-use crate::support::{Answer, TestServer};
+use crate::support::{Answer, TestServer, secure_request};
 
-/// An access token of the demo's client for `scope`.
+/// An access token of the demo's client for `scope` at the MCP server.
 fn token(server: &TestServer, scope: &str) -> String {
+    token_for(server, scope, &[&format!("http://{}/mcp", server.host())])
+}
+
+/// The same for these resources.
+fn token_for(server: &TestServer, scope: &str, resources: &[&str]) -> String {
     let callback = format!("http://localhost:{}/oauth-callback.html", server.client_app.port());
-    let query = pairs(&[
+    let mut query = vec![
         ("response_type", "code"),
         ("client_id", DEMO_CLIENT_ID),
         ("redirect_uri", &callback),
-        ("resource", &format!("http://{}/mcp", server.host())),
         ("scope", scope),
         ("code_challenge", CHALLENGE),
         ("code_challenge_method", "S256"),
-    ]);
-    let location = decide(server, &query, "authorize");
+    ];
+    query.extend(resources.iter().map(|uri| ("resource", *uri)));
+    let location = decide(server, &pairs(&query), "authorize");
     let code = parameter(&location, "code").expect("a code");
     let form = pairs(&[
         ("grant_type", "authorization_code"),
@@ -119,6 +126,36 @@ fn a_revoked_or_expired_token_is_no_token() {
     let answer = send(&server, &expired, "", &list);
     assert_eq!(answer.status, 401);
     assert!(challenge(&server, &answer).contains("error=\"invalid_token\""));
+}
+
+#[test]
+fn a_token_for_another_resource_is_no_token_for_mcp() {
+    const OTHER: &str = "https://api.example/v1";
+    let server = TestServer::start_with(|config: &mut Config| {
+        let scope = Scope::parse("answer").expect("a scope");
+        config.resources = vec![Resource::new(OTHER, "The API", scope).expect("a URI")];
+    });
+    let own = format!("http://{}/mcp", server.host());
+    let list = request("tools/list", json!({}));
+    let check = |token: &str, is_accepted: bool| {
+        let answer = send(&server, token, "", &list);
+        if is_accepted {
+            assert_eq!(answer.status, 200, "{answer:?}");
+            return;
+        }
+        assert_eq!((answer.status, &answer.json()["error"]), (401, &json!("invalid_token")), "{answer:?}");
+        assert!(challenge(&server, &answer).starts_with("Bearer error=\"invalid_token\", "));
+        let reason = "authorization server: POST /mcp 401: the token is for another resource";
+        assert_eq!(server.log.lines().last().map(String::as_str), Some(reason));
+    };
+    check(&token_for(&server, "answer", &[&own]), true);
+    check(&token_for(&server, "answer", &[OTHER, &own]), true);
+    check(&token_for(&server, "answer", &[OTHER]), false);
+    // No resource at all: what `/secure` accepts, and with it the article's token.
+    check(&token_for(&server, "answer", &[]), false);
+    let of_article = server.token();
+    check(&of_article, false);
+    assert_eq!(server.answer_to(&secure_request(&of_article)).status, 200);
 }
 
 #[test]

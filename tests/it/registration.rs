@@ -2,8 +2,12 @@
 //! of it.
 
 use std::net::SocketAddr;
+#[cfg(target_os = "linux")]
+use std::sync::Barrier;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use crate::support::form_request;
 use crate::support::ledger::ServerProcess;
 use crate::support::program::program;
 use crate::support::standard::{
@@ -491,4 +495,46 @@ fn the_dialog_shows_the_host_and_not_the_name_first() {
         assert!(after.contains("An app that registered itself with this server, as any app can."), "{text}");
         assert_eq!(text.contains("Continue only if you have just started it yourself."), is_local, "{text}");
     }
+}
+
+/// As claude.ai and ten tabs do. Which of the requests comes first makes no difference.
+#[cfg(target_os = "linux")]
+#[test]
+fn refreshes_at_once_from_two_addresses_all_go_on() {
+    use std::net::Ipv4Addr;
+
+    let server = TestServer::start_with(|config| config.workers = 2);
+    let id = id_of(&registered(&server, &json!({}))).to_owned();
+    let refresh = |source: u8, token: &str, barrier: &Barrier| {
+        let form = pairs(&[("grant_type", "refresh_token"), ("client_id", &id), ("refresh_token", token)]);
+        let source = Ipv4Addr::new(127, 0, 0, source);
+        let mut client = Client::connect_from(source, server.authorization_server.port());
+        assert_eq!(client.socket.local_addr().expect("an address").ip(), source);
+        barrier.wait();
+        client.answer_to(&form_request(&form))
+    };
+    let code = code(&server, &query(&id, CALLBACK, Some("answer")));
+    let (_, mut token) = tokens_of(&redeem(&server, &id, &code, "", None));
+    for _ in 0..10 {
+        let barrier = Barrier::new(2);
+        let answers = std::thread::scope(|scope| {
+            let other = scope.spawn(|| refresh(2, &token, &barrier));
+            [refresh(1, &token, &barrier), other.join().expect("an answer")]
+        });
+        let [one, other] = answers.map(|answer| tokens_of(&answer));
+        assert_eq!(one, other, "one family");
+        assert_eq!(call(&server, &one.0), 200);
+        token = one.1;
+    }
+
+    let alone = Barrier::new(1);
+    let first = tokens_of(&refresh(1, &token, &alone));
+    for number in 0..10 {
+        server.wait(Duration::from_secs(5));
+        assert_eq!(tokens_of(&refresh(1 + number % 2, &token, &alone)), first, "{number}");
+    }
+    server.wait(Duration::from_secs(11));
+    let late = refresh(2, &token, &alone);
+    assert_eq!((late.status, &late.json()["error"]), (400, &json!("invalid_grant")), "after the grace");
+    assert_eq!(call(&server, &first.0), 401);
 }

@@ -32,6 +32,8 @@ pub mod stores;
 pub mod system;
 
 use std::io::{self, Read, Write};
+#[cfg(target_os = "linux")]
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -313,7 +315,20 @@ pub struct Client {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Client {
-        let socket = TcpStream::connect(address).expect("a server listens");
+        Client::over(TcpStream::connect(address).expect("a server listens"))
+    }
+
+    /// A connection from another address of this machine; on Linux all of 127.0.0.0/8 are its own.
+    #[cfg(target_os = "linux")]
+    pub fn connect_from(source: Ipv4Addr, port: u16) -> Client {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let own = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        bind(&own, &SocketAddrV4::new(source, 0)).expect("an address of this machine");
+        connect(&own, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).expect("a server listens");
+        Client::over(TcpStream::from(own))
+    }
+
+    fn over(socket: TcpStream) -> Client {
         socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
         socket.set_write_timeout(Some(PATIENCE)).expect("a time-out can be set");
         socket.set_nodelay(true).expect("an option can be set");
