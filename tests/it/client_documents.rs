@@ -313,8 +313,8 @@ fn an_https_document_is_fetched_if_its_certificate_is_trusted() {
     use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
     use crate::support::Client;
-    use crate::support::file::Folder;
     use crate::support::ledger::ServerProcess;
+    use crate::support::stores::Folder;
 
     if Command::new("openssl").arg("version").stdout(Stdio::null()).status().is_err() {
         return;
