@@ -160,5 +160,6 @@ class App(http.server.BaseHTTPRequestHandler):
         """Logs nothing: the code is in the path."""
 
 
+server = http.server.ThreadingHTTPServer((REDIRECT_URI.hostname, REDIRECT_URI.port), App)
 print(f"Open {REDIRECT_URI.scheme}://{REDIRECT_URI.netloc}/", flush=True)
-http.server.ThreadingHTTPServer((REDIRECT_URI.hostname, REDIRECT_URI.port), App).serve_forever()
+server.serve_forever()
