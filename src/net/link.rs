@@ -123,8 +123,7 @@ impl<S: Socket> Link<S> {
         let server = match self.role {
             Role::ClientApp => Server::ClientApp,
             Role::AuthorizationServer => Server::AuthorizationServer,
-            // Its attacks arrive at the other two.
-            Role::Lab => return,
+            Role::Lab => Server::Lab,
         };
         self.tap = Some(Tap::new(wire, server, self.address));
     }

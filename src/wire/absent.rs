@@ -34,12 +34,14 @@ impl Wire {
     }
 }
 
-/// Which of the two servers a request came to.
+/// Which of the servers a request came to.
 pub enum Server {
     /// The client app.
     ClientApp,
     /// The authorization server.
     AuthorizationServer,
+    /// The attack lab.
+    Lab,
 }
 
 /// The tap of one connection, which has none.

@@ -12,13 +12,15 @@ use super::notes::Decision;
 /// How much of a message is kept, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024;
 
-/// Which of the two servers a request came to.
+/// Which of the servers a request came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
     /// The client app.
     ClientApp,
     /// The authorization server.
     AuthorizationServer,
+    /// The attack lab, in which the Host names the attacker's site or the victim's shop.
+    Lab,
 }
 
 impl Server {
@@ -27,6 +29,7 @@ impl Server {
         match self {
             Server::ClientApp => "client-app",
             Server::AuthorizationServer => "authorization-server",
+            Server::Lab => "lab",
         }
     }
 }

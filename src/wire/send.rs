@@ -1,4 +1,4 @@
-//! Sends edited bytes to one of the two servers once more, over a connection of its own.
+//! Sends edited bytes to one of the servers once more, over a connection of its own.
 //!
 //! It blocks, so it runs in the pool. The answer is read away: it shows up on the wire like every other.
 

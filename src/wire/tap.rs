@@ -79,7 +79,7 @@ impl Tap {
 
     fn end(&mut self, answer: Message, taken: Taken) {
         let Some(Open { request, began, since }) = self.open.take() else { return };
-        if is_own(&request) {
+        if is_own(self.server, &request) {
             return;
         }
         let took = self.wire.system.monotonic().saturating_duration_since(since);
@@ -106,10 +106,14 @@ impl Drop for Tap {
     }
 }
 
-/// Whether the request is the view's own. If it were recorded, each request of the page would cause the next.
-fn is_own(request: &Message) -> bool {
+/// Whether the request is the view's own, or one by which the pages of the lab ask what was caught or which rules hold.
+/// If the first were recorded, each request of the view's page would cause the next; the others come many times a
+/// second, and would push the attack out of the ring.
+fn is_own(server: Server, request: &Message) -> bool {
     let line = request.first_line();
-    line.split(' ').nth(1).is_some_and(|target| target.starts_with("/wire"))
+    let Some(target) = line.split(' ').nth(1) else { return false };
+    let path = target.split('?').next().unwrap_or(target);
+    target.starts_with("/wire") || (server == Server::Lab && matches!(path, "/caught" | "/rules"))
 }
 
 const _: () = assert!(MESSAGE_BYTES_MAX >= 16 * 1024, "one read fits");
@@ -122,8 +126,12 @@ mod tests {
     use crate::system::RealSystem;
 
     fn tap() -> (Arc<Wire>, Box<Tap>) {
+        tap_of(Server::AuthorizationServer)
+    }
+
+    fn tap_of(server: Server) -> (Arc<Wire>, Box<Tap>) {
         let wire = Arc::new(Wire::new(Arc::new(RealSystem::default())));
-        let tap = Tap::new(&wire, Server::AuthorizationServer, Ipv4Addr::LOCALHOST.into());
+        let tap = Tap::new(&wire, server, Ipv4Addr::LOCALHOST.into());
         (wire, tap)
     }
 
@@ -168,6 +176,24 @@ mod tests {
             tap.answer(b"HTTP/1.1 200 OK\r\n\r\n", None, None);
         }
         assert!(wire.after(0).is_none());
+    }
+
+    #[test]
+    fn what_the_labs_pages_ask_all_the_time_is_not_recorded() {
+        let recorded = |server, target: &str| {
+            let (wire, mut tap) = tap_of(server);
+            tap.read(format!("GET {target} HTTP/1.1\r\n\r\n").as_bytes());
+            tap.begin(b"");
+            tap.answer(b"HTTP/1.1 200 OK\r\n\r\n", None, None);
+            wire.after(0).is_some()
+        };
+        for target in ["/caught?after=7", "/rules"] {
+            assert!(!recorded(Server::Lab, target), "{target}");
+            assert!(recorded(Server::ClientApp, target), "{target} means nothing on another server");
+        }
+        for target in ["/caught.html?code=x", "/rules/switch", "/ad.svg", "/collect"] {
+            assert!(recorded(Server::Lab, target), "{target}");
+        }
     }
 
     #[test]

@@ -18,8 +18,16 @@ use super::notes::Decision;
 use crate::log::Log;
 
 /// The parameters whose values are secrets.
-const SECRETS: &[&str] =
-    &["code", "code_verifier", "token", "refresh_token", "access_token", "client_secret", "request"];
+const SECRETS: &[&str] = &[
+    "code",
+    "code_verifier",
+    "token",
+    "refresh_token",
+    "access_token",
+    "client_secret",
+    "password",
+    "request",
+];
 
 /// How much of a line of parameters is printed, in characters.
 const CHARACTERS_MAX: usize = 1000;

@@ -2,6 +2,8 @@
 //! page switches. Here the test sends what the pages of the three sites send; in `lab/browser.rs` a browser does.
 
 mod browser;
+#[cfg(feature = "wire")]
+mod wire;
 
 use std::net::SocketAddr;
 

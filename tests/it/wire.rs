@@ -16,13 +16,13 @@ use crate::support::standard::{
 use crate::support::{Client, TestServer, secure_request, standard, token_request};
 
 /// A reader of the events, from the oldest on.
-struct Reader {
+pub(crate) struct Reader {
     client: Client,
     text: String,
 }
 
 impl Reader {
-    fn new(server: &TestServer) -> Reader {
+    pub(crate) fn new(server: &TestServer) -> Reader {
         Reader::after(server, "")
     }
 
@@ -52,19 +52,19 @@ impl Reader {
     }
 
     /// The lines of the next event. Chunks begin and end between events here, or the marks would be among them.
-    fn event(&mut self) -> Vec<String> {
+    pub(crate) fn event(&mut self) -> Vec<String> {
         let text = self.until("\n\n");
         let lines = text.lines().map(str::to_owned).filter(|line| line.contains(": "));
         lines.collect()
     }
 
-    fn data(event: &[String]) -> Value {
+    pub(crate) fn data(event: &[String]) -> Value {
         let line = event.iter().find_map(|line| line.strip_prefix("data: ")).expect("data");
         serde_json::from_str(line).expect("JSON")
     }
 
     /// The next exchange.
-    fn exchange(&mut self) -> Value {
+    pub(crate) fn exchange(&mut self) -> Value {
         loop {
             let event = self.event();
             if !event.iter().any(|line| line.starts_with("event: ")) {
@@ -250,7 +250,13 @@ fn an_edited_request_is_sent_and_shown_like_every_other() {
     check("Content-Type: text/plain\r\n", &content, 400, "the Content-Type is not application/json");
     check(&format!("{JSON}Sec-Fetch-Site: cross-site\r\n"), &content, 403, "another site asks");
     check(JSON, "{", 400, "not valid JSON");
-    check(JSON, r#"{"server":"elsewhere.example","request":"x"}"#, 400, "neither client-app nor");
+    check(
+        JSON,
+        r#"{"server":"elsewhere.example","request":"x"}"#,
+        400,
+        "neither client-app, authorization-server nor lab",
+    );
+    check(JSON, r#"{"server":"lab","request":"x"}"#, 400, "there is no such server");
     check(JSON, r#"{"server":"client-app","request":1}"#, 400, "not a string");
 }
 

@@ -108,7 +108,7 @@ fn rows(browser: &Browser) -> Vec<String> {
 }
 
 /// Waits until the last row contains `words`, and gives all rows.
-fn rows_until(browser: &Browser, words: &str) -> Vec<String> {
+pub(crate) fn rows_until(browser: &Browser, words: &str) -> Vec<String> {
     browser.wait_for(&format!("a last row with {words}"), |browser| {
         let rows = rows(browser);
         rows.last().is_some_and(|row| row.contains(words)).then_some(rows)
@@ -116,7 +116,7 @@ fn rows_until(browser: &Browser, words: &str) -> Vec<String> {
 }
 
 /// Fails unless `rows` contain `expected`, in that order, perhaps with others between them.
-fn assert_in_order(rows: &[String], expected: &[&str]) {
+pub(crate) fn assert_in_order(rows: &[String], expected: &[&str]) {
     let mut left = rows.iter();
     for words in expected {
         assert!(left.any(|row| row.contains(words)), "{words} is not there in its place: {rows:#?}");
@@ -472,6 +472,31 @@ fn five_hundred_messages_stay_quick() {
     assert!(longest < 2000.0, "the page was busy for {longest} ms at a time");
 }
 
+/// Fails if the page scrolls sideways on a phone or on a screen, in light or dark. Saves a picture of each in the folder
+/// `SCREENSHOTS`, if there is that variable.
+pub(crate) fn check_widths(browser: &Browser, name: &str) {
+    for (width, height) in [(390, 844), (1280, 900)] {
+        for colours in ["light", "dark"] {
+            let features = json!([
+                {"name": "prefers-color-scheme", "value": colours},
+                {"name": "prefers-reduced-motion", "value": "reduce"},
+            ]);
+            browser.devtools("Emulation.setEmulatedMedia", &json!({"features": features}));
+            let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true});
+            browser.devtools("Emulation.setDeviceMetricsOverride", &size);
+            // The browser lays the page out for its new width when it comes to it.
+            browser.wait_for(&format!("{name} without overflow at {width}"), |browser| {
+                (browser.execute("return document.documentElement.scrollWidth") == width).then_some(())
+            });
+            let png = browser.screenshot();
+            if let Some(folder) = std::env::var_os("SCREENSHOTS") {
+                let file = std::path::Path::new(&folder).join(format!("{name}-{width}-{colours}.png"));
+                std::fs::write(&file, &png).expect("the folder of pictures can be written to");
+            }
+        }
+    }
+}
+
 #[test]
 fn no_wire_view_scrolls_sideways_and_pictures_can_be_taken() {
     let server = Servers::start();
@@ -489,26 +514,7 @@ fn no_wire_view_scrolls_sideways_and_pictures_can_be_taken() {
         if let Some(row) = row {
             details_of(&browser, row);
         }
-        for (width, height) in [(390, 844), (1280, 900)] {
-            for colours in ["light", "dark"] {
-                let features = json!([
-                    {"name": "prefers-color-scheme", "value": colours},
-                    {"name": "prefers-reduced-motion", "value": "reduce"},
-                ]);
-                browser.devtools("Emulation.setEmulatedMedia", &json!({"features": features}));
-                let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true});
-                browser.devtools("Emulation.setDeviceMetricsOverride", &size);
-                // The browser lays the page out for its new width when it comes to it.
-                browser.wait_for(&format!("{name} without overflow at {width}"), |browser| {
-                    (browser.execute("return document.documentElement.scrollWidth") == width).then_some(())
-                });
-                let png = browser.screenshot();
-                if let Some(folder) = std::env::var_os("SCREENSHOTS") {
-                    let file = std::path::Path::new(&folder).join(format!("{name}-{width}-{colours}.png"));
-                    std::fs::write(&file, &png).expect("the folder of pictures can be written to");
-                }
-            }
-        }
+        check_widths(&browser, name);
     };
     check(&view, "wire", None);
     check(&view, "wire-token", Some("POST /token"));

@@ -1,7 +1,7 @@
 // The drawing: a lane for each party, an arrow for each message, in the order of the wire. The list says all of it in
 // words, so a screen reader skips the drawing.
 
-import { LANES } from './wire-model.js';
+import { lanesOf } from './wire-model.js';
 import { time } from './wire-list.js';
 import { element } from './wire-page.js';
 
@@ -23,21 +23,20 @@ export class Drawing {
     this.groups = new Map();
     this.chosen = null;
     this.namesClients = false;
+    this.width = 0;
     this.picture = svg('svg', { class: 'wire-picture', focusable: 'false' });
     this.picture.append(arrowheads());
     this.lanes = this.picture.appendChild(svg('g', { class: 'wire-lanes' }));
     this.arrows = this.picture.appendChild(svg('g', {}));
-    // A soft hyphen, for a phone.
-    const names = LANES.map((lane, index) => (
-      element('span', { 'data-lane': index }, lane.replace('authorization', 'authori\u00adzation'))));
-    root.append(element('div', { class: 'wire-names' }, ...names), this.picture);
+    this.names = element('div', { class: 'wire-names' });
+    root.append(this.names, this.picture);
+    this.nameLanes(lanesOf({}));
     this.picture.addEventListener('click', (event) => {
       const group = event.target.closest('[data-key]');
       const item = group && this.items.find((own) => own.key === group.dataset.key);
       if (item) this.onChoose(item);
     });
     // The lanes follow the width of the page.
-    this.width = 0;
     new ResizeObserver(([entry]) => {
       const width = Math.floor(entry.contentRect.width);
       if (width > 0 && width !== this.width) {
@@ -61,6 +60,17 @@ export class Drawing {
     if (this.width === 0) return;
     this.arrows.append(...items.map((item) => this.group(item)));
     this.fit();
+  }
+
+  /** Draws these lanes, by their names. */
+  nameLanes(lanes) {
+    if (lanes.length === this.names.children.length) return;
+    // Soft hyphens, for a phone.
+    const hyphenated = (lane) => lane.replace('authorization', 'authori\u00adzation')
+      .replace('protected', 'pro\u00adtected');
+    this.names.replaceChildren(...lanes.map((lane, index) => (
+      element('span', { 'data-lane': index }, hyphenated(lane)))));
+    this.show(this.items);
   }
 
   /** Whether the arrows say whose they are: where there are several clients. */
@@ -96,7 +106,7 @@ export class Drawing {
   }
 
   x(lane) {
-    return Math.round((this.width * (lane + 0.5)) / LANES.length);
+    return Math.round((this.width * (lane + 0.5)) / this.names.children.length);
   }
 
   arrow(group, item, from, to, words, isAnswer = false) {
@@ -126,7 +136,7 @@ export class Drawing {
     const height = EDGE * 2 + (this.rows ?? 0) * STEP;
     this.picture.setAttribute('width', this.width);
     this.picture.setAttribute('height', height);
-    this.lanes.replaceChildren(...LANES.map((_, lane) => (
+    this.lanes.replaceChildren(...Array.from(this.names.children, (_, lane) => (
       svg('line', { x1: this.x(lane), y1: 0, x2: this.x(lane), y2: height, 'data-lane': lane }))));
   }
 }

@@ -1,7 +1,7 @@
 // The timeline as files: our own JSON, HAR, a Mermaid sequence diagram, and one request as a curl command.
 
 import {
-  LANES, ITEMS_MAX, contentOf, decodeBytes, field, mask, parseMessage, readExchange, secretsOf, shortened,
+  LANES, ITEMS_MAX, contentOf, decodeBytes, field, lanesOf, mask, parseMessage, readExchange, secretsOf, shortened,
 } from './wire-model.js';
 
 // Split, since no page has an address written in.
@@ -109,10 +109,12 @@ export function toHar(model, keepsSecrets) {
 }
 
 /** The timeline as a Mermaid sequence diagram. Paths have no query in it, so it has no secret either. */
-export function toMermaid(items) {
-  const names = ['B', 'P', 'C', 'A', 'R'];
+export function toMermaid(items, config) {
+  const names = ['B', 'P', 'C', 'A', 'R', 'X'];
   const plain = (text) => text.replace(/[;#\n\r:]/g, ' ');
-  const lines = ['sequenceDiagram', ...LANES.map((lane, index) => `  participant ${names[index]} as ${lane}`)];
+  const lines = [
+    'sequenceDiagram', ...lanesOf(config).map((lane, index) => `  participant ${names[index]} as ${lane}`),
+  ];
   for (const item of items) {
     const [from, to] = [names[item.from], names[item.to]];
     if (item.kind === 'event') {

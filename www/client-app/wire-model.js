@@ -1,16 +1,21 @@
 // What the wire view knows: exchanges as the server exports them, taken apart, and the life of each grant.
 // Nothing here touches the page.
 
-/** The lanes of the drawing, from left to right. */
-export const LANES = ['browser window', 'popup', 'client app', 'authorization server', 'protected resource'];
-const [BROWSER, POPUP, CLIENT, SERVER, RESOURCE] = LANES.keys();
+/** The lanes of the drawing, from left to right. The last is there only where an attack lab runs. */
+export const LANES = [
+  'browser window', 'popup', 'client app', 'authorization server', 'protected resource', 'attacker',
+];
+const [BROWSER, POPUP, CLIENT, SERVER, RESOURCE, ATTACKER] = LANES.keys();
+
+/** The lanes of a server, as its `hello` describes it. */
+export const lanesOf = (config) => (config.lab ? LANES : LANES.slice(0, ATTACKER));
 
 /** How many exchanges and events a page keeps. */
 export const ITEMS_MAX = 500;
 
 /** Parameters whose values are secrets. */
 const SECRETS = new Set([
-  'code', 'access_token', 'refresh_token', 'token', 'code_verifier', 'client_secret', 'request',
+  'code', 'access_token', 'refresh_token', 'token', 'code_verifier', 'client_secret', 'password', 'request',
 ]);
 
 /** Whether the value of this parameter is a secret. */
@@ -76,12 +81,14 @@ export function contentOf(message) {
 function contentParameters(message) {
   const type = (field(message, 'content-type') ?? '').split(';')[0].trim().toLowerCase();
   if (type === 'application/x-www-form-urlencoded') return parseForm(contentOf(message));
-  if (type === 'application/json') return parseJson(contentOf(message)) ?? [];
+  // A script that sends JSON without a type sends it as text.
+  if (type === 'application/json' || type === 'text/plain') return parseJson(contentOf(message)) ?? [];
   return [];
 }
 
-/** An exchange, taken apart. `exchange` is one of the server's export. */
-export function readExchange(exchange) {
+/** An exchange, taken apart. `exchange` is one of the server's export; `lab` is the origin of the attack lab, if there
+    is one. */
+export function readExchange(exchange, lab) {
   const request = parseMessage(exchange.request);
   const answer = parseMessage(exchange.answer);
   const [method = '?', target = ''] = request.first.split(' ');
@@ -104,8 +111,10 @@ export function readExchange(exchange) {
     refusal: exchange.decisions.findLast((decision) => decision.refuses),
   };
   item.isFailure = Boolean(item.refusal) || status === 0 || status >= 400;
-  item.isPart = /\.(?:js|css|svg|png|ico)$/.test(path);
-  [item.from, item.to] = lanes(item);
+  // The attacker's ads are the theft itself.
+  const isAd = item.server === 'lab' && path.startsWith('/ad.');
+  item.isPart = /\.(?:js|css|svg|png|ico)$/.test(path) && !isAd;
+  [item.from, item.to] = lanes(item, lab);
   return item;
 }
 
@@ -115,21 +124,47 @@ function splitAt(text, mark) {
 }
 
 /** Between which lanes a request goes, as far as its fields tell. */
-function lanes(item) {
+function lanes(item, lab) {
   const value = (name) => field(item.requestParts, name);
+  const sender = labLane(value('origin'), lab) ?? labLane(value('referer'), lab);
+  if (item.server === 'lab') return lanesOfLab(item, sender);
   const is = (...ends) => ends.some((end) => item.path.endsWith(end));
   const to = item.server === 'client-app' ? CLIENT : is('/secure') ? RESOURCE : SERVER;
   const isDialog = is('/authorize', '/oauth-dialog.html', '/code', '/oauth-callback.html', '/dialog.js');
   const dest = value('sec-fetch-dest');
   if (dest === undefined) {
     // A program, which is a client. What it gets from the client app, it gets as a browser would.
-    return [to === CLIENT ? BROWSER : CLIENT, to];
+    return [to === CLIENT ? BROWSER : sender ?? CLIENT, to];
   }
+  // Scripts and forms of the attacker's page, and frames in it, which no other page has.
+  const isSent = dest === 'empty' || item.method === 'POST';
+  if ((isSent && sender === ATTACKER) || (lab && dest === 'iframe')) return [ATTACKER, to];
   if (dest === 'empty' && to !== CLIENT) return [CLIENT, to];
   const referrer = splitAt(value('referer') ?? '', '?')[0];
   const isOfDialog = isDialog || /\/(?:authorize|oauth-dialog\.html|code|oauth-callback\.html)$/.test(referrer);
   return [isOfDialog || to === SERVER ? POPUP : BROWSER, to];
 }
+
+/** The same for a request to the lab: to the attacker's site, or to the victim's shop, which is a client app. */
+function lanesOfLab(item, sender) {
+  const to = isShop(field(item.requestParts, 'host') ?? '') ? CLIENT : ATTACKER;
+  switch (field(item.requestParts, 'sec-fetch-dest')) {
+    case undefined: return [sender ?? (to === CLIENT ? BROWSER : CLIENT), to];
+    case 'document': return [['/', '/index.html'].includes(item.path) ? BROWSER : POPUP, to];
+    // What a page loads or a script sends is sent by the site of that page.
+    default: return [sender ?? POPUP, to];
+  }
+}
+
+/** The lane of the page with this address, if the lab served it. Every name but the shop's is the attacker's. */
+function labLane(address, lab) {
+  if (!URL.canParse(lab) || !URL.canParse(address)) return undefined;
+  const { hostname, port } = new URL(address);
+  if (port !== new URL(lab).port) return undefined;
+  return isShop(hostname) ? CLIENT : ATTACKER;
+}
+
+const isShop = (host) => host.toLowerCase().startsWith('shop.');
 
 /** An event that only the browser sees, reported by the client app's script. */
 export function readEvent(event, number) {
@@ -154,7 +189,9 @@ export function secretsOf(item) {
   const found = new Map();
   const add = (value, name) => {
     // A short one may stand anywhere by chance, so it is known by its name alone.
-    if (value.length >= 8) [value, encodeURIComponent(value)].forEach((text) => found.set(text, null));
+    const encoded = encodeURIComponent(value);
+    const spellings = [value, encoded, encoded.replaceAll('%20', '+')];
+    if (value.length >= 8) spellings.forEach((text) => found.set(text, null));
     else if (value !== '') found.set(`${name}=${value}`, name);
   };
   const addPair = (pair) => {
@@ -209,7 +246,7 @@ export class Model {
 
   /** Adds an exchange of the export. Returns the item, and those that had to make room. */
   addExchange(exchange) {
-    const item = readExchange(exchange);
+    const item = readExchange(exchange, this.config.lab);
     this.follow(item);
     return this.add(item);
   }
@@ -230,7 +267,8 @@ export class Model {
     const { requestParts: { query, parameters, fields }, answerParts } = item;
     const asked = Object.fromEntries([...query, ...parameters].map(({ name, value }) => [name, value]));
     const got = Object.fromEntries(answerParts.parameters.map(({ name, value }) => [name, value]));
-    const is = (...ends) => ends.some((end) => item.path.endsWith(end));
+    // The lab's endpoints make no grants, whatever they are called.
+    const is = (...ends) => item.server !== 'lab' && ends.some((end) => item.path.endsWith(end));
     const rule = item.decisions.at(-1)?.rule;
     if (is('/authorize', '/oauth-dialog.html') && item.method === 'GET') {
       this.requests.push({ ...asked, id: item.id });

@@ -55,7 +55,7 @@ function exports(page) {
   const kinds = [
     ['json', 'Export', 'application/json', ({ model, keepsSecrets }) => toJson(model, keepsSecrets)],
     ['har', 'HAR', 'application/json', ({ model, keepsSecrets }) => toHar(model, keepsSecrets)],
-    ['mmd', 'Mermaid', 'text/plain', ({ items }) => toMermaid(items)],
+    ['mmd', 'Mermaid', 'text/plain', ({ model, items }) => toMermaid(items, model.config)],
   ];
   return kinds.map(([ending, words, type, make]) => {
     const button = element('button', { type: 'button', class: 'wire-small', id: `wire-${ending}` }, words);

@@ -1,6 +1,6 @@
 // The wire view: follows the server's events, and shows them as a list, as a drawing, and in detail.
 
-import { Model } from './wire-model.js';
+import { Model, lanesOf } from './wire-model.js';
 import { fromJson } from './wire-formats.js';
 import { build } from './wire-page.js';
 import { List } from './wire-list.js';
@@ -92,6 +92,7 @@ function summarise() {
   const clients = model.clients();
   page.showClients(clients);
   drawing.nameClients(clients.length > 1);
+  drawing.nameLanes(lanesOf(model.config));
 }
 
 page.parts.addEventListener('change', refresh);
@@ -120,6 +121,7 @@ function listen() {
     if (run !== null && run !== hello.run) replace(new Model());
     run = hello.run;
     model.config = hello;
+    summarise();
     page.state('');
   });
   source.addEventListener('message', ({ data }) => add(model.addExchange(JSON.parse(data))));

@@ -111,6 +111,7 @@ pub(crate) fn send_again(context: &Context, role: Role) -> Step {
     let to = match server {
         Server::ClientApp => Role::ClientApp,
         Server::AuthorizationServer => Role::AuthorizationServer,
+        Server::Lab => Role::Lab,
     };
     let Some(authority) = context.routes.site.own_authority(to).map(str::to_owned) else {
         return Step::Done(ErrorResponse::invalid_request("there is no such server").into_response());
@@ -183,9 +184,10 @@ fn read_edited(context: &Context, role: Role) -> Result<(Kind, Server, Vec<u8>),
     let server = match value["server"].as_str() {
         Some("client-app") => Server::ClientApp,
         Some("authorization-server") => Server::AuthorizationServer,
+        Some("lab") => Server::Lab,
         _ => {
             return Err(ErrorResponse::invalid_request(
-                "the server is neither client-app nor authorization-server",
+                "the server is neither client-app, authorization-server nor lab",
             ));
         }
     };
@@ -200,11 +202,12 @@ fn unavailable(reason: &'static str) -> Response {
     ErrorResponse { status, ..ErrorResponse::new("temporarily_unavailable", reason) }.into_response()
 }
 
-/// What the page has to know of this server, in milliseconds where it is a time.
+/// What the page has to know of this server, in milliseconds where it is a time. With an attack lab it has the lab's
+/// origin, by which the page tells the attacker's requests from others.
 fn hello(routes: &Routes, wire: &Wire) -> Value {
     let tokens = &routes.lifetimes.tokens;
     let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    json!({
+    let mut hello = json!({
         "run": wire.run(),
         "issuer": routes.site.issuer(),
         "code_ms": milliseconds(routes.lifetimes.code),
@@ -212,7 +215,11 @@ fn hello(routes: &Routes, wire: &Wire) -> Value {
         "refresh_token_ms": milliseconds(tokens.refresh),
         "refresh_token_idle_ms": milliseconds(tokens.refresh_idle),
         "refresh_grace_ms": milliseconds(tokens.refresh_grace),
-    })
+    });
+    if let Some(lab) = routes.site.lab() {
+        hello["lab"] = lab.into();
+    }
+    hello
 }
 
 /// The number of the last exchange that the browser has got from this process; 0 if it has none.

@@ -5,7 +5,7 @@ use super::Lab;
 use crate::support::browser::{Browser, start_or_skip};
 
 /// The lab's page in a new browser.
-fn open(test: &str, lab: &Lab) -> Option<(Browser, String)> {
+pub(super) fn open(test: &str, lab: &Lab) -> Option<(Browser, String)> {
     let browser = start_or_skip(test)?;
     browser.goto(&format!("{}/", lab.origin()));
     let window = browser.windows().remove(0);
@@ -20,13 +20,13 @@ fn wait_until_ready(browser: &Browser) {
 }
 
 /// Clicks on the switch of `rule`, and waits until the page says that it is off or on.
-fn click_switch(browser: &Browser, rule: &str) {
+pub(super) fn click_switch(browser: &Browser, rule: &str) {
     browser.click(&format!("[data-rule={rule}] .switch input"));
     wait_for_result(browser, rule, "switched");
 }
 
 /// Waits until the exercise of `rule` has this result, and gives its words.
-fn wait_for_result(browser: &Browser, rule: &str, state: &str) -> String {
+pub(super) fn wait_for_result(browser: &Browser, rule: &str, state: &str) -> String {
     let result = format!("[data-rule={rule}] .result");
     browser.wait_for(&format!("the result {state}"), |browser| {
         let at = browser.execute(&format!("return document.querySelector('{result}').dataset.state"));
@@ -36,7 +36,7 @@ fn wait_for_result(browser: &Browser, rule: &str, state: &str) -> String {
 }
 
 /// Presses the button of this attack, and gives the popup that opens beside `page`, with the browser in it.
-fn attack(browser: &Browser, page: &str, button: &str) -> String {
+pub(super) fn attack(browser: &Browser, page: &str, button: &str) -> String {
     browser.click(&format!("[data-attack={button}]"));
     let popup = browser.wait_for_window_beside(page);
     browser.switch_to(&popup);
@@ -44,7 +44,7 @@ fn attack(browser: &Browser, page: &str, button: &str) -> String {
 }
 
 /// Authorizes, as the victim, in the dialog that the popup leads to.
-fn authorize(browser: &Browser) {
+pub(super) fn authorize(browser: &Browser) {
     browser.wait_for("the dialog", |browser| browser.url().contains("/authorize?").then_some(()));
     browser.click("#authorize");
 }
