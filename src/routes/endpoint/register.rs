@@ -8,14 +8,13 @@
 //! host that the answer goes to (`reply/dialog_page.rs`). A peer may register a few clients in a row, and then one in a
 //! while.
 
-use serde_json::{Value, json};
-
 use crate::http::{Response, Status};
+use crate::json::Object;
 use crate::oauth::registration::{CLIENT_ID_CHARS_MAX, Issued};
 use crate::oauth::{Scope, Timestamp};
 use crate::peer::Peer;
 use crate::routes::reply::error_response::ErrorResponse;
-use crate::routes::reply::json as json_response;
+use crate::routes::reply::json;
 use crate::routes::reply::message_page::Notice;
 use crate::routes::request::client_metadata::{Metadata, invalid_metadata};
 use crate::routes::settings::Registration;
@@ -51,19 +50,19 @@ fn answer(context: &Context, settings: Registration) -> Result<Response, ErrorRe
         ))
     })?;
     context.decide(&rules::REGISTERED);
-    Ok(json_response::response(Status::Created, members(metadata, issued, context.now).to_string()))
+    Ok(json::response(Status::Created, members(&metadata, &issued, context.now)))
 }
 
 /// RFC 7591, 3.2.1.
-fn members(metadata: Metadata, issued: Issued, now: Timestamp) -> Value {
-    let mut members = metadata.into_members();
-    members.insert("client_id".to_owned(), json!(issued.client_id));
+fn members(metadata: &Metadata, issued: &Issued, now: Timestamp) -> String {
+    let mut members = Object::default();
+    members.text("client_id", &issued.client_id);
     // The moment of this answer: the identifier has no other.
-    members.insert("client_id_issued_at".to_owned(), json!(now.as_milliseconds() / 1000));
-    if let Some(secret) = issued.client_secret {
-        members.insert("client_secret".to_owned(), json!(secret));
+    members.number("client_id_issued_at", now.as_milliseconds() / 1000);
+    if let Some(secret) = &issued.client_secret {
         // It does not expire.
-        members.insert("client_secret_expires_at".to_owned(), json!(0));
+        members.text("client_secret", secret).number("client_secret_expires_at", 0);
     }
-    members.into()
+    metadata.write_to(&mut members);
+    members.finish()
 }

@@ -13,11 +13,12 @@
 //! A member that is null counts as omitted, since some clients send nulls. Unknown members are ignored, as the standard
 //! requires. What cannot be dropped without changing what the client relies on is an error.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::json_object;
 use super::parameters::media_type;
 use crate::http::{Request, Status};
+use crate::json::Object;
 use crate::oauth::Scope;
 use crate::oauth::client_name::clean;
 use crate::oauth::redirect::RedirectUri;
@@ -55,8 +56,8 @@ const INFORMATIVE: [&str; 8] = [
 pub(crate) struct Metadata {
     /// What is registered.
     pub(crate) registration: Registration,
-    /// The informative members, as they came.
-    informative: Map<String, Value>,
+    /// The informative members, as they came: texts, and lists of texts.
+    informative: Vec<(&'static str, Value)>,
 }
 
 impl Metadata {
@@ -79,19 +80,17 @@ impl Metadata {
             let status = Status::ContentTooLarge;
             return Err(ErrorResponse { status, ..invalid_metadata(reason) });
         }
-        let names: Vec<&str> = DECISIVE.into_iter().chain(INFORMATIVE).collect();
+        let names: Vec<&'static str> = DECISIVE.into_iter().chain(INFORMATIVE).collect();
         let mut decisive = [const { None }; DECISIVE.len()];
         let mut seen = [false; DECISIVE.len() + INFORMATIVE.len()];
-        let mut informative = Map::new();
+        let mut informative = Vec::new();
         for (at, value) in json_object::read(request.body(), &names)? {
             if std::mem::replace(&mut seen[at], true) {
                 return Err(invalid_metadata(format!("{} appears more than once", names[at])));
             }
             match decisive.get_mut(at) {
                 Some(member) => *member = Some(value).filter(|value| !value.is_null()),
-                None if is_text(&value) => {
-                    informative.insert(names[at].to_owned(), value);
-                }
+                None if is_text(&value) => informative.push((names[at], value)),
                 None => {}
             }
         }
@@ -99,27 +98,28 @@ impl Metadata {
         Ok(Metadata { registration, informative })
     }
 
-    /// The members of the answer that say what is registered (RFC 7591, 3.2.1).
-    pub(crate) fn into_members(self) -> Map<String, Value> {
-        let Registration { name, redirect_uris, authentication, refreshes, scope } = self.registration;
-        let mut members = self.informative;
-        let uris: Vec<&str> = redirect_uris.iter().map(RedirectUri::as_str).collect();
-        let grant_types = &["authorization_code", "refresh_token"][..if refreshes { 2 } else { 1 }];
-        for (at, value) in [
-            (REDIRECT_URIS, json!(uris)),
-            (AUTHENTICATION, json!(authentication.as_str())),
-            (GRANT_TYPES, json!(grant_types)),
-            (RESPONSE_TYPES, json!(["code"])),
-        ] {
-            members.insert(DECISIVE[at].to_owned(), value);
-        }
+    /// Adds the members that say what is registered (RFC 7591, 3.2.1).
+    pub(crate) fn write_to(&self, members: &mut Object) {
+        let Registration { name, redirect_uris, authentication, refreshes, scope } = &self.registration;
+        let grant_types =
+            ["authorization_code", "refresh_token"].into_iter().take(if *refreshes { 2 } else { 1 });
         if !name.is_empty() {
-            members.insert(DECISIVE[NAME].to_owned(), json!(name));
-        }
-        if let Some(scope) = scope {
-            members.insert(DECISIVE[SCOPE].to_owned(), json!(scope.as_str()));
+            members.text(DECISIVE[NAME], name);
         }
         members
+            .texts(DECISIVE[GRANT_TYPES], grant_types)
+            .texts(DECISIVE[REDIRECT_URIS], redirect_uris.iter().map(RedirectUri::as_str))
+            .texts(DECISIVE[RESPONSE_TYPES], ["code"])
+            .text(DECISIVE[AUTHENTICATION], authentication.as_str());
+        if let Some(scope) = scope {
+            members.text(DECISIVE[SCOPE], scope.as_str());
+        }
+        for (name, value) in &self.informative {
+            match value {
+                Value::Array(texts) => members.texts(name, texts.iter().filter_map(Value::as_str)),
+                text => members.text(name, text.as_str().unwrap_or_default()),
+            };
+        }
     }
 }
 
