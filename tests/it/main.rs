@@ -52,6 +52,7 @@ mod late_answers;
 mod locations;
 mod mcp;
 mod mcp_clients;
+mod mcp_servers;
 mod oauth;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod outages;

@@ -20,7 +20,7 @@ fn root() -> &'static Path {
 }
 
 /// Whether `file` is below `target/clients`; if not, the test that calls is skipped.
-fn is_installed(test: &str, file: &str) -> bool {
+pub fn is_installed(test: &str, file: &str) -> bool {
     let is_there = root().join("target/clients").join(file).exists();
     if !is_there {
         let words = format!("{file} is not installed in target/clients; .ci/run installs it");

@@ -41,10 +41,10 @@ fn start(changes: &[(&str, &str)]) -> TestServer {
 }
 
 /// A folder of a test's own, until it is dropped.
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Folder {
-    fn new(parent: &Path) -> Folder {
+    pub fn new(parent: &Path) -> Folder {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = parent.join(format!("own-clients-{}-{number}", std::process::id()));
@@ -132,7 +132,7 @@ fn send(method: &str, url: &str, fields: &str) -> String {
 }
 
 /// The value of the field `name` of `answer`.
-fn field<'a>(answer: &'a str, name: &str) -> &'a str {
+pub fn field<'a>(answer: &'a str, name: &str) -> &'a str {
     let mut lines = answer.lines().filter_map(|line| line.split_once(": "));
     let found = lines.find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.unwrap_or_else(|| panic!("{name}: {answer}")).1

@@ -51,7 +51,7 @@ use oauth_from_scratch::system::System;
 use system::{Dice, TestSystem};
 
 /// How long a test waits for bytes before it fails: far longer than any server needs.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Both servers on free ports, until it is dropped.
 pub struct TestServer {
@@ -64,7 +64,7 @@ pub struct TestServer {
     pub addresses: Vec<(Role, SocketAddr)>,
     /// The server's pool for slow work, which a test may keep busy.
     pub pool: Arc<Pool>,
-    system: Arc<TestSystem>,
+    pub system: Arc<TestSystem>,
     store: Arc<dyn Store>,
     /// The same, if it is the one in memory.
     memory: Option<Arc<MemoryStore>>,
