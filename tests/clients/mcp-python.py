@@ -100,7 +100,7 @@ async def main(server):
         passed(f"{mode}: tools/call")
 
         text, _ = await call(server, storage, browser, "question", mode)
-        assert text == "Nobody has found it yet.", text
+        assert text == "No one has found it yet.", text
         asked = parse_qs(urlsplit(browser.urls[1]).query)
         assert {"answer", "question", "offline_access"} == set(asked["scope"][0].split()), asked
         assert asked["prompt"] == ["consent"], asked
@@ -108,7 +108,7 @@ async def main(server):
 
         old, before = storage.tokens, len(browser.urls)
         text, _ = await call(server, storage, browser, "question", mode, expires=True)
-        assert text == "Nobody has found it yet." and len(browser.urls) == before
+        assert text == "No one has found it yet." and len(browser.urls) == before
         assert storage.tokens.access_token != old.access_token
         passed(f"{mode}: refresh")
 

@@ -80,13 +80,13 @@ provider.invalidateCredentials('tokens');
 assert.equal(await auth(provider, { serverUrl, scope: 'answer question' }), 'REDIRECT');
 await consent(transport);
 const question = await client.callTool({ name: 'question', arguments: {} });
-assert.equal(question.content[0].text, 'Nobody has found it yet.');
+assert.equal(question.content[0].text, 'No one has found it yet.');
 passed('step-up');
 
 const old = provider.saved;
 assert.equal(await auth(provider, { serverUrl }), 'AUTHORIZED');
 assert.notEqual(provider.saved.access_token, old.access_token);
-assert.equal((await client.callTool({ name: 'question', arguments: {} })).content[0].text, 'Nobody has found it yet.');
+assert.equal((await client.callTool({ name: 'question', arguments: {} })).content[0].text, 'No one has found it yet.');
 passed('refresh');
 
 const { revocation_endpoint } = provider.discovered.authorizationServerMetadata;

@@ -104,7 +104,7 @@ impl Lab {
         ))
     }
 
-    /// The answer to a redemption of `code`, whoever sends it.
+    /// The answer to a redemption of `code` by any sender.
     fn redeem(&self, client: &str, redirect_uri: &str, code: &str, verifier: Option<&str>) -> Answer {
         let mut form = vec![
             ("grant_type", "authorization_code"),

@@ -184,7 +184,7 @@ fn a_call_that_needs_more_scope_says_all_that_it_needs() {
     check(&other, "answer", Err("answer"));
     check(&other, "question", Err("answer question"));
     check(&wide, "answer", Ok("42"));
-    check(&wide, "question", Ok("Nobody has found it yet."));
+    check(&wide, "question", Ok("No one has found it yet."));
 }
 
 #[test]

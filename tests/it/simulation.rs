@@ -3,8 +3,8 @@
 //! Thousands of clients come at random moments. What they send is cut into random pieces and delayed at
 //! random; some read slowly, some never, some fall silent in the middle, some close halfway or reset. Every
 //! answer is checked against a simple model of what the client asked, and in the end nothing may be left
-//! open. Readers of streams have a file of their own (`simulation/streams.rs`). Not a socket is opened and not a second passes, so a seed that fails once fails always: it goes into
-//! [`SEEDS`], and stays.
+//! open. Readers of streams have a file of their own (`simulation/streams.rs`). No socket is opened and no time
+//! passes, so a seed that fails once fails always: it goes into [`SEEDS`], and stays.
 //!
 //! `SIMULATION_SEEDS=N cargo test --release --test it simulation::` tries N further seeds.
 

@@ -5,7 +5,7 @@
 //! is answered its own way. Elsewhere a request without `Bearer` has no token: 401 (RFC 6750, 3.1).
 //!
 //! A token that was asked for without a `resource`, as the article's is, opens it. One for other resources does not
-//! (RFC 8707, 3): whoever got it there could use it here.
+//! (RFC 8707, 3): the operator of that resource could use it here.
 
 use std::sync::Arc;
 

@@ -60,7 +60,7 @@ impl DialogPage<'_> {
                 .into(),
         };
         let duration = if self.is_renewed { &durations.renewed } else { &durations.once };
-        // A client chose its own name if nobody else did, and may have chosen another's.
+        // A client chose its own name if no one else did, and may have chosen another's.
         let (client, heading) = if self.asker.is_unverified() {
             let destination = Destination::of(self.redirect_uri);
             (escape_html(&destination.words()).into_owned().into(), destination.heading(self.client))

@@ -313,7 +313,7 @@ pub(super) const REQUEST: &[Rule] = &[
     reason!(
         "the resource * is not configured on this server",
         "unknown resource",
-        "A token is for resources that this server is configured with. A token for any other would be one that nobody \
+        "A token is for resources that this server is configured with. A token for any other would be one that no one \
          checks.",
         "RFC 8707, 2",
         "oauth/resource.rs",

@@ -1,7 +1,7 @@
 //! Readers of the wire view's events, which have no end, among clients whose requests cause them.
 //!
 //! Some read at once, some a few bytes at a time, some never; some close or reset in the middle; and there are more
-//! than may read at once. What each has read must be whole events in their order, up to where it left; and whoever
+//! than may read at once. What each has read must be whole events in their order, up to where it left; and one that
 //! reads at once misses none, until the server ends and says so.
 
 use super::*;

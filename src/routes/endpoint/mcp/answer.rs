@@ -26,7 +26,7 @@ const TOOLS: &str = concat!(
 );
 const ANSWER: &str =
     r#""content":[{"type":"text","text":"42"}],"structuredContent":{"answer":42},"isError":false"#;
-const QUESTION: &str = r#""content":[{"type":"text","text":"Nobody has found it yet."}],"isError":false"#;
+const QUESTION: &str = r#""content":[{"type":"text","text":"No one has found it yet."}],"isError":false"#;
 const NO_ARGUMENTS: &str =
     r#""content":[{"type":"text","text":"This tool takes no arguments."}],"isError":true"#;
 
