@@ -191,7 +191,7 @@ fn works(options: &Options) -> io::Result<String> {
     let mut stretches: Figures<Stretch> = Figures::new();
     let chosen = |work: &Work| options.only.as_deref().is_none_or(|only| work.name() == only);
     for work in Work::ALL.into_iter().filter(chosen) {
-        // So many flows are of one client that the token from before them has made room for theirs.
+        // One client has run more flows than it may have grants, so its oldest token has made room for theirs.
         servers::renew_token(&mut own)?;
         for (_, server) in others.iter_mut().filter(|(name, _)| *name == "beside") {
             servers::renew_token(server)?;

@@ -25,7 +25,7 @@ fn statuses(server: &Server, case: &Case) -> io::Result<Vec<u16>> {
     let _ = socket.write_all(&cases::bytes(case));
     let mut bytes = Vec::new();
     let _ = socket.read_to_end(&mut bytes);
-    // Not before: Node answers nobody who has ended. But some cases are about a client that ends too soon.
+    // Not before: Node does not answer a client that has ended. But some cases are about a client that ends too soon.
     let _ = socket.shutdown(std::net::Shutdown::Write).and_then(|()| socket.read_to_end(&mut bytes));
     let text = String::from_utf8_lossy(&bytes);
     let codes = text.split("HTTP/1.1 ").skip(1).filter_map(|answer| answer.get(..3)?.parse().ok());

@@ -31,7 +31,7 @@ fn idle_connections(server: &Server, count: usize) -> io::Result<Vec<TcpStream>>
     Ok(connections)
 }
 
-/// Runs a work until the server has answered so many requests.
+/// Runs a work until the server has answered that many requests.
 fn answered(server: &Server, work: Work, requests: u64) -> io::Result<()> {
     let mut done = 0;
     while done < requests {
@@ -164,8 +164,8 @@ fn two_floors_of_one(floors: &[Server; 2], work: Work, connections: usize, round
     Ok(median(ratios))
 }
 
-/// Instructions in user space for each `GET /secure`, where valgrind is installed: so many requests against
-/// none. Under it SHA-256 runs in software, which takes a third of them: valgrind hides the processor's own
+/// Instructions in user space for each `GET /secure`, where valgrind is installed: the difference between a run with
+/// requests and one without. Under it SHA-256 runs in software, which takes a third of them: valgrind hides the processor's own
 /// instructions for it.
 pub fn instructions() -> io::Result<String> {
     const REQUESTS: u64 = 5_000;

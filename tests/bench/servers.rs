@@ -56,7 +56,7 @@ pub fn renew_token(server: &mut Server) -> io::Result<()> {
     Ok(())
 }
 
-/// The instructions that this server runs from start to end with so many `GET /secure`, as callgrind counts.
+/// The instructions that this server runs from start to end with that many `GET /secure`, as callgrind counts.
 pub fn instructions(requests: u64) -> io::Result<u64> {
     let mut command = Command::new("valgrind");
     let output = scratch("callgrind").join("out");

@@ -138,7 +138,7 @@ pub const CASES: &[Case] = &[
     no("9110 10.1.1", "another expectation", "GET / HTTP/1.1\r\nHost: h\r\nExpect: a-miracle\r\n\r\n", &[417]),
 ];
 
-/// What follows a refused case: whoever answers it takes what was refused for something else.
+/// What follows a refused case: a server that answers it mistook the refused request for something else.
 pub const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// What a client sends for `case`.

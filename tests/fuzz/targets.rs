@@ -268,7 +268,7 @@ pub fn endpoints(bytes: &[u8]) {
 /// What the server with clients of every kind answers to these bytes: never 500.
 fn answers(request: &[u8]) -> Vec<Response> {
     let limits = Arc::new(Limits::default());
-    let nobody: Arc<dyn Mailbox> = Arc::new(());
+    let idle_mailbox: Arc<dyn Mailbox> = Arc::new(());
     let now = Instant::now();
     let mut connection = Connection::new(limits, now);
     connection.receive(request, now);
@@ -279,7 +279,7 @@ fn answers(request: &[u8]) -> Vec<Response> {
             Event::Nothing => break,
             Event::Request(request) => {
                 let moment = Timestamp::from_milliseconds(1_767_225_600_000);
-                let caller = Caller { mailbox: &nobody, ticket: Ticket { place: 0, serial: 0 } };
+                let caller = Caller { mailbox: &idle_mailbox, ticket: Ticket { place: 0, serial: 0 } };
                 match ROUTES.begin(
                     Role::AuthorizationServer,
                     std::net::IpAddr::from([127, 0, 0, 1]).into(),

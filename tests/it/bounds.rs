@@ -234,7 +234,7 @@ fn a_form_stays_answered_when_its_mark_has_made_room() {
             let other = maker.grant(&other_code, kept(number));
             assert_eq!(apply(store, other, at(20)), Ok(Outcome::Taken), "form {number}");
         }
-        // A form that was shown later is heard, and so is one of another pair.
+        // A form that was shown later is accepted, and so is one of another pair.
         let bob = Maker::of(3, "app", "bob");
         assert_eq!(apply(store, maker.grant(&names.code(), kept(20)), at(20)), Ok(Outcome::Granted));
         assert_eq!(apply(store, bob.grant(&names.code(), kept(0)), at(20)), Ok(Outcome::Granted));

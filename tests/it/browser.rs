@@ -58,7 +58,7 @@ fn a_click_in_the_popup_leads_to_42() {
     browser.click("#authorize");
     assert_answered(&browser, &page);
 
-    // And once more, without loading the page anew.
+    // And once more, without reloading the page.
     open_dialog(&browser, &page);
     browser.click("#authorize");
     assert_answered(&browser, &page);
@@ -269,7 +269,7 @@ fn pictures_of_the_pages_can_be_taken() {
         ("authorization-server", format!("{auth}/")),
         ("dialog", format!("{auth}/oauth-dialog.html")),
         ("message", format!("{auth}/nothing")),
-        ("cannot-authorize", format!("{auth}/authorize?client_id=nobody")),
+        ("cannot-authorize", format!("{auth}/authorize?client_id=unknown")),
     ] {
         browser.goto(&format!("http://localhost:{address}"));
         picture(&browser, name);
@@ -328,7 +328,7 @@ fn picture(browser: &Browser, name: &str) -> Vec<u8> {
     first
 }
 
-/// A site that answers each request for `path` with what `answer` gives, until it has answered so many; other requests
+/// A site that answers each request for `path` with what `answer` gives, and ends after a number of answers; other requests
 /// (for an icon) are 404.
 struct Site {
     port: u16,
@@ -350,7 +350,7 @@ impl Site {
                 let head = String::from_utf8_lossy(&head[..length]).into_owned();
                 let text = if head.starts_with(&format!("GET {path}")) {
                     asked += 1;
-                    // The test has ended when nobody receives.
+                    // If there is no receiver, the test has ended.
                     if sender.send(head).is_err() {
                         return;
                     }
@@ -373,7 +373,7 @@ impl Site {
         Site::start(path, move |_| page(words))
     }
 
-    /// A site that sends whoever asks for `path` on to `url`.
+    /// A site that redirects requests for `path` to `url`.
     fn redirect(path: &'static str, url: String) -> Site {
         Site::start(path, move |_| {
             format!("HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -494,8 +494,8 @@ fn a_redirect_to_an_apps_scheme_leaves_no_live_dialog_behind() {
     }
 }
 
-/// Passes everything on to the server at the port that arrives in the channel, and lets none of the first so many
-/// requests for a dialog pass before all of them are there. Gives its own port.
+/// Passes everything on to the server at the port that arrives in the channel, and holds the first
+/// requests for a dialog back until all of them have arrived. Gives its own port.
 fn start_gate(dialogs: usize, server: std::sync::mpsc::Receiver<u16>) -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();

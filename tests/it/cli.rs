@@ -306,7 +306,7 @@ fn program_with_half_a_request(test: &str) -> (Program, TcpStream) {
     (program, socket)
 }
 
-/// Waits until nobody is let in any more: then the first signal has been heard.
+/// Waits until connections are refused: then the first signal has arrived.
 #[cfg(unix)]
 fn wait_for_the_end_to_begin(program: &Program) {
     let port = program.authorization_server.rsplit(':').next().unwrap();

@@ -55,7 +55,7 @@ fn statuses_of_pieces(routes: &Routes, limits: &Arc<Limits>, pieces: &[&[u8]]) -
     let now = Instant::now();
     let timestamp = Timestamp::from_system_time(SystemTime::UNIX_EPOCH);
     let role = Role::AuthorizationServer;
-    let nobody: Arc<dyn Mailbox> = Arc::new(());
+    let idle_mailbox: Arc<dyn Mailbox> = Arc::new(());
     let mut connection = Connection::new(Arc::clone(limits), now);
     let mut statuses = Vec::new();
     let mut go_on = |connection: &mut Connection| {
@@ -69,7 +69,7 @@ fn statuses_of_pieces(routes: &Routes, limits: &Arc<Limits>, pieces: &[&[u8]]) -
                         PEER.into(),
                         &request,
                         timestamp,
-                        Caller { mailbox: &nobody, ticket },
+                        Caller { mailbox: &idle_mailbox, ticket },
                     ) {
                         Step::Done(response) => response,
                         Step::Parked(_) | Step::Stream(_) => panic!("memory answers at once, and whole"),

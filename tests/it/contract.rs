@@ -238,7 +238,7 @@ fn what_is_not_there_is_404_and_a_wrong_method_405_with_allow() {
     check("GET /revoke", 405, Some("POST, OPTIONS"));
     check("GET /introspect", 405, Some("POST"));
     let answer = server.answer_to("GET /introspect HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_eq!(answer.json()["error"], "invalid_request", "programs are told in JSON");
+    assert_eq!(answer.json()["error"], "invalid_request", "programs are answered in JSON");
     check("POST /authorize", 405, Some("GET, HEAD"));
     check("POST /.well-known/oauth-authorization-server", 405, Some("GET, HEAD, OPTIONS"));
     check("POST /secure", 405, Some("GET, HEAD, OPTIONS"));

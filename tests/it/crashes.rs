@@ -37,7 +37,7 @@ fn what_was_answered_still_holds_after_a_kill() {
         lines += ledgers.iter_mut().map(|ledger| ledger.check(&mut link)).sum::<usize>();
         ledgers.iter_mut().for_each(|ledger| ledger.trim(60));
         let (stop, facts) = (AtomicBool::new(false), AtomicUsize::new(0));
-        // Not after a time but after so many answers, while the next ones are on their way.
+        // Not after a time, but after a number of answers, while the next ones are on their way.
         let until = 1 + random.index(400);
         std::thread::scope(|scope| {
             let (ports, ledgers) = ([server.port], &mut ledgers);

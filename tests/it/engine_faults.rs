@@ -203,7 +203,7 @@ fn hold(
     (held, go_on)
 }
 
-/// Whoever sent it has been told 503; if it were applied afterwards, a code would be spent for nobody.
+/// Its sender got a 503. If it were applied afterwards, a code would be spent and no client would have the tokens.
 #[test]
 fn what_has_waited_too_long_is_answered_so_and_never_applied() {
     for (time, is_late) in [(BOUNDS.time_max, true), (BOUNDS.time_max - Duration::from_millis(1), false)] {
@@ -350,7 +350,7 @@ fn a_mark_lives_as_long_as_its_grant_would_have() {
     assert_eq!(engine.entry(&key(&code)).expect("the mark").expires, live);
 }
 
-/// Whoever waits here makes the store's thread panic when it answers.
+/// A waiting request that makes the store's thread panic when it is answered.
 struct PanickingMailbox;
 
 impl Mailbox for PanickingMailbox {
@@ -525,7 +525,7 @@ fn what_an_engine_refuses_is_503_and_a_full_one_is_named() {
 fn an_impossible_reply_drops_the_connection_to_the_engine() {
     let once = |answer| check_unbelieved(answer, 1, Ok(Outcome::Granted));
     let twice = |answer| check_unbelieved(answer, 2, Err(StoreError::Unavailable));
-    for answer in [&b"+a word that nobody expects\r\n"[..], b":2\r\n", b"*0\r\n"] {
+    for answer in [&b"+a word that no client expects\r\n"[..], b":2\r\n", b"*0\r\n"] {
         once(answer);
         twice(answer);
     }

@@ -75,7 +75,7 @@ impl World {
         std::thread::scope(|scope| {
             let (stop, facts, ports) = (&stop, &facts, &ports);
             scope.spawn(move || load(ledgers, ports, stop, facts));
-            // Returns when there are so many more facts.
+            // Returns when there are that many more facts.
             let more = |count: usize| {
                 let until = facts.load(Ordering::Relaxed) + count;
                 wait_until("the clients get answers", || facts.load(Ordering::Relaxed) >= until);
@@ -265,7 +265,7 @@ fn a_grant_is_found_in_the_middle_of_its_slots_move() {
         is_ok(owner, format!("MIGRATE 127.0.0.1 {} {key} 0 60000", heir.port));
         let (redeem, tokens) = maker.redeem(&code);
         assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
-        assert!(!has_key(&owner), "it was not made anew where it had been");
+        assert!(!has_key(&owner), "it was not created again where it had been");
         is_ok(heir, format!("CLUSTER SETSLOT {slot} NODE {}", heir.node_id()));
         is_ok(owner, format!("CLUSTER SETSLOT {slot} NODE {}", heir.node_id()));
         assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active));
@@ -484,7 +484,7 @@ fn careful(url: &str) -> [RedisStore; 2] {
     [hasty, BOUNDS].map(|bounds| connect_with(url, safety, bounds).0.unwrap())
 }
 
-/// Whoever finds out afterwards that it was written knows nothing of replicas yet.
+/// A reader that finds it written afterwards does not know whether a replica has it.
 #[test]
 fn nothing_is_confirmed_after_a_redirect_without_a_replica() {
     if !is_installed("nothing_is_confirmed_after_a_redirect_without_a_replica") {
@@ -517,7 +517,7 @@ fn nothing_is_confirmed_after_a_redirect_without_a_replica() {
     assert!(matches!(apply(&patient, redeem, START), Ok(Outcome::Redeemed { .. })));
 }
 
-/// What was done and is not safe is not confirmed to whoever asks once more, either.
+/// What was applied, but is not yet durable as required, is not confirmed to a retry either.
 #[test]
 fn a_repeated_revocation_is_not_confirmed_without_a_replica() {
     if !is_installed("a_repeated_revocation_is_not_confirmed_without_a_replica") {
@@ -714,7 +714,7 @@ fn calls_of(engine: &Engine, command: &str) -> u64 {
     line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
 }
 
-/// A write that nobody takes keeps only those waiting who asked for it.
+/// A write that no replica takes delays only the requests that wait for it.
 #[test]
 fn an_engine_that_has_become_a_replica_holds_nobody_up() {
     if !is_installed("an_engine_that_has_become_a_replica_holds_nobody_up") {
@@ -753,7 +753,7 @@ fn an_engine_that_has_become_a_replica_holds_nobody_up() {
     });
 }
 
-/// A node that has lost its memory of the cluster says that there are no slots, and nobody goes by that.
+/// A node that has lost its memory of the cluster says that there are no slots, and no server relies on that.
 #[test]
 fn a_node_that_comes_back_blank_takes_nothing_with_it() {
     if !is_installed("a_node_that_comes_back_blank_takes_nothing_with_it") {

@@ -540,7 +540,7 @@ fn what_changes_nothing_does_not_wait_for_the_disk() {
     assert_eq!(log.lines(), ["the store's file is closed after 3 changes in 3 commits"]);
 }
 
-/// Whoever sent it has been told 503; if it were applied afterwards, a code would be spent for nobody.
+/// Its sender got a 503. If it were applied afterwards, a code would be spent and no client would have the tokens.
 #[test]
 fn what_has_waited_too_long_is_answered_so_and_never_applied() {
     let (disk, system) = (PretendDisk::new(1), StoreSystem::new());
@@ -559,7 +559,7 @@ fn what_has_waited_too_long_is_answered_so_and_never_applied() {
         system.wait(time);
         hold.release();
         let (first, others) = (first.wait(), others.wait());
-        // What had begun is done. The others are not, if nobody waits for them.
+        // What had begun is done. The others are not, since no request waits for them.
         let again =
             [apply(&store, maker.grant(&new, None), START), apply(&store, maker.grant(&other, None), START)];
         let redeemed = apply(&store, maker.redeem(&code).0, START);
@@ -647,7 +647,7 @@ fn the_file_stays_bounded_under_steady_traffic() {
     // How many share a commit, and so how it grows at first, depends on the machine. If nothing left it, it would more
     // than double in this time.
     assert!(2 * sizes[11] <= 3 * sizes[4], "it has grown in the last half hour: {sizes:?}");
-    // When nobody comes any more but one, it empties.
+    // When only one client still comes, it empties.
     let later = Timestamp::from_milliseconds(START.as_milliseconds() + 10 * 3_600_000);
     for _ in 0..200 {
         let code = maker.code();

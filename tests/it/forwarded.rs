@@ -47,7 +47,7 @@ fn a_trusted_proxy_has_as_many_connections_as_it_needs() {
         };
         let _busy: [Client; 2] = [busy(), busy()];
         let mut another = server.connect();
-        // Who is turned away is told without being asked for anything.
+        // A refused client gets its answer before it sends a request.
         if expected == 200 {
             another.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         }

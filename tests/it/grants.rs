@@ -673,7 +673,7 @@ fn of_a_thief_and_the_client_the_second_to_go_on_ends_the_grant() {
 fn a_refresh_token_that_was_made_up_revokes_nothing() {
     let mut world = World::new();
     let tokens = world.redeem(RIGHT).unwrap();
-    // Whoever has an access token knows the grant's name.
+    // An access token has the grant's name in it.
     for byte in 100..150 {
         let made_up =
             Credential::refresh_token(tokens.access.grant(), [byte; SECRET_BYTES], &Family([byte; 16]));
@@ -1133,7 +1133,7 @@ fn only_a_grant_that_names_a_resource_has_the_new_format() {
     }
 }
 
-/// Whoever writes to the store, or a disk that fails, may have put anything there.
+/// Another writer, or a failing disk, may have put any bytes there.
 #[test]
 fn a_record_that_no_rule_could_have_made_is_not_read() {
     let is_read = |bytes: &[u8]| Grant::decode(bytes).is_ok();

@@ -1,4 +1,4 @@
-//! Requests that wait for a store: each gets its own answer, once, and an answer that comes too late is nobody's.
+//! Requests that wait for a store: each gets its own answer, once, and an answer that comes too late goes to none.
 //!
 //! The store of these tests answers when the test says so; sockets and the clock are the test's own.
 
@@ -177,12 +177,12 @@ impl World {
     }
 }
 
-/// What a good code comes to: the answer that nobody may get for another request.
+/// The answer to a good code, which must not go to another request.
 fn redeemed() -> Outcome {
     Outcome::Redeemed { scope: Scope::parse("answer").expect("a scope") }
 }
 
-/// Until when whoever is answered 503 is to wait, at least.
+/// The earliest time for a retry after a 503.
 const RETRY_AFTER: &str = "\r\nRetry-After: 5\r\n";
 
 #[test]
@@ -239,7 +239,7 @@ fn a_late_answer_is_not_taken_for_that_of_the_next_request() {
     assert_eq!(client.status(), Some(400));
     for ticket in [first, second] {
         world.deliver(ticket, redeemed());
-        assert_eq!(client.status(), None, "nobody waits");
+        assert_eq!(client.status(), None, "no request waits");
     }
 }
 

@@ -74,7 +74,7 @@ fn an_unknown_client_or_redirect_uri_is_never_redirected() {
     check("", "the client_id is missing");
     check("response_type=code", "the client_id is missing");
     check("client_id=", "the client_id is missing");
-    check(&good.replace("client_id=app", "client_id=nobody"), "not that of a registered client");
+    check(&good.replace("client_id=app", "client_id=unknown"), "not that of a registered client");
     check(&good.replace("client_id=app", "client_id=oauth-test-app"), "not that of a registered client");
     check(&good.replace("client_id=app", "client_id=app%00"), "not that of a registered client");
     check(&good.replace("client_id=app", "client_id=%ff"), "not that of a registered client");
@@ -146,7 +146,7 @@ fn a_client_not_registered_for_codes_gets_and_redeems_none() {
     });
     let query = request_of("robot", CALLBACK).replace("scope=answer", "scope=other");
     let answer = get_dialog(&server, &query, None);
-    assert_eq!(answer.status, 302, "nobody is asked: {}", answer.text());
+    assert_eq!(answer.status, 302, "no dialog is shown: {}", answer.text());
     let location = answer.field("location").expect("a Location");
     assert!(location.starts_with("https://app.example/callback?error="), "{location}");
     assert_eq!(parameter(location, "error"), Some("unauthorized_client"));
@@ -363,7 +363,7 @@ fn a_repeated_answer_gets_the_same_redirect_until_redeemed() {
     assert_eq!(link_of(&answer, "Go to the app"), "https://app.example/");
     assert_starts_again(&server, &answer, &query);
 
-    // One that nobody redeems is the same until its minute is over, and no longer.
+    // A code that is not redeemed stays the same until its minute is over, and no longer.
     let (session, sealed, location) = answer_twice("authorize");
     server.wait(Duration::from_millis(59_999));
     let answer = answer_dialog(&server, &session, &sealed, "authorize");
@@ -490,7 +490,7 @@ fn every_error_page_names_its_server_and_leads_on() {
         let pages = [
             (get("/nothing"), None),
             (get("/code"), None),
-            (get("/authorize?client_id=nobody"), Some("not that of a registered client")),
+            (get("/authorize?client_id=unknown"), Some("not that of a registered client")),
             (post_form(&server, "/code", evil, ""), Some("Sec-Fetch-Site says that another site")),
             (post_form(&server, "/code", "", ""), Some("the form has no request")),
             (answer_dialog(&server, "a=b", &sealed, "authorize"), Some("no session cookie")),
@@ -787,7 +787,7 @@ fn a_code_is_bound_to_its_client_redirect_uri_and_verifier() {
     check(&replaced(VERIFIER, &"%2B".repeat(43)), "invalid_request", 400, false);
     check(&replaced("client_id=app", "client_id=native"), "invalid_grant", 400, false);
     check(&replaced("client_id=app", "client_id=shop"), "invalid_client", 400, false);
-    check(&replaced("client_id=app", "client_id=nobody"), "invalid_client", 400, false);
+    check(&replaced("client_id=app", "client_id=unknown"), "invalid_client", 400, false);
     check(&replaced("client_id=app&", ""), "invalid_client", 400, false);
     check(&replaced("client_id=app", "client_id=app&client_secret=x"), "invalid_client", 400, false);
     check(&replaced("client_id=app", "client_id=app&client_id=app"), "invalid_request", 400, false);
@@ -851,7 +851,7 @@ fn clients_authenticate_in_one_of_three_ways() {
     check(&good, &[("client_id", "app")], 401);
     check(&basic("shop", "wrong"), &[], 401);
     check(&basic("shop", ""), &[], 401);
-    check(&basic("nobody", SECRET), &[], 401);
+    check(&basic("unknown", SECRET), &[], 401);
     check("Authorization: Basic !\r\n", &[], 401);
     check("Authorization: Basic c2hvcA==\r\n", &[], 401);
     check("Authorization: Basic\r\n", &[], 401);
@@ -1412,7 +1412,7 @@ fn no_request_makes_a_500() {
 
 // Races -----------------------------------------------------------------------------
 
-/// The answers of so many connections that send `request` at the same time to a server with two workers.
+/// The answers to `request` on `racers` connections at the same time, from a server with two workers.
 fn race(server: &TestServer, racers: usize, request: &str) -> Vec<Answer> {
     let barrier = Barrier::new(racers);
     std::thread::scope(|scope| {

@@ -157,7 +157,7 @@ struct Lost {
     refresh: Credential,
 }
 
-/// Applies one, which is made anew for each try, until the store is not in doubt any more: a server that has not been
+/// Applies one, which is made again for each try, until the store is not in doubt any more: a server that has not been
 /// heard of for a while may be about to report.
 fn persist(store: &dyn Store, now: Timestamp, mut make: impl FnMut() -> (Transition, Salt)) -> (Applied, Salt) {
     loop {

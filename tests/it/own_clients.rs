@@ -314,7 +314,7 @@ fn the_server_app_in_python_keeps_its_tokens_to_itself() {
         let begun = get(&format!("{}sign-in", app.address), "");
         (cookie_of(&begun), decide(&server, query(field(&begun, "location")), "authorize"))
     };
-    assert!(get(&app.address, "").contains("Sign in"), "nobody is signed in");
+    assert!(get(&app.address, "").contains("Sign in"), "no user is signed in");
 
     let (before, location) = sign_in();
     let stranger = get(&location, "Cookie: session=another\r\n");

@@ -438,7 +438,7 @@ impl Simulation {
         text.into_bytes()
     }
 
-    /// Lets time pass, and things happen, until nothing is planned and nobody is connected.
+    /// Lets time pass, and things happen, until nothing is planned and no client is connected.
     fn run(&mut self) {
         loop {
             let planned = self.plan.peek().map(|Reverse((at, ..))| *at);
@@ -806,7 +806,7 @@ fn the_same_seed_is_the_same_run() {
     assert_eq!(run(), run());
 }
 
-/// A new connection, its slot and its wire, over which so many requests have arrived; half-closed, if `ended`.
+/// A new connection, its slot and its wire, over which `requests` requests have arrived; half-closed, if `ended`.
 fn pipelining(simulation: &mut Simulation, requests: usize, ended: bool) -> (usize, Rc<RefCell<Wire>>) {
     let bytes = "GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n".repeat(requests);
     let wire =

@@ -56,14 +56,14 @@ const SECURE: &str = "GET /secure HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x
 /// Keeps the only thread of the server's pool busy, until what comes back is dropped.
 fn block(pool: &Pool) -> Sender<()> {
     let bounds = Bounds { running_max: 1, waiting_max: 1, target_waiting_max: 1, peer_waiting_max: 1 };
-    let nobody: Arc<dyn Mailbox> = Arc::new(());
+    let mailbox: Arc<dyn Mailbox> = Arc::new(());
     let ((release, released), (begin, begun)) = (channel::<()>(), channel());
     let work = move || {
         let _ = begin.send(());
         let _ = released.recv();
     };
     let owner = Owner { target: "the test".into(), peer: Peer::of([192, 0, 2, 1].into()) };
-    let caller = Caller { mailbox: &nobody, ticket: Ticket { place: 0, serial: 0 } };
+    let caller = Caller { mailbox: &mailbox, ticket: Ticket { place: 0, serial: 0 } };
     pool.submit(pool.add_kind(bounds), owner, Box::new(work), caller).expect("room for it");
     begun.recv().expect("it begins");
     release
@@ -78,7 +78,7 @@ fn while_secrets_wait_everything_else_is_answered_in_order() {
     let mut wrong = server.connect();
     wrong.send(token_request("shop", "guess"));
     for _ in 0..3 {
-        assert_eq!(server.answer_to(SECURE).status, 401, "nobody waits for the pool but who needs it");
+        assert_eq!(server.answer_to(SECURE).status, 401, "only a request that needs the pool waits for it");
         assert_eq!(server.answer_to(&form_request("grant_type=x&client_id=app")).status, 400);
     }
     drop(release);
@@ -274,7 +274,7 @@ fn a_delayed_429_holds_up_its_own_connection_alone() {
     guesser.send(format!("{}{SECURE}", token_request("robot", "guess").repeat(2)));
     other.send(token_request("shop", "guess"));
     for _ in 0..2 {
-        assert_eq!(server.answer_to(SECURE).status, 401, "nobody else waits");
+        assert_eq!(server.answer_to(SECURE).status, 401, "no other request waits");
         server.wait(Duration::from_millis(999));
         assert_eq!(server.answer_to(SECURE).status, 401);
         guesser.expect_nothing_yet();

@@ -36,7 +36,7 @@ const SUITE: &[Case] = &[
     ("a code buys tokens once, and the second time ends them", a_code_buys_tokens_once),
     ("twenty racers with one code: one wins", one_code_has_one_winner),
     ("twenty racers with one refresh token: one family is left", one_refresh_token_has_one_successor),
-    ("a form makes one grant, whoever sends it how often", a_form_makes_one_grant),
+    ("a form makes one grant, however often it is sent", a_form_makes_one_grant),
     ("an answer that reached no client can be had again", an_answer_that_reached_no_client_can_be_had_again),
     ("a repeat that is broken off opens no back door", a_repeat_that_is_broken_off_opens_no_back_door),
     ("a retry that is there already is no replay", a_retry_behind_a_client_that_has_gone_is_no_replay),
@@ -432,7 +432,7 @@ impl model::Player<Transition> for Player {
             6 | 7 => {
                 let presented = tokens(self).refresh;
                 let (rotate, salt) = self.maker.rotate(&presented);
-                // As though it was rotated with this salt; if it was not, these are tokens that nobody knows.
+                // As though it was rotated with this salt; if it was not, no client has these tokens.
                 let access = presented.successors(salt).access_token().clone();
                 self.tokens.push(Tokens { access, refresh: presented });
                 rotate

@@ -278,7 +278,7 @@ fn every_refusal_is_shown_with_its_rule() {
     };
     dialog(&good, "dialog shown");
     dialog("", "the article's dialog");
-    dialog(&good.replace("client_id=app", "client_id=nobody"), "unknown client");
+    dialog(&good.replace("client_id=app", "client_id=unknown"), "unknown client");
     dialog(&good.replace("callback", "callbacks"), "unregistered redirect URI");
     dialog(&request_of("two", ""), "which redirect URI");
     dialog(&good.replace("response_type=code", "response_type=token"), "only codes");

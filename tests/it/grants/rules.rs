@@ -206,7 +206,7 @@ fn every_request_in_every_phase_does_what_the_table_says() {
     assert_eq!(used.len(), RULES.len(), "no rule is superfluous");
 }
 
-/// A store with several servers asks the writer of the last response whether it failed. What it is told has the effect
+/// A store with several servers asks the writer of the last response whether it failed. The answer has the effect
 /// of a withdrawal.
 #[test]
 fn a_failure_that_a_writer_reports_is_judged_like_a_withdrawal() {

@@ -1,5 +1,5 @@
 //! A pretend disk for the file store: what was written and not yet made safe is lost in a crash, in part, out of
-//! order and torn, as with a real one; and it fails, or keeps the store waiting, when it is told to.
+//! order and torn, as with a real one; and it fails, or keeps the store waiting, at the test's request.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -69,7 +69,7 @@ impl PretendDisk {
         PretendDisk(Arc::new(Mutex::new(State { random: Random::new(seed), ..State::default() })))
     }
 
-    /// After so many more calls every call fails, until [`PretendDisk::mend`].
+    /// After that many more calls, every call fails, until [`PretendDisk::mend`].
     pub fn fail_after(&self, calls: u64) {
         self.0.lock().unwrap().calls_left = Some(calls);
     }

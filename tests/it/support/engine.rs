@@ -81,7 +81,7 @@ pub fn say_skipped(test: &str, reason: &str) {
     let _ = writeln!(std::io::stderr(), "{test}: skipped: {reason}");
 }
 
-/// A port that nobody listens on at the moment. It is below those that the system gives out by itself, so that no
+/// A port on which no program listens at the moment. It is below those that the system gives out by itself, so that no
 /// connection takes it before it is used, or while its engine is being started again.
 pub fn free_port() -> u16 {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -186,7 +186,7 @@ impl Engine {
             println!("the engine ended before it was ready: {:?}\n{said}", child.wait());
             return false;
         }
-        // Whoever writes into a full pipe waits; so somebody reads on.
+        // A writer into a full pipe waits, so a thread keeps reading.
         std::thread::spawn(move || lines.for_each(drop));
         self.process = Some(child);
         true
@@ -261,7 +261,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// One that knows nobody yet. It is not taken for dead because the machine is busy.
+    /// A node without neighbours yet. A busy machine does not make it count as dead.
     fn node() -> Engine {
         let timeout = PATIENCE.as_millis().to_string();
         let settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", &timeout];

@@ -221,7 +221,7 @@ impl Link {
             if let Some(is_active) = self.is_active(token) {
                 return is_active;
             }
-            assert!(Instant::now() < end, "nobody says whether a token works");
+            assert!(Instant::now() < end, "no server says whether a token works");
             std::thread::yield_now();
         }
     }

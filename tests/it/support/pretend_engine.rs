@@ -1,6 +1,6 @@
 //! A pretend engine: enough of Redis for the engine store, in this process, with faults where a test wants them.
 //!
-//! It speaks RESP2 on a port of its own, keeps what it is told to keep, and forgets nothing by itself: no key expires.
+//! It speaks RESP2 on a port of its own, keeps what it is given, and forgets nothing by itself: no key expires.
 //! Before each command it asks the test what is to go wrong. So a test needs no `redis-server`, and a fault comes at
 //! the same command in every run.
 //!

@@ -54,7 +54,7 @@ impl Stage {
             let port = line.trim().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
             port.unwrap_or_else(|| panic!("stage {number} says {line:?}, and should end with its port"))
         };
-        // Before the last chapter nobody listens at the client app's address.
+        // Before the last chapter no server listens at the client app's address.
         let client_app = if number >= STAGES { port() } else { 3000 };
         let ports = Ports { client_app, authorization_server: port() };
         Stage { process, ports, _output: output }

@@ -46,7 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// With no bound for a pair that a test comes to by chance.
 pub const BOUNDS: Bounds = bounds(1_000_000, 1_000_000);
 
-/// For so many records of each kind, and so many of each holder.
+/// The maximum of records of each kind, and of each holder.
 pub const fn bounds(records_max: usize, holder_max: usize) -> Bounds {
     let kinds = [KindBounds { records_max, holder_max }; KINDS_MAX];
     Bounds { kinds, queue_max: 100_000, time_max: MINUTE }
