@@ -74,6 +74,32 @@ fn a_document_at_a_url_is_a_client() {
 }
 
 #[test]
+fn the_dialog_says_where_a_document_is_and_the_most_it_gives() {
+    let (server, documents) = (TestServer::start(), DocumentServer::start());
+    let url = documents.url();
+    let host = format!("localhost:{}", documents.port);
+    let check = |document: &str, name: &str| {
+        documents.publish(document);
+        let dialog = get_dialog(&server, &request_of(&url, CALLBACK), None);
+        let text = dialog.text();
+        let (before, _) = text.split_once(&format!("It calls itself <bdi>{name}</bdi>")).expect(text);
+        assert!(
+            before.contains("<h1>Authorize an app at <span class=\"host\">app.example</span>?</h1>"),
+            "{text}"
+        );
+        assert!(before.contains("<title>Authorize an app at app.example?</title>"), "{text}");
+        let asker =
+            format!("An app that describes itself in a document at {host}. Its name has not been checked.");
+        assert!(text.contains(&asker), "{text}");
+        // Its code gives a refresh token where its document is not known.
+        assert!(text.contains("It can renew this without asking you, for 90 days."), "{text}");
+        server.wait(FRESH);
+    };
+    check(&document(&url, CALLBACK, r#","client_name":"<b>Your\u202e bank""#), "&lt;b&gt;Your bank");
+    check(&document(&url, CALLBACK, "").replace(r#","refresh_token""#, ""), &host);
+}
+
+#[test]
 fn the_rules_for_a_request_hold_for_a_documents_client() {
     let (server, documents) = (TestServer::start(), published());
     let url = documents.url();
