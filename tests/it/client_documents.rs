@@ -10,6 +10,7 @@ use crate::support::standard::{
 };
 use crate::support::{Answer, TestServer};
 use oauth_from_scratch::config;
+use oauth_from_scratch::net::Network;
 
 const CALLBACK: &str = "https://app.example/callback";
 
@@ -214,6 +215,33 @@ fn no_document_is_fetched_from_a_forbidden_address() {
     let answer = get_dialog(&public, &request_of(&secure, CALLBACK), None);
     assert!(answer.text().contains("not on the public internet"), "{}", answer.text());
     assert_eq!(documents.requests(), 0);
+}
+
+/// A server whose issuer is on loopback may listen on the whole network.
+#[test]
+fn only_a_peer_on_loopback_has_loopback_fetched() {
+    let documents = published();
+    let server = TestServer::start_with(|config| {
+        config.trusted_proxies = ["127.0.0.1", "::1"].map(|proxy| Network::parse(proxy).unwrap()).to_vec();
+    });
+    let ask = |url: &str, peer: &str| {
+        let query = request_of(url, CALLBACK);
+        server.answer_to(&format!(
+            "GET /authorize?{query} HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: {peer}\r\n\r\n"
+        ))
+    };
+    let secure = documents.url().replace("http:", "https:");
+    for peer in ["192.0.2.1", "10.0.0.1", "2001:db8::1", "fe80::1"] {
+        for url in [documents.url(), secure.clone()] {
+            let answer = ask(&url, peer);
+            assert_eq!(answer.status, 400, "{peer}");
+            assert!(answer.text().contains("not on the public internet"), "{peer}: {}", answer.text());
+        }
+    }
+    assert_eq!(documents.requests(), 0);
+    for peer in ["127.0.0.9", "::1", "::ffff:127.0.0.1"] {
+        assert_eq!(ask(&documents.url(), peer).status, 200, "{peer}");
+    }
 }
 
 #[test]
