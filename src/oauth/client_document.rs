@@ -32,7 +32,7 @@ use super::resource::DefaultResource;
 use super::scope::Scope;
 use crate::crypto::hash::{DIGEST_BYTES, sha256};
 
-/// The largest document that is read, in bytes (6.6 recommends five kilobytes).
+/// The largest document that is read, in bytes (8.7 recommends five kilobytes).
 pub const DOCUMENT_BYTES_MAX: usize = 5 * 1024;
 
 /// Why a document is not a client's registration. Prints as the reason, for the client's developer.

@@ -380,4 +380,14 @@ mod tests {
             Err("the resource https://one.example#x has a fragment (RFC 8707, 2)"),
         );
     }
+
+    #[test]
+    fn a_request_names_at_most_sixteen_resources() {
+        let uris: Vec<String> = (0..=AUDIENCE_MAX).map(|number| format!("https://{number}.example")).collect();
+        let resources =
+            Resources::new(uris.iter().map(|uri| resource(uri)).collect(), &DefaultResource::OfServer);
+        let named = |count: usize| resources.named(uris[..count].iter().map(String::as_str));
+        assert_eq!(named(AUDIENCE_MAX).unwrap().unwrap().uris().count(), 16);
+        assert_eq!(named(AUDIENCE_MAX + 1), Err("the request names more than 16 resources".to_owned()));
+    }
 }

@@ -16,12 +16,13 @@ pub const NAMES_MAX: usize = 256;
 /// client gets a refresh token if it is registered for that, with or without this name.
 pub const OFFLINE_ACCESS: &str = "offline_access";
 
-/// Maximum bytes of a refused name that an error repeats. A name may be as long as a request.
+/// Maximum characters of a refused value that an error repeats. A value may be as long as a request.
 const EXCERPT_CHARS: usize = 64;
 
-/// The beginning of a scope's name, for an error.
-pub fn excerpt(name: &str) -> &str {
-    name.get(..EXCERPT_CHARS).unwrap_or(name)
+/// The beginning of a refused value, such as a scope's name or a URI, for an error.
+pub fn excerpt(value: &str) -> &str {
+    let end = value.char_indices().nth(EXCERPT_CHARS).map_or(value.len(), |(at, _)| at);
+    &value[..end]
 }
 
 /// The text is not a scope: it has an invalid byte, or too many names.
@@ -145,6 +146,19 @@ mod tests {
         check(&"a ".repeat(1000), Some("a"));
         for text in ["a\"b", "a\\b", "a\tb", "a\nb", "ä", "a\0"] {
             check(text, None);
+        }
+    }
+
+    #[test]
+    fn an_error_repeats_the_beginning_of_a_value() {
+        let check = |value: &str, expected: &str| assert_eq!(excerpt(value), expected, "{value}");
+        check("", "");
+        check(&"x".repeat(EXCERPT_CHARS), &"x".repeat(EXCERPT_CHARS));
+        check(&"x".repeat(10_000), &"x".repeat(EXCERPT_CHARS));
+        // Cut between characters, whatever their bytes are.
+        for before in ["", "x", "xx"] {
+            let expected = format!("{before}{}", "€".repeat(EXCERPT_CHARS - before.len()));
+            check(&format!("{before}{}", "€".repeat(10_000)), &expected);
         }
     }
 

@@ -10,6 +10,7 @@ use crate::support::standard::{
 };
 use crate::support::{Answer, TestServer};
 use oauth_from_scratch::config;
+use oauth_from_scratch::net::Network;
 
 const CALLBACK: &str = "https://app.example/callback";
 
@@ -71,6 +72,32 @@ fn a_document_at_a_url_is_a_client() {
     assert_eq!(documents.requests(), 1, "the copy serves");
     let refused = decide(&server, &request_of(&url, CALLBACK), "refuse");
     assert_eq!(parameter(&refused, "error"), Some("access_denied"));
+}
+
+#[test]
+fn the_dialog_says_where_a_document_is_and_the_most_it_gives() {
+    let (server, documents) = (TestServer::start(), DocumentServer::start());
+    let url = documents.url();
+    let host = format!("localhost:{}", documents.port);
+    let check = |document: &str, name: &str| {
+        documents.publish(document);
+        let dialog = get_dialog(&server, &request_of(&url, CALLBACK), None);
+        let text = dialog.text();
+        let (before, _) = text.split_once(&format!("It calls itself <bdi>{name}</bdi>")).expect(text);
+        assert!(
+            before.contains("<h1>Authorize an app at <span class=\"host\">app.example</span>?</h1>"),
+            "{text}"
+        );
+        assert!(before.contains("<title>Authorize an app at app.example?</title>"), "{text}");
+        let asker =
+            format!("An app that describes itself in a document at {host}. Its name has not been checked.");
+        assert!(text.contains(&asker), "{text}");
+        // Its code gives a refresh token where its document is not known.
+        assert!(text.contains("It can renew this without asking you, for 90 days."), "{text}");
+        server.wait(FRESH);
+    };
+    check(&document(&url, CALLBACK, r#","client_name":"<b>Your\u202e bank""#), "&lt;b&gt;Your bank");
+    check(&document(&url, CALLBACK, "").replace(r#","refresh_token""#, ""), &host);
 }
 
 #[test]
@@ -188,6 +215,33 @@ fn no_document_is_fetched_from_a_forbidden_address() {
     let answer = get_dialog(&public, &request_of(&secure, CALLBACK), None);
     assert!(answer.text().contains("not on the public internet"), "{}", answer.text());
     assert_eq!(documents.requests(), 0);
+}
+
+/// A server whose issuer is on loopback may listen on the whole network.
+#[test]
+fn only_a_peer_on_loopback_has_loopback_fetched() {
+    let documents = published();
+    let server = TestServer::start_with(|config| {
+        config.trusted_proxies = ["127.0.0.1", "::1"].map(|proxy| Network::parse(proxy).unwrap()).to_vec();
+    });
+    let ask = |url: &str, peer: &str| {
+        let query = request_of(url, CALLBACK);
+        server.answer_to(&format!(
+            "GET /authorize?{query} HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: {peer}\r\n\r\n"
+        ))
+    };
+    let secure = documents.url().replace("http:", "https:");
+    for peer in ["192.0.2.1", "10.0.0.1", "2001:db8::1", "fe80::1"] {
+        for url in [documents.url(), secure.clone()] {
+            let answer = ask(&url, peer);
+            assert_eq!(answer.status, 400, "{peer}");
+            assert!(answer.text().contains("not on the public internet"), "{peer}: {}", answer.text());
+        }
+    }
+    assert_eq!(documents.requests(), 0);
+    for peer in ["127.0.0.9", "::1", "::ffff:127.0.0.1"] {
+        assert_eq!(ask(&documents.url(), peer).status, 200, "{peer}");
+    }
 }
 
 #[test]

@@ -315,6 +315,14 @@ fn what_is_registered_has_bounds() {
     let scope: Vec<String> = (0..300).map(|number| number.to_string()).collect();
     let answer = register(&server, &changed(&json!({ "scope": scope.join(" ") })));
     assert!(answer.status == 400 && answer.text().contains("too many names"));
+    // What is refused is not repeated at length, whatever its characters are.
+    for refused in ["m".repeat(9000), "é".repeat(4000), format!("m{}", "é".repeat(4000))] {
+        for changes in [json!({ "token_endpoint_auth_method": refused }), json!({ "redirect_uris": [refused] })]
+        {
+            let answer = register(&server, &changed(&changes));
+            assert!(answer.status == 400 && answer.text().len() < 600, "{}", answer.text());
+        }
+    }
     let answer = register(&server, &changed(&json!({ "software_version": "v".repeat(16 * 1024) })));
     assert_eq!((answer.status, &answer.json()["error"]), (413, &json!("invalid_client_metadata")));
 }

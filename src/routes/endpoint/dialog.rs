@@ -99,7 +99,7 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
     let page = routes.pages.dialog(&DialogPage {
         client: &client.name,
         asker: asker(routes, client),
-        is_renewed: client.grant_types.refresh_token,
+        is_renewed: may_renew(client),
         redirect_uri: authorization.redirect().as_str(),
         scopes: &scopes,
         resources: &resources,
@@ -107,6 +107,12 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
     });
     context.decide(&rules::DIALOG);
     page.with("Set-Cookie", cookie)
+}
+
+/// Whether `client` may get a refresh token. The code of a document's client may be redeemed where the document is not
+/// known, and then gives one, whatever the document says: the person is told of the most that there can be.
+fn may_renew(client: &Client) -> bool {
+    client.grant_types.refresh_token || client.origin == ClientOrigin::Document
 }
 
 /// What the person is told of `client`.

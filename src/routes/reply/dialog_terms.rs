@@ -4,6 +4,7 @@
 //! dialog only chooses among texts.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::template::escape_html;
@@ -76,7 +77,7 @@ impl Asker<'_> {
             }
             Asker::Document(host) => {
                 let host = escape_html(host);
-                format!("An app that {host} describes in a document there. Its name has not been checked.").into()
+                format!("An app that describes itself in a document at {host}. Its name has not been checked.").into()
             }
         }
     }
@@ -112,7 +113,7 @@ impl Destination<'_> {
         }
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-        if Authority::parse(authority).is_some_and(|authority| is_loopback_host(authority.host())) {
+        if Authority::parse(authority).is_some_and(|authority| is_this_machine(authority.host())) {
             Destination::ThisMachine(authority)
         } else {
             Destination::Website(authority)
@@ -154,6 +155,19 @@ impl Destination<'_> {
             Destination::Website(host) => format!("an app at {host}").into(),
             Destination::ThisMachine(host) => format!("a program at {host}").into(),
             Destination::App(scheme) => format!("the app of {scheme}:").into(),
+        }
+    }
+}
+
+/// Whether browsers may connect to this machine for `host`. They read more spellings of an address than this server
+/// does, such as `0x7f.1` and `2130706433`; no name on the public internet has a last label that begins with a digit.
+fn is_this_machine(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    match host.trim_matches(['[', ']']).parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(address) => address.is_loopback() || address.is_unspecified(),
+        Err(_) => {
+            let last = host.rsplit('.').next().unwrap_or(host);
+            is_loopback_host(host) || last.starts_with(|first: char| first.is_ascii_digit())
         }
     }
 }
@@ -227,6 +241,15 @@ mod tests {
         check("https://a.localhost/cb", Destination::ThisMachine("a.localhost"));
         check("http://127.0.0.1?x", Destination::ThisMachine("127.0.0.1"));
         check("http://[::1]:1/cb", Destination::ThisMachine("[::1]:1"));
+        for host in
+            ["localhost.", "127.9.9.9", "0.0.0.0", "127.1", "2130706433", "0x7f.1", "127.0.0.1.", "[::]"]
+        {
+            check(&format!("https://{host}/cb"), Destination::ThisMachine(host));
+        }
+        check("https://[::ffff:127.0.0.1]/cb", Destination::ThisMachine("[::ffff:127.0.0.1]"));
+        check("https://192.0.2.1/cb", Destination::Website("192.0.2.1"));
+        check("https://[2001:db8::1]/cb", Destination::Website("[2001:db8::1]"));
+        check("https://1.2.3.example/cb", Destination::Website("1.2.3.example"));
         check("com.example.app:/cb", Destination::App("com.example.app"));
         check("vscode://app.example/cb", Destination::App("vscode"));
     }

@@ -43,6 +43,9 @@ pub(crate) fn look_up(context: &Context, client_id: Option<&str>) -> Result<Opti
 }
 
 /// Fetches the document at `url`, and continues with its client.
+///
+/// A document on loopback is for peers on loopback. A server whose issuer is `http://localhost` may listen on the whole
+/// network, and a peer elsewhere must not have it connect to programs that only this machine reaches.
 pub(crate) fn fetch(
     context: &Context,
     url: DocumentUrl,
@@ -51,6 +54,9 @@ pub(crate) fn fetch(
     // Never `None`: the URL is from `look_up`.
     let documents = context.routes.documents.clone();
     let (peer, is_loopback) = (Peer::of(context.peer), context.peer.to_canonical().is_loopback());
+    if url.origin().is_loopback() && !is_loopback {
+        return then(context, Err(Failure::Unread(Unread::Unfetched(FetchError::ForbiddenAddress))));
+    }
     context.join(
         move |caller| {
             let documents = documents.ok_or(PoolError::Full)?;
