@@ -1,5 +1,5 @@
-//! The server's keys: what the dialog's forms and the identifiers of self-registered clients are sealed with, and what
-//! is derived from them.
+//! The server's keys: what the dialog's forms, the identifiers of self-registered clients and the marks of earlier
+//! consent are sealed with, and what is derived from them.
 //!
 //! A key is 32 random bytes. They seal nothing themselves: each [`Purpose`] has a key of its own, derived from them
 //! with a label (HKDF-Expand, RFC 5869). So what was sealed for one purpose is never valid for another. The derived
@@ -41,10 +41,13 @@ pub enum Purpose {
     ClientId,
     /// To derive the secrets of such clients.
     ClientSecret,
+    /// To mark what a browser's owner has allowed before.
+    AllowedBefore,
 }
 
 impl Purpose {
-    const ALL: [Purpose; 4] = [Purpose::Form, Purpose::Code, Purpose::ClientId, Purpose::ClientSecret];
+    const ALL: [Purpose; 5] =
+        [Purpose::Form, Purpose::Code, Purpose::ClientId, Purpose::ClientSecret, Purpose::AllowedBefore];
 
     /// Different for each purpose. A changed label invalidates everything that was sealed for its purpose.
     fn label(self) -> &'static [u8] {
@@ -53,6 +56,7 @@ impl Purpose {
             Purpose::Code => b"oauth-from-scratch code",
             Purpose::ClientId => b"oauth-from-scratch client identifier",
             Purpose::ClientSecret => b"oauth-from-scratch client secret",
+            Purpose::AllowedBefore => b"oauth-from-scratch allowed before",
         }
     }
 }

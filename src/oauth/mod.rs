@@ -22,6 +22,7 @@
 //! browser is redirected, an [`AuthenticatedClient`](client::AuthenticatedClient) before a code or token is examined,
 //! and, inside the grant, the proof that a code matches its client, redirect URI and verifier before tokens are issued.
 
+pub mod allowed_before;
 pub mod authorize;
 pub mod client;
 pub mod client_document;

@@ -114,6 +114,7 @@ impl Routes {
             is_renewed: false,
             redirect_uri: client.redirect_uris.first().map_or("", RedirectUri::as_str),
             scopes: &sentences,
+            allowed_before: &[],
             resources: &[],
             request: "",
         });

@@ -9,6 +9,7 @@ use crate::support::standard;
 use serde_json::json;
 
 mod lesson;
+mod step_up;
 
 const TAB: char = '\u{e004}';
 const ENTER: char = '\u{e007}';

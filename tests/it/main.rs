@@ -70,6 +70,7 @@ mod simulation;
 mod slow_work;
 mod sockets;
 mod starting;
+mod step_up;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 mod stores;
 mod streams;

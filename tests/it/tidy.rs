@@ -236,6 +236,7 @@ fn secrets_have_no_derived_debug_and_no_code_is_unsafe_or_todo() {
 /// Every function that compares something secret, by its file and its first words.
 const COMPARISONS: &[(&str, &str)] = &[
     ("src/crypto/digest.rs", "fn matches(&self, other: &Digest)"),
+    ("src/oauth/allowed_before.rs", "fn matches(&self, other: &Mark)"),
     ("src/oauth/credential.rs", "fn is_of(&self, family: &Family)"),
     ("src/oauth/credential.rs", "fn eq(&self, other: &Salt)"),
     ("src/oauth/credential.rs", "fn eq(&self, other: &Family)"),
@@ -255,6 +256,7 @@ const SECRETS: &[&str] = &[
     "SealingKey",
     "Keyring",
     "MacKey",
+    "Mark",
     "SecretDigest",
 ];
 

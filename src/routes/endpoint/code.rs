@@ -23,9 +23,8 @@ use crate::routes::reply::dialog_page::return_to;
 use crate::routes::reply::error_response::RETRY_AFTER;
 use crate::routes::reply::message_page::{Button, MessagePage, Notice};
 use crate::routes::reply::unavailable::{NO_RANDOMNESS, why_unavailable};
-use crate::routes::request::authorization_request;
 use crate::routes::request::dialog_form::{self, Decision, Rejection, Submission};
-use crate::routes::request::document_client;
+use crate::routes::request::{allowed_cookie, authorization_request, document_client};
 use crate::routes::shared::Routes;
 use crate::routes::site::Role;
 use crate::routes::step::{Context, Step};
@@ -63,7 +62,7 @@ fn decide_for(context: &Context, submission: Submission, fetched: Option<Arc<Cli
         Ok(client) => client,
         Err(url) => return fetch_document(context, url, Submission { opened, decision }, query),
     };
-    let state = request.state.map(Box::from);
+    let (state, names_scope) = (request.state.map(Box::from), request.scope.is_some());
     // What the person was told has to be what is authorized.
     let shown = opened.as_ref().and_then(|opened| opened.question.document);
     if shown != client.as_deref().map(fingerprint) {
@@ -90,10 +89,11 @@ fn decide_for(context: &Context, submission: Submission, fetched: Option<Arc<Cli
     let subject = routes.resource_owner.clone();
     match decision {
         Decision::Authorize => {
+            let cookie = names_scope.then(|| allowed_cookie::extended(routes, context.request, &authorization));
             let lifetime = routes.lifetimes.code;
             let transition = Transition::grant(&authorization, subject, &code, lifetime, kept_until);
             context.ask(transition, move |context, applied| {
-                Step::Done(send_code(context.routes, &destination, &code, applied))
+                Step::Done(send_code(context.routes, &destination, &code, cookie, applied))
             })
         }
         Decision::Refuse => {
@@ -122,13 +122,24 @@ fn fetch_document(context: &Context, url: DocumentUrl, submission: Submission, q
     })
 }
 
-/// RFC 6749, 4.1.2.
-fn send_code(routes: &Routes, destination: &Destination, code: &Credential, applied: Applied) -> Response {
+/// RFC 6749, 4.1.2. With a `cookie` the browser keeps what was allowed.
+fn send_code(
+    routes: &Routes,
+    destination: &Destination,
+    code: &Credential,
+    cookie: Option<FieldValue>,
+    applied: Applied,
+) -> Response {
     let Destination { to, state, is_bare, .. } = destination;
     match applied {
         Ok(Outcome::Granted | Outcome::GrantedAgain) => {
             let issuer = if *is_bare { None } else { routes.iss() };
-            AuthorizationResponse { to, result: Ok(code), state: state.as_deref(), issuer }.respond()
+            let response =
+                AuthorizationResponse { to, result: Ok(code), state: state.as_deref(), issuer }.respond();
+            match cookie {
+                Some(cookie) => response.with("Set-Cookie", cookie),
+                None => response,
+            }
         }
         applied => explain_failure(routes, destination, applied),
     }

@@ -24,7 +24,7 @@ use crate::routes::reply::dialog_page::DialogPage;
 use crate::routes::reply::dialog_terms::Asker;
 use crate::routes::reply::message_page::Button;
 use crate::routes::reply::unavailable::NO_RANDOMNESS;
-use crate::routes::request::{authorization_request, document_client, session};
+use crate::routes::request::{allowed_cookie, authorization_request, document_client, session};
 use crate::routes::shared::Routes;
 use crate::routes::step::{Context, Step};
 use crate::wire::rules;
@@ -89,8 +89,13 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
         document: (client.origin == ClientOrigin::Document).then(|| fingerprint(client)),
         query: query.to_owned(),
     };
-    let scopes: Vec<(&str, &str)> =
+    let mut scopes: Vec<(&str, &str)> =
         authorization.scope().names().map(|name| (name, routes.scope_sentence(name))).collect();
+    let mut allowed_before = Vec::new();
+    if let Some(is_new) = allowed_cookie::new_scopes(routes, context.request, authorization) {
+        let mut is_new = is_new.into_iter();
+        (scopes, allowed_before) = scopes.into_iter().partition(|_| is_new.next().unwrap_or(true));
+    }
     let known = routes.clients.resources().iter();
     let resources: Vec<(&str, &str)> = known
         .filter(|resource| authorization.audience().contains(resource.uri()))
@@ -102,6 +107,7 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
         is_renewed: may_renew(client),
         redirect_uri: authorization.redirect().as_str(),
         scopes: &scopes,
+        allowed_before: &allowed_before,
         resources: &resources,
         request: &question.seal(&routes.keyring(), &session),
     });

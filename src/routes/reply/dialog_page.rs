@@ -17,6 +17,9 @@ pub(crate) struct DialogPage<'a> {
     pub(crate) redirect_uri: &'a str,
     /// What the client asks for: each scope's name and its sentence.
     pub(crate) scopes: &'a [(&'a str, &'a str)],
+    /// The rest of it, which was allowed before in this browser; then `scopes` are those that are new. Empty if there
+    /// is nothing to tell apart.
+    pub(crate) allowed_before: &'a [(&'a str, &'a str)],
     /// Where it may use what it gets: the name and the URI of each resource.
     pub(crate) resources: &'a [(&'a str, &'a str)],
     /// The sealed authorization request, for the form; empty for a request without parameters.
@@ -44,9 +47,17 @@ impl DialogPage<'_> {
             let (name, sentence) = (escape_html(name), escape_html(sentence));
             format!("<li>{sentence} <code>{name}</code></li>")
         };
-        let scopes = match self.scopes {
-            [] => "<li>This app gets no access to your data.</li>".into(),
-            scopes => scopes.iter().map(item).collect::<String>().into(),
+        let items = |scopes: &[(&str, &str)]| scopes.iter().map(item).collect::<String>();
+        let scopes = match (self.scopes, self.allowed_before) {
+            ([], []) => "<li>This app gets no access to your data.</li>".into(),
+            (scopes, []) => items(scopes).into(),
+            (new, before) => format!(
+                "<li class=\"part\"><strong>New:</strong><ul>{}</ul></li>\
+                 <li class=\"part\">You allowed before, in this browser:<ul>{}</ul></li>",
+                items(new),
+                items(before)
+            )
+            .into(),
         };
         let place = |(name, uri): &(&str, &str)| {
             format!("<dd>{} <code>{}</code></dd>", escape_html(name), escape_html(uri))

@@ -141,7 +141,7 @@ impl Destination<'_> {
                 escape_html(host)
             ),
             Destination::App(scheme) => format!(
-                "<h1>Authorize the app of <span class=\"host\">{}:</span>?</h1><p>{called}.</p>\
+                "<h1>Authorize the app that opens <span class=\"host\">{}:</span> links?</h1><p>{called}.</p>\
                  <p class=\"caution\">Your answer goes to an app on this device, and any app on it can claim this \
                  address. Continue only if you have just started it yourself.</p>",
                 escape_html(scheme)
@@ -154,7 +154,7 @@ impl Destination<'_> {
         match self {
             Destination::Website(host) => format!("an app at {host}").into(),
             Destination::ThisMachine(host) => format!("a program at {host}").into(),
-            Destination::App(scheme) => format!("the app of {scheme}:").into(),
+            Destination::App(scheme) => format!("the app that opens {scheme}: links").into(),
         }
     }
 }

@@ -306,6 +306,7 @@ mod tests {
             is_renewed: false,
             redirect_uri: "http://localhost:3000/cb",
             scopes: &scopes,
+            allowed_before: &[],
             resources: &[],
             request: "",
         };
@@ -348,6 +349,7 @@ mod tests {
             is_renewed: true,
             redirect_uri: "https://app.example/<b>",
             scopes: &[("a&b", "<i>Read</i>")],
+            allowed_before: &[],
             resources: &[],
             request: "\"><script>",
         });
@@ -374,6 +376,7 @@ mod tests {
                     resources: &[],
                     redirect_uri,
                     scopes,
+                    allowed_before: &[],
                     request,
                 };
                 let answer = pages().dialog(&page);

@@ -1,5 +1,6 @@
 //! Reading requests: parameters and forms, and proof of which client, browser or page a request comes from.
 
+pub(crate) mod allowed_cookie;
 pub(crate) mod authorization_request;
 pub(crate) mod bearer;
 pub(crate) mod client_authentication;
