@@ -176,6 +176,16 @@ export const ATTACKS = {
       ? [true, `You have a token for: ${answer.scope}. The victim was asked for: answer.`]
       : [false, `Refused: ${answer.error_description}.`];
   },
+
+  async audience() {
+    const visit = await Visit.to(`${shop}/shop.html?verifier=own&use=weather`);
+    const token = await visit.caught('/weather', (text) => text);
+    if (!token) return [false, 'You closed the popup.'];
+    const [isOpen, words] = await callTool(token);
+    return [isOpen, isOpen
+      ? `The token that the shop sent to your server is good elsewhere. ${await open(token)} ${words}`
+      : `Refused: the token is for your server alone. ${await open(token)} ${words}`];
+  },
 };
 
 /** A popup in which the victim follows a link of the attacker's, and what arrives at the attacker's site meanwhile. */
@@ -268,6 +278,18 @@ async function outcome(answer) {
 async function open(token) {
   const answer = await fetch(`${server}/secure`, { headers: { Authorization: `Bearer ${token}` } });
   return answer.ok ? `It opens /secure: ${(await answer.json()).answer}.` : `/secure answers ${answer.status}.`;
+}
+
+/** Whether `token` lets its holder call the tool of the MCP server that has the answer, and what comes of it. */
+async function callTool(token) {
+  const headers = {
+    Authorization: `Bearer ${token}`, 'Content-Type': 'application/json', 'MCP-Protocol-Version': '2025-11-25',
+  };
+  const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'answer' } };
+  const answer = await fetch(`${server}/mcp`, { method: 'POST', headers, body: JSON.stringify(call) });
+  return answer.ok
+    ? [true, `It calls the tool at /mcp: ${(await answer.json()).result.content[0].text}.`]
+    : [false, `/mcp answers ${answer.status}.`];
 }
 
 /** How long all ten digits would take at the rate so far. */

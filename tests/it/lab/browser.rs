@@ -50,7 +50,7 @@ pub(super) fn authorize(browser: &Browser) {
 }
 
 /// Waits until the shop says something with `words`, closes the popup, and goes back to `page`.
-fn leave_shop(browser: &Browser, page: &str, words: &str) {
+pub(super) fn leave_shop(browser: &Browser, page: &str, words: &str) {
     let said = "return document.querySelector('#said')?.textContent ?? ''";
     browser.wait_for(words, |browser| {
         browser.execute(said).as_str().is_some_and(|said| said.contains(words)).then_some(())
