@@ -79,6 +79,10 @@ pub struct Profile {
     /// 6750, 2.3). URLs are kept in histories and logs and are sent to other sites in `Referer`, so anyone who reads
     /// one has the token (RFC 9700, 4.2.4 and 4.3.2).
     pub header_tokens_only: bool,
+    /// Whether a resource accepts a token only if the token is for it. Otherwise every resource that is handed a token
+    /// can use it at all others in its owner's name (token passthrough; RFC 6750, 5.1; RFC 8707, 3; RFC 9700, 2.3 and
+    /// 4.9.1).
+    pub audience: bool,
     /// Whether codes and tokens expire. Otherwise one that leaks works for good (RFC 9700, 4.10; RFC 6750, 5.3).
     pub expiry: bool,
     /// Whether each use of a refresh token replaces it. Otherwise a thief and the client use the same one side by side,
@@ -112,6 +116,7 @@ impl Profile {
             frame_protection: true,
             single_use_codes: true,
             header_tokens_only: true,
+            audience: true,
             expiry: true,
             rotation: true,
             scope_limit: true,
@@ -143,7 +148,7 @@ impl Profile {
     }
 
     /// Every defence by its name, to be switched.
-    pub fn defences(&mut self) -> [(&'static str, &mut bool); 14] {
+    pub fn defences(&mut self) -> [(&'static str, &mut bool); 15] {
         [
             ("long_credentials", &mut self.long_credentials),
             ("pkce", &mut self.pkce),
@@ -156,6 +161,7 @@ impl Profile {
             ("frame_protection", &mut self.frame_protection),
             ("single_use_codes", &mut self.single_use_codes),
             ("header_tokens_only", &mut self.header_tokens_only),
+            ("audience", &mut self.audience),
             ("expiry", &mut self.expiry),
             ("rotation", &mut self.rotation),
             ("scope_limit", &mut self.scope_limit),

@@ -4,14 +4,14 @@
 //! It exists with `--lab` alone, which is refused beyond loopback and with a store that lasts. A switch takes effect as
 //! a reload does: the workers take a new profile between two turns, and requests that wait finish with the old one.
 
-mod apps;
+pub(super) mod apps;
 mod catches;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub use apps::{APP, ATTACKERS_APP, SHOP};
-pub(super) use apps::{REDIRECT_URI, clients, shop_origin};
+pub(super) use apps::{REDIRECT_URI, clients, resource, shop_origin};
 
 use crate::oauth::Profile;
 use catches::Catches;

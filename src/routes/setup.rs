@@ -23,11 +23,10 @@ use super::settings::Settings;
 use super::shared::{Lasting, Routes};
 use super::site::Site;
 use crate::keys::Keys;
-use crate::oauth::Resources;
-use crate::oauth::Scope;
 use crate::oauth::client::Clients;
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::resource::DefaultResource;
+use crate::oauth::{Profile, Resources, Scope};
 use crate::outbound::HAS_TLS;
 use crate::pool::{Bounds, Pool};
 use crate::store::Store;
@@ -100,8 +99,9 @@ impl Routes {
         let clients = clients(settings, &site, &lasting.keys, documents.as_ref());
         let clients = Arc::new(clients.with_resources(resources(settings, &site)));
         let resources = clients.resources();
-        let resource = Arc::new(secure::resource(&site, &clients, settings.secure_scope.as_deref()));
         let profile = settings.profile;
+        let scope = settings.secure_scope.as_deref();
+        let resource = Arc::new(secure::resource(&site, &clients, scope, &profile));
         let unnamed = profile.unnamed_client.and_then(|id| clients.find(id));
         let unnamed_scope = unnamed.as_ref().map(|client| client.scope.clone()).unwrap_or_default();
         let sentences = scopes.iter().filter(|(name, _)| unnamed_scope.contains(name));
@@ -123,7 +123,7 @@ impl Routes {
         let folder = settings.www.clone().map(|path| Folder::new(path, bytes_max));
         let has_wire = lasting.wire.is_some();
         let pages = Pages::new(&site, &profile, &lifetimes.tokens, bare_dialog.as_ref(), folder, has_wire);
-        let mcp = settings.has_mcp.then(|| mcp_server(&site, &clients));
+        let mcp = settings.has_mcp.then(|| mcp_server(&site, &clients, &profile));
         Routes {
             metadata: metadata::document(
                 &site,
@@ -160,18 +160,25 @@ impl Routes {
     }
 }
 
-/// The demo's MCP server on `site`.
-fn mcp_server(site: &Site, clients: &Arc<Clients>) -> McpServer {
+/// The demo's MCP server on `site`, under the rules of `profile`.
+fn mcp_server(site: &Site, clients: &Arc<Clients>, profile: &Profile) -> McpServer {
     let (origin, base) = (site.authorization_server(), site.base());
     let metadata = format!("{origin}{}{base}{}", resource_documents::PATH, mcp::PATH);
     let [(basic, _), (second, _)] = demo::SCOPES;
-    McpServer::new(&site.url(mcp::PATH), &metadata, clients, basic, second)
+    McpServer::new(&site.url(mcp::PATH), &metadata, clients, (basic, second), profile)
 }
 
-/// The resources of `settings`, and the demo's MCP server if there is one.
+/// The resources of `settings`, the demo's MCP server if there is one, and the attacker's if there is a lab.
 fn resources(settings: &Settings, site: &Site) -> Resources {
     let mcp = settings.has_mcp.then(|| demo::resource(&site.url(mcp::PATH), &settings.scopes)).flatten();
-    Resources::new(settings.resources.iter().cloned().chain(mcp).collect(), &settings.default_resource)
+    let attackers = site.lab().filter(|_| settings.lab.is_some()).and_then(lab::resource);
+    let default = match (&attackers, &mcp) {
+        (None, _) => settings.default_resource.clone(),
+        // As without the lab, where the demo's is the only one.
+        (Some(_), Some(mcp)) => DefaultResource::Uri(Arc::clone(mcp.uri())),
+        (Some(_), None) => DefaultResource::Nothing,
+    };
+    Resources::new(settings.resources.iter().cloned().chain(mcp).chain(attackers).collect(), &default)
 }
 
 /// The metadata document (RFC 9728, 2) of the resource that `settings` have for `uri`.

@@ -219,7 +219,7 @@ impl World {
             clients: Arc::clone(&self.clients),
             scope: Scope::parse(needed.unwrap_or_default()).unwrap(),
             accepts_unaddressed: true,
-            uri: None,
+            ..ProtectedResource::default()
         };
         self.apply(&Transition::check(token, Arc::new(resource)))
     }

@@ -2,6 +2,7 @@
 //! page switches. Here the test sends what the pages of the three sites send; in `lab/browser.rs` a browser does.
 
 mod browser;
+mod mcp;
 #[cfg(feature = "wire")]
 mod wire;
 
@@ -366,13 +367,13 @@ fn redeem_stolen(lab: &Lab, client: &str, redirect_uri: &str) -> bool {
 /// The rows of the table in docs/lab.md, and the sections of the page.
 #[test]
 fn page_chapter_and_tests_have_the_same_exercises() {
-    let [chapter, page, tests] =
-        [include_str!("../../docs/lab.md"), include_str!("../../www/lab/index.html"), include_str!("lab.rs")];
+    let [chapter, page] = [include_str!("../../docs/lab.md"), include_str!("../../www/lab/index.html")];
+    let tests = concat!(include_str!("lab.rs"), include_str!("lab/mcp.rs"));
     let rules: Vec<&str> =
         page.split("data-rule=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     let rows: Vec<&str> =
         chapter.lines().filter(|line| line.starts_with("| ") && line.contains("RFC ")).collect();
-    assert_eq!((rules.len(), rows.len()), (13, 13));
+    assert_eq!((rules.len(), rows.len()), (14, 14));
     for (index, (rule, row)) in rules.iter().zip(rows).enumerate() {
         let number = index + 1;
         assert!(row.starts_with(&format!("| {number}. ")) && row.contains(&format!("`{rule}`")), "{row}");
@@ -405,7 +406,7 @@ fn only_the_page_of_the_lab_switches_a_rule() {
         assert_eq!(lab.switch(form, host, &fields).status, status, "{form} {host} {fields}");
     }
     assert_eq!(lab.rules()["pkce"], true, "nothing has changed");
-    assert_eq!(lab.rules().as_object().map(serde_json::Map::len), Some(14));
+    assert_eq!(lab.rules().as_object().map(serde_json::Map::len), Some(15));
 }
 
 /// What was caught has secrets in it.

@@ -66,6 +66,19 @@ fn a_token_without_bearer_opens_the_resource_or_does_not() {
     );
 }
 
+/// RFC 8707, 3; RFC 9700, 4.9.1.
+#[test]
+fn a_token_for_another_resource_opens_this_one_or_does_not() {
+    const API: &str = "[[resources]]\nuri = \"https://api.example\"\nname = \"The API\"\n[[clients]]\n";
+    for holds in [true, false] {
+        let configured = standard::configuration(&[("[[clients]]\n", API)]);
+        let server = TestServer::start_under(&configured, Profile { audience: holds, ..Profile::strict() });
+        // The only resource is the one of a request that names none.
+        let status = get_secure(&server, &tokens(&server).0).status;
+        assert_eq!(status, if holds { 401 } else { 200 });
+    }
+}
+
 /// RFC 9700, 4.3.2.
 #[test]
 fn a_token_in_a_url_opens_the_resource_or_does_not() {

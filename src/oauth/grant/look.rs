@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::client::Clients;
+use super::super::profile::Profile;
 use super::super::resource::Audience;
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
@@ -38,18 +39,30 @@ pub struct ProtectedResource {
     pub uri: Option<Arc<str>>,
     /// Whether it also accepts tokens that are for no resource in particular.
     pub accepts_unaddressed: bool,
+    /// Whether it accepts every token, whatever that is for: what a profile without
+    /// [`audience`](super::super::profile::Profile::audience) does.
+    pub accepts_any_audience: bool,
 }
 
 impl ProtectedResource {
-    /// A resource whose URI is `url`, if that is one of the configured resources. It requires `scope`, and a token that
-    /// names it.
-    pub fn at(url: &str, clients: &Arc<Clients>, scope: Scope) -> ProtectedResource {
+    /// A resource whose URI is `url`, if that is one of the configured resources. It requires `scope`, and by the rules
+    /// of `profile` a token that names it.
+    pub fn at(url: &str, clients: &Arc<Clients>, scope: Scope, profile: &Profile) -> ProtectedResource {
         let uri = clients.resources().find(url).map(|own| Arc::clone(own.uri()));
-        ProtectedResource { clients: Arc::clone(clients), scope, uri, accepts_unaddressed: false }
+        ProtectedResource {
+            clients: Arc::clone(clients),
+            scope,
+            uri,
+            accepts_unaddressed: false,
+            accepts_any_audience: !profile.audience,
+        }
     }
 
     /// Whether a token with this audience is for it.
     fn is_named_by(&self, audience: &Audience) -> bool {
+        if self.accepts_any_audience {
+            return true;
+        }
         if audience.is_empty() {
             return self.accepts_unaddressed;
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::http::form::Form;
 use crate::http::{FieldValue, Response, Status};
 use crate::oauth::client::Clients;
-use crate::oauth::{Outcome, ProtectedResource, Scope, Transition};
+use crate::oauth::{Outcome, Profile, ProtectedResource, Scope, Transition};
 use crate::routes::reply::error_response::{INVALID_REQUEST, error, error_text};
 use crate::routes::reply::json;
 use crate::routes::reply::unavailable::unavailable;
@@ -111,11 +111,18 @@ fn refuse_scope(routes: &Routes) -> Response {
         .because("the token does not have the scope that the endpoint needs")
 }
 
-/// What this endpoint requires of a token: `scope`, if that is given. It need not be for any resource in particular.
-pub(crate) fn resource(site: &Site, clients: &Arc<Clients>, scope: Option<&str>) -> ProtectedResource {
+/// What this endpoint requires of a token by the rules of `profile`: `scope`, if that is given. It need not be for any
+/// resource in particular.
+pub(crate) fn resource(
+    site: &Site,
+    clients: &Arc<Clients>,
+    scope: Option<&str>,
+    profile: &Profile,
+) -> ProtectedResource {
     // Never a mistake: the configuration names one of its scopes.
     let scope = scope.and_then(|name| Scope::parse(name).ok()).unwrap_or_default();
-    ProtectedResource { accepts_unaddressed: true, ..ProtectedResource::at(&site.url(PATH), clients, scope) }
+    let resource = ProtectedResource::at(&site.url(PATH), clients, scope, profile);
+    ProtectedResource { accepts_unaddressed: true, ..resource }
 }
 
 /// The challenge for a token that lacks `scope`; never sent if `scope` is `None`.

@@ -1,4 +1,4 @@
-//! The apps of the exercises: two of the victim's, and one of the attacker's.
+//! The apps of the exercises: two of the victim's, and one of the attacker's; and the attacker's resource.
 //!
 //! On one machine all sites have the same host, but for names below `localhost`: browsers take each of them for another
 //! site on this machine (RFC 6761, 6.3). So the victim's shop is a site of its own, though the port of the attacker's
@@ -7,7 +7,7 @@
 use crate::oauth::Scope;
 use crate::oauth::client::{Client, ClientOrigin, GrantTypes};
 use crate::oauth::redirect::RedirectUri;
-use crate::oauth::resource::DefaultResource;
+use crate::oauth::resource::{DefaultResource, Resource};
 
 /// The `client_id` of the app whose redirect URI the attacker imitates. Nothing listens there.
 pub const APP: &str = "victims-app";
@@ -20,6 +20,15 @@ pub const SHOP: &str = "victims-shop";
 
 /// The `client_id` of the attacker's own app.
 pub const ATTACKERS_APP: &str = "free-games";
+
+/// Where the attacker's resource is on the attacker's site. It is an MCP server that tells the weather.
+pub(crate) const WEATHER_PATH: &str = "/weather";
+
+/// The attacker's resource, for a lab whose attacker's site is `lab`. An operator has configured it for the shop.
+pub(crate) fn resource(lab: &str) -> Option<Resource> {
+    // Never `None`: the address of a site is a URI.
+    Resource::new(&format!("{lab}{WEATHER_PATH}"), "Free Weather", Scope::default()).ok()
+}
 
 /// The clients, for a lab whose attacker's site is `lab`. They may have what `scope` lists.
 pub(crate) fn clients(scope: &Scope, lab: &str) -> [Client; 3] {

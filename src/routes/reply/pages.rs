@@ -267,8 +267,23 @@ fn placeholders(site: &Site, has_wire: bool) -> Vec<Placeholder> {
         ("{{secure_purpose}}", secure_purpose.to_owned()),
         ("{{wire_files}}", if has_wire { WIRE_FILES } else { "" }.to_owned()),
         ("{{wire}}", if has_wire { WIRE } else { "" }.to_owned()),
+        ("{{wire_link}}", wire_link(site, has_wire)),
         ("{{documents_link}}", documents_link(site)),
     ]
+}
+
+/// A link from the attacker's site to the wire view, which is the client app's; nothing where there is none.
+fn wire_link(site: &Site, has_wire: bool) -> String {
+    match site.client_app().filter(|_| has_wire) {
+        Some(origin) => {
+            let origin = escape_html(origin);
+            format!(
+                "<p>Keep <a href=\"{origin}/wire\" target=\"_blank\">the wire view</a> open beside this page. It \
+                 shows each theft message by message, with the rule that decided.</p>"
+            )
+        }
+        None => String::new(),
+    }
 }
 
 /// A link to the documents, which are the client app's; nothing where there are none.

@@ -6,9 +6,8 @@
 use std::sync::Arc;
 
 use crate::http::FieldValue;
-use crate::oauth::ProtectedResource;
-use crate::oauth::Scope;
 use crate::oauth::client::Clients;
+use crate::oauth::{Profile, ProtectedResource, Scope};
 
 /// The MCP server's requirements and challenges, made once.
 pub(crate) struct McpServer {
@@ -31,17 +30,21 @@ pub(crate) struct Required {
 
 impl McpServer {
     /// The server at `url`, whose metadata (RFC 9728) is at `metadata`. Every request needs the scope `basic`, and a
-    /// call of the other tool `second`, too.
+    /// call of the other tool `second`, too; and by the rules of `profile` a token that is for this server.
     pub(crate) fn new(
         url: &str,
         metadata: &str,
         clients: &Arc<Clients>,
-        basic: &str,
-        second: &str,
+        (basic, second): (&str, &str),
+        profile: &Profile,
     ) -> McpServer {
         let wide = format!("{basic} {second}");
+        let resource = |scope: &str| {
+            let scope = Scope::parse(scope).unwrap_or_default();
+            Arc::new(ProtectedResource::at(url, clients, scope, profile))
+        };
         let required = |scope: &str| Required {
-            resource: Arc::new(ProtectedResource::at(url, clients, Scope::parse(scope).unwrap_or_default())),
+            resource: resource(scope),
             too_narrow: challenge(
                 "error=\"insufficient_scope\", error_description=\"the access token lacks a scope\", ",
                 metadata,
