@@ -164,8 +164,11 @@ impl Browser {
             .to_owned()
     }
 
-    /// Clicks as a person does: on what can be seen.
+    /// Clicks as a person does: on what can be seen. Chromium drops clicks on a page that it has not painted yet;
+    /// an invisible frame is never painted.
     pub fn click(&self, css: &str) {
+        let is_painted = "return window !== top || performance.getEntriesByType('paint').length > 0";
+        self.wait_for("the first paint", |browser| (browser.execute(is_painted) == true).then_some(()));
         let element = self.element(css);
         self.command("POST", &format!("/element/{element}/click"), &json!({}));
     }
