@@ -161,3 +161,59 @@ fn python() -> PathBuf {
 fn in_both_eras<const N: usize>(steps: [&str; N]) -> impl Iterator<Item = String> {
     ["auto", "legacy"].into_iter().flat_map(move |era| steps.map(|step| format!("{era}: {step}")))
 }
+
+/// The same clients, with their metadata in a document at an https URL. They do not register, and their identifier
+/// cannot die.
+#[cfg(all(feature = "client-documents", any(feature = "file-store", feature = "redis-store")))]
+mod documents {
+    use super::*;
+    use crate::support::authority::Authority;
+
+    const STEPS: [&str; 7] =
+        ["discovery", "document", "token", "tools/call", "step-up", "refresh", "revocation"];
+
+    /// Runs the client with the URL of its document, at a host that the server trusts.
+    fn check(test: &str, command: &mut Command, expected: impl IntoIterator<Item = String>) {
+        if !crate::own_clients::is_installed(test, "openssl") {
+            return;
+        }
+        let authority = Authority::new("authority");
+        let documents = authority.host();
+        let url = documents.url().replace("http:", "https:");
+        documents.publish(&format!(
+            r#"{{"client_id":"{url}","client_name":"A client with a document",
+            "redirect_uris":["http://localhost:53682/callback","http://127.0.0.1/oauth/callback"],
+            "grant_types":["authorization_code","refresh_token"],"token_endpoint_auth_method":"none"}}"#
+        ));
+        let server = authority.trusting_program();
+        let run = command.arg(format!("http://localhost:{}/mcp", server.port)).arg(&url);
+        check_run(run, expected, || server.log());
+        assert_eq!(documents.requests(), 1, "the copy serves");
+    }
+
+    #[test]
+    fn the_mcp_sdk_in_typescript_is_known_by_its_document() {
+        let test = "the_mcp_sdk_in_typescript_is_known_by_its_document";
+        if is_installed(test, "node_modules/@modelcontextprotocol/sdk") {
+            check(test, Command::new("node").arg(script("mcp-typescript.mjs")), STEPS.map(str::to_owned));
+        }
+    }
+
+    #[test]
+    fn the_mcp_sdk_in_python_is_known_by_its_document() {
+        let test = "the_mcp_sdk_in_python_is_known_by_its_document";
+        if is_installed(test, "python/bin/python") {
+            check(test, Command::new(python()).arg(script("mcp-python.py")), in_both_eras(STEPS));
+        }
+    }
+
+    #[test]
+    fn the_inspector_is_known_by_its_document() {
+        let test = "the_inspector_is_known_by_its_document";
+        if is_installed(test, "node_modules/@modelcontextprotocol/inspector")
+            && let Some(mut node) = node_22(test)
+        {
+            check(test, node.arg(script("mcp-inspector.mjs")), STEPS.map(str::to_owned));
+        }
+    }
+}
