@@ -162,6 +162,56 @@ fn in_both_eras<const N: usize>(steps: [&str; N]) -> impl Iterator<Item = String
     ["auto", "legacy"].into_iter().flat_map(move |era| steps.map(|step| format!("{era}: {step}")))
 }
 
+/// The session that the chapter shows is what the server traces, without what differs from run to run.
+#[cfg(all(feature = "wire", any(feature = "file-store", feature = "redis-store")))]
+#[test]
+fn a_session_is_traced_as_the_chapter_shows() {
+    use crate::support::documents::fences;
+    use crate::support::ledger::ServerProcess;
+
+    let test = "a_session_is_traced_as_the_chapter_shows";
+    if !is_installed(test, "node_modules/@modelcontextprotocol/sdk") {
+        return;
+    }
+    let server = ServerProcess::start(&["--trace"]);
+    let mut client = Command::new("node");
+    client.arg(script("mcp-typescript.mjs")).arg(format!("http://localhost:{}/mcp", server.port));
+    check_run(&mut client, STEPS.map(str::to_owned), || server.log());
+    server.signal("-TERM");
+    server.wait_for_words("stopped: ");
+    let is_session = |first: &String| first.starts_with("POST /mcp ✗");
+    let shown = fences().into_iter().find(|fence| fence.lines.first().is_some_and(is_session));
+    let shown = shown.expect("a fence with a session");
+    let lines: Vec<&str> = shown.lines.iter().map(|line| &**line).filter(|line| !line.is_empty()).collect();
+    assert_eq!(session_of(&server.log()).join("\n"), lines.join("\n"), "{}:{}", shown.document, shown.line);
+}
+
+/// The exchanges of a trace, in their order: request, mark, status and rules.
+#[cfg(all(feature = "wire", any(feature = "file-store", feature = "redis-store")))]
+fn session_of(log: &str) -> Vec<String> {
+    let (mut requests, mut session) = (std::collections::HashMap::new(), Vec::new());
+    for line in log.lines() {
+        let parts = line.split_once("Z ").and_then(|(_, line)| line.split_once(" #"));
+        let Some((mark, (id, rest))) = parts.and_then(|(mark, rest)| Some((mark, rest.split_once(' ')?)))
+        else {
+            continue;
+        };
+        if mark == "→" {
+            let (_, line) = rest.split_once(": ").expect("a request line");
+            let line = line.strip_suffix(" HTTP/1.1").expect("a version");
+            requests.insert(id, line.split('?').next().unwrap_or_default());
+        // The client asks for a stream while it goes on, at no certain time.
+        } else if requests[id] != "GET /mcp" {
+            let request = requests[id];
+            let (status, rules) = rest.split_once(" in ").expect("a time");
+            let rules = rules.split_once(" ms").expect("a time").1;
+            let rules = rules.split("; src/").map(|part| part.split_once(')').map_or(part, |(_, rest)| rest));
+            session.push(format!("{request} {mark} {status}{}", rules.collect::<Vec<_>>().join(")")));
+        }
+    }
+    session
+}
+
 /// The same clients, with their metadata in a document at an https URL. They do not register, and their identifier
 /// cannot die.
 #[cfg(all(feature = "client-documents", any(feature = "file-store", feature = "redis-store")))]
