@@ -188,7 +188,7 @@ fn a_token_in_an_address_reaches_the_attacker() {
             (at == serde_json::json!(["complete", "/shop-account.html"])).then_some(())
         });
         browser.goto(&format!("{}/caught.html", lab.origin()));
-        browser.execute("history.back()");
+        browser.back();
         let address = browser.wait_for("the shop's page", |browser| {
             Some(browser.url()).filter(|url| url.contains("/shop-account.html"))
         });

@@ -141,6 +141,12 @@ impl Browser {
         self.command("POST", "/url", &json!({"url": url}));
     }
 
+    /// Goes back by one page. A script's `history.back()` will not do: the driver runs a script again if its page goes
+    /// away meanwhile, and that is one page more.
+    pub fn back(&self) {
+        self.command("POST", "/back", &json!({}));
+    }
+
     pub fn url(&self) -> String {
         self.command("GET", "/url", &Value::Null).as_str().unwrap_or_default().to_owned()
     }
