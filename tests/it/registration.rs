@@ -281,6 +281,9 @@ fn a_mistake_in_the_metadata_is_named() {
     };
     let twice = r#"{"redirect_uris":["https://a.example/"],"redirect_uris":["https://b.example/"]}"#;
     raw(twice, bad, "redirect_uris appears more than once");
+    let twice =
+        r#"{"redirect_uris":["https://a.example/"],"client_uri":"https://a.example/","client_\u0075ri":null}"#;
+    raw(twice, bad, "client_uri appears more than once");
     raw("", "invalid_request", "the content is not valid JSON");
     raw("[]", "invalid_request", "the content is JSON, but not an object");
     raw(&"[".repeat(10_000), "invalid_request", "the content is not valid JSON");

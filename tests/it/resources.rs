@@ -441,6 +441,9 @@ fn the_only_resource_of_this_origin_is_described_at_the_root() {
         assert_eq!(document["resource"], expected, "{path:?}");
         assert_eq!(document["scopes_supported"], json!(["answer", "question"]));
     }
+    for path in ["/x", "/mcp/x", "//", "mcp", "/mc"] {
+        assert_eq!(get(&server, &format!("{WELL_KNOWN}{path}")).status, 404, "{path}");
+    }
     let metadata = get(&server, "/.well-known/oauth-authorization-server").json();
     assert_eq!(metadata["protected_resources"], json!([expected]));
     let without = TestServer::start_in(&configuration(&[]), Arc::new(MemoryStore::new(9)));
