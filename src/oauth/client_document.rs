@@ -427,6 +427,8 @@ mod tests {
         };
         assert_eq!(uris(r#"["https://app.example/cb"]"#), plain);
         assert_ne!(uris(r#"["https://app.example/cb","https://app.example/cc"]"#), plain);
+        let two = uris(r#"["https://app.example/cb","com.example:/cc"]"#);
+        assert_ne!(two, uris(r#"["https://app.example/cbcom.example:/cc"]"#), "one is not two");
     }
 
     #[test]

@@ -217,6 +217,22 @@ fn no_document_is_fetched_from_a_forbidden_address() {
     assert_eq!(documents.requests(), 0);
 }
 
+#[test]
+fn a_copy_is_fresh_for_as_long_as_its_host_says() {
+    let (server, documents) = (TestServer::start(), DocumentServer::start());
+    let url = documents.url();
+    let sound = response("200 OK", "application/json", &document(&url, CALLBACK, ""));
+    documents.say(sound.replacen("\r\n", "\r\nCache-Control: max-age=7200\r\nAge: 3600\r\n", 1));
+    let check = |seconds: u64, requests: usize| {
+        server.wait(Duration::from_secs(seconds));
+        assert_eq!(get_dialog(&server, &request_of(&url, CALLBACK), None).status, 200);
+        assert_eq!(documents.requests(), requests);
+    };
+    check(0, 1);
+    check(3599, 1);
+    check(1, 2);
+}
+
 /// A server whose issuer is on loopback may listen on the whole network.
 #[test]
 fn only_a_peer_on_loopback_has_loopback_fetched() {
