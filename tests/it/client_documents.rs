@@ -233,6 +233,22 @@ fn a_copy_is_fresh_for_as_long_as_its_host_says() {
     check(1, 2);
 }
 
+#[test]
+fn the_reason_of_a_failure_is_for_developers() {
+    let documents = DocumentServer::start();
+    for explains in [true, false] {
+        let server = TestServer::start_with(|config| config.explains_errors = explains);
+        for failure in [response("404 Not Found", "text/plain", ""), response("503 Busy", "text/plain", "")] {
+            documents.say(&failure);
+            let answer = get_dialog(&server, &request_of(&documents.url(), CALLBACK), None);
+            assert_eq!(answer.text().contains("its host answered"), explains, "{}", answer.text());
+            assert_ne!(answer.text().contains("The reason is in this server"), explains);
+            let logged = server.log.lines().pop().expect("a line");
+            assert!(logged.contains("the client's metadata document could not be fetched: its host answered"));
+        }
+    }
+}
+
 /// A server whose issuer is on loopback may listen on the whole network.
 #[test]
 fn only_a_peer_on_loopback_has_loopback_fetched() {
@@ -339,15 +355,21 @@ fn a_grant_outlives_the_copy_of_its_document() {
 #[test]
 fn a_pinned_document_is_never_fetched() {
     let (documents, url) = (published(), "https://app.example/client.json");
-    for url in [url.to_owned(), documents.url()] {
+    for (url, fetches) in [(url.to_owned(), false), (documents.url(), false), (documents.url(), true)] {
         let pinned = document(&url, CALLBACK, r#","client_name":"Pinned""#);
         let text = format!(
             "issuer = \"http://localhost:3001\"\n[listen]\nport = 0\n[scopes]\nanswer = \"Read.\"\n\
              [[client_documents]]\nurl = \"{url}\"\ndocument = '''{pinned}'''\n"
         );
-        let server = TestServer::start_with(|config| *config = config::read(&text, 1).expect("a sound file"));
+        let server = TestServer::start_with(|config| {
+            *config = config::read(&text, 1).expect("a sound file");
+            config.fetches_client_documents = Some(fetches);
+        });
         let code = code(&server, &url, CALLBACK);
         assert_eq!(redeem(&server, &url, &code).status, 200);
+        if fetches {
+            continue;
+        }
         let other =
             get_dialog(&server, &request_of(&documents.url().replace("client", "other"), CALLBACK), None);
         assert!(other.text().contains("The reason is in this server"), "{}", other.text());

@@ -506,6 +506,11 @@ fn the_dialog_shows_the_host_and_not_the_name_first() {
         assert!(after.contains("An app that registered itself with this server, as any app can."), "{text}");
         assert_eq!(text.contains("Continue only if you have just started it yourself."), is_local, "{text}");
     }
+    for name in [json!(null), json!("\u{200b}\n")] {
+        let members = registered(&server, &json!({ "client_name": name }));
+        let dialog = get_dialog(&server, &query(id_of(&members), CALLBACK, None), None);
+        assert!(dialog.text().contains("</h1><p>It gives no name.</p>"), "{}", dialog.text());
+    }
 }
 
 /// As claude.ai and ten tabs do. Which of the requests comes first makes no difference.
