@@ -439,6 +439,20 @@ fn a_configured_server_registers_only_where_its_file_says_so() {
     assert_eq!(get_dialog(&server, &query, None).status, 400, "its clients end with it");
 }
 
+/// What was valid when it was registered is checked again each time.
+#[test]
+fn plain_http_is_for_as_long_as_it_is_allowed() {
+    let server = TestServer::start();
+    let changes = json!({ "redirect_uris": ["http://app.test/cb", "https://app.example/cb"] });
+    assert_eq!(register(&server, &changed(&changes)).json()["error"], "invalid_redirect_uri");
+    server.reload(|config| config.insecure_http = true);
+    let members = registered(&server, &changes);
+    let status = |redirect_uri| get_dialog(&server, &query(id_of(&members), redirect_uri, None), None).status;
+    assert_eq!((status("http://app.test/cb"), status("https://app.example/cb")), (200, 200));
+    server.reload(|config| config.insecure_http = false);
+    assert_eq!((status("http://app.test/cb"), status("https://app.example/cb")), (400, 200));
+}
+
 /// With the program itself: what it keeps is in its files alone.
 #[test]
 fn a_registration_outlives_restarts_as_long_as_its_key() {

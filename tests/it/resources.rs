@@ -324,6 +324,9 @@ fn the_demos_own_requests_name_no_resource_and_open_secure() {
         let answer = server.answer_to(&json_request(&format!(r#"{{"code":"x","resource":{wrong}}}"#)));
         assert_eq!(answer.json()["error"], "invalid_request", "{wrong}");
     }
+    let twice = format!(r#"{{"code":"{}","resource":"","resource":""}}"#, server.code());
+    let answer = server.answer_to(&json_request(&twice));
+    assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")));
 }
 
 #[test]
