@@ -330,6 +330,17 @@ fn the_demos_own_requests_name_no_resource_and_open_secure() {
 }
 
 #[test]
+fn a_configured_client_beside_the_demo_means_no_resource() {
+    let server = TestServer::start_with(|config| {
+        let file = configuration(&[]);
+        (config.clients, config.scopes) = (file.clients, file.scopes);
+    });
+    let (access, _) = tokens_of(&redeem(&server, &code(&server, &[]), &[]));
+    assert_eq!(audience(&server, &access), Value::Null);
+    assert_eq!(get_secure(&server, &access).status, 200);
+}
+
+#[test]
 fn a_token_for_the_demos_resource_does_not_open_secure() {
     let server = TestServer::start();
     let own = format!("http://{}/mcp", server.host());
@@ -433,6 +444,8 @@ fn a_resource_of_this_origin_has_a_metadata_document() {
     assert_eq!(posted.status, 405);
     let metadata = get(&server, "/.well-known/oauth-authorization-server").json();
     assert_eq!(metadata["protected_resources"], json!([API, FILES, OWN, format!("{ISSUER}/t/mcp")]));
+    let scopes = metadata["scopes_supported"].as_array().expect("a list");
+    assert_eq!(scopes.iter().filter(|scope| **scope == "offline_access").count(), 1, "{scopes:?}");
 }
 
 #[test]
