@@ -373,7 +373,7 @@ fn page_chapter_and_tests_have_the_same_exercises() {
         page.split("data-rule=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     let rows: Vec<&str> =
         chapter.lines().filter(|line| line.starts_with("| ") && line.contains("RFC ")).collect();
-    assert_eq!((rules.len(), rows.len()), (14, 14));
+    assert_eq!((rules.len(), rows.len()), (15, 15));
     for (index, (rule, row)) in rules.iter().zip(rows).enumerate() {
         let number = index + 1;
         assert!(row.starts_with(&format!("| {number}. ")) && row.contains(&format!("`{rule}`")), "{row}");
@@ -406,7 +406,7 @@ fn only_the_page_of_the_lab_switches_a_rule() {
         assert_eq!(lab.switch(form, host, &fields).status, status, "{form} {host} {fields}");
     }
     assert_eq!(lab.rules()["pkce"], true, "nothing has changed");
-    assert_eq!(lab.rules().as_object().map(serde_json::Map::len), Some(15));
+    assert_eq!(lab.rules().as_object().map(serde_json::Map::len), Some(16));
 }
 
 /// What was caught has secrets in it.

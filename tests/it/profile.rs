@@ -79,6 +79,27 @@ fn a_token_for_another_resource_opens_this_one_or_does_not() {
     }
 }
 
+/// RFC 7591, 5.
+#[test]
+fn a_stranger_is_named_by_its_host_or_as_it_likes() {
+    const REGISTRATION: &str = "issuer = \"http://localhost:3001\"\nregistration = true\n";
+    for holds in [true, false] {
+        let changes = [("issuer = \"http://localhost:3001\"\n", REGISTRATION)];
+        let profile = Profile { named_by_host: holds, ..Profile::strict() };
+        let server = TestServer::start_under(&standard::configuration(&changes), profile);
+        let content = r#"{"client_name":"The App","redirect_uris":["https://games.example/cb"]}"#;
+        let length = content.len();
+        let registered = server.answer_to(&format!(
+            "POST /register HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{content}"
+        ));
+        let registered = registered.json();
+        let client = registered["client_id"].as_str().expect("an identifier");
+        let dialog = get_dialog(&server, &request_of(client, "https://games.example/cb"), None);
+        assert_eq!(dialog.text().contains("<h1>Authorize The App?</h1>"), !holds, "{}", dialog.text());
+    }
+}
+
 /// RFC 9700, 4.3.2.
 #[test]
 fn a_token_in_a_url_opens_the_resource_or_does_not() {
