@@ -1,7 +1,7 @@
 // The attacks. Everything is done with what any page of any site may do: requests across origins, forms, frames and
 // popups; and with what arrives at the attacker's own site, which /caught tells.
 
-const { server, shop, app, appId, shopId, attackersId } = document.body.dataset;
+const { server, shop, app, appId, shopId, attackersId, door } = document.body.dataset;
 
 // The attacker's own (RFC 7636).
 const OWN = { verifier: 'a'.repeat(43), challenge: 'ZtNPunH49FD35FWYhT5Tv8I7vRKQJ8uxMaL0_9eHjNA' };
@@ -207,6 +207,16 @@ export const ATTACKS = {
       ? `The dialog named ${IMPOSTOR.host}, and you authorized it all the same. This defence informs; the victim `
         + 'decides.'
       : 'The victim believes that the shop did it.'}`];
+  },
+
+  async checked_addresses() {
+    const visit = await Visit.to(authorize(door, CAUGHT, OWN.challenge));
+    // The attacker does not see the door. The lab looks for them.
+    const isOpen = await visit.caught('/door/open', (text) => text);
+    return isOpen
+      ? [true, 'The door is open: the server has asked for it, from its own network. In the popup it says what it '
+        + 'found there, which makes a map of the network, address by address.']
+      : [false, 'The door did not open. The popup had the reason.'];
   },
 };
 

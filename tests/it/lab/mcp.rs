@@ -108,6 +108,30 @@ fn exercise_15_takes_the_name_of_another_app() {
     });
 }
 
+/// The draft of client ID metadata documents, 8.6.
+#[test]
+fn exercise_16_has_the_server_open_a_door_in_its_network() {
+    check("checked_addresses", |lab| {
+        let door = format!("http://127.0.0.1:{}/door/open", lab.address.port());
+        for field in ["Sec-Fetch-Site: none", "Origin: null"] {
+            let answer = lab.answer_to(&format!("GET /door/open HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n"));
+            assert_eq!(answer.status, 403, "the attacker's browser is not in that network");
+        }
+        let before = lab.all_caught("/door/open").len();
+        let callback = format!("{}/caught.html", lab.origin());
+        let answer = get_dialog(&lab.server, &request_of(&door, &callback), None);
+        let is_open = lab.all_caught("/door/open").len() > before;
+        let (said, left_out) = if is_open {
+            ("is not valid: its client_id is not its URL", "&quot;door&quot;")
+        } else {
+            ("could not be fetched: its host has an address that is not on the public internet", "client_id")
+        };
+        assert_eq!(answer.status, 400);
+        assert!(answer.text().contains(said) && !answer.text().contains(left_out), "{}", answer.text());
+        is_open
+    });
+}
+
 /// The lab's resource beside the demo's must not change what a request without a `resource` means.
 #[test]
 fn the_default_resource_is_the_same_with_the_lab() {
@@ -146,6 +170,54 @@ fn a_stranger_looks_like_the_shop_or_is_named_by_its_host() {
     assert_eq!(meet("#authorize"), "Authorize The Victim's Shop?");
     let words = wait_for_result(&browser, rule, "stolen");
     assert_eq!(words, "It calls the tool at /mcp: 42. The victim believes that the shop did it.");
+}
+
+#[test]
+fn the_server_opens_a_door_of_its_network_or_looks_first() {
+    let lab = Lab::start();
+    let Some((browser, page)) = open("the_server_opens_a_door_of_its_network_or_looks_first", &lab) else {
+        return;
+    };
+    let rule = "checked_addresses";
+    let details = "return document.querySelector('details')?.textContent ?? ''";
+    let read = || {
+        attack(&browser, &page, rule);
+        let words = browser.wait_for("the server's page", |browser| {
+            browser
+                .execute(details)
+                .as_str()
+                .filter(|text| text.contains("metadata document"))
+                .map(str::to_owned)
+        });
+        browser.close_window();
+        browser.switch_to(&page);
+        words
+    };
+    assert!(read().contains("not on the public internet"));
+    assert_eq!(wait_for_result(&browser, rule, "refused"), "The door did not open. The popup had the reason.");
+    click_switch(&browser, rule);
+    assert!(read().contains("its client_id is not its URL"));
+    let words = wait_for_result(&browser, rule, "stolen");
+    assert!(
+        words.starts_with("The door is open: the server has asked for it, from its own network."),
+        "{words}"
+    );
+    #[cfg(feature = "wire")]
+    {
+        browser.goto(&format!("http://localhost:{}/wire", lab.server.client_app.port()));
+        // The last row, which says that all others are there.
+        lab.server.answer_to("GET /secure HTTP/1.1\r\nHost: h\r\n\r\n");
+        let rows = crate::wire_view::rows_until(&browser, "GET /secure");
+        crate::wire_view::assert_in_order(
+            &rows,
+            &[
+                "popup → authorization server | GET /authorize 400",
+                "attacker | POST /rules/switch 200",
+                "authorization server → protected resource | GET /door/open 200 OK",
+                "popup → authorization server | GET /authorize 400",
+            ],
+        );
+    }
 }
 
 #[test]
