@@ -83,6 +83,14 @@ pub struct Profile {
     /// can use it at all others in its owner's name (token passthrough; RFC 6750, 5.1; RFC 8707, 3; RFC 9700, 2.3 and
     /// 4.9.1).
     pub audience: bool,
+    /// Whether the dialog names a client that registered itself, or published its own metadata, by where its answer
+    /// goes, and its name only as what it calls itself. Otherwise that name is the heading, as if the operator had
+    /// checked it, and a stranger's client looks like the app whose name it takes (RFC 7591, 5; RFC 6749, 10.2).
+    pub named_by_host: bool,
+    /// Whether a client's document is fetched from checked addresses alone. Otherwise a `client_id` makes the server
+    /// send a request to whatever it can reach and its author cannot: its own machine, its network, the metadata
+    /// service of its cloud (server-side request forgery; Client ID Metadata Document, 8.6).
+    pub checked_addresses: bool,
     /// Whether codes and tokens expire. Otherwise one that leaks works for good (RFC 9700, 4.10; RFC 6750, 5.3).
     pub expiry: bool,
     /// Whether each use of a refresh token replaces it. Otherwise a thief and the client use the same one side by side,
@@ -117,6 +125,8 @@ impl Profile {
             single_use_codes: true,
             header_tokens_only: true,
             audience: true,
+            named_by_host: true,
+            checked_addresses: true,
             expiry: true,
             rotation: true,
             scope_limit: true,
@@ -148,7 +158,7 @@ impl Profile {
     }
 
     /// Every defence by its name, to be switched.
-    pub fn defences(&mut self) -> [(&'static str, &mut bool); 15] {
+    pub fn defences(&mut self) -> [(&'static str, &mut bool); 17] {
         [
             ("long_credentials", &mut self.long_credentials),
             ("pkce", &mut self.pkce),
@@ -162,6 +172,8 @@ impl Profile {
             ("single_use_codes", &mut self.single_use_codes),
             ("header_tokens_only", &mut self.header_tokens_only),
             ("audience", &mut self.audience),
+            ("named_by_host", &mut self.named_by_host),
+            ("checked_addresses", &mut self.checked_addresses),
             ("expiry", &mut self.expiry),
             ("rotation", &mut self.rotation),
             ("scope_limit", &mut self.scope_limit),

@@ -5,6 +5,28 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// Which addresses the host of a document may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of the public internet.
+    Internet,
+    /// Those, and loopback for the names of loopback: for a server that is on loopback itself.
+    InternetAndLoopback,
+    /// All: what a profile without [`checked_addresses`](crate::oauth::Profile::checked_addresses) does.
+    Everything,
+}
+
+impl Reach {
+    /// Whether a host may have `address`. `is_loopback` says whether its name is one of loopback.
+    pub fn includes(self, address: IpAddr, is_loopback: bool) -> bool {
+        match self {
+            Reach::Everything => true,
+            Reach::InternetAndLoopback if is_loopback => address.is_loopback(),
+            Reach::Internet | Reach::InternetAndLoopback => is_public(address),
+        }
+    }
+}
+
 /// The special-purpose blocks of IPv4, as an address and the length of its prefix.
 const SPECIAL_V4: [(Ipv4Addr, u32); 17] = [
     // This network.

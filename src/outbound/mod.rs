@@ -36,6 +36,7 @@ use std::time::Duration;
 use crate::oauth::document_url::DocumentUrl;
 use crate::oauth::origin::{Origin, Scheme};
 use crate::system::System;
+pub use address::Reach;
 pub use answer::{Answer, FetchError};
 pub use resolve::{Resolve, SystemResolver};
 use timed::{Deadline, Timed};
@@ -48,8 +49,6 @@ const ADDRESSES_MAX: usize = 4;
 pub struct Outbound {
     resolver: Box<dyn Resolve>,
     tls: Tls,
-    /// Whether names of loopback may be connected to, as for a server that is on loopback itself.
-    allows_loopback: bool,
     /// The time for one document, from the resolution of its name to its last byte.
     time_max: Duration,
     /// The largest document, in bytes.
@@ -62,21 +61,21 @@ impl Outbound {
     pub fn new(
         resolver: Box<dyn Resolve>,
         tls: Tls,
-        allows_loopback: bool,
         (time_max, bytes_max): (Duration, usize),
         system: Arc<dyn System>,
     ) -> Outbound {
-        Outbound { resolver, tls, allows_loopback, time_max, bytes_max, system }
+        Outbound { resolver, tls, time_max, bytes_max, system }
     }
 
-    /// Fetches the document at `url`. Blocks for at most `time_max`, plus what the resolver takes.
+    /// Fetches the document at `url`, if `reach` includes every address of its host. Blocks for at most `time_max`,
+    /// plus what the resolver takes.
     ///
     /// # Errors
     /// When there is no document, with the reason.
-    pub fn get(&self, url: &DocumentUrl) -> Result<Answer, FetchError> {
+    pub fn get(&self, url: &DocumentUrl, reach: Reach) -> Result<Answer, FetchError> {
         let deadline = Deadline::new(&*self.system, self.time_max);
         let origin = url.origin();
-        let addresses = self.checked_addresses(origin)?;
+        let addresses = self.checked_addresses(origin, reach)?;
         let mut stream = Timed::new(connect(&addresses, &deadline)?, &deadline);
         match origin.scheme() {
             Scheme::Https => {
@@ -91,14 +90,11 @@ impl Outbound {
     ///
     /// # Errors
     /// When one of them may not be connected to. That the others may is no reason to trust the name.
-    fn checked_addresses(&self, origin: &Origin) -> Result<Vec<SocketAddr>, FetchError> {
+    fn checked_addresses(&self, origin: &Origin, reach: Reach) -> Result<Vec<SocketAddr>, FetchError> {
         let found = self.resolver.resolve(plain_host(origin), origin.port());
         let mut addresses = found.map_err(|_| FetchError::Unresolved)?;
-        let is_loopback = self.allows_loopback && origin.is_loopback();
-        let may_connect = |address: &SocketAddr| {
-            if is_loopback { address.ip().is_loopback() } else { address::is_public(address.ip()) }
-        };
-        if !addresses.iter().all(may_connect) {
+        let is_loopback = origin.is_loopback();
+        if !addresses.iter().all(|address| reach.includes(address.ip(), is_loopback)) {
             return Err(FetchError::ForbiddenAddress);
         }
         addresses.truncate(ADDRESSES_MAX);
@@ -180,10 +176,15 @@ mod tests {
 
     const BYTES_MAX: usize = 100;
 
-    fn outbound(resolver: &Arc<Scripted>, allows_loopback: bool) -> Outbound {
+    fn outbound(resolver: &Arc<Scripted>) -> Outbound {
         let limits = (Duration::from_secs(20), BYTES_MAX);
         let system = Arc::new(RealSystem::default());
-        Outbound::new(Box::new(Arc::clone(resolver)), Tls::default(), allows_loopback, limits, system)
+        Outbound::new(Box::new(Arc::clone(resolver)), Tls::default(), limits, system)
+    }
+
+    /// The document at this URL, for a server on loopback.
+    fn get(outbound: &Outbound, text: &str) -> Result<Answer, FetchError> {
+        outbound.get(&url(text), Reach::InternetAndLoopback)
     }
 
     fn scripted(lists: &[&[SocketAddr]]) -> Arc<Scripted> {
@@ -216,9 +217,9 @@ mod tests {
             let response = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
             stream.write_all(response.as_bytes()).unwrap();
         });
-        let outbound = outbound(&scripted(&[&[address]]), true);
+        let outbound = outbound(&scripted(&[&[address]]));
         let port = address.port();
-        let answer = outbound.get(&url(&format!("http://localhost:{port}/a/client.json?v=2")));
+        let answer = get(&outbound, &format!("http://localhost:{port}/a/client.json?v=2"));
         assert_eq!(answer.map(|answer| answer.content), Ok(b"{}".to_vec()));
         assert_eq!(
             thread.join().unwrap(),
@@ -231,24 +232,24 @@ mod tests {
 
     #[test]
     fn every_address_of_a_name_must_be_public() {
-        let check = |allows_loopback: bool, text: &str, addresses: &[&str], expected: FetchError| {
+        let check = |reach: Reach, text: &str, addresses: &[&str], expected: FetchError| {
             let addresses: Vec<SocketAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();
-            let outbound = outbound(&scripted(&[&addresses]), allows_loopback);
-            assert_eq!(outbound.get(&url(text)), Err(expected), "{text} {addresses:?}");
+            let outbound = outbound(&scripted(&[&addresses]));
+            assert_eq!(outbound.get(&url(text), reach), Err(expected), "{text} {addresses:?}");
         };
         const FORBIDDEN: FetchError = FetchError::ForbiddenAddress;
-        for allows_loopback in [true, false] {
+        for reach in [Reach::InternetAndLoopback, Reach::Internet] {
             for address in ["127.0.0.1:443", "10.0.0.1:443", "[::1]:443", "[::ffff:8.8.8.8]:443"] {
-                check(allows_loopback, "https://app.example/c", &[address], FORBIDDEN);
-                check(allows_loopback, "https://app.example/c", &["8.8.8.8:443", address], FORBIDDEN);
-                check(allows_loopback, "https://app.example/c", &[address, "8.8.8.8:443"], FORBIDDEN);
+                check(reach, "https://app.example/c", &[address], FORBIDDEN);
+                check(reach, "https://app.example/c", &["8.8.8.8:443", address], FORBIDDEN);
+                check(reach, "https://app.example/c", &[address, "8.8.8.8:443"], FORBIDDEN);
             }
-            check(allows_loopback, "https://localhost/c", &["10.0.0.1:443"], FORBIDDEN);
-            check(allows_loopback, "https://localhost/c", &["127.0.0.1:443", "8.8.8.8:443"], FORBIDDEN);
+            check(reach, "https://localhost/c", &["10.0.0.1:443"], FORBIDDEN);
+            check(reach, "https://localhost/c", &["127.0.0.1:443", "8.8.8.8:443"], FORBIDDEN);
         }
-        check(false, "https://localhost/c", &["127.0.0.1:443"], FORBIDDEN);
-        check(false, "https://127.0.0.1/c", &["127.0.0.1:443"], FORBIDDEN);
-        check(false, "http://localhost/c", &["127.0.0.1:80"], FORBIDDEN);
+        check(Reach::Internet, "https://localhost/c", &["127.0.0.1:443"], FORBIDDEN);
+        check(Reach::Internet, "https://127.0.0.1/c", &["127.0.0.1:443"], FORBIDDEN);
+        check(Reach::Internet, "http://localhost/c", &["127.0.0.1:80"], FORBIDDEN);
     }
 
     /// The name is resolved once, and what it resolves to afterwards does not matter.
@@ -259,12 +260,12 @@ mod tests {
             stream.write_all(response.as_bytes()).unwrap();
         });
         let resolver = scripted(&[&[address], &["10.0.0.1:80".parse().unwrap()]]);
-        let outbound = outbound(&resolver, true);
-        assert!(outbound.get(&url("http://localhost:9/c")).is_ok());
+        let outbound = outbound(&resolver);
+        assert!(get(&outbound, "http://localhost:9/c").is_ok());
         thread.join().unwrap();
         assert_eq!(resolver.0.lock().unwrap().len(), 1, "resolved once");
-        assert_eq!(outbound.get(&url("http://localhost:9/c")), Err(FetchError::ForbiddenAddress));
-        assert_eq!(outbound.get(&url("http://localhost:9/c")), Err(FetchError::Unresolved));
+        assert_eq!(get(&outbound, "http://localhost:9/c"), Err(FetchError::ForbiddenAddress));
+        assert_eq!(get(&outbound, "http://localhost:9/c"), Err(FetchError::Unresolved));
     }
 
     #[test]
@@ -275,11 +276,11 @@ mod tests {
             stream.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").unwrap();
         });
         let resolver = scripted(&[&[closed, address], &[closed], &[]]);
-        let outbound = outbound(&resolver, true);
-        assert_eq!(outbound.get(&url("http://localhost:9/c")), Err(FetchError::Status(404)));
+        let outbound = outbound(&resolver);
+        assert_eq!(get(&outbound, "http://localhost:9/c"), Err(FetchError::Status(404)));
         thread.join().unwrap();
         for _ in 0..2 {
-            assert_eq!(outbound.get(&url("http://localhost:9/c")), Err(FetchError::Unreachable));
+            assert_eq!(get(&outbound, "http://localhost:9/c"), Err(FetchError::Unreachable));
         }
         // A name may have any number of addresses. The fifth is not tried, though a connection to it would succeed.
         let open = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -298,10 +299,10 @@ mod tests {
                 std::thread::yield_now();
             }
         });
-        let mut outbound = outbound(&scripted(&[&[address]]), true);
+        let mut outbound = outbound(&scripted(&[&[address]]));
         outbound.system = Arc::new(Hasty(Mutex::new(Instant::now())));
         (outbound.time_max, outbound.bytes_max) = (Duration::from_secs(6), usize::MAX);
-        assert_eq!(outbound.get(&url("http://localhost:9/c")), Err(FetchError::TimedOut));
+        assert_eq!(get(&outbound, "http://localhost:9/c"), Err(FetchError::TimedOut));
         thread.join().unwrap();
     }
 
@@ -311,9 +312,9 @@ mod tests {
         let (address, thread) = server(move |_stream| {
             let _ = released.recv();
         });
-        let mut outbound = outbound(&scripted(&[&[address]]), true);
+        let mut outbound = outbound(&scripted(&[&[address]]));
         outbound.time_max = Duration::from_millis(50);
-        assert_eq!(outbound.get(&url("http://localhost:9/c")), Err(FetchError::TimedOut));
+        assert_eq!(get(&outbound, "http://localhost:9/c"), Err(FetchError::TimedOut));
         drop(release);
         thread.join().unwrap();
     }
@@ -322,8 +323,8 @@ mod tests {
     #[test]
     fn without_tls_no_https_document_is_fetched() {
         let (address, thread) = server(|_| {});
-        let outbound = outbound(&scripted(&[&[address]]), true);
-        assert!(matches!(outbound.get(&url("https://localhost:9/c")), Err(FetchError::Tls(_))));
+        let outbound = outbound(&scripted(&[&[address]]));
+        assert!(matches!(get(&outbound, "https://localhost:9/c"), Err(FetchError::Tls(_))));
         assert_eq!(thread.join().unwrap(), "");
     }
 }

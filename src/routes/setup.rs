@@ -28,7 +28,7 @@ use crate::oauth::client::Clients;
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::resource::DefaultResource;
 use crate::oauth::{Profile, Resources, Scope};
-use crate::outbound::HAS_TLS;
+use crate::outbound::{HAS_TLS, Reach};
 use crate::pool::{Bounds, Pool};
 use crate::store::Store;
 use crate::system::System;
@@ -96,7 +96,7 @@ impl Routes {
 
     fn of(settings: &Settings, site: Site, lasting: Lasting) -> Routes {
         let scopes = settings.scopes.clone();
-        let documents = documents(settings, &lasting).map(Arc::new);
+        let documents = documents(settings, &site, &lasting).map(Arc::new);
         let clients = clients(settings, &site, &lasting.keys, documents.as_ref());
         let clients = Arc::new(clients.with_resources(resources(settings, &site)));
         let resources = clients.resources();
@@ -197,11 +197,23 @@ pub fn resource_metadata(settings: &Settings, site: &Site, uri: &str) -> Result<
 }
 
 /// The clients of documents, if they are accepted. They may ask for every configured scope: the resource owner decides.
-fn documents(settings: &Settings, lasting: &Lasting) -> Option<Documents> {
+fn documents(settings: &Settings, site: &Site, lasting: &Lasting) -> Option<Documents> {
     let names: Vec<&str> = settings.scopes.iter().map(|(name, _)| &**name).collect();
     let offered = Scope::parse(&names.join(" ")).unwrap_or_default();
     let system = Arc::clone(&lasting.system);
-    settings.client_documents.then(|| Documents::new(lasting.fetches.clone(), offered, system))
+    let fetches = lasting.fetches.clone();
+    settings.client_documents.then(|| Documents::new(fetches, reach(settings, site), offered, system))
+}
+
+/// Where they may be. In the lab this server stands for one on the internet, to which its own machine is forbidden.
+fn reach(settings: &Settings, site: &Site) -> Reach {
+    if !settings.profile.checked_addresses {
+        Reach::Everything
+    } else if site.is_loopback() && settings.lab.is_none() {
+        Reach::InternetAndLoopback
+    } else {
+        Reach::Internet
+    }
 }
 
 /// The clients of `settings`, the demo's if there is a client app, the lab's if there is a lab, those that register

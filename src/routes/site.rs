@@ -88,6 +88,12 @@ impl Site {
         self.lab.as_deref()
     }
 
+    /// The origin that stands for the authorization server's own network in the lab, if there is one: the address that
+    /// the attacker's site has without a name.
+    pub fn lab_network(&self) -> Option<String> {
+        self.lab_origins.get(1).map(Origin::to_string)
+    }
+
     /// Whether `host`, the value of a Host field, names the attacker's site.
     pub fn is_lab_host(&self, host: &str) -> bool {
         Authority::parse(host).is_some_and(|host| self.lab_origins.iter().any(|own| own.has(&host)))

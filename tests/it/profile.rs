@@ -1,5 +1,6 @@
 //! Each field of the profile, switched: what a strict server refuses, one that differs in this field alone lets happen.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use oauth_from_scratch::config;
@@ -76,6 +77,42 @@ fn a_token_for_another_resource_opens_this_one_or_does_not() {
         // The only resource is the one of a request that names none.
         let status = get_secure(&server, &tokens(&server).0).status;
         assert_eq!(status, if holds { 401 } else { 200 });
+    }
+}
+
+/// RFC 7591, 5.
+#[test]
+fn a_stranger_is_named_by_its_host_or_as_it_likes() {
+    const REGISTRATION: &str = "issuer = \"http://localhost:3001\"\nregistration = true\n";
+    for holds in [true, false] {
+        let changes = [("issuer = \"http://localhost:3001\"\n", REGISTRATION)];
+        let profile = Profile { named_by_host: holds, ..Profile::strict() };
+        let server = TestServer::start_under(&standard::configuration(&changes), profile);
+        let content = r#"{"client_name":"The App","redirect_uris":["https://games.example/cb"]}"#;
+        let length = content.len();
+        let registered = server.answer_to(&format!(
+            "POST /register HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{content}"
+        ));
+        let registered = registered.json();
+        let client = registered["client_id"].as_str().expect("an identifier");
+        let dialog = get_dialog(&server, &request_of(client, "https://games.example/cb"), None);
+        assert_eq!(dialog.text().contains("<h1>Authorize The App?</h1>"), !holds, "{}", dialog.text());
+    }
+}
+
+/// The draft of client ID metadata documents, 8.6. Nothing listens at the address.
+#[test]
+fn a_document_is_fetched_from_any_address_or_checked_ones() {
+    let closed =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).expect("a port");
+    let document = format!("https://0x7f.1:{}/c", closed.port());
+    for (holds, reason) in [(true, "not on the public internet"), (false, "its host cannot be connected to")] {
+        let configured = config::Config { auth_port: 0, client_port: Some(0), ..config::Config::default() };
+        let profile = Profile { checked_addresses: holds, ..Profile::strict() };
+        let server = TestServer::start_under(&configured, profile);
+        let page = get_dialog(&server, &request_of(&document, CALLBACK), None);
+        assert!(page.text().contains(reason), "{holds}: {}", page.text());
     }
 }
 

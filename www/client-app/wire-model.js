@@ -145,8 +145,13 @@ function lanes(item, lab) {
   return [isOfDialog || to === SERVER ? POPUP : BROWSER, to];
 }
 
-/** The same for a request to the lab: to the attacker's site, or to the victim's shop, which is a client app. */
+/** The same for a request to the lab: to the attacker's site, or to the victim's shop, which is a client app. The door
+    is a resource that the network of the authorization server protects. */
 function lanesOfLab(item, sender) {
+  if (item.path.startsWith('/door/')) {
+    const isServer = field(item.requestParts, 'user-agent') === 'oauth-from-scratch';
+    return [isServer ? SERVER : sender ?? CLIENT, RESOURCE];
+  }
   const to = isShop(field(item.requestParts, 'host') ?? '') ? CLIENT : ATTACKER;
   switch (field(item.requestParts, 'sec-fetch-dest')) {
     case undefined: return [sender ?? (to === CLIENT ? BROWSER : CLIENT), to];

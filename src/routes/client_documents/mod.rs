@@ -30,7 +30,7 @@ use crate::oauth::Scope;
 use crate::oauth::client::{Client, ClientSource};
 use crate::oauth::client_document::{self, DOCUMENT_BYTES_MAX, DocumentError};
 use crate::oauth::document_url::DocumentUrl;
-use crate::outbound::{Answer, FetchError, Outbound, SystemResolver, Tls};
+use crate::outbound::{Answer, FetchError, Outbound, Reach, SystemResolver, Tls};
 use crate::peer::Peer;
 use crate::pool::{Bounds, Kind, Owner, Pool, PoolError};
 use crate::store::{Caller, Mailbox, Ticket};
@@ -54,16 +54,16 @@ const WAITERS_MAX: usize = 256;
 
 /// Where documents come from.
 pub(super) trait Fetch: Send + Sync {
-    /// The document at `url`. Blocks.
+    /// The document at `url`, if `reach` includes the addresses of its host. Blocks.
     ///
     /// # Errors
     /// When there is none, with the reason.
-    fn fetch(&self, url: &DocumentUrl) -> Result<Answer, FetchError>;
+    fn fetch(&self, url: &DocumentUrl, reach: Reach) -> Result<Answer, FetchError>;
 }
 
 impl Fetch for Outbound {
-    fn fetch(&self, url: &DocumentUrl) -> Result<Answer, FetchError> {
-        self.get(url)
+    fn fetch(&self, url: &DocumentUrl, reach: Reach) -> Result<Answer, FetchError> {
+        self.get(url, reach)
     }
 }
 
@@ -101,6 +101,8 @@ pub(super) type Arrival = Arc<Mutex<Option<Result<Arc<Client>, Unread>>>>;
 /// The clients of documents, under one configuration.
 pub(super) struct Documents {
     fetches: Fetches,
+    /// Where they may be.
+    reach: Reach,
     /// The most that a client may ask for.
     offered: Scope,
     state: Mutex<State>,
@@ -143,11 +145,11 @@ impl fmt::Display for Unread {
 }
 
 impl Fetches {
-    /// Fetches from the network, and from this machine if `allows_loopback`.
+    /// Fetches from the network. With `allows_loopback`, a document on loopback may be plain http.
     pub(super) fn from_network(allows_loopback: bool, system: Arc<dyn System>) -> Fetches {
         let limits = (FETCH_TIME_MAX, DOCUMENT_BYTES_MAX);
         let (resolver, tls) = (Box::new(SystemResolver), Tls::default());
-        let outbound = Outbound::new(resolver, tls, allows_loopback, limits, system);
+        let outbound = Outbound::new(resolver, tls, limits, system);
         Fetches::new(Arc::new(outbound), allows_loopback)
     }
 
@@ -159,11 +161,11 @@ impl Fetches {
 }
 
 impl Documents {
-    /// The clients of documents, which may ask for at most the scope `offered`.
-    pub(super) fn new(fetches: Fetches, offered: Scope, system: Arc<dyn System>) -> Documents {
+    /// The clients of documents within `reach`, which may ask for at most the scope `offered`.
+    pub(super) fn new(fetches: Fetches, reach: Reach, offered: Scope, system: Arc<dyn System>) -> Documents {
         let cache = Cache::new(cache::Bounds::default());
         let state = Mutex::new(State { cache, flights: HashMap::new() });
-        Documents { fetches, offered, state, system }
+        Documents { fetches, reach, offered, state, system }
     }
 
     /// What `client_id` is, for a request that a person is asked about.
@@ -221,7 +223,7 @@ impl Documents {
 
     /// Fetches and reads the document at `url`, and keeps it if it is valid.
     fn read(&self, url: &DocumentUrl) -> Result<Arc<Client>, Unread> {
-        let fetched = self.fetches.fetch.fetch(url);
+        let fetched = self.fetches.fetch.fetch(url, self.reach);
         let now = self.system.monotonic();
         let answer = match fetched {
             Ok(answer) => answer,
@@ -357,7 +359,7 @@ mod tests {
     }
 
     impl Fetch for Scripted {
-        fn fetch(&self, url: &DocumentUrl) -> Result<Answer, FetchError> {
+        fn fetch(&self, url: &DocumentUrl, _: Reach) -> Result<Answer, FetchError> {
             self.begun.lock().unwrap().send(url.as_str().to_owned()).unwrap();
             let answer = self.answers.lock().unwrap().recv_timeout(PATIENCE).expect("no more answers");
             answer.map(|content| Answer { content: content.into_bytes(), fresh_for: None })
@@ -386,7 +388,8 @@ mod tests {
             let clock = Arc::new(Clock(Mutex::new(Instant::now())));
             let offered = Scope::parse("answer").unwrap();
             let fetches = Fetches::new(Arc::new(fetch), false);
-            let documents = Arc::new(Documents::new(fetches, offered, Arc::<Clock>::clone(&clock)));
+            let documents =
+                Arc::new(Documents::new(fetches, Reach::Internet, offered, Arc::<Clock>::clone(&clock)));
             Harness { documents, clock, mailbox: Arc::new(Done(sender)), done, begun, answers }
         }
 

@@ -9,7 +9,9 @@
 //! | `POST /weather` | the access token; it is an MCP server that tells the weather |
 //!
 //! `GET /as/authorize` is the attacker's authorization endpoint: it sends the browser to this server with the same
-//! request. Nothing caught leaves this machine, and only the lab's own page can read it.
+//! request. `GET /door/open` is no trap: it stands for a device in the network of this server, which anyone there may
+//! operate. It refuses browsers, which are not in that network. Nothing caught leaves this machine, and only the lab's
+//! own page can read it.
 
 use std::sync::Arc;
 
@@ -26,6 +28,9 @@ use crate::routes::request::bearer::{Scheme, split};
 use crate::routes::route::{Errors, Route, page, post};
 use crate::routes::site::Role;
 use crate::routes::step::{Context, Step};
+
+/// What the door is asked for.
+const DOOR_PATH: &str = "/door/open";
 
 /// The rows of the table for the traps.
 pub(crate) const ROWS: &[Route] = &[
@@ -45,6 +50,7 @@ pub(crate) const ROWS: &[Route] = &[
     page(Role::Lab, "/caught.js", |context| serve(context, Asset::LabCaughtScript)),
     page(Role::Lab, "/ad.js", |context| serve(context, Asset::LabAdScript)),
     page(Role::Lab, "/as/authorize", pretend_to_authorize),
+    Route { errors: Errors::Json, ..page(Role::Lab, DOOR_PATH, open_door) },
     Route { errors: Errors::Json, ..page(Role::Lab, "/caught", show) },
     Route { role: Role::Lab, ..post("/collect", Some(&cors::POST), take) },
     Route { role: Role::Lab, ..post("/drive", None, save) },
@@ -101,6 +107,16 @@ fn tell_weather(context: &Context) -> Step {
     const SUNNY: &str =
         r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"sunny"}],"isError":false}}"#;
     Step::Done(json::response(Status::Ok, SUNNY))
+}
+
+/// Opens a door of this server's network. That it is open is taken down, since the attacker cannot see it.
+fn open_door(context: &Context) -> Step {
+    let is_there = |name| !matches!(context.request.field(name), Ok(None));
+    if is_there("sec-fetch-site") || is_there("origin") {
+        return Step::Done(refuse(Status::Forbidden, "no browser is in the network of the door"));
+    }
+    catch(context, DOOR_PATH, "open".to_owned());
+    Step::Done(json::response(Status::Ok, r#"{"door":"open"}"#))
 }
 
 /// Saves a note in the account that the access token is for. This server has one person and no login, so an account of

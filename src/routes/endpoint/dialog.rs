@@ -123,13 +123,14 @@ fn may_renew(client: &Client) -> bool {
 
 /// What the person is told of `client`.
 fn asker<'a>(routes: &Routes, client: &'a Client) -> Asker<'a> {
+    let is_told_apart = routes.profile.named_by_host;
     match client.origin {
         ClientOrigin::Configured if routes.site.client_app().is_some() && *client.id == *demo::CLIENT_ID => {
             Asker::Demo
         }
-        ClientOrigin::Configured => Asker::Configured,
-        ClientOrigin::SelfRegistered => Asker::SelfRegistered,
-        ClientOrigin::Document => Asker::Document(host_of(&client.id)),
+        ClientOrigin::SelfRegistered if is_told_apart => Asker::SelfRegistered,
+        ClientOrigin::Document if is_told_apart => Asker::Document(host_of(&client.id)),
+        ClientOrigin::Configured | ClientOrigin::SelfRegistered | ClientOrigin::Document => Asker::Configured,
     }
 }
 

@@ -256,6 +256,7 @@ fn placeholders(site: &Site, has_wire: bool) -> Vec<Placeholder> {
         ("{{issuer}}", escape_html(site.issuer()).into_owned()),
         ("{{client_id}}", demo::CLIENT_ID.to_owned()),
         ("{{lab}}", escape_html(site.lab().unwrap_or_default()).into_owned()),
+        ("{{lab_network}}", escape_html(&site.lab_network().unwrap_or_default()).into_owned()),
         ("{{lab_redirect_uri}}", lab_apps::REDIRECT_URI.to_owned()),
         ("{{lab_shop}}", escape_html(&site.lab().map(lab_apps::shop_origin).unwrap_or_default()).into_owned()),
         ("{{lab_app_id}}", lab_apps::APP.to_owned()),

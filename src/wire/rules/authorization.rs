@@ -162,6 +162,16 @@ pub(super) const REQUEST: &[Rule] = &[
         "tests/it/oauth.rs::an_unknown_client_or_redirect_uri_is_never_redirected",
     ),
     reason!(
+        "the client's metadata document could not be fetched: its host has an address *",
+        "address not public",
+        "A stranger chooses the URL of a document, and may choose what only this server can reach. So every address of \
+         its host is checked before the server connects to one.",
+        "Client ID Metadata Document, 8.6",
+        "outbound/mod.rs",
+        "if !addresses.iter().all(|address| reach.includes(address.ip(), is_loopback)) {",
+        "src/outbound/mod.rs::every_address_of_a_name_must_be_public",
+    ),
+    reason!(
         "the client's metadata document could not be fetched*",
         "document not fetched",
         "The client's metadata is a document at a URL. It is fetched within five seconds, from a public address, as \
