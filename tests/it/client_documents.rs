@@ -355,7 +355,9 @@ fn a_grant_outlives_the_copy_of_its_document() {
 #[test]
 fn a_pinned_document_is_never_fetched() {
     let (documents, url) = (published(), "https://app.example/client.json");
-    for (url, fetches) in [(url.to_owned(), false), (documents.url(), false), (documents.url(), true)] {
+    let fetches_where_built_in = cfg!(feature = "client-documents");
+    let cases = [(url.to_owned(), false), (documents.url(), false), (documents.url(), fetches_where_built_in)];
+    for (url, fetches) in cases {
         let pinned = document(&url, CALLBACK, r#","client_name":"Pinned""#);
         let text = format!(
             "issuer = \"http://localhost:3001\"\n[listen]\nport = 0\n[scopes]\nanswer = \"Read.\"\n\
