@@ -125,7 +125,7 @@ impl Head {
     /// When the head is malformed, exceeds a limit, or asks for something that is not implemented.
     pub(super) fn read(&mut self, bytes: &mut [u8], scan: &mut Scan, limits: &Limits) -> Result<bool, Refusal> {
         if scan.is_new()
-            && let Some(understood) = self.read_at_once(bytes, limits)
+            && let Ok(understood) = self.parse(bytes, limits, false)
         {
             return understood.map(|()| true);
         }
@@ -138,29 +138,37 @@ impl Head {
         let Some(length) = scan.find_end(bytes, limits)? else { return Ok(false) };
         let bytes = &mut bytes[..length];
         lower_minor_version(&mut bytes[..scan.request_line]);
-        let mut table = [const { MaybeUninit::uninit() }; FIELDS_CAPACITY];
-        let mut parsed = httparse::Request::new(&mut []);
-        parsed.parse_with_uninit_headers(bytes, &mut table).map_err(|error| refuse_syntax(error, bytes))?;
-        let mut fields = MessageFields::default();
-        // Whether there is a bare LF does not matter here: the search has refused it.
-        self.take_fields(bytes, parsed.headers, &mut fields);
-        self.understand(bytes, &parsed, &fields, limits).map(|()| true)
+        match self.parse(bytes, limits, true) {
+            Ok(understood) => understood.map(|()| true),
+            Err(error) => Err(refuse_syntax(error, bytes)),
+        }
     }
 
-    /// The fast path: a head that arrived whole and well-formed. `None` where the slow path has to decide.
-    fn read_at_once(&mut self, bytes: &[u8], limits: &Limits) -> Option<Result<(), Refusal>> {
+    /// Parses the head that `bytes` begin with. If `is_scanned`, [`Scan`] has accepted them.
+    ///
+    /// # Errors
+    /// The error of httparse. `None` where [`Scan`] has to decide.
+    fn parse(
+        &mut self,
+        bytes: &[u8],
+        limits: &Limits,
+        is_scanned: bool,
+    ) -> Result<Result<(), Refusal>, Option<httparse::Error>> {
         let mut table = [const { MaybeUninit::uninit() }; FIELDS_CAPACITY];
         let mut parsed = httparse::Request::new(&mut []);
-        let Ok(httparse::Status::Complete(length)) = parsed.parse_with_uninit_headers(bytes, &mut table) else {
-            return None;
+        let httparse::Status::Complete(length) = parsed.parse_with_uninit_headers(bytes, &mut table)? else {
+            return Err(None);
         };
         let bytes = &bytes[..length];
-        if !is_within_limits(bytes, &parsed, limits) {
-            return None;
+        if !is_scanned && !is_within_limits(bytes, &parsed, limits) {
+            return Err(None);
         }
         let mut fields = MessageFields::default();
         let has_bare_lf = self.take_fields(bytes, parsed.headers, &mut fields);
-        (!has_bare_lf).then(|| self.understand(bytes, &parsed, &fields, limits))
+        if !is_scanned && has_bare_lf {
+            return Err(None);
+        }
+        Ok(self.understand(bytes, &parsed, &fields, limits))
     }
 
     /// Stores the positions of the field lines in `bytes`, a whole head, and collects in `fields` those that control
@@ -249,14 +257,14 @@ fn lower_minor_version(request_line: &mut [u8]) {
 }
 
 /// Translates an error of httparse.
-fn refuse_syntax(error: httparse::Error, bytes: &[u8]) -> Refusal {
+fn refuse_syntax(error: Option<httparse::Error>, bytes: &[u8]) -> Refusal {
     match error {
-        httparse::Error::HeaderName => Refusal::bad_request("malformed field name"),
-        httparse::Error::HeaderValue => Refusal::bad_request("a field value contains a control byte"),
-        httparse::Error::Version if names_other_major_version(bytes) => {
+        Some(httparse::Error::HeaderName) => Refusal::bad_request("malformed field name"),
+        Some(httparse::Error::HeaderValue) => Refusal::bad_request("a field value contains a control byte"),
+        Some(httparse::Error::Version) if names_other_major_version(bytes) => {
             Refusal::new(Status::HttpVersionNotSupported, "the HTTP version is not 1.x")
         }
-        httparse::Error::TooManyHeaders => {
+        Some(httparse::Error::TooManyHeaders) => {
             Refusal::new(Status::RequestHeaderFieldsTooLarge, "too many field lines")
         }
         _ => Refusal::bad_request("malformed request line"),

@@ -63,6 +63,11 @@ impl<'a> Request<'a> {
         self.text(self.head.authority)
     }
 
+    /// The same as bytes.
+    pub fn authority_bytes(&self) -> &'a [u8] {
+        self.head.authority.of(self.bytes)
+    }
+
     /// The values of all field lines named `name`, in the order in which they were sent, without surrounding
     /// whitespace. `name` must be in lower case; the request's names match in any case.
     pub fn fields(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {

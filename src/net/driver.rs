@@ -56,7 +56,6 @@ pub struct Driver<S> {
     links: Table<S>,
     connections_max: usize,
     peers: Peers,
-    spare: SpareBuffers,
     deadlines: Deadlines,
     /// Slots of connections that used up their share of a turn and could continue; each is in it once.
     unfinished: VecDeque<usize>,
@@ -69,22 +68,13 @@ pub struct Driver<S> {
     turns: u64,
     /// When the remaining connections are closed, once the shutdown has begun.
     finish_by: Option<Instant>,
-    routes: Arc<Routes>,
-    /// Where the pool, and a store that answers later, put their completions.
-    mailbox: Arc<dyn Mailbox>,
-    /// The number of the last ticket. With it a late completion is not taken for that of a newer request.
-    serial: u64,
+    /// What the connections share; beside their table, so that it can be lent to one of them.
+    turn: Turn,
     limits: Limits,
     /// The limits of connections opened from now on.
     connection_limits: Arc<http::Limits>,
     system: Arc<dyn System>,
     log: Log,
-    refusal_log: RefusalLog,
-    access: AccessLog,
-    proxies: Proxies,
-    counts: Counts,
-    clock: TurnClock,
-    scratch: Box<[u8]>,
 }
 
 impl<S: Socket> Driver<S> {
@@ -99,11 +89,22 @@ impl<S: Socket> Driver<S> {
     ) -> Driver<S> {
         let limits = settings.limits.clone();
         let Shares { connections_max, peer_max, buffered_max } = Shares::of(settings);
+        let turn = Turn {
+            clock: TurnClock::new(system.as_ref()),
+            routes,
+            mailbox,
+            serial: 0,
+            refusal_log: RefusalLog::new(logs.errors.clone(), limits.refusal_lines_per_second_max),
+            access: AccessLog::new(logs.access.clone(), settings.access_log, Arc::clone(&system)),
+            proxies: Proxies::new(&settings.trusted_proxies),
+            counts: Counts::default(),
+            spare: SpareBuffers::default(),
+            scratch: vec![0; READ_BYTES_MAX].into_boxed_slice(),
+        };
         Driver {
             links: Table::new(),
             connections_max,
             peers: Peers::new(peer_max),
-            spare: SpareBuffers::default(),
             deadlines: Deadlines::default(),
             unfinished: VecDeque::new(),
             unfinished_due: 0,
@@ -112,19 +113,11 @@ impl<S: Socket> Driver<S> {
             buffered_max,
             turns: 0,
             finish_by: None,
-            routes,
-            mailbox,
-            serial: 0,
-            clock: TurnClock::new(system.as_ref()),
+            turn,
             log: logs.errors.clone(),
-            refusal_log: RefusalLog::new(logs.errors.clone(), limits.refusal_lines_per_second_max),
-            access: AccessLog::new(logs.access.clone(), settings.access_log, Arc::clone(&system)),
-            proxies: Proxies::new(&settings.trusted_proxies),
             system,
             connection_limits: Arc::new(settings.http.clone()),
             limits,
-            counts: Counts::default(),
-            scratch: vec![0; READ_BYTES_MAX].into_boxed_slice(),
         }
     }
 
@@ -137,14 +130,14 @@ impl<S: Socket> Driver<S> {
         if self.peers.each_max() != peer_max {
             self.peers = Peers::new(peer_max);
             for slot in self.links.slots() {
-                if let Some(link) = self.links.at(slot).filter(|link| !self.proxies.trust(link.address)) {
+                if let Some(link) = self.links.at(slot).filter(|link| !self.turn.proxies.trust(link.address)) {
                     self.peers.add(Peer::of(link.address), slot);
                 }
             }
         }
-        self.refusal_log.set_lines_per_second_max(settings.limits.refusal_lines_per_second_max);
+        self.turn.refusal_log.set_lines_per_second_max(settings.limits.refusal_lines_per_second_max);
         self.connection_limits = Arc::new(settings.http.clone());
-        (self.limits, self.routes) = (settings.limits.clone(), routes);
+        (self.limits, self.turn.routes) = (settings.limits.clone(), routes);
     }
 
     /// How many connections are open.
@@ -164,17 +157,17 @@ impl<S: Socket> Driver<S> {
 
     /// What has been counted so far.
     pub fn counts(&self) -> Counts {
-        self.counts
+        self.turn.counts
     }
 
     /// The monotonic time of this turn.
     pub(super) fn now(&self) -> Instant {
-        self.clock.now
+        self.turn.clock.now
     }
 
     /// The wall-clock time of this turn.
     pub(super) fn timestamp(&self) -> Timestamp {
-        self.clock.timestamp
+        self.turn.clock.timestamp
     }
 
     /// Time until the next timer; zero if a connection could continue, `None` if no timer is set.
@@ -186,10 +179,10 @@ impl<S: Socket> Driver<S> {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        let next = sooner(self.deadlines.next(), sooner(self.refusal_log.deadline(), self.finish_by))?;
+        let next = sooner(self.deadlines.next(), sooner(self.turn.refusal_log.deadline(), self.finish_by))?;
         // Measured from the beginning of this turn, which saves another reading of the clock. The loop may sleep too
         // long by the duration of a turn.
-        Some(next.saturating_duration_since(self.clock.now))
+        Some(next.saturating_duration_since(self.turn.clock.now))
     }
 
     /// Begins a turn: reads the clock.
@@ -197,8 +190,8 @@ impl<S: Socket> Driver<S> {
         self.turns += 1;
         // Connections that are queued during this turn have used up their share of it, and wait for the next.
         self.unfinished_due = self.unfinished.len().min(UNFINISHED_PER_TURN_MAX);
-        self.clock.update(self.system.as_ref());
-        self.refusal_log.settle(self.clock.now);
+        self.turn.clock.update(self.system.as_ref());
+        self.turn.refusal_log.settle(self.turn.clock.now);
     }
 
     /// Ends a turn: gives the queued connections their share, then handles the deadlines that have passed.
@@ -210,10 +203,10 @@ impl<S: Socket> Driver<S> {
                 self.drive(slot);
             }
         }
-        let now = self.clock.now;
+        let now = self.turn.clock.now;
         while let Some(slot) = self.deadlines.pop_due(now) {
             if let Some(link) = self.links.at(slot) {
-                link.expire(now, slot, &*self.mailbox);
+                link.expire(now, slot, &*self.turn.mailbox);
                 self.drive(slot);
             }
         }
@@ -228,7 +221,7 @@ impl<S: Socket> Driver<S> {
         let Some(link) = self.links.at(slot) else { return };
         link.note(readiness);
         if readiness.read_closed {
-            link.note_end(self.clock.now, slot, &*self.mailbox);
+            link.note_end(self.turn.clock.now, slot, &*self.turn.mailbox);
         }
         // A queued connection gets its share at the end of the turn, however many events arrive for it.
         if !link.is_queued() {
@@ -268,7 +261,7 @@ impl<S: Socket> Driver<S> {
     }
 
     fn evict(&mut self, slot: usize) {
-        self.counts.evicted += 1;
+        self.turn.counts.evicted += 1;
         self.close(slot);
     }
 
@@ -277,7 +270,7 @@ impl<S: Socket> Driver<S> {
     pub(super) fn make_room(&mut self) -> Room {
         match self.eviction.oldest_idle(&mut self.links, self.turns) {
             None => Room::None,
-            Some((_, since)) if since >= self.clock.now => Room::NextTurn,
+            Some((_, since)) if since >= self.turn.clock.now => Room::NextTurn,
             Some((slot, _)) => {
                 self.evict(slot);
                 Room::Made
@@ -297,10 +290,10 @@ impl<S: Socket> Driver<S> {
         watch: impl FnOnce(&mut S, usize) -> io::Result<()>,
     ) {
         // Connections of a trusted proxy carry requests of many clients, so they do not count as one peer's.
-        let peer = (!self.proxies.trust(address)).then(|| Peer::of(address));
+        let peer = (!self.turn.proxies.trust(address)).then(|| Peer::of(address));
         let is_admitted = self.admit(peer);
         if !is_admitted {
-            self.counts.turned_away += 1;
+            self.turn.counts.turned_away += 1;
             if self.links.len() >= self.connections_max.saturating_add(TURNED_AWAY_MAX) {
                 return;
             }
@@ -308,23 +301,23 @@ impl<S: Socket> Driver<S> {
         let slot = self.links.next_slot();
         if watch(&mut socket, slot).is_err() {
             // The kernel has no memory to watch another socket; the client finds its connection closed.
-            self.counts.broken += 1;
+            self.turn.counts.broken += 1;
             return;
         }
         let limits = Arc::clone(&self.connection_limits);
         let connection = if is_admitted {
-            Connection::new(limits, self.clock.now)
+            Connection::new(limits, self.turn.clock.now)
         } else {
-            Connection::turned_away(limits, NO_ROOM, self.clock.now)
+            Connection::turned_away(limits, NO_ROOM, self.turn.clock.now)
         };
-        self.counts.connections += u64::from(is_admitted);
+        self.turn.counts.connections += u64::from(is_admitted);
         peer.into_iter().for_each(|peer| self.peers.add(peer, slot));
         let mut link = Link::new(role, address, socket, connection);
-        if let Some(wire) = self.routes.wire() {
+        if let Some(wire) = self.turn.routes.wire() {
             link.tap(wire);
         }
         if self.finish_by.is_some() {
-            link.finish(self.clock.now);
+            link.finish(self.turn.clock.now);
         }
         self.links.insert(link);
         self.drive(slot);
@@ -336,8 +329,8 @@ impl<S: Socket> Driver<S> {
         if self.finish_by.is_some() {
             return;
         }
-        self.finish_by = Some(self.clock.now + self.limits.finish_time_max);
-        let now = self.clock.now;
+        self.finish_by = Some(self.turn.clock.now + self.limits.finish_time_max);
+        let now = self.turn.clock.now;
         for slot in self.links.slots() {
             if let Some(link) = self.links.at(slot) {
                 link.finish(now);
@@ -350,21 +343,7 @@ impl<S: Socket> Driver<S> {
     /// closes it.
     fn drive(&mut self, slot: usize) {
         let Some(link) = self.links.at(slot) else { return };
-        let mut turn = Turn {
-            now: self.clock.now,
-            limits: self.routes.limits(),
-            clock: &self.clock,
-            routes: &self.routes,
-            mailbox: &self.mailbox,
-            serial: &mut self.serial,
-            refusal_log: &mut self.refusal_log,
-            access: &self.access,
-            proxies: &self.proxies,
-            counts: &mut self.counts,
-            spare: &mut self.spare,
-            scratch: &mut self.scratch,
-        };
-        let driven = link.drive(slot, &mut turn);
+        let driven = link.drive(slot, &mut self.turn);
         self.buffered = (self.buffered - link.counted()) + link.count();
         match driven {
             Driven::Waiting => self.deadlines.set(slot, link.deadline()),
@@ -400,8 +379,8 @@ impl<S: Socket> Driver<S> {
         // not among the peers; removing it there does nothing.
         if let Some(mut link) = self.links.remove(slot) {
             self.buffered -= link.counted();
-            link.abandon(slot, &*self.mailbox);
-            link.close_stream(&self.access, &self.clock);
+            link.abandon(slot, &*self.turn.mailbox);
+            link.close_stream(&self.turn.access, &self.turn.clock);
             self.peers.remove(Peer::of(link.address), slot);
         }
     }
@@ -501,7 +480,7 @@ mod tests {
         let settings = Settings::default();
         let mut driver = driver(&settings);
         let (written, _) = open(&mut driver);
-        let (serial, over) = (driver.serial, driver.now() + settings.routes.limits.store_time_max);
+        let (serial, over) = (driver.turn.serial, driver.now() + settings.routes.limits.store_time_max);
         happen(driver.links.at(0).unwrap(), serial, over);
         driver.drive(0);
         status(&written)

@@ -272,7 +272,7 @@ impl<S: Socket> Link<S> {
                     reads += 1;
                     self.read(turn)
                 }
-                Want::Write if self.writable => self.write(turn.now),
+                Want::Write if self.writable => self.write(turn.now()),
                 Want::Content if self.streaming.as_ref().is_some_and(|streaming| streaming.is_due()) => {
                     if fills == FILLS_PER_TURN_MAX {
                         return Driven::Unfinished;
@@ -281,7 +281,7 @@ impl<S: Socket> Link<S> {
                     self.fill(turn);
                     Ok(())
                 }
-                Want::Shutdown => self.shut(turn.now),
+                Want::Shutdown => self.shut(turn.now()),
                 Want::Close => {
                     turn.counts.starved += u64::from(self.connection.is_starved());
                     return Driven::Closed;
@@ -303,15 +303,14 @@ impl<S: Socket> Link<S> {
             return;
         }
         while *requests_left > 0 {
-            let ticket = Ticket { place: slot, serial: turn.next_serial() };
-            let step = match self.connection.step(turn.now) {
+            let step = match self.connection.step(turn.now()) {
                 Event::Nothing => return,
                 Event::Request(request) => {
                     if let Some(tap) = &mut self.tap {
                         tap.begin(request.rest());
                     }
                     let sender = Sender { peer: self.address, notes: self.tap.as_deref().map(Tap::notes) };
-                    turn.begin(self.role, sender, &request, ticket)
+                    turn.begin(self.role, sender, &request, slot)
                 }
                 Event::Refused(refusal, request) => {
                     if let Some(tap) = &mut self.tap {
@@ -321,8 +320,8 @@ impl<S: Socket> Link<S> {
                 }
             };
             *requests_left -= 1;
-            let routes = turn.routes();
-            if !self.respond_or_park(step, routes, ticket, turn) {
+            let routes = &turn.routes;
+            if !self.respond_or_park(step, routes, turn) {
                 return;
             }
         }
@@ -330,14 +329,14 @@ impl<S: Socket> Link<S> {
 
     /// Sends the response if the request is done, begins it if it is a stream, else parks the request. Returns whether
     /// the next request may be answered; responses keep the order of their requests.
-    fn respond_or_park(&mut self, step: Step, routes: &Arc<Routes>, ticket: Ticket, turn: &Turn) -> bool {
+    fn respond_or_park(&mut self, step: Step, routes: &Arc<Routes>, turn: &Turn) -> bool {
         match step {
             Step::Done(response) => {
                 match &mut self.tap {
-                    None => self.connection.respond(&response, turn.date(), turn.now),
+                    None => self.connection.respond(&response, turn.date(), turn.now()),
                     Some(tap) => {
                         let queued = self.connection.outgoing().len();
-                        self.connection.respond(&response, turn.date(), turn.now);
+                        self.connection.respond(&response, turn.date(), turn.now());
                         let answer = self.connection.outgoing().get(queued..).unwrap_or_default();
                         tap.answer(answer, response.reason(), response.client());
                     }
@@ -345,20 +344,20 @@ impl<S: Socket> Link<S> {
                 true
             }
             Step::Parked(parked) => {
-                self.park(parked, Arc::clone(routes), ticket, turn);
+                self.park(parked, Arc::clone(routes), turn);
                 false
             }
             Step::Stream(stream) => {
-                self.begin_stream(stream, ticket, turn);
+                self.begin_stream(stream, turn);
                 false
             }
         }
     }
 
     /// Parks a request that began with `routes`, until the store or the pool completes it, or it times out.
-    fn park(&mut self, parked: Parked, routes: Arc<Routes>, ticket: Ticket, turn: &Turn) {
-        let (serial, until) = (ticket.serial, turn.now + parked.time_max(turn.limits));
-        let (is_abandoned, since) = (false, turn.now);
+    fn park(&mut self, parked: Parked, routes: Arc<Routes>, turn: &Turn) {
+        let (serial, until) = (turn.serial, turn.now() + parked.time_max(turn.routes.limits()));
+        let (is_abandoned, since) = (false, turn.now());
         self.waiting =
             Some(Box::new(Waiting { serial, routes, parked, until, completion: None, is_abandoned, since }));
     }
@@ -380,15 +379,14 @@ impl<S: Socket> Link<S> {
         let completion = completion.unwrap_or(Completion::TimedOut);
         // The HTTP connection may have been given up by its own deadline in the same turn: then no answer can be sent.
         let Some(request) = self.connection.unanswered() else { return true };
-        let ticket = Ticket { place: slot, serial: turn.next_serial() };
         let sender = Sender { peer: self.address, notes: self.tap.as_deref().map(Tap::notes) };
-        let step = turn.resume(self.role, sender, (&routes, parked, completion), &request, ticket);
-        self.respond_or_park(step, &routes, ticket, turn)
+        let step = turn.resume(self.role, sender, (&routes, parked, completion), &request, slot);
+        self.respond_or_park(step, &routes, turn)
     }
 
     /// Reads once into the worker's buffer, and passes the bytes or the end to the HTTP connection.
     fn read(&mut self, turn: &mut Turn) -> io::Result<()> {
-        match self.socket.read(turn.scratch) {
+        match self.socket.read(&mut turn.scratch) {
             Ok(0) => {
                 self.readable = false;
                 self.connection.receive_end();
@@ -399,7 +397,7 @@ impl<S: Socket> Link<S> {
                 if let Some(tap) = &mut self.tap {
                     tap.read(&turn.scratch[..count]);
                 }
-                self.connection.receive(&turn.scratch[..count], turn.now);
+                self.connection.receive(&turn.scratch[..count], turn.now());
             }
             Err(error) => self.readable = may_try_again(error)?,
         }

@@ -74,7 +74,7 @@ impl Streaming {
     /// Asks the source for content for `connection`, and does what it says. Returns how the stream has ended, if it
     /// has.
     pub(super) fn fill(&mut self, connection: &mut Connection, turn: &mut Turn) -> Option<End> {
-        let now = turn.now;
+        let now = turn.now();
         let (content, next) = turn.fill(&mut self.stream, connection.room());
         self.bytes += connection.push(content, now);
         match next {

@@ -159,6 +159,8 @@ pub struct Successors {
     access_token: Credential,
     /// Without its mark.
     refresh_token: Credential,
+    /// Of its secret, so that it does not depend on the mark.
+    refresh_digest: Digest,
 }
 
 impl Successors {
@@ -174,12 +176,12 @@ impl Successors {
 
     /// The digest of the refresh token's secret, which does not depend on its mark.
     pub fn refresh_digest(&self) -> Digest {
-        self.refresh_token.refresh_digest().digest
+        self.refresh_digest
     }
 
     /// The refresh token, marked as one of `family`.
     pub fn refresh_token(&self, family: &Family) -> Credential {
-        self.refresh_token.clone().marked(family)
+        self.refresh_token.clone().marked(family.mark(&self.refresh_digest))
     }
 }
 
@@ -212,12 +214,13 @@ impl Credential {
 
     /// A refresh token of `grant`, from the first 24 of the random bytes.
     pub fn refresh_token(grant: GrantId, random: [u8; SECRET_BYTES], family: &Family) -> Credential {
-        Credential::of_grant(grant, random).marked(family)
+        let token = Credential::of_grant(grant, random);
+        let mark = family.mark(&token.refresh_digest().digest);
+        token.marked(mark)
     }
 
-    fn marked(mut self, family: &Family) -> Credential {
-        let digest = self.refresh_digest().digest;
-        self.secret[REFRESH_SECRET_CHARS..].copy_from_slice(&family.mark(&digest));
+    fn marked(mut self, mark: [u8; MARK_CHARS]) -> Credential {
+        self.secret[REFRESH_SECRET_CHARS..].copy_from_slice(&mark);
         self
     }
 
@@ -266,11 +269,10 @@ impl Credential {
     /// Derives what this refresh token is exchanged for with `salt`. Each of the two takes a message authentication
     /// code, so a request derives them once.
     pub fn successors(&self, salt: Salt) -> Successors {
-        Successors {
-            salt,
-            access_token: Credential::of_grant(self.grant, self.derive_access_secret(&salt)),
-            refresh_token: Credential::of_grant(self.grant, self.derive_refresh_secret(&salt)),
-        }
+        let access_token = Credential::of_grant(self.grant, self.derive_access_secret(&salt));
+        let refresh_token = Credential::of_grant(self.grant, self.derive_refresh_secret(&salt));
+        let refresh_digest = refresh_token.refresh_digest().digest;
+        Successors { salt, access_token, refresh_token, refresh_digest }
     }
 
     /// Derives the secret of the access token that this refresh token is exchanged for with `salt`. Presenting the same

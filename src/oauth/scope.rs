@@ -83,9 +83,9 @@ impl Scope {
 
     /// Whether every name is in `other`.
     pub fn is_within(&self, other: &Scope) -> bool {
-        // Most tokens have the whole scope of their client, or the beginning of it. Names that follow each other in
-        // `other` are found like a single one.
-        other.contains(&self.0) || self.first_beyond(other).is_none()
+        // Most tokens share the scope of their client, in the same memory, or have the beginning of it. Names that
+        // follow each other in `other` are found like a single one.
+        Arc::ptr_eq(&self.0, &other.0) || other.contains(&self.0) || self.first_beyond(other).is_none()
     }
 
     /// The other names, in their order.

@@ -156,9 +156,10 @@ impl Site {
     }
 
     /// Whether `host`, the value of a Host field, names the authorization server, in any spelling (RFC 9110, 4.2.3).
-    pub fn is_own_host(&self, host: &str) -> bool {
+    pub fn is_own_host(&self, host: &[u8]) -> bool {
         let is_own = |host| self.own_origins.iter().any(|own| own.has(&host));
-        self.own_hosts.iter().any(|own| own == host) || Authority::parse(host).is_some_and(is_own)
+        let parse = || std::str::from_utf8(host).ok().and_then(Authority::parse);
+        self.own_hosts.iter().any(|own| own.as_bytes() == host) || parse().is_some_and(is_own)
     }
 
     /// Whether `origin`, the value of an Origin field, is the authorization server's. `null` is not.
@@ -199,8 +200,8 @@ mod tests {
         let check = |bind: &str, port, origin: &str, own: &[&str], foreign: &[&str]| {
             let site = Site::new(bind.parse().ok(), Some(4000), port, None);
             assert_eq!(site.authorization_server(), origin);
-            own.iter().for_each(|host| assert!(site.is_own_host(host), "{bind}: {host}"));
-            foreign.iter().for_each(|host| assert!(!site.is_own_host(host), "{bind}: {host}"));
+            own.iter().for_each(|host| assert!(site.is_own_host(host.as_bytes()), "{bind}: {host}"));
+            foreign.iter().for_each(|host| assert!(!site.is_own_host(host.as_bytes()), "{bind}: {host}"));
         };
         check(
             "",
@@ -228,7 +229,7 @@ mod tests {
         {
             assert!(!site.is_own_origin(origin.as_bytes()), "{origin}");
         }
-        assert!(!site.is_own_origin(b"http://localhost:3001\xff"));
+        assert!(!site.is_own_origin(b"http://localhost:3001\xff") && !site.is_own_host(b"localhost:3001\xff"));
     }
 
     #[test]
@@ -237,7 +238,7 @@ mod tests {
         let site = Site::new("0.0.0.0".parse().ok(), None, 3001, issuer);
         assert_eq!((site.issuer(), site.base()), ("https://auth.example/t/", "/t"));
         assert_eq!((site.authorization_server(), site.client_app()), ("https://auth.example", None));
-        assert!(site.is_https() && site.is_own_host("auth.example") && site.is_own_host("localhost:3001"));
+        assert!(site.is_https() && site.is_own_host(b"auth.example") && site.is_own_host(b"localhost:3001"));
         assert!(site.is_own_origin(b"https://auth.example") && !site.is_own_origin(b"http://auth.example"));
     }
 
@@ -245,8 +246,8 @@ mod tests {
     fn every_spelling_of_its_name_is_its_own() {
         let check = |issuer: &str, own: &[&str], foreign: &[&str]| {
             let site = Site::new(None, None, 3001, Issuer::parse(issuer).ok());
-            own.iter().for_each(|host| assert!(site.is_own_host(host), "{issuer}: {host}"));
-            foreign.iter().for_each(|host| assert!(!site.is_own_host(host), "{issuer}: {host}"));
+            own.iter().for_each(|host| assert!(site.is_own_host(host.as_bytes()), "{issuer}: {host}"));
+            foreign.iter().for_each(|host| assert!(!site.is_own_host(host.as_bytes()), "{issuer}: {host}"));
             assert_eq!(site.issuer(), issuer, "it is given out as it was written");
         };
         let own = ["auth.example", "auth.example:443", "AUTH.example:", "%61uth.example", "auth.example:0443"];

@@ -11,21 +11,20 @@ use crate::net::stream::{End, Streaming};
 use crate::net::turn::Turn;
 use crate::net::turn_clock::TurnClock;
 use crate::routes::Stream;
-use crate::store::Ticket;
 
 impl<S: Socket> Link<S> {
-    /// Responds to the current request with `stream`. `ticket` is the one that the request was answered under.
-    pub(super) fn begin_stream(&mut self, stream: Box<Stream>, ticket: Ticket, turn: &Turn) {
+    /// Responds to the current request, which has the last ticket of `turn`, with `stream`.
+    pub(super) fn begin_stream(&mut self, stream: Box<Stream>, turn: &Turn) {
         let entry = self.connection.unanswered();
         let entry = entry.and_then(|request| turn.stream_entry(self.role, self.address, &request, &stream));
         let queued = self.connection.outgoing().len();
-        self.connection.begin_stream(stream.head(), turn.date(), turn.now);
+        self.connection.begin_stream(stream.head(), turn.date(), turn.now());
         if let Some(tap) = &mut self.tap {
             // The head: the content has no end that could be waited for.
             let head = self.connection.outgoing().get(queued..).unwrap_or_default();
             tap.answer(head, stream.head().reason(), stream.client());
         }
-        self.streaming = Some(Box::new(Streaming::new(stream, ticket.serial, entry)));
+        self.streaming = Some(Box::new(Streaming::new(stream, turn.serial, entry)));
         let is_over = !self.connection.is_streaming() && !self.connection.is_starved();
         if is_over && !self.is_finishing {
             // The head is all of the response (HEAD).
@@ -45,7 +44,7 @@ impl<S: Socket> Link<S> {
     pub(super) fn settle_stream(&mut self, turn: &Turn) {
         if self.connection.is_streaming() {
             if self.read_closed {
-                self.connection.break_stream(turn.now);
+                self.connection.break_stream(turn.now());
                 self.end_stream(End::ClientClosed, turn);
             }
         } else if self.connection.is_starved() {
@@ -64,7 +63,7 @@ impl<S: Socket> Link<S> {
 
     fn end_stream(&mut self, end: End, turn: &Turn) {
         if let Some(streaming) = self.streaming.take() {
-            streaming.note(end, turn.access, turn.clock);
+            streaming.note(end, &turn.access, &turn.clock);
         }
     }
 }
@@ -90,7 +89,7 @@ mod tests {
     use crate::pool::Pool;
     use crate::routes::test_stream::{Ring, Then};
     use crate::routes::{Completion, Next, Role, Routes, Site};
-    use crate::store::{Applied, Mailbox, MemoryStore};
+    use crate::store::{Applied, Mailbox, MemoryStore, Ticket};
     use crate::system::{RealSystem, System};
 
     const NEXT: &str = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";

@@ -19,10 +19,8 @@ use crate::crypto::digest::Digest;
 /// A transition that never changes the record.
 #[derive(Clone, Debug)]
 pub(super) enum Look {
-    /// Checks a token for a protected resource.
-    Check { token: Digest, resource: Arc<ProtectedResource> },
-    /// The same, and describes the token.
-    Describe { token: Digest, resource: Arc<ProtectedResource> },
+    /// Checks a token for a protected resource, and describes it if the resource needs that.
+    Check { token: Digest, resource: Arc<ProtectedResource>, describes: bool },
     /// Describes a token, given the clients that are registered now.
     Inspect(Box<Presented>, Arc<Clients>),
 }
@@ -74,22 +72,13 @@ impl Look {
     /// The outcome.
     pub(super) fn at(&self, record: Option<&Grant>, now: Timestamp) -> Outcome {
         match self {
-            Look::Check { token, resource } => match check(record, token, resource, now) {
-                Ok(_) => Outcome::Active,
+            Look::Check { token, resource, describes } => match check(record, token, resource, now) {
                 Err(outcome) => outcome,
-            },
-            Look::Describe { token, resource } => match check(record, token, resource, now) {
+                Ok(_) if !describes => Outcome::Active,
                 Ok(Checked { grant, token, scope }) => {
-                    let scope = scope.into_owned();
-                    described(
-                        grant,
-                        TokenKind::Access,
-                        scope,
-                        token.audience.clone(),
-                        (token.issued, token.expires),
-                    )
+                    let (scope, audience) = (scope.into_owned(), token.audience.clone());
+                    described(grant, TokenKind::Access, scope, audience, (token.issued, token.expires))
                 }
-                Err(outcome) => outcome,
             },
             Look::Inspect(presented, clients) => inspect(record, presented, clients, now),
         }

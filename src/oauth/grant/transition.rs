@@ -197,13 +197,13 @@ impl Transition {
 
     /// `token` is presented to `resource`, which learns whether it is valid there.
     pub fn check(token: &Credential, resource: Arc<ProtectedResource>) -> Transition {
-        let look = Look::Check { token: token.digest(), resource };
+        let look = Look::Check { token: token.digest(), resource, describes: false };
         Transition { grant: token.grant(), action: Action::Look(look) }
     }
 
     /// The same for a resource that also needs to know whose token it is, and which scope it has.
     pub fn check_and_describe(token: &Credential, resource: Arc<ProtectedResource>) -> Transition {
-        let look = Look::Describe { token: token.digest(), resource };
+        let look = Look::Check { token: token.digest(), resource, describes: true };
         Transition { grant: token.grant(), action: Action::Look(look) }
     }
 
@@ -232,7 +232,7 @@ impl Transition {
             Action::Issue(_) => Operation::Issue,
             Action::Redeem(_) => Operation::Redeem,
             Action::Rotate(_) => Operation::Rotate,
-            Action::Look(Look::Check { .. } | Look::Describe { .. }) => Operation::Check,
+            Action::Look(Look::Check { .. }) => Operation::Check,
             Action::Look(Look::Inspect(..)) => Operation::Inspect,
             Action::Revoke(_) => Operation::Revoke,
             Action::Withdraw(_) => Operation::Withdraw,
@@ -248,7 +248,7 @@ impl Transition {
             Action::Redeem(redemption) => Some(&redemption.client.id),
             Action::Rotate(rotation) => Some(&rotation.client.id),
             Action::Revoke(presented) | Action::Look(Look::Inspect(presented, _)) => presented.client.as_ref(),
-            Action::Look(Look::Check { .. } | Look::Describe { .. }) | Action::Withdraw(_) => None,
+            Action::Look(Look::Check { .. }) | Action::Withdraw(_) => None,
         }
     }
 }

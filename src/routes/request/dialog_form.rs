@@ -81,7 +81,7 @@ fn check_sender(routes: &Routes, request: &Request, form: &Form) -> Result<(), R
     }
     let forbidden = |notice, reason, sealed| Err(reject(Status::Forbidden, notice, reason, sealed));
     // First, since under a foreign name that points at this machine, all other fields agree with each other.
-    if !routes.site.is_own_host(request.authority()) {
+    if !routes.site.is_own_host(request.authority_bytes()) {
         let sealed = form.value("request").unwrap_or_default();
         return forbidden(Notice::OtherName, "the Host is not one of this server's names", sealed);
     }

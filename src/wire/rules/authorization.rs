@@ -33,7 +33,7 @@ pub(super) const FORM: &[Rule] = &[
          this machine (DNS rebinding), all other fields would agree with each other.",
         "RFC 9110, 7.2",
         "routes/request/dialog_form.rs",
-        "if !routes.site.is_own_host(request.authority()) {",
+        "if !routes.site.is_own_host(request.authority_bytes()) {",
         "tests/it/refusals.rs::a_form_that_another_site_sent_makes_no_code",
     ),
     reason!(

@@ -132,7 +132,7 @@ fn token<'a>(request: &Request<'a>) -> Result<&'a [u8], &'static str> {
 fn is_rebound(context: &Context) -> bool {
     match context.request.field("origin") {
         Ok(None) => false,
-        Ok(Some(_)) => !context.routes.site.is_own_host(context.request.authority()),
+        Ok(Some(_)) => !context.routes.site.is_own_host(context.request.authority_bytes()),
         Err(_) => true,
     }
 }
