@@ -31,7 +31,13 @@ impl Object {
 
     /// Adds a list of texts.
     pub fn texts<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a str>) -> &mut Object {
-        let values: Vec<String> = values.into_iter().map(quoted).collect();
+        self.list(name, &mut values.into_iter())
+    }
+
+    // Not inlined: each list is of another iterator, and the copies would be larger than all else here.
+    #[inline(never)]
+    fn list(&mut self, name: &str, values: &mut dyn Iterator<Item = &str>) -> &mut Object {
+        let values: Vec<String> = values.map(quoted).collect();
         self.raw(name, &format_args!("[{}]", values.join(",")))
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Config, Limits, WireConfig};
@@ -15,7 +15,7 @@ use crate::oauth::client::Client;
 use crate::oauth::grant::RefreshReuse;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::lifetimes::Lifetimes;
-use crate::oauth::resource::{DefaultResource, Resource};
+use crate::oauth::resource::DefaultResource;
 use crate::store::{Backend, KeyPrefix};
 use crate::{http, net, routes, store};
 
@@ -50,14 +50,23 @@ impl Config {
     /// the values of `read`, except for keys that need a restart.
     pub fn reload(&self, read: Config) -> Reload {
         let mut changes = Vec::new();
-        changes.extend(changed_ids("clients", by_id(&self.clients), by_id(&read.clients), is_same_client));
-        let scopes = |config: &Config| -> Vec<(Arc<str>, String)> { config.scopes.clone() };
-        changes.extend(changed_ids("scopes", scopes(self), scopes(&read), |old, new| old == new));
+        changes.extend(changed_ids(
+            "clients",
+            &ids(&self.clients, |client| &client.id),
+            &ids(&read.clients, |client| &client.id),
+            &|old, new| is_same_client(&self.clients[old], &read.clients[new]),
+        ));
+        changes.extend(changed_ids(
+            "scopes",
+            &ids(&self.scopes, |(name, _)| name),
+            &ids(&read.scopes, |(name, _)| name),
+            &|old, new| self.scopes[old].1 == read.scopes[new].1,
+        ));
         changes.extend(changed_ids(
             "resources",
-            by_uri(&self.resources),
-            by_uri(&read.resources),
-            |old, new| old == new,
+            &ids(&self.resources, |resource| resource.uri()),
+            &ids(&read.resources, |resource| resource.uri()),
+            &|old, new| self.resources[old] == read.resources[new],
         ));
         let mut restarts = Vec::new();
         for (group, running, read) in [
@@ -172,15 +181,15 @@ fn needs_restart(name: &str, running: &str, configured: &str) -> String {
     format!("{name} needs a restart: running {running}, configured {configured}")
 }
 
-fn by_id(clients: &[Client]) -> Vec<(Arc<str>, &Client)> {
-    clients.iter().map(|client| (Arc::clone(&client.id), client)).collect()
+fn ids<T>(of: &[T], id: impl Fn(&T) -> &str) -> Vec<&str> {
+    of.iter().map(id).collect()
 }
 
-fn by_uri(resources: &[Resource]) -> Vec<(Arc<str>, &Resource)> {
-    resources.iter().map(|resource| (Arc::clone(resource.uri()), resource)).collect()
+fn places<'a>(ids: &[&'a str]) -> HashMap<&'a str, usize> {
+    ids.iter().enumerate().map(|(place, id)| (*id, place)).collect()
 }
 
-fn is_same_client(old: &&Client, new: &&Client) -> bool {
+fn is_same_client(old: &Client, new: &Client) -> bool {
     // The last two are the same for every configured client.
     let Client {
         id,
@@ -199,23 +208,23 @@ fn is_same_client(old: &&Client, new: &&Client) -> bool {
         && *default_resource == new.default_resource
 }
 
-/// A line that lists what was added, removed and changed; `None` if nothing was.
-fn changed_ids<T>(
+/// A line that lists which of the `old` and `new` identifiers were added, removed and changed; `None` if none was.
+/// `is_same` compares the one at a place in `old` with the one at a place in `new`.
+fn changed_ids(
     kind: &str,
-    old: Vec<(Arc<str>, T)>,
-    new: Vec<(Arc<str>, T)>,
-    is_same: impl Fn(&T, &T) -> bool,
+    old: &[&str],
+    new: &[&str],
+    is_same: &dyn Fn(usize, usize) -> bool,
 ) -> Option<String> {
-    let (old_ids, new_ids): (HashMap<&str, &T>, HashMap<&str, &T>) = (
-        old.iter().map(|(id, value)| (&**id, value)).collect(),
-        new.iter().map(|(id, value)| (&**id, value)).collect(),
-    );
-    let ids = |of: &[(Arc<str>, T)], is_listed: &dyn Fn(&str, &T) -> bool| -> Vec<String> {
-        of.iter().filter(|(id, value)| is_listed(id, value)).map(|(id, _)| id.to_string()).collect()
+    let (old_places, new_places) = (places(old), places(new));
+    let those = |ids: &[&str], is_listed: &dyn Fn(usize, &str) -> bool| -> Vec<String> {
+        let those = ids.iter().enumerate().filter(|(place, id)| is_listed(*place, id));
+        those.map(|(_, id)| (*id).to_owned()).collect()
     };
-    let added = ids(&new, &|id, _| !old_ids.contains_key(id));
-    let removed = ids(&old, &|id, _| !new_ids.contains_key(id));
-    let changed = ids(&new, &|id, value| old_ids.get(id).is_some_and(|old| !is_same(old, value)));
+    let added = those(new, &|_, id| !old_places.contains_key(id));
+    let removed = those(old, &|_, id| !new_places.contains_key(id));
+    let changed =
+        those(new, &|place, id| old_places.get(id).is_some_and(|old_place| !is_same(*old_place, place)));
     let parts: Vec<String> = [("added", added), ("removed", removed), ("changed", changed)]
         .into_iter()
         .filter(|(_, ids)| !ids.is_empty())

@@ -55,6 +55,7 @@ impl Mistakes {
     }
 
     /// Adds several mistakes.
+    #[inline(never)]
     pub(super) fn note_all(&mut self, mistakes: Vec<FileError>) {
         mistakes.into_iter().for_each(|mistake| self.note(mistake));
     }

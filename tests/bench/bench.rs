@@ -46,7 +46,8 @@ Usage: cargo bench [-- WHAT...]
 What to measure; without a word, the works:
   works          CPU time per request of each kind of work, as a ratio to the floor
   workers        two workers on two cores, against one
-  memory         resident memory at rest, per idle connection, and after millions (minutes)
+  memory         resident memory at rest, and per idle connection (needs 10,100 descriptors)
+  growth         resident memory after millions of requests and of connections (minutes)
   start          from exec to the first answer, and the program's size
   mixed          busy clients beside 10,000 idle and 1,000 slow ones (needs 12,000 descriptors)
   guesses        p99 of GET /secure beside clients that guess at a secret with a slow digest
@@ -126,7 +127,7 @@ fn measure(words: &[String]) -> io::Result<()> {
         options.what.push("works".to_owned());
     }
     if options.what == ["all"] {
-        options.what = ["works", "workers", "memory", "start", "mixed", "guesses", "conformance"]
+        options.what = ["works", "workers", "memory", "growth", "start", "mixed", "guesses", "conformance"]
             .map(str::to_owned)
             .to_vec();
     }
@@ -135,6 +136,7 @@ fn measure(words: &[String]) -> io::Result<()> {
             "works" => works(&options)?,
             "workers" => footprint::workers(options.rounds)?,
             "memory" => footprint::memory()?,
+            "growth" => footprint::growth()?,
             "start" => footprint::start(options.rounds)?,
             "instructions" => footprint::instructions()?,
             "conformance" => conformance::compare()?,

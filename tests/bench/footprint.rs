@@ -40,18 +40,28 @@ fn answered(server: &Server, work: Work, requests: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// At rest, and with idle connections.
 pub fn memory() -> io::Result<String> {
     let server = servers::own(SERVER_CORE, &["--workers", "1"])?;
     let at_rest = server.resident();
     let idle = idle_connections(&server, IDLE)?;
     let with_idle = server.resident();
     drop(idle);
-    let mut text = format!(
+    Ok(format!(
         "resident memory, one worker\n\n| when | KiB |\n| --- | --- |\n| at rest (bar 4096) | {} |\n\
          | with {IDLE} idle connections | {} |\n| for each of them, in bytes (bar 300) | {} |\n",
         at_rest / 1024,
         with_idle / 1024,
         (with_idle - at_rest) / IDLE as u64,
+    ))
+}
+
+/// At rest, and after millions of requests and of connections.
+pub fn growth() -> io::Result<String> {
+    let server = servers::own(SERVER_CORE, &["--workers", "1"])?;
+    let mut text = format!(
+        "resident memory, one worker\n\n| when | KiB |\n| --- | --- |\n| at rest (bar 4096) | {} |\n",
+        server.resident() / 1024
     );
     for (work, what) in [(Work::Pipelined, "requests"), (Work::Connect, "connections")] {
         for millions in 1..=2 {

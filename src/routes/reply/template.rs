@@ -23,32 +23,8 @@ impl<const N: usize> Template<N> {
     /// Fills `placeholders` in `text`, and splits it at those called `names`, with their braces. Others stay as they
     /// are.
     pub(crate) fn new(text: &str, placeholders: &[Placeholder], names: &[&str; N]) -> Template<N> {
-        // One pass, so that a value that looks like a placeholder is not replaced in turn.
-        let (mut pieces, mut filled) = (Vec::new(), String::with_capacity(text.len()));
-        let mut rest = text;
-        while let Some(start) = rest.find("{{") {
-            let (before, from_braces) = rest.split_at(start);
-            filled.push_str(before);
-            let fixed = placeholders.iter().find(|(name, _)| from_braces.starts_with(name));
-            let open = names.iter().position(|name| from_braces.starts_with(name));
-            let length = match (fixed, open) {
-                (Some((name, value)), _) => {
-                    filled.push_str(value);
-                    name.len()
-                }
-                (None, Some(which)) => {
-                    pieces.push((std::mem::take(&mut filled), which));
-                    names[which].len()
-                }
-                (None, None) => {
-                    filled.push_str("{{");
-                    2
-                }
-            };
-            rest = &from_braces[length..];
-        }
-        filled.push_str(rest);
-        Template { pieces, end: filled }
+        let (pieces, end) = split(text, placeholders, names);
+        Template { pieces, end }
     }
 
     /// The page with `values`, in the order of the names.
@@ -62,6 +38,36 @@ impl<const N: usize> Template<N> {
         page.push_str(&self.end);
         page
     }
+}
+
+/// The pieces of `text`, with `placeholders` filled, and what comes after the last of `names`. One for all templates.
+fn split(text: &str, placeholders: &[Placeholder], names: &[&str]) -> (Vec<(String, usize)>, String) {
+    // One pass, so that a value that looks like a placeholder is not replaced in turn.
+    let (mut pieces, mut filled) = (Vec::new(), String::with_capacity(text.len()));
+    let mut rest = text;
+    while let Some(start) = rest.find("{{") {
+        let (before, from_braces) = rest.split_at(start);
+        filled.push_str(before);
+        let fixed = placeholders.iter().find(|(name, _)| from_braces.starts_with(name));
+        let open = names.iter().position(|name| from_braces.starts_with(name));
+        let length = match (fixed, open) {
+            (Some((name, value)), _) => {
+                filled.push_str(value);
+                name.len()
+            }
+            (None, Some(which)) => {
+                pieces.push((std::mem::take(&mut filled), which));
+                names[which].len()
+            }
+            (None, None) => {
+                filled.push_str("{{");
+                2
+            }
+        };
+        rest = &from_braces[length..];
+    }
+    filled.push_str(rest);
+    (pieces, filled)
 }
 
 /// Replaces the placeholders in `text`. Unknown ones stay as they are.

@@ -1,0 +1,34 @@
+//! Packs the program's relative relocations, where the C library can read them so.
+//!
+//! A program that may lie anywhere in memory has thousands of pointers into itself, which the loader corrects at the
+//! start. As a table they take 24 bytes each: 200 KiB of the program and, once read, of its memory. Packed (RELR) they
+//! take a hundredth of that. glibc reads packed ones from 2.36 on, and an older one refuses such a program. So they are
+//! packed only where a program is built for the machine that builds it, and that machine has such a glibc. A linker that
+//! does not know the option warns and ignores it.
+
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::process::Command;
+
+/// The first glibc that reads packed relocations.
+const GLIBC: (u32, u32) = (2, 36);
+
+fn main() {
+    println!("cargo:rerun-if-changed=.cargo/build.rs");
+    let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
+    let is_linux_gnu = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu");
+    let is_for_this_machine = env::var("HOST").is_ok_and(|host| is("TARGET", &host));
+    if is_linux_gnu && is_for_this_machine && glibc().is_some_and(|version| version >= GLIBC) {
+        // An argument of the link alone, added to those of RUSTFLAGS.
+        println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+}
+
+/// The version of this machine's glibc, if it has one.
+fn glibc() -> Option<(u32, u32)> {
+    let output = Command::new("getconf").arg("GNU_LIBC_VERSION").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let mut numbers = text.trim().strip_prefix("glibc ")?.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
