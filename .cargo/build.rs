@@ -3,8 +3,8 @@
 //! A program that may lie anywhere in memory has thousands of pointers into itself, which the loader corrects at the
 //! start. As a table they take 24 bytes each: 200 KiB of the program and, once read, of its memory. Packed (RELR) they
 //! take a hundredth of that. glibc reads packed ones from 2.36 on, and an older one refuses such a program. So they are
-//! packed only where a program is built for the machine that builds it, and that machine has such a glibc. A linker that
-//! does not know the option warns and ignores it.
+//! packed only where a program is built for the machine that builds it, and that machine has such a glibc. A linker
+//! that does not know the option warns and ignores it.
 
 #![forbid(unsafe_code)]
 

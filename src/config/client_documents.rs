@@ -55,6 +55,7 @@ fn read_document(
     Ok(Client { origin: ClientOrigin::Configured, ..client })
 }
 
+#[cfg(feature = "mcp")]
 #[cfg(test)]
 mod tests {
     use crate::config::{Config, Mistakes, read};

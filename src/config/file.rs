@@ -153,11 +153,13 @@ fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: 
     {
         config.clients = read_clients(tables, config, mistakes);
     }
-    if let Some(value) = root.take("client_documents")
-        && let Some(tables) = mistakes.check(value.tables("[[client_documents]]"))
-    {
-        let clients = read_documents(tables, config, mistakes);
-        config.clients.extend(clients);
+    if let Some(value) = root.take("client_documents") {
+        if !cfg!(feature = "mcp") {
+            mistakes.note(value.error(ConfigError::NotBuiltIn("documents of clients", "mcp")));
+        } else if let Some(tables) = mistakes.check(value.tables("[[client_documents]]")) {
+            let clients = read_documents(tables, config, mistakes);
+            config.clients.extend(clients);
+        }
     }
     if let Some(value) = client_app {
         mistakes.note_all(check_client_app(config, &value, secure_scope.as_ref()));
@@ -198,6 +200,7 @@ pub fn locate(text: &str, error: &ConfigError) -> FileError {
         | ConfigError::WireOfLastingStore => "wire",
         ConfigError::RegistrationKeys => "registration",
         ConfigError::NotBuiltIn(_, "client-documents") => "fetch_client_documents",
+        ConfigError::NotBuiltIn(_, "mcp") => "registration",
         ConfigError::Lesson(flag, _) | ConfigError::NotBuiltIn(_, flag) => flag,
     };
     let is_key = |line: &str| {
@@ -430,6 +433,16 @@ introspects_all = true
         assert_eq!((&*app.id, &*app.name, app.redirect_uris.len()), ("app", "The App", 2));
         assert_eq!((app.is_confidential(), app.scope.as_str()), (false, "answer"));
         assert!(robot.is_confidential() && robot.inspects_all && robot.grant_types.client_credentials);
+    }
+
+    #[test]
+    fn documents_that_are_not_built_in_are_refused_by_name() {
+        let message = "line 1: client_documents: this program was built without documents of clients; build it with \
+                       --features mcp";
+        let mistakes = read("[[client_documents]]\n", 1).unwrap_err().to_string();
+        assert_eq!(mistakes == message, !cfg!(feature = "mcp"), "{mistakes}");
+        let error = ConfigError::NotBuiltIn("registration of clients", "mcp");
+        assert_eq!(locate("keys = \"k\"\nregistration = true\n", &error).line, 2);
     }
 
     #[test]

@@ -254,7 +254,7 @@ impl Config {
             resource_owner: Arc::clone(&self.resource_owner),
             secure_scope: self.secure_scope.clone(),
             // The article has none, and a configured server has resources of its own.
-            has_mcp: self.file.is_none() && self.client_port.is_some() && !self.is_article,
+            has_mcp: self.file.is_none() && self.is_mcp_demo(),
             registration: self
                 .has_registration()
                 .then_some(routes::Registration { allows_http: self.insecure_http }),
@@ -280,9 +280,15 @@ impl Config {
         self.lab = Some((port, routes::Lab::new(self.demo_profile())));
     }
 
-    /// Whether documents of clients are fetched. The article has no such clients.
+    /// Whether there is a client app, and with it, unless the configuration says otherwise, what MCP brings. The
+    /// article has none of it.
+    fn is_mcp_demo(&self) -> bool {
+        cfg!(feature = "mcp") && self.client_port.is_some() && !self.is_article
+    }
+
+    /// Whether documents of clients are fetched.
     fn fetches_client_documents(&self) -> bool {
-        self.fetches_client_documents.unwrap_or(self.client_port.is_some() && !self.is_article)
+        self.fetches_client_documents.unwrap_or(self.is_mcp_demo())
     }
 
     /// The rules of a server with a client app.
@@ -296,8 +302,7 @@ impl Config {
 
     /// Whether clients may register themselves. Never with keys that end before the grants.
     fn has_registration(&self) -> bool {
-        let is_demo = self.client_port.is_some() && !self.is_article;
-        self.has_lasting_keys() && self.registration.unwrap_or(is_demo)
+        self.has_lasting_keys() && self.registration.unwrap_or(self.is_mcp_demo())
     }
 
     /// Whether the keys last as long as the grants: an engine forgets an old key when no form of it is valid any more.
@@ -338,7 +343,9 @@ impl Config {
         if !(1..=WORKERS_MAX).contains(&self.workers) {
             mistakes.push(ConfigError::Workers(self.workers));
         }
-        if self.registration == Some(true) && !self.has_lasting_keys() {
+        if self.registration == Some(true) && !cfg!(feature = "mcp") {
+            mistakes.push(ConfigError::NotBuiltIn("registration of clients", "mcp"));
+        } else if self.registration == Some(true) && !self.has_lasting_keys() {
             mistakes.push(ConfigError::RegistrationKeys);
         }
         if self.has_wire() {
@@ -438,6 +445,8 @@ mod tests {
         let lab = Some((3002, routes::Lab::new(Profile::strict())));
         let message = "this program was built without the attack lab; build it with --features lab";
         check(Config { lab, ..Config::default() }, cfg!(feature = "lab"), message);
+        let message = "this program was built without registration of clients; build it with --features mcp";
+        check(Config { registration: Some(true), ..Config::default() }, cfg!(feature = "mcp"), message);
         check(Config::default(), true, "");
     }
 
@@ -567,6 +576,7 @@ mod tests {
         assert_eq!(config.check(), Ok(()));
     }
 
+    #[cfg(feature = "mcp")]
     #[test]
     fn registration_needs_keys_that_last_as_long_as_grants() {
         let engine = || Location::parse("redis://h:1").unwrap();

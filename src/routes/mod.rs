@@ -15,10 +15,14 @@
 //! have (405), preflights, and messages that the codec refused.
 
 #![cfg_attr(
-    not(all(feature = "wire", feature = "lab")),
-    allow(dead_code, reason = "the wire view is the one user of streams, and the lab that of its switches")
+    not(all(feature = "wire", feature = "lab", feature = "mcp")),
+    allow(dead_code, reason = "endpoints that are not in the table use what no other endpoint does")
 )]
 
+#[cfg(feature = "mcp")]
+mod client_documents;
+#[cfg(not(feature = "mcp"))]
+#[path = "client_documents/absent.rs"]
 mod client_documents;
 mod demo;
 mod endpoint;

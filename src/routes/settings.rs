@@ -54,6 +54,19 @@ pub struct Settings {
     pub limits: Limits,
 }
 
+impl Settings {
+    /// Whether there is an MCP server. Constant in a program that is built without it, so that the compiler leaves it
+    /// out.
+    pub(super) fn has_mcp(&self) -> bool {
+        cfg!(feature = "mcp") && self.has_mcp
+    }
+
+    /// How clients may register themselves; likewise.
+    pub(super) fn registration(&self) -> Option<Registration> {
+        self.registration.filter(|_| cfg!(feature = "mcp"))
+    }
+}
+
 impl Default for Settings {
     /// Those of the demo.
     fn default() -> Settings {
@@ -65,12 +78,12 @@ impl Default for Settings {
             default_resource: DefaultResource::default(),
             resource_owner: "owner".into(),
             secure_scope: Some(demo::SCOPES[0].0.into()),
-            has_mcp: true,
-            registration: Some(Registration::default()),
+            has_mcp: cfg!(feature = "mcp"),
+            registration: cfg!(feature = "mcp").then(Registration::default),
             explains_errors: true,
             has_wire: false,
             names_clients: false,
-            client_documents: true,
+            client_documents: cfg!(feature = "mcp"),
             profile: Profile::demo(demo::CLIENT_ID),
             lab: None,
             lifetimes: Lifetimes::default(),

@@ -124,14 +124,14 @@ impl Routes {
         let folder = settings.www.clone().map(|path| Folder::new(path, bytes_max));
         let has_wire = lasting.wire.is_some();
         let pages = Pages::new(&site, &profile, &lifetimes.tokens, bare_dialog.as_ref(), folder, has_wire);
-        let mcp = settings.has_mcp.then(|| mcp_server(&site, &clients, &profile));
+        let mcp = settings.has_mcp().then(|| mcp_server(&site, &clients, &profile));
         let challenges =
             Challenges::new(&site, &site.url(secure::PATH), resources, settings.secure_scope.as_deref());
         Routes {
             metadata: metadata::document(
                 &site,
                 &profile,
-                settings.registration.is_some(),
+                settings.registration().is_some(),
                 settings.client_documents && HAS_TLS,
                 scopes.iter().map(|(name, _)| &**name),
                 resources,
@@ -148,7 +148,7 @@ impl Routes {
             lab: settings.lab.clone(),
             scopes,
             resource_owner: Arc::clone(&settings.resource_owner),
-            registration: settings.registration,
+            registration: settings.registration(),
             explains_errors: settings.explains_errors,
             names_clients: settings.names_clients,
             lifetimes,
@@ -173,7 +173,7 @@ fn mcp_server(site: &Site, clients: &Arc<Clients>, profile: &Profile) -> McpServ
 
 /// The resources of `settings`, the demo's MCP server if there is one, and the attacker's if there is a lab.
 fn resources(settings: &Settings, site: &Site) -> Resources {
-    let mcp = settings.has_mcp.then(|| demo::resource(&site.url(mcp::PATH), &settings.scopes)).flatten();
+    let mcp = settings.has_mcp().then(|| demo::resource(&site.url(mcp::PATH), &settings.scopes)).flatten();
     let attackers = site.lab().filter(|_| settings.lab.is_some()).and_then(lab::resource);
     let default = match (&attackers, &mcp) {
         (None, _) => settings.default_resource.clone(),
@@ -200,9 +200,8 @@ pub fn resource_metadata(settings: &Settings, site: &Site, uri: &str) -> Result<
 fn documents(settings: &Settings, site: &Site, lasting: &Lasting) -> Option<Documents> {
     let names: Vec<&str> = settings.scopes.iter().map(|(name, _)| &**name).collect();
     let offered = Scope::parse(&names.join(" ")).unwrap_or_default();
-    let system = Arc::clone(&lasting.system);
-    let fetches = lasting.fetches.clone();
-    settings.client_documents.then(|| Documents::new(fetches, reach(settings, site), offered, system))
+    let reach = reach(settings, site);
+    Documents::open(settings.client_documents, &lasting.fetches, reach, offered, &lasting.system)
 }
 
 /// Where they may be. In the lab this server stands for one on the internet, to which its own machine is forbidden.
@@ -232,7 +231,7 @@ fn clients(settings: &Settings, site: &Site, keys: &Keys, documents: Option<&Arc
         client
     });
     let clients = Clients::new(configured.chain(demo).chain(lab));
-    let clients = match settings.registration {
+    let clients = match settings.registration() {
         Some(registration) => {
             let scopes = settings.scopes.iter().map(|(name, _)| &**name);
             clients.with_source(Arc::new(SelfRegistered::new(keys.clone(), scopes, registration)))

@@ -5,9 +5,9 @@
 use super::endpoint::asset::serve;
 #[cfg(feature = "docs")]
 use super::endpoint::document;
-use super::endpoint::{
-    code, dialog, health, introspect, mcp, metadata, register, resource_metadata, revoke, secure, token,
-};
+use super::endpoint::{code, dialog, health, introspect, metadata, resource_metadata, revoke, secure, token};
+#[cfg(feature = "mcp")]
+use super::endpoint::{mcp, register};
 use super::reply::assets::Asset;
 use super::reply::cors;
 #[cfg(feature = "docs")]
@@ -25,10 +25,7 @@ const TABLE: &[Route] = &[
     get("/secure", Some(&cors::GET), secure::check),
     post("/revoke", Some(&cors::POST), revoke::revoke),
     post("/introspect", None, introspect::inspect),
-    post(mcp::PATH, Some(&cors::POST), mcp::post),
-    post("/register", Some(&cors::POST), register::register),
     get(metadata::PATH, Some(&cors::GET), metadata::show),
-    get(metadata::PATH_OF_MCP, Some(&cors::GET), metadata::show_for_mcp),
     get("/healthz", None, health::alive),
     get("/readyz", None, health::ready),
     page(Role::ClientApp, "/", |context| serve(context, Asset::ClientApp)),
@@ -51,6 +48,12 @@ const TABLE: &[Route] = &[
 
 /// The rows of what a program may be built without.
 const OPTIONAL: &[&[Route]] = &[
+    #[cfg(feature = "mcp")]
+    &[
+        post(mcp::PATH, Some(&cors::POST), mcp::post),
+        post("/register", Some(&cors::POST), register::register),
+        get(metadata::PATH_OF_MCP, Some(&cors::GET), metadata::show_for_mcp),
+    ],
     #[cfg(feature = "lab")]
     super::endpoint::rules::ROWS,
     #[cfg(feature = "lab")]

@@ -137,6 +137,7 @@ fn preflights_are_answered_for_any_origin_without_credentials() {
     };
     check("/token", "POST", "POST", "POST, OPTIONS");
     check("/revoke", "POST", "POST", "POST, OPTIONS");
+    #[cfg(feature = "mcp")]
     check("/mcp", "POST", "POST", "POST, OPTIONS");
     check("/register", "POST", "POST", "POST, OPTIONS");
     check("/secure", "GET", "GET, HEAD", "GET, HEAD, OPTIONS");

@@ -4,7 +4,7 @@
 //! process, nor measure its memory, threads or descriptors. A test that needs to starts the program as a child.
 
 #![cfg_attr(
-    not(all(feature = "file-store", feature = "redis-store", feature = "wire")),
+    not(all(feature = "file-store", feature = "redis-store", feature = "wire", feature = "mcp")),
     allow(dead_code, reason = "some of the support is for the tests of what is not compiled in")
 )]
 
@@ -16,6 +16,7 @@ mod bounds;
 mod browser;
 mod chapters;
 mod cli;
+#[cfg(feature = "mcp")]
 mod client_documents;
 mod clients;
 mod conformance;
@@ -50,8 +51,11 @@ mod lab;
 mod late_answers;
 #[cfg(feature = "redis-store")]
 mod locations;
+#[cfg(feature = "mcp")]
 mod mcp;
+#[cfg(feature = "mcp")]
 mod mcp_clients;
+#[cfg(feature = "mcp")]
 mod mcp_servers;
 mod oauth;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
@@ -59,7 +63,7 @@ mod outages;
 mod own_clients;
 mod profile;
 mod refusals;
-#[cfg(feature = "file-store")]
+#[cfg(all(feature = "file-store", feature = "mcp"))]
 mod registration;
 #[cfg(unix)]
 mod reload;

@@ -161,8 +161,18 @@ impl Fetches {
 }
 
 impl Documents {
-    /// The clients of documents within `reach`, which may ask for at most the scope `offered`.
-    pub(super) fn new(fetches: Fetches, reach: Reach, offered: Scope, system: Arc<dyn System>) -> Documents {
+    /// The clients of documents within `reach`, if they are wanted. They may ask for at most the scope `offered`.
+    pub(super) fn open(
+        is_wanted: bool,
+        fetches: &Fetches,
+        reach: Reach,
+        offered: Scope,
+        system: &Arc<dyn System>,
+    ) -> Option<Documents> {
+        is_wanted.then(|| Documents::new(fetches.clone(), reach, offered, Arc::clone(system)))
+    }
+
+    fn new(fetches: Fetches, reach: Reach, offered: Scope, system: Arc<dyn System>) -> Documents {
         let cache = Cache::new(cache::Bounds::default());
         let state = Mutex::new(State { cache, flights: HashMap::new() });
         Documents { fetches, reach, offered, state, system }
