@@ -20,16 +20,19 @@ async function verifyAccessToken(token) {
     method: 'POST',
     headers: { Authorization: `Basic ${btoa(`${clientId}:${clientSecret}`)}` },
     body: new URLSearchParams({ token }),
+    signal: AbortSignal.timeout(5000),
   });
+  // What is thrown here, and is no InvalidTokenError, becomes a 500: no request goes through.
   if (!response.ok) throw new Error(`introspection: ${response.status}`);
   const described = await response.json();
+  if (typeof described.active !== 'boolean') throw new Error('introspection: this does not describe a token');
   // A token for another server must not work here, and a refresh token nowhere.
   const audience = [described.aud ?? []].flat();
   if (!described.active || described.token_type !== 'Bearer' || !audience.includes(resource.href)) {
     throw new InvalidTokenError('The access token is not valid here');
   }
   const { client_id, scope, exp } = described;
-  return { token, clientId: client_id, scopes: scope.split(' '), expiresAt: exp, resource };
+  return { token, clientId: client_id, scopes: (scope ?? '').split(' '), expiresAt: exp, resource };
 }
 
 function mcpServer() {

@@ -4,6 +4,7 @@ Python's standard library is enough: python3 server.py
 """
 
 import base64
+import http.client
 import http.server
 import json
 import urllib.parse
@@ -29,14 +30,17 @@ def introspect(token):
     form = urllib.parse.urlencode({"token": token}).encode()
     request = urllib.request.Request(f"{ISSUER}/introspect", form, {"Authorization": f"Basic {pair}"})
     with urllib.request.urlopen(request, timeout=5) as response:
-        return json.load(response)
+        described = json.load(response)
+    if not isinstance(described, dict) or not isinstance(described.get("active"), bool):
+        raise ValueError("this does not describe a token")
+    return described
 
 
 def is_valid_here(described):
     """Whether it is a live access token, and for this server: one for another must not work here."""
     audience = described.get("aud", [])
     audience = [audience] if isinstance(audience, str) else audience
-    return described["active"] and described["token_type"] == "Bearer" and RESOURCE in audience
+    return described["active"] and described.get("token_type") == "Bearer" and RESOURCE in audience
 
 
 def answer_to(message):
@@ -78,11 +82,12 @@ class McpServer(http.server.BaseHTTPRequestHandler):
             return self.challenge(401)
         try:
             described = introspect(token)
-        except OSError:
+        except (OSError, ValueError, http.client.HTTPException):
+            # There was no answer, or none that can be trusted: no request goes through.
             return self.reply(503)
         if not is_valid_here(described):
             return self.challenge(401, "invalid_token")
-        if SCOPE not in described["scope"].split():
+        if SCOPE not in described.get("scope", "").split():
             return self.challenge(403, "insufficient_scope")
         try:
             message = json.loads(content)

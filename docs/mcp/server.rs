@@ -89,10 +89,12 @@ impl Server {
         )?;
         let mut response = String::new();
         socket.read_to_string(&mut response)?;
-        match response.split_once("\r\n\r\n") {
-            Some((head, content)) if head.contains(" 200 ") => Ok(serde_json::from_str(content)?),
-            _ => Err(io::Error::other("introspection failed")),
-        }
+        let content = response.split_once("\r\n\r\n").filter(|(head, _)| head.split(' ').nth(1) == Some("200"));
+        let described: Option<Value> = content.and_then(|(_, content)| serde_json::from_str(content).ok());
+        // Otherwise there was no answer, or none that can be trusted: no request goes through.
+        described
+            .filter(|described| described["active"].is_boolean())
+            .ok_or_else(|| io::Error::other("no description"))
     }
 
     /// Says what is missing, and where to get it (RFC 9728, 5.1).

@@ -16,6 +16,7 @@ use super::reply::dialog_terms::Asker;
 use super::reply::folder::Folder;
 use super::reply::pages::Pages;
 use super::reply::resource_documents;
+use super::reply::secure_challenges::Challenges;
 use super::request::client_authentication;
 use super::request::peer_rate::PeerRate;
 use super::self_registered::SelfRegistered;
@@ -124,6 +125,8 @@ impl Routes {
         let has_wire = lasting.wire.is_some();
         let pages = Pages::new(&site, &profile, &lifetimes.tokens, bare_dialog.as_ref(), folder, has_wire);
         let mcp = settings.has_mcp.then(|| mcp_server(&site, &clients, &profile));
+        let challenges =
+            Challenges::new(&site, &site.url(secure::PATH), resources, settings.secure_scope.as_deref());
         Routes {
             metadata: metadata::document(
                 &site,
@@ -137,7 +140,7 @@ impl Routes {
             site,
             pages,
             resource,
-            scope_challenge: secure::scope_challenge(settings.secure_scope.as_deref()),
+            challenges,
             mcp,
             clients,
             documents,

@@ -12,11 +12,11 @@ use super::lab::Lab;
 use super::open_streams::{OpenStreams, StreamBounds};
 use super::reply::pages::Pages;
 use super::reply::resource_documents;
+use super::reply::secure_challenges::Challenges;
 use super::request::peer_rate::PeerRate;
 use super::settings::{Limits, Registration};
 use super::site::Site;
 use crate::crypto::keyring::Keyring;
-use crate::http::FieldValue;
 use crate::keys::Keys;
 use crate::oauth::client::Clients;
 use crate::oauth::lifetimes::Lifetimes;
@@ -43,8 +43,8 @@ pub struct Routes {
     pub(super) resource: Arc<ProtectedResource>,
     /// The metadata of the resources on this origin (RFC 9728).
     pub(super) resource_documents: resource_documents::Documents,
-    /// The `WWW-Authenticate` for a token that lacks this scope.
-    pub(super) scope_challenge: FieldValue,
+    /// How it says what is wrong with a request.
+    pub(super) challenges: Challenges,
     /// The demo's MCP server, if there is one.
     pub(super) mcp: Option<McpServer>,
     /// The one resource owner that there is: the person in front of the dialog.

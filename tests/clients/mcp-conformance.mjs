@@ -26,7 +26,7 @@ const scenarios = {
 /** Runs a command of the suite; gives what it found, by scenario. `onOutput` is given all output so far. */
 async function run(kind, words, onOutput = () => {}) {
   const folder = await mkdtemp(join(tmpdir(), 'conformance-'));
-  const child = spawn(process.execPath, [suite.pathname, kind, '--output-dir', folder, ...words], { timeout: 120_000 });
+  const child = spawn(process.execPath, [suite.pathname, kind, '--output-dir', folder, ...words], { timeout: 300_000 });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { output += data; onOutput(output); });
   // Its status says whether all scenarios succeeded, those that the demo is not made for included.
@@ -108,7 +108,7 @@ for (const [scenario, checks] of [...found].sort()) report(scenario, checks);
 
 await withToken(await accessToken(clientId), async (url) => {
   for (const [revision, ours] of Object.entries(scenarios)) {
-    const { found } = await run('server', ['--url', url, '--requirements', revision]);
+    const { found } = await run('server', ['--url', url, '--requirements', revision, '--timeout', 120_000]);
     for (const scenario of ours) report(`${scenario}, ${revision}`, found.get(scenario));
     // Each message of the server, in all scenarios.
     const messages = [...found.values()].flat().filter(({ id }) => id === 'wire-schema-valid');

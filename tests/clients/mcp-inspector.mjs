@@ -32,10 +32,11 @@ const environment = {
 /** Calls a tool; gives what the tool says, and the scopes of each login that it took. */
 async function call(tool, ...options) {
   const target = options.includes('--config') ? [] : ['--server-url', serverUrl];
-  const words = ['--callback-url', callbackUrl, '--format', 'json', '--method', 'tools/call', '--tool-name', tool];
+  const words = ['--callback-url', callbackUrl, '--connect-timeout', '0', '--format', 'json'];
+  words.push('--method', 'tools/call', '--tool-name', tool);
   if (documentUrl) words.push('--client-metadata-url', documentUrl);
   const all = [inspector.pathname, '--cli', ...target, ...words, ...options];
-  const child = spawn(process.execPath, all, { env: environment, timeout: 60_000 });
+  const child = spawn(process.execPath, all, { env: environment, timeout: 300_000 });
   const ended = new Promise((resolve) => { child.on('close', resolve); });
   const scopes = [];
   let [output, errors] = ['', ''];

@@ -1,5 +1,6 @@
 """An MCP client made of the Python SDK, unmodified, for tests/it/mcp_clients.rs. It is given the address of an MCP
-server and nothing else, and prints a line for each step that it has passed."""
+server and nothing else, or also the URL of a document with its metadata. Prints a line for each step that it has
+passed."""
 
 import asyncio
 import logging
@@ -14,6 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 
 REDIRECT = "http://localhost:53682/callback"
+DOCUMENT = sys.argv[2] if len(sys.argv) > 2 else None
 # The SDK prints the trace of every error that it passes on.
 logging.disable(logging.CRITICAL)
 
@@ -74,7 +76,7 @@ async def call(server, storage, browser, tool, mode, expires=False):
         grant_types=["authorization_code", "refresh_token"],
         token_endpoint_auth_method="none",
     )
-    provider = OAuthClientProvider(server, metadata, storage, browser.open, browser.wait)
+    provider = OAuthClientProvider(server, metadata, storage, browser.open, browser.wait, client_metadata_url=DOCUMENT)
     async with httpx2.AsyncClient(auth=provider) as http:
         async with Client(streamable_http_client(server, http_client=http), mode=mode) as client:
             tools = await client.list_tools()
@@ -93,7 +95,8 @@ async def main(server):
         assert found is not None
         passed(f"{mode}: discovery")
         assert storage.client.client_id and storage.client.client_secret is None
-        passed(f"{mode}: registration")
+        assert DOCUMENT in (None, storage.client.client_id)
+        passed(f"{mode}: document" if DOCUMENT else f"{mode}: registration")
         assert len(browser.urls) == 1 and storage.tokens.refresh_token
         passed(f"{mode}: token")
         assert text == "42", text
@@ -121,6 +124,8 @@ async def main(server):
         assert (text, len(browser.urls)) == ("42", before + 1)
         passed(f"{mode}: revocation")
 
+        if DOCUMENT:
+            continue
         # This SDK does not forget an identifier by itself; the page says what to do.
         dead = storage.client.client_id[:-4] + "dead"
         storage.client = storage.client.model_copy(update={"client_id": dead})

@@ -1,5 +1,6 @@
 // An MCP client made of the TypeScript SDK, unmodified, for tests/it/mcp_clients.rs. It is given the address of an MCP
-// server and nothing else, and prints a line for each step that it has passed.
+// server and nothing else, or also the URL of a document with its metadata. Prints a line for each step that it has
+// passed.
 
 import assert from 'node:assert/strict';
 import { UnauthorizedError, auth } from '@modelcontextprotocol/sdk/client/auth.js';
@@ -7,12 +8,13 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { authorize } from './form-clicker.mjs';
 
-const serverUrl = process.argv[2];
+const [serverUrl, documentUrl] = process.argv.slice(2);
 const passed = (step) => console.log(`passed: ${step}`);
 
 /** What an application keeps for the SDK. */
 class Provider {
   redirectUrl = 'http://localhost:53682/callback';
+  clientMetadataUrl = documentUrl;
   clientMetadata = {
     client_name: 'A client in TypeScript',
     redirect_uris: [this.redirectUrl],
@@ -61,7 +63,8 @@ await assert.rejects(new Client({ name: 'test', version: '1' }).connect(first), 
 assert.ok(provider.discovered.authorizationServerMetadata);
 passed('discovery');
 assert.equal(provider.registrations, 1);
-passed('registration');
+if (documentUrl) assert.equal(provider.information.client_id, documentUrl);
+passed(documentUrl ? 'document' : 'registration');
 await consent(first);
 assert.ok(provider.saved.access_token && provider.saved.refresh_token);
 passed('token');
@@ -100,12 +103,14 @@ await consent(transport);
 assert.equal((await client.callTool({ name: 'answer', arguments: {} })).content[0].text, '42');
 passed('revocation');
 
-provider.information = { ...provider.information, client_id: `${provider.information.client_id.slice(0, -4)}dead` };
-provider.saved = { ...provider.saved, access_token: 'wrong' };
-const before = provider.registrations;
-await assert.rejects(client.callTool({ name: 'answer', arguments: {} }), UnauthorizedError);
-assert.equal(provider.registrations, before + 1, 'it forgets the dead identifier and registers again');
-await consent(transport);
-assert.equal((await client.callTool({ name: 'answer', arguments: {} })).content[0].text, '42');
-passed('dead identifier');
+if (!documentUrl) {
+  provider.information = { ...provider.information, client_id: `${provider.information.client_id.slice(0, -4)}dead` };
+  provider.saved = { ...provider.saved, access_token: 'wrong' };
+  const before = provider.registrations;
+  await assert.rejects(client.callTool({ name: 'answer', arguments: {} }), UnauthorizedError);
+  assert.equal(provider.registrations, before + 1, 'it forgets the dead identifier and registers again');
+  await consent(transport);
+  assert.equal((await client.callTool({ name: 'answer', arguments: {} })).content[0].text, '42');
+  passed('dead identifier');
+}
 await client.close();

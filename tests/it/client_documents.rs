@@ -354,72 +354,35 @@ fn documents_are_announced_where_https_can_be_fetched() {
     assert_eq!(wanted.check().is_ok(), cfg!(feature = "client-documents"));
 }
 
-/// Https servers with certificates made for the test by `openssl`, and the program as a process that trusts their
-/// authority, or does not.
+/// An https server with a certificate of the test's own, and the program as a process that trusts its authority, or
+/// does not.
 #[test]
 #[cfg(all(feature = "client-documents", any(feature = "file-store", feature = "redis-store")))]
 fn an_https_document_is_fetched_if_its_certificate_is_trusted() {
-    use std::process::{Command, Stdio};
-    use std::sync::Arc;
-
-    use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    use rustls::{ServerConfig, ServerConnection, StreamOwned};
-
     use crate::support::Client;
+    use crate::support::authority::Authority;
     use crate::support::ledger::ServerProcess;
-    use crate::support::stores::Folder;
 
-    if !crate::own_clients::is_installed(
-        "an_https_document_is_fetched_if_its_certificate_is_trusted",
-        "openssl",
-    ) {
+    let test = "an_https_document_is_fetched_if_its_certificate_is_trusted";
+    if !crate::own_clients::is_installed(test, "openssl") {
         return;
     }
-    let folder = Folder::new();
-    let openssl = |words: &str| {
-        let mut command = Command::new("openssl");
-        command.args(words.split(' ')).current_dir(folder.join(".")).stderr(Stdio::null());
-        assert!(command.status().expect("openssl is there").success(), "openssl {words}");
-    };
-    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
-    openssl(
-        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=authority -addext \
-         basicConstraints=critical,CA:TRUE",
-    );
-    openssl("req -newkey rsa:2048 -nodes -keyout own.key -out own.csr -subj /CN=localhost");
-    openssl(
-        "x509 -req -in own.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out own.crt",
-    );
-    let certificate = CertificateDer::from_pem_file(folder.join("own.crt")).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_file(folder.join("own.key")).expect("a key");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let tls = Arc::new(tls.with_no_client_auth().with_single_cert(vec![certificate], key).expect("a pair"));
-    let documents = DocumentServer::start_over(move |stream| {
-        let connection = ServerConnection::new(Arc::clone(&tls)).ok()?;
-        Some(Box::new(StreamOwned::new(connection, stream)))
-    });
-    let url = format!("https://localhost:{}/client.json", documents.port);
+    let authority = Authority::new("authority");
+    let documents = authority.host();
+    let url = documents.url().replace("http:", "https:");
     documents.publish(&document(&url, CALLBACK, r#","client_name":"Documented""#));
-    let program = || Command::new(env!("CARGO_BIN_EXE_oauth-from-scratch"));
     let dialog = |server: &ServerProcess, url: &str| {
         let address = (std::net::Ipv4Addr::LOCALHOST, server.port).into();
         let query = request_of(url, CALLBACK);
         Client::connect(address).answer_to(&format!("GET /authorize?{query} HTTP/1.1\r\nHost: h\r\n\r\n"))
     };
-    let mut trusting = program();
-    trusting.env("SSL_CERT_FILE", folder.join("ca.crt"));
-    let trusting = ServerProcess::start_as(trusting, &[]);
+    let trusting = authority.trusting_program();
     let shown = dialog(&trusting, &url);
     assert_eq!(shown.status, 200, "{}", shown.text());
     assert!(shown.text().contains("Documented"));
     let other_name = dialog(&trusting, &url.replace("localhost", "127.0.0.1"));
     assert!(other_name.text().contains("is for another name"), "{}", other_name.text());
-    let mut other = program();
-    openssl("req -x509 -newkey rsa:2048 -nodes -keyout other.key -out other.crt -days 2 -subj /CN=other");
-    other.env("SSL_CERT_FILE", folder.join("other.crt"));
-    let refused = dialog(&ServerProcess::start_as(other, &[]), &url);
+    let refused = dialog(&Authority::new("other").trusting_program(), &url);
     assert_eq!(refused.status, 400);
     assert!(refused.text().contains("an issuer that this server does not trust"), "{}", refused.text());
     assert_eq!(documents.requests(), 1, "nothing is sent to a server that is not trusted");

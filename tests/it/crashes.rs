@@ -6,8 +6,9 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::support::ledger::{Ledger, Link, PATIENT, Said, ServerProcess, file_location, load};
+use crate::support::ledger::{GATE, Ledger, Link, PATIENT, Said, ServerProcess, file_location, load};
 use crate::support::random::Random;
+use crate::support::standard::{SECRET, VERIFIER};
 use crate::support::stores::Folder;
 
 /// How many clients ask at the same time.
@@ -69,6 +70,45 @@ fn a_code_from_before_a_kill_buys_a_token_after_it() {
     let Said::Yes(tokens) = link.redeem(&code[0]) else { panic!("tokens") };
     assert_eq!(link.is_active(&tokens[0]), Some(true));
     assert_eq!(link.redeem(&code[0]), Said::No);
+}
+
+/// Its record has a format of its own.
+#[test]
+fn what_a_token_is_for_still_holds_after_a_kill() {
+    let folder = Folder::new();
+    let resources = ["https://one.example", "https://two.example"];
+    let flags = flags(&folder);
+    let tables = resources.map(|uri| format!("[[resources]]\nuri = \"{uri}\"\nname = \"A\"\n"));
+    let digest = oauth_from_scratch::oauth::client::SecretDigest::of(SECRET).to_string();
+    let config = format!("{PATIENT}{}{}", tables.concat(), GATE.replace("{digest}", &digest));
+    std::fs::write(folder.join("config.toml"), config).expect("a file");
+    // Each request meets a server that was killed after the one before.
+    let after_kill = |server: &mut ServerProcess| {
+        server.kill();
+        *server = ServerProcess::start(&flags.each_ref().map(String::as_str));
+        Link::new(server.port)
+    };
+    let audience = |link: &mut Link, token: &str| {
+        let (status, text) = link.introspect(token);
+        assert_eq!(status, 200, "{text}");
+        text.split_once("\"aud\":")
+            .map(|(_, rest)| rest.split(",\"client_id").next().unwrap_or_default().to_owned())
+    };
+    let mut server = ServerProcess::start(&flags.each_ref().map(String::as_str));
+    let (cookie, sealed) = Link::new(server.port).dialog_for(&resources);
+    let (status, text) = after_kill(&mut server).authorize(&cookie, &sealed);
+    assert_eq!(status, 302, "{text}");
+    let proofs = format!("&code_verifier={VERIFIER}&resource={}", resources[1]);
+    let Said::Yes(tokens) = after_kill(&mut server).redeem(&format!("{}{proofs}", code_in(&text))) else {
+        panic!("tokens")
+    };
+    assert_eq!(audience(&mut after_kill(&mut server), &tokens[0]), Some(format!("\"{}\"", resources[1])));
+    let both = format!("[\"{}\",\"{}\"]", resources[0], resources[1]);
+    assert_eq!(audience(&mut after_kill(&mut server), &tokens[1]), Some(both.clone()));
+    let Said::Yes(tokens) = after_kill(&mut server).refresh(&tokens[1]) else { panic!("tokens") };
+    assert_eq!(audience(&mut after_kill(&mut server), &tokens[0]), Some(both));
+    let Said::Yes(_) = after_kill(&mut server).revoke(&tokens[1]) else { panic!("a revocation") };
+    assert_eq!(audience(&mut after_kill(&mut server), &tokens[0]), None, "it is over");
 }
 
 /// The code that an answer leads to the client with.

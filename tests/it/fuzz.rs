@@ -36,6 +36,21 @@ fn everything_in_the_corpus_holds() {
     }
 }
 
+/// Otherwise the corpus would begin with refusals, and the changes of it would find little else.
+#[test]
+fn the_records_of_the_corpus_are_of_each_format() {
+    use oauth_from_scratch::oauth::Grant;
+    let mut counts = [0; 2];
+    for (path, bytes) in corpus("record") {
+        let format = ["format-2-", "format-3-"].into_iter().position(|format| path.contains(format));
+        let Some(format) = format else { continue };
+        let grant = Grant::decode(&bytes).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(grant.encode(), bytes, "{path}");
+        counts[format] += 1;
+    }
+    assert_eq!(counts, [3, 3]);
+}
+
 #[test]
 fn random_changes_of_the_corpus_hold() {
     let mut random = Random::new(1);

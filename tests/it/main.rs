@@ -79,3 +79,5 @@ mod tidy;
 mod wire;
 #[cfg(feature = "wire")]
 mod wire_view;
+#[cfg(feature = "wire")]
+mod wire_words;

@@ -161,3 +161,109 @@ fn python() -> PathBuf {
 fn in_both_eras<const N: usize>(steps: [&str; N]) -> impl Iterator<Item = String> {
     ["auto", "legacy"].into_iter().flat_map(move |era| steps.map(|step| format!("{era}: {step}")))
 }
+
+/// The session that the chapter shows is what the server traces, without what differs from run to run.
+#[cfg(all(feature = "wire", any(feature = "file-store", feature = "redis-store")))]
+#[test]
+fn a_session_is_traced_as_the_chapter_shows() {
+    use crate::support::documents::fences;
+    use crate::support::ledger::ServerProcess;
+
+    let test = "a_session_is_traced_as_the_chapter_shows";
+    if !is_installed(test, "node_modules/@modelcontextprotocol/sdk") {
+        return;
+    }
+    let server = ServerProcess::start(&["--trace"]);
+    let mut client = Command::new("node");
+    client.arg(script("mcp-typescript.mjs")).arg(format!("http://localhost:{}/mcp", server.port));
+    check_run(&mut client, STEPS.map(str::to_owned), || server.log());
+    server.signal("-TERM");
+    server.wait_for_words("stopped: ");
+    let is_session = |first: &String| first.starts_with("POST /mcp ✗");
+    let shown = fences().into_iter().find(|fence| fence.lines.first().is_some_and(is_session));
+    let shown = shown.expect("a fence with a session");
+    let lines: Vec<&str> = shown.lines.iter().map(|line| &**line).filter(|line| !line.is_empty()).collect();
+    assert_eq!(session_of(&server.log()).join("\n"), lines.join("\n"), "{}:{}", shown.document, shown.line);
+}
+
+/// The exchanges of a trace, in their order: request, mark, status and rules.
+#[cfg(all(feature = "wire", any(feature = "file-store", feature = "redis-store")))]
+fn session_of(log: &str) -> Vec<String> {
+    let (mut requests, mut session) = (std::collections::HashMap::new(), Vec::new());
+    for line in log.lines() {
+        let parts = line.split_once("Z ").and_then(|(_, line)| line.split_once(" #"));
+        let Some((mark, (id, rest))) = parts.and_then(|(mark, rest)| Some((mark, rest.split_once(' ')?)))
+        else {
+            continue;
+        };
+        if mark == "→" {
+            let (_, line) = rest.split_once(": ").expect("a request line");
+            let line = line.strip_suffix(" HTTP/1.1").expect("a version");
+            requests.insert(id, line.split('?').next().unwrap_or_default());
+        // The client asks for a stream while it goes on, at no certain time.
+        } else if requests[id] != "GET /mcp" {
+            let request = requests[id];
+            let (status, rules) = rest.split_once(" in ").expect("a time");
+            let rules = rules.split_once(" ms").expect("a time").1;
+            let rules = rules.split("; src/").map(|part| part.split_once(')').map_or(part, |(_, rest)| rest));
+            session.push(format!("{request} {mark} {status}{}", rules.collect::<Vec<_>>().join(")")));
+        }
+    }
+    session
+}
+
+/// The same clients, with their metadata in a document at an https URL. They do not register, and their identifier
+/// cannot die.
+#[cfg(all(feature = "client-documents", any(feature = "file-store", feature = "redis-store")))]
+mod documents {
+    use super::*;
+    use crate::support::authority::Authority;
+
+    const STEPS: [&str; 7] =
+        ["discovery", "document", "token", "tools/call", "step-up", "refresh", "revocation"];
+
+    /// Runs the client with the URL of its document, at a host that the server trusts.
+    fn check(test: &str, command: &mut Command, expected: impl IntoIterator<Item = String>) {
+        if !crate::own_clients::is_installed(test, "openssl") {
+            return;
+        }
+        let authority = Authority::new("authority");
+        let documents = authority.host();
+        let url = documents.url().replace("http:", "https:");
+        documents.publish(&format!(
+            r#"{{"client_id":"{url}","client_name":"A client with a document",
+            "redirect_uris":["http://localhost:53682/callback","http://127.0.0.1/oauth/callback"],
+            "grant_types":["authorization_code","refresh_token"],"token_endpoint_auth_method":"none"}}"#
+        ));
+        let server = authority.trusting_program();
+        let run = command.arg(format!("http://localhost:{}/mcp", server.port)).arg(&url);
+        check_run(run, expected, || server.log());
+        assert_eq!(documents.requests(), 1, "the copy serves");
+    }
+
+    #[test]
+    fn the_mcp_sdk_in_typescript_is_known_by_its_document() {
+        let test = "the_mcp_sdk_in_typescript_is_known_by_its_document";
+        if is_installed(test, "node_modules/@modelcontextprotocol/sdk") {
+            check(test, Command::new("node").arg(script("mcp-typescript.mjs")), STEPS.map(str::to_owned));
+        }
+    }
+
+    #[test]
+    fn the_mcp_sdk_in_python_is_known_by_its_document() {
+        let test = "the_mcp_sdk_in_python_is_known_by_its_document";
+        if is_installed(test, "python/bin/python") {
+            check(test, Command::new(python()).arg(script("mcp-python.py")), in_both_eras(STEPS));
+        }
+    }
+
+    #[test]
+    fn the_inspector_is_known_by_its_document() {
+        let test = "the_inspector_is_known_by_its_document";
+        if is_installed(test, "node_modules/@modelcontextprotocol/inspector")
+            && let Some(mut node) = node_22(test)
+        {
+            check(test, node.arg(script("mcp-inspector.mjs")), STEPS.map(str::to_owned));
+        }
+    }
+}

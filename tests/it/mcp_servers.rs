@@ -6,8 +6,10 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use crate::own_clients::{Folder, field, is_installed};
@@ -51,29 +53,45 @@ fn start(port: u16) -> TestServer {
     server
 }
 
+/// Makes the command that starts a file at a path, of the issuer and the port.
+type MakeCommand = dyn Fn(PathBuf, &[String]) -> Command;
+
+/// How an MCP server is started.
+struct Program {
+    file: &'static str,
+    /// Where its folder is made.
+    parent: PathBuf,
+    command: Box<MakeCommand>,
+}
+
 /// An MCP server that runs, until it is dropped, and its authorization server.
-struct Running {
-    authorization: TestServer,
+struct Running<T = TestServer> {
+    authorization: T,
     authority: String,
     process: Child,
     _folder: Folder,
 }
 
 impl Running {
-    /// Starts `file` in a folder below `parent`, by the command that `command` makes of its path, the issuer and the port.
-    fn start(file: &str, parent: &Path, command: impl Fn(PathBuf, &[String]) -> Command) -> Running {
+    /// Starts `program` with the authorization server that `authorization` makes for its port, at `host_of` that.
+    fn start<T>(
+        program: &Program,
+        authorization: impl Fn(u16) -> T,
+        host_of: impl Fn(&T) -> String,
+    ) -> Running<T> {
         /// How often it is started: another program may take its port first.
         const ATTEMPTS: usize = 20;
+        let Program { file, parent, command } = program;
         let started = (0..ATTEMPTS).find_map(|_| {
             let port = TcpListener::bind("localhost:0")
                 .and_then(|listener| listener.local_addr())
                 .expect("a port")
                 .port();
-            let (authorization, folder) = (start(port), Folder::new(parent));
-            let path = folder.0.join(file);
-            let text = read(file).replace("localhost:3001", &authorization.host());
+            let (authorization, folder) = (authorization(port), Folder::new(parent));
+            let (path, host) = (folder.0.join(file), host_of(&authorization));
+            let text = read(file).replace("localhost:3001", &host);
             fs::write(&path, text.replace("4000", &port.to_string())).expect("a file can be written");
-            let addresses = [format!("http://{}", authorization.host()), port.to_string()];
+            let addresses = [format!("http://{host}"), port.to_string()];
             let mut process = command(path, &addresses)
                 .env("NO_PROXY", "*")
                 .stdout(Stdio::piped())
@@ -88,7 +106,9 @@ impl Running {
         });
         started.expect("it starts")
     }
+}
 
+impl<T> Running<T> {
     fn resource(&self) -> String {
         format!("http://{}/mcp", self.authority)
     }
@@ -118,7 +138,9 @@ impl Running {
     fn call(&self, token: &str) -> (u16, String) {
         self.request(token, "tools/call", json!({"name": "answer", "arguments": {}}))
     }
+}
 
+impl Running {
     /// The access token and the refresh token of a client that registers itself, for this scope and resource.
     fn tokens(&self, scope: &str, resource: &str) -> (String, String) {
         let metadata = json!({
@@ -153,7 +175,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl<T> Drop for Running<T> {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -171,7 +193,8 @@ fn content(answer: &str) -> Value {
     serde_json::from_str(content.unwrap_or_default()).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
-fn check(server: Running) {
+fn check(program: &Program) {
+    let server = Running::start(program, start, |authorization| authorization.host());
     let own_host = format!("Host: {}\r\n", server.authority);
     let metadata_path = "/.well-known/oauth-protected-resource/mcp";
     let metadata = content(&server.send("GET", metadata_path, &own_host, ""));
@@ -221,6 +244,113 @@ fn check(server: Running) {
     refused(server.call(&token), 401, "error=\"invalid_token\"");
 }
 
+/// An authorization server whose answer to introspection is what the test says: a response, nothing for ever if that is
+/// empty, or, once it is `None`, the end of the server.
+struct Failing {
+    port: u16,
+    answer: Arc<Mutex<Option<String>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Failing {
+    fn start() -> Failing {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let answer = Arc::new(Mutex::new(Some(String::new())));
+        let current = Arc::clone(&answer);
+        let thread = std::thread::spawn(move || {
+            let mut silent = Vec::new();
+            for socket in listener.incoming() {
+                let mut socket = socket.expect("a connection");
+                let Some(answer) = current.lock().expect("an answer").clone() else { return };
+                if answer.is_empty() {
+                    silent.push(socket);
+                    continue;
+                }
+                read_request(&socket);
+                // Fails if the MCP server has gone.
+                let _ = socket.write_all(answer.as_bytes());
+            }
+        });
+        Failing { port, answer, thread: Some(thread) }
+    }
+}
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        if let Ok(mut answer) = self.answer.lock() {
+            *answer = None;
+        }
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+/// Reads a whole request, so that closing the connection loses no answer.
+fn read_request(socket: &TcpStream) {
+    let mut lines = BufReader::new(socket);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if lines.read_line(&mut line).expect("a request") <= 2 {
+            break;
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().expect("a length");
+        }
+    }
+    lines.read_exact(&mut vec![0; length]).expect("the content");
+}
+
+/// No request goes through, and no client is told that its token is bad, if introspection fails.
+fn check_failures(program: &Program) {
+    let server = Running::start(program, |_| Failing::start(), |failing| format!("127.0.0.1:{}", failing.port));
+    let with_length = |status: &str, length: usize, content: &str| {
+        format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n{content}"
+        )
+    };
+    let answer = |status: &str, content: &str| with_length(status, content.len(), content);
+    let described = |active: &str| {
+        let resource = server.resource();
+        format!(
+            "{{\"active\":{active},\"aud\":\"{resource}\",\"client_id\":\"c\",\"exp\":9999999999,\"scope\":\"answer\",\
+             \"token_type\":\"Bearer\"}}"
+        )
+    };
+    let call = |introspected: Option<String>| {
+        *server.authorization.answer.lock().expect("an answer") = introspected;
+        server.call("token")
+    };
+    let (status, text) = call(Some(answer("200 OK", &described("true"))));
+    assert_eq!(status, 200, "this is what succeeds: {text}");
+    let good = described("true");
+    for (name, introspected) in [
+        ("unavailable", Some(answer("503 Service Unavailable", "{\"error\":\"temporarily_unavailable\"}"))),
+        ("a wrong secret", Some(answer("401 Unauthorized", "{\"error\":\"invalid_client\"}"))),
+        ("not found", Some(answer("404 Not Found", &good))),
+        ("a success of another kind", Some(answer("500 a 200 OK", &good))),
+        ("no JSON", Some(answer("200 OK", "<!doctype html>"))),
+        ("nothing", Some(answer("200 OK", ""))),
+        ("a list", Some(answer("200 OK", "[]"))),
+        ("no object", Some(answer("200 OK", "true"))),
+        ("null", Some(answer("200 OK", "null"))),
+        ("an empty object", Some(answer("200 OK", "{}"))),
+        ("active as text", Some(answer("200 OK", &described("\"false\"")))),
+        ("half of it", Some(with_length("200 OK", good.len(), &good[..good.len() / 2]))),
+        ("no HTTP", Some("220 mail.example ESMTP\r\n\r\n".to_owned())),
+        ("silence", Some(String::new())),
+        ("the end of the connection", None),
+        ("no server", None),
+    ] {
+        let (status, text) = call(introspected);
+        assert!((500..600).contains(&status) && !text.contains("42"), "{name}: {text}");
+    }
+}
+
 /// What the authorization server tells the MCP server about a token.
 fn introspected(server: &Running, token: &str) -> String {
     let text = read("server.py");
@@ -262,36 +392,78 @@ fn the_configuration_for_clients_on_the_web_is_sound() {
     config.check().expect("a sound configuration");
 }
 
-#[test]
-fn the_mcp_server_in_python_takes_tokens_that_are_for_it() {
-    if is_installed("the_mcp_server_in_python_takes_tokens_that_are_for_it", "python3") {
-        check(Running::start("server.py", &std::env::temp_dir(), |path, _| {
+fn in_python(test: &str) -> Option<Program> {
+    is_installed(test, "python3").then(|| Program {
+        file: "server.py",
+        parent: std::env::temp_dir(),
+        command: Box::new(|path, _| {
             let mut command = Command::new("python3");
             command.arg(path);
             command
-        }));
+        }),
+    })
+}
+
+fn in_typescript(test: &str) -> Option<Program> {
+    let library = root().join("target/clients");
+    crate::mcp_clients::is_installed(test, "node_modules/@modelcontextprotocol/sdk").then(|| Program {
+        file: "server.mjs",
+        parent: library,
+        command: Box::new(|path, _| {
+            let mut command = Command::new("node");
+            command.arg(path);
+            command
+        }),
+    })
+}
+
+fn in_rust() -> Program {
+    let program = stage::example_of("mcp-server", &root().join(FOLDER));
+    Program {
+        file: "server.rs",
+        parent: std::env::temp_dir(),
+        command: Box::new(move |_, addresses| {
+            let mut command = Command::new(&program);
+            command.args(addresses);
+            command
+        }),
+    }
+}
+
+#[test]
+fn the_mcp_server_in_python_takes_tokens_that_are_for_it() {
+    if let Some(program) = in_python("the_mcp_server_in_python_takes_tokens_that_are_for_it") {
+        check(&program);
     }
 }
 
 #[test]
 fn the_mcp_server_in_typescript_takes_tokens_that_are_for_it() {
-    const TEST: &str = "the_mcp_server_in_typescript_takes_tokens_that_are_for_it";
-    let library = root().join("target/clients");
-    if crate::mcp_clients::is_installed(TEST, "node_modules/@modelcontextprotocol/sdk") {
-        check(Running::start("server.mjs", &library, |path, _| {
-            let mut command = Command::new("node");
-            command.arg(path);
-            command
-        }));
+    if let Some(program) = in_typescript("the_mcp_server_in_typescript_takes_tokens_that_are_for_it") {
+        check(&program);
     }
 }
 
 #[test]
 fn the_mcp_server_in_rust_takes_tokens_that_are_for_it() {
-    let program = stage::example_of("mcp-server", &root().join(FOLDER));
-    check(Running::start("server.rs", &std::env::temp_dir(), |_, addresses| {
-        let mut command = Command::new(&program);
-        command.args(addresses);
-        command
-    }));
+    check(&in_rust());
+}
+
+#[test]
+fn the_mcp_server_in_python_fails_if_introspection_does() {
+    if let Some(program) = in_python("the_mcp_server_in_python_fails_if_introspection_does") {
+        check_failures(&program);
+    }
+}
+
+#[test]
+fn the_mcp_server_in_typescript_fails_if_introspection_does() {
+    if let Some(program) = in_typescript("the_mcp_server_in_typescript_fails_if_introspection_does") {
+        check_failures(&program);
+    }
+}
+
+#[test]
+fn the_mcp_server_in_rust_fails_if_introspection_does() {
+    check_failures(&in_rust());
 }

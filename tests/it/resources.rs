@@ -14,6 +14,8 @@ use crate::support::standard::{
 };
 use crate::support::{Answer, TestServer, json_request, secure_request};
 use oauth_from_scratch::config::{self, Config};
+use oauth_from_scratch::oauth::Scope;
+use oauth_from_scratch::oauth::resource::Resource;
 use oauth_from_scratch::store::MemoryStore;
 
 const API: &str = "https://api.example/v1";
@@ -247,6 +249,65 @@ fn a_token_for_one_resource_does_not_open_another() {
         let reason = "authorization server: GET /secure 401: the token is for another resource";
         assert_eq!(server.log.lines().last().map(String::as_str), Some(reason));
     });
+}
+
+/// The `WWW-Authenticate` of `/secure` for a request with these field lines.
+fn challenge(server: &TestServer, fields: &str) -> (u16, String) {
+    let answer = server.answer_to(&format!("GET /secure HTTP/1.1\r\nHost: h\r\n{fields}\r\n"));
+    (answer.status, answer.field("www-authenticate").unwrap_or_default().to_owned())
+}
+
+#[test]
+fn the_challenges_of_secure_name_its_metadata_if_it_has_any() {
+    const METADATA: &str = "http://localhost:3001/.well-known/oauth-protected-resource/secure";
+    let others = RESOURCES.replace("http://localhost:3001/secure", "https://secure.example");
+    let narrow = "grant_type=client_credentials&resource=";
+    for (resources, own, metadata) in [
+        (RESOURCES, OWN, format!(", resource_metadata=\"{METADATA}\"")),
+        (&others, "https://api.example/v1", String::new()),
+    ] {
+        let config = configuration(&[("[[clients]]\n", resources)]);
+        let server = TestServer::start_in(&config, Arc::new(MemoryStore::new(100)));
+        let check = |fields: &str, status: u16, challenge_is: &str| {
+            let expected = format!("Bearer realm=\"secure\"{challenge_is}{metadata}");
+            assert_eq!(challenge(&server, fields), (status, expected), "{fields}");
+        };
+        check("", 401, "");
+        check("Authorization: Basic eDp5\r\n", 401, "");
+        check("Authorization: bare\r\n", 401, "");
+        let invalid =
+            ", error=\"invalid_token\", error_description=\"the access token is wrong or has expired\"";
+        check("Authorization: Bearer wrong\r\n", 401, invalid);
+        let malformed = ", error=\"invalid_request\", error_description=\"Authorization is malformed\"";
+        check("Authorization: Bearer\r\n", 400, malformed);
+        check("Authorization: Bearer x\r\nAuthorization: Bearer x\r\n", 400, malformed);
+        if own == OWN {
+            let form = format!("{narrow}{}", encode(own));
+            let token = post_form(&server, "/token", &basic("robot", SECRET), &form).json();
+            let token = token["access_token"].as_str().expect("a token").to_owned();
+            let lacks = ", error=\"insufficient_scope\", \
+                         error_description=\"the access token does not have the required scope\", scope=\"answer\"";
+            check(&format!("Authorization: Bearer {token}\r\n"), 403, lacks);
+            let document = server
+                .answer_to("GET /.well-known/oauth-protected-resource/secure HTTP/1.1\r\nHost: h\r\n\r\n");
+            assert_eq!(document.json()["resource"], own, "the address leads to its document");
+        }
+    }
+}
+
+#[test]
+fn the_articles_answers_name_no_metadata() {
+    let server = TestServer::start_with(|config| {
+        config.issuer = oauth_from_scratch::oauth::issuer::Issuer::parse(ISSUER).ok();
+        config.resources = vec![Resource::new(OWN, "The Answer", Scope::default()).expect("a resource")];
+    });
+    let check = |fields: &str, status: u16| {
+        assert_eq!(challenge(&server, fields), (status, "Bearer realm=\"secure\"".to_owned()), "{fields}");
+    };
+    check("", 403);
+    check("Authorization: wrong\r\n", 403);
+    let (status, standard) = challenge(&server, "Authorization: Bearer wrong\r\n");
+    assert!(status == 401 && standard.contains("resource_metadata="), "{standard}");
 }
 
 #[test]

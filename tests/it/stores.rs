@@ -10,7 +10,7 @@ use crate::support::engine::{self, Cluster, Engine};
 use crate::support::model;
 use crate::support::random::Random;
 use crate::support::stores::{
-    BOUNDS, CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, START, StoreSystem, Tokens,
+    BOUNDS, CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, RESOURCES, START, StoreSystem, Tokens,
 };
 use crate::support::stores::{Reader, apply, apply_all, apply_for, bounds, rotated, submit_for};
 use oauth_from_scratch::log::Log;
@@ -42,6 +42,7 @@ const SUITE: &[Case] = &[
     ("a retry that is there already is no replay", a_retry_behind_a_client_that_has_gone_is_no_replay),
     ("what ends is over for everyone at once", what_is_revoked_is_over_for_everyone),
     ("nothing is good a millisecond too long", nothing_is_good_too_long),
+    ("a token is for the resources that it was asked for", a_token_is_for_its_resources),
     ("a batch of the same token is answered, each for itself", many_look_at_one_token),
     ("any sequence comes to what the rules alone come to", any_sequence_is_as_the_rules_have_it),
     ("any batch comes to what some order of it comes to", any_batch_is_as_some_order_of_it),
@@ -360,6 +361,41 @@ fn nothing_is_good_too_long(pair: &Pair) {
     assert!(!is_active(&*pair.other, &maker, &tokens.access, end));
 }
 
+fn a_token_is_for_its_resources(pair: &Pair) {
+    let [one, two] = RESOURCES;
+    let check = |maker: &Maker, token: &Credential, at_one: Outcome, at_two: Outcome| {
+        for store in [&pair.one, &pair.other] {
+            assert_eq!(apply(&**store, maker.check_at(one, token), START), Ok(at_one.clone()));
+            assert_eq!(apply(&**store, maker.check_at(two, token), START), Ok(at_two.clone()));
+        }
+    };
+    let mut maker = Maker::new(pair.number);
+    maker.resources = &RESOURCES;
+    let code = maker.code();
+    assert_eq!(apply(&*pair.one, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    let (redeem, tokens) = maker.redeem(&code);
+    let applied = apply(&*pair.other, maker.aimed_at(redeem, &[two]), START);
+    assert!(matches!(applied, Ok(Outcome::Redeemed { .. })), "{applied:?}");
+    check(&maker, &tokens.access, Outcome::OtherResource, Outcome::Active);
+    // The refresh token kept both.
+    let (rotate, salt) = maker.rotate(&tokens.refresh);
+    let applied = apply(&*pair.one, maker.aimed_at(rotate, &[one]), START).expect("an outcome");
+    let second = rotated(&tokens.refresh, salt, &applied).expect("it was rotated");
+    check(&maker, &second.access, Outcome::Active, Outcome::OtherResource);
+    check(&maker, &tokens.access, Outcome::OtherResource, Outcome::Active);
+    let (rotate, salt) = maker.rotate(&second.refresh);
+    let applied = apply(&*pair.other, rotate, START).expect("an outcome");
+    let third = rotated(&second.refresh, salt, &applied).expect("it was rotated");
+    check(&maker, &third.access, Outcome::Active, Outcome::Active);
+
+    maker.resources = &RESOURCES[..1];
+    let (_, tokens) = redeemed(pair, &mut maker, START);
+    check(&maker, &tokens.access, Outcome::Active, Outcome::OtherResource);
+    let (rotate, _) = maker.rotate(&tokens.refresh);
+    let applied = apply(&*pair.other, maker.aimed_at(rotate, &[two]), START);
+    assert!(matches!(applied, Ok(Outcome::OtherTarget { .. })), "it was not granted: {applied:?}");
+}
+
 fn many_look_at_one_token(pair: &Pair) {
     let mut maker = Maker::new(pair.number);
     let (_, tokens) = redeemed(pair, &mut maker, START);
@@ -395,6 +431,15 @@ impl Player {
         let maker = Maker::new(number);
         Player { maker, random: Random::new(number.into()), codes: Vec::new(), tokens: Vec::new() }
     }
+
+    /// The request for all resources, or for one of them, which may not have been granted.
+    fn aim(&mut self, request: Transition) -> Transition {
+        match self.random.below(4) {
+            0 => self.maker.aimed_at(request, &RESOURCES[..1]),
+            1 => self.maker.aimed_at(request, &RESOURCES[1..]),
+            _ => request,
+        }
+    }
 }
 
 impl model::Player<Transition> for Player {
@@ -421,13 +466,14 @@ impl model::Player<Transition> for Player {
             0..=2 => {
                 let code = self.maker.code();
                 self.codes.push(code.clone());
+                self.maker.resources = &RESOURCES[..self.random.index(3)];
                 self.maker.grant(&code, None)
             }
             3..=5 => {
                 let code = code(self);
                 let (redeem, tokens) = self.maker.redeem(&code);
                 self.tokens.push(tokens);
-                redeem
+                self.aim(redeem)
             }
             6 | 7 => {
                 let presented = tokens(self).refresh;
@@ -435,7 +481,7 @@ impl model::Player<Transition> for Player {
                 // As though it was rotated with this salt; if it was not, no client has these tokens.
                 let access = presented.successors(salt).access_token().clone();
                 self.tokens.push(Tokens { access, refresh: presented });
-                rotate
+                self.aim(rotate)
             }
             8 => {
                 let tokens = tokens(self);

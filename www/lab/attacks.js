@@ -86,8 +86,7 @@ export const ATTACKS = {
   async exact_redirect(section) {
     const { asked } = NEAR_MISSES[section.querySelector('select').value];
     const visit = await Visit.to(authorize(appId, asked, OWN.challenge));
-    const code = await visit.caught('/caught.html', codeIn);
-    visit.end();
+    const code = await visit.brought(codeIn);
     if (!code) return [false, 'No code came here. With the defence on, the popup shows why.'];
     return outcome(await redeem(code, appId, asked, OWN.verifier));
   },
@@ -96,8 +95,7 @@ export const ATTACKS = {
     const visit = await Visit.to(authorize(appId, `${location.origin}/sign-in.html`, OWN.challenge));
     const arrived = await visit.caught('/sign-in.html', (address) => address);
     if (!arrived) return [false, 'The victim did not leave the server, whose page says what is wrong.'];
-    const password = await visit.caught('/caught.html', (address) => new URL(address).searchParams.get('password'));
-    visit.end();
+    const password = await visit.brought((address) => new URL(address).searchParams.get('password'));
     return [true, `The link was to ${new URL(server).host}, and the victim came to your page. `
       + `${password ? `There they typed: ${password}.` : 'They typed nothing there.'}`];
   },
@@ -193,8 +191,7 @@ export const ATTACKS = {
     const callback = `${IMPOSTOR.origin}/caught.html`;
     const client = await register('The Victim\'s Shop', callback);
     const visit = await Visit.to(authorize(client, callback, OWN.challenge));
-    const answer = await visit.caught('/caught.html', (address) => address);
-    visit.end();
+    const answer = await visit.brought((address) => address);
     const isNamed = (await rules()).named_by_host;
     if (!codeIn(answer)) {
       return [false, isNamed
@@ -234,6 +231,8 @@ class Visit {
   constructor(popup, cursor) {
     this.popup = popup;
     this.cursor = cursor;
+    // Of caught.js.
+    addEventListener('message', ({ source }) => { this.isAtEnd ||= source === popup; });
   }
 
   /** What `find` makes of the next catch at `place`, if it makes something of it; null once the popup is closed. */
@@ -246,14 +245,25 @@ class Visit {
         if (found) return found;
       }
       if (isClosed) return null;
-      await new Promise((resolve) => { setTimeout(resolve, 150); });
+      await pause();
     }
+  }
+
+  /** What `find` makes of the address of caught.html, to which the browser is brought. Closes the popup. */
+  async brought(find) {
+    const found = await this.caught('/caught.html', find);
+    // The address is known before the popup shows the page, and Chromium may ignore a close between two sites.
+    while (!this.isAtEnd && !this.popup.closed) await pause();
+    this.end();
+    return found;
   }
 
   end() {
     this.popup.close();
   }
 }
+
+const pause = () => new Promise((resolve) => { setTimeout(resolve, 150); });
 
 async function catchesAfter(number) {
   return (await fetch(`/caught?after=${number}`)).json();

@@ -47,6 +47,7 @@ pub(crate) const ROWS: &[Route] = &[
         catch(context, "/ad.svg", String::from_utf8_lossy(referrer).into_owned());
         serve(context, Asset::LabAd)
     }),
+    page(Role::Lab, "/caught.js", |context| serve(context, Asset::LabCaughtScript)),
     page(Role::Lab, "/ad.js", |context| serve(context, Asset::LabAdScript)),
     page(Role::Lab, "/as/authorize", pretend_to_authorize),
     Route { errors: Errors::Json, ..page(Role::Lab, DOOR_PATH, open_door) },

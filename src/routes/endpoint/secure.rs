@@ -6,15 +6,19 @@
 //!
 //! A token that was asked for without a `resource`, as the article's is, opens it. One for other resources does not
 //! (RFC 8707, 3): the operator of that resource could use it here.
+//!
+//! If it is a configured resource, each challenge to a standard request names its metadata
+//! (`reply/secure_challenges.rs`).
 
 use std::sync::Arc;
 
 use crate::http::form::Form;
-use crate::http::{FieldValue, Response, Status};
+use crate::http::{Response, Status};
 use crate::oauth::client::Clients;
 use crate::oauth::{Outcome, Profile, ProtectedResource, Scope, Transition};
 use crate::routes::reply::error_response::{INVALID_REQUEST, error, error_text};
 use crate::routes::reply::json;
+use crate::routes::reply::secure_challenges::BARE_CHALLENGE;
 use crate::routes::reply::unavailable::unavailable;
 use crate::routes::request::bearer::{Scheme, is_token68, split};
 use crate::routes::shared::Routes;
@@ -29,7 +33,7 @@ pub(crate) const PATH: &str = "/secure";
 pub(crate) fn check(context: &Context) -> Step {
     let routes = context.routes;
     let Ok(authorization) = context.request.field("authorization") else {
-        return Step::Done(malformed("more than one Authorization"));
+        return Step::Done(malformed(routes, "more than one Authorization"));
     };
     if let Some(authorization) = authorization {
         let (scheme, token) = split(authorization);
@@ -53,9 +57,9 @@ fn look(context: &Context, scheme: Scheme, token: &[u8]) -> Step {
     let Some(credential) = routes.profile.parse(token) else {
         return Step::Done(match scheme {
             Scheme::Bearer if !is_token68(token) => {
-                malformed("there is no valid token after Bearer in Authorization (RFC 6750, 2.1)")
+                malformed(routes, "there is no valid token after Bearer in Authorization (RFC 6750, 2.1)")
             }
-            _ => refuse(scheme, "malformed access token"),
+            _ => refuse(routes, scheme, "malformed access token"),
         });
     };
     context.ask(Transition::check(&credential, Arc::clone(&routes.resource)), move |context, applied| {
@@ -67,38 +71,39 @@ fn look(context: &Context, scheme: Scheme, token: &[u8]) -> Step {
 fn respond(routes: &Routes, scheme: Scheme, outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Active) => json::response(Status::Ok, r#"{"answer":42}"#),
-        Ok(Outcome::Inactive) => {
-            refuse(scheme, "the token is unknown, expired or revoked, or its client may no longer use it")
-        }
-        Ok(Outcome::OtherResource) => refuse(scheme, "the token is for another resource"),
+        Ok(Outcome::Inactive) => refuse(
+            routes,
+            scheme,
+            "the token is unknown, expired or revoked, or its client may no longer use it",
+        ),
+        Ok(Outcome::OtherResource) => refuse(routes, scheme, "the token is for another resource"),
         Ok(Outcome::TooNarrow { .. }) => refuse_scope(routes),
         outcome => unavailable(&outcome, "the server cannot check tokens at the moment; try again"),
     }
 }
 
-fn refuse(scheme: Scheme, reason: &'static str) -> Response {
+fn refuse(routes: &Routes, scheme: Scheme, reason: &'static str) -> Response {
     const TEXT: &str = error_text!("Unauthorized", "invalid_token", "the access token is wrong or has expired");
     let (status, challenge) = match scheme {
         Scheme::Bare => (Status::Forbidden, BARE_CHALLENGE),
-        Scheme::Bearer => (Status::Unauthorized, BEARER_CHALLENGE),
+        Scheme::Bearer => (Status::Unauthorized, routes.challenges.invalid_token.clone()),
     };
     json::response(status, TEXT).with("WWW-Authenticate", challenge).because(reason)
 }
 
 /// The response to a request without a token says what is expected, but names no error (RFC 6750, 3.1).
 fn refuse_without_token(routes: &Routes, reason: &'static str) -> Response {
-    let status = if routes.profile.bare_tokens { Status::Forbidden } else { Status::Unauthorized };
-    json::response(status, r#"{"message":"Unauthorized"}"#)
-        .with("WWW-Authenticate", BARE_CHALLENGE)
-        .because(reason)
+    let (status, challenge) = if routes.profile.bare_tokens {
+        (Status::Forbidden, BARE_CHALLENGE)
+    } else {
+        (Status::Unauthorized, routes.challenges.no_token.clone())
+    };
+    json::response(status, r#"{"message":"Unauthorized"}"#).with("WWW-Authenticate", challenge).because(reason)
 }
 
-fn malformed(reason: &'static str) -> Response {
-    const CHALLENGE: FieldValue = FieldValue::literal(
-        r#"Bearer realm="secure", error="invalid_request", error_description="Authorization is malformed""#,
-    );
+fn malformed(routes: &Routes, reason: &'static str) -> Response {
     error(Status::BadRequest, reason, INVALID_REQUEST, reason)
-        .with("WWW-Authenticate", CHALLENGE)
+        .with("WWW-Authenticate", routes.challenges.malformed.clone())
         .because(reason)
 }
 
@@ -107,7 +112,7 @@ fn refuse_scope(routes: &Routes) -> Response {
     const TEXT: &str =
         error_text!("Unauthorized", "insufficient_scope", "the access token does not have the required scope");
     json::response(Status::Forbidden, TEXT)
-        .with("WWW-Authenticate", routes.scope_challenge.clone())
+        .with("WWW-Authenticate", routes.challenges.too_narrow.clone())
         .because("the token does not have the scope that the endpoint needs")
 }
 
@@ -124,19 +129,3 @@ pub(crate) fn resource(
     let resource = ProtectedResource::at(&site.url(PATH), clients, scope, profile);
     ProtectedResource { accepts_unaddressed: true, ..resource }
 }
-
-/// The challenge for a token that lacks `scope`; never sent if `scope` is `None`.
-pub(crate) fn scope_challenge(scope: Option<&str>) -> FieldValue {
-    let name = scope.unwrap_or_default();
-    let challenge = format!(
-        "Bearer realm=\"secure\", error=\"insufficient_scope\", \
-         error_description=\"the access token does not have the required scope\", scope=\"{name}\""
-    );
-    // A scope's name has no control byte, so the fallback is never taken.
-    FieldValue::new(challenge).unwrap_or(BARE_CHALLENGE)
-}
-
-const BARE_CHALLENGE: FieldValue = FieldValue::literal(r#"Bearer realm="secure""#);
-const BEARER_CHALLENGE: FieldValue = FieldValue::literal(
-    r#"Bearer realm="secure", error="invalid_token", error_description="the access token is wrong or has expired""#,
-);

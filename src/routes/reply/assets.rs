@@ -84,6 +84,7 @@ assets! {
     #[cfg(feature = "lab")] {
         Lab: "lab/index.html", HTML, Lab;
         LabCaught: "lab/caught.html", HTML, Lab;
+        LabCaughtScript: "lab/caught.js", SCRIPT, Lab;
         LabScript: "lab/lab.js", SCRIPT, Lab;
         LabAttacks: "lab/attacks.js", SCRIPT, Lab;
         LabSignIn: "lab/sign-in.html", HTML, Lab;

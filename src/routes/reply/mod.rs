@@ -14,6 +14,7 @@ pub(crate) mod json;
 pub(crate) mod message_page;
 pub(crate) mod pages;
 pub(crate) mod resource_documents;
+pub(crate) mod secure_challenges;
 pub(crate) mod security_fields;
 pub(crate) mod template;
 pub(crate) mod unavailable;

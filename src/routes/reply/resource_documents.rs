@@ -46,6 +46,11 @@ impl Documents {
     }
 }
 
+/// The address of the document of `resource`, which is on the origin of `site` (RFC 9728, 3.1).
+pub(crate) fn url(site: &Site, resource: &Resource) -> String {
+    format!("{}{PATH}{}", site.authorization_server(), resource.path())
+}
+
 /// The document of `resource`, whose tokens come from the authorization server `issuer` (RFC 9728, 2).
 pub(crate) fn document(issuer: &str, resource: &Resource) -> String {
     // A way to get a refresh token is no concern of a resource, and a client would ask for it (OpenID Connect Core 1.0,

@@ -183,11 +183,12 @@ fn a_token_in_an_address_reaches_the_attacker() {
         // loaded leaves no entry in the history.
         browser.switch_to(&popup);
         browser.wait_for("the shop's page, loaded", |browser| {
-            let is_loaded = browser.execute("return document.readyState") == "complete";
-            Some(()).filter(|()| is_loaded && browser.url().contains("/shop-account.html"))
+            // At once, so that they are of one page.
+            let at = browser.execute("return [document.readyState, location.pathname]");
+            (at == serde_json::json!(["complete", "/shop-account.html"])).then_some(())
         });
         browser.goto(&format!("{}/caught.html", lab.origin()));
-        browser.execute("history.back()");
+        browser.back();
         let address = browser.wait_for("the shop's page", |browser| {
             Some(browser.url()).filter(|url| url.contains("/shop-account.html"))
         });

@@ -141,6 +141,12 @@ impl Browser {
         self.command("POST", "/url", &json!({"url": url}));
     }
 
+    /// Goes back by one page. A script's `history.back()` will not do: the driver runs a script again if its page goes
+    /// away meanwhile, and that is one page more.
+    pub fn back(&self) {
+        self.command("POST", "/back", &json!({}));
+    }
+
     pub fn url(&self) -> String {
         self.command("GET", "/url", &Value::Null).as_str().unwrap_or_default().to_owned()
     }
@@ -164,8 +170,11 @@ impl Browser {
             .to_owned()
     }
 
-    /// Clicks as a person does: on what can be seen.
+    /// Clicks as a person does: on what can be seen. Chromium drops clicks on a page that it has not painted yet;
+    /// an invisible frame is never painted.
     pub fn click(&self, css: &str) {
+        let is_painted = "return window !== top || performance.getEntriesByType('paint').length > 0";
+        self.wait_for("the first paint", |browser| (browser.execute(is_painted) == true).then_some(()));
         let element = self.element(css);
         self.command("POST", &format!("/element/{element}/click"), &json!({}));
     }

@@ -14,6 +14,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::random::Random;
+use super::standard;
 
 /// Longer than any answer takes, so that a test that hangs ends.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -21,6 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// A configuration for a machine that may be busy: a code is good for long, and a store may take its time.
 pub const PATIENT: &str = "[listen]\nclient_app_port = 0\n[lifetimes]\ncode = 600\n\
     [limits]\nstore_time_max = 60\nfinish_time_max = 60\n[scopes]\nanswer = \"Read the secret answer.\"\n";
+
+/// A resource server that asks about tokens; its secret is `SECRET` of `standard.rs`.
+pub const GATE: &str = "[[clients]]\nid = \"gate\"\nname = \"The Gate\"\ngrant_types = [\"client_credentials\"]\n\
+    introspects_all = true\nsecret_digest = \"{digest}\"\n";
 
 /// The program, as its users run it.
 pub struct ServerProcess {
@@ -167,8 +172,15 @@ impl Link {
 
     /// The demo client's dialog: the cookie that it comes with, and the sealed request in its form.
     pub fn dialog(&mut self) -> (String, String) {
+        self.dialog_for(&[])
+    }
+
+    /// The same for these resources.
+    pub fn dialog_for(&mut self, resources: &[&str]) -> (String, String) {
         let query = "response_type=code&client_id=oauth-test-app&state=s&code_challenge_method=S256\
                      &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+        let resources: String = resources.iter().map(|uri| format!("&resource={uri}")).collect();
+        let query = format!("{query}{resources}");
         let ask = format!("GET /authorize?{query} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", self.port);
         let (status, page) = self.ask(&ask).expect("an answer");
         assert_eq!(status, 200, "{page}");
@@ -197,6 +209,17 @@ impl Link {
 
     pub fn refresh(&mut self, token: &str) -> Said {
         self.token(&format!("grant_type=refresh_token&client_id=oauth-test-app&refresh_token={token}"))
+    }
+
+    /// What a resource server is told about a token.
+    pub fn introspect(&mut self, token: &str) -> (u16, String) {
+        let (fields, content) = (standard::basic("gate", standard::SECRET), format!("token={token}"));
+        let request = format!(
+            "POST /introspect HTTP/1.1\r\nHost: h\r\n{fields}Content-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\n\r\n{content}",
+            content.len()
+        );
+        self.ask(&request).expect("an answer")
     }
 
     pub fn revoke(&mut self, token: &str) -> Said {

@@ -5,6 +5,8 @@
 
 pub mod answer;
 pub mod app;
+#[cfg(all(feature = "client-documents", any(feature = "file-store", feature = "redis-store")))]
+pub mod authority;
 pub mod browser;
 #[cfg(all(feature = "file-store", feature = "redis-store"))]
 pub mod counter;

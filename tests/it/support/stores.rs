@@ -17,8 +17,9 @@ use oauth_from_scratch::oauth::key::KINDS_MAX;
 use oauth_from_scratch::oauth::kind;
 use oauth_from_scratch::oauth::pkce::Verified;
 use oauth_from_scratch::oauth::redirect::RedirectUri;
+use oauth_from_scratch::oauth::resource::{DefaultResource, Resource};
 use oauth_from_scratch::oauth::{
-    Credential, Outcome, Profile, ProtectedResource, Scope, Timestamp, TokenLifetimes, Transition,
+    Credential, Outcome, Profile, ProtectedResource, Resources, Scope, Timestamp, TokenLifetimes, Transition,
 };
 use oauth_from_scratch::store::{Applied, Bounds, Caller, KindBounds, Mailbox, Store, Ticket};
 use oauth_from_scratch::system::System;
@@ -234,8 +235,13 @@ pub struct Maker {
     clients: Arc<Clients>,
     client: &'static str,
     subject: &'static str,
+    /// The resources that its grants name.
+    pub resources: &'static [&'static str],
     drawn: u64,
 }
+
+/// The resources that a grant may name. Tokens are looked at by the first.
+pub const RESOURCES: [&str; 2] = ["https://one.example/api", "urn:example:two"];
 
 /// What a redeemed code bought.
 #[derive(Clone)]
@@ -264,7 +270,10 @@ impl Maker {
             inspects_all: false,
             default_resource: Default::default(),
         };
-        Maker { clients: Arc::new(Clients::new([registered])), client, subject, drawn: u64::from(number) << 32 }
+        let resources = RESOURCES.map(|uri| Resource::new(uri, "A resource", Scope::default()).unwrap());
+        let resources = Resources::new(resources.into(), &DefaultResource::Nothing);
+        let clients = Arc::new(Clients::new([registered]).with_resources(resources));
+        Maker { clients, client, subject, resources: &[], drawn: u64::from(number) << 32 }
     }
 
     /// Bytes that look random and never come twice.
@@ -302,6 +311,7 @@ impl Maker {
             scope: Some("a b"),
             code_challenge: Some(CHALLENGE),
             code_challenge_method: Some("S256"),
+            resources: self.resources.to_vec(),
             ..AuthorizationRequest::default()
         };
         authorize::check(&self.clients, &Profile::strict(), &parameters).expect("a sound request")
@@ -338,10 +348,22 @@ impl Maker {
         (Transition::rotate(self.client(), refresh, &refresh.successors(salt), None, LIFETIMES), salt)
     }
 
+    /// The same token request, for these resources alone.
+    pub fn aimed_at(&self, request: Transition, resources: &[&str]) -> Transition {
+        let known = self.clients.resources();
+        request.aimed_at(known.named(resources.iter().copied()).unwrap(), known)
+    }
+
     pub fn check(&self, token: &Credential) -> Transition {
+        self.check_at(RESOURCES[0], token)
+    }
+
+    /// A look at a token by the resource `uri`, which also accepts those that are for none in particular.
+    pub fn check_at(&self, uri: &str, token: &Credential) -> Transition {
         let resource = ProtectedResource {
             clients: Arc::clone(&self.clients),
             accepts_unaddressed: true,
+            uri: Some(uri.into()),
             ..ProtectedResource::default()
         };
         Transition::check(token, Arc::new(resource))
