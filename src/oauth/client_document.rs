@@ -379,6 +379,9 @@ mod tests {
         check(r#""client_secret_expires_at":0"#, DocumentError::SharedSecret("client_secret_expires_at"));
         check(r#""jwks":{"keys":[{"kty":"EC","x":"a","d":"b"}]}"#, DocumentError::PrivateKey);
         check(r#""jwks":{"keys":[{"kty":"EC"},{"kty":"oct","k":"b"}]}"#, DocumentError::PrivateKey);
+        for part in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+            check(&format!(r#""jwks":{{"keys":[{{"kty":"X","{part}":"b"}}]}}"#), DocumentError::PrivateKey);
+        }
         assert!(with(r#""jwks":{"keys":[{"kty":"EC","x":"a","y":"b"}]}"#).is_ok());
     }
 
@@ -424,6 +427,8 @@ mod tests {
         };
         assert_eq!(uris(r#"["https://app.example/cb"]"#), plain);
         assert_ne!(uris(r#"["https://app.example/cb","https://app.example/cc"]"#), plain);
+        let two = uris(r#"["https://app.example/cb","com.example:/cc"]"#);
+        assert_ne!(two, uris(r#"["https://app.example/cbcom.example:/cc"]"#), "one is not two");
     }
 
     #[test]

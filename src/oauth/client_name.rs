@@ -12,9 +12,14 @@ const MARKS_MAX: usize = 2;
 /// `name` without invisible and direction-changing characters, with single spaces, cut to its bound. May be empty.
 pub fn clean(name: &str) -> String {
     let visible = name.chars().filter(|character| character.is_whitespace() || !is_invisible(*character));
-    let mut marks = 0;
+    // Nothing to combine with before the first letter, nor after a space.
+    let mut marks = MARKS_MAX;
     let visible = visible.filter(|character| {
-        marks = if is_mark(*character) { marks + 1 } else { 0 };
+        marks = match *character {
+            mark if is_mark(mark) => marks + 1,
+            space if space.is_whitespace() => MARKS_MAX,
+            _ => 0,
+        };
         marks <= MARKS_MAX
     });
     let visible: String = visible.collect();
@@ -94,6 +99,7 @@ mod tests {
         // Vietnamese with its accents apart; and accents that would cover what is above.
         check("Vie\u{323}\u{302}t", "Vie\u{323}\u{302}t");
         check(&format!("A{}b", "\u{336}".repeat(50)), "A\u{336}\u{336}b");
+        check("\u{338}\u{200b}\u{338}A \u{338}b\u{338}", "A b\u{338}");
         let pile = "\u{300}\u{20dd}\u{fe20}\u{1dc4}\u{1ab0}\u{483}\u{200b}".repeat(9);
         check(&format!("A{pile}b\u{20dd}"), "A\u{300}\u{20dd}b\u{20dd}");
         check(&"é".repeat(CLIENT_NAME_CHARS_MAX), &"é".repeat(CLIENT_NAME_CHARS_MAX));

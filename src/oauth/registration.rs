@@ -277,6 +277,20 @@ mod tests {
         }
     }
 
+    /// Clients keep both for years: a build that makes or reads them in another way loses every client.
+    #[test]
+    fn an_identifier_and_its_secret_never_change() {
+        let issued = registration().issue(&Keyring::new(&OLD)).unwrap();
+        let id = concat!(
+            "reg~-5QaIFJvhd_ByCARo7ThhUAEFjmBIcYJC23-oefQY8HvTDUL00GIAWtFaW4g",
+            "UHLDvGZlcgL1a2Fuc3dlciBnb25leBhodHRwczovL2FwcC5leGFtcGxlL2NiP3hzaHR0cDovL2xvY2FsaG9zdC9jYn",
+            "Njb20uZXhhbXBsZS5hcHA6L2Ni",
+        );
+        assert_eq!(issued.client_id, id);
+        assert_eq!(issued.client_secret.as_deref(), Some("VTGSfeEvPFR36GMsLFuX1WtUJqtmEPZLEkT5-7OZsHk"));
+        assert!(open(&issued.client_id, &Keyring::new(&OLD)).is_some());
+    }
+
     #[test]
     fn old_keys_open_an_identifier_and_other_keys_do_not() {
         let issued = registration().issue(&Keyring::new(&OLD)).unwrap();
@@ -311,12 +325,44 @@ mod tests {
     fn a_seal_of_another_purpose_makes_no_identifier() {
         let keys = Keyring::new(&OLD);
         let content = registration().encode();
-        for (purpose, is_known) in [(Purpose::ClientId, true), (Purpose::Form, false), (Purpose::Code, false)] {
-            let key = keys.current();
-            let bytes = [key.id().as_bytes(), &key.seal(purpose, "", &content)[..], &content].concat();
-            let id = format!("{MARK}{}", Base64UrlUnpadded::encode_string(&bytes));
-            assert_eq!(open(&id, &keys).is_some(), is_known, "{purpose:?}");
+        let purposes = [
+            (Purpose::ClientId, true),
+            (Purpose::ClientSecret, false),
+            (Purpose::Form, false),
+            (Purpose::Code, false),
+        ];
+        for (purpose, is_known) in purposes {
+            assert_eq!(open(&sealed(&keys, purpose, "", &content), &keys).is_some(), is_known, "{purpose:?}");
         }
+        assert!(open(&sealed(&keys, Purpose::ClientId, "holder", &content), &keys).is_none());
+    }
+
+    /// What has a seal of this server and is no registration: of another build, or longer than any that is issued.
+    #[test]
+    fn sealed_content_that_no_registration_has_is_unknown() {
+        let keys = Keyring::new(&OLD);
+        let of = |content: &[u8]| open(&sealed(&keys, Purpose::ClientId, "", content), &keys);
+        let content = registration().encode();
+        assert!(of(&content).is_some());
+        let mut later = content.clone();
+        assert_eq!(later[1], FORMAT as u8);
+        later[1] += 1;
+        assert!(of(&later).is_none());
+        let mut method = content.clone();
+        let at = method.iter().position(|byte| *byte == Authentication::SecretPost as u8).unwrap();
+        method[at] = Authentication::ALL.len() as u8;
+        assert!(of(&method).is_none());
+        for length in 0..content.len() {
+            assert!(of(&content[..length]).is_none(), "{length}");
+        }
+        let name = "n".repeat(CLIENT_ID_CHARS_MAX);
+        assert!(of(&Registration { name, ..registration() }.encode()).is_none());
+    }
+
+    fn sealed(keys: &Keyring, purpose: Purpose, holder: &str, content: &[u8]) -> String {
+        let key = keys.current();
+        let bytes = [key.id().as_bytes(), &key.seal(purpose, holder, content)[..], content].concat();
+        format!("{MARK}{}", Base64UrlUnpadded::encode_string(&bytes))
     }
 
     #[test]

@@ -282,6 +282,10 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(get(&outbound, "http://localhost:9/c"), Err(FetchError::Unreachable));
         }
+        // A name may have any number of addresses. The fifth is not tried, though a connection to it would succeed.
+        let open = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        resolver.0.lock().unwrap().push_back(vec![closed, closed, closed, closed, open.local_addr().unwrap()]);
+        assert_eq!(get(&outbound, "http://localhost:9/c"), Err(FetchError::Unreachable));
     }
 
     #[test]

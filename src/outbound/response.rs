@@ -285,6 +285,13 @@ mod tests {
         json("Content-Length: 99999999999999999999999\r\n\r\n{}", FetchError::TooLarge);
         json("\r\n01234567890", FetchError::TooLarge);
         json("Transfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n0\r\n\r\n", FetchError::TooLarge);
+        // What is neither content nor its size has a bound, too.
+        for (extension, trailer) in [(CHUNK_EXTRA_BYTES_MAX, 0), (0, CHUNK_EXTRA_BYTES_MAX)] {
+            let (extension, trailer) = ("x".repeat(extension), "x".repeat(trailer));
+            let chunks = format!("2;{extension}\r\n{{}}\r\n0\r\nA: {trailer}\r\n\r\n");
+            let response = format!("HTTP/1.1 200 OK\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n{chunks}");
+            assert!(read_all(response.as_bytes()).is_err(), "{response}");
+        }
         json("Content-Length: 3\r\n\r\n{}", FetchError::Broken);
         json("Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", FetchError::Broken);
         json("", FetchError::Broken);

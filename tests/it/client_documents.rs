@@ -217,6 +217,38 @@ fn no_document_is_fetched_from_a_forbidden_address() {
     assert_eq!(documents.requests(), 0);
 }
 
+#[test]
+fn a_copy_is_fresh_for_as_long_as_its_host_says() {
+    let (server, documents) = (TestServer::start(), DocumentServer::start());
+    let url = documents.url();
+    let sound = response("200 OK", "application/json", &document(&url, CALLBACK, ""));
+    documents.say(sound.replacen("\r\n", "\r\nCache-Control: max-age=7200\r\nAge: 3600\r\n", 1));
+    let check = |seconds: u64, requests: usize| {
+        server.wait(Duration::from_secs(seconds));
+        assert_eq!(get_dialog(&server, &request_of(&url, CALLBACK), None).status, 200);
+        assert_eq!(documents.requests(), requests);
+    };
+    check(0, 1);
+    check(3599, 1);
+    check(1, 2);
+}
+
+#[test]
+fn the_reason_of_a_failure_is_for_developers() {
+    let documents = DocumentServer::start();
+    for explains in [true, false] {
+        let server = TestServer::start_with(|config| config.explains_errors = explains);
+        for failure in [response("404 Not Found", "text/plain", ""), response("503 Busy", "text/plain", "")] {
+            documents.say(&failure);
+            let answer = get_dialog(&server, &request_of(&documents.url(), CALLBACK), None);
+            assert_eq!(answer.text().contains("its host answered"), explains, "{}", answer.text());
+            assert_ne!(answer.text().contains("The reason is in this server"), explains);
+            let logged = server.log.lines().pop().expect("a line");
+            assert!(logged.contains("the client's metadata document could not be fetched: its host answered"));
+        }
+    }
+}
+
 /// A server whose issuer is on loopback may listen on the whole network.
 #[test]
 fn only_a_peer_on_loopback_has_loopback_fetched() {
@@ -323,15 +355,23 @@ fn a_grant_outlives_the_copy_of_its_document() {
 #[test]
 fn a_pinned_document_is_never_fetched() {
     let (documents, url) = (published(), "https://app.example/client.json");
-    for url in [url.to_owned(), documents.url()] {
+    let fetches_where_built_in = cfg!(feature = "client-documents");
+    let cases = [(url.to_owned(), false), (documents.url(), false), (documents.url(), fetches_where_built_in)];
+    for (url, fetches) in cases {
         let pinned = document(&url, CALLBACK, r#","client_name":"Pinned""#);
         let text = format!(
             "issuer = \"http://localhost:3001\"\n[listen]\nport = 0\n[scopes]\nanswer = \"Read.\"\n\
              [[client_documents]]\nurl = \"{url}\"\ndocument = '''{pinned}'''\n"
         );
-        let server = TestServer::start_with(|config| *config = config::read(&text, 1).expect("a sound file"));
+        let server = TestServer::start_with(|config| {
+            *config = config::read(&text, 1).expect("a sound file");
+            config.fetches_client_documents = Some(fetches);
+        });
         let code = code(&server, &url, CALLBACK);
         assert_eq!(redeem(&server, &url, &code).status, 200);
+        if fetches {
+            continue;
+        }
         let other =
             get_dialog(&server, &request_of(&documents.url().replace("client", "other"), CALLBACK), None);
         assert!(other.text().contains("The reason is in this server"), "{}", other.text());

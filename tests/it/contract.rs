@@ -138,9 +138,79 @@ fn preflights_are_answered_for_any_origin_without_credentials() {
     check("/token", "POST", "POST", "POST, OPTIONS");
     check("/revoke", "POST", "POST", "POST, OPTIONS");
     check("/mcp", "POST", "POST", "POST, OPTIONS");
+    check("/register", "POST", "POST", "POST, OPTIONS");
     check("/secure", "GET", "GET, HEAD", "GET, HEAD, OPTIONS");
-    check("/.well-known/oauth-authorization-server", "GET", "GET, HEAD", "GET, HEAD, OPTIONS");
-    check("/.well-known/openid-configuration", "GET", "GET, HEAD", "GET, HEAD, OPTIONS");
+    for (path, _) in PROBED {
+        check(path, "GET", "GET, HEAD", "GET, HEAD, OPTIONS");
+    }
+}
+
+/// Where MCP clients look for metadata when they are given the address of the demo's MCP server, in all their versions,
+/// and whether there is any. A redirect or a 5xx would end their search.
+const PROBED: [(&str, bool); 7] = [
+    ("/.well-known/oauth-protected-resource/mcp", true),
+    ("/.well-known/oauth-protected-resource", true),
+    ("/.well-known/oauth-authorization-server", true),
+    ("/.well-known/oauth-authorization-server/mcp", true),
+    ("/.well-known/oauth-authorization-server/other", false),
+    ("/.well-known/openid-configuration", false),
+    ("/.well-known/openid-configuration/mcp", false),
+];
+
+#[test]
+fn what_clients_probe_is_there_or_a_plain_404() {
+    let server = TestServer::start();
+    let issuer = format!("http://{}", server.host());
+    for (path, is_there) in PROBED {
+        for host in ["h", "rebound.example", &server.host()] {
+            let answer = server.answer_to(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+            assert_eq!(answer.status, if is_there { 200 } else { 404 }, "{path}");
+            assert_eq!(answer.field("access-control-allow-origin"), Some("*"), "{path}");
+            assert!(answer.field("location").is_none() && answer.field("set-cookie").is_none(), "{path}");
+            if is_there {
+                let document = answer.json();
+                let named = document.get("issuer").unwrap_or(&document["authorization_servers"][0]);
+                assert_eq!(*named, *issuer, "{path}: from the configuration, whatever the Host is");
+            }
+        }
+    }
+}
+
+#[test]
+fn scripts_of_any_origin_read_what_mcp_clients_need() {
+    let server = TestServer::start();
+    let post = |path: &str, kind: &str, content: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: h\r\nOrigin: http://localhost:6274\r\nContent-Type: {kind}\r\n\
+             Content-Length: {}\r\n\r\n{content}",
+            content.len()
+        )
+    };
+    let check = |request: &str, status: u16| {
+        // A page of another origin has to name the server as it names itself.
+        let answer = server.answer_to(&request.replace("Host: h\r\n", &format!("Host: {}\r\n", server.host())));
+        assert_eq!(answer.status, status, "{request}");
+        for (name, value) in [
+            ("access-control-allow-origin", Some("*")),
+            ("access-control-expose-headers", Some("WWW-Authenticate, Retry-After, MCP-Session-Id")),
+            ("access-control-allow-credentials", None),
+        ] {
+            assert_eq!(answer.field(name), value, "{request}: {name}");
+        }
+        answer
+    };
+    let (json, form) = ("application/json", "application/x-www-form-urlencoded");
+    for (path, is_there) in PROBED {
+        check(&get(path), if is_there { 200 } else { 404 });
+    }
+    check(&post("/register", json, r#"{"redirect_uris":["https://app.example/"]}"#), 201);
+    check(&post("/register", json, "{}"), 400);
+    check(&post("/token", form, "grant_type=refresh_token&client_id=dead&refresh_token=x"), 400);
+    check(&post("/revoke", form, "client_id=oauth-test-app&token=x"), 200);
+    check(&post("/revoke", form, "client_id=dead&token=x"), 400);
+    let challenged = check(&post("/mcp", json, r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#), 401);
+    assert!(challenged.field("www-authenticate").is_some(), "what is exposed is there");
+    check(&get("/mcp"), 405);
 }
 
 #[test]

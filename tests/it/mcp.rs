@@ -271,6 +271,10 @@ fn a_client_without_a_session_discovers_lists_and_calls() {
         check(method, json!({}), 404, json!({"jsonrpc": "2.0", "id": 1, "error": no_method}));
     }
     assert_eq!(stateless(&server, &token, "tools/call", json!({"name": "question"})).status, 403);
+    // A notification needs none of the fields and members of a request.
+    let notification = json!({"jsonrpc": "2.0", "method": "notifications/cancelled"});
+    let answer = send(&server, &token, "2026-07-28", &notification);
+    assert_eq!((answer.status, answer.text()), (202, ""));
 }
 
 #[test]
@@ -308,6 +312,8 @@ fn fields_that_differ_from_the_message_are_refused() {
     check("2026-07-28", named, json!({"name": "answer"}), Some(-32602));
     let no_capabilities = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
     check("2026-07-28", named, json!({"name": "answer", "_meta": no_capabilities}), Some(-32602));
+    let no_version = json!({"io.modelcontextprotocol/clientCapabilities": {}});
+    check("2026-07-28", named, json!({"name": "answer", "_meta": no_version}), Some(-32602));
     check("2025-11-25", "", json!({"name": "answer", "_meta": meta("2025-11-25")}), None);
 }
 

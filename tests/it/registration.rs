@@ -281,6 +281,9 @@ fn a_mistake_in_the_metadata_is_named() {
     };
     let twice = r#"{"redirect_uris":["https://a.example/"],"redirect_uris":["https://b.example/"]}"#;
     raw(twice, bad, "redirect_uris appears more than once");
+    let twice =
+        r#"{"redirect_uris":["https://a.example/"],"client_uri":"https://a.example/","client_\u0075ri":null}"#;
+    raw(twice, bad, "client_uri appears more than once");
     raw("", "invalid_request", "the content is not valid JSON");
     raw("[]", "invalid_request", "the content is JSON, but not an object");
     raw(&"[".repeat(10_000), "invalid_request", "the content is not valid JSON");
@@ -436,6 +439,20 @@ fn a_configured_server_registers_only_where_its_file_says_so() {
     assert_eq!(get_dialog(&server, &query, None).status, 400, "its clients end with it");
 }
 
+/// What was valid when it was registered is checked again each time.
+#[test]
+fn plain_http_is_for_as_long_as_it_is_allowed() {
+    let server = TestServer::start();
+    let changes = json!({ "redirect_uris": ["http://app.test/cb", "https://app.example/cb"] });
+    assert_eq!(register(&server, &changed(&changes)).json()["error"], "invalid_redirect_uri");
+    server.reload(|config| config.insecure_http = true);
+    let members = registered(&server, &changes);
+    let status = |redirect_uri| get_dialog(&server, &query(id_of(&members), redirect_uri, None), None).status;
+    assert_eq!((status("http://app.test/cb"), status("https://app.example/cb")), (200, 200));
+    server.reload(|config| config.insecure_http = false);
+    assert_eq!((status("http://app.test/cb"), status("https://app.example/cb")), (400, 200));
+}
+
 /// With the program itself: what it keeps is in its files alone.
 #[test]
 fn a_registration_outlives_restarts_as_long_as_its_key() {
@@ -502,6 +519,11 @@ fn the_dialog_shows_the_host_and_not_the_name_first() {
         assert!(before.contains(&format!("<span class=\"host\">{host}</span>{end}</h1>")), "{text}");
         assert!(after.contains("An app that registered itself with this server, as any app can."), "{text}");
         assert_eq!(text.contains("Continue only if you have just started it yourself."), is_local, "{text}");
+    }
+    for name in [json!(null), json!("\u{200b}\n")] {
+        let members = registered(&server, &json!({ "client_name": name }));
+        let dialog = get_dialog(&server, &query(id_of(&members), CALLBACK, None), None);
+        assert!(dialog.text().contains("</h1><p>It gives no name.</p>"), "{}", dialog.text());
     }
 }
 

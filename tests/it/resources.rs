@@ -324,6 +324,20 @@ fn the_demos_own_requests_name_no_resource_and_open_secure() {
         let answer = server.answer_to(&json_request(&format!(r#"{{"code":"x","resource":{wrong}}}"#)));
         assert_eq!(answer.json()["error"], "invalid_request", "{wrong}");
     }
+    let twice = format!(r#"{{"code":"{}","resource":"","resource":""}}"#, server.code());
+    let answer = server.answer_to(&json_request(&twice));
+    assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")));
+}
+
+#[test]
+fn a_configured_client_beside_the_demo_means_no_resource() {
+    let server = TestServer::start_with(|config| {
+        let file = configuration(&[]);
+        (config.clients, config.scopes) = (file.clients, file.scopes);
+    });
+    let (access, _) = tokens_of(&redeem(&server, &code(&server, &[]), &[]));
+    assert_eq!(audience(&server, &access), Value::Null);
+    assert_eq!(get_secure(&server, &access).status, 200);
 }
 
 #[test]
@@ -430,6 +444,8 @@ fn a_resource_of_this_origin_has_a_metadata_document() {
     assert_eq!(posted.status, 405);
     let metadata = get(&server, "/.well-known/oauth-authorization-server").json();
     assert_eq!(metadata["protected_resources"], json!([API, FILES, OWN, format!("{ISSUER}/t/mcp")]));
+    let scopes = metadata["scopes_supported"].as_array().expect("a list");
+    assert_eq!(scopes.iter().filter(|scope| **scope == "offline_access").count(), 1, "{scopes:?}");
 }
 
 #[test]
@@ -440,6 +456,9 @@ fn the_only_resource_of_this_origin_is_described_at_the_root() {
         let document = get(&server, &format!("{WELL_KNOWN}{path}")).json();
         assert_eq!(document["resource"], expected, "{path:?}");
         assert_eq!(document["scopes_supported"], json!(["answer", "question"]));
+    }
+    for path in ["/x", "/mcp/x", "//", "mcp", "/mc"] {
+        assert_eq!(get(&server, &format!("{WELL_KNOWN}{path}")).status, 404, "{path}");
     }
     let metadata = get(&server, "/.well-known/oauth-authorization-server").json();
     assert_eq!(metadata["protected_resources"], json!([expected]));

@@ -394,16 +394,23 @@ mod tests {
         }
 
         fn fetch(&self, url: &str, peer: u8, place: usize) -> Result<Arrival, PoolError> {
-            let address = IpAddr::from([192, 0, 2, peer]);
+            self.fetch_from(IpAddr::from([192, 0, 2, peer]), url, place)
+        }
+
+        fn fetch_from(&self, peer: IpAddr, url: &str, place: usize) -> Result<Arrival, PoolError> {
             let caller = Caller { mailbox: &self.mailbox, ticket: Ticket { place, serial: 0 } };
             let url = DocumentUrl::parse(url, false).expect(url);
-            self.documents.fetch(url, Peer::of(address), false, caller)
+            self.documents.fetch(url, Peer::of(peer), peer.is_loopback(), caller)
         }
 
         /// Fetches `URL`, for which its host gives `answer`; the result.
         fn fetch_with(&self, answer: Result<String, FetchError>) -> Result<Arc<Client>, Unread> {
+            self.fetch_at(URL, answer)
+        }
+
+        fn fetch_at(&self, url: &str, answer: Result<String, FetchError>) -> Result<Arc<Client>, Unread> {
             self.answers.send(answer).unwrap();
-            let arrival = self.fetch(URL, 1, 0).expect("room for it");
+            let arrival = self.fetch(url, 1, 0).expect("room for it");
             self.done(1);
             arrival.lock().unwrap().clone().expect("a result")
         }
@@ -463,6 +470,36 @@ mod tests {
         assert!(harness.fetch(&url(100), 1, 0).is_ok(), "its share is free again");
         harness.answers.send(Err(FetchError::TimedOut)).unwrap();
         harness.done(1);
+    }
+
+    /// It may be a proxy. The bound on all fetches is its bound.
+    #[test]
+    fn a_peer_on_loopback_has_no_share_of_its_own() {
+        let harness = Harness::new();
+        let count = 2 * PEER_FETCHES_MAX;
+        for place in 0..count {
+            let url = format!("https://app{place}.example/c");
+            assert!(harness.fetch_from(IpAddr::from([127, 0, 0, 1]), &url, place).is_ok(), "{place}");
+            harness.answers.send(Err(FetchError::TimedOut)).unwrap();
+        }
+        harness.done(count);
+    }
+
+    #[test]
+    fn documents_fill_the_cache_with_their_own_bytes() {
+        let harness = Harness::new();
+        let url = |number: usize| format!("https://app{number}.example/c");
+        let fetch = |number: usize| {
+            let sound = document(&url(number));
+            let padded = format!("{sound}{}", " ".repeat(DOCUMENT_BYTES_MAX - sound.len()));
+            assert!(harness.fetch_at(&url(number), Ok(padded)).is_ok());
+            harness.wait(Duration::from_millis(1));
+        };
+        let is_fresh = |number: usize| matches!(harness.documents.look_up(&url(number)), Lookup::Fresh(_));
+        (0..200).for_each(fetch);
+        assert!(is_fresh(0) && is_fresh(199));
+        fetch(200);
+        assert!(is_fresh(0) && !is_fresh(1) && is_fresh(200), "the least recently used has made room");
     }
 
     #[test]

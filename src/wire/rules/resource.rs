@@ -58,7 +58,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "This server never issued a token of this form.",
         "RFC 6750, 3.1",
         "routes/endpoint/secure.rs",
-        "_ => refuse(scheme, \"malformed access token\")",
+        "_ => refuse(routes, scheme, \"malformed access token\")",
         "tests/it/refusals.rs::no_token_or_a_wrong_one_gets_no_answer",
     ),
     reason!(

@@ -311,6 +311,12 @@ mod tests {
         check(r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"pong"}"#, invalid(Some("1")));
         check(r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"name":"a","name":"b"}}"#, invalid(Some("1")));
         check(r#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":7}}"#, invalid(Some("1")));
+        let version = r#""io.modelcontextprotocol/protocolVersion":"v""#;
+        let twice =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"_meta":{{{version},{version}}}}}}}"#);
+        check(&twice, invalid(Some("1")));
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#, invalid(Some("1")));
+        check(r#"{"jsonrpc":"2.0","id":1,"method":"ping","error":null}"#, invalid(Some("1")));
         check("7", invalid(None));
 
         check(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, Err(Unreadable::Response));
