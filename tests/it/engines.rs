@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::engine::{self, Cluster, Engine, is_installed, options, wait_until};
+use crate::support::engine::{self, Cluster, Engine, is_installed, options};
 #[cfg(feature = "redis-tls")]
 use crate::support::ledger::PATIENT;
 use crate::support::ledger::{Ledger, Link, Said, ServerProcess, load};
 use crate::support::proxy::{Fault, Holding, Proxy};
 use crate::support::stores::{self, BOUNDS, Folder, LIFETIMES, Maker, START, Submitted, apply, submit_all};
+use crate::support::wait_until;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::redis::{ConnectError, Options, Safety};

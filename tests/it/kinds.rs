@@ -18,6 +18,7 @@ use crate::support::proxy::Proxy;
 use crate::support::random::Random;
 use crate::support::stores::{self, BOUNDS, Folder, MINUTE, Maker, Reader, START, StoreSystem, Tokens};
 use crate::support::stores::{apply, apply_all, apply_for};
+use crate::support::wait_until;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::key::ID_BYTES;
 use oauth_from_scratch::oauth::{self, Credential, Id, Outcome as Granting, Timestamp};
@@ -671,7 +672,7 @@ fn an_engine_killed_after_any_step_leaves_a_harmless_state() {
 /// Returns when the store has its engine again.
 fn wait_for(store: &Both) {
     let nothing = id(&mut Maker::new(9));
-    engine::wait_until("the store has its engine", || count(store, Counting::read(nothing), START).is_ok());
+    wait_until("the store has its engine", || count(store, Counting::read(nothing), START).is_ok());
 }
 
 /// Each kind may have other bounds.

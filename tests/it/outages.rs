@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::disk::PretendDisk;
-use crate::support::engine::{self, Engine, is_installed, wait_until};
+use crate::support::engine::{self, Engine, is_installed};
 use crate::support::read_some;
 use crate::support::stores::{
     self, BOUNDS, CODE_LIFETIME, LIFETIMES, Maker, START, StoreSystem, Tokens, apply, rotated,
 };
+use crate::support::wait_until;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::credential::Salt;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::engine::{Engine, is_installed, options, wait_until};
+use crate::support::engine::{Engine, is_installed, options};
 use crate::support::ledger::{Link, ServerProcess};
 use crate::support::read_some;
 use crate::support::stores::{BOUNDS, Folder, Maker, START, apply};
+use crate::support::wait_until;
 use oauth_from_scratch::crypto::keyring::{KeyId, Keyring};
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::Outcome;

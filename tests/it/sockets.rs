@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, TestServer, secure_request, token_request};
+use crate::support::{Client, TestServer, secure_request, token_request, wait_until};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -374,21 +374,34 @@ fn an_orderly_stop_answers_requests_and_cuts_off_slow_ones() {
         (Some("keep-alive"), Some("close"))
     );
     busy.expect_close();
-    let refused = std::net::TcpStream::connect(server.authorization_server).unwrap_err().kind();
-    // The kernel resets a connection that is in the backlog as the listener closes.
-    assert!(matches!(refused, io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset), "{refused}");
+    // The worker that accepts may be the last to notice. Until then the kernel accepts connections, into the backlog, and
+    // resets those that are still in it when the listener closes.
+    let mut late = 0;
+    wait_until("connections are refused", || match std::net::TcpStream::connect(server.authorization_server) {
+        Ok(_) => {
+            late += 1;
+            false
+        }
+        Err(error) => {
+            let kind = error.kind();
+            assert!(
+                matches!(kind, io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset),
+                "{kind}"
+            );
+            true
+        }
+    });
     server.wait(Duration::from_secs(3));
     stuck.socket.set_nonblocking(true).unwrap();
     assert_eq!(stuck.socket.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     stuck.socket.set_nonblocking(false).unwrap();
     server.wait(Duration::from_secs(1));
     stuck.expect_close();
-    let log = server.join();
-    assert!(
-        log.lines().last().unwrap().starts_with("stopped: 5 requests on 3 connections"),
-        "{:?}",
-        log.lines()
-    );
+    let lines = server.join().lines();
+    let last = lines.last().unwrap();
+    let is_counted =
+        |connections| last.starts_with(&format!("stopped: 5 requests on {connections} connections"));
+    assert!((3..=3 + late).any(is_counted), "{lines:?}");
 }
 
 #[test]

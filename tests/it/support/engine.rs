@@ -9,12 +9,13 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use oauth_from_scratch::store::redis::{Options, Safety};
 use oauth_from_scratch::store::{Bounds, KeyPrefix};
 
 use super::stores::{CODE_LIFETIME, Folder};
+use super::wait_until;
 
 /// The program of an engine, unless a test needs another one.
 const REDIS: &str = "redis-server";
@@ -332,14 +333,5 @@ impl Engine {
     /// The node's name in its cluster.
     pub fn node_id(&self) -> String {
         self.command("CLUSTER MYID")
-    }
-}
-
-/// Waits for a condition that another process brings about, and that can only be asked for.
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "never: {what}");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -53,7 +53,16 @@ use oauth_from_scratch::system::System;
 use system::{Dice, TestSystem};
 
 /// How long a test waits for bytes before it fails: far longer than any server needs.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Waits for a condition that another process or thread brings about, and that can only be asked for.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
 
 /// Both servers on free ports, until it is dropped.
 pub struct TestServer {
