@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_resources_is_of_no_account() {
+    fn the_order_of_resources_does_not_matter() {
         let keys = Keyring::new(&[1; 32]);
         let mut words = changed(3, "https://one.example https://two.example");
         let list = extended(None, &keys, words);

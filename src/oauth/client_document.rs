@@ -123,7 +123,7 @@ pub fn unread(url: &DocumentUrl, offered: &Scope) -> Client {
     }
 }
 
-/// Identifies what a person is told of `client`, and what it may do. Two documents that differ in nothing else have the
+/// Identifies what a dialog says of `client`, and what it may do. Two documents that differ in nothing else have the
 /// same fingerprint.
 pub fn fingerprint(client: &Client) -> Fingerprint {
     let GrantTypes { authorization_code, refresh_token, client_credentials } = client.grant_types;

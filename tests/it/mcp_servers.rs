@@ -304,7 +304,7 @@ fn read_request(socket: &TcpStream) {
     lines.read_exact(&mut vec![0; length]).expect("the content");
 }
 
-/// No request goes through, and no client is told that its token is bad, if introspection fails.
+/// No request goes through, and no client gets 401, if introspection fails.
 fn check_failures(program: &Program) {
     let server = Running::start(program, |_| Failing::start(), |failing| format!("127.0.0.1:{}", failing.port));
     let with_length = |status: &str, length: usize, content: &str| {

@@ -116,12 +116,12 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
 }
 
 /// Whether `client` may get a refresh token. The code of a document's client may be redeemed where the document is not
-/// known, and then gives one, whatever the document says: the person is told of the most that there can be.
+/// known, and then gives one, whatever the document says, so the dialog names the most that it may get.
 fn may_renew(client: &Client) -> bool {
     client.grant_types.refresh_token || client.origin == ClientOrigin::Document
 }
 
-/// What the person is told of `client`.
+/// What the dialog says of `client`.
 fn asker<'a>(routes: &Routes, client: &'a Client) -> Asker<'a> {
     let is_told_apart = routes.profile.named_by_host;
     match client.origin {

@@ -30,7 +30,7 @@ fn exercise_14_passes_a_token_on() {
         let query = format!("{}&resource={}", request_of(LAB_SHOP, &lab.shop_callback()), encode(&weather));
         let dialog = get_dialog(&lab.server, &query, None);
         let place = format!("<dd>Free Weather <code>{weather}</code></dd>");
-        assert!(dialog.text().contains(&place), "the victim is told of one place: {}", dialog.text());
+        assert!(dialog.text().contains(&place), "the dialog names one place: {}", dialog.text());
         let address = decide(&lab.server, &query, "authorize");
         let code = parameter(&address, "code").expect("a code");
         let shops = tokens_of(&lab.redeem(LAB_SHOP, &lab.shop_callback(), code, Some(VERIFIER))).0;
@@ -65,7 +65,7 @@ fn register(lab: &Lab, name: &str, redirect_uri: &str) -> String {
     answer.json()["client_id"].as_str().expect("an identifier").to_owned()
 }
 
-/// What stands above everything else in a dialog.
+/// The heading of a dialog.
 fn heading(dialog: &Answer) -> &str {
     let (_, rest) = dialog.text().split_once("<h1>").expect("a heading");
     rest.split_once("</h1>").expect("its end").0

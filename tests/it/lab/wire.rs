@@ -36,7 +36,7 @@ fn a_theft_is_in_the_wire_view_from_the_leak_to_the_token() {
     assert!(hello["run"].is_number() && hello.get("lab").is_none(), "{hello}");
 }
 
-/// What stands above the lanes of the drawing.
+/// The headings of the drawing's lanes.
 const NAMES: &str = "return [...document.querySelectorAll('.wire-names span')].map((name) => name.textContent)";
 
 #[test]

@@ -211,7 +211,7 @@ impl Link {
         self.token(&format!("grant_type=refresh_token&client_id=oauth-test-app&refresh_token={token}"))
     }
 
-    /// What a resource server is told about a token.
+    /// The answer to a resource server's question about a token.
     pub fn introspect(&mut self, token: &str) -> (u16, String) {
         let (fields, content) = (standard::basic("gate", standard::SECRET), format!("token={token}"));
         let request = format!(
