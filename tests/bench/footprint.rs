@@ -175,8 +175,8 @@ fn two_floors_of_one(floors: &[Server; 2], work: Work, connections: usize, round
 }
 
 /// Instructions in user space for each `GET /secure`, where valgrind is installed: the difference between a run with
-/// requests and one without. Under it SHA-256 runs in software, which takes a third of them: valgrind hides the processor's own
-/// instructions for it.
+/// requests and one without. Under it SHA-256 runs in software, which takes a third of them: valgrind hides the
+/// processor's own instructions for it.
 pub fn instructions() -> io::Result<String> {
     const REQUESTS: u64 = 5_000;
     let none = servers::instructions(0)?;
