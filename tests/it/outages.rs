@@ -141,14 +141,15 @@ fn connect(url: &str, safety: Safety) -> RedisStore {
 
 fn code(store: &dyn Store, maker: &mut Maker) -> Credential {
     let code = maker.code();
-    assert_eq!(apply(store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    let granted = verdict(store, &maker.grant(&code, None), START);
+    assert!(matches!(granted, Ok(Outcome::Granted | Outcome::GrantedAgain)), "{granted:?}");
     code
 }
 
 fn tokens(store: &dyn Store, maker: &mut Maker) -> Tokens {
     let code = code(store, maker);
     let (redeem, tokens) = maker.redeem(&code);
-    assert!(matches!(apply(store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    assert!(matches!(verdict(store, &redeem, START), Ok(Outcome::Redeemed { .. })));
     tokens
 }
 
@@ -170,6 +171,11 @@ fn persist(store: &dyn Store, now: Timestamp, mut make: impl FnMut() -> (Transit
     }
 }
 
+/// What `store` answers, which a busy machine may delay past the time of one request.
+fn verdict(store: &dyn Store, transition: &Transition, now: Timestamp) -> Applied {
+    persist(store, now, || (transition.clone(), Salt([0; 32]))).0
+}
+
 /// The client comes back to `store` at `now`, and each of its retries is answered as though it was the first try.
 /// What is answered then is judged as ever, by `judge`.
 fn hold(store: &dyn Store, judge: &dyn Store, lost: &Lost, maker: &mut Maker, now: Timestamp, case: &str) {
@@ -177,19 +183,19 @@ fn hold(store: &dyn Store, judge: &dyn Store, lost: &Lost, maker: &mut Maker, no
     let (applied, _) = persist(store, now, || (redeem.clone(), Salt([0; 32])));
     if now < START.after(CODE_LIFETIME) {
         assert!(matches!(applied, Ok(Outcome::Redeemed { .. })), "{case}: {applied:?}");
-        assert_eq!(apply(judge, maker.check(&tokens.access), now), Ok(Outcome::Active), "{case}");
+        assert_eq!(verdict(judge, &maker.check(&tokens.access), now), Ok(Outcome::Active), "{case}");
         let (replay, _) = maker.redeem(&lost.code);
-        assert_eq!(apply(judge, replay, now), Ok(Outcome::Replayed), "{case}");
+        assert_eq!(verdict(judge, &replay, now), Ok(Outcome::Replayed), "{case}");
     } else {
         assert!(matches!(applied, Ok(Outcome::Expired | Outcome::Unknown)), "{case}: {applied:?}");
     }
     let (applied, salt) = persist(store, now, || maker.rotate(&lost.refresh));
     let applied = applied.unwrap_or_else(|error| panic!("{case}: {error}"));
     let next = rotated(&lost.refresh, salt, &applied).unwrap_or_else(|| panic!("{case}: {applied:?}"));
-    assert_eq!(apply(judge, maker.check(&next.access), now), Ok(Outcome::Active), "{case}");
+    assert_eq!(verdict(judge, &maker.check(&next.access), now), Ok(Outcome::Active), "{case}");
     let (reuse, _) = maker.rotate(&lost.refresh);
     let then = now.after(LIFETIMES.refresh_grace);
-    assert_eq!(apply(judge, reuse, then), Ok(Outcome::Reused), "{case}");
+    assert_eq!(verdict(judge, &reuse, then), Ok(Outcome::Reused), "{case}");
 }
 
 /// The answer to a write is lost, and the network with it. The client comes back when the outage is over, to the
@@ -216,7 +222,8 @@ fn an_outage_of_the_network_is_not_held_against_a_client() {
                 // The client tries again and again.
                 for attempt in 0..3 {
                     let applied = apply(&first, make(&mut maker), START);
-                    assert_eq!(applied, Err(StoreError::Unavailable), "{case}, attempt {attempt}");
+                    let is_lost = matches!(applied, Err(StoreError::Unavailable | StoreError::TimedOut));
+                    assert!(is_lost, "{case}, attempt {attempt}: {applied:?}");
                     assert!(network.is_down(), "{case}");
                 }
                 network.mend();
