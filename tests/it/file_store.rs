@@ -614,7 +614,7 @@ fn a_failing_disk_is_retried_at_growing_intervals() {
     assert!(is_asked());
 }
 
-/// Steady traffic for an hour, by a clock of its own: what expires leaves the file, and the file stays as it is.
+/// Steady traffic for two hours, by a clock of its own: what expires leaves the file, and the file stays as it is.
 #[test]
 fn the_file_stays_bounded_under_steady_traffic() {
     let folder = Folder::new();
@@ -624,9 +624,9 @@ fn the_file_stays_bounded_under_steady_traffic() {
     let mut maker = Maker::new(1);
     let (mut sizes, mut counts) = (Vec::new(), Vec::new());
     let per_step = 40;
-    // Five seconds a step.
+    // Ten seconds a step.
     for step in 0..720u64 {
-        let now = START.after(Duration::from_secs(5 * step));
+        let now = START.after(Duration::from_secs(10 * step));
         let at = |transition| (transition, now);
         let codes: Vec<Credential> = (0..per_step).map(|_| maker.code()).collect();
         let grants = codes.iter().map(|code| at(maker.grant(code, None))).collect();
@@ -636,17 +636,17 @@ fn the_file_stays_bounded_under_steady_traffic() {
         assert!(
             apply_all(&store, redeem).iter().all(|applied| matches!(applied, Ok(Outcome::Redeemed { .. })))
         );
-        if step % 60 == 59 {
+        if step % 30 == 29 {
             sizes.push(std::fs::metadata(&path).unwrap().len());
             counts.push(store.len().unwrap());
         }
     }
     println!("file size by 5 minutes: {sizes:?}; grants: {counts:?}");
-    // A refresh token lives for 1,000 seconds without use: 200 steps, each with 20 redeemed grants.
-    assert!(counts.iter().all(|count| *count < 6_000), "{counts:?}");
-    // How many share a commit, and so how it grows at first, depends on the machine. If nothing left it, it would more
-    // than double in this time.
-    assert!(2 * sizes[11] <= 3 * sizes[4], "it has grown in the last half hour: {sizes:?}");
+    // A refresh token lives for 1,000 seconds without use: 100 steps, each with 20 redeemed grants.
+    assert!(counts.iter().all(|count| *count < 3_000), "{counts:?}");
+    // It grows by doubling. When it does depends on how many share a commit and when the disk follows, and so on the
+    // machine: once may be late. If what leaves it made no room, it would be almost five times as large.
+    assert!(sizes[23] <= 2 * sizes[4], "it goes on growing: {sizes:?}");
     // When only one client still comes, it empties.
     let later = Timestamp::from_milliseconds(START.as_milliseconds() + 10 * 3_600_000);
     for _ in 0..200 {
