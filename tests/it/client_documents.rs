@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::support::document_server::{DocumentServer, document, response};
 use crate::support::standard::{
-    VERIFIER, answer_dialog, code, decide, get_dialog, pairs, parameter, post_form, request_of, sealed_of,
-    session_of, tokens_of,
+    VERIFIER, answer_dialog, call_mcp, code, decide, get_dialog, pairs, parameter, post_form, request_of,
+    sealed_of, session_of, tokens_of,
 };
 use crate::support::{Answer, TestServer};
 use oauth_from_scratch::config;
@@ -42,18 +42,6 @@ fn refresh(server: &TestServer, client: &str, token: &str) -> Answer {
     post_form(server, "/token", "", &pairs(&content))
 }
 
-/// The status of a call to the demo's MCP server, which a token without a named resource is for.
-fn call(server: &TestServer, token: &str) -> u16 {
-    let content = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
-    let (host, length) = (server.host(), content.len());
-    let answer = server.answer_to(&format!(
-        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
-         Accept: application/json, text/event-stream\r\nAuthorization: Bearer {token}\r\n\
-         Content-Length: {length}\r\n\r\n{content}"
-    ));
-    answer.status
-}
-
 #[test]
 fn a_document_at_a_url_is_a_client() {
     let (server, documents) = (TestServer::start(), published());
@@ -66,9 +54,9 @@ fn a_document_at_a_url_is_a_client() {
     assert!(location.starts_with(CALLBACK) && parameter(location, "iss").is_some());
     let tokens = redeem(&server, &url, parameter(location, "code").expect("a code"));
     let (access_token, refresh_token) = tokens_of(&tokens);
-    assert_eq!(call(&server, &access_token), 200);
+    assert_eq!(call_mcp(&server, &access_token), 200);
     let (access_token, _) = tokens_of(&refresh(&server, &url, &refresh_token));
-    assert_eq!(call(&server, &access_token), 200);
+    assert_eq!(call_mcp(&server, &access_token), 200);
     assert_eq!(documents.requests(), 1, "the copy serves");
     let refused = decide(&server, &request_of(&url, CALLBACK), "refuse");
     assert_eq!(parameter(&refused, "error"), Some("access_denied"));
@@ -339,7 +327,7 @@ fn a_grant_outlives_the_copy_of_its_document() {
     for _ in 0..3 {
         server.wait(3 * DAY);
         let (access_token, next) = tokens_of(&refresh(&server, &url, &refresh_token));
-        assert_eq!(call(&server, &access_token), 200);
+        assert_eq!(call_mcp(&server, &access_token), 200);
         refresh_token = next;
         // Says that the document is gone, and takes the copy, if there is one.
         assert_eq!(get_dialog(&server, &request_of(&url, CALLBACK), None).status, 400);

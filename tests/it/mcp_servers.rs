@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use crate::own_clients::{Folder, field, is_installed};
-use crate::support::documents::{fences, root};
+use crate::support::documents::{fences, files_shown_whole, root};
 use crate::support::standard::{CHALLENGE, VERIFIER, decide, pairs, parameter, post_form, tokens_of};
 use crate::support::{PATIENCE, TestServer, stage};
 use oauth_from_scratch::system::System;
@@ -361,18 +361,7 @@ fn introspected(server: &Running, token: &str) -> String {
 
 #[test]
 fn the_page_shows_every_mcp_server_whole() {
-    let shown = fences();
-    let shown: Vec<_> = shown.iter().filter(|fence| fence.document == PAGE).collect();
-    let mut files = 0;
-    for entry in fs::read_dir(root().join(FOLDER)).expect("a folder") {
-        let file = entry.expect("an entry").file_name().into_string().expect("a name");
-        let info = format!(" {FOLDER}/{file}");
-        let quotes: Vec<_> = shown.iter().filter(|fence| fence.info.ends_with(&info)).collect();
-        let [quote] = &quotes[..] else { panic!("{PAGE} shows {FOLDER}/{file} {} times", quotes.len()) };
-        assert_eq!(quote.lines.join("\n"), read(&file).trim_end(), "{PAGE}:{}", quote.line);
-        files += 1;
-    }
-    assert!(files >= 3, "the servers are found: {files}");
+    assert!(files_shown_whole(PAGE, FOLDER) >= 3, "the servers are found");
 }
 
 /// The page says that the rest is as in `auth.toml`.

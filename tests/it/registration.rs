@@ -11,8 +11,8 @@ use crate::support::form_request;
 use crate::support::ledger::ServerProcess;
 use crate::support::program::program;
 use crate::support::standard::{
-    CHALLENGE, VERIFIER, answer_dialog, basic, get_dialog, get_secure, pairs, parameter, post_form, sealed_of,
-    session_of, start_with, tokens_of,
+    CHALLENGE, VERIFIER, answer_dialog, basic, call_mcp, get_dialog, get_secure, pairs, parameter, post_form,
+    sealed_of, session_of, start_with, tokens_of,
 };
 use crate::support::stores::Folder;
 use crate::support::{Answer, Client, TestServer};
@@ -97,18 +97,6 @@ fn redeem(server: &TestServer, id: &str, code: &str, fields: &str, secret: Optio
     post_form(server, "/token", fields, &pairs(&parameters))
 }
 
-/// The status of a call to the demo's MCP server, with this token.
-fn call(server: &TestServer, token: &str) -> u16 {
-    let content = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
-    let (host, length) = (server.host(), content.len());
-    let answer = server.answer_to(&format!(
-        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
-         Accept: application/json, text/event-stream\r\nAuthorization: Bearer {token}\r\n\
-         Content-Length: {length}\r\n\r\n{content}"
-    ));
-    answer.status
-}
-
 /// A port other than the registered one, which a native app may use.
 const CALLBACK: &str = "http://localhost:40001/callback";
 
@@ -133,15 +121,15 @@ fn a_client_registers_itself_and_the_answer_says_how() {
 
     let code = code(&server, &query(&id, CALLBACK, Some("answer")));
     let (token, refresh) = tokens_of(&redeem(&server, &id, &code, "", None));
-    assert_eq!(call(&server, &token), 200);
+    assert_eq!(call_mcp(&server, &token), 200);
     assert_eq!(get_secure(&server, &token).status, 401, "it is for the demo's only resource, the MCP server");
     let form = pairs(&[("grant_type", "refresh_token"), ("client_id", &id), ("refresh_token", &refresh)]);
     let (token, rotated) = tokens_of(&post_form(&server, "/token", "", &form));
     assert_ne!(refresh, rotated, "a public client's refresh tokens rotate");
-    assert_eq!(call(&server, &token), 200);
+    assert_eq!(call_mcp(&server, &token), 200);
     let form = pairs(&[("client_id", &id), ("token", &rotated)]);
     assert_eq!(post_form(&server, "/revoke", "", &form).status, 200);
-    assert_eq!(call(&server, &token), 401);
+    assert_eq!(call_mcp(&server, &token), 401);
 }
 
 #[test]
@@ -553,7 +541,7 @@ fn refreshes_at_once_from_two_addresses_all_go_on() {
         });
         let [one, other] = answers.map(|answer| tokens_of(&answer));
         assert_eq!(one, other, "one family");
-        assert_eq!(call(&server, &one.0), 200);
+        assert_eq!(call_mcp(&server, &one.0), 200);
         token = one.1;
     }
 
@@ -566,5 +554,5 @@ fn refreshes_at_once_from_two_addresses_all_go_on() {
     server.wait(Duration::from_secs(11));
     let late = refresh(2, &token, &alone);
     assert_eq!((late.status, &late.json()["error"]), (400, &json!("invalid_grant")), "after the grace");
-    assert_eq!(call(&server, &first.0), 401);
+    assert_eq!(call_mcp(&server, &first.0), 401);
 }

@@ -190,3 +190,21 @@ pub fn changed(text: &str, change: &[String]) -> Result<String, String> {
     let all = [&lines[..place], &new, &lines[place + old.len()..]].concat();
     Ok(all.join("\n") + "\n")
 }
+
+/// Checks that the document `page` shows each file of `folder` once and whole; the number of files.
+pub fn files_shown_whole(page: &str, folder: &str) -> usize {
+    let shown = fences();
+    let shown: Vec<_> = shown.iter().filter(|fence| fence.document == page).collect();
+    let mut files = 0;
+    for entry in std::fs::read_dir(root().join(folder)).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let file = path.file_name().and_then(|name| name.to_str()).expect("a name");
+        let info = format!(" {folder}/{file}");
+        let quotes: Vec<_> = shown.iter().filter(|fence| fence.info.ends_with(&info)).collect();
+        let [quote] = &quotes[..] else { panic!("{page} shows {folder}/{file} {} times", quotes.len()) };
+        let text = std::fs::read_to_string(&path).expect("text");
+        assert_eq!(quote.lines.join("\n"), text.trim_end(), "{page}:{}", quote.line);
+        files += 1;
+    }
+    files
+}

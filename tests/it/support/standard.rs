@@ -219,3 +219,15 @@ pub fn get_secure(server: &TestServer, token: &str) -> Answer {
 pub fn connect(server: &TestServer) -> Client {
     server.connect()
 }
+
+/// The status of a call to the demo's MCP server, with this token.
+pub fn call_mcp(server: &TestServer, token: &str) -> u16 {
+    let content = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
+    let (host, length) = (server.host(), content.len());
+    let answer = server.answer_to(&format!(
+        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nAuthorization: Bearer {token}\r\n\
+         Content-Length: {length}\r\n\r\n{content}"
+    ));
+    answer.status
+}
