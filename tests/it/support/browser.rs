@@ -201,8 +201,15 @@ impl Browser {
         self.command("POST", "/window", &json!({"handle": window}));
     }
 
+    /// Closes the window, and waits for its end. Chromium may ignore a close while it changes from one site to another,
+    /// and the driver does not ask again.
     pub fn close_window(&self) {
-        self.command("DELETE", "/window", &Value::Null);
+        let window = self.command("GET", "/window", &Value::Null);
+        self.wait_for("the window's end", |browser| {
+            // An error says that it is still open, or that it has ended meanwhile.
+            let _ = browser.try_command("DELETE", "/window", &Value::Null);
+            (!browser.windows().iter().any(|open| *open == window)).then_some(())
+        });
     }
 
     /// What a command of the DevTools protocol gives.
