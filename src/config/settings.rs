@@ -281,9 +281,9 @@ impl Config {
     }
 
     /// Whether there is a client app, and with it, unless the configuration says otherwise, what MCP brings. The
-    /// article has none of it.
+    /// article has none of it, but the lab needs it, whatever rules it begins with.
     fn is_mcp_demo(&self) -> bool {
-        cfg!(feature = "mcp") && self.client_port.is_some() && !self.is_article
+        cfg!(feature = "mcp") && self.client_port.is_some() && (!self.is_article || self.lab.is_some())
     }
 
     /// Whether documents of clients are fetched.

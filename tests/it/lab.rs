@@ -24,7 +24,13 @@ struct Lab {
 
 impl Lab {
     fn start() -> Lab {
+        Lab::start_with(false)
+    }
+
+    /// One that begins with the article's rules, or with every defence.
+    fn start_with(is_article: bool) -> Lab {
         let server = TestServer::start_with(|config| {
+            config.is_article = is_article;
             config.add_lab(0);
             config.access_log = Some(LogFormat::Text);
         });
@@ -127,9 +133,13 @@ impl Lab {
 fn check(rule: &str, attack: fn(&Lab) -> bool) {
     let lab = Lab::start();
     assert!(!attack(&lab), "a lab begins with every defence");
+    check_switch(&lab, rule, attack);
+}
+
+fn check_switch(lab: &Lab, rule: &str, attack: fn(&Lab) -> bool) {
     for is_on in [false, true, false] {
         lab.turn(rule, is_on);
-        assert_eq!(attack(&lab), !is_on, "{rule} {is_on}");
+        assert_eq!(attack(lab), !is_on, "{rule} {is_on}");
     }
 }
 

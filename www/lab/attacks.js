@@ -304,7 +304,7 @@ async function register(name, callback) {
   });
   const headers = { 'Content-Type': 'application/json' };
   const answer = await fetch(`${server}/register`, { method: 'POST', headers, body });
-  if (!answer.ok) throw new Error(`/register answers ${answer.status}; start the lab without --article`);
+  if (!answer.ok) throw new Error(`/register answers ${answer.status}`);
   return (await answer.json()).client_id;
 }
 

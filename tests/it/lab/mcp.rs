@@ -4,7 +4,7 @@ use oauth_from_scratch::routes::LAB_SHOP;
 use serde_json::json;
 
 use super::browser::{attack, authorize, click_switch, leave_shop, open, wait_for_result};
-use super::{Lab, check};
+use super::{Lab, check, check_switch};
 use crate::support::Answer;
 use crate::support::standard::{
     VERIFIER, answer_dialog, decide, encode, get_dialog, get_secure, parameter, request_of, sealed_of,
@@ -23,29 +23,31 @@ fn call_tool(lab: &Lab, token: &str) -> Answer {
 }
 
 /// RFC 9700, 4.9.1; RFC 8707, 3.
+fn pass_a_token_on(lab: &Lab) -> bool {
+    let weather = format!("{}/weather", lab.origin());
+    let query = format!("{}&resource={}", request_of(LAB_SHOP, &lab.shop_callback()), encode(&weather));
+    let dialog = get_dialog(&lab.server, &query, None);
+    let place = format!("<dd>Free Weather <code>{weather}</code></dd>");
+    assert!(dialog.text().contains(&place), "the dialog names one place: {}", dialog.text());
+    let address = decide(&lab.server, &query, "authorize");
+    let code = parameter(&address, "code").expect("a code");
+    let shops = tokens_of(&lab.redeem(LAB_SHOP, &lab.shop_callback(), code, Some(VERIFIER))).0;
+    assert_eq!(lab.post("/weather", "", "{}").status, 401);
+    let told = lab.post("/weather", &format!("Authorization: Bearer {shops}\r\n"), "{}");
+    assert_eq!(told.json()["result"]["content"][0]["text"], "sunny");
+
+    let token = lab.caught("/weather");
+    let (secure, tool) = (get_secure(&lab.server, &token), call_tool(lab, &token));
+    assert_eq!(secure.status, tool.status, "one rule for both resources");
+    if tool.status == 401 {
+        return false;
+    }
+    secure.json()["answer"] == 42 && tool.json()["result"]["structuredContent"]["answer"] == 42
+}
+
 #[test]
 fn exercise_14_passes_a_token_on() {
-    check("audience", |lab| {
-        let weather = format!("{}/weather", lab.origin());
-        let query = format!("{}&resource={}", request_of(LAB_SHOP, &lab.shop_callback()), encode(&weather));
-        let dialog = get_dialog(&lab.server, &query, None);
-        let place = format!("<dd>Free Weather <code>{weather}</code></dd>");
-        assert!(dialog.text().contains(&place), "the dialog names one place: {}", dialog.text());
-        let address = decide(&lab.server, &query, "authorize");
-        let code = parameter(&address, "code").expect("a code");
-        let shops = tokens_of(&lab.redeem(LAB_SHOP, &lab.shop_callback(), code, Some(VERIFIER))).0;
-        assert_eq!(lab.post("/weather", "", "{}").status, 401);
-        let told = lab.post("/weather", &format!("Authorization: Bearer {shops}\r\n"), "{}");
-        assert_eq!(told.json()["result"]["content"][0]["text"], "sunny");
-
-        let token = lab.caught("/weather");
-        let (secure, tool) = (get_secure(&lab.server, &token), call_tool(lab, &token));
-        assert_eq!(secure.status, tool.status, "one rule for both resources");
-        if tool.status == 401 {
-            return false;
-        }
-        secure.json()["answer"] == 42 && tool.json()["result"]["structuredContent"]["answer"] == 42
-    });
+    check("audience", pass_a_token_on);
 }
 
 /// The identifier of a client that the attacker's page registers under this name.
@@ -72,64 +74,74 @@ fn heading(dialog: &Answer) -> &str {
 }
 
 /// RFC 7591, 5. The victim looks at the heading, and authorizes what has the heading of the shop's own dialog.
+fn take_the_name_of_another_app(lab: &Lab) -> bool {
+    let (host, port) = (lab.server.host(), lab.address.port());
+    let shops = format!("{}&resource=http://{host}/mcp", request_of(LAB_SHOP, &lab.shop_callback()));
+    let shops = get_dialog(&lab.server, &shops, None);
+    let impostor = format!("games.localhost:{port}");
+    let callback = format!("http://{impostor}/caught.html");
+    let client = register(lab, "The Victim's Shop", &callback);
+    let dialog = get_dialog(&lab.server, &request_of(&client, &callback), None);
+    let decision = if heading(&dialog) == heading(&shops) { "authorize" } else { "refuse" };
+    let answer = answer_dialog(&lab.server, &session_of(&dialog), &sealed_of(&dialog), decision);
+    let location = answer.field("location").expect("a Location");
+    let target = location.strip_prefix(&format!("http://{impostor}")).expect("the attacker's app");
+    lab.answer_to(&format!("GET {target} HTTP/1.1\r\nHost: {impostor}\r\n\r\n"));
+    let arrived = lab.caught("/caught.html");
+    if decision == "refuse" {
+        assert_eq!(heading(&dialog), format!("Authorize a program at <span class=\"host\">{impostor}</span>?"));
+        assert!(dialog.text().contains("<p>It calls itself <bdi>The Victim&#39;s Shop</bdi>.</p>"));
+        assert_eq!(parameter(&arrived, "error"), Some("access_denied"));
+        return false;
+    }
+    let like_the_shops = dialog
+        .text()
+        .replace(&sealed_of(&dialog), &sealed_of(&shops))
+        .replace(&impostor, &format!("shop.localhost:{port}"));
+    assert_eq!(like_the_shops, shops.text(), "nothing but the address is different");
+    let code = parameter(&arrived, "code").expect("a code");
+    let token = tokens_of(&lab.redeem(&client, &callback, code, Some(VERIFIER))).0;
+    call_tool(lab, &token).json()["result"]["structuredContent"]["answer"] == 42
+}
+
 #[test]
 fn exercise_15_takes_the_name_of_another_app() {
-    check("named_by_host", |lab| {
-        let (host, port) = (lab.server.host(), lab.address.port());
-        let shops = format!("{}&resource=http://{host}/mcp", request_of(LAB_SHOP, &lab.shop_callback()));
-        let shops = get_dialog(&lab.server, &shops, None);
-        let impostor = format!("games.localhost:{port}");
-        let callback = format!("http://{impostor}/caught.html");
-        let client = register(lab, "The Victim's Shop", &callback);
-        let dialog = get_dialog(&lab.server, &request_of(&client, &callback), None);
-        let decision = if heading(&dialog) == heading(&shops) { "authorize" } else { "refuse" };
-        let answer = answer_dialog(&lab.server, &session_of(&dialog), &sealed_of(&dialog), decision);
-        let location = answer.field("location").expect("a Location");
-        let target = location.strip_prefix(&format!("http://{impostor}")).expect("the attacker's app");
-        lab.answer_to(&format!("GET {target} HTTP/1.1\r\nHost: {impostor}\r\n\r\n"));
-        let arrived = lab.caught("/caught.html");
-        if decision == "refuse" {
-            assert_eq!(
-                heading(&dialog),
-                format!("Authorize a program at <span class=\"host\">{impostor}</span>?")
-            );
-            assert!(dialog.text().contains("<p>It calls itself <bdi>The Victim&#39;s Shop</bdi>.</p>"));
-            assert_eq!(parameter(&arrived, "error"), Some("access_denied"));
-            return false;
-        }
-        let like_the_shops = dialog
-            .text()
-            .replace(&sealed_of(&dialog), &sealed_of(&shops))
-            .replace(&impostor, &format!("shop.localhost:{port}"));
-        assert_eq!(like_the_shops, shops.text(), "nothing but the address is different");
-        let code = parameter(&arrived, "code").expect("a code");
-        let token = tokens_of(&lab.redeem(&client, &callback, code, Some(VERIFIER))).0;
-        call_tool(lab, &token).json()["result"]["structuredContent"]["answer"] == 42
-    });
+    check("named_by_host", take_the_name_of_another_app);
 }
 
 /// The draft of client ID metadata documents, 8.6.
+fn have_the_server_open_a_door(lab: &Lab) -> bool {
+    let door = format!("http://127.0.0.1:{}/door/open", lab.address.port());
+    for field in ["Sec-Fetch-Site: none", "Origin: null"] {
+        let answer = lab.answer_to(&format!("GET /door/open HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n"));
+        assert_eq!(answer.status, 403, "the attacker's browser is not in that network");
+    }
+    let before = lab.all_caught("/door/open").len();
+    let callback = format!("{}/caught.html", lab.origin());
+    let answer = get_dialog(&lab.server, &request_of(&door, &callback), None);
+    let is_open = lab.all_caught("/door/open").len() > before;
+    let (said, left_out) = if is_open {
+        ("is not valid: its client_id is not its URL", "&quot;door&quot;")
+    } else {
+        ("could not be fetched: its host has an address that is not on the public internet", "client_id")
+    };
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains(said) && !answer.text().contains(left_out), "{}", answer.text());
+    is_open
+}
+
 #[test]
 fn exercise_16_has_the_server_open_a_door_in_its_network() {
-    check("checked_addresses", |lab| {
-        let door = format!("http://127.0.0.1:{}/door/open", lab.address.port());
-        for field in ["Sec-Fetch-Site: none", "Origin: null"] {
-            let answer = lab.answer_to(&format!("GET /door/open HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n"));
-            assert_eq!(answer.status, 403, "the attacker's browser is not in that network");
-        }
-        let before = lab.all_caught("/door/open").len();
-        let callback = format!("{}/caught.html", lab.origin());
-        let answer = get_dialog(&lab.server, &request_of(&door, &callback), None);
-        let is_open = lab.all_caught("/door/open").len() > before;
-        let (said, left_out) = if is_open {
-            ("is not valid: its client_id is not its URL", "&quot;door&quot;")
-        } else {
-            ("could not be fetched: its host has an address that is not on the public internet", "client_id")
-        };
-        assert_eq!(answer.status, 400);
-        assert!(answer.text().contains(said) && !answer.text().contains(left_out), "{}", answer.text());
-        is_open
-    });
+    check("checked_addresses", have_the_server_open_a_door);
+}
+
+/// The article has no clients that register themselves and no documents, and these exercises are about them.
+#[test]
+fn exercises_14_to_16_can_begin_with_the_articles_rules() {
+    let lab = Lab::start_with(true);
+    check_switch(&lab, "audience", pass_a_token_on);
+    check_switch(&lab, "named_by_host", take_the_name_of_another_app);
+    check_switch(&lab, "checked_addresses", have_the_server_open_a_door);
 }
 
 /// The lab's resource beside the demo's must not change what a request without a `resource` means.
