@@ -16,7 +16,8 @@
 
 use std::time::Duration;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::client_document::Fingerprint;
 use super::credential::{Credential, GrantId, SECRET_BYTES};
@@ -82,7 +83,7 @@ impl Question {
         bytes.extend_from_slice(self.query.as_bytes());
         let seal = key.seal(Purpose::Form, session, &bytes[CONTENT..]);
         bytes[KEY_ID_BYTES..CONTENT].copy_from_slice(&seal);
-        Base64UrlUnpadded::encode_string(&bytes)
+        URL_SAFE_NO_PAD.encode(&bytes)
     }
 
     /// Opens what [`Question::seal`] made for one of `sessions`, until it expires.
@@ -150,7 +151,7 @@ fn split(sealed: &str) -> Option<(KeyId, &str)> {
 }
 
 fn decode(sealed: &str) -> Option<Vec<u8>> {
-    Base64UrlUnpadded::decode_vec(sealed).ok()
+    URL_SAFE_NO_PAD.decode(sealed).ok()
 }
 
 /// Derives the secret of the code that the form with the seal `form` issues, from the key and the browser's session.
@@ -203,9 +204,9 @@ mod tests {
     /// Session and question stand side by side under one code.
     #[test]
     fn no_end_of_a_session_is_the_beginning_of_a_question() {
-        let bytes = Base64UrlUnpadded::decode_vec(&question().seal(&key(), "session")).unwrap();
+        let bytes = URL_SAFE_NO_PAD.decode(question().seal(&key(), "session")).unwrap();
         let (code, content) = bytes.split_at(KEY_ID_BYTES + SEAL_BYTES);
-        let shifted = Base64UrlUnpadded::encode_string(&[code, &content[1..]].concat());
+        let shifted = URL_SAFE_NO_PAD.encode([code, &content[1..]].concat());
         let session = format!("session{}", char::from(content[0]));
         let opened = Question::open(&shifted, &key(), &[&session], Timestamp::from_milliseconds(1000));
         assert_eq!(opened.err(), Some(Unopened::Forged));
@@ -241,11 +242,11 @@ mod tests {
 
     #[test]
     fn every_bit_of_a_sealed_question_counts() {
-        let sealed = Base64UrlUnpadded::decode_vec(&question().seal(&key(), "session")).unwrap();
+        let sealed = URL_SAFE_NO_PAD.decode(question().seal(&key(), "session")).unwrap();
         for bit in 0..sealed.len() * 8 {
             let mut changed = sealed.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            let text = Base64UrlUnpadded::encode_string(&changed);
+            let text = URL_SAFE_NO_PAD.encode(&changed);
             let opened = Question::open(&text, &key(), &["session"], Timestamp::from_milliseconds(1000));
             let is_of_id = bit < 8 * KEY_ID_BYTES;
             let expected = if is_of_id { Unopened::UnknownKey } else { Unopened::Forged };

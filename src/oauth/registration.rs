@@ -20,6 +20,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
@@ -111,7 +113,7 @@ impl Registration {
         let content = self.encode();
         let seal = key.seal(Purpose::ClientId, "", &content);
         let bytes = [key.id().as_bytes(), &seal[..], &content].concat();
-        let client_id = format!("{MARK}{}", Base64UrlUnpadded::encode_string(&bytes));
+        let client_id = format!("{MARK}{}", URL_SAFE_NO_PAD.encode(&bytes));
         if client_id.len() > CLIENT_ID_CHARS_MAX {
             return Err(client_id.len());
         }
@@ -125,7 +127,7 @@ impl Registration {
     pub fn open(client_id: &str, keys: &Keyring, scope: &Scope, allows_http: bool) -> Option<Client> {
         let text = client_id.strip_prefix(MARK).filter(|_| client_id.len() <= CLIENT_ID_CHARS_MAX)?;
         let key = keys.find(KeyId::parse(text.get(..KEY_ID_CHARS)?)?)?;
-        let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (seal, content) = bytes.get(KEY_ID_BYTES..)?.split_first_chunk::<SEAL_BYTES>()?;
         if !key.opens(Purpose::ClientId, "", content, seal) {
             return None;
@@ -362,7 +364,7 @@ mod tests {
     fn sealed(keys: &Keyring, purpose: Purpose, holder: &str, content: &[u8]) -> String {
         let key = keys.current();
         let bytes = [key.id().as_bytes(), &key.seal(purpose, holder, content)[..], content].concat();
-        format!("{MARK}{}", Base64UrlUnpadded::encode_string(&bytes))
+        format!("{MARK}{}", URL_SAFE_NO_PAD.encode(&bytes))
     }
 
     #[test]
