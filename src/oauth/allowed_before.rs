@@ -64,12 +64,12 @@ impl Consent<'_> {
     /// The mark of each name of the scope, in their order.
     fn marks(&self, key: &SealingKey) -> Vec<Mark> {
         // An issuer has no space, and neither a scope's name nor a URI has a NUL. An empty URI ends the audience.
-        let holder = format!("{} {}", self.issuer, self.subject);
+        let holder = [self.issuer, " ", self.subject].concat();
         let mut uris: Vec<&str> = self.audience.uris().map(|uri| &**uri).collect();
         uris.sort_unstable();
-        let place = format!("\0{}\0\0{}", uris.join("\0"), self.client_id);
+        let place = ["\0", &uris.join("\0"), "\0\0", self.client_id].concat();
         let mark = |name: &str| {
-            let seal = key.seal(Purpose::AllowedBefore, &holder, format!("{name}{place}").as_bytes());
+            let seal = key.seal(Purpose::AllowedBefore, &holder, [name, &place].concat().as_bytes());
             let mut mark = [0; MARK_BYTES];
             mark.copy_from_slice(&seal[..MARK_BYTES]);
             Mark(mark)
@@ -96,8 +96,9 @@ pub fn extend(list: Option<&str>, keys: &Keyring, allowed: &Consent) -> String {
     let mut marks: Vec<Mark> = old.into_iter().filter(|mark| !mark.is_in(&new)).collect();
     marks.extend(new);
     let surplus = marks.len().saturating_sub(MARKS_MAX);
-    let bytes: Vec<u8> = marks[surplus..].iter().flat_map(|mark| mark.0).collect();
-    format!("{}{}", key.id(), Base64UrlUnpadded::encode_string(&bytes))
+    let mut bytes = key.id().as_bytes().to_vec();
+    marks[surplus..].iter().for_each(|mark| bytes.extend_from_slice(&mark.0));
+    Base64UrlUnpadded::encode_string(&bytes)
 }
 
 /// The key and the marks of `list`.

@@ -16,5 +16,6 @@ pub(crate) mod pages;
 pub(crate) mod resource_documents;
 pub(crate) mod secure_challenges;
 pub(crate) mod security_fields;
+pub(crate) mod set_cookie;
 pub(crate) mod template;
 pub(crate) mod unavailable;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::http::{FieldValue, Request};
 use crate::oauth::allowed_before::{self, Consent};
 use crate::oauth::authorize::Authorization;
+use crate::routes::reply::set_cookie::set_cookie;
 use crate::routes::shared::Routes;
 
 /// How long a browser keeps the cookie after the last consent: as long as refresh tokens live, unless configured
@@ -28,17 +29,12 @@ pub(crate) fn new_scopes(routes: &Routes, request: &Request, asked: &Authorizati
     allowed_before::new_scopes(list, &routes.keyring(), &consent(routes, asked))
 }
 
-/// The Set-Cookie value that adds what is `allowed` to what the browser of `request` has. Scripts cannot read the
-/// cookie, and other sites' forms do not carry it.
+/// The Set-Cookie value that adds what is `allowed` to what the browser of `request` has.
 pub(crate) fn extended(routes: &Routes, request: &Request, allowed: &Authorization) -> FieldValue {
     let is_https = routes.site.is_https();
-    let (name, secure) = (cookie_name(is_https), if is_https { "; Secure" } else { "" });
     let before = of_request(request, is_https);
     let list = allowed_before::extend(before, &routes.keyring(), &consent(routes, allowed));
-    let seconds = LIFETIME.as_secs();
-    let cookie = format!("{name}={list}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-    // base64url has no control byte, so the fallback is never taken.
-    FieldValue::new(cookie).unwrap_or(FieldValue::literal(""))
+    set_cookie(&[cookie_name(is_https), "=", &list], is_https, LIFETIME)
 }
 
 /// The value of the cookie. If there are two, another program has set one of them, and neither counts.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 
 use crate::http::{FieldValue, Request};
+use crate::routes::reply::set_cookie::set_cookie;
 
 /// The random bytes of a session.
 const SESSION_BYTES: usize = 24;
@@ -60,13 +61,8 @@ pub(crate) fn begin(random: [u8; SESSION_BYTES]) -> String {
     Base64UrlUnpadded::encode_string(&random)
 }
 
-/// The Set-Cookie value that gives `session` to the browser for `lifetime`, or extends it. Scripts cannot read the
-/// cookie (HttpOnly), and other sites' forms do not carry it (SameSite).
+/// The Set-Cookie value that gives `session` to the browser for `lifetime`, or extends it.
 pub(crate) fn cookie(session: &str, is_https: bool, lifetime: Duration) -> FieldValue {
-    let (name, secure) = (cookie_name(is_https), if is_https { "; Secure" } else { "" });
-    let (suffix, seconds) = (session.get(..NAME_CHARS).unwrap_or_default(), lifetime.as_secs().max(1));
-    let cookie =
-        format!("{name}-{suffix}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-    // base64url has no control byte, so the fallback is never taken.
-    FieldValue::new(cookie).unwrap_or(FieldValue::literal(""))
+    let suffix = session.get(..NAME_CHARS).unwrap_or_default();
+    set_cookie(&[cookie_name(is_https), "-", suffix, "=", session], is_https, lifetime)
 }
