@@ -16,6 +16,9 @@ pub struct Form<'a> {
 /// A name and a value.
 type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
+/// Room for an authorization request, so that the list need not grow.
+const PAIRS_USUAL: usize = 8;
+
 /// A parameter occurs more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeated;
@@ -24,7 +27,7 @@ impl<'a> Form<'a> {
     /// Decodes `bytes`. Every input is accepted: an invalid percent-encoding is taken literally, as the standard says.
     /// Names and values may be any bytes.
     pub fn parse(bytes: &'a [u8]) -> Form<'a> {
-        let mut pairs = Vec::new();
+        let mut pairs = Vec::with_capacity(if bytes.is_empty() { 0 } else { PAIRS_USUAL });
         let mut rest = bytes;
         while !rest.is_empty() {
             let (pair, after) = cut(rest, b'&');
@@ -33,7 +36,11 @@ impl<'a> Form<'a> {
                 continue;
             }
             let (name, value) = cut(pair, b'=');
-            pairs.push((decode(name), decode(value)));
+            pairs.push(if has_escape(pair) {
+                (decode(name), decode(value))
+            } else {
+                (Cow::Borrowed(name), Cow::Borrowed(value))
+            });
         }
         Form { pairs }
     }
@@ -76,11 +83,15 @@ fn cut(bytes: &[u8], separator: u8) -> (&[u8], &[u8]) {
     }
 }
 
+/// Whether there is anything to decode. This search looks at many bytes at a time, `percent_decode` at one.
+fn has_escape(text: &[u8]) -> bool {
+    memchr2(b'+', b'%', text).is_some()
+}
+
 /// Decodes one name or value: `+` is a space, `%` introduces a byte as two hexadecimal digits. Nothing is copied where
 /// there is nothing to decode.
 pub fn decode(text: &[u8]) -> Cow<'_, [u8]> {
-    // This search looks at many bytes at a time, percent_decode at one.
-    if memchr2(b'+', b'%', text).is_none() {
+    if !has_escape(text) {
         return Cow::Borrowed(text);
     }
     if !text.contains(&b'+') {
