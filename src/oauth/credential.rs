@@ -25,7 +25,7 @@ use subtle::ConstantTimeEq;
 
 use super::key::{ID_BYTES, ID_CHARS, Id};
 use crate::crypto::digest::Digest;
-use crate::crypto::hash::hmac_sha256;
+use crate::crypto::hash::{MacKey, hmac_sha256};
 
 mod digits;
 
@@ -266,32 +266,24 @@ impl Credential {
         RefreshDigest { digest: Digest::of(&self.secret[..REFRESH_SECRET_CHARS]), mark }
     }
 
-    /// Derives what this refresh token is exchanged for with `salt`. Each of the two takes a message authentication
-    /// code, so a request derives them once.
+    /// Derives what this refresh token is exchanged for with `salt`. Presenting it again with the same salt gives the
+    /// same two, which cannot be derived without it. Each of the two takes a message authentication code, so a request
+    /// derives them once.
     pub fn successors(&self, salt: Salt) -> Successors {
-        let access_token = Credential::of_grant(self.grant, self.derive_access_secret(&salt));
-        let refresh_token = Credential::of_grant(self.grant, self.derive_refresh_secret(&salt));
+        let key = MacKey::new(&self.secret);
+        let access_token = Credential::of_grant(self.grant, derive(&key, b"access token", &salt));
+        let refresh_token = Credential::of_grant(self.grant, derive(&key, b"refresh token", &salt));
         let refresh_digest = refresh_token.refresh_digest().digest;
         Successors { salt, access_token, refresh_token, refresh_digest }
     }
+}
 
-    /// Derives the secret of the access token that this refresh token is exchanged for with `salt`. Presenting the same
-    /// refresh token again gives the same secret, which cannot be derived without it.
-    fn derive_access_secret(&self, salt: &Salt) -> [u8; SECRET_BYTES] {
-        self.derive(b"access token", salt)
-    }
-
-    /// Derives the secret of the refresh token that succeeds this one with `salt`.
-    fn derive_refresh_secret(&self, salt: &Salt) -> [u8; SECRET_BYTES] {
-        self.derive(b"refresh token", salt)
-    }
-
-    fn derive(&self, purpose: &[u8], salt: &Salt) -> [u8; SECRET_BYTES] {
-        let mut bytes = [0; SECRET_BYTES];
-        // The MAC has 32 bytes, one fewer than a secret; the last byte stays 0.
-        bytes[..32].copy_from_slice(&hmac_sha256(&self.secret, &[purpose, &salt.0]));
-        bytes
-    }
+/// Derives the secret of a token for one purpose. The `key` is the secret of the token that it succeeds.
+fn derive(key: &MacKey, purpose: &[u8], salt: &Salt) -> [u8; SECRET_BYTES] {
+    let mut bytes = [0; SECRET_BYTES];
+    // The MAC has 32 bytes, one fewer than a secret; the last byte stays 0.
+    bytes[..32].copy_from_slice(&key.sign(&[purpose, &salt.0]));
+    bytes
 }
 
 impl fmt::Debug for Credential {
@@ -400,11 +392,16 @@ mod tests {
     #[test]
     fn a_successor_depends_on_the_token_the_salt_and_the_purpose() {
         let (token, salt) = (credential(1), Salt([3; 32]));
-        let secret = token.derive_access_secret(&salt);
-        assert_eq!(secret, token.derive_access_secret(&salt));
-        assert_ne!(secret, token.derive_refresh_secret(&salt));
-        assert_ne!(secret, token.derive_access_secret(&Salt([4; 32])));
-        assert_ne!(secret, credential(2).derive_access_secret(&salt));
+        let secrets = |token: &Credential, salt: Salt| {
+            let Successors { access_token, refresh_token, .. } = token.successors(salt);
+            [access_token.secret, refresh_token.secret]
+        };
+        let [access, refresh] = secrets(&token, salt);
+        assert_eq!([access, refresh], secrets(&token, salt));
+        assert_ne!(access, refresh);
+        for other in [secrets(&token, Salt([4; 32])), secrets(&credential(2), salt)] {
+            assert!(!other.contains(&access) && !other.contains(&refresh));
+        }
     }
 
     #[test]
