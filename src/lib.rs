@@ -20,7 +20,7 @@
 //! log                            lines on standard error or output, written without blocking the loop
 //! ```
 //!
-//! To read it in an afternoon: [`oauth`] is the shortest and says what all of it is for; then [`routes`], one
+//! An order to read it in: [`oauth`] says what all of it is for; then [`routes`], one
 //! endpoint after the other; [`http`], beginning with the drawing at its top; [`net`], beginning with
 //! `Worker::turn` in `net/worker.rs`; and last what connects them, [`config`], [`system`] and `main.rs`. The
 //! walkthrough in `docs` goes the same way with more words.

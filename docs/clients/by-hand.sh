@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The code flow by hand, as a command-line app that nothing listens for.
+# The code flow by hand, as a command-line app without a listener.
 set -euo pipefail
 
 ISSUER=http://localhost:3001

@@ -15,7 +15,7 @@ CLIENT_ID = "command-line-app"
 
 
 class Callback(http.server.BaseHTTPRequestHandler):
-    """Takes down the query with which the browser comes back."""
+    """Records the query with which the browser comes back."""
 
     def do_GET(self):
         path, _, query = self.path.partition("?")

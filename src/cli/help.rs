@@ -50,8 +50,8 @@ Flags:
   --print-resource-metadata URI
                       print the metadata document (RFC 9728) of a resource of the
                       configuration, for the resource to serve, and exit
-  --new-key           add a key to the file of --keys, which seals from then on while the
-                      others still open, and exit
+  --new-key           add a key to the key file (--keys) and exit. New forms and client
+                      identifiers are sealed with it; those of older keys still open
   --log[=json]        write a line for each request to standard output, in the common log
                       format or as JSON [default: no]
   --ready-file PATH   once both servers listen, write a line of JSON with issuer, ports,
@@ -63,7 +63,7 @@ Flags:
                       [default: the pages in the program]
   --wire              show every message on the wire, with its secrets, at /wire: for
                       developing a client; on loopback only [default: in the demo]
-  --no-wire           do not, in the demo
+  --no-wire           turn the wire view off in the demo
   --trace             print every message on standard error as well, without secrets
   --wire-with-lasting-store
                       allow --wire with a store that outlives the process
