@@ -6,11 +6,16 @@
 //! ```text
 //! client_id = "reg~" base64url( key's identifier, 6 bytes | MAC, 32 bytes | content )
 //! content   = CBOR [1, name, authentication, whether it gets refresh tokens, scope / null, redirect URI, ...]
+//!           | CBOR [2, name, authentication, whether it gets refresh tokens, scope / null, nonce, redirect URI, ...]
 //! ```
 //!
 //! No flood of registrations fills anything, no eviction and no restart loses one, and every server with the keys knows
-//! all of them. The same registration has the same identifier as long as its key is the current one. An old key of
-//! the ring still opens what it sealed. A secret is derived from the key and the identifier.
+//! all of them. An old key of the ring still opens what it sealed.
+//!
+//! The same registration of a public client has the same identifier as long as its key is the current one. A client
+//! with a secret gets an identifier of its own each time, by a nonce (format 2): the secret is derived from the key and
+//! the identifier. Everyone who sees the identifier can read the metadata in it. Without a nonce they could register
+//! that again, and would be given the secret.
 //!
 //! An identifier is no secret and proves nothing but that this server made it. What it carries was valid when it was
 //! made; redirect URIs are checked again when it is opened, because the server's configuration may have changed.
@@ -45,8 +50,14 @@ pub const CLIENT_ID_CHARS_MAX: usize = 2048;
 /// The beginning of every identifier. No client that the operator configures needs to avoid it: those are found first.
 const MARK: &str = "reg~";
 
-/// The version of the content.
+/// The version of the content of a public client, which has no nonce. Earlier builds used it for all clients.
 const FORMAT: u64 = 1;
+
+/// The version of the content with a nonce.
+const FORMAT_WITH_NONCE: u64 = 2;
+
+/// The length of a nonce: 128 bits, so that no two clients have the same one.
+pub const NONCE_BYTES: usize = 16;
 
 /// How a client authenticates at the token endpoint (RFC 7591, 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,20 +115,21 @@ pub struct Issued {
 }
 
 impl Registration {
-    /// Seals the registration with the current key.
+    /// Seals the registration with the current key. The `nonce`, random bytes, tells a client with a secret from all
+    /// others; a public client's identifier has none.
     ///
     /// # Errors
     /// The length of the identifier, if that is more than [`CLIENT_ID_CHARS_MAX`].
-    pub fn issue(&self, keys: &Keyring) -> Result<Issued, usize> {
+    pub fn issue(&self, keys: &Keyring, nonce: &[u8; NONCE_BYTES]) -> Result<Issued, usize> {
         let key = keys.current();
-        let content = self.encode();
+        let is_public = self.authentication == Authentication::None;
+        let content = self.encode((!is_public).then_some(nonce));
         let seal = key.seal(Purpose::ClientId, "", &content);
         let bytes = [key.id().as_bytes(), &seal[..], &content].concat();
         let client_id = format!("{MARK}{}", URL_SAFE_NO_PAD.encode(&bytes));
         if client_id.len() > CLIENT_ID_CHARS_MAX {
             return Err(client_id.len());
         }
-        let is_public = self.authentication == Authentication::None;
         let client_secret = (!is_public).then(|| derive_secret(key, &client_id));
         Ok(Issued { client_id, client_secret })
     }
@@ -153,24 +165,29 @@ impl Registration {
         })
     }
 
-    fn encode(&self) -> Vec<u8> {
+    fn encode(&self, nonce: Option<&[u8; NONCE_BYTES]>) -> Vec<u8> {
         let mut writer = Encoder::new(Vec::with_capacity(256));
         // Writing to a Vec cannot fail.
-        let written = self.write(&mut writer);
+        let written = self.write(nonce, &mut writer);
         debug_assert!(written.is_ok());
         writer.into_writer()
     }
 
     fn write(
         &self,
+        nonce: Option<&[u8; NONCE_BYTES]>,
         writer: &mut Encoder<Vec<u8>>,
     ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
-        writer.array(5 + self.redirect_uris.len() as u64)?.u64(FORMAT)?.str(&self.name)?;
+        let (format, fixed) = if nonce.is_some() { (FORMAT_WITH_NONCE, 6) } else { (FORMAT, 5) };
+        writer.array(fixed + self.redirect_uris.len() as u64)?.u64(format)?.str(&self.name)?;
         writer.u8(self.authentication as u8)?.bool(self.refreshes)?;
         match &self.scope {
             Some(scope) => writer.str(scope.as_str())?,
             None => writer.null()?,
         };
+        if let Some(nonce) = nonce {
+            writer.bytes(nonce)?;
+        }
         self.redirect_uris.iter().try_for_each(|uri| writer.str(uri.as_str()).map(|_| ()))
     }
 
@@ -179,9 +196,7 @@ impl Registration {
     fn decode(content: &[u8], allows_http: bool) -> Option<Registration> {
         let mut reader = Decoder::new(content);
         let length = reader.array().ok()??;
-        if reader.u64().ok()? != FORMAT {
-            return None;
-        }
+        let format = reader.u64().ok().filter(|format| [FORMAT, FORMAT_WITH_NONCE].contains(format))?;
         let name = reader.str().ok()?.to_owned();
         let authentication = *Authentication::ALL.get(usize::from(reader.u8().ok()?))?;
         let refreshes = reader.bool().ok()?;
@@ -191,9 +206,14 @@ impl Registration {
         } else {
             Some(Scope::parse(reader.str().ok()?).ok()?)
         };
+        let mut fixed = 5;
+        if format == FORMAT_WITH_NONCE {
+            reader.bytes().ok()?;
+            fixed += 1;
+        }
         let parse = if allows_http { RedirectUri::parse_insecure } else { RedirectUri::parse };
         let mut redirect_uris = Vec::new();
-        for _ in 5..length {
+        for _ in fixed..length {
             redirect_uris.extend(parse(reader.str().ok()?));
         }
         Some(Registration { name, redirect_uris, authentication, refreshes, scope })
@@ -212,6 +232,7 @@ mod tests {
 
     const OLD: [u8; KEY_BYTES] = [1; KEY_BYTES];
     const NEW: [u8; KEY_BYTES] = [2; KEY_BYTES];
+    const NONCE: [u8; NONCE_BYTES] = [3; NONCE_BYTES];
 
     fn registration() -> Registration {
         Registration {
@@ -236,7 +257,7 @@ mod tests {
     #[test]
     fn an_identifier_carries_what_was_registered() {
         let keys = Keyring::new(&OLD);
-        let issued = registration().issue(&keys).unwrap();
+        let issued = registration().issue(&keys, &NONCE).unwrap();
         let client = open(&issued.client_id, &keys).unwrap();
         assert_eq!((&*client.id, client.origin), (&*issued.client_id, ClientOrigin::SelfRegistered));
         assert_eq!(
@@ -254,16 +275,37 @@ mod tests {
             scope: None,
             ..registration()
         };
-        let issued = public.issue(&keys).unwrap();
+        let issued = public.issue(&keys, &NONCE).unwrap();
         assert!(issued.client_secret.is_none());
         let client = open(&issued.client_id, &keys).unwrap();
         assert!(client.secret.is_none() && client.default_scope.is_none() && !client.grant_types.refresh_token);
     }
 
+    /// Everyone who sees an identifier can read what is in it, and register that.
+    #[test]
+    fn a_registration_again_does_not_give_another_clients_secret() {
+        let keys = Keyring::new(&OLD);
+        let check = |authentication, is_same| {
+            let issue = |nonce: u8| {
+                let registration = Registration { authentication, ..registration() };
+                let Issued { client_id, client_secret } =
+                    registration.issue(&keys, &[nonce; NONCE_BYTES]).unwrap();
+                let client = open(&client_id, &keys).unwrap();
+                assert_eq!(client.redirect_uris, registration.redirect_uris);
+                (client_id, client_secret)
+            };
+            let [first, second] = [issue(1), issue(2)];
+            assert_eq!((first.0 == second.0, first.1 == second.1), (is_same, is_same), "{authentication:?}");
+        };
+        check(Authentication::None, true);
+        check(Authentication::SecretBasic, false);
+        check(Authentication::SecretPost, false);
+    }
+
     #[test]
     fn the_same_registration_has_the_same_identifier() {
         let keys = Keyring::new(&OLD);
-        let issue = |registration: Registration| registration.issue(&keys).unwrap();
+        let issue = |registration: Registration| registration.issue(&keys, &NONCE).unwrap();
         let [first, second] = [registration(), registration()].map(issue);
         assert_eq!((&first.client_id, &first.client_secret), (&second.client_id, &second.client_secret));
         let others = [
@@ -282,32 +324,55 @@ mod tests {
     /// Clients keep both for years: a build that makes or reads them in another way loses every client.
     #[test]
     fn an_identifier_and_its_secret_never_change() {
-        let issued = registration().issue(&Keyring::new(&OLD)).unwrap();
+        let keys = Keyring::new(&OLD);
+        let check = |id: &str, secret: &str| {
+            let client = open(id, &keys).unwrap();
+            assert_eq!(client.redirect_uris, registration().redirect_uris);
+            assert!(client.secret.unwrap().is_of(secret).unwrap());
+        };
+        // Of builds that used no nonce.
         let id = concat!(
             "reg~-5QaIFJvhd_ByCARo7ThhUAEFjmBIcYJC23-oefQY8HvTDUL00GIAWtFaW4g",
             "UHLDvGZlcgL1a2Fuc3dlciBnb25leBhodHRwczovL2FwcC5leGFtcGxlL2NiP3hzaHR0cDovL2xvY2FsaG9zdC9jYn",
             "Njb20uZXhhbXBsZS5hcHA6L2Ni",
         );
-        assert_eq!(issued.client_id, id);
-        assert_eq!(issued.client_secret.as_deref(), Some("VTGSfeEvPFR36GMsLFuX1WtUJqtmEPZLEkT5-7OZsHk"));
-        assert!(open(&issued.client_id, &Keyring::new(&OLD)).is_some());
+        check(id, "VTGSfeEvPFR36GMsLFuX1WtUJqtmEPZLEkT5-7OZsHk");
+        let public = Registration { authentication: Authentication::None, ..registration() };
+        let public_id = concat!(
+            "reg~-5QaIFJvdPb6x1thaSblY7pQXGuZzyj4iovCZEYOpXKd_1dAZ1KIAWtFaW4gUHLDvGZlcgD1a2Fuc3dlciBn",
+            "b25leBhodHRwczovL2FwcC5leGFtcGxlL2NiP3hzaHR0cDovL2xvY2FsaG9zdC9jYnNjb20uZXhhbXBsZS5hcHA6",
+            "L2Ni",
+        );
+        let issued = public.issue(&keys, &NONCE).unwrap();
+        assert_eq!((&*issued.client_id, issued.client_secret), (public_id, None));
+        let id = concat!(
+            "reg~-5QaIFJvTa9p-pZTRnt_jWVOLRupBuQAs4-QlNol6w3LtIBUfM6JAmtFaW4gUHLDvGZlcgL1a2Fuc3dlciBn",
+            "b25lUAMDAwMDAwMDAwMDAwMDAwN4GGh0dHBzOi8vYXBwLmV4YW1wbGUvY2I_eHNodHRwOi8vbG9jYWxob3N0L2Ni",
+            "c2NvbS5leGFtcGxlLmFwcDovY2I",
+        );
+        let Issued { client_id, client_secret } = registration().issue(&keys, &NONCE).unwrap();
+        assert_eq!(
+            (&*client_id, client_secret.as_deref()),
+            (id, Some("N8NJDtvhAUL7WtnUn5jv-oiEy_Z99NHojhQFG9blyxc"))
+        );
+        check(&client_id, &client_secret.unwrap());
     }
 
     #[test]
     fn old_keys_open_an_identifier_and_other_keys_do_not() {
-        let issued = registration().issue(&Keyring::new(&OLD)).unwrap();
+        let issued = registration().issue(&Keyring::new(&OLD), &NONCE).unwrap();
         let rotated = Keyring::new(&NEW).with_old([&OLD]);
         let client = open(&issued.client_id, &rotated).unwrap();
         assert!(client.secret.unwrap().is_of(issued.client_secret.as_deref().unwrap()).unwrap());
         assert!(open(&issued.client_id, &Keyring::new(&NEW)).is_none());
-        let renewed = registration().issue(&rotated).unwrap();
+        let renewed = registration().issue(&rotated, &NONCE).unwrap();
         assert_ne!((renewed.client_id, renewed.client_secret), (issued.client_id, issued.client_secret));
     }
 
     #[test]
     fn an_identifier_with_any_bit_changed_is_unknown() {
         let keys = Keyring::new(&OLD);
-        let id = registration().issue(&keys).unwrap().client_id;
+        let id = registration().issue(&keys, &NONCE).unwrap().client_id;
         for bit in 0..8 * id.len() {
             let mut bytes = id.clone().into_bytes();
             bytes[bit / 8] ^= 1 << (bit % 8);
@@ -326,7 +391,7 @@ mod tests {
     #[test]
     fn a_seal_of_another_purpose_makes_no_identifier() {
         let keys = Keyring::new(&OLD);
-        let content = registration().encode();
+        let content = registration().encode(Some(&NONCE));
         let purposes = [
             (Purpose::ClientId, true),
             (Purpose::ClientSecret, false),
@@ -344,21 +409,21 @@ mod tests {
     fn sealed_content_that_no_registration_has_is_unknown() {
         let keys = Keyring::new(&OLD);
         let of = |content: &[u8]| open(&sealed(&keys, Purpose::ClientId, "", content), &keys);
-        let content = registration().encode();
+        let content = registration().encode(Some(&NONCE));
         assert!(of(&content).is_some());
         let mut later = content.clone();
-        assert_eq!(later[1], FORMAT as u8);
+        assert_eq!(later[1], FORMAT_WITH_NONCE as u8);
         later[1] += 1;
         assert!(of(&later).is_none());
         let mut method = content.clone();
-        let at = method.iter().position(|byte| *byte == Authentication::SecretPost as u8).unwrap();
+        let at = 2 + method[2..].iter().position(|byte| *byte == Authentication::SecretPost as u8).unwrap();
         method[at] = Authentication::ALL.len() as u8;
         assert!(of(&method).is_none());
         for length in 0..content.len() {
             assert!(of(&content[..length]).is_none(), "{length}");
         }
         let name = "n".repeat(CLIENT_ID_CHARS_MAX);
-        assert!(of(&Registration { name, ..registration() }.encode()).is_none());
+        assert!(of(&Registration { name, ..registration() }.encode(Some(&NONCE))).is_none());
     }
 
     fn sealed(keys: &Keyring, purpose: Purpose, holder: &str, content: &[u8]) -> String {
@@ -372,7 +437,7 @@ mod tests {
         let keys = Keyring::new(&OLD);
         let of_length = |length: usize| {
             let uri = RedirectUri::parse(&format!("https://app.example/{}", "x".repeat(length))).unwrap();
-            Registration { redirect_uris: vec![uri], ..registration() }.issue(&keys)
+            Registration { redirect_uris: vec![uri], ..registration() }.issue(&keys, &NONCE)
         };
         let longest = (0..CLIENT_ID_CHARS_MAX).rev().find_map(|length| of_length(length).ok()).unwrap();
         assert_eq!(longest.client_id.len(), CLIENT_ID_CHARS_MAX);
@@ -390,7 +455,7 @@ mod tests {
         let keys = Keyring::new(&OLD);
         let uris = ["http://app.test/cb", "https://app.example/cb"];
         let redirect_uris = uris.map(|uri| RedirectUri::parse_insecure(uri).unwrap()).to_vec();
-        let id = Registration { redirect_uris, ..registration() }.issue(&keys).unwrap().client_id;
+        let id = Registration { redirect_uris, ..registration() }.issue(&keys, &NONCE).unwrap().client_id;
         let count =
             |allows_http| Registration::open(&id, &keys, &scope(), allows_http).unwrap().redirect_uris.len();
         assert_eq!((count(true), count(false)), (2, 1));

@@ -177,6 +177,21 @@ fn every_member_is_answered_as_it_was_accepted() {
     assert!(id_of(&registered(&server, &json!({"client_id": "mine"}))).starts_with("reg~"));
 }
 
+/// Everyone who sees an identifier can read the metadata in it.
+#[test]
+fn the_metadata_of_a_client_does_not_give_its_secret() {
+    let server = TestServer::start();
+    let metadata = json!({"token_endpoint_auth_method": "client_secret_post"});
+    let [client, thief] = [registered(&server, &metadata), registered(&server, &metadata)];
+    assert_ne!(id_of(&client), id_of(&thief));
+    let code = code(&server, &query(id_of(&client), CALLBACK, None));
+    let redeemed = |members: &Value| {
+        let secret = members["client_secret"].as_str().expect("a secret");
+        redeem(&server, id_of(&client), &code, "", Some(secret)).status
+    };
+    assert_eq!((redeemed(&thief), redeemed(&client)), (400, 200));
+}
+
 #[test]
 fn only_a_client_that_authenticates_has_a_secret() {
     let server = TestServer::start();

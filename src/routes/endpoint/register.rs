@@ -1,8 +1,8 @@
 //! `POST /register`: a client registers itself (RFC 7591).
 //!
-//! Nothing is stored. The identifier in the answer carries the registration (`oauth/registration.rs`), so a client that
-//! registers again with the same metadata gets the same identifier. There is no endpoint to read, change or delete a
-//! registration (RFC 7592): a client with other metadata is another client.
+//! Nothing is stored. The identifier in the answer carries the registration (`oauth/registration.rs`), so a public
+//! client that registers again with the same metadata gets the same identifier. There is no endpoint to read, change
+//! or delete a registration (RFC 7592): a client with other metadata is another client.
 //!
 //! Anyone may register, so a registration proves nothing, and gives no access: a person is asked each time, with the
 //! host that the answer goes to (`reply/dialog_page.rs`). A peer may register a few clients in a row, and then one in a
@@ -16,6 +16,7 @@ use crate::peer::Peer;
 use crate::routes::reply::error_response::ErrorResponse;
 use crate::routes::reply::json;
 use crate::routes::reply::message_page::Notice;
+use crate::routes::reply::unavailable::no_randomness;
 use crate::routes::request::client_metadata::{Metadata, invalid_metadata};
 use crate::routes::settings::Registration;
 use crate::routes::site::Role;
@@ -30,6 +31,8 @@ pub(crate) fn register(context: &Context) -> Step {
     })
 }
 
+const UNAVAILABLE: &str = "the server cannot register a client at the moment; try again";
+
 fn answer(context: &Context, settings: Registration) -> Result<Response, ErrorResponse> {
     let routes = context.routes;
     let lasting = &routes.lasting;
@@ -43,7 +46,8 @@ fn answer(context: &Context, settings: Registration) -> Result<Response, ErrorRe
     let names: Vec<&str> = routes.scopes.iter().map(|(name, _)| &**name).collect();
     let scopes = Scope::parse(&names.join(" ")).unwrap_or_default();
     let metadata = Metadata::read(context.request, &scopes, settings.allows_http)?;
-    let issued = metadata.registration.issue(&routes.keyring()).map_err(|length| {
+    let nonce = routes.random().ok_or_else(|| no_randomness(UNAVAILABLE))?;
+    let issued = metadata.registration.issue(&routes.keyring(), &nonce).map_err(|length| {
         let remedy = "register fewer or shorter redirect_uris";
         invalid_metadata(format!(
             "the client_id would have {length} characters, and {CLIENT_ID_CHARS_MAX} is the most; {remedy}"

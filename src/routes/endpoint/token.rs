@@ -18,7 +18,7 @@ use crate::oauth::pkce::Verified;
 use crate::oauth::{Audience, Credential, GrantId, Outcome, Scope, Transition};
 use crate::routes::reply::error_response::ErrorResponse;
 use crate::routes::reply::json;
-use crate::routes::reply::unavailable::{NO_RANDOMNESS, unavailable};
+use crate::routes::reply::unavailable::{no_randomness, unavailable};
 use crate::routes::request::client_authentication::{Stop, authenticate, names_client};
 use crate::routes::request::parameters::{Name, Parameters};
 use crate::routes::shared::Routes;
@@ -87,13 +87,13 @@ fn redeem(
     let Some(code) = routes.profile.parse(code.as_bytes()) else {
         return Err(invalid_grant(routes, "malformed authorization code"));
     };
-    let Some(secret) = routes.random() else { return Err(no_randomness()) };
+    let Some(secret) = routes.random() else { return Err(no_randomness(UNAVAILABLE)) };
     let token = code.token_of_same_shape(secret);
     // A request that names no client is the article's, which has no refresh tokens.
     let may_refresh = client.client().grant_types.refresh_token && names_client(context.request, parameters);
     let refresh = match may_refresh.then(|| Some((routes.random()?, Family(routes.random()?)))) {
         None => None,
-        Some(None) => return Err(no_randomness()),
+        Some(None) => return Err(no_randomness(UNAVAILABLE)),
         Some(Some((secret, family))) => {
             Some((Credential::refresh_token(code.grant(), secret, &family), family))
         }
@@ -134,7 +134,7 @@ fn rotate(
     let Some(presented) = Credential::parse(presented.as_bytes()) else {
         return Err(invalid_grant(routes, "malformed refresh token"));
     };
-    let Some(salt) = routes.random().map(Salt) else { return Err(no_randomness()) };
+    let Some(salt) = routes.random().map(Salt) else { return Err(no_randomness(UNAVAILABLE)) };
     let successors = presented.successors(salt);
     let transition =
         Transition::rotate(client, &presented, &successors, scope.flatten(), routes.lifetimes.tokens);
@@ -173,7 +173,9 @@ fn issue(
     let audience = resources
         .requested(&client.client().default_resource, parameters.resources())
         .map_err(invalid_target)?;
-    let (Some(grant), Some(secret)) = (routes.random(), routes.random()) else { return Err(no_randomness()) };
+    let (Some(grant), Some(secret)) = (routes.random(), routes.random()) else {
+        return Err(no_randomness(UNAVAILABLE));
+    };
     let token = Credential::of_grant(GrantId::new(grant), secret);
     let lifetime = routes.lifetimes.tokens.access_token;
     let transition = Transition::issue(client, scope.clone(), &token, lifetime);
@@ -268,11 +270,3 @@ fn invalid_grant(routes: &Routes, reason: impl Into<Cow<'static, str>>) -> Error
 }
 
 const UNAVAILABLE: &str = "the server cannot issue tokens at the moment; try again";
-
-fn no_randomness() -> ErrorResponse {
-    ErrorResponse {
-        status: Status::ServiceUnavailable,
-        description: Some(UNAVAILABLE),
-        ..ErrorResponse::new("temporarily_unavailable", NO_RANDOMNESS)
-    }
-}

@@ -1,6 +1,6 @@
 //! 503: the server cannot do at the moment what it can do later (RFC 9110, 15.6.4).
 
-use super::error_response::{RETRY_AFTER, error};
+use super::error_response::{ErrorResponse, RETRY_AFTER, error};
 use crate::http::{FieldValue, Response, Status};
 use crate::store::{Applied, StoreError};
 
@@ -13,6 +13,15 @@ pub(crate) fn unavailable(applied: &Applied, description: &'static str) -> Respo
     error(Status::ServiceUnavailable, description, "temporarily_unavailable", description)
         .with("Retry-After", retry_after)
         .because(reason)
+}
+
+/// The error response where the system gives no random bytes, with this `description` for the client.
+pub(crate) fn no_randomness(description: &'static str) -> ErrorResponse {
+    ErrorResponse {
+        status: Status::ServiceUnavailable,
+        description: Some(description),
+        ..ErrorResponse::new("temporarily_unavailable", NO_RANDOMNESS)
+    }
 }
 
 /// Why there is a 503, and after how many seconds to retry (RFC 9110, 10.2.3).

@@ -8,7 +8,7 @@ pub static REGISTERED: Rule = grants!(
     "Anyone may register a client. The client_id carries what it has registered, sealed, so the server stores nothing.",
     "RFC 7591, 3.2.1",
     "routes/endpoint/register.rs",
-    "let issued = metadata.registration.issue(&routes.keyring())",
+    "let issued = metadata.registration.issue(&routes.keyring(), &nonce)",
     "tests/it/registration.rs::a_client_registers_itself_and_the_answer_says_how",
 );
 
