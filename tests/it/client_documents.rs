@@ -316,6 +316,22 @@ fn an_outage_leaves_the_copy_and_a_404_takes_it() {
     assert_eq!(documents.requests(), 5);
 }
 
+/// The request's own time is over a moment before that of the fetch, which says whether the copy serves.
+#[test]
+fn a_host_that_falls_silent_leaves_the_copy() {
+    let (server, documents) = (TestServer::start(), published());
+    let query = request_of(&documents.url(), CALLBACK);
+    assert_eq!(get_dialog(&server, &query, None).status, 200);
+    server.wait(FRESH);
+    documents.hang();
+    let mut client = server.connect();
+    client.send(format!("GET /authorize?{query} HTTP/1.1\r\nHost: h\r\n\r\n"));
+    documents.wait_for_requests(2);
+    client.expect_nothing_yet();
+    server.wait(Duration::from_secs(5));
+    assert_eq!(client.answer(false).status, 200);
+}
+
 #[test]
 fn a_grant_outlives_the_copy_of_its_document() {
     let (server, documents) = (TestServer::start(), published());

@@ -91,6 +91,11 @@ impl Documents {
     ) -> Result<Arrival, PoolError> {
         match **self {}
     }
+
+    /// Never called: there are no `documents`.
+    pub(super) fn copy(&self, _url: &DocumentUrl) -> Option<Arc<Client>> {
+        match *self {}
+    }
 }
 
 impl ClientSource for Documents {

@@ -227,6 +227,11 @@ impl Documents {
         Ok(arrival)
     }
 
+    /// The copy of the document at `url`, fresh or not, for a request that has waited for the fetch as long as it may.
+    pub(super) fn copy(&self, url: &DocumentUrl) -> Option<Arc<Client>> {
+        self.lock().cache.any(url.as_str(), self.system.monotonic())
+    }
+
     fn parse(&self, client_id: &str) -> Option<DocumentUrl> {
         DocumentUrl::parse(client_id, self.fetches.allows_loopback)
     }
@@ -295,8 +300,7 @@ impl ClientSource for Documents {
     /// authorize such a client, since it has no redirect URI.
     fn find(&self, id: &str) -> Option<Arc<Client>> {
         let url = self.parse(id)?;
-        let copy = self.lock().cache.any(url.as_str(), self.system.monotonic());
-        Some(copy.unwrap_or_else(|| Arc::new(client_document::unread(&url, &self.offered))))
+        Some(self.copy(&url).unwrap_or_else(|| Arc::new(client_document::unread(&url, &self.offered))))
     }
 }
 

@@ -57,6 +57,7 @@ pub(crate) fn fetch(
     if url.origin().is_loopback() && !is_loopback {
         return then(context, Err(Failure::Unread(Unread::Unfetched(FetchError::ForbiddenAddress))));
     }
+    let waited_for = url.clone();
     context.join(
         move |caller| {
             let documents = documents.ok_or(PoolError::Full)?;
@@ -66,8 +67,13 @@ pub(crate) fn fetch(
             let client = match result {
                 Ok(Ok(client)) => Ok(client),
                 Ok(Err(unread)) => Err(Failure::Unread(unread)),
-                // The request has waited for as long as a fetch may take.
-                Err(PoolError::TimedOut) => Err(Failure::Unread(Unread::Unfetched(FetchError::TimedOut))),
+                // The request has waited for as long as a fetch may take. The fetch began a moment later, so it has not
+                // ended yet and has not said that the copy serves.
+                Err(PoolError::TimedOut) => {
+                    let copy =
+                        context.routes.documents.as_ref().and_then(|documents| documents.copy(&waited_for));
+                    copy.ok_or(Failure::Unread(Unread::Unfetched(FetchError::TimedOut)))
+                }
                 Err(error) => Err(Failure::Busy(error)),
             };
             then(context, client)

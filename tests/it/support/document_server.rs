@@ -77,6 +77,11 @@ impl DocumentServer {
         self.shared.state.lock().unwrap().response = Some(response.into());
     }
 
+    /// Leaves requests without an answer from now on.
+    pub fn hang(&self) {
+        self.shared.state.lock().unwrap().response = None;
+    }
+
     /// Answers with this JSON from now on.
     pub fn publish(&self, document: &str) {
         self.say(response("200 OK", "application/json", document));
