@@ -13,7 +13,7 @@
 //!   client_secret, a private key           never                                   the whole world has read it
 //!   grant_types                            what this server has of them            the rest is dropped
 //!   scope                                  the default of its requests             absent: everything
-//!   client_name                            cleaned, with a bound                   absent: the host
+//!   client_name                            cleaned, with a bound                   absent: none
 //! ```
 //!
 //! Unknown members are ignored. A repeated one refuses the document: programs differ in which they read.
@@ -100,8 +100,8 @@ pub fn read(url: &DocumentUrl, bytes: &[u8], offered: &Scope) -> Result<Client, 
     let grant_types = read_grant_types(&members)?;
     let default_scope = read_scope(&members, offered)?;
     let client = unread(url, offered);
-    let name = members.text("client_name")?.map(clean).filter(|name| !name.is_empty());
-    let name = name.unwrap_or_else(|| client.name.clone());
+    // Without one the dialog says that there is none, and gives it no other.
+    let name = members.text("client_name")?.map(clean).unwrap_or_default();
     Ok(Client { name, redirect_uris, grant_types, default_scope, ..client })
 }
 
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn a_document_registers_a_public_client() {
         let client = with("").unwrap();
-        assert_eq!((&*client.id, client.name.as_str()), (URL, "app.example"));
+        assert_eq!((&*client.id, client.name.as_str()), (URL, ""));
         assert_eq!(client.redirect_uris, [RedirectUri::parse("https://app.example/cb").unwrap()]);
         assert!(!client.is_confidential() && !client.inspects_all);
         let GrantTypes { authorization_code, refresh_token, client_credentials } = client.grant_types;
@@ -410,9 +410,7 @@ mod tests {
     fn a_fingerprint_changes_with_what_a_person_is_told() {
         let of = |members: &str| fingerprint(&with(members).unwrap());
         let plain = of("");
-        for same in
-            [r#""contacts":["a"]"#, r#""client_name":"app.example""#, r#""token_endpoint_auth_method":"none""#]
-        {
+        for same in [r#""contacts":["a"]"#, r#""client_name":"""#, r#""token_endpoint_auth_method":"none""#] {
             assert_eq!(of(same), plain, "{same}");
         }
         let (name, refresh) =

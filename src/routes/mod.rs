@@ -54,6 +54,7 @@ use crate::http::{Body, FieldLines, FieldValue, Method, Refusal, Request, Respon
 use crate::oauth::Timestamp;
 use crate::store::Caller;
 use crate::wire::rules;
+use endpoint::metadata;
 use reply::cors;
 use reply::error_response::{INVALID_REQUEST, RETRY_AFTER, error};
 use reply::message_page::Notice;
@@ -117,8 +118,13 @@ impl Routes {
     /// The row for `path`. Which resources have a document depends on the configuration.
     fn find(&self, role: Role, path: &[u8]) -> Option<&'static Route> {
         let document = || {
-            let is_known = role == Role::AuthorizationServer && self.resource_documents.find(path).is_some();
-            is_known.then_some(&table::RESOURCE_METADATA)
+            let documents = Some(&self.resource_documents).filter(|_| role == Role::AuthorizationServer)?;
+            if documents.find(path).is_some() {
+                return Some(&table::RESOURCE_METADATA);
+            }
+            // Clients that take the address of a resource for that of its server put the path of the resource last.
+            let resource = path.strip_prefix(metadata::PATH.as_bytes()).filter(|path| !path.is_empty())?;
+            documents.of_resource(resource).is_some().then_some(&table::METADATA_FOR_RESOURCE)
         };
         table::find(self.site.base(), role, path).or_else(document)
     }

@@ -49,11 +49,7 @@ const TABLE: &[Route] = &[
 /// The rows of what a program may be built without.
 const OPTIONAL: &[&[Route]] = &[
     #[cfg(feature = "mcp")]
-    &[
-        post(mcp::PATH, Some(&cors::POST), mcp::post),
-        post("/register", Some(&cors::POST), register::register),
-        get(metadata::PATH_OF_MCP, Some(&cors::GET), metadata::show_for_mcp),
-    ],
+    &[post(mcp::PATH, Some(&cors::POST), mcp::post), post("/register", Some(&cors::POST), register::register)],
     #[cfg(feature = "lab")]
     super::endpoint::rules::ROWS,
     #[cfg(feature = "lab")]
@@ -71,6 +67,10 @@ const DOCUMENTS: Route = page(Role::ClientApp, "/docs", document::serve);
 /// The row of every document about a resource (`reply/resource_documents.rs`). The path is that of the root.
 pub(super) static RESOURCE_METADATA: Route =
     get(resource_documents::PATH, Some(&cors::GET), resource_metadata::show);
+
+/// The row of the server's own document at the path of a resource: for clients before MCP 2025-06-18, which take the
+/// resource's address for that of the server.
+pub(super) static METADATA_FOR_RESOURCE: Route = get(metadata::PATH, Some(&cors::GET), metadata::show);
 
 /// The row for `path`, with or without `base`, the path of the issuer. Proxies differ in whether they strip it.
 pub(super) fn find(base: &str, role: Role, path: &[u8]) -> Option<&'static Route> {

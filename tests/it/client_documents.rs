@@ -67,11 +67,11 @@ fn the_dialog_says_where_a_document_is_and_the_most_it_gives() {
     let (server, documents) = (TestServer::start(), DocumentServer::start());
     let url = documents.url();
     let host = format!("localhost:{}", documents.port);
-    let check = |document: &str, name: &str| {
+    let check = |document: &str, called: &str| {
         documents.publish(document);
         let dialog = get_dialog(&server, &request_of(&url, CALLBACK), None);
         let text = dialog.text();
-        let (before, _) = text.split_once(&format!("It calls itself <bdi>{name}</bdi>")).expect(text);
+        let (before, _) = text.split_once(called).expect(text);
         assert!(
             before.contains("<h1>Authorize an app at <span class=\"host\">app.example</span>?</h1>"),
             "{text}"
@@ -84,8 +84,11 @@ fn the_dialog_says_where_a_document_is_and_the_most_it_gives() {
         assert!(text.contains("It can renew this without asking you, for 90 days."), "{text}");
         server.wait(FRESH);
     };
-    check(&document(&url, CALLBACK, r#","client_name":"<b>Your\u202e bank""#), "&lt;b&gt;Your bank");
-    check(&document(&url, CALLBACK, "").replace(r#","refresh_token""#, ""), &host);
+    check(
+        &document(&url, CALLBACK, r#","client_name":"<b>Your\u202e bank""#),
+        "It calls itself <bdi>&lt;b&gt;Your bank</bdi>.",
+    );
+    check(&document(&url, CALLBACK, "").replace(r#","refresh_token""#, ""), "It gives no name.");
 }
 
 #[test]

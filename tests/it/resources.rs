@@ -15,6 +15,7 @@ use crate::support::standard::{
 use crate::support::{Answer, TestServer, json_request, secure_request};
 use oauth_from_scratch::config::{self, Config};
 use oauth_from_scratch::oauth::Scope;
+use oauth_from_scratch::oauth::issuer::Issuer;
 use oauth_from_scratch::oauth::resource::Resource;
 use oauth_from_scratch::store::MemoryStore;
 
@@ -298,7 +299,7 @@ fn the_challenges_of_secure_name_its_metadata_if_it_has_any() {
 #[test]
 fn the_articles_answers_name_no_metadata() {
     let server = TestServer::start_with(|config| {
-        config.issuer = oauth_from_scratch::oauth::issuer::Issuer::parse(ISSUER).ok();
+        config.issuer = Issuer::parse(ISSUER).ok();
         config.resources = vec![Resource::new(OWN, "The Answer", Scope::default()).expect("a resource")];
     });
     let check = |fields: &str, status: u16| {
@@ -446,6 +447,49 @@ fn a_resource_of_this_origin_has_a_metadata_document() {
     assert_eq!(metadata["protected_resources"], json!([API, FILES, OWN, format!("{ISSUER}/t/mcp")]));
     let scopes = metadata["scopes_supported"].as_array().expect("a list");
     assert_eq!(scopes.iter().filter(|scope| **scope == "offline_access").count(), 1, "{scopes:?}");
+}
+
+/// Clients of MCP 2025-03-26 take the resource's address for the server's, and put its path last.
+#[test]
+fn the_servers_metadata_is_found_at_the_path_of_a_resource() {
+    const METADATA: &str = "/.well-known/oauth-authorization-server";
+    let server =
+        TestServer::start_in(&configuration(&[("[[clients]]\n", RESOURCES)]), Arc::new(MemoryStore::new(9)));
+    let check = |path: &str, status: u16| {
+        let answer = get(&server, &format!("{METADATA}{path}"));
+        assert_eq!((answer.status, answer.field("access-control-allow-origin")), (status, Some("*")), "{path}");
+        if status == 200 {
+            assert_eq!(answer.json()["issuer"], ISSUER, "{path}");
+        }
+    };
+    check("", 200);
+    check("/secure", 200);
+    // That resource is elsewhere, these are none.
+    check("/v1", 404);
+    for path in ["/", "/secur", "/secure/x", "secure", "//secure"] {
+        check(path, 404);
+    }
+}
+
+/// A developer changes the configuration, and the client in the browser must not go on with the last one.
+#[test]
+fn metadata_is_kept_for_an_hour_but_not_on_loopback() {
+    let check = |issuer: Option<&str>, expected: &str| {
+        let server = TestServer::start_with(|config| {
+            config.issuer = issuer.map(|issuer| Issuer::parse(issuer).expect("an issuer"));
+        });
+        for path in [WELL_KNOWN, "/.well-known/oauth-authorization-server"] {
+            let answer = get(&server, path);
+            assert_eq!(
+                (answer.status, answer.field("cache-control")),
+                (200, Some(expected)),
+                "{issuer:?} {path}"
+            );
+        }
+    };
+    check(None, "no-cache");
+    check(Some("http://localhost:3001"), "no-cache");
+    check(Some("https://auth.example"), "max-age=3600");
 }
 
 #[test]

@@ -8,9 +8,7 @@ use crate::http::{Body, FieldLines, Response, Status};
 use crate::json::Object;
 use crate::oauth::scope::OFFLINE_ACCESS;
 use crate::oauth::{Profile, Resources};
-use crate::routes::reply::message_page::Notice;
-use crate::routes::shared::Routes;
-use crate::routes::site::{Role, Site};
+use crate::routes::site::Site;
 use crate::routes::step::{Context, Step};
 
 /// The path of the document. The path of the issuer comes after it (RFC 8414, 3.1).
@@ -66,26 +64,23 @@ pub(crate) fn document<'a>(
     members.finish().into_bytes().into()
 }
 
-/// The field lines of a metadata document. Caches may keep it for an hour: it changes only with the configuration.
-pub(crate) const DOCUMENT_LINES: FieldLines = FieldLines::literal(
-    "Cache-Control: max-age=3600\r\nX-Content-Type-Options: nosniff\r\nContent-Type: application/json\r\n",
-);
-
-/// Where clients look that take the MCP server's address for the issuer's, as those before 2025-06-18 do: the path of
-/// the MCP server comes last.
-pub(crate) const PATH_OF_MCP: &str = "/.well-known/oauth-authorization-server/mcp";
-
-/// Sends the document to such a client, if there is an MCP server.
-pub(crate) fn show_for_mcp(context: &Context) -> Step {
-    let Routes { mcp, pages, .. } = context.routes;
-    if mcp.is_some() {
-        return show(context);
-    }
-    Step::Done(pages.notice(Role::AuthorizationServer, Status::NotFound, Notice::NothingHere))
+/// The field lines of a metadata document of `site`. Caches may keep it for an hour, since it changes only with the
+/// configuration. On a developer's machine that changes often, and a client in a browser must not go on with the last
+/// one.
+pub(crate) fn document_lines(site: &Site) -> FieldLines {
+    const KEPT: FieldLines = FieldLines::literal(
+        "Cache-Control: max-age=3600\r\nX-Content-Type-Options: nosniff\r\nContent-Type: application/json\r\n",
+    );
+    const CHECKED: FieldLines = FieldLines::literal(
+        "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\nContent-Type: application/json\r\n",
+    );
+    if site.is_loopback() { CHECKED } else { KEPT }
 }
 
 /// Sends the document.
 pub(crate) fn show(context: &Context) -> Step {
     let document = Arc::clone(&context.routes.metadata);
-    Step::Done(Response::new(Status::Ok, DOCUMENT_LINES).with_body(Body::Shared(document)))
+    Step::Done(
+        Response::new(Status::Ok, document_lines(&context.routes.site)).with_body(Body::Shared(document)),
+    )
 }

@@ -6,7 +6,7 @@
 //! path for which there is no document is a plain 404, as everywhere below `/.well-known/`: clients probe.
 
 use crate::http::{Body, Response, Status};
-use crate::routes::endpoint::metadata::DOCUMENT_LINES;
+use crate::routes::endpoint::metadata::document_lines;
 use crate::routes::step::{Context, Step};
 
 /// Sends the document at the path of the request.
@@ -14,5 +14,5 @@ pub(crate) fn show(context: &Context) -> Step {
     let found = context.routes.resource_documents.find(context.request.path_bytes());
     // Never `None`: without a document there is no route that leads here (`Routes::find`).
     let body = found.map_or(Body::Own(b"{}".into()), |document| Body::Shared(document.clone()));
-    Step::Done(Response::new(Status::Ok, DOCUMENT_LINES).with_body(body))
+    Step::Done(Response::new(Status::Ok, document_lines(&context.routes.site)).with_body(body))
 }

@@ -41,8 +41,12 @@ impl Documents {
     pub(crate) fn find(&self, path: &[u8]) -> Option<&Arc<[u8]>> {
         let path = path.strip_prefix(PATH.as_bytes())?;
         let path = path.strip_suffix(b"/").unwrap_or(path);
-        let found = self.by_path.iter().find(|(own, _)| own.as_bytes() == path);
-        found.map(|(_, document)| document).or_else(|| self.only.as_ref().filter(|_| path.is_empty()))
+        self.of_resource(path).or_else(|| self.only.as_ref().filter(|_| path.is_empty()))
+    }
+
+    /// The document of the resource with this `path`, without a slash at its end.
+    pub(crate) fn of_resource(&self, path: &[u8]) -> Option<&Arc<[u8]>> {
+        self.by_path.iter().find(|(own, _)| own.as_bytes() == path).map(|(_, document)| document)
     }
 }
 
