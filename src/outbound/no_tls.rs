@@ -5,22 +5,21 @@ use std::io;
 
 use super::timed::Timed;
 
-/// Whether this program can fetch https.
-pub const IS_COMPILED_IN: bool = false;
+/// Why this program cannot fetch https.
+pub const MISSING: Option<&str> =
+    Some("this program is built without TLS for documents; build it with --features client-documents");
 
 /// No TLS.
 #[derive(Debug, Default)]
 pub struct Tls(());
 
 impl Tls {
-    /// Refuses.
+    /// Never called: [`MISSING`] is asked first.
     ///
     /// # Errors
     /// Always.
     pub(super) fn connect<'a>(&self, _: &str, _: Timed<'a>) -> Result<Timed<'a>, &'static str> {
-        const NO_TLS: &str =
-            "this program is built without TLS for documents; build it with --features client-documents";
-        Err(NO_TLS)
+        Err(MISSING.unwrap_or_default())
     }
 }
 

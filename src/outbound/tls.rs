@@ -11,8 +11,8 @@ use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, St
 
 use super::timed::Timed;
 
-/// Whether this program can fetch https.
-pub const IS_COMPILED_IN: bool = true;
+/// Why this program cannot fetch https: it can.
+pub const MISSING: Option<&str> = None;
 
 /// The certificates to trust, read when the first document is fetched.
 #[derive(Default)]
