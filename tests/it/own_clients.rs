@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use crate::support::browser::start_or_skip;
 use crate::support::documents::{files_shown_whole, root};
+#[cfg(unix)]
+use crate::support::program::PROGRAM;
 use crate::support::standard::decide;
 use crate::support::{TestServer, stage};
 
@@ -178,6 +180,40 @@ fn check_command_line_app(server: &TestServer, mut command: impl FnMut() -> Comm
 #[test]
 fn the_page_shows_every_client_whole() {
     assert!(files_shown_whole(PAGE, FOLDER) >= 8, "the clients are found");
+}
+
+/// The script of the section "In CI", with something else in place of the build and the reader's tests.
+#[test]
+#[cfg(unix)]
+fn the_script_for_ci_starts_a_server_and_ends_it() {
+    let page = fs::read_to_string(root().join(PAGE)).expect("the page");
+    let (_, section) = page.split_once("\n## In CI\n").expect("the section");
+    let (script, _) =
+        section.split_once("```sh\n").and_then(|(_, rest)| rest.split_once("```")).expect("a script");
+    let changes = [
+        ("cargo build --release", "set -eu"),
+        ("target/release/oauth-from-scratch", PROGRAM),
+        ("npm test", "echo \"tests of $ISSUER\"; cat ready.json"),
+    ];
+    let mut script = script.to_owned();
+    for (from, to) in changes {
+        assert!(script.contains(from), "{from}");
+        script = script.replace(from, to);
+    }
+    let folder = Folder::new(&std::env::temp_dir());
+    let lines = |line: &&str| !line.starts_with("issuer = ") && !line.starts_with("client_app_port = ");
+    let (text, all) = (read("clients.toml"), read("clients.toml").lines().count());
+    let left: Vec<&str> = text.lines().filter(lines).collect();
+    assert_eq!(left.len(), all - 2, "the two lines that the page names");
+    fs::write(folder.0.join("auth.toml"), left.join("\n")).expect("a file can be written");
+    let output = Command::new("sh").args(["-c", &script]).current_dir(&folder.0).output().expect("a shell");
+    let said = String::from_utf8_lossy(&output.stdout);
+    // The server says where it listens, too.
+    let line = |prefix: &str| said.lines().find(|line| line.starts_with(prefix)).unwrap_or_default();
+    let issuer = line("tests of ").trim_start_matches("tests of ");
+    let ready: serde_json::Value = serde_json::from_str(line("{")).unwrap_or_else(|_| panic!("{output:?}"));
+    assert_eq!((&ready["issuer"], output.status.success()), (&issuer.into(), true), "{output:?}");
+    assert_eq!(ready["client_app"], serde_json::Value::Null, "a client must name itself");
 }
 
 #[test]
