@@ -3,12 +3,13 @@
 //!
 //! A refusal has one of two types. Until the client and its redirect URI are verified, the browser is not redirected:
 //! the user sees an error page. After that the error goes to the client by a redirect, which takes the
-//! [`VerifiedRedirect`] as proof.
+//! [`VerifiedRedirect`] as proof. A client that the operator has not registered may be anyone's, and a wrong request of
+//! its own would make this server redirect to anywhere: there the user is asked first (RFC 9700, 4.11.2).
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::client::{Client, Clients, Found, VerifiedRedirect};
+use super::client::{Client, ClientOrigin, Clients, Found, VerifiedRedirect};
 use super::pkce::Challenge;
 use super::profile::Profile;
 use super::resource::{Audience, Resources};
@@ -56,6 +57,9 @@ pub enum AuthorizationError {
     Redirect {
         /// The target of the response.
         to: VerifiedRedirect,
+        /// Whether the operator has registered the client. Otherwise only the user can say that the browser may go
+        /// there (RFC 9700, 4.11.2).
+        is_trusted: bool,
         /// The error code.
         error: &'static str,
         /// The reason, as text.
@@ -91,14 +95,21 @@ pub fn check_of<'a>(
     parameters: &AuthorizationRequest,
 ) -> Result<Authorization<'a>, AuthorizationError> {
     check_repeated(parameters)?;
+    let is_trusted = client.origin == ClientOrigin::Configured;
     let redirect = client.verify_redirect(parameters.redirect_uri, profile).map_err(|reason| {
         match VerifiedRedirect::of_error(parameters.redirect_uri, profile) {
-            Some(to) => AuthorizationError::Redirect { to, error: "invalid_request", reason: reason.into() },
+            Some(to) => {
+                AuthorizationError::Redirect { to, is_trusted, error: "invalid_request", reason: reason.into() }
+            }
             None => AuthorizationError::Show(reason.into()),
         }
     })?;
-    let refuse =
-        |error, reason: Cow<'static, str>| AuthorizationError::Redirect { to: redirect.clone(), error, reason };
+    let refuse = |error, reason: Cow<'static, str>| AuthorizationError::Redirect {
+        to: redirect.clone(),
+        is_trusted,
+        error,
+        reason,
+    };
     if let Some(name) = parameters.repeated {
         return Err(refuse("invalid_request", format!("{name} appears more than once").into()));
     }

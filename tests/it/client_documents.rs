@@ -99,8 +99,13 @@ fn the_rules_for_a_request_hold_for_a_documents_client() {
     assert_eq!((other.status, other.field("location")), (400, None));
     assert!(other.text().contains("redirect_uri differs"), "{}", other.text());
     let query = request_of(&url, CALLBACK).replace("S256", "plain");
-    let location = get_dialog(&server, &query, None).field("location").expect("a redirect").to_owned();
-    assert_eq!(parameter(&location, "error"), Some("invalid_request"));
+    let wrong = get_dialog(&server, &query, None);
+    assert_eq!((wrong.status, wrong.field("location")), (400, None));
+    assert!(
+        wrong.text().contains(&format!("href=\"{CALLBACK}?error=invalid_request&amp;")),
+        "{}",
+        wrong.text()
+    );
     let query = format!("{}&client_id=app", request_of(&url, CALLBACK));
     assert_eq!(get_dialog(&server, &query, None).status, 400);
     let secret = post_form(

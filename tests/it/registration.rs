@@ -346,8 +346,33 @@ fn a_registered_client_is_asked_for_what_it_names() {
     let all = registered(&server, &json!({}));
     let default = dialog(id_of(&all), None);
     assert!(default.contains(answer) && default.contains(question));
-    let refused = get_dialog(&server, &query(id_of(&all), CALLBACK, Some("unknown")), None);
-    assert!(refused.field("location").is_some_and(|location| location.contains("error=invalid_scope")));
+}
+
+/// Anyone may register an address, and send people a link to this server with a wrong request (RFC 9700, 4.11.2).
+#[test]
+fn a_wrong_request_of_a_strangers_app_redirects_nowhere() {
+    let server = TestServer::start();
+    let stranger = registered(&server, &json!({"redirect_uris": ["https://evil.example/?a&b"]}));
+    let of_stranger = query(id_of(&stranger), "https://evil.example/?a&b", Some("answer"));
+    let of_demo = query("oauth-test-app", "", Some("answer"));
+    let check = |from: &str, to: &str, error: &str| {
+        let wrong = |query: &str| {
+            let changed = query.replace(from, to);
+            assert_ne!(changed, query, "{from}");
+            get_dialog(&server, &changed, None)
+        };
+        let answer = wrong(&of_stranger);
+        assert_eq!((answer.status, answer.field("location")), (400, None), "{to}");
+        let link = format!("href=\"https://evil.example/?a&amp;b&amp;error={error}&amp;error_description=");
+        assert!(answer.text().contains(&link) && answer.text().contains("&amp;iss="), "{}", answer.text());
+        let answer = wrong(&of_demo);
+        let location = answer.field("location").unwrap_or_else(|| panic!("{to}: {}", answer.text()));
+        assert_eq!((answer.status, parameter(location, "error")), (302, Some(error)), "the operator knows it");
+    };
+    check("response_type=code", "response_type=token", "unsupported_response_type");
+    check("code_challenge=", "x=", "invalid_request");
+    check("scope=answer", "scope=unknown", "invalid_scope");
+    check("scope=answer", "scope=answer&resource=https%3A%2F%2Fother.example", "invalid_target");
 }
 
 #[test]

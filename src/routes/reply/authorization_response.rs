@@ -2,12 +2,13 @@
 //!
 //! Only a [`VerifiedRedirect`] can be redirected to, and only a comparison with what the client registered makes one,
 //! so this file cannot become an open redirector. An error that leaves no verified redirect URI is shown to the person
-//! as a page instead.
+//! as a page instead. So is one for a client that the operator has not registered, with a link to the client: anyone
+//! may register an address, and an error would lead there without a click (RFC 9700, 4.11.2).
 
 use memchr::memchr;
 
 use super::error_response::describe;
-use super::message_page::{MessagePage, Notice};
+use super::message_page::{Button, MessagePage, Notice};
 use crate::http::{FieldLines, FieldValue, Response, Status};
 use crate::oauth::Credential;
 use crate::oauth::authorize::AuthorizationError;
@@ -30,8 +31,8 @@ pub(crate) struct AuthorizationResponse<'a> {
 }
 
 impl AuthorizationResponse<'_> {
-    /// The redirect.
-    pub(crate) fn respond(&self) -> Response {
+    /// The address that the browser goes to.
+    fn location(&self) -> String {
         // Room for a code, an issuer and a usual state.
         let mut location = String::with_capacity(self.to.as_str().len() + 256);
         location.push_str(self.to.as_str());
@@ -48,7 +49,12 @@ impl AuthorizationResponse<'_> {
         }
         self.state.into_iter().for_each(|state| push(&mut location, "state", state));
         self.issuer.into_iter().for_each(|issuer| push(&mut location, "iss", issuer.as_bytes()));
-        match FieldValue::new(location) {
+        location
+    }
+
+    /// The redirect.
+    pub(crate) fn respond(&self) -> Response {
+        match FieldValue::new(self.location()) {
             Ok(location) => Response::new(Status::Found, LINES).with("Location", location),
             // Never taken: a registered redirect URI is visible ASCII, and what was added is encoded.
             Err(_) => Response::new(Status::InternalServerError, LINES)
@@ -62,23 +68,28 @@ impl AuthorizationResponse<'_> {
 pub(crate) fn refuse(routes: &Routes, error: AuthorizationError, state: Option<&[u8]>) -> Response {
     match error {
         AuthorizationError::Show(reason) => {
-            show(routes, Notice::CannotAuthorize, &reason).because(reason.into_owned())
+            show(routes, Notice::CannotAuthorize, &reason, None).because(reason.into_owned())
         }
         AuthorizationError::UnknownClient(reason) => {
-            show(routes, Notice::UnknownClient, reason).because(reason)
+            show(routes, Notice::UnknownClient, reason, None).because(reason)
         }
-        AuthorizationError::Redirect { to, error, reason } => {
+        AuthorizationError::Redirect { to, is_trusted, error, reason } => {
             let issuer = routes.iss();
             let response = AuthorizationResponse { to: &to, result: Err((error, &reason)), state, issuer };
-            response.respond().because(reason)
+            if is_trusted {
+                return response.respond().because(reason);
+            }
+            let button = Button { words: "Go to the app", url: response.location() };
+            show(routes, Notice::WrongRequest, &reason, Some(button)).because(reason)
         }
     }
 }
 
 /// The page that tells the person why no answer goes to the client.
-fn show(routes: &Routes, notice: Notice, reason: &str) -> Response {
+fn show(routes: &Routes, notice: Notice, reason: &str, button: Option<Button>) -> Response {
     let details = if routes.explains_errors { reason } else { "The reason is in this server's log." };
-    let message = MessagePage { details: Some(details), ..MessagePage::of(notice) };
+    let buttons = button.into_iter().collect();
+    let message = MessagePage { details: Some(details), buttons, ..MessagePage::of(notice) };
     routes.pages.message(Role::AuthorizationServer, Status::BadRequest, &message)
 }
 

@@ -21,6 +21,7 @@ pub(crate) enum Notice {
     MalformedForm,
     NotJustNow,
     CannotAuthorize,
+    WrongRequest,
     UnknownClient,
     UnreadApp,
     ChangedApp,
@@ -28,7 +29,7 @@ pub(crate) enum Notice {
 
 impl Notice {
     /// Every notice, in the order of the variants: tables of one entry for each are indexed by `notice as usize`.
-    pub(crate) const ALL: [Notice; 14] = [
+    pub(crate) const ALL: [Notice; 15] = [
         Notice::NothingHere,
         Notice::NoProxy,
         Notice::NotThisWay,
@@ -40,6 +41,7 @@ impl Notice {
         Notice::MalformedForm,
         Notice::NotJustNow,
         Notice::CannotAuthorize,
+        Notice::WrongRequest,
         Notice::UnknownClient,
         Notice::UnreadApp,
         Notice::ChangedApp,
@@ -90,6 +92,11 @@ impl Notice {
                 "The app sent a request that this server cannot grant, and no address that the answer could be \
                  sent to. Nothing was authorized. Go back to the app and try again. If that does not help, tell \
                  the app's developers.",
+            ),
+            Notice::WrongRequest => (
+                "This app cannot be authorized",
+                "The app sent a request that this server cannot grant. Nothing was authorized. Anyone can register an \
+                 app here, so your browser was not sent to the app's address. If you came from the app, go back to it.",
             ),
             Notice::UnknownClient => (
                 "This server does not know this app",
