@@ -143,6 +143,8 @@ fn a_popup_that_the_browser_blocks_is_told_in_words() {
     browser.click("#start");
     let status = wait_for_state(&browser, "failed");
     assert!(status.contains("blocked"), "{status}");
+    let second = browser.text(".steps > li:nth-child(2)");
+    assert!(!second.contains("Sent by the popup") && second.contains("Allow popups"), "{second}");
 }
 
 #[test]
