@@ -10,6 +10,8 @@ use serde_json::json;
 
 mod lesson;
 mod step_up;
+#[cfg(all(feature = "docs", feature = "lab", feature = "wire"))]
+mod widths;
 
 const TAB: char = '\u{e004}';
 const ENTER: char = '\u{e007}';
@@ -195,28 +197,6 @@ fn the_keyboard_alone_leads_to_42() {
     focus_by_tab("authorize");
     browser.press(ENTER);
     assert_answered(&browser, &page);
-}
-
-#[test]
-fn no_page_scrolls_sideways_on_a_phone() {
-    let server = TestServer::start();
-    let Some((browser, _)) = open("no_page_scrolls_sideways_on_a_phone", &server, "localhost") else { return };
-    let phone = json!({"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": true});
-    browser.devtools("Emulation.setDeviceMetricsOverride", &phone);
-    let (client, auth) = (server.client_app.port(), server.authorization_server.port());
-    for page in [
-        format!("{client}/"),
-        format!("{client}/oauth-callback.html"),
-        format!("{auth}/"),
-        format!("{auth}/oauth-dialog.html"),
-        format!("{auth}/nothing"),
-    ] {
-        browser.goto(&format!("http://localhost:{page}"));
-        // The browser lays the page out for the width of the phone when it comes to it.
-        browser.wait_for(&format!("{page} without overflow"), |browser| {
-            (browser.execute("return document.documentElement.scrollWidth") == 360).then_some(())
-        });
-    }
 }
 
 /// A page at another origin holds a form that posts to `/code`, and sends it: the browser says where it comes
