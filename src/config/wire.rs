@@ -13,8 +13,16 @@ impl Config {
     pub fn has_wire(&self) -> bool {
         match self.wire.is_wanted {
             Some(is_wanted) => is_wanted,
-            None => self.wire.traces || (self.client_port.is_some() && self.wire_mistake().is_none()),
+            None => {
+                self.wire.traces
+                    || (self.client_port.is_some() && self.wire_mistake().is_none() && !self.lasts())
+            }
         }
+    }
+
+    /// Whether grants outlive the process.
+    fn lasts(&self) -> bool {
+        self.store.location != Location::Memory
     }
 
     /// Why there cannot be a wire view; `None` where there can.
@@ -28,8 +36,7 @@ impl Config {
         if self.issuer.as_ref().is_some_and(|issuer| !issuer.origin().is_loopback()) {
             return Some(ConfigError::WireOfPublicIssuer);
         }
-        let lasts = self.store.location != Location::Memory;
-        (lasts && !self.wire.with_lasting_store).then_some(ConfigError::WireOfLastingStore)
+        (self.lasts() && !self.wire.with_lasting_store).then_some(ConfigError::WireOfLastingStore)
     }
 }
 
@@ -77,9 +84,19 @@ mod tests {
 
     #[test]
     fn a_wire_view_of_a_lasting_store_is_asked_for_twice() {
-        let mut config = Config::default();
-        config.store.location = Location::File("grants".into());
-        config.wire = WireConfig { is_wanted: Some(true), with_lasting_store: true, traces: false };
-        assert_eq!((config.has_wire(), config.check()), (true, Ok(())));
+        let check = |is_wanted: Option<bool>, traces: bool, client_port: Option<u16>, expected: bool| {
+            let mut config = Config { client_port, ..Config::default() };
+            config.store.location = Location::File("grants".into());
+            config.wire = WireConfig { is_wanted, with_lasting_store: true, traces };
+            assert_eq!((config.has_wire(), config.check()), (expected, Ok(())));
+            let warns = config.warnings(3001).iter().any(|warning| warning.contains("the wire view is on"));
+            assert_eq!(warns, expected, "the log says so at every start");
+        };
+        for client_port in [Some(3000), None] {
+            check(Some(true), false, client_port, true);
+            check(None, true, client_port, true);
+            check(None, false, client_port, false);
+            check(Some(false), false, client_port, false);
+        }
     }
 }

@@ -70,7 +70,7 @@ pub(super) struct Link<S> {
     waiting: Option<Box<Waiting>>,
     /// The response without an end that is being sent. Boxed for the same reason.
     streaming: Option<Box<Streaming>>,
-    /// Takes down what goes over the wire, where that is shown.
+    /// Records what goes over the wire, where that is shown.
     tap: Option<Box<Tap>>,
 }
 
@@ -118,7 +118,7 @@ impl<S: Socket> Link<S> {
         }
     }
 
-    /// Takes down for `wire` what goes over this connection.
+    /// Records for `wire` what goes over this connection.
     pub(super) fn tap(&mut self, wire: &Arc<Wire>) {
         let server = match self.role {
             Role::ClientApp => Server::ClientApp,

@@ -78,7 +78,7 @@ pub enum Completion {
     TimedOut,
 }
 
-/// Who sends a request, and who takes down what is decided about it.
+/// Who sends a request, and where decisions about it are recorded.
 #[derive(Clone, Copy)]
 pub struct Sender<'a> {
     /// The peer of the connection or, behind a trusted proxy, the one that the proxy names.
@@ -132,14 +132,14 @@ impl<'a> Context<'a> {
         Context { routes, request, peer, now, caller, cors, notes }
     }
 
-    /// Takes down for the wire view that `rule` has decided.
+    /// Records for the wire view that `rule` has decided.
     pub(super) fn decide(&self, rule: &'static Rule) {
         if let Some(notes) = self.notes {
             notes.decide(rule);
         }
     }
 
-    /// Takes down for the wire view which client an authorization request names, and where its answers may go.
+    /// Records for the wire view which client an authorization request names, and where its answers may go.
     pub(super) fn name_client(&self, id: Option<&str>) {
         let Some(notes) = self.notes else { return };
         notes.begin_authorization();
@@ -148,7 +148,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Takes down for the wire view what the store has answered.
+    /// Records for the wire view what the store has answered.
     fn note(&self, applied: &Applied) {
         if let (Some(notes), Ok(outcome)) = (self.notes, applied) {
             notes.answer(outcome);

@@ -21,13 +21,13 @@ pub struct Decision {
     pub reason: String,
 }
 
-/// The decisions about one request, taken down one after the other.
+/// The decisions about one request, in the order in which they were made.
 #[derive(Default)]
 pub struct Notes {
     taken: RefCell<Taken>,
 }
 
-/// What was taken down.
+/// What was recorded.
 #[derive(Default)]
 pub struct Taken {
     /// What the store was asked to do last.

@@ -36,10 +36,10 @@ impl Ring {
         self.last
     }
 
-    /// The first exchange after the one with the number `id`.
+    /// The first exchange after the one with the number `id`, which may be any: a reader sends it.
     pub fn after(&self, id: u64) -> Option<&Exchange> {
         let first = self.exchanges.front()?.id;
-        let index = (id + 1).saturating_sub(first);
+        let index = id.saturating_add(1).saturating_sub(first);
         self.exchanges.get(usize::try_from(index).ok()?)
     }
 
@@ -72,7 +72,7 @@ mod tests {
             "the first is gone, and the next one stands in"
         );
         assert_eq!(ring.after(2).map(|found| found.id), Some(3));
-        assert!(ring.after(EXCHANGES_MAX as u64 + 1).is_none());
+        assert!(ring.after(EXCHANGES_MAX as u64 + 1).is_none() && ring.after(u64::MAX).is_none());
     }
 
     #[test]

@@ -44,7 +44,7 @@ function show() {
   buttons.forEach((button, at) => {
     const isPressed = button === pressed;
     button.textContent = isPressed ? (staysHere ? 'Send again' : 'One moment…') : labels[at];
-    button.classList.toggle('pressed', isPressed);
+    button.classList.toggle('pressed', isPressed && !staysHere);
     button.setAttribute('aria-disabled', pressed !== null && !isPressed);
     button.hidden = staysHere && pressed !== null && !isPressed;
   });

@@ -175,7 +175,7 @@ async function getCode() {
   return { code, verifier };
 }
 
-/** Shows the secrets of step 1 and the request of step 2. Gives the request. */
+/** Shows the secrets of step 1 and, if there is a popup, the request of step 2. Gives the request. */
 function showRequest(verifier, query) {
   record(PREPARE, 'Kept by the app', [
     pair('state', ' = ', query.get('state')),
@@ -184,6 +184,7 @@ function showRequest(verifier, query) {
   ], 'The state and the verifier are 32 random bytes each, in base64url. The challenge is the SHA-256 digest of the '
     + 'verifier: it may be seen, since the verifier cannot be computed from it. Nothing was sent.');
   begin(DIALOG);
+  if (popup.isBlocked) return query;
   const { host, pathname } = new URL(`${authorizationServer}/oauth-dialog.html`);
   record(DIALOG, 'Sent by the popup: GET /oauth-dialog.html', [
     `GET ${pathname}`, ...parameters(query, '?'), pair('Host', ': ', host),

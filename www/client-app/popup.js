@@ -12,7 +12,7 @@ export class PopupError extends Error {
  * Opens the URL that the promise `url` gives in a popup and waits until it arrives at `redirectUri`.
  *
  * `query` resolves with the URLSearchParams that the popup returned with, or rejects
- * with a PopupError. `focus()` brings the popup to the front again.
+ * with a PopupError. `isBlocked` says that the browser opened none. `focus()` brings the popup to the front again.
  */
 export function openPopup(url, redirectUri) {
   // Use '_blank': a name would reuse an older popup, and for a moment we would
@@ -22,6 +22,7 @@ export function openPopup(url, redirectUri) {
   if (popup) url.then((address) => { if (!popup.closed) popup.location.replace(address); });
   return {
     query: popup ? waitFor(popup, new URL(redirectUri)) : Promise.reject(new PopupError('blocked')),
+    isBlocked: !popup,
     focus: () => popup?.focus(),
   };
 }

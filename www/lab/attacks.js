@@ -67,7 +67,7 @@ export const ATTACKS = {
     const visit = await Visit.to(`${shop}/shop.html?pause`);
     ownCode = await visit.caught('/ad.svg', codeIn);
     visit.end();
-    section.querySelector('[data-attack=state_check]').disabled = !ownCode;
+    section.querySelector('[data-attack=state_check]').setAttribute('aria-disabled', !ownCode);
     return ownCode
       ? [null, 'You have a code for your own account, and the shop has not redeemed it. Now lure the victim.']
       : [false, 'You closed the popup.'];
@@ -75,7 +75,6 @@ export const ATTACKS = {
 
   async state_check(section) {
     const visit = await Visit.to(`${SHOP_CALLBACK}?code=${ownCode}`);
-    section.querySelector('[data-attack=state_check]').disabled = true;
     const account = ownCode.slice(0, 20);
     const note = await visit.caught('/drive', (text) => (text.startsWith(account) ? text.slice(21) : null));
     return note

@@ -3,11 +3,18 @@
 
 import { ATTACKS, NEAR_MISSES, rules } from './attacks.js';
 
+// How often the server is asked whether a switched rule applies.
+const POLLS_MAX = 100;
+
 /** Switches `rule` and waits until the server applies it. */
 async function turn(rule, on) {
   const answer = await fetch('/rules/switch', { method: 'POST', body: new URLSearchParams({ rule, on }) });
   if (!answer.ok) throw new Error((await answer.json()).error_description);
-  while ((await rules())[rule] !== on) await new Promise((resolve) => { setTimeout(resolve, 20); });
+  for (let polls = 0; polls < POLLS_MAX; polls += 1) {
+    if ((await rules())[rule] === on) return;
+    await new Promise((resolve) => { setTimeout(resolve, 20); });
+  }
+  throw new Error('the server does not apply it, or another tab has switched it back.');
 }
 
 /** Shows the chosen near-miss beside what is registered. */
@@ -34,13 +41,23 @@ for (const section of document.querySelectorAll('.exercise')) {
 
   defence.checked = now[rule];
   defence.addEventListener('change', async () => {
-    await turn(rule, defence.checked);
-    say(defence.checked ? 'The defence is on.' : 'The defence is off.', 'switched');
+    const on = defence.checked;
+    const isLast = () => defence.checked === on;
+    try {
+      await turn(rule, on);
+      if (isLast()) say(on ? 'The defence is on.' : 'The defence is off.', 'switched');
+    } catch (error) {
+      if (!isLast()) return;
+      defence.checked = !on;
+      say(`The defence was not switched: ${error.message}`, 'failed');
+    }
   });
   for (const button of section.querySelectorAll('[data-attack]')) {
     button.addEventListener('click', async () => {
+      // `aria-disabled`, not `disabled`: the button keeps the keyboard's focus.
+      if (button.getAttribute('aria-disabled') === 'true') return;
       const attack = ATTACKS[button.dataset.attack];
-      button.disabled = true;
+      button.setAttribute('aria-disabled', true);
       say('Under way …');
       let isOver = true;
       try {
@@ -51,7 +68,7 @@ for (const section of document.querySelectorAll('.exercise')) {
         say(`The attack failed: ${error.message}`, 'refused');
       }
       // The forged login takes a new code each time.
-      button.disabled = button.dataset.attack === 'state_check' && isOver;
+      button.setAttribute('aria-disabled', button.dataset.attack === 'state_check' && isOver);
     });
   }
 }

@@ -1,6 +1,6 @@
 //! The traps on the attacker's site (`--lab` alone), and `GET /caught`, which shows the attacker what they caught.
 //!
-//! | path | what it takes down |
+//! | path | what it records |
 //! | --- | --- |
 //! | `GET /caught.html`, `GET /sign-in.html` | the address, to which a server has sent the browser |
 //! | `GET /ad.svg` | the address of the page that shows this picture, from `Referer` |
@@ -79,7 +79,7 @@ fn show(context: &Context) -> Step {
     Step::Done(json::response(Status::Ok, lab.catches_after(after.unwrap_or(0)).to_string()))
 }
 
-/// Takes down the content of the request. A client that takes this for a token endpoint gets no token.
+/// Records the content of the request. A client that takes this for a token endpoint gets no token.
 fn take(context: &Context) -> Step {
     catch(context, "/collect", String::from_utf8_lossy(context.request.body()).into_owned());
     Step::Done(json::response(Status::Ok, "{}"))
@@ -97,7 +97,7 @@ fn pretend_to_authorize(context: &Context) -> Step {
     })
 }
 
-/// Takes down the token that the shop calls a tool with, and answers as the tool would.
+/// Records the token that the shop calls a tool with, and answers as the tool would.
 fn tell_weather(context: &Context) -> Step {
     let token = match context.request.field("authorization").ok().flatten().map(split) {
         Some((Scheme::Bearer, token)) => String::from_utf8_lossy(token).into_owned(),
@@ -109,7 +109,7 @@ fn tell_weather(context: &Context) -> Step {
     Step::Done(json::response(Status::Ok, SUNNY))
 }
 
-/// Opens a door of this server's network. That it is open is taken down, since the attacker cannot see it.
+/// Opens a door of this server's network. It records that the door is open, which the attacker cannot see.
 fn open_door(context: &Context) -> Step {
     let is_there = |name| !matches!(context.request.field(name), Ok(None));
     if is_there("sec-fetch-site") || is_there("origin") {

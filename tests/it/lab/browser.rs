@@ -1,6 +1,8 @@
 //! The exercises of the attack lab that need a browser, in one: it presses the buttons of the attacker's page, and in
 //! the popups it is the victim.
 
+use serde_json::json;
+
 use super::Lab;
 use crate::support::browser::{Browser, start_or_skip};
 
@@ -206,12 +208,47 @@ fn a_script_of_another_origin_reads_the_dialog_or_does_not() {
         return;
     };
     let rule = "cookieless_cors";
-    browser.click(&format!("[data-attack={rule}]"));
+    let is_announced =
+        "return [...document.querySelectorAll('.result')].every((result) => result.checkVisibility())";
+    assert_eq!(browser.execute(is_announced), true, "a live region is in the page before it has words");
+    let button = format!("document.querySelector('[data-attack={rule}]')");
+    // Pressed twice: the second press is ignored, and the focus stays.
+    let pressed = browser.execute(&format!(
+        "{button}.focus(); {button}.click(); {button}.click(); \
+         return [{button}.getAttribute('aria-disabled'), {button}.disabled]"
+    ));
+    assert_eq!(pressed, json!(["true", false]));
     wait_for_result(&browser, rule, "refused");
+    let left = format!("return [{button}.getAttribute('aria-disabled'), document.activeElement === {button}]");
+    assert_eq!(browser.execute(&left), json!(["false", true]));
     click_switch(&browser, rule);
     browser.click(&format!("[data-attack={rule}]"));
     let words = wait_for_result(&browser, rule, "stolen");
     assert_eq!(words, "The code bought a token. It opens /secure: 42.");
+}
+
+#[test]
+fn a_switch_that_is_not_applied_goes_back_and_says_so() {
+    let lab = Lab::start();
+    let Some((browser, _)) = open("a_switch_that_is_not_applied_goes_back", &lab) else { return };
+    let rule = "pkce";
+    let switch = format!("[data-rule={rule}] .switch input");
+    for (fetch, words) in [
+        ("Promise.reject(new TypeError('Failed to fetch'))", "not switched: Failed to fetch"),
+        ("Promise.resolve(Response.json({error_description: 'no such rule'}, {status: 400}))", "no such rule"),
+        ("Promise.resolve(Response.json({pkce: true}))", "another tab has switched it back"),
+    ] {
+        browser.execute(&format!("window.fetch = () => {fetch}"));
+        browser.click(&switch);
+        let said = wait_for_result(&browser, rule, "failed");
+        assert!(said.contains(words), "{said}");
+        let after = format!(
+            "const box = document.querySelector('{switch}'); \
+                             document.querySelector('[data-rule={rule}] .result').dataset.state = ''; \
+                             return box.checked"
+        );
+        assert_eq!(browser.execute(&after), true, "{words}");
+    }
 }
 
 /// RFC 9700, 4.4.

@@ -1,7 +1,7 @@
 //! The documents, their fences, and the exchanges shown in them.
 //!
 //! An exchange stands in a fence ```` ```http ````: lines that begin with `> ` are sent, those with `< ` expected.
-//! `‹name›` in an answer takes down what stands there, and in a request puts it back; `‹length›` there is the
+//! `‹name›` in an answer records what is there, and in a request puts it back; `‹length›` there is the
 //! content's. A content line `...` skips some.
 
 use std::collections::HashMap;
@@ -70,14 +70,14 @@ pub struct Ports {
     pub authorization_server: u16,
 }
 
-/// The exchanges of one document, which share what they take down.
+/// The exchanges of one document, which share what they record.
 #[derive(Default)]
 pub struct Replay {
     captures: HashMap<String, String>,
 }
 
 impl Replay {
-    /// `text` with these ports, and with what has been taken down so far.
+    /// `text` with these ports, and with what has been recorded so far.
     fn fill(&self, text: &str, ports: Ports) -> String {
         let Ports { client_app, authorization_server: own } = ports;
         let mut text = text.to_owned();
@@ -143,7 +143,7 @@ impl Replay {
         self.check_text(place, shown, value, ports);
     }
 
-    /// Compares `shown` with `actual`; a `‹name›` not known yet takes down what stands in its place, up to the
+    /// Compares `shown` with `actual`; a `‹name›` not known yet records what is in its place, up to the
     /// text that comes after it.
     fn check_text(&mut self, place: &str, shown: &str, actual: &str, ports: Ports) {
         let shown = self.fill(shown, ports);
