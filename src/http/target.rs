@@ -58,7 +58,8 @@ fn absolute_form(target: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
     };
     let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    if authority.is_empty() || !is_authority(authority) {
+    // A host is not empty (RFC 9110, 4.2.1).
+    if matches!(authority, [] | [b':', ..]) || !is_authority(authority) {
         return Err(Refusal::bad_request("malformed host in the request target"));
     }
     Ok((authority, path))

@@ -181,6 +181,7 @@ fn targets_come_in_four_forms() {
     check("GET https://a/ HTTP/1.1\r\nHost: h\r\n\r\n", &[neither]);
     let host = "400 malformed host in the request target";
     check("GET http:///p HTTP/1.1\r\nHost: h\r\n\r\n", &[host]);
+    check("GET http://:80/p HTTP/1.1\r\nHost: h\r\n\r\n", &[host]);
     check("GET http://u@a/ HTTP/1.1\r\nHost: h\r\n\r\n", &[host]);
     check("CONNECT / HTTP/1.1\r\nHost: h\r\n\r\n", &["400 the target of CONNECT must be a host and a port"]);
     check("CONNECT a HTTP/1.1\r\nHost: h\r\n\r\n", &["400 the target of CONNECT must be a host and a port"]);
