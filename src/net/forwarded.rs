@@ -5,10 +5,14 @@
 //! address that is not a trusted proxy's is the client's. Anything before it comes from the client itself and is
 //! ignored.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::networks::Network;
 use crate::http::Request;
+
+/// Where a request comes from if the two fields disagree. It is the address of no one. The proxy's own is often one of
+/// this machine, whose programs are exempt from some bounds per peer.
+const UNCLEAR: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The trusted proxies.
 pub(super) struct Proxies(Vec<Network>);
@@ -25,7 +29,7 @@ impl Proxies {
     }
 
     /// The address of the client that sent `request`, on a connection from `address`. If both fields are present and
-    /// disagree, the proxy has passed on one of them unchecked, so neither is used.
+    /// disagree, the proxy has passed on one of them unchecked, so neither is used, and it is [`UNCLEAR`].
     #[inline]
     pub(super) fn client_of(&self, address: IpAddr, request: &Request) -> IpAddr {
         if self.0.is_empty() || !self.trust(address) { address } else { self.forwarded_for(address, request) }
@@ -35,7 +39,7 @@ impl Proxies {
         let standard = self.walk(proxy, request.fields("forwarded"), for_parameter);
         let common = self.walk(proxy, request.fields("x-forwarded-for"), Some);
         match (standard, common) {
-            (Some(one), Some(other)) if one != other => proxy,
+            (Some(one), Some(other)) if one != other => UNCLEAR,
             (one, other) => one.or(other).unwrap_or(proxy),
         }
     }
@@ -51,7 +55,9 @@ impl Proxies {
         let lines: Vec<&[u8]> = lines.collect();
         let mut last = None;
         for line in lines.iter().rev() {
-            for element in std::str::from_utf8(line).unwrap_or_default().rsplit(',') {
+            // Only what the proxies appended has to be text. What is before it is not read.
+            for element in line.rsplit(|byte| *byte == b',') {
+                let element = std::str::from_utf8(element).unwrap_or_default();
                 let known = last.unwrap_or(proxy);
                 match node(element.trim()).and_then(address_of) {
                     Some(address) if self.trust(address) => last = Some(address),
@@ -118,5 +124,7 @@ mod tests {
         check(true, &["for=\"a, for=198.51.100.9, for=192.0.2.7"], Some("192.0.2.7"));
         check(true, &["for=192.0.2.7, for=_hidden"], Some("10.0.0.1"));
         check(true, &["proto=https"], Some("10.0.0.1"));
+        let bytes: [&[u8]; 2] = [b"\xff", b"\xff, 192.0.2.7"];
+        assert_eq!(proxies.walk(proxy, bytes.into_iter(), Some), Some("192.0.2.7".parse().unwrap()));
     }
 }

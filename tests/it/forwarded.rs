@@ -31,7 +31,7 @@ fn the_log_names_the_client_that_a_trusted_proxy_names() {
     }
     check(&["127.0.0.1"], "", "127.0.0.1");
     // The proxy passes on, as it came, the field that it does not write.
-    check(&["127.0.0.1"], &format!("Forwarded: for=203.0.113.1\r\n{common}"), "127.0.0.1");
+    check(&["127.0.0.1"], &format!("Forwarded: for=203.0.113.1\r\n{common}"), "0.0.0.0");
 }
 
 #[test]
