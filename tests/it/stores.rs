@@ -94,6 +94,7 @@ fn what_makes_no_grant_takes_no_room() {
         }
         assert_eq!(grant(&codes[1]), Ok(Outcome::Granted), "there is room for two");
         assert!(matches!(grant(&codes[2]), Err(StoreError::Full { .. })), "and for no more");
+        assert_eq!(grant(&codes[0]), Ok(Outcome::GrantedAgain), "a form that is sent again needs none");
     }
 }
 

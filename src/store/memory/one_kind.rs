@@ -87,7 +87,14 @@ impl<T: Transition> OneKind<T> {
     /// # Errors
     /// [`StoreError::Full`] if it would exceed the maximum of records.
     pub(super) fn apply(&self, transition: &T, now: Timestamp) -> Applied<T> {
-        // Only a new record needs room. Making room locks shards, so no shard may be locked here.
+        // Only a new record needs room. A form that is sent again makes none, and must end no other record for it.
+        if transition.is_new()
+            && self.records.load(Ordering::Relaxed) >= self.records_max
+            && let Some(outcome) = self.repeat(transition, now)
+        {
+            return Ok(outcome);
+        }
+        // Making room locks shards, so no shard may be locked here.
         if !self.make_room(transition, now) {
             return Err(StoreError::Full { wait: self.time_until_expiry(now) });
         }
@@ -96,6 +103,17 @@ impl<T: Transition> OneKind<T> {
             self.shed(key, stage, self.pairs.max(), now);
         }
         Ok(outcome)
+    }
+
+    /// The outcome if the record is there and stays as it is.
+    fn repeat(&self, transition: &T, now: Timestamp) -> Option<T::Outcome> {
+        let id = transition.key().id;
+        let mut shard = lock(self.shard(id));
+        let held = shard.records.get_mut(&id)?;
+        match transition.apply(Some(&held.record), now) {
+            (Change::Keep, outcome) => Some(outcome),
+            _ => None,
+        }
     }
 
     fn apply_in_shard(&self, transition: &T, now: Timestamp) -> (T::Outcome, Excess) {
