@@ -59,6 +59,11 @@ struct Arguments {
 /// The first invalid argument, or every mistake in the file.
 pub fn parse(words: &[OsString]) -> Result<Command, CliError> {
     let Arguments { flags, instead, is_chosen, only_checks, adds_key, printed } = Arguments::read(words)?;
+    let is_secret = matches!(instead, Some(Command::ClientSecret { .. }));
+    let asked = [is_secret, only_checks, adds_key, printed.is_some()];
+    if (instead.is_none() || is_secret) && asked.iter().filter(|is_asked| **is_asked).count() > 1 {
+        return Err(CliError::TwoCommands);
+    }
     match instead {
         Some(Command::ClientSecret { .. }) => return Ok(Command::ClientSecret { is_chosen }),
         _ if is_chosen => return Err(CliError::Chosen),

@@ -64,6 +64,10 @@ pub enum CliError {
     NewKeyWithoutFile,
     /// `--chosen` is given without `client-secret`.
     Chosen,
+    /// Two things to do are given that are done instead of serving.
+    TwoCommands,
+    /// `--trace` is given with `--no-wire`.
+    TraceWithoutWire,
 }
 
 impl fmt::Display for CliError {
@@ -116,6 +120,11 @@ impl fmt::Display for CliError {
                 f.write_str("--new-key requires a key file; give --keys FILE, or keys in the configuration file")
             }
             CliError::Chosen => f.write_str("--chosen is an option of client-secret; write client-secret --chosen"),
+            CliError::TwoCommands => f.write_str(
+                "client-secret, --check-config, --new-key and --print-resource-metadata are done instead of serving; \
+                 give one of them at a time",
+            ),
+            CliError::TraceWithoutWire => f.write_str("--trace prints what the wire view has; remove --no-wire"),
             CliError::NoClientApp => f.write_str(
                 "--client-port requires a client app, and the configuration file has none; remove the flag, or set \
                  client_app_port in [listen]",

@@ -122,7 +122,12 @@ impl Flags {
             // Workers reload one by one; with one, a switch that the page has seen holds for every request.
             config.workers = self.workers.unwrap_or(1);
         }
-        config.wire.is_wanted = self.wire.is_wanted.or(config.wire.is_wanted);
+        if self.wire.traces && self.wire.is_wanted == Some(false) {
+            return Err(CliError::TraceWithoutWire);
+        }
+        // A trace needs the view, whatever the file says.
+        let traced = self.wire.traces.then_some(true);
+        config.wire.is_wanted = self.wire.is_wanted.or(traced).or(config.wire.is_wanted);
         config.wire.with_lasting_store |= self.wire.with_lasting_store;
         config.wire.traces = self.wire.traces;
         self.set_store(&mut config)?;

@@ -48,8 +48,13 @@ type Key = (&'static str, Effect, String);
 impl Config {
     /// Compares this running configuration with `read`, the new one, which has passed [`Config::check`]. The result has
     /// the values of `read`, except for keys that need a restart.
-    pub fn reload(&self, read: Config) -> Reload {
-        let mut changes = Vec::new();
+    pub fn reload(&self, mut read: Config) -> Reload {
+        let (mut changes, mut restarts) = (Vec::new(), Vec::new());
+        // The file has keys for it, but they are not in use before a restart.
+        if read.registration == Some(true) && !self.has_lasting_keys() {
+            restarts.push("registration needs a restart, as keys does".to_owned());
+            read.registration = self.registration;
+        }
         changes.extend(changed_ids(
             "clients",
             &ids(&self.clients, |client| &client.id),
@@ -68,7 +73,6 @@ impl Config {
             &ids(&read.resources, |resource| resource.uri()),
             &|old, new| self.resources[old] == read.resources[new],
         ));
-        let mut restarts = Vec::new();
         for (group, running, read) in [
             ("lifetimes", lifetimes(&self.lifetimes), lifetimes(&read.lifetimes)),
             ("limits", limits(&self.limits), limits(&read.limits)),
@@ -151,7 +155,6 @@ impl Config {
                 http: read.limits.http,
                 net: net::Limits { pool_threads_max: self.limits.net.pool_threads_max, ..read.limits.net },
                 routes: routes::Limits {
-                    store_time_max: read.limits.routes.store_time_max,
                     pool_time_max: read.limits.routes.pool_time_max,
                     streams_max: read.limits.routes.streams_max,
                     peer_streams_max: read.limits.routes.peer_streams_max,
@@ -350,7 +353,7 @@ fn routes_limits(limits: &routes::Limits) -> Vec<Key> {
     vec![
         ("streams_max", Now, shown(streams_max)),
         ("peer_streams_max", Now, or(peer_streams_max.as_ref(), "the default")),
-        ("store_time_max", Now, seconds(store_time_max)),
+        ("[limits] store_time_max", Restart, seconds(store_time_max)),
         ("pool_time_max", Now, seconds(pool_time_max)),
         ("refused_guess_delay", Now, seconds(refused_guess_delay)),
         ("[limits] secret_checks_running_max", Restart, shown(secret_checks_running_max)),
@@ -588,6 +591,18 @@ grant_types = ["client_credentials"]
                 "[limits] store_queue_max needs a restart: running 16384, configured 9",
                 "[limits] log_lines_max needs a restart: running 1024, configured 10",
             ],
+        );
+        check(
+            &[("grants_max = 7", "grants_max = 7\nstore_time_max = 9")],
+            &[],
+            &["[limits] store_time_max needs a restart: running 5 s, configured 9 s"],
+        );
+        // An engine keeps old keys too shortly, so the file must name a key file, and that needs a restart.
+        #[cfg(feature = "mcp")]
+        check(
+            &[("resource_owner", "registration = true\nkeys = \"k\"\nresource_owner")],
+            &[],
+            &["registration needs a restart, as keys does", "keys needs a restart: running none, configured k"],
         );
         let listen = "issuer = \"https://a.example\"\n[listen]\naddress = \"::1\"\nport = 4\nclient_app_port = 5\n\
                       workers = 3\nlog = \"json\"\n[lifetimes]";

@@ -306,7 +306,7 @@ impl Config {
     }
 
     /// Whether the keys last as long as the grants: an engine forgets an old key when no form of it is valid any more.
-    fn has_lasting_keys(&self) -> bool {
+    pub(super) fn has_lasting_keys(&self) -> bool {
         self.keys.is_some() || !matches!(self.store.location, Location::Redis(_))
     }
 
@@ -367,8 +367,15 @@ impl Config {
                 self.beyond_a_lesson().filter(|_| is_given).map(|reason| ConfigError::Lesson(flag, reason)),
             );
         }
-        let Limits { http, net, routes, store, log_lines_max: _ } = &self.limits;
-        let limits = net.mistakes().chain(store.mistakes()).chain(routes.mistakes()).chain(http.mistakes());
+        let Limits { http, net, routes, store, log_lines_max } = &self.limits;
+        // No line would be written, not even that lines were lost.
+        let own = (*log_lines_max == 0).then_some(("log_lines_max", "at least 1"));
+        let limits = own
+            .into_iter()
+            .chain(net.mistakes())
+            .chain(store.mistakes())
+            .chain(routes.mistakes())
+            .chain(http.mistakes());
         let broken = self.lifetimes.mistakes().chain(limits);
         mistakes.extend(broken.map(|(name, remedy)| ConfigError::Limit(name, remedy)));
         mistakes
@@ -410,6 +417,7 @@ mod tests {
             |c| c.auth_port = 3000,
             "--client-port and --auth-port are both 3000; give each server its own port",
         );
+        check(|c| c.limits.log_lines_max = 0, "the limit log_lines_max must be at least 1");
         check(
             |c| c.limits.http.head_bytes_max = 65_536,
             "the limit head_bytes_max must be at most 65,535 bytes",

@@ -115,6 +115,11 @@ fn a_bad_command_line_ends_in_one_line_and_status_2() {
         (&["--lab"], "--features lab"),
         #[cfg(not(feature = "wire"))]
         (&["--trace"], "--features wire"),
+        #[cfg(feature = "wire")]
+        (&["--trace", "--no-wire"], "--no-wire"),
+        (&["--check-config", "--keys", "/nowhere/keys", "--new-key"], "--new-key"),
+        (&["client-secret", "--check-config"], "client-secret"),
+        (&["--new-key", "--print-resource-metadata", "https://a.example"], "--print-resource-metadata"),
         (&["--article", "--bind", "0.0.0.0"], "--bind"),
         (&["--article", "--issuer", "https://auth.example"], "--issuer"),
         (&["--article", "--store", "file:/tmp/grants"], "--store"),
