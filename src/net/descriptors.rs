@@ -8,11 +8,14 @@
 use std::io;
 
 /// Descriptors reserved for everything else: standard streams, listening sockets, signal pipes, the store's file or its
-/// connections to an engine, pages read from a folder, and connections past the bound that are sent a 503.
+/// connections to an engine, documents that are fetched, and pages read from a folder.
 const RESERVED: usize = 64;
 
-/// Further descriptors reserved for each worker: its event queue and its waker.
-const RESERVED_PER_WORKER: usize = 4;
+/// The most connections of a worker that are open past a bound, to be sent a 503.
+pub(super) const TURNED_AWAY_PER_WORKER: usize = 16;
+
+/// Further descriptors reserved for each worker: its event queue, its waker, and those that it turns away.
+const RESERVED_PER_WORKER: usize = 4 + TURNED_AWAY_PER_WORKER;
 
 /// How many connections the descriptors allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,10 +73,10 @@ mod tests {
                 Descriptors { connections_max: expected, limit }
             );
         };
-        check(16_000, 2, 1024, 1024 - 72);
+        check(16_000, 2, 1024, 1024 - 104);
         check(16_000, 2, 1_048_576, 16_000);
-        check(16_000, 2, 16_072, 16_000);
-        check(16_000, 2, 16_071, 15_999);
+        check(16_000, 2, 16_104, 16_000);
+        check(16_000, 2, 16_103, 15_999);
         check(16_000, 2, u64::MAX, 16_000);
         check(10, 2, 1024, 10);
         check(16_000, 1000, 1024, 512);

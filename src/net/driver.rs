@@ -21,6 +21,7 @@ use super::access_log::AccessLog;
 use super::buffers::SpareBuffers;
 use super::counts::Counts;
 use super::deadlines::Deadlines;
+use super::descriptors::TURNED_AWAY_PER_WORKER;
 use super::eviction::{Eviction, Room};
 use super::forwarded::Proxies;
 use super::link::{Driven, Link};
@@ -48,13 +49,16 @@ const READ_BYTES_MAX: usize = 16 * 1024;
 /// soon.
 const UNFINISHED_PER_TURN_MAX: usize = 256;
 
-/// How many connections past the bound may be open to be sent a 503. Further ones are closed without an answer.
-const TURNED_AWAY_MAX: usize = 64;
+/// How many connections past a bound may be open to be sent a 503. Further ones are closed without an answer. They are
+/// counted apart from the others, so that a peer past its own bound takes no places of other peers.
+const TURNED_AWAY_MAX: usize = TURNED_AWAY_PER_WORKER;
 
 /// One worker's connections, and what they need to make progress.
 pub struct Driver<S> {
     links: Table<S>,
     connections_max: usize,
+    /// How many of the links are open only to be sent a 503.
+    turned_away: usize,
     peers: Peers,
     deadlines: Deadlines,
     /// Slots of connections that used up their share of a turn and could continue; each is in it once.
@@ -104,6 +108,7 @@ impl<S: Socket> Driver<S> {
         Driver {
             links: Table::new(),
             connections_max,
+            turned_away: 0,
             peers: Peers::new(peer_max),
             deadlines: Deadlines::default(),
             unfinished: VecDeque::new(),
@@ -130,7 +135,8 @@ impl<S: Socket> Driver<S> {
         if self.peers.each_max() != peer_max {
             self.peers = Peers::new(peer_max);
             for slot in self.links.slots() {
-                if let Some(link) = self.links.at(slot).filter(|link| !self.turn.proxies.trust(link.address)) {
+                let Some(link) = self.links.at(slot).filter(|link| !link.is_turned_away) else { continue };
+                if !self.turn.proxies.trust(link.address) {
                     self.peers.add(Peer::of(link.address), slot);
                 }
             }
@@ -246,18 +252,24 @@ impl<S: Socket> Driver<S> {
     fn admit(&mut self, peer: Option<Peer>) -> bool {
         if let Some(slots) = peer.and_then(|peer| self.peers.all_taken(peer)) {
             match self.links.oldest_idle(slots.iter().map(|slot| *slot as usize)) {
-                Some((slot, _)) => self.evict(slot),
-                None => return false,
+                Some((slot, _)) if self.may_evict(slot) => self.evict(slot),
+                _ => return false,
             }
         }
-        if self.links.len() < self.connections_max {
+        if self.links.len() - self.turned_away < self.connections_max {
             return true;
         }
         match self.eviction.oldest_idle(&mut self.links, self.turns) {
-            Some((slot, _)) => self.evict(slot),
-            None => return false,
+            Some((slot, _)) if self.may_evict(slot) => self.evict(slot),
+            _ => return false,
         }
         true
+    }
+
+    /// Whether an idle connection may be closed to make room. One that was accepted in this turn stays: its request may
+    /// have arrived and has not been read yet.
+    fn may_evict(&mut self, slot: usize) -> bool {
+        self.links.at(slot).is_some_and(|link| link.opened_in < self.turns)
     }
 
     fn evict(&mut self, slot: usize) {
@@ -294,7 +306,7 @@ impl<S: Socket> Driver<S> {
         let is_admitted = self.admit(peer);
         if !is_admitted {
             self.turn.counts.turned_away += 1;
-            if self.links.len() >= self.connections_max.saturating_add(TURNED_AWAY_MAX) {
+            if self.turned_away >= TURNED_AWAY_MAX {
                 return;
             }
         }
@@ -311,8 +323,10 @@ impl<S: Socket> Driver<S> {
             Connection::turned_away(limits, NO_ROOM, self.turn.clock.now)
         };
         self.turn.counts.connections += u64::from(is_admitted);
-        peer.into_iter().for_each(|peer| self.peers.add(peer, slot));
+        peer.filter(|_| is_admitted).into_iter().for_each(|peer| self.peers.add(peer, slot));
         let mut link = Link::new(role, address, socket, connection);
+        (link.is_turned_away, link.opened_in) = (!is_admitted, self.turns);
+        self.turned_away += usize::from(!is_admitted);
         if let Some(wire) = self.turn.routes.wire() {
             link.tap(wire);
         }
@@ -379,6 +393,7 @@ impl<S: Socket> Driver<S> {
         // not among the peers; removing it there does nothing.
         if let Some(mut link) = self.links.remove(slot) {
             self.buffered -= link.counted();
+            self.turned_away -= usize::from(link.is_turned_away);
             link.abandon(slot, &*self.turn.mailbox);
             link.close_stream(&self.turn.access, &self.turn.clock);
             self.peers.remove(Peer::of(link.address), slot);

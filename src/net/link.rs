@@ -60,6 +60,10 @@ pub(super) struct Link<S> {
     read_closed: bool,
     /// The server is shutting down.
     is_finishing: bool,
+    /// It is open only to be sent a 503.
+    pub(super) is_turned_away: bool,
+    /// The number of the turn in which it was accepted.
+    pub(super) opened_in: u64,
     /// The client gave up while its request waited for the store.
     has_given_up: bool,
     /// How much memory the buffers took when they were last counted.
@@ -109,6 +113,8 @@ impl<S: Socket> Link<S> {
             writable: true,
             read_closed: false,
             is_finishing: false,
+            is_turned_away: false,
+            opened_in: 0,
             has_given_up: false,
             counted: 0,
             is_queued: false,

@@ -139,14 +139,14 @@ impl Worker {
         }
         apply_reload(self.reload.as_ref(), &mut self.generation, &mut self.driver);
         self.yielding.begin_turn(self.driver.timestamp());
+        let mut is_woken = false;
         for event in &self.events {
             match event.token() {
                 WAKER => {
+                    is_woken = true;
                     if deliver_all(&self.inbox, &mut self.completions, &mut self.driver) > 0 {
                         self.yielding.note_store_answer();
                     }
-                    before += open_all(self.inbox.take_accepted(), &mut self.driver, &self.poll);
-                    self.inbox.evict_if_requested(&mut self.driver);
                 }
                 // The pipe is not drained: a second signal ends the program from its handler, without this loop.
                 SIGNALS => self.control.finish.store(true, Ordering::Release),
@@ -162,6 +162,12 @@ impl Worker {
                     self.driver.ready(token - FIRST_CONNECTION, readiness(event));
                 }
             }
+        }
+        // After the events: one of them may announce the request of a connection that would be closed to make room, or
+        // be for the slot of one that has just been closed, which a new connection takes.
+        if is_woken {
+            before += open_all(self.inbox.take_accepted(), &mut self.driver, &self.poll);
+            self.inbox.evict_if_requested(&mut self.driver);
         }
         self.driver.end_turn();
         let may_finish = match &mut self.acceptor {

@@ -235,7 +235,7 @@ fn check_silent_connections(descriptors: u32, workers: u32, silent: usize) -> St
 #[test]
 fn with_few_descriptors_a_newcomer_never_waits() {
     let words =
-        "connections_max is lowered from 16000 to 952: the process may have 1024 open files; raise that limit";
+        "connections_max is lowered from 16000 to 920: the process may have 1024 open files; raise that limit";
     let log = check_silent_connections(1024, 2, 1100);
     assert!(log.contains(words) && !log.contains("accept"), "{log}");
 }

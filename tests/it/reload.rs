@@ -252,15 +252,15 @@ fn a_reloaded_connection_bound_fits_the_descriptors() {
     let server = Server::start_with(command, "descriptors", &text, &["--workers", "1"]);
     let bounded = |wanted: usize| {
         format!(
-            "reload: connections_max is lowered from {wanted} to 132: the process may have 200 open files; raise that \
+            "reload: connections_max is lowered from {wanted} to 116: the process may have 200 open files; raise that \
              limit (ulimit -Hn, or LimitNOFILE= in a systemd unit)"
         )
     };
     assert_eq!(server.reload(&text), [&bounded(16_000), "reload: done; nothing has changed"]);
     let with = |max: usize| format!("{text}[limits]\nconnections_max = {max}\n");
-    assert_eq!(server.reload(&with(9)), ["reload: limits: connections_max 9, was 132", DONE]);
+    assert_eq!(server.reload(&with(9)), ["reload: limits: connections_max 9, was 116", DONE]);
     let lines = server.reload(&with(500));
-    assert_eq!(lines, [&bounded(500), "reload: limits: connections_max 132, was 9", DONE]);
+    assert_eq!(lines, [&bounded(500), "reload: limits: connections_max 116, was 9", DONE]);
     assert_eq!(server.token("a").status, 200);
 }
 

@@ -305,6 +305,36 @@ fn one_peer_cannot_take_all_the_connections() {
     assert_eq!(connect("[::1]").answer_to(GET).status, 200);
 }
 
+/// A connection that is refused stays open until its client has read the answer, and a flood of them takes no places.
+#[test]
+fn the_connections_that_a_peer_is_refused_take_no_places() {
+    let server = TestServer::start_with(|config| {
+        config.bind = Some("::".parse().unwrap());
+        (config.limits.net.connections_max, config.limits.net.peer_connections_max) = (6, Some(2));
+    });
+    let port = server.authorization_server.port();
+    let connect = |address: &str| Client::connect(format!("{address}:{port}").parse().unwrap());
+    let mut idle = connect("[::1]");
+    assert_eq!(idle.answer_to(GET).status, 200);
+    let busy = || {
+        let mut client = connect("127.0.0.1");
+        client.send(format!("{GET}G"));
+        assert_eq!(client.answer(false).status, 200);
+        client
+    };
+    let _busy = [busy(), busy()];
+    let refused: Vec<Client> = (0..12)
+        .map(|_| {
+            let mut client = connect("127.0.0.1");
+            assert_eq!(client.answer(false).status, 503);
+            client
+        })
+        .collect();
+    assert_eq!(connect("[::1]").answer_to(GET).status, 200, "there is room for another peer");
+    assert_eq!(idle.answer_to(GET).status, 200, "no idle connection was closed for it");
+    drop(refused);
+}
+
 #[test]
 fn a_connection_ends_after_its_last_request() {
     let server = TestServer::start_with(|config| config.limits.http.connection_requests_max = 3);
