@@ -543,6 +543,28 @@ mod tests {
         assert_eq!(turned_away(|settings| settings.limits.peer_connections_max = Some(5)), 0);
     }
 
+    /// Its request may have arrived, and closing it then would reset the connection.
+    #[test]
+    fn a_connection_is_not_closed_for_another_of_the_same_turn() {
+        let mut settings = Settings::default();
+        settings.limits.connections_max = 1;
+        let mut driver = driver(&settings);
+        let mut open_silent = |begins_turn: bool| {
+            if begins_turn {
+                driver.end_turn();
+                driver.begin_turn();
+            }
+            let written = Arc::<Mutex<Vec<u8>>>::default();
+            let socket = OneRequest { request: None, written: Arc::clone(&written) };
+            driver.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, _| Ok(()));
+            let is_refused = !written.lock().unwrap().is_empty();
+            (is_refused, driver.counts().evicted)
+        };
+        assert_eq!(open_silent(true), (false, 0));
+        assert_eq!(open_silent(false), (true, 0), "the first one stays");
+        assert_eq!(open_silent(true), (false, 1), "it had a turn to send its request");
+    }
+
     /// One that is refused, and never stops sending.
     struct Endless(Arc<AtomicUsize>);
 
