@@ -377,6 +377,37 @@ fn a_file_shows_what_was_exported_and_other_files_are_refused() {
     }
 }
 
+/// What is before the request in a script that follows requests: `see` follows one, and gives its item.
+const SEE: &str = r"const seen = new model.Model(); const see = (request, answer = '', more = {}) =>
+    seen.addExchange({ id: seen.items.length + 1, server: 'authorization-server', connection: 1, peer: '::1',
+      began_ms: 1, took_us: 1, request, answer, request_bytes: request.length, answer_bytes: answer.length,
+      decisions: [], redirect_uris: [], ...more }).item;";
+
+#[test]
+fn a_grant_is_followed_through_its_requests() {
+    let server = TestServer::start();
+    let Some((browser, _)) = open("a_grant_is_followed", server.client_app.port()) else { return };
+    let script = r"
+        const token = (end) => 'g'.repeat(20) + end.padStart(44, 't');
+        const ask = (form, answer) => see('POST /token HTTP/1.1\r\n' +
+          'Content-Type: application/x-www-form-urlencoded\r\n\r\n' + form,
+          'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n' + JSON.stringify(answer));
+        const refresh = (from, to, number) => ask(`grant_type=refresh_token&refresh_token=${token(from)}`,
+          { access_token: token(`a${number}`), refresh_token: token(to), expires_in: 60 });
+        const item = refresh('r1', 'r1', 1);
+        const [grant] = seen.grants.values();
+        refresh('r1', 'r1', 2);
+        const isKept = !grant.credentials.some((own) => own.spent);
+        const call = see(`POST /mcp HTTP/1.1\r\nAuthorization: Bearer ${token('a2')}\r\n\r\n`, 'HTTP/1.1 200 OK\r\n\r\n');
+        const { uses } = grant.credentials.find((own) => own.value === token('a2'));
+        refresh('r1', 'r2', 3);
+        const { spent } = grant.credentials.find((own) => own.value === token('r1'));
+        for (let number = 4; number < 200; number += 1) refresh('r2', 'r2', number);
+        return [isKept, model.LANES[call.to], uses, spent.by, grant.credentials.length];";
+    let seen = with_modules(&browser, &format!("{SEE} {script}"));
+    assert_eq!(seen, json!([true, "protected resource", 1, 4, 50]));
+}
+
 #[test]
 fn a_request_is_edited_and_sent_again() {
     let server = TestServer::start();

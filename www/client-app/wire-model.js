@@ -7,11 +7,17 @@ export const LANES = [
 ];
 const [BROWSER, POPUP, CLIENT, SERVER, RESOURCE, ATTACKER] = LANES.keys();
 
+/** What the paths of protected resources end in: the article's, and the MCP server. */
+const RESOURCES = ['/secure', '/mcp'];
+
 /** The lanes of a server, as its `hello` describes it. */
 export const lanesOf = (config) => (config.lab ? LANES : LANES.slice(0, ATTACKER));
 
 /** How many exchanges and events a page keeps. */
 export const ITEMS_MAX = 500;
+
+/** How many codes and tokens of one grant a page keeps: a client may refresh for as long as it likes. */
+const CREDENTIALS_MAX = 50;
 
 /** Parameters whose values are secrets. */
 const SECRETS = new Set([
@@ -129,7 +135,7 @@ function lanes(item, lab) {
   const sender = labLane(value('origin'), lab) ?? labLane(value('referer'), lab);
   if (item.server === 'lab') return lanesOfLab(item, sender);
   const is = (...ends) => ends.some((end) => item.path.endsWith(end));
-  const to = item.server === 'client-app' ? CLIENT : is('/secure') ? RESOURCE : SERVER;
+  const to = item.server === 'client-app' ? CLIENT : is(...RESOURCES) ? RESOURCE : SERVER;
   const isDialog = is('/authorize', '/oauth-dialog.html', '/code', '/oauth-callback.html', '/dialog.js');
   const dest = value('sec-fetch-dest');
   if (dest === undefined) {
@@ -267,7 +273,7 @@ export class Model {
     return { item, dropped: this.items.splice(0, Math.max(0, this.items.length - ITEMS_MAX)) };
   }
 
-  /** Takes down what an exchange means for its grant. */
+  /** Follows what an exchange means for its grant. */
   follow(item) {
     const { requestParts: { query, parameters, fields }, answerParts } = item;
     const asked = Object.fromEntries([...query, ...parameters].map(({ name, value }) => [name, value]));
@@ -295,9 +301,9 @@ export class Model {
     grant.client ??= item.client;
     if (is('/token')) this.followToken(item, grant, asked, got, rule);
     if (is('/revoke') && rule === 'token revoked') this.revoke(item, grant, asked.token);
-    if (is('/secure')) {
+    if (is(...RESOURCES)) {
       const token = grant.credentials.find((own) => own.value === bearer);
-      if (token && item.status === 200) token.uses = (token.uses ?? 0) + 1;
+      if (token && item.status >= 200 && item.status < 300) token.uses = (token.uses ?? 0) + 1;
     }
   }
 
@@ -326,7 +332,9 @@ export class Model {
     const ends = (words) => { grant.ended ??= { at: item.at, by: item.id, words }; };
     const presented = grant.credentials.find((own) => own.value === (asked.code ?? asked.refresh_token));
     if (item.status === 200 && got.access_token) {
-      if (presented && rule !== 'rotation repeated') presented.spent ??= { at: item.at, by: item.id };
+      // Without rotation, the answer has the same refresh token.
+      const isKept = rule === 'rotation repeated' || got.refresh_token === presented?.value;
+      if (presented && !isKept) presented.spent ??= { at: item.at, by: item.id };
       this.issue(item, grant, 'access token', got.access_token, Number(got.expires_in) * 1000);
       if (got.refresh_token) {
         this.issue(item, grant, 'refresh token', got.refresh_token, this.refreshLifetime(item, grant));
@@ -352,9 +360,14 @@ export class Model {
   }
 
   issue(item, grant, kind, value, lifetime) {
-    if (grant.credentials.some((own) => own.value === value)) return;
     const expires = lifetime ? item.at + lifetime : null;
+    const known = grant.credentials.find((own) => own.value === value);
+    if (known) {
+      known.expires = expires;
+      return;
+    }
     grant.credentials.push({ kind, value, issued: item.at, expires, by: item.id });
+    grant.credentials.splice(0, grant.credentials.length - CREDENTIALS_MAX);
   }
 
   revoke(item, grant, token) {
