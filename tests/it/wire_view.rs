@@ -384,6 +384,128 @@ const SEE: &str = r"const seen = new model.Model(); const see = (request, answer
       decisions: [], redirect_uris: [], ...more }).item;";
 
 #[test]
+fn secrets_are_hidden_however_they_are_written() {
+    let server = TestServer::start();
+    let Some((browser, _)) = open("secrets_are_hidden", server.client_app.port()) else { return };
+    let (form, json) = ("application/x-www-form-urlencoded", "application/json");
+    let content = |kind: &str, content: &str| {
+        format!("POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\n\r\n{content}")
+    };
+    let chunked = "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+        Transfer-Encoding: chunked\r\n\r\n1a\r\na=b&client_secret=correct-\r\nf\r\nhorse-battery&c\r\n2\r\n=d\r\n0\r\n\r\n";
+    for (request, secrets) in [
+        (
+            content(form, "a=b&client_secret=correct%21horse%28battery"),
+            &["correct%21horse", "correct!horse"][..],
+        ),
+        (content(form, "client%5Fsecret=correct%2fhorse%2fbattery"), &["correct%2fhorse", "correct/horse"]),
+        (content(form, "client_secret=p%21&scope=a"), &["p%21", "p!"]),
+        (content(form, "client_secret=it's+a+long+secret"), &["a+long", "a long"]),
+        (content(form, "client_secret=g\u{c3}\u{bc}ltiges-losungswort"), &["ltiges-losung"]),
+        (content("text/html", "client_secret=correct-horse"), &["correct-horse"]),
+        (content(json, r#"{"client_secret": "pw!"}"#), &["pw!"]),
+        (content(json, r#"{"client_secret":"a\/\u0062cdefghijkl"}"#), &["cdefgh", "bcdefgh"]),
+        (content(json, "{\"client_secret\":\"g\u{c3}\u{bc}ltiges-losungswort\"}"), &["ltiges-losung"]),
+        (content(json, r#"{"a":{"token":"correct-horse"},"#), &["correct-horse"]),
+        (content(json, r#"{"code":"\ud800"}"#), &["ud800"]),
+        (
+            "GET /?code=correct%21horse HTTP/1.1\r\nAuthorization: Basic OnB3\r\n\r\n".to_owned(),
+            &["correct", "OnB3"],
+        ),
+        ("GET / HTTP/1.1\r\nReferer: http:x?code=correct%21horse\r\n\r\n".to_owned(), &["correct"]),
+        (chunked.to_owned(), &["correct-", "horse-bat"]),
+        (chunked.replace("1a\r\n", "malformed\r\n"), &["correct-"]),
+    ] {
+        let shown = with_modules(
+            &browser,
+            &format!(
+                "{SEE} const item = see({}); const root = document.createElement('div'); \
+                 details.showDetails(root, item, seen, {{ shows: false, isFile: true }}); \
+                 return [formats.toJson(seen, false), formats.toHar(seen, false), formats.toCurl(item, false), \
+                 root.textContent]",
+                json!(request)
+            ),
+        );
+        for text in shown.as_array().expect("texts") {
+            let text = text.as_str().expect("a text");
+            let told = secrets.iter().find(|secret| text.contains(**secret));
+            assert_eq!(told, None, "{request} as {text}");
+        }
+    }
+    let read = with_modules(
+        &browser,
+        &format!(
+            "{SEE} see({}); const [{{ request }}] = formats.fromJson(formats.toJson(seen, false)).exchanges; \
+             return see(request).requestParts.parameters.map(({{ name, value }}) => `${{name}}=${{value}}`)",
+            json!(chunked)
+        ),
+    );
+    let hidden = format!("client_secret={}tery", ".".repeat(17));
+    assert_eq!(read, json!(["a=b", hidden, "c=d"]), "the chunks of a shortened request are read as they were");
+}
+
+#[test]
+fn what_is_exported_can_be_read_back() {
+    let server = TestServer::start();
+    let Some((browser, _)) = open("what_is_exported_can_be_read_back", server.client_app.port()) else {
+        return;
+    };
+    let chunks = "1d\r\nscope=a%3Bb%23c%0Ad&name=\u{c3}\u{a9}%0\r\n1\r\nA\r\n0\r\n\r\n";
+    let request = format!(
+        "POST /a;b%23?x=1?y&z=%0A;%23 HTTP/1.1\r\nHost: h:1\r\nX-Empty:\r\nContent-Type: \
+         application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"
+    );
+    let files = with_modules(
+        &browser,
+        &format!(
+            "{SEE} const item = see({}); seen.addEvent({{ at: 2, words: 'a; b # c\\nd', from: 'popup', to: 'client app' }}); \
+             return [formats.toJson(seen, false), formats.toHar(seen, false), formats.toMermaid(seen.items, {{}}), \
+             formats.toCurl(item, false)]",
+            json!(request)
+        ),
+    );
+    let text = |index: usize| files[index].as_str().expect("a text");
+    let read =
+        with_modules(&browser, &format!("return formats.fromJson({}).exchanges[0].request", json!(text(0))));
+    assert_eq!(read, request);
+    let har: Value = serde_json::from_str(text(1)).expect("JSON");
+    let sent = &har["log"]["entries"][0]["request"];
+    let scheme = ["http", "://"].concat();
+    assert_eq!(sent["url"], format!("{scheme}h:1/a;b%23?x=1?y&z=%0A;%23"));
+    assert_eq!(sent["queryString"], json!([{"name": "x", "value": "1?y"}, {"name": "z", "value": "\n;#"}]));
+    assert_eq!(sent["postData"]["text"], "scope=a%3Bb%23c%0Ad&name=é%0A");
+    let lines: Vec<&str> = text(2).lines().skip(6).collect();
+    assert_eq!(
+        lines,
+        ["  C->>A: POST /a b%23", "  A--xC: no answer", "  P->>C: a  b   c d"],
+        "a line for each message"
+    );
+    assert!(
+        text(3).contains("-H 'X-Empty;'") && text(3).contains("--data-raw 'scope=a%3Bb%23c%0Ad&name=é%0A'")
+    );
+
+    for (request, command) in [
+        (
+            "POST /token?a=b HTTP/1.1\r\nHost: h:1\r\nX: it's\r\nTransfer-Encoding: chunked\r\n\r\n\
+             2;x=y\r\n@c\r\n2\r\n=d\r\n0\r\n\r\n",
+            json!(format!(
+                "curl -ig \\\n  -X 'POST' \\\n  -H 'X: it'\\''s' \\\n  --data-raw '@c=d' \\\n  -H 'Content-Type:' \\\n  '{scheme}h:1/token?a=b'"
+            )),
+        ),
+        (
+            &*format!("HEAD {scheme}h/a HTTP/1.1\r\nHost: h\r\n\r\n"),
+            json!(format!("curl -ig \\\n  --head \\\n  '{scheme}h/a'")),
+        ),
+        ("POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n\u{ff}", Value::Null),
+        ("POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n\0", Value::Null),
+    ] {
+        let made =
+            with_modules(&browser, &format!("{SEE} return formats.toCurl(see({}), true)", json!(request)));
+        assert_eq!(made, command, "{request}");
+    }
+}
+
+#[test]
 fn a_grant_is_followed_through_its_requests() {
     let server = TestServer::start();
     let Some((browser, _)) = open("a_grant_is_followed", server.client_app.port()) else { return };
@@ -403,9 +525,18 @@ fn a_grant_is_followed_through_its_requests() {
         refresh('r1', 'r2', 3);
         const { spent } = grant.credentials.find((own) => own.value === token('r1'));
         for (let number = 4; number < 200; number += 1) refresh('r2', 'r2', number);
-        return [isKept, model.LANES[call.to], uses, spent.by, grant.credentials.length];";
+        const form = `grant_type=refresh_token&refresh_token=${token('r2')}`;
+        const last = see('POST /token HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n' +
+          `Transfer-Encoding: chunked\r\n\r\n${form.length.toString(16)}\r\n${form}\r\n0\r\n\r\n`,
+          'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n' +
+          JSON.stringify({ access_token: token('a'), refresh_token: token('r3') }));
+        const read = new model.Model();
+        formats.fromJson(formats.toJson(seen, false)).exchanges.forEach((exchange) => read.addExchange(exchange));
+        const [inFile] = read.grants.values();
+        const isRead = inFile.credentials.find((own) => own.value.endsWith('tr2')).spent.by === last.id;
+        return [isKept, model.LANES[call.to], uses, spent.by, grant.credentials.length, isRead];";
     let seen = with_modules(&browser, &format!("{SEE} {script}"));
-    assert_eq!(seen, json!([true, "protected resource", 1, 4, 50]));
+    assert_eq!(seen, json!([true, "protected resource", 1, 4, 50, true]));
 }
 
 #[test]
@@ -432,17 +563,43 @@ fn a_request_is_edited_and_sent_again() {
     let request =
         with_modules(&browser, "return details.toRequest('POST / HTTP/1.1\\nContent-Length: 9\\n\\né')");
     assert_eq!(request, "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\né");
-    let curl = with_modules(
-        &browser,
-        "const item = model.readExchange({id: 1, server: 'x', began_ms: 0, decisions: [], answer: '', \
-         request: 'POST /token?a=b HTTP/1.1\\r\\nHost: h:1\\r\\nX: it\\'s\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n' + \
-         '2;x=y\\r\\n@c\\r\\n2\\r\\n=d\\r\\n0\\r\\n\\r\\n'}); return formats.toCurl(item)",
+    for (request, text) in [
+        (
+            "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n\u{c3}\u{a9}",
+            json!("POST / HTTP/1.1\nContent-Length: 2\n\né"),
+        ),
+        (
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n2;x=y\r\na=\r\n3\r\nb\nc\r\n0\r\n\r\n",
+            json!("POST / HTTP/1.1\nContent-Length: 5\nA: b\n\na=b\nc"),
+        ),
+        ("POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n\u{ff}", Value::Null),
+        ("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n\r\n", Value::Null),
+        ("GET / HTTP/1.1\nHost: h\r\n\r\n", Value::Null),
+    ] {
+        let shown = with_modules(
+            &browser,
+            &format!(
+                "return details.toText(model.readExchange({{id: 1, server: 'x', began_ms: 0, decisions: [], answer: '', \
+                 request: {}}}))",
+                json!(request)
+            ),
+        );
+        assert_eq!(shown, text, "{request}");
+    }
+    server.answer_to(
+        "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Transfer-Encoding: chunked\r\n\r\n9\r\ngrant_typ\r\n3\r\ne=x\r\n0\r\n\r\n",
     );
-    let scheme = ["http", "://"].concat();
-    let expected = format!(
-        "curl -ig \\\n  -X 'POST' \\\n  -H 'X: it'\\''s' \\\n  --data-raw '@c=d' \\\n  -H 'Content-Type:' \\\n  '{scheme}h:1/token?a=b'"
-    );
-    assert_eq!(curl, expected.as_str());
+    let before = rows_until(&browser, "POST /token");
+    details_of(&browser, "POST /token");
+    press("Edit and send again");
+    press("Send");
+    let rows = browser.wait_for("the same again", |browser| {
+        let rows = rows(browser);
+        (rows.len() > before.len()).then_some(rows)
+    });
+    let rule = |row: &String| row.rsplit(" | ").next().map(str::to_owned);
+    assert_eq!(rows.last().and_then(rule), before.last().and_then(rule));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 // One message in detail: the decision, the difference that made it, the bytes, what each part means, and the life of
 // the grant.
 
-import { LANES, decodeBytes, ending, isSecret, mask, secretsOf } from './wire-model.js';
+import {
+  LANES, contentOf, decodeBytes, encodeBytes, ending, isChunked, isSecret, isText, mask, maskMessage, secretsOf,
+} from './wire-model.js';
 import { toCurl } from './wire-formats.js';
 import { element } from './wire-page.js';
 import { FIELDS, PARAMETERS, explain } from './wire-words.js';
@@ -12,18 +14,19 @@ export function showDetails(root, item, model, options) {
   const secrets = options.shows ? [] : secretsOf(item);
   const hide = (text, name) => (
     !options.shows && isSecret(name) ? ending(text) : mask(text, secrets, ending));
+  const hideMessage = (text) => maskMessage(text, secrets, ending);
   const title = item.kind === 'event' ? item.words : `${item.method} ${item.path}`;
   const way = item.from === item.to ? LANES[item.from] : `${LANES[item.from]} → ${LANES[item.to]}`;
   const parts = [element('h2', { tabindex: '-1' }, title), element('p', { class: 'wire-way' }, way)];
   if (item.kind === 'event') {
     parts.push(element('p', {}, 'Only the browser sees this. The client app\'s script reports it to this page.'));
   } else {
-    parts.push(...exchangeParts(item, model, options, hide));
+    parts.push(...exchangeParts(item, model, options, hide, hideMessage));
   }
   root.replaceChildren(...parts);
 }
 
-function exchangeParts(item, model, options, hide) {
+function exchangeParts(item, model, options, hide, hideMessage) {
   const took = `${(item.took_us / 1000).toFixed(2)} ms`;
   const facts = `Request ${item.id} on connection ${item.connection} from ${item.peer}, answered in ${took}`
     + `${item.client ? `; client ${item.client}` : ''}.`;
@@ -39,13 +42,13 @@ function exchangeParts(item, model, options, hide) {
     table('Parameters of the query', requestParts.query, PARAMETERS, hide),
     table('Parameters of the content', requestParts.parameters, PARAMETERS, hide),
     table('Fields of the request', requestParts.fields, FIELDS, hide, true),
-    bytes('Exact bytes of the request', item.request, item.request_bytes, hide),
+    bytes('Exact bytes of the request', item.request, item.request_bytes, hideMessage),
     element('h3', {}, item.status ? 'The answer' : 'There was no answer'),
     table('Parameters of the redirect', answerParts.location, PARAMETERS, hide),
     table('Members of the content', answerParts.parameters, PARAMETERS, hide),
     table('Fields of the answer', answerParts.fields, FIELDS, hide, true),
-    bytes('Exact bytes of the answer', item.answer, item.answer_bytes, hide),
-    actions(item, options, hide),
+    bytes('Exact bytes of the answer', item.answer, item.answer_bytes, hideMessage),
+    actions(item, options),
   );
   return parts.filter(Boolean);
 }
@@ -78,15 +81,11 @@ function table(title, rows, words, hide, isFolded = false) {
 }
 
 /** The bytes as they were. Line ends are shown, and bytes that are no text as numbers. */
-function bytes(title, text, length, hide) {
+function bytes(title, text, length, hideMessage) {
   if (!text) return null;
-  let decoded = text;
-  try {
-    decoded = new TextDecoder('utf-8', { fatal: true }).decode(Uint8Array.from(text, (byte) => byte.charCodeAt(0)));
-  } catch {
-    // Not UTF-8: each byte stands for itself.
-  }
-  const shown = hide(decoded).replaceAll('\r\n', '\\r\\n\n')
+  // What is not UTF-8 is shown with each byte by itself. An ellipsis is no byte, but in place of a secret.
+  const decode = isText(text) ? decodeBytes : (part) => part;
+  const shown = hideMessage(text).split('…').map(decode).join('…').replaceAll('\r\n', '\\r\\n\n')
     .replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
   const cut = length > text.length ? `, of which the first ${text.length} are kept` : '';
   return element('details', {}, element('summary', {}, `${title} (${length}${cut})`),
@@ -142,15 +141,18 @@ function duration(milliseconds) {
 
 // What can be done with it -------------------------------------------------------
 
-function actions(item, options, hide) {
+function actions(item, options) {
   const said = element('p', { role: 'status', class: 'wire-said' });
   const copy = element('button', { type: 'button', class: 'wire-small' }, 'Copy as curl');
   copy.addEventListener('click', async () => {
-    const whole = toCurl(item);
-    const text = hide(whole);
+    const text = toCurl(item, options.shows);
+    if (text === null) {
+      said.textContent = 'This request has bytes that a command line cannot hold.';
+      return;
+    }
     try {
       await navigator.clipboard.writeText(text);
-      said.textContent = text === whole
+      said.textContent = text === toCurl(item, true)
         ? 'Copied.'
         : 'Copied with its secrets shortened. For a command that works, choose "Show secrets" first.';
     } catch {
@@ -161,31 +163,57 @@ function actions(item, options, hide) {
   const parts = [row, said];
   // What was cut or shortened cannot be sent.
   if (!options.isFile && item.request_bytes === item.request.length) {
-    const edit = element('button', { type: 'button', class: 'wire-small', 'aria-expanded': 'false' },
-      'Edit and send again');
-    const editor = sender(item, options, said);
-    edit.addEventListener('click', () => {
-      editor.hidden = !editor.hidden;
-      edit.setAttribute('aria-expanded', String(!editor.hidden));
-      if (!editor.hidden) editor.querySelector('textarea').focus();
-    });
-    row.append(edit);
-    parts.splice(1, 0, editor);
+    const text = toText(item);
+    if (text === null) {
+      parts.push(element('p', { class: 'wire-facts' },
+        'This request cannot be edited here: a text field would change bytes of it that are not UTF-8, or line ends.'));
+    } else {
+      const editor = sender(item, text, options, said);
+      row.append(editor.button);
+      parts.splice(1, 0, editor.root);
+    }
   }
   return element('div', {}, ...parts);
 }
 
-function sender(item, options, said) {
-  const text = element('textarea', { rows: '10', spellcheck: 'false', 'aria-label': 'The request to send' });
-  text.value = decodeBytes(item.request).replaceAll('\r\n', '\n');
-  const send = element('button', { type: 'button', class: 'wire-small' }, 'Send');
-  send.addEventListener('click', async () => {
+/** The editor of a request, whose text is `text` unless there is a draft, and the button that opens it. */
+function sender(item, text, { draft, send }, said) {
+  const area = element('textarea', { rows: '10', spellcheck: 'false', 'aria-label': 'The request to send' });
+  area.value = draft?.text ?? text;
+  const submit = element('button', { type: 'button', class: 'wire-small' }, 'Send');
+  submit.addEventListener('click', async () => {
     said.textContent = 'Sending…';
-    said.textContent = await options.send(item.server, toRequest(text.value));
+    said.textContent = await send(item.server, toRequest(area.value));
   });
-  return element('div', { class: 'wire-editor', hidden: true },
-    element('p', {}, 'Change anything; Content-Length is set for you. The whole request is here, with its secrets.'),
-    text, send);
+  const chunks = isChunked(item.requestParts) ? ' Its chunks are joined.' : '';
+  const root = element('div', { class: 'wire-editor', hidden: !draft?.isOpen },
+    element('p', {}, 'Change anything; Content-Length is set for you. The whole request is here, with its secrets.'
+      + chunks), area, submit);
+  const button = element('button', { type: 'button', class: 'wire-small', 'aria-expanded': String(!root.hidden) },
+    'Edit and send again');
+  button.addEventListener('click', () => {
+    root.hidden = !root.hidden;
+    button.setAttribute('aria-expanded', String(!root.hidden));
+    if (!root.hidden) area.focus();
+  });
+  return { root, button };
+}
+
+/** A request as text to edit, a chunked one with a length in place of its chunks; null if a text field would change
+    it. */
+export function toText(item) {
+  const { request, requestParts } = item;
+  let whole = request;
+  if (isChunked(requestParts)) {
+    const head = request.slice(0, request.length - requestParts.content.length);
+    const content = contentOf(requestParts);
+    whole = head.replace(/^transfer-encoding:.*$/im, `Content-Length: ${content.length}`) + content;
+  }
+  const text = decodeBytes(whole).replaceAll('\r\n', '\n');
+  // The length is set, whatever it was.
+  const withoutLength = (bytes) => bytes.replace(/^content-length:.*$/gim, '');
+  const isKept = !text.includes('\r') && withoutLength(encodeBytes(toRequest(text))) === withoutLength(whole);
+  return isKept ? text : null;
 }
 
 /** Edited text as a request: with the line ends of HTTP, and the length that the content has now. */

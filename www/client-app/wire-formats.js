@@ -1,7 +1,7 @@
 // The timeline as files: our own JSON, HAR, a Mermaid sequence diagram, and one request as a curl command.
 
 import {
-  LANES, ITEMS_MAX, contentOf, decodeBytes, field, lanesOf, mask, parseMessage, readExchange, secretsOf, shortened,
+  LANES, ITEMS_MAX, contentOf, decodeBytes, field, isText, lanesOf, maskMessage, readExchange, secretsOf, shortened,
 } from './wire-model.js';
 
 // Split, since no page has an address written in.
@@ -23,7 +23,7 @@ function exported(item, keepsSecrets) {
   const { id, server, connection, peer, began_ms, took_us, request_bytes, answer_bytes, client, decisions,
     redirect_uris } = item;
   const secrets = keepsSecrets ? [] : secretsOf(item);
-  const [request, answer] = [item.request, item.answer].map((text) => mask(text, secrets, shortened));
+  const [request, answer] = [item.request, item.answer].map((text) => maskMessage(text, secrets, shortened));
   return { id, server, connection, peer, began_ms, took_us, request, request_bytes, answer, answer_bytes, client,
     decisions, redirect_uris };
 }
@@ -74,25 +74,26 @@ function wrongMember(value, types) {
 /** The content of a message as text. */
 const textOf = (message) => decodeBytes(contentOf(message));
 
+/** The address that a request with this Host and target asks for. A target may have the whole of it. */
+const urlOf = (host, target) => (target.startsWith('/') ? `${HTTP}${host}${target}` : target);
+
 /** The timeline as HAR 1.2, which browsers' developer tools read. */
 export function toHar(model, keepsSecrets) {
   const entries = model.items.filter((item) => item.kind === 'exchange').map((item) => {
-    const { request, answer, began_ms: began, took_us: took, decisions } = readExchange(exported(item, keepsSecrets));
-    const [sent, got] = [parseMessage(request), parseMessage(answer)];
+    const masked = readExchange(exported(item, keepsSecrets));
+    const { requestParts: sent, answerParts: got, began_ms: began, took_us: took, decisions, target } = masked;
     const host = field(sent, 'host') ?? '';
-    const target = sent.first.split(' ')[1] ?? '';
-    const url = target.startsWith('/') ? `${HTTP}${host}${target}` : target;
     const headers = (message) => message.fields.map(({ name, value }) => ({ name, value }));
     const sizes = (message) => ({ headersSize: -1, bodySize: message.content.length });
     const type = field(sent, 'content-type') ?? '';
-    const query = [...new URLSearchParams(target.split('?')[1] ?? '')].map(([name, value]) => ({ name, value }));
     return {
       startedDateTime: new Date(began).toISOString(),
       time: took / 1000,
       connection: String(item.connection),
       comment: decisions.map(({ rule, section }) => `${rule} (${section})`).join('; then '),
       request: {
-        method: item.method, url, httpVersion: 'HTTP/1.1', cookies: [], headers: headers(sent), queryString: query,
+        method: item.method, url: urlOf(host, target), httpVersion: 'HTTP/1.1', cookies: [],
+        headers: headers(sent), queryString: sent.query,
         ...(sent.content && { postData: { mimeType: type, text: textOf(sent) } }), ...sizes(sent),
       },
       response: {
@@ -129,20 +130,23 @@ export function toMermaid(items, config) {
   return `${lines.join('\n')}\n`;
 }
 
-/** One request as a curl command for a POSIX shell. */
-export function toCurl(item) {
+/** One request as a curl command for a POSIX shell, with its secrets or without; null if it has bytes that a command
+    line cannot hold. */
+export function toCurl(item, keepsSecrets) {
   const quote = (text) => `'${text.replaceAll('\'', '\'\\\'\'')}'`;
-  const { fields } = item.requestParts;
-  const content = textOf(item.requestParts);
-  const host = field(item.requestParts, 'host') ?? 'localhost';
+  const { requestParts, method, target } = readExchange(exported(item, keepsSecrets));
+  const content = contentOf(requestParts);
+  const host = field(requestParts, 'host') ?? 'localhost';
   const own = ['host', 'content-length', 'connection', 'accept-encoding', 'transfer-encoding'];
   // A HEAD has no content to wait for. What looks like a pattern in the URL is none.
-  const parts = ['curl -ig', item.method === 'HEAD' ? '--head' : `-X ${quote(item.method)}`];
-  fields.filter(({ name }) => !own.includes(name.toLowerCase()))
-    .forEach(({ name, value }) => parts.push(`-H ${quote(`${name}: ${value}`)}`));
+  const parts = ['curl -ig', method === 'HEAD' ? '--head' : `-X ${quote(method)}`];
+  // curl removes a field with nothing after its colon; with a semicolon it sends an empty one.
+  requestParts.fields.filter(({ name }) => !own.includes(name.toLowerCase()))
+    .forEach(({ name, value }) => parts.push(`-H ${quote(value === '' ? `${name};` : `${name}: ${value}`)}`));
   // Raw: an @ at its beginning names no file. A type that the request does not have is not made up.
   if (content) parts.push(`--data-raw ${quote(content)}`);
-  if (content && !field(item.requestParts, 'content-type')) parts.push("-H 'Content-Type:'");
-  parts.push(quote(`${HTTP}${host}${item.target}`));
-  return parts.join(' \\\n  ');
+  if (content && !field(requestParts, 'content-type')) parts.push("-H 'Content-Type:'");
+  parts.push(quote(urlOf(host, target)));
+  const command = parts.join(' \\\n  ');
+  return isText(command) && !command.includes('\0') ? decodeBytes(command) : null;
 }

@@ -27,8 +27,11 @@ const SECRETS = new Set([
 /** Whether the value of this parameter is a secret. */
 export const isSecret = (name) => SECRETS.has(name);
 
+/** Shorter secrets occur anywhere by chance, so they are hidden only after their name. */
+const SECRET_LENGTH_MIN = 8;
+
 /** Grants are named by the first 20 characters of each of their credentials. An export may have shortened the rest. */
-const CREDENTIAL = /^([A-Za-z0-9_-]{20})(?:[A-Za-z0-9_-]{44}|\.\.\..{4})$/;
+const CREDENTIAL = /^([A-Za-z0-9_-]{20})(?:[A-Za-z0-9_-]{44}|\.{3,}.{4})$/;
 
 /** A message taken apart: its first line, its fields, its content. */
 export function parseMessage(text) {
@@ -50,7 +53,18 @@ export function field(message, name) {
 
 /** Text whose characters are bytes, as the UTF-8 that they are. */
 export function decodeBytes(text) {
-  return new TextDecoder().decode(Uint8Array.from(text, (character) => character.charCodeAt(0)));
+  const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+}
+
+/** Whether such bytes are UTF-8. */
+export function isText(text) {
+  return encodeBytes(decodeBytes(text)) === text;
+}
+
+/** Text as its UTF-8, each byte as one character. */
+export function encodeBytes(text) {
+  return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join('');
 }
 
 /** The parameters of a form or query, in order. */
@@ -70,17 +84,27 @@ export function parseJson(text) {
   }
 }
 
-/** The content of a message, without its chunks if it has some (RFC 9112, 7.1). */
-export function contentOf(message) {
-  if ((field(message, 'transfer-encoding') ?? '').toLowerCase() !== 'chunked') return message.content;
-  let [rest, content] = [message.content, ''];
+export const isChunked = (message) => (field(message, 'transfer-encoding') ?? '').toLowerCase() === 'chunked';
+
+/** The chunks in the content of a message (RFC 9112, 7.1), each as the line before it, its data, and the line end
+    after it; and what comes after the last of them. */
+function chunksOf(content) {
+  const chunks = [];
+  let rest = content;
   for (;;) {
     const [line, digits] = /^([0-9a-f]+)[^\r\n]*\r\n/i.exec(rest) ?? [];
     const length = parseInt(digits, 16);
-    if (!length) return content;
-    content += rest.slice(line.length, line.length + length);
-    rest = rest.slice(line.length + length + 2);
+    if (!length) return { chunks, rest };
+    const end = line.length + length;
+    chunks.push({ line, data: rest.slice(line.length, end), lineEnd: rest.slice(end, end + 2) });
+    rest = rest.slice(end + 2);
   }
+}
+
+/** The content of a message, without its chunks if it has some. */
+export function contentOf(message) {
+  if (!isChunked(message)) return message.content;
+  return chunksOf(message.content).chunks.map(({ data }) => data).join('');
 }
 
 /** The parameters in the content of a message. */
@@ -193,53 +217,125 @@ export function readEvent(event, number) {
 
 const laneOf = (name) => Math.max(0, LANES.indexOf(name));
 
-/** Everything secret in an exchange, as it is written in its bytes, the longest first: each text, with the name of
-    what is too short to be known by itself. */
+/** The members of JSON with text or a number, also where the JSON is cut or malformed: name, colon, value. */
+const MEMBER = /("(?:[^"\\]|\\.){1,100}")(\s*:\s*)("(?:[^"\\]|\\.)*"?|-?\d[\d.eE+-]*)/g;
+
+/** Everything secret in an exchange, as it is written in its bytes, the longest first: each text that hides a secret,
+    and what it consists of: what comes before the secret, the secret, and what comes after it. */
 export function secretsOf(item) {
   if (item.kind !== 'exchange') return [];
   const found = new Map();
-  const add = (value, name) => {
-    // A short one may stand anywhere by chance, so it is known by its name alone.
-    const encoded = encodeURIComponent(value);
-    const spellings = [value, encoded, encoded.replaceAll('%20', '+')];
-    if (value.length >= 8) spellings.forEach((text) => found.set(text, null));
-    else if (value !== '') found.set(`${name}=${value}`, name);
+  const add = (secret, before, after = '') => {
+    if (secret.length >= SECRET_LENGTH_MIN) found.set(secret, ['', secret, '']);
+    else if (secret !== '') found.set(`${before}${secret}${after}`, [before, secret, after]);
+  };
+  /** Adds a value as programs usually write it. */
+  const addValue = (value, name) => {
+    const escaped = encodeURIComponent(value.toWellFormed());
+    [value, encodeBytes(value), escaped, escaped.replaceAll('%20', '+')].forEach((text) => add(text, `${name}=`));
+    const quoted = JSON.stringify(value).slice(1, -1);
+    [quoted, encodeBytes(quoted)].forEach((text) => add(text, `"${name}":"`, '"'));
+  };
+  /** Adds the secrets of a form, each as this form writes it and as others do. */
+  const addForm = (form = '') => form.split('&').forEach((pair) => {
+    const [{ name, value } = {}] = parseForm(pair);
+    if (!SECRETS.has(name)) return;
+    const [rawName, raw = ''] = splitAt(pair, '=');
+    add(raw, `${rawName}=`);
+    addValue(value, name);
+  });
+  /** The same for JSON, at any depth. */
+  const addJson = (content) => {
+    for (const [, rawName, colon, literal] of content.matchAll(MEMBER)) {
+      const name = parsed(rawName);
+      if (!SECRETS.has(name)) continue;
+      const [, quote, raw, end] = /^("?)(.*?)("?)$/s.exec(literal);
+      add(raw, `${rawName}${colon}${quote}`, end);
+      addValue(String(parsed(decodeBytes(literal)) ?? ''), name);
+    }
   };
   const addPair = (pair) => {
     const [name, value = ''] = splitAt(pair.trim(), '=');
-    add(value, name);
+    addValue(value, name);
   };
   const { requestParts, answerParts } = item;
-  const named = [requestParts.query, requestParts.parameters, answerParts.location, answerParts.parameters].flat();
-  named.filter(({ name }) => SECRETS.has(name)).forEach(({ name, value }) => add(value, name));
+  [...requestParts.parameters, ...answerParts.parameters].filter(({ name }) => SECRETS.has(name))
+    .forEach(({ name, value }) => addValue(value, name));
+  addForm(splitAt(item.target, '?')[1]);
+  addForm(contentOf(requestParts));
+  [requestParts, answerParts].forEach((message) => addJson(contentOf(message)));
+  // What comes after a malformed chunk is in no chunk.
+  if (isChunked(requestParts)) {
+    addForm(requestParts.content.replaceAll('\r\n', '&'));
+    addJson(requestParts.content);
+  }
   for (const { name, value } of [...requestParts.fields, ...answerParts.fields]) {
     switch (name.toLowerCase()) {
-      case 'authorization': add(value.replace(/^(?:Bearer|Basic)\s+/i, ''), name); break;
+      case 'authorization': {
+        const [scheme] = /^(?:(?:Bearer|Basic)\s+)?/i.exec(value);
+        add(value.slice(scheme.length), scheme || `${name}: `);
+        break;
+      }
       case 'cookie': value.split(';').forEach(addPair); break;
       case 'set-cookie': addPair(value.split(';')[0]); break;
-      case 'referer': parseForm(splitAt(value, '?')[1] ?? '').filter(({ name: own }) => SECRETS.has(own))
-        .forEach(({ name: own, value: secret }) => add(secret, own));
+      case 'referer':
+      case 'location': addForm(splitAt(value, '?')[1]);
     }
   }
   // The dialog's form carries the sealed request.
-  const sealed = / name="request" value="([^"]+)"/.exec(answerParts.content);
-  if (sealed) add(sealed[1], 'request');
+  const sealed = / name="request" value="([^"]+)"/.exec(contentOf(answerParts));
+  if (sealed) addValue(sealed[1], 'request');
   return [...found].sort(([one], [other]) => other.length - one.length);
+}
+
+/** The value of a JSON literal; undefined if it is malformed. */
+function parsed(literal) {
+  try {
+    return JSON.parse(literal);
+  } catch {
+    return undefined;
+  }
 }
 
 /** `text` with each of `secrets` replaced by what `shorten` makes of it. */
 export function mask(text, secrets, shorten) {
-  const shown = (secret, name) => (name === null ? shorten(secret) : `${name}=${shorten('')}`);
-  return secrets.reduce((masked, [secret, name]) => masked.replaceAll(secret, () => shown(secret, name)), text);
+  return secrets.reduce((masked, [whole, [before, secret, after]]) => (
+    masked.replaceAll(whole, () => `${before}${shorten(secret)}${after}`)), text);
+}
+
+/** The same for a whole message. A secret may begin in one chunk and end in another, so the chunks keep their lengths,
+    and so do the secrets in them. */
+export function maskMessage(text, secrets, shorten) {
+  const message = parseMessage(text);
+  if (!isChunked(message)) return mask(text, secrets, shorten);
+  const { chunks, rest } = chunksOf(message.content);
+  const masked = mask(chunks.map(({ data }) => data).join(''), secrets, padded);
+  let at = 0;
+  const content = chunks.map(({ line, data, lineEnd }) => {
+    at += data.length;
+    return `${line}${masked.slice(at - data.length, at)}${lineEnd}`;
+  });
+  const [head, trailers] = [text.slice(0, text.length - message.content.length), rest]
+    .map((part) => mask(part, secrets, shorten));
+  return `${head}${content.join('')}${trailers}`;
 }
 
 /** Enough of a secret to recognise it, too little to use it. Credentials of one grant share their beginning. */
-export const ending = (secret) => (secret.length >= 16 ? `…${secret.slice(-4)}` : '…');
+export const ending = (secret) => (secret.length >= 16 ? `…${end(secret)}` : '…');
+
+/** The last characters of a secret, without the rest of a character that is cut: it may be UTF-8. */
+const end = (secret) => secret.slice(-4).replace(/^[\x80-\xbf\udc00-\udfff]+/, '');
 
 /** The same for a file, in which a grant's name must survive. */
 export const shortened = (secret) => {
-  const end = secret.length >= 16 ? secret.slice(-4) : '';
-  return CREDENTIAL.test(secret) ? `${secret.slice(0, 20)}...${end}` : `...${end}`;
+  const last = secret.length >= 16 ? end(secret) : '';
+  return CREDENTIAL.test(secret) ? `${secret.slice(0, 20)}...${last}` : `...${last}`;
+};
+
+/** The same, as long as the secret. */
+const padded = (secret) => {
+  const [first, last] = secret.length < 16 ? ['', ''] : shortened(secret).split('...');
+  return `${first}${'.'.repeat(secret.length - first.length - last.length)}${last}`;
 };
 
 /** The grant that a credential belongs to. */
@@ -276,7 +372,9 @@ export class Model {
   /** Follows what an exchange means for its grant. */
   follow(item) {
     const { requestParts: { query, parameters, fields }, answerParts } = item;
-    const asked = Object.fromEntries([...query, ...parameters].map(({ name, value }) => [name, value]));
+    // In a file, a code or token in a chunk is as long as it was.
+    const asked = Object.fromEntries([...query, ...parameters].map(({ name, value }) => (
+      [name, CREDENTIAL.test(value) ? value.replace(/\.{4,}/, '...') : value])));
     const got = Object.fromEntries(answerParts.parameters.map(({ name, value }) => [name, value]));
     // The lab's endpoints make no grants, whatever they are called.
     const is = (...ends) => item.server !== 'lab' && ends.some((end) => item.path.endsWith(end));
