@@ -298,6 +298,17 @@ fn two_clients_at_once_are_told_apart() {
     for words in ["GET /authorize · app", "GET /authorize · native"] {
         assert!(arrows.contains(words), "{words}: {arrows}");
     }
+    (0..3).for_each(|_| {
+        drop(server.answer_to("GET /authorize?client_id=%20odd%0A%0Aname HTTP/1.1\r\nHost: h\r\n\r\n"));
+    });
+    browser.wait_for("all rows", |browser| (rows(browser).len() == 7).then_some(()));
+    assert_eq!(choose(" odd\\n\\nname"), 3, "white space in a name is kept");
+    assert_eq!(browser.execute("return document.querySelectorAll('#wire-client option').length"), 4);
+    browser.click("#wire-clear");
+    assert_eq!(choose(""), 0);
+    let left = "return document.querySelectorAll('#wire-client option').length";
+    browser.click("#wire-clear");
+    assert_eq!(browser.execute(left), 1, "a client leaves the list with its messages");
 }
 
 /// Runs `script` in the page with the modules of the view; it ends with `return`.
@@ -361,6 +372,17 @@ fn a_file_shows_what_was_exported_and_other_files_are_refused() {
         ),
     );
     assert_eq!(again, true, "what was read is written as it was");
+    let began = saved["exchanges"][0]["began_ms"].to_string();
+    let timeless = text(0).replace(&format!("\"began_ms\": {began}"), "\"began_ms\": 1e300");
+    for (file, words) in [("{}", "not an export"), (&*timeless, "Exchange 1 has no valid \"began_ms\".")] {
+        import(file);
+        browser.wait_for(words, |browser| browser.text(".wire-banner").contains(words).then_some(()));
+        assert_eq!(rows(&browser), before, "the file is still shown");
+    }
+    browser.click(".wire-banner button");
+    browser.wait_for("what happens now", |browser| (rows(browser) == before).then_some(()));
+    assert_eq!(browser.execute("return document.activeElement.id"), "wire-client");
+    assert_eq!(browser.execute("return document.querySelector('.wire-banner').hidden"), true);
     for (file, words) in [
         ("x", "not JSON"),
         (r#"{"format":"oauth-from-scratch wire","version":2}"#, "version 2"),
@@ -368,6 +390,10 @@ fn a_file_shows_what_was_exported_and_other_files_are_refused() {
         (
             r#"{"format":"oauth-from-scratch wire","version":1,"events":[],"exchanges":[{"id":1}]}"#,
             "\"server\"",
+        ),
+        (
+            r#"{"format":"oauth-from-scratch wire","version":1,"events":[{"at":1},{"at":1e300}],"exchanges":[]}"#,
+            "Event 2 has no valid \"at\".",
         ),
     ] {
         let file = serde_json::to_string(file).expect("JSON");
@@ -600,6 +626,52 @@ fn a_request_is_edited_and_sent_again() {
     });
     let rule = |row: &String| row.rsplit(" | ").next().map(str::to_owned);
     assert_eq!(rows.last().and_then(rule), before.last().and_then(rule));
+}
+
+/// A late message, a choice about secrets, and the end of a row leave alone what somebody is reading or editing.
+#[test]
+fn what_is_edited_stays_while_other_messages_come() {
+    let server = TestServer::start();
+    let Some((browser, _)) = open("what_is_edited_stays", server.client_app.port()) else { return };
+    (0..2).for_each(|_| drop(server.answer_to(&secure_request("Bearer x"))));
+    browser.wait_for("two rows", |browser| (rows(browser).len() == 2).then_some(()));
+    details_of(&browser, "GET /secure");
+    browser.execute(
+        "[...document.querySelectorAll('.wire-details button')].find((own) => own.textContent.startsWith('Edit')).click(); \
+         document.querySelector('textarea').value = 'a draft'; document.querySelectorAll('.wire-row')[1].focus(); \
+         document.querySelector('.wire-details details').open = false; window.row = document.activeElement; \
+         window.channel = new BroadcastChannel('wire'); window.report = (at, words) => channel.postMessage({ at, words })",
+    );
+    let check = |row: usize| {
+        let state = browser.execute(
+            "return [document.querySelector('textarea')?.value, document.querySelector('.wire-editor')?.hidden, \
+             [...document.querySelectorAll('.wire-details details')].map((part) => part.open), \
+             document.activeElement === window.row, \
+             [...document.querySelectorAll('.wire-row')].findIndex((row) => row.ariaCurrent === 'true')]",
+        );
+        assert_eq!(
+            state,
+            json!(["a draft", false, [false, true, true, true, true], true, row]),
+            "text, hidden, open, focus, row"
+        );
+    };
+    check(0);
+    browser.execute("window.report(1, 'a late message')");
+    browser.wait_for("it", |browser| (rows(browser).len() == 3).then_some(()));
+    assert!(rows(&browser)[0].contains("a late message"));
+    check(1);
+    browser.execute("document.querySelector('#wire-secrets').click()");
+    check(1);
+    // 498 more, and the first of the two requests is one too many.
+    browser.execute("for (let i = 0; i < 499; i += 1) window.report(Date.now() + 1e6, `number ${i}`)");
+    let words = rows_until(&browser, "number 498");
+    assert_eq!((words.len(), words[0].contains("GET /secure")), (500, true));
+    assert_eq!(browser.execute("return document.activeElement === window.row"), true);
+    assert_eq!(browser.execute("return document.querySelector('textarea').value"), "a draft");
+    browser.execute("window.report(Date.now() + 1e6, 'the last')");
+    rows_until(&browser, "the last");
+    let focus = "return document.activeElement === document.querySelector('.wire-row')";
+    assert_eq!(browser.execute(focus), true, "the focus of a row that is removed goes to the first");
 }
 
 #[test]

@@ -9,7 +9,8 @@ import { element } from './wire-page.js';
 import { FIELDS, PARAMETERS, explain } from './wire-words.js';
 import { showDifference } from './wire-difference.js';
 
-/** Shows `item` in `root`. `options` says whether secrets are shown, and how to send a request again. */
+/** Shows `item` in `root`. `options` says whether secrets are shown, how to send a request again, and what has been
+    edited. */
 export function showDetails(root, item, model, options) {
   const secrets = options.shows ? [] : secretsOf(item);
   const hide = (text, name) => (
@@ -24,6 +25,15 @@ export function showDetails(root, item, model, options) {
     parts.push(...exchangeParts(item, model, options, hide, hideMessage));
   }
   root.replaceChildren(...parts);
+}
+
+/** Shows the same item with other options: what was open stays open, and what was edited stays edited. */
+export function showDetailsAgain(root, item, model, options) {
+  const open = [...root.querySelectorAll('details')].map((part) => part.open);
+  const [editor, area] = ['.wire-editor', 'textarea'].map((css) => root.querySelector(css));
+  const draft = editor ? { text: area.value, isOpen: !editor.hidden } : undefined;
+  showDetails(root, item, model, { ...options, draft });
+  root.querySelectorAll('details').forEach((part, index) => { part.open = open[index]; });
 }
 
 function exchangeParts(item, model, options, hide, hideMessage) {

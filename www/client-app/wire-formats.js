@@ -59,12 +59,18 @@ export function fromJson(text) {
     if (decisions.some((decision) => wrongMember(decision, DECISION))) {
       throw new Error(`Exchange ${index + 1} has a decision that cannot be read.`);
     }
+    if (!isTime(exchange.began_ms)) throw new Error(`Exchange ${index + 1} has no valid "began_ms".`);
     const uris = Array.isArray(exchange.redirect_uris) ? exchange.redirect_uris : [];
     return { ...exchange, decisions, redirect_uris: uris.filter((uri) => typeof uri === 'string') };
   });
+  const events = file.events.filter((event) => event !== null && typeof event === 'object');
+  const wrong = events.find(({ at }) => !isTime(at));
+  if (wrong) throw new Error(`Event ${file.events.indexOf(wrong) + 1} has no valid "at".`);
   const config = file.config !== null && typeof file.config === 'object' ? file.config : {};
-  return { exchanges, events: file.events.filter((event) => event !== null && typeof event === 'object'), config };
+  return { exchanges, events, config };
 }
+
+const isTime = (value) => typeof value === 'number' && Number.isFinite(new Date(value).getTime());
 
 function wrongMember(value, types) {
   if (value === null || typeof value !== 'object') return 'members';

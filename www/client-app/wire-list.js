@@ -25,24 +25,30 @@ export class List {
     root.addEventListener('scroll', () => this.onScroll(), { passive: true });
   }
 
+  /** Shows these items and no others. The rows that are there stay, with their focus. */
   show(items) {
-    const { top } = this;
-    this.root.replaceChildren();
-    this.buttons.clear();
-    this.items.clear();
-    this.add(items);
-    if (!this.follows) this.root.scrollTop = top;
+    const wanted = new Set(items);
+    this.remove(new Set([...this.buttons.keys()].filter((item) => !wanted.has(item))));
+    let at = this.root.firstElementChild;
+    for (const item of items) {
+      const place = this.buttons.get(item)?.parentElement ?? this.make(item);
+      if (place === at) at = at.nextElementSibling;
+      else this.root.insertBefore(place, at);
+    }
+    if (this.follows) this.toEnd(FRAMES);
   }
 
   add(items) {
-    this.root.append(...items.map((item) => {
-      const button = row(item);
-      button.tabIndex = this.buttons.size === 0 ? 0 : -1;
-      this.buttons.set(item, button);
-      this.items.set(button, item);
-      return element('li', {}, button);
-    }));
+    this.root.append(...items.map((item) => this.make(item)));
     if (this.follows) this.toEnd(FRAMES);
+  }
+
+  make(item) {
+    const button = row(item);
+    button.tabIndex = this.buttons.size === 0 ? 0 : -1;
+    this.buttons.set(item, button);
+    this.items.set(button, item);
+    return element('li', {}, button);
   }
 
   toEnd(frames) {
@@ -58,18 +64,21 @@ export class List {
     this.top = scrollTop;
   }
 
-  /** Removes those of `items`, a set, that are in the list. */
+  /** Removes those of `items`, a set, that are in the list. If one of them had the focus, the first row gets it. */
   remove(items) {
-    let isStopLost = false;
+    let [isStopLost, isFocusLost] = [false, false];
     for (const item of items) {
       const button = this.buttons.get(item);
       if (!button) continue;
+      isFocusLost ||= button === document.activeElement;
       this.buttons.delete(item);
       this.items.delete(button);
       button.parentElement.remove();
       isStopLost ||= button.tabIndex === 0;
     }
-    if (isStopLost) this.stopAt(this.root.querySelector('button'));
+    const first = this.root.querySelector('button');
+    if (isStopLost) this.stopAt(first);
+    if (isFocusLost) first?.focus({ preventScroll: true });
   }
 
   choose(item) {

@@ -15,7 +15,8 @@ export function element(name, attributes = {}, ...content) {
 
 /** Builds the view in `root`. Beside the flow (`isWhole` is false) it has fewer controls. */
 export function build(root, isWhole) {
-  const summary = element('p', { class: 'wire-summary', role: 'status' });
+  // It changes with each message, so a screen reader does not announce it.
+  const summary = element('p', { class: 'wire-summary' });
   const banner = element('p', { class: 'note wire-banner', role: 'alert', hidden: true });
   const parts = element('input', { type: 'checkbox', id: 'wire-parts' });
   const secrets = element('input', { type: 'checkbox', id: 'wire-secrets' });
@@ -35,17 +36,31 @@ export function build(root, isWhole) {
   root.append(summary, banner, controls, ...(isWhole ? [files] : [link]),
     element('div', { class: 'wire-columns' }, list, element('div', { class: 'wire-side' }, details, drawing)));
 
+  // Until what happens now is shown again, each message has the way back.
+  let back;
   page.state = (words, onLeave) => {
+    back = words === '' ? undefined : onLeave ?? back;
     banner.hidden = words === '';
     banner.replaceChildren(words);
-    if (!onLeave) return;
+    if (!back) return;
     const leave = element('button', { type: 'button', class: 'wire-small' }, 'Back to what happens now');
-    leave.addEventListener('click', () => { page.state(''); onLeave(); });
+    const whereTo = back;
+    leave.addEventListener('click', () => {
+      page.state('');
+      whereTo();
+      client.focus();
+    });
     banner.append(' ', leave);
   };
+  // The client that is filtered by stays in the list, even if none of its messages are left.
   page.showClients = (clients) => {
-    const known = [...client.options].map((option) => option.value);
-    clients.filter((name) => !known.includes(name)).forEach((name) => client.append(element('option', {}, name)));
+    const wanted = client.value;
+    const names = wanted && !clients.includes(wanted) ? [wanted, ...clients] : clients;
+    const shown = [...client.options].slice(1).map((option) => option.value);
+    if (JSON.stringify(names) === JSON.stringify(shown)) return;
+    // An option without a value has its text for one, with other white space.
+    client.replaceChildren(client.options[0], ...names.map((name) => element('option', { value: name }, name)));
+    client.value = wanted;
   };
   return page;
 }

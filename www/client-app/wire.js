@@ -5,7 +5,7 @@ import { fromJson } from './wire-formats.js';
 import { build } from './wire-page.js';
 import { List } from './wire-list.js';
 import { Drawing } from './wire-drawing.js';
-import { showDetails } from './wire-details.js';
+import { showDetails, showDetailsAgain } from './wire-details.js';
 
 const page = build(document.querySelector('#wire'), document.body.classList.contains('wire-page'));
 let model = new Model();
@@ -29,10 +29,12 @@ function choose(item) {
   drawing.choose(item);
   page.details.hidden = item === null;
   if (!item) return;
-  showDetails(page.details, item, model, { shows: page.secrets.checked, send, isFile });
+  showDetails(page.details, item, model, options());
   // On a phone the details are below the list, perhaps out of sight.
   if (page.details.getBoundingClientRect().top > innerHeight - 120) page.details.scrollIntoView();
 }
+
+const options = () => ({ shows: page.secrets.checked, send, isFile });
 
 /** How long what comes is gathered before it is shown, in milliseconds: a burst is laid out once. */
 const GATHERING_TIME = 50;
@@ -68,17 +70,17 @@ function showGathered() {
     view.remove(dropped);
     view.add(items);
   });
-  if (dropped.has(chosen)) choose(null);
   summarise();
 }
 
-/** Shows everything again, for other filters or another model. */
+/** Shows the rows again, for other filters, another order or another model. The details of the chosen item stay as they
+    are, perhaps with a request that is being edited, unless a filter hides it. */
 function refresh() {
   gathered = [];
   const items = model.items.filter(isShown);
   list.show(items);
   drawing.show(items);
-  choose(items.includes(chosen) ? chosen : null);
+  if (!chosen || !isShown(chosen)) choose(null);
   summarise();
 }
 
@@ -97,7 +99,9 @@ function summarise() {
 
 page.parts.addEventListener('change', refresh);
 page.client.addEventListener('change', refresh);
-page.secrets.addEventListener('change', () => choose(chosen));
+page.secrets.addEventListener('change', () => {
+  if (chosen) showDetailsAgain(page.details, chosen, model, options());
+});
 page.clear.addEventListener('click', () => { replace(new Model()); });
 
 function replace(other) {
