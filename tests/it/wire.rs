@@ -28,9 +28,13 @@ impl Reader {
 
     /// A reader that has these field lines in its request.
     fn after(server: &TestServer, fields: &str) -> Reader {
+        Reader::of(server, "/wire/events", fields)
+    }
+
+    fn of(server: &TestServer, target: &str, fields: &str) -> Reader {
         let mut client = server.connect_to_client_app();
         let port = server.client_app.port();
-        client.send(format!("GET /wire/events HTTP/1.1\r\nHost: localhost:{port}\r\n{fields}\r\n"));
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost:{port}\r\n{fields}\r\n"));
         let mut reader = Reader { client, text: String::new() };
         let head = reader.until("\r\n\r\n");
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
@@ -164,8 +168,19 @@ fn a_reader_that_comes_back_gets_what_it_has_missed() {
     assert_eq!(Reader::data(&reader.event())["code_ms"], 60_000, "hello");
     let first = reader.event();
     let id = first.iter().find_map(|line| line.strip_prefix("id: ")).expect("a number").to_owned();
-    let mut back = Reader::after(&server, &format!("Last-Event-ID: {id}\r\n"));
-    assert_eq!(back.exchange()["id"], 2);
+    let field = format!("Last-Event-ID: {id}\r\n");
+    let query = format!("/wire/events?after={id}");
+    let later = query.replace(&id, &id.replace("-1", "-2"));
+    for (target, fields, next) in [
+        ("/wire/events", &*field, 2),
+        (&query, "", 2),
+        (&later, "", 3),
+        // The browser's own mark is the newer one.
+        (&later, &field, 2),
+        ("/wire/events?after=", "", 1),
+    ] {
+        assert_eq!(Reader::of(&server, target, fields).exchange()["id"], next, "{target} {fields}");
+    }
     let mut other = Reader::after(&server, "Last-Event-ID: 7-2\r\n");
     assert_eq!(other.exchange()["id"], 1, "the number of another process means nothing");
 }

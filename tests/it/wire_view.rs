@@ -115,6 +115,14 @@ pub(crate) fn rows_until(browser: &Browser, words: &str) -> Vec<String> {
     })
 }
 
+/// Waits until there is a row that contains `words`, and gives all rows.
+fn rows_with(browser: &Browser, words: &str) -> Vec<String> {
+    browser.wait_for(&format!("a row with {words}"), |browser| {
+        let rows = rows(browser);
+        rows.iter().any(|row| row.contains(words)).then_some(rows)
+    })
+}
+
 /// Fails unless `rows` contain `expected`, in that order, perhaps with others between them.
 pub(crate) fn assert_in_order(rows: &[String], expected: &[&str]) {
     let mut left = rows.iter();
@@ -215,14 +223,16 @@ fn the_timeline_of_an_aborted_flow_ends_with_the_popup() {
     let app = open_app(&browser, server.client_app, &view);
     ask(&browser, &app, &view, Browser::close_window);
     browser.switch_to(&view);
-    let rows = rows_until(&browser, "the popup was closed");
+    // The view was out of sight, and catches up.
+    let rows = rows_with(&browser, "dialog shown");
+    assert!(rows.last().is_some_and(|row| row.contains("the popup was closed")), "{rows:#?}");
     assert_in_order(&rows, &["the script opens the popup", "dialog shown", "the popup was closed"]);
     assert!(!rows.iter().any(|row| row.contains("/code")), "no decision was made: {rows:#?}");
 
     browser.switch_to(&app);
     ask(&browser, &app, &view, |browser| browser.click("#refuse"));
     browser.switch_to(&view);
-    let rows = rows_until(&browser, "they match");
+    let rows = rows_with(&browser, "POST /code 302 Found");
     assert_in_order(&rows, &["POST /code 302 Found", "the script reads the address: error"]);
     assert!(rows.iter().any(|row| row.ends_with("access denied")), "{rows:#?}");
 }
@@ -357,6 +367,10 @@ fn a_file_shows_what_was_exported_and_other_files_are_refused() {
     assert_eq!(rows(&browser), before, "nothing has changed");
     browser.click("#wire-clear");
     assert!(rows(&browser).is_empty());
+    browser.execute(
+        "const filter = document.querySelector('#wire-client'); \
+         filter.append(new Option('another')); filter.value = 'another'",
+    );
     import(&text(0));
     browser.wait_for("the file", |browser| browser.text(".wire-banner").contains("saved.json").then_some(()));
     assert_eq!(rows(&browser), before);
@@ -672,6 +686,59 @@ fn what_is_edited_stays_while_other_messages_come() {
     rows_until(&browser, "the last");
     let focus = "return document.activeElement === document.querySelector('.wire-row')";
     assert_eq!(browser.execute(focus), true, "the focus of a row that is removed goes to the first");
+}
+
+/// A browser has six connections to a server at most, for all of its windows.
+#[test]
+fn pages_out_of_sight_hold_no_connection_and_catch_up() {
+    let server = TestServer::start();
+    let port = server.client_app.port();
+    let Some((browser, view)) = open("pages_out_of_sight_hold_no_connection", port) else { return };
+    server.answer_to(&secure_request("Bearer x"));
+    rows_until(&browser, "access token malformed");
+    for number in 1..=7 {
+        browser.execute("window.open('/wire', '_blank')");
+        let last = browser.wait_for("the window", |browser| {
+            let windows = browser.windows();
+            (windows.len() > number).then(|| windows.into_iter().next_back()).flatten()
+        });
+        browser.switch_to(&last);
+        browser.wait_for("its page", |browser| {
+            (browser.execute("return document.querySelectorAll('.wire-row').length") == 1).then_some(())
+        });
+    }
+    server.answer_to("GET /secure HTTP/1.1\r\nHost: h\r\n\r\n");
+    rows_until(&browser, "no access token");
+    browser.switch_to(&view);
+    let hidden = "return document.hidden";
+    browser.devtools("Page.bringToFront", &json!({}));
+    browser.wait_for("a page in sight", |browser| (browser.execute(hidden) == false).then_some(()));
+    let rows = rows_until(&browser, "no access token");
+    assert_eq!(rows.len(), 2, "nothing is shown twice: {rows:#?}");
+
+    // A refused stream, after which the browser does not ask again by itself.
+    browser.execute(
+        "window.asked = []; \
+         window.EventSource = class extends EventTarget { \
+           static CLOSED = 2; readyState = 2; \
+           constructor(url) { super(); asked.push(url); setTimeout(() => this.dispatchEvent(new Event('error'))); } \
+           close() {} \
+         }; \
+         for (const value of [true, false]) { \
+           Object.defineProperty(document, 'hidden', { value, configurable: true }); \
+           document.dispatchEvent(new Event('visibilitychange')); \
+         }",
+    );
+    let asked = browser.wait_for("the page to ask again", |browser| {
+        let asked = browser.execute("return window.asked");
+        asked.as_array().filter(|asked| asked.len() >= 2).cloned()
+    });
+    let after = |url: &Value| {
+        let mark = url.as_str().and_then(|url| url.strip_prefix("/wire/events?after="));
+        mark.and_then(|mark| mark.split_once('-')).is_some_and(|(_, id)| id.parse::<u64>().is_ok())
+    };
+    assert!(asked.iter().all(after), "{asked:?}");
+    assert_eq!(browser.text(".wire-banner"), "No connection to the server. This page tries again.");
 }
 
 #[test]

@@ -114,12 +114,19 @@ function replace(other) {
 
 // From the server ---------------------------------------------------------------
 
+/** How long after a refusal the page asks again, in milliseconds. After a lost connection the browser does. */
+const REFUSED_TIME = 5000;
+
 let source = null;
 let run = null;
 
+/** The mark of the last exchange that came. */
+let last = '';
+
 function listen() {
-  source = new EventSource('/wire/events');
-  source.addEventListener('hello', ({ data }) => {
+  const own = new EventSource(`/wire/events?after=${last}`);
+  source = own;
+  own.addEventListener('hello', ({ data }) => {
     const hello = JSON.parse(data);
     // Another process: its numbers start again.
     if (run !== null && run !== hello.run) replace(new Model());
@@ -128,9 +135,30 @@ function listen() {
     summarise();
     page.state('');
   });
-  source.addEventListener('message', ({ data }) => add(model.addExchange(JSON.parse(data))));
-  source.addEventListener('error', () => page.state('No connection to the server. This page tries again.'));
+  own.addEventListener('message', ({ data, lastEventId }) => {
+    last = lastEventId;
+    add(model.addExchange(JSON.parse(data)));
+  });
+  own.addEventListener('error', () => {
+    page.state('No connection to the server. This page tries again.');
+    if (own.readyState !== EventSource.CLOSED) return;
+    setTimeout(() => { if (source === own) listen(); }, REFUSED_TIME);
+  });
 }
+
+function stop() {
+  source?.close();
+  source = null;
+}
+
+// A browser has few connections to a server, for all of its pages. A page that is out of sight gives its own back, and
+// catches up when it is seen again.
+function followVisibility() {
+  if (document.hidden) stop();
+  else if (!source && !isFile) listen();
+}
+
+document.addEventListener('visibilitychange', followVisibility);
 
 // What only the browser sees comes from the client app's own page, in this browser.
 const channel = new BroadcastChannel('wire');
@@ -156,16 +184,18 @@ async function send(server, request) {
 page.onExport = () => ({ model, items: model.items.filter(isShown), keepsSecrets: page.secrets.checked });
 
 page.onImport = (text, name) => {
-  const file = fromJson(text);
-  source?.close();
-  source = null;
+  const file = readFile(fromJson(text));
+  stop();
   isFile = true;
-  replace(readFile(file));
+  page.client.value = '';
+  replace(file);
   page.state(`This is the file ${name}.`, () => {
     isFile = false;
     run = null;
+    last = '';
+    page.client.value = '';
     replace(new Model());
-    listen();
+    followVisibility();
   });
 };
 
@@ -179,4 +209,4 @@ function readFile({ exchanges, events, config }) {
 }
 
 refresh();
-listen();
+followVisibility();

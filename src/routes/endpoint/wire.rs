@@ -2,7 +2,7 @@
 //!
 //! The events are server-sent events (HTML, 9.2): first `hello`, with what the page has to know of this server; then
 //! one message for each exchange, from the oldest that is kept. A browser that has lost its connection says which was
-//! its last, and gets those after it.
+//! its last, and gets those after it. A page that has given its connection up says the same in the query (`after`).
 //!
 //! What is shown has secrets in it, and what is sent is trusted like a person at a command line. So all three are for
 //! pages of this server's own alone: the Host must be loopback, since another name that points at this machine would
@@ -224,7 +224,8 @@ fn hello(routes: &Routes, wire: &Wire) -> Value {
 
 /// The number of the last exchange that the browser has got from this process; 0 if it has none.
 fn last_event(request: &Request, run: u64) -> u64 {
-    let Ok(Some(value)) = request.field("last-event-id") else { return 0 };
+    let after = || request.query().and_then(|query| query.strip_prefix("after=")).map(str::as_bytes);
+    let value = request.field("last-event-id").ok().flatten().or_else(after).unwrap_or_default();
     let pair = std::str::from_utf8(value).ok().and_then(|text| text.split_once('-'));
     match pair.map(|(run, id)| (run.parse::<u64>(), id.parse::<u64>())) {
         Some((Ok(of), Ok(id))) if of == run => id,
