@@ -347,7 +347,7 @@ pub fn document(bytes: &[u8]) {
     assert!(!client.redirect_uris.is_empty() && client.scope == offered);
     assert!(client.default_scope.is_none_or(|scope| scope.is_within(&offered)));
     assert!(client.redirect_uris.iter().all(|uri| RedirectUri::parse(uri.as_str()).is_ok()));
-    assert!((1..=CLIENT_NAME_CHARS_MAX).contains(&client.name.chars().count()), "{:?}", client.name);
+    assert!(client.name.chars().count() <= CLIENT_NAME_CHARS_MAX, "{:?}", client.name);
     assert!(!client.name.chars().any(char::is_control), "{:?}", client.name);
 }
 
