@@ -22,6 +22,19 @@ export async function authorize(url, decision = 'authorize') {
   return { page, location, parameters: location.searchParams };
 }
 
+/** Goes to the client's address, once it listens: clients print the address of the dialog a moment before that. */
+export async function arrive(location) {
+  const end = Date.now() + 60_000;
+  for (;;) {
+    try {
+      return await fetch(location);
+    } catch (error) {
+      if (error.cause?.code !== 'ECONNREFUSED' || Date.now() > end) throw error;
+      await new Promise((resolve) => { setTimeout(resolve, 20); });
+    }
+  }
+}
+
 /** A port of this machine that nothing listens at. */
 export async function freePort() {
   const server = createServer();

@@ -9,7 +9,7 @@ import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { authorize, freePort } from './form-clicker.mjs';
+import { arrive, authorize, freePort } from './form-clicker.mjs';
 
 const serverUrl = new URL(process.argv[2]);
 const issuer = serverUrl.origin;
@@ -100,7 +100,7 @@ let clicked;
 const words = ['--url', issuer, '--client-id', clientId, '--port', port, '--resource', serverUrl.href];
 const { found, output } = await run('authorization', words, (text) => {
   const url = text.match(/^http\S+\/authorize\?\S+$/m)?.[0];
-  if (url && !clicked) clicked = authorize(url).then(({ location }) => fetch(location));
+  if (url && !clicked) clicked = authorize(url).then(({ location }) => arrive(location));
 });
 assert.ok((await clicked)?.ok, output);
 assert.equal(found.size, 2, output);

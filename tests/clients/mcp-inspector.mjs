@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { authorize, freePort } from './form-clicker.mjs';
+import { arrive, authorize, freePort } from './form-clicker.mjs';
 
 const [serverUrl, documentUrl] = process.argv.slice(2);
 const issuer = new URL(serverUrl).origin;
@@ -47,7 +47,7 @@ async function call(tool, ...options) {
     const urls = [...errors.matchAll(/Please navigate to: (\S+)\n/g)].map((match) => new URL(match[1]));
     for (const url of urls.slice(scopes.length)) {
       scopes.push(url.searchParams.get('scope'));
-      authorize(url).then(({ location }) => fetch(location)).catch((error) => { errors += error; child.kill(); });
+      authorize(url).then(({ location }) => arrive(location)).catch((error) => { errors += error; child.kill(); });
     }
   });
   assert.equal(await ended, 0, errors);
