@@ -364,7 +364,9 @@ fn a_wrong_request_of_a_strangers_app_redirects_nowhere() {
         let answer = wrong(&of_stranger);
         assert_eq!((answer.status, answer.field("location")), (400, None), "{to}");
         let link = format!("href=\"https://evil.example/?a&amp;b&amp;error={error}&amp;error_description=");
-        assert!(answer.text().contains(&link) && answer.text().contains("&amp;iss="), "{}", answer.text());
+        let text = answer.text();
+        let names_it = text.contains(">Go to https://evil.example</a>");
+        assert!(text.contains(&link) && text.contains("&amp;iss=") && names_it, "{text}");
         let answer = wrong(&of_demo);
         let location = answer.field("location").unwrap_or_else(|| panic!("{to}: {}", answer.text()));
         assert_eq!((answer.status, parameter(location, "error")), (302, Some(error)), "the operator knows it");

@@ -183,7 +183,8 @@ fn explain_rejection(routes: &Routes, rejection: Rejection) -> Response {
 /// 503, as a page: a client that sent no parameters reads no errors.
 fn bare_unavailable(routes: &Routes, reason: &'static str, retry_after: FieldValue) -> Response {
     let (origin, base) = (routes.site.authorization_server(), routes.site.base());
-    let buttons = vec![Button { words: "Start again", url: format!("{origin}{base}/oauth-dialog.html") }];
+    let buttons =
+        vec![Button { words: "Start again".into(), url: format!("{origin}{base}/oauth-dialog.html") }];
     explain(routes, Status::ServiceUnavailable, Notice::NotJustNow, reason, buttons)
         .with("Retry-After", retry_after)
 }
@@ -207,5 +208,5 @@ fn start_again(routes: &Routes, query: &str) -> Button {
 /// Leads to the site of the client's redirect URI; `None` for an app on the person's machine, which has none.
 fn go_to_app(to: &VerifiedRedirect) -> Option<Button> {
     let is_web = to.as_str().starts_with("https://") || to.as_str().starts_with("http://");
-    is_web.then(|| Button { words: "Go to the app", url: format!("{}/", return_to(to.as_str())) })
+    is_web.then(|| Button { words: "Go to the app".into(), url: format!("{}/", return_to(to.as_str())) })
 }

@@ -7,6 +7,7 @@
 
 use memchr::memchr;
 
+use super::dialog_page::return_to;
 use super::error_response::describe;
 use super::message_page::{Button, MessagePage, Notice};
 use crate::http::{FieldLines, FieldValue, Response, Status};
@@ -79,7 +80,8 @@ pub(crate) fn refuse(routes: &Routes, error: AuthorizationError, state: Option<&
             if is_trusted {
                 return response.respond().because(reason);
             }
-            let button = Button { words: "Go to the app", url: response.location() };
+            let button =
+                Button { words: format!("Go to {}", return_to(to.as_str())).into(), url: response.location() };
             show(routes, Notice::WrongRequest, &reason, Some(button)).because(reason)
         }
     }

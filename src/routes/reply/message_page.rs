@@ -96,7 +96,8 @@ impl Notice {
             Notice::WrongRequest => (
                 "This app cannot be authorized",
                 "The app sent a request that this server cannot grant. Nothing was authorized. Anyone can register an \
-                 app here, so your browser was not sent to the app's address. If you came from the app, go back to it.",
+                 app here, so your browser was not sent on to the app's address. Go there only if you started at that \
+                 app.",
             ),
             Notice::UnknownClient => (
                 "This server does not know this app",
@@ -130,7 +131,7 @@ pub(crate) struct MessagePage<'a> {
 
 /// A link that looks like a button.
 pub(crate) struct Button {
-    pub(crate) words: &'static str,
+    pub(crate) words: Cow<'static, str>,
     pub(crate) url: String,
 }
 
@@ -138,7 +139,7 @@ impl Button {
     /// Asks the authorization request with this `query` again. At the server's own address, whatever name was used.
     pub(crate) fn ask_again(site: &Site, words: &'static str, query: &str) -> Button {
         let (origin, base) = (site.authorization_server(), site.base());
-        Button { words, url: format!("{origin}{base}/authorize?{query}") }
+        Button { words: words.into(), url: format!("{origin}{base}/authorize?{query}") }
     }
 }
 
@@ -185,10 +186,10 @@ impl MessagePage<'_> {
 /// Leads to the client app or, if there is none, to the authorization server's own page.
 fn first_page(site: &Site) -> Button {
     match site.client_app() {
-        Some(origin) => Button { words: "Go to the client app", url: format!("{origin}/") },
+        Some(origin) => Button { words: "Go to the client app".into(), url: format!("{origin}/") },
         None => {
             let url = format!("{}{}/", site.authorization_server(), site.base());
-            Button { words: "About this server", url }
+            Button { words: "About this server".into(), url }
         }
     }
 }
