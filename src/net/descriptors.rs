@@ -11,11 +11,12 @@ use std::io;
 /// connections to an engine, documents that are fetched, and pages read from a folder.
 const RESERVED: usize = 64;
 
-/// The most connections of a worker that are open past a bound, to be sent a 503.
-pub(super) const TURNED_AWAY_PER_WORKER: usize = 16;
+/// How many connections of a worker may be open past a bound, to be sent a 503. Further ones are closed without an
+/// answer. They are counted apart from the others, so that a peer past its own bound takes no places of other peers.
+pub(super) const TURNED_AWAY_MAX: usize = 16;
 
 /// Further descriptors reserved for each worker: its event queue, its waker, and those that it turns away.
-const RESERVED_PER_WORKER: usize = 4 + TURNED_AWAY_PER_WORKER;
+const RESERVED_PER_WORKER: usize = 4 + TURNED_AWAY_MAX;
 
 /// How many connections the descriptors allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use super::access_log::AccessLog;
 use super::buffers::SpareBuffers;
 use super::counts::Counts;
 use super::deadlines::Deadlines;
-use super::descriptors::TURNED_AWAY_PER_WORKER;
+use super::descriptors::TURNED_AWAY_MAX;
 use super::eviction::{Eviction, Room};
 use super::forwarded::Proxies;
 use super::link::{Driven, Link};
@@ -48,10 +48,6 @@ const READ_BYTES_MAX: usize = 16 * 1024;
 /// How many queued connections continue in one turn. The bound keeps turns short, so that new clients are accepted
 /// soon.
 const UNFINISHED_PER_TURN_MAX: usize = 256;
-
-/// How many connections past a bound may be open to be sent a 503. Further ones are closed without an answer. They are
-/// counted apart from the others, so that a peer past its own bound takes no places of other peers.
-const TURNED_AWAY_MAX: usize = TURNED_AWAY_PER_WORKER;
 
 /// One worker's connections, and what they need to make progress.
 pub struct Driver<S> {

@@ -330,7 +330,7 @@ mod tests {
     #[cfg(not(feature = "client-documents"))]
     #[test]
     fn without_tls_no_https_document_is_fetched() {
-        // No one listens there, and the second name has no address at all.
+        // No one listens there, and the second time the name has no address at all.
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
         let outbound = outbound(&scripted(&[&[address]]));
         for url in ["https://localhost:9/c", "https://localhost:9/d"] {
