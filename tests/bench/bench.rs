@@ -1,14 +1,15 @@
 //! `cargo bench`: what this server costs above the floor of the kernel, and what others cost.
 //!
-//! Each kind of work runs on each server in turn, a short time at a stretch, round after round, so that what
-//! the machine does beside falls on all of them alike. The server has the first core and its clients the
-//! second. The figure that counts is the server's CPU time per request, as a ratio to the floor's in the same
-//! round; the table shows the median of the rounds.
+//! Each kind of work runs on each server in turn, a short time at a stretch, and then on each in the opposite order:
+//! that is a round. So what the machine does beside, and whether it becomes faster or slower, falls on all of them
+//! alike. The server has the first core and its clients the second. The figure that counts is the server's CPU time
+//! per request, as a ratio to the floor's in the same round; the table shows the median of the rounds.
 //!
 //! `cargo bench -- --help` lists what else it measures.
 
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
@@ -64,7 +65,7 @@ too, for before and after.
 ";
 
 const CONNECTIONS: usize = 64;
-const STRETCH: Duration = Duration::from_millis(400);
+const STRETCH: Duration = Duration::from_millis(200);
 const SERVER_CORE: &str = "0";
 const CLIENT_CORE: &str = "1";
 
@@ -199,20 +200,22 @@ fn works(options: &Options) -> io::Result<String> {
             servers::renew_token(server)?;
         }
         let floor = servers::floor(SERVER_CORE, &load::collect(&own.target, work)?, &token)?;
+        let mut servers = vec![("floor", &floor), ("own", &own)];
+        servers.extend(others.iter().map(|(name, server)| (*name, server)));
+        servers.retain(|(name, _)| work.is_for(name));
         for round in 0..options.rounds + 1 {
-            let mut servers = vec![("floor", &floor), ("own", &own)];
-            servers.extend(others.iter().map(|(name, server)| (*name, server)));
-            servers.retain(|(name, _)| work.is_for(name));
-            let mut floor_cpu = f64::NAN;
-            for (name, server) in servers {
+            let mut cpu: BTreeMap<&str, f64> = BTreeMap::new();
+            for (name, server) in servers.iter().chain(servers.iter().rev()) {
                 let stretch = stretch(server, work, CONNECTIONS)?;
-                if name == "floor" {
-                    floor_cpu = stretch.cpu_per_request;
-                }
+                *cpu.entry(name).or_default() += stretch.cpu_per_request;
                 // The first round warms caches and tables.
                 if round > 0 {
-                    ratios.entry((name, work)).or_default().push(stretch.cpu_per_request / floor_cpu);
                     stretches.entry((name, work)).or_default().push(stretch);
+                }
+            }
+            if round > 0 {
+                for (name, _) in &servers {
+                    ratios.entry((name, work)).or_default().push(cpu[name] / cpu["floor"]);
                 }
             }
         }
