@@ -1,10 +1,14 @@
-//! Packs the program's relative relocations, where the C library can read them so.
+//! Two arguments for the linker, which make the program smaller in memory and change nothing else.
 //!
+//! The first packs the program's relative relocations, where the C library can read them so.
 //! A program that may lie anywhere in memory has thousands of pointers into itself, which the loader corrects at the
 //! start. As a table they take 24 bytes each: 200 KiB of the program and, once read, of its memory. Packed (RELR) they
 //! take a hundredth of that. glibc reads packed ones from 2.36 on, and an older one refuses such a program. So they are
 //! packed only where a program is built for the machine that builds it, and that machine has such a glibc. A linker
 //! that does not know the option warns and ignores it.
+//!
+//! The second puts what runs at the start beside each other (`start.ld`), in a release. It needs GNU's linker or LLVM's,
+//! so it is left out where another linker is configured.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +20,7 @@ const GLIBC: (u32, u32) = (2, 36);
 
 fn main() {
     println!("cargo:rerun-if-changed=.cargo/build.rs");
+    println!("cargo:rerun-if-changed=.cargo/start.ld");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
     let is_linux_gnu = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu");
     let is_for_this_machine = env::var("HOST").is_ok_and(|host| is("TARGET", &host));
@@ -23,6 +28,17 @@ fn main() {
         // An argument of the link alone, added to those of RUSTFLAGS.
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
+    if is_linux_gnu && is_for_this_machine && is("PROFILE", "release") && !is_another_linker() {
+        let package = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it for a build script");
+        println!("cargo:rustc-link-arg-bins=-T");
+        println!("cargo:rustc-link-arg-bins={package}/.cargo/start.ld");
+    }
+}
+
+/// Whether the linker is not the one that Rust chooses.
+fn is_another_linker() -> bool {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    env::var_os("RUSTC_LINKER").is_some() || flags.contains("linker") || flags.contains("fuse-ld")
 }
 
 /// The version of this machine's glibc, if it has one.
