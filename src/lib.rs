@@ -1,6 +1,6 @@
 //! A small, strict OAuth authorization server from the socket up, made to be read.
 //!
-//! The layers, each of which uses those below it and none above; a test, `tests/it/imports.rs`, holds them to it:
+//! The layers. What each may import is a table in the test `tests/it/imports.rs`, which holds them to it:
 //!
 //! ```text
 //! main ── cli ── config          what to run; composes the settings of each layer
@@ -11,11 +11,12 @@
 //!          └─ store              where grants live; applies the rules' transitions
 //! outbound                       requests that the server sends: clients' documents, from checked addresses alone
 //! keys                           where the server's keys are kept: a key file, the store, or this process
-//! crypto                         digests, password hashes and seals; alone in naming ring and argon2
-//! pool                           slow work, off the loop; answers through the stores' mailbox
 //! wire                           what went over the wire, and the rule that decided it
-//! system                         the only source of time and random bytes, behind a trait
+//! pool                           slow work, off the loop; answers through the stores' mailbox
+//! crypto                         digests, password hashes and seals; alone in naming ring and argon2
+//! peer                           the peer of a connection, as it is counted
 //! private_file                   files that hold secrets: no other user may read, change or replace them
+//! system                         the only source of time and random bytes, behind a trait
 //! json                           objects, written
 //! log                            lines on standard error or output, written without blocking the loop
 //! ```

@@ -70,9 +70,9 @@ pub fn read_beside(text: &str, flags: FromFlags) -> Result<Config, Mistakes> {
     let mut mistakes = Mistakes::default();
     read_root(&mut root, &mut config, flags, &mut mistakes);
     mistakes.note_all(root.end(
-        "issuer, resource_owner, explain_errors, secure_scope, default_resource, keys, registration, \
-         fetch_client_documents, wire, wire_with_lasting_store, [listen], [lifetimes], [store], [limits], [scopes], \
-         [[resources]], [[clients]] and [[client_documents]]",
+        "issuer, insecure_http, resource_owner, explain_errors, secure_scope, default_resource, keys, \
+         registration, fetch_client_documents, wire, wire_with_lasting_store, [listen], [lifetimes], [store], \
+         [limits], [scopes], [[resources]], [[clients]] and [[client_documents]]",
     ));
     mistakes.into_result(config)
 }

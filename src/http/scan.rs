@@ -128,7 +128,7 @@ const TOO_MANY_LINES: Reasons = [
 ];
 
 /// Refuses a head that begins with `bytes` and exceeds a limit. Other programs on the same host may have set the
-/// cookies, and then only the person at the browser can help, so they are told.
+/// cookies, and then only the person at the browser can help, so the page says how.
 #[cold]
 fn too_large(bytes: &[u8], [reason, of_cookies]: &Reasons) -> Refusal {
     const COOKIE: &[u8] = b"cookie:";

@@ -609,7 +609,7 @@ mod tests {
         assert_eq!(reads.load(Ordering::Relaxed), 2 * share);
     }
 
-    /// A client that is told 503 holds a descriptor for as long as that takes.
+    /// A client that is answered 503 holds a descriptor for as long as that takes.
     #[test]
     fn past_the_bound_some_get_503_and_the_rest_are_just_closed() {
         let mut settings = Settings::default();

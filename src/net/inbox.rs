@@ -4,8 +4,8 @@
 //! waker. `is_woken` saves the system call while the worker has yet to react to the previous one.
 //!
 //! The inbox is the [`Mailbox`] of the store and of the pool. It also decides races between a completion and a client
-//! that gives up: whichever takes the lock first wins. If the client gave up first, the store is told, and withdraws
-//! what it applied.
+//! that gives up: whichever takes the lock first wins. If the client gave up first, the store learns of it, and
+//! withdraws what it applied.
 
 use std::collections::HashSet;
 use std::io;

@@ -1,4 +1,4 @@
-//! What the servers are told: where to listen, how clients reach them, and the limits of all connections together.
+//! The settings of the servers: where to listen, how clients reach them, and the limits of all connections together.
 //!
 //! Plain data. The limits of one connection are the codec's ([`http::Limits`]), and what the endpoints need is theirs
 //! ([`routes::Settings`]). The values must fit together; [`Limits::mistakes`] lists those that do not.

@@ -217,8 +217,8 @@ impl Worker {
     /// Stops accepting; the requests that have been received are answered.
     fn finish(&mut self) {
         self.is_finishing = true;
-        // Dropping the acceptor closes the listening sockets. The other workers are told only afterwards: one that
-        // ended sooner could leave a connection unserved in its inbox.
+        // Dropping the acceptor closes the listening sockets. The other workers hear of the end only afterwards: one
+        // that ended sooner could leave a connection unserved in its inbox.
         if let Some(acceptor) = self.acceptor.take() {
             self.control.is_shut.store(true, Ordering::Release);
             acceptor.inboxes().iter().for_each(|inbox| inbox.wake());

@@ -68,8 +68,8 @@ pub struct Profile {
     /// origin is admitted with them: the scripts of any page read the dialog and send its form for their visitors (RFC
     /// 9700, 2.6).
     pub cookieless_cors: bool,
-    /// Whether browsers are told not to show the dialog in a frame. Otherwise another site lays it invisibly under the
-    /// pointer, and a click there is a consent (clickjacking; RFC 9700, 4.16).
+    /// Whether the dialog's answer forbids browsers to show it in a frame. Otherwise another site lays it invisibly
+    /// under the pointer, and a click there is a consent (clickjacking; RFC 9700, 4.16).
     pub frame_protection: bool,
     /// Whether a second use of a code ends its grant (RFC 6749, 4.1.2). Otherwise a code from a log or a history gets
     /// tokens until it expires (code replay; RFC 6749, 10.5; RFC 9700, 4.3.1). The earlier access tokens stay valid; a

@@ -9,7 +9,8 @@
 //!
 //! Each endpoint is one file in `endpoint` with one function, from a request to a [`Step`]: the response, what has to
 //! happen before there is one (`step.rs`), or a response without an end (`stream.rs`). `request` reads what a request
-//! says, `reply` makes responses, and `table.rs` is the map. A new endpoint takes one file and one row there.
+//! says, `reply` makes responses, and `table.rs` is the map. A new endpoint takes one file and one row there;
+//! `.github/CONTRIBUTING.md` has all the steps.
 //!
 //! What belongs to no endpoint is answered here: paths that are not in the table (404), methods that a path does not
 //! have (405), preflights, and messages that the codec refused.

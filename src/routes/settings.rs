@@ -1,4 +1,4 @@
-//! What the endpoints are told: clients and scopes, how long what they issue is valid, and the limits of what waits.
+//! The settings of the endpoints: clients and scopes, how long what they issue is valid, and the limits of what waits.
 //!
 //! Plain data. [`Limits::mistakes`] lists the values that the endpoints cannot work with.
 

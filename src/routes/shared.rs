@@ -51,7 +51,7 @@ pub struct Routes {
     pub(super) resource_owner: Arc<str>,
     /// How clients may register themselves; `None` if they may not.
     pub(super) registration: Option<Registration>,
-    /// Whether clients and people are told exact reasons, which help developers and attackers alike.
+    /// Whether answers say exact reasons, which help developers and attackers alike.
     pub(super) explains_errors: bool,
     /// Whether responses carry the client's name, for the log.
     pub(super) names_clients: bool,

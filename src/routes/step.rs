@@ -198,7 +198,7 @@ impl<'a> Context<'a> {
     }
 
     /// Waits for work that other requests may wait for, too, and continues with its result. `begin` joins it: it adds
-    /// the caller to those who are told of its end, and gives the place where the result will be.
+    /// the caller to those who are notified of its end, and gives the place where the result will be.
     ///
     /// `then` gets an error if the work cannot begin, did not end in time, or left no result.
     pub(super) fn join<T: Clone + Send + 'static>(

@@ -1,4 +1,4 @@
-//! What a store is told: where records are kept, for how long, and how many.
+//! The settings of a store: where records are kept, for how long, and how many.
 //!
 //! Plain data. [`Limits::mistakes`] lists the values that a store cannot work with.
 

@@ -233,7 +233,7 @@ fn content_comes_by_length_or_in_chunks() {
 }
 
 #[test]
-fn a_framing_that_two_readers_may_read_in_two_ways_is_refused() {
+fn ambiguous_framing_is_refused() {
     let fields = |fields: &str| format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n\r\n");
     let number = "400 malformed Content-Length";
     for value in ["", "+3", "-3", "3a", "0x3", "3 3", "3,3", "3, 3", "3.0", "\u{0663}"] {

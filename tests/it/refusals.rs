@@ -94,7 +94,7 @@ fn assert_error(answer: &Answer, error: &str, message: &str, request: &str) {
 }
 
 #[test]
-fn a_token_request_that_is_not_put_right_is_told_what_is_wrong() {
+fn a_malformed_token_request_is_answered_with_the_mistake() {
     let server = TestServer::start();
     let check = |request: String, error: &str, message: &str| {
         assert_error(&server.answer_to(&request), error, message, &request);
@@ -277,7 +277,7 @@ fn no_secret_is_logged_whatever_is_refused() {
 }
 
 #[test]
-fn refusals_past_so_many_a_second_are_counted_and_fill_no_disk() {
+fn refusals_past_the_rate_are_counted_and_not_logged() {
     let server = TestServer::start_with(|config| config.limits.net.refusal_lines_per_second_max = 3);
     let mut client = server.connect();
     for _ in 0..5 {

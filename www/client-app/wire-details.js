@@ -120,7 +120,7 @@ function life(item, model, shows) {
     end.textContent = ended ? `The grant ended with request ${ended.by}: ${ended.words}.` : 'The grant is active.';
   });
   rows.forEach((tell) => tell());
-  // As long as it is shown, it is told again: time goes on, and other requests come.
+  // As long as it is shown, it is written again: time goes on, and other requests come.
   const timer = setInterval(() => {
     if (end.isConnected) rows.forEach((tell) => tell());
     else clearInterval(timer);

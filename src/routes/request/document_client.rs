@@ -100,7 +100,7 @@ pub(crate) fn check<'a>(
 }
 
 /// A page that says why the client's document was not read: 503 if another attempt may succeed. There is no verified
-/// redirect URI, so the client is told nothing.
+/// redirect URI, so no error is sent to the client.
 pub(crate) fn refuse(routes: &Routes, failure: Failure, retry: Button) -> Response {
     let (is_temporary, reason) = match failure {
         Failure::Unread(unread) => (unread.is_temporary(), unread.to_string()),

@@ -47,7 +47,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "the article, \"OAuth from scratch\"",
         "routes/request/parameters.rs",
         "Err(ErrorResponse::invalid_request(\"the content is JSON, but not an object\"))",
-        "tests/it/refusals.rs::a_token_request_that_is_not_put_right_is_told_what_is_wrong",
+        "tests/it/refusals.rs::a_malformed_token_request_is_answered_with_the_mistake",
     ),
     reason!(
         "the content is not valid JSON",
@@ -56,7 +56,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "RFC 8259, 2",
         "routes/request/parameters.rs",
         "Err(_) => Err(ErrorResponse::invalid_request(\"the content is not valid JSON\"))",
-        "tests/it/refusals.rs::a_token_request_that_is_not_put_right_is_told_what_is_wrong",
+        "tests/it/refusals.rs::a_malformed_token_request_is_answered_with_the_mistake",
     ),
     reason!(
         "the resource is neither a string nor a list of strings",
@@ -74,7 +74,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "the article, \"OAuth from scratch\"",
         "routes/request/parameters.rs",
         "=> self.refuse(Mistake::NotText(name)),",
-        "tests/it/refusals.rs::a_token_request_that_is_not_put_right_is_told_what_is_wrong",
+        "tests/it/refusals.rs::a_malformed_token_request_is_answered_with_the_mistake",
     ),
     reason!(
         "* appears more than once",
@@ -83,7 +83,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "RFC 6749, 3.2",
         "routes/request/parameters.rs",
         "let value = form.value(text).map_err(|_| repeated(text))?;",
-        "tests/it/refusals.rs::a_token_request_that_is_not_put_right_is_told_what_is_wrong",
+        "tests/it/refusals.rs::a_malformed_token_request_is_answered_with_the_mistake",
     ),
     reason!(
         "the client_id is missing",
@@ -101,7 +101,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "RFC 6749, 5.2",
         "routes/request/parameters.rs",
         ".ok_or_else(|| ErrorResponse::invalid_request(format!(\"the {} is missing\"",
-        "tests/it/refusals.rs::a_token_request_that_is_not_put_right_is_told_what_is_wrong",
+        "tests/it/refusals.rs::a_malformed_token_request_is_answered_with_the_mistake",
     ),
     reason!(
         "the client_id is not that of a registered client",
@@ -200,7 +200,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "RFC 6749, 5.2",
         "routes/endpoint/token.rs",
         "let known = \"the grant_type is not authorization_code",
-        "tests/it/refusals.rs::a_token_request_that_is_not_put_right_is_told_what_is_wrong",
+        "tests/it/refusals.rs::a_malformed_token_request_is_answered_with_the_mistake",
     ),
     reason!(
         "the client is not registered for the grant type *",

@@ -129,7 +129,7 @@ static CODE_REPEATED: Rule = grants!(
 
 static DENIED: Rule = grants!(
     "access denied",
-    "The person said no: the client is told so, and the same form cannot say yes afterwards.",
+    "The person said no. The client gets access_denied, and the same form cannot say yes afterwards.",
     "RFC 6749, 4.1.2.1",
     "oauth/grant/begin.rs",
     "(asked.kept_until.map_or(Change::Keep, |until| Change::Put(asked.mark(until))), Outcome::Refused)",

@@ -1,7 +1,7 @@
 //! What the MCP server requires of a token, and how it says so (RFC 6750, 3; RFC 9728, 5.1).
 //!
 //! Each challenge names the document that tells a client where to get a token, and all the scopes that the request
-//! needs: a client that is told of one at a time would ask the user each time.
+//! needs: if each challenge named one more, the client would ask the user each time.
 
 use std::sync::Arc;
 
