@@ -1,14 +1,13 @@
-//! Two arguments for the linker, which make the program smaller in memory and change nothing else.
+//! Two arguments for the linker, which make the program take less memory and change nothing else.
 //!
-//! The first packs the program's relative relocations, where the C library can read them so.
-//! A program that may lie anywhere in memory has thousands of pointers into itself, which the loader corrects at the
-//! start. As a table they take 24 bytes each: 200 KiB of the program and, once read, of its memory. Packed (RELR) they
-//! take a hundredth of that. glibc reads packed ones from 2.36 on, and an older one refuses such a program. So they are
-//! packed only where a program is built for the machine that builds it, and that machine has such a glibc. A linker
-//! that does not know the option warns and ignores it.
+//! The first packs relative relocations (RELR). A position-independent program has thousands of pointers into itself,
+//! which the loader corrects at the start. As a table they take 24 bytes each, 200 KiB in all; packed they take a
+//! hundredth of that. glibc reads packed ones from 2.36 on, and an older one refuses the program. So they are packed
+//! only where a program is built for the machine that builds it, and that machine has such a glibc. A linker that does
+//! not know the option warns and ignores it.
 //!
-//! The second puts what runs at the start beside each other (`start.ld`), in a release. It needs GNU's linker or LLVM's,
-//! so it is left out where another linker is configured.
+//! The second groups the code that runs at the start (`start.ld`), in a release. It needs GNU's linker or LLVM's, so it is
+//! left out where another linker is configured.
 
 #![forbid(unsafe_code)]
 

@@ -106,7 +106,7 @@ pub struct Connection {
     requests: u32,
     /// When the time limit of the state began.
     state_since: Instant,
-    /// When the client last read some of its output.
+    /// When output was last written, or the first of it queued; `write_time_max` counts from here.
     sent_since: Instant,
 }
 
@@ -260,7 +260,7 @@ impl Connection {
         self.client_has_ended = true;
     }
 
-    /// Reads on in the input until there is an event, or nothing more to read.
+    /// Parses the input until there is an event, or no more input.
     pub fn step(&mut self, now: Instant) -> Event<'_> {
         // Idle is the usual case: after a response, the next request has not arrived. The second condition is
         // backpressure: a client that does not read gets no more responses.
@@ -283,7 +283,10 @@ impl Connection {
         }
     }
 
-    /// Reads on in the input. Returns the length of the content once a request is complete.
+    /// Parses more of the input. Returns the length of the content in bytes once a request is complete.
+    ///
+    /// # Errors
+    /// The refusal to answer with.
     fn advance(&mut self, now: Instant) -> Result<Option<usize>, Refusal> {
         if let State::Refusing(refusal) = self.state {
             return Err(refusal);
@@ -407,7 +410,8 @@ impl Connection {
         }
     }
 
-    /// The output, with memory reserved for `bytes_max` more. `None` when there is none; the connection is then closed.
+    /// The output, with memory reserved for `bytes_max` more. `None` if there is no memory; the connection is then
+    /// closed.
     #[inline(always)]
     fn output(&mut self, bytes_max: usize, now: Instant) -> Option<&mut Vec<u8>> {
         let buffers = self.buffers.get_or_insert_default();

@@ -31,8 +31,15 @@ pub(super) struct Acceptor {
     /// When to try again, while accepting pauses because no descriptor is free.
     accept_again: Option<Instant>,
     accept_retry_time: Duration,
+    /// [`ACCEPTED_PER_TURN_MAX`]; less in tests.
+    accepted_max: usize,
     log: Log,
 }
+
+/// How many connections of one listener are accepted in one turn: more than its backlog holds, for which mio asks for
+/// 1,024, so all that wait when a turn begins are accepted in it. Clients that connect as fast as they are accepted
+/// would otherwise keep the worker from its connections.
+const ACCEPTED_PER_TURN_MAX: usize = 2048;
 
 impl Acceptor {
     /// Registers `listeners` with `poll`. `inboxes` has one inbox for each worker, the caller's own first. After a
@@ -48,7 +55,15 @@ impl Acceptor {
             let token = Token(FIRST_LISTENER + index);
             poll.registry().register(&mut listener.socket, token, Interest::READABLE)?;
         }
-        Ok(Acceptor { listeners, inboxes, is_ready: false, accept_again: None, accept_retry_time, log })
+        Ok(Acceptor {
+            listeners,
+            inboxes,
+            is_ready: false,
+            accept_again: None,
+            accept_retry_time,
+            accepted_max: ACCEPTED_PER_TURN_MAX,
+            log,
+        })
     }
 
     /// The inboxes of all workers, the own one first.
@@ -79,7 +94,8 @@ impl Acceptor {
         }
     }
 
-    /// Accepts every connection in the backlogs, unless there was no event or accepting pauses.
+    /// Accepts the connections in the backlogs, at most [`ACCEPTED_PER_TURN_MAX`] of each, unless there was no event or
+    /// accepting pauses.
     pub(super) fn accept(&mut self, driver: &mut Driver<TcpStream>, poll: &Poll) {
         if !self.is_ready {
             return;
@@ -93,11 +109,18 @@ impl Acceptor {
     // Not inlined: most turns accept nothing, and their code stays small without this.
     #[inline(never)]
     fn accept_all(&mut self, driver: &mut Driver<TcpStream>, poll: &Poll) {
+        let mut has_more = false;
         for index in 0..self.listeners.len() {
+            let mut accepted = 0;
             while self.listeners[index].ready {
+                if accepted == self.accepted_max {
+                    has_more = true;
+                    break;
+                }
                 let listener = &mut self.listeners[index];
                 match listener.socket.accept() {
                     Ok((socket, address)) => {
+                        accepted += 1;
                         let (role, address) = (listener.role, address.ip());
                         self.deal(Accepted { role, address, socket }, driver, poll);
                     }
@@ -114,7 +137,9 @@ impl Acceptor {
                 }
             }
         }
-        self.is_ready = false;
+        self.is_ready = has_more;
+        // There may be no further event, so the next turn begins at once.
+        self.accept_again = has_more.then(|| driver.now());
     }
 
     /// Assigns a connection to the worker with the fewest; in a tie, to this one, which saves the handover.
@@ -180,7 +205,31 @@ pub(super) fn open(accepted: Accepted, driver: &mut Driver<TcpStream>, poll: &Po
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+    use crate::net::driver::tests::driver;
+    use crate::net::settings::Settings;
+    use crate::routes::Role;
+
+    #[test]
+    fn a_turn_accepts_so_many_and_the_next_goes_on_at_once() {
+        let poll = Poll::new().unwrap();
+        let inbox = Arc::new(Inbox::new(&poll, Token(0)).unwrap());
+        let socket = mio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
+        let listeners = vec![Listener { role: Role::ClientApp, socket, ready: true }];
+        let mut acceptor =
+            Acceptor::new(&poll, listeners, vec![inbox], Duration::from_secs(1), Log::kept()).unwrap();
+        acceptor.accepted_max = 3;
+        let mut driver = driver::<TcpStream>(&Settings::default());
+        let _clients: Vec<_> = (0..5).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+        acceptor.note_all();
+        acceptor.accept(&mut driver, &poll);
+        assert_eq!((driver.len(), acceptor.accept_again()), (3, Some(driver.now())));
+        acceptor.accept(&mut driver, &poll);
+        assert_eq!((driver.len(), acceptor.accept_again()), (5, None));
+    }
 
     #[test]
     fn accepting_pauses_without_descriptors_not_for_a_lost_client() {

@@ -53,12 +53,13 @@ const UNFINISHED_PER_TURN_MAX: usize = 256;
 pub struct Driver<S> {
     links: Table<S>,
     connections_max: usize,
-    /// How many of the links are open only to be sent a 503.
-    turned_away: usize,
+    /// The peers of the links that are open only to be sent a 503: [`TURNED_AWAY_MAX`] at most.
+    turned_away: Vec<Peer>,
     peers: Peers,
     deadlines: Deadlines,
-    /// Slots of connections that used up their share of a turn and could continue; each is in it once.
-    unfinished: VecDeque<usize>,
+    /// Connections that used up their share of a turn and could continue: the slot, and the turn in which it was
+    /// opened, since the slot may have been reused.
+    unfinished: VecDeque<(usize, u64)>,
     /// How many of them continue in this turn.
     unfinished_due: usize,
     eviction: Eviction,
@@ -104,7 +105,7 @@ impl<S: Socket> Driver<S> {
         Driver {
             links: Table::new(),
             connections_max,
-            turned_away: 0,
+            turned_away: Vec::new(),
             peers: Peers::new(peer_max),
             deadlines: Deadlines::default(),
             unfinished: VecDeque::new(),
@@ -199,8 +200,8 @@ impl<S: Socket> Driver<S> {
     /// Ends a turn: gives the queued connections their share, then handles the deadlines that have passed.
     pub fn end_turn(&mut self) {
         for _ in 0..self.unfinished_due {
-            let Some(slot) = self.unfinished.pop_front() else { break };
-            if let Some(link) = self.links.at(slot) {
+            let Some((slot, opened_in)) = self.unfinished.pop_front() else { break };
+            if let Some(link) = self.links.at(slot).filter(|link| link.opened_in == opened_in) {
                 link.set_queued(false);
                 self.drive(slot);
             }
@@ -225,15 +226,15 @@ impl<S: Socket> Driver<S> {
         if readiness.read_closed {
             link.note_end(self.turn.clock.now, slot, &*self.turn.mailbox);
         }
-        // A queued connection gets its share at the end of the turn, however many events arrive for it.
+        // A queued connection gets its share at the end of the turn, however many events of its socket arrive.
         if !link.is_queued() {
             self.drive(slot);
         }
     }
 
-    /// The store has applied a transition, or the pool has done a job: continues the request that waits with `ticket`.
-    /// Or the source of a stream has content: continues the stream of that request. Returns `false` if there is none,
-    /// because it has ended, its connection was closed or it timed out.
+    /// Delivers `completion`, of the store, the pool or the source of a stream, to the request or stream with `ticket`,
+    /// and drives its connection. Returns `false` if that no longer waits: it has ended or timed out, or its connection
+    /// was closed.
     pub fn deliver(&mut self, ticket: Ticket, completion: Completion) -> bool {
         let is_awaited =
             self.links.at(ticket.place).is_some_and(|link| link.deliver(ticket.serial, completion));
@@ -243,21 +244,26 @@ impl<S: Socket> Driver<S> {
         is_awaited
     }
 
-    /// Whether `peer` may have one more connection. Closes the longest idle connection to make room. If the peer is at
-    /// its bound, this is one of its own, so that it cannot displace others; if all are at theirs, it is anyone's.
+    /// Whether `peer` may have one more connection. At the peer's bound, this closes the longest idle connection of the
+    /// peer, so that it cannot displace others; at the worker's bound, the longest idle one of all. Returns `false` if
+    /// none can be closed.
     fn admit(&mut self, peer: Option<Peer>) -> bool {
-        if let Some(slots) = peer.and_then(|peer| self.peers.all_taken(peer)) {
+        // A reload can lower a bound below what is open. Two connections for each new one lead back to it.
+        for _ in 0..2 {
+            let Some(slots) = peer.and_then(|peer| self.peers.all_taken(peer)) else { break };
             match self.links.oldest_idle(slots.iter().map(|slot| *slot as usize)) {
                 Some((slot, _)) if self.may_evict(slot) => self.evict(slot),
                 _ => return false,
             }
         }
-        if self.links.len() - self.turned_away < self.connections_max {
-            return true;
-        }
-        match self.eviction.oldest_idle(&mut self.links, self.turns) {
-            Some((slot, _)) if self.may_evict(slot) => self.evict(slot),
-            _ => return false,
+        for _ in 0..2 {
+            if self.links.len() - self.turned_away.len() < self.connections_max {
+                return true;
+            }
+            match self.eviction.oldest_idle(&mut self.links, self.turns) {
+                Some((slot, _)) if self.may_evict(slot) => self.evict(slot),
+                _ => return false,
+            }
         }
         true
     }
@@ -278,7 +284,7 @@ impl<S: Socket> Driver<S> {
     pub(super) fn make_room(&mut self) -> Room {
         match self.eviction.oldest_idle(&mut self.links, self.turns) {
             None => Room::None,
-            Some((_, since)) if since >= self.turn.clock.now => Room::NextTurn,
+            Some((slot, _)) if !self.may_evict(slot) => Room::NextTurn,
             Some((slot, _)) => {
                 self.evict(slot);
                 Room::Made
@@ -302,7 +308,7 @@ impl<S: Socket> Driver<S> {
         let is_admitted = self.admit(peer);
         if !is_admitted {
             self.turn.counts.turned_away += 1;
-            if self.turned_away >= TURNED_AWAY_MAX {
+            if !self.may_say_no(address) {
                 return;
             }
         }
@@ -322,7 +328,7 @@ impl<S: Socket> Driver<S> {
         peer.filter(|_| is_admitted).into_iter().for_each(|peer| self.peers.add(peer, slot));
         let mut link = Link::new(role, address, socket, connection);
         (link.is_turned_away, link.opened_in) = (!is_admitted, self.turns);
-        self.turned_away += usize::from(!is_admitted);
+        self.turned_away.extend((!is_admitted).then(|| Peer::of(address)));
         if let Some(wire) = self.turn.routes.wire() {
             link.tap(wire);
         }
@@ -331,6 +337,19 @@ impl<S: Socket> Driver<S> {
         }
         self.links.insert(link);
         self.drive(slot);
+    }
+
+    /// Whether a connection that is not admitted is sent a 503. One peer has half of the places at most, so that its
+    /// connections past its own bound leave places for others. A proxy on this machine, which speaks for many, may have
+    /// all.
+    fn may_say_no(&self, address: IpAddr) -> bool {
+        let of_peer = self.turned_away.iter().filter(|other| **other == Peer::of(address)).count();
+        let max = if self.turn.proxies.trust(address) || address.to_canonical().is_loopback() {
+            TURNED_AWAY_MAX
+        } else {
+            TURNED_AWAY_MAX / 2
+        };
+        of_peer < max && self.turned_away.len() < TURNED_AWAY_MAX
     }
 
     /// Begins the shutdown: each connection is closed after the requests that it has sent are answered, including those
@@ -360,7 +379,7 @@ impl<S: Socket> Driver<S> {
             Driven::Unfinished if link.is_queued() => {}
             Driven::Unfinished => {
                 link.set_queued(true);
-                self.unfinished.push_back(slot);
+                self.unfinished.push_back((slot, link.opened_in));
             }
             Driven::Closed => self.close(slot),
         }
@@ -389,7 +408,12 @@ impl<S: Socket> Driver<S> {
         // not among the peers; removing it there does nothing.
         if let Some(mut link) = self.links.remove(slot) {
             self.buffered -= link.counted();
-            self.turned_away -= usize::from(link.is_turned_away);
+            if link.is_turned_away {
+                let peer = Peer::of(link.address);
+                if let Some(place) = self.turned_away.iter().position(|other| *other == peer) {
+                    self.turned_away.swap_remove(place);
+                }
+            }
             link.abandon(slot, &*self.turn.mailbox);
             link.close_stream(&self.turn.access, &self.turn.clock);
             self.peers.remove(Peer::of(link.address), slot);
@@ -401,7 +425,7 @@ impl<S: Socket> Driver<S> {
 const NO_ROOM: Refusal = Refusal::new(Status::ServiceUnavailable, "there are too many connections");
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::{Read, Write};
     use std::net::Ipv4Addr;
     use std::sync::Mutex;
@@ -453,7 +477,8 @@ mod tests {
         }
     }
 
-    fn driver<S: Socket>(settings: &Settings) -> Driver<S> {
+    /// A driver with the store [`Silent`].
+    pub(in crate::net) fn driver<S: Socket>(settings: &Settings) -> Driver<S> {
         let system: Arc<dyn System> = Arc::new(RealSystem::default());
         let site = Site::new(None, settings.client_port, settings.auth_port, None);
         let pool = Arc::new(Pool::new(1));
@@ -607,6 +632,63 @@ mod tests {
         assert_eq!(reads.load(Ordering::Relaxed), share, "the others are first in the next one");
         driver.end_turn();
         assert_eq!(reads.load(Ordering::Relaxed), 2 * share);
+    }
+
+    #[test]
+    fn a_queued_connection_that_closes_leaves_its_share_to_nothing() {
+        let mut driver = driver(&Settings::default());
+        let reads = Arc::<AtomicUsize>::default();
+        for _ in 0..3 {
+            driver.close(0);
+            driver.begin_turn();
+            let socket = Endless(Arc::clone(&reads));
+            driver.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, _| Ok(()));
+            driver.ready(0, Readiness { readable: true, ..Readiness::default() });
+            assert!(driver.links.at(0).unwrap().is_queued());
+        }
+        assert_eq!(driver.unfinished.len(), 3, "two of them are of connections that are closed");
+        for _ in 0..3 {
+            driver.end_turn();
+            driver.begin_turn();
+        }
+        assert_eq!(driver.unfinished.len(), 1);
+    }
+
+    #[test]
+    fn a_lowered_bound_is_reached_as_new_connections_come() {
+        let mut settings = Settings::default();
+        settings.limits.connections_max = 6;
+        let mut driver = driver(&settings);
+        let routes = Arc::clone(&driver.turn.routes);
+        let open_silent = |driver: &mut Driver<OneRequest>| {
+            driver.end_turn();
+            driver.begin_turn();
+            let socket = OneRequest { request: None, written: Arc::default() };
+            driver.open(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), socket, |_, _| Ok(()));
+            driver.len()
+        };
+        assert_eq!((0..6).map(|_| open_silent(&mut driver)).max(), Some(6));
+        settings.limits.connections_max = 3;
+        driver.reconfigure(&settings, routes);
+        assert_eq!([(); 5].map(|()| open_silent(&mut driver)), [5, 4, 3, 3, 3]);
+    }
+
+    #[test]
+    fn one_peer_leaves_places_for_the_503s_of_others() {
+        let mut settings = Settings::default();
+        settings.limits.connections_max = 1;
+        let mut driver = driver(&settings);
+        open(&mut driver);
+        let mut open_from = |peer: u8| {
+            let written = Arc::<Mutex<Vec<u8>>>::default();
+            let socket = OneRequest { request: None, written: Arc::clone(&written) };
+            let address = Ipv4Addr::new(192, 0, 2, peer).into();
+            driver.open(Role::AuthorizationServer, address, socket, |_, _| Ok(()));
+            !written.lock().unwrap().is_empty()
+        };
+        let are_answered = |is_answered: Vec<bool>| is_answered.iter().filter(|is| **is).count();
+        assert_eq!(are_answered((0..30).map(|_| open_from(1)).collect()), TURNED_AWAY_MAX / 2);
+        assert_eq!(are_answered((0..30).map(|_| open_from(2)).collect()), TURNED_AWAY_MAX / 2);
     }
 
     /// A client that is answered 503 holds a descriptor for as long as that takes.

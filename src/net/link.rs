@@ -1,19 +1,19 @@
 //! One connection: its socket, its HTTP state, its readiness, and the request that waits or the stream that is open.
 //!
 //! [`Link::drive`] is the heart of the loop. The HTTP [`Connection`] says what it wants next (read, write, shut down,
-//! close), and the link does it while the socket is ready, until the connection waits for its client, the store or the
-//! pool, or has used up its share of the turn. Answering comes before writing, so that the responses to pipelined
-//! requests leave in one system call; writing comes before reading, so that a client that does not read is not read
-//! from (backpressure).
+//! close), and the link does it while the socket is ready, until the connection waits for its client, the store, the
+//! pool or a delay, or has used up its share of the turn. Answering comes before writing, so that the responses to
+//! pipelined requests leave in one system call; writing comes before reading, so that a client that does not read is
+//! not read from (backpressure).
 //!
-//! A request that waits for the store or the pool is kept in [`Waiting`], and no later request of its connection is
-//! answered before it. Exactly one of three things completes it: its completion, its timeout, or a client that gives
+//! A request that waits for the store, the pool or a delay is kept in [`Waiting`], and no later one of its connection
+//! is answered before it. Exactly one of three things completes it: its completion, its timeout, or a client that gives
 //! up. The mailbox decides which came first, so the store knows whether its answer reached the client.
 //!
 //! A response without an end is a [`Streaming`], and has the connection to itself in the same way.
 //!
-//! Refused here: more than [`READS_PER_TURN_MAX`] reads and [`REQUESTS_PER_TURN_MAX`] requests of one connection in a
-//! turn. They wait for the next one.
+//! In one turn a connection has [`READS_PER_TURN_MAX`] reads and [`REQUESTS_PER_TURN_MAX`] requests; the rest waits for
+//! the next turn.
 
 use std::io;
 use std::net::IpAddr;
@@ -41,7 +41,7 @@ const REQUESTS_PER_TURN_MAX: usize = 16;
 /// so the call that would return `WouldBlock` is saved. On other systems mio reports new events only after that call.
 const SHORT_READ_IS_LAST: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// A client that closes its side this long after its request counts as one that gave up.
+/// A client that closes its side this long after its request was last parked counts as one that gave up.
 const GIVES_UP_AFTER: Duration = Duration::from_secs(1);
 
 /// Extra time for a completion that is in the mailbox when its request times out.
@@ -70,7 +70,7 @@ pub(super) struct Link<S> {
     counted: usize,
     /// It has used up its share of a turn and is queued for the next.
     is_queued: bool,
-    /// The request that waits for the store or the pool. Boxed, because most connections have none.
+    /// The request that waits for the store, the pool or a delay. Boxed, because most connections have none.
     waiting: Option<Box<Waiting>>,
     /// The response without an end that is being sent. Boxed for the same reason.
     streaming: Option<Box<Streaming>>,
@@ -78,7 +78,7 @@ pub(super) struct Link<S> {
     tap: Option<Box<Tap>>,
 }
 
-/// A request that continues when the store or the pool completes what it asked for.
+/// A request that continues when what it asked for is complete: of the store, the pool or the clock.
 struct Waiting {
     serial: u64,
     /// The routes that the request began with: the configuration may be reloaded while it waits.
@@ -86,8 +86,9 @@ struct Waiting {
     parked: Parked,
     until: Instant,
     completion: Option<Completion>,
-    /// The store has been told that the answer may not reach the client.
+    /// The mailbox knows that the answer may not reach the client.
     is_abandoned: bool,
+    /// When it was last parked.
     since: Instant,
 }
 

@@ -183,8 +183,8 @@ fn contents_row(number: usize, document: &str, text: &str) -> String {
     let title = text.lines().next().and_then(|line| line.strip_prefix(&format!("# {number}. ")));
     let title = title.unwrap_or_else(|| panic!("{document} begins with its number and title"));
     let (_, line) = text.split_once("\n\n**").unwrap_or_default();
-    let minutes = line.split_once(" minutes.** After it you ").map(|(minutes, _)| minutes);
-    let minutes = minutes.unwrap_or_else(|| panic!("{document} begins with **N minutes.** After it you …"));
+    let minutes = line.split_once(" minutes.** Afterwards you ").map(|(minutes, _)| minutes);
+    let minutes = minutes.unwrap_or_else(|| panic!("{document} begins with **N minutes.** Afterwards you …"));
     let path = document.trim_start_matches("docs/");
     format!("| {number} | [{title}]({path}) | {minutes} |")
 }

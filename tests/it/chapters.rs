@@ -56,7 +56,7 @@ fn each_chapter_says_shows_runs_and_breaks() {
             assert!(text.contains(part), "{document} has no {part:?}");
         }
         let head = text.split("\n## ").next().unwrap_or_default();
-        assert!(head.contains("minutes.** After it you "), "{document} says what a reader knows after it");
+        assert!(head.contains("minutes.** Afterwards you "), "{document} says what a reader knows afterwards");
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct OneKind<T: Transition> {
     records: AtomicUsize,
     shards: Box<[Mutex<Shard<T::Record>>]>,
     pairs: Pairs,
-    /// The last time, in milliseconds, at which no shard had an expired record.
+    /// The last time, in milliseconds since 1970, at which no shard had an expired record.
     swept: AtomicU64,
 }
 
@@ -221,7 +221,8 @@ impl<T: Transition> OneKind<T> {
     }
 
     /// Reserves room for a transition that may make a record; returns whether there is room. If the store is full,
-    /// expired records are removed first, and then the oldest record of the same pair, if the pair is at its limit.
+    /// expired records are removed first, and then the oldest record of the same pair, if the pair is at its limit and
+    /// the record leaves no mark. One that does would end and make no room.
     fn make_room(&self, transition: &T, now: Timestamp) -> bool {
         let Some((pair, stage)) = transition.new_record() else { return true };
         if self.count_one() {
@@ -231,8 +232,20 @@ impl<T: Transition> OneKind<T> {
         if self.count_one() {
             return true;
         }
-        self.shed(self.pairs.key(pair), stage, self.pairs.max().saturating_sub(1), now);
+        let (key, kept) = (self.pairs.key(pair), self.pairs.max().saturating_sub(1));
+        if !self.oldest_leaves_no_mark(key, stage, kept, now) {
+            return false;
+        }
+        self.shed(key, stage, kept, now);
         self.count_one()
+    }
+
+    /// Whether the pair has more than `kept` records of a stage, and the oldest makes room if it is ended at `now`.
+    fn oldest_leaves_no_mark(&self, key: HolderKey, stage: Stage, kept: usize, now: Timestamp) -> bool {
+        let Some(id) = self.pairs.oldest(kept, key, stage) else { return false };
+        let mut shard = lock(self.shard(id));
+        let held = shard.records.get_mut(&id);
+        held.is_some_and(|held| matches!(held.record.make_room(now), Change::Forget))
     }
 
     fn count_one(&self) -> bool {
@@ -243,7 +256,8 @@ impl<T: Transition> OneKind<T> {
         before < self.records_max
     }
 
-    /// Forgets expired records of all shards, a few of each. At most once a millisecond, the resolution of timestamps.
+    /// Forgets expired records of all shards, at most [`FORGET_PER_CALL`] of each. Does nothing if a call in the same
+    /// millisecond, the resolution of timestamps, left none.
     fn forget_all_expired(&self, now: Timestamp) {
         if self.swept.load(Ordering::Relaxed) >= now.as_milliseconds() {
             return;
@@ -428,6 +442,26 @@ mod tests {
         assert_eq!(store.apply(&grant_by("dan", 3), at(2 * MINUTE)), Ok(Outcome::Granted));
         assert_eq!(store.apply(&check(0, 1), at(2 * MINUTE)), Ok(Outcome::Active));
         assert_consistent(&store, 3);
+    }
+
+    #[test]
+    fn a_full_store_ends_no_code_that_would_leave_a_mark() {
+        let store = bounded(2, 1);
+        let clients = clients();
+        let asked =
+            authorize::check(&clients, &Profile::demo("app"), &authorize::AuthorizationRequest::default())
+                .unwrap();
+        let of_form = |subject: &str, number| {
+            let form_ends = Some(at(11 * MINUTE));
+            Transition::grant(&asked, subject.into(), &credential(number), MINUTE, form_ends)
+        };
+        for (number, subject) in ["ada", "bob"].iter().enumerate() {
+            assert_eq!(store.apply(&of_form(subject, number as u64), at(MINUTE)), Ok(Outcome::Granted));
+        }
+        let full = Err(StoreError::Full { wait: 10 * MINUTE });
+        assert_eq!(store.apply(&of_form("bob", 2), at(MINUTE)), full);
+        assert_eq!(store.apply(&redeem(1, 1), at(MINUTE)), Ok(redeemed()), "his first code is valid");
+        assert_consistent(&store, 2);
     }
 
     #[test]

@@ -128,6 +128,13 @@ impl Pairs {
         self.lock(key).leave(key, entry, id);
     }
 
+    /// The oldest record of a stage, if there are more than `kept`.
+    pub(super) fn oldest(&self, kept: usize, key: HolderKey, stage: Stage) -> Option<Id> {
+        let shard = self.lock(key);
+        let records = shard.pairs.get(&key).filter(|records| records.count(stage) > kept)?;
+        records.oldest(&shard.links, stage).map(|(_, id)| id)
+    }
+
     /// Removes and returns the oldest record of a stage, if there are more than `kept`.
     pub(super) fn take_oldest(&self, kept: usize, key: HolderKey, stage: Stage) -> Option<Id> {
         let mut shard = self.lock(key);
