@@ -84,7 +84,7 @@ pub enum PoolError {
 
 impl PoolError {
     /// The reason, as text, for the log.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             PoolError::Full => "the queue for slow jobs is full",
             PoolError::TargetFull => "too many slow jobs for the same target are waiting",

@@ -210,8 +210,9 @@ impl<'a> Context<'a> {
             Err(error) => then(self, Err(error)),
             Ok(place) => {
                 let then = move |context: &Context, ended: Result<(), PoolError>| {
-                    let result = || place.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                    then(context, ended.and_then(|()| result().ok_or(PoolError::Panicked)))
+                    // A result that came just before the time was over counts.
+                    let result = place.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                    then(context, result.ok_or_else(|| ended.err().unwrap_or(PoolError::Panicked)))
                 };
                 self.park(Wait::Pool(Box::new(then)), None)
             }
@@ -534,6 +535,26 @@ pub(super) mod tests {
         assert_eq!(response.reason(), Some(PoolError::TimedOut.as_str()));
         let response = Harness::new(true).run(|context| work(context, bounds(0), || "never"), wait);
         assert_eq!(response.reason(), Some(PoolError::Full.as_str()));
+    }
+
+    #[test]
+    fn shared_work_has_a_result_if_it_came_before_the_end() {
+        const CASES: [(Option<&str>, Completion, &str); 4] = [
+            (Some("the result"), Completion::JobDone, "the result"),
+            (Some("the result"), Completion::TimedOut, "the result"),
+            (None, Completion::JobDone, PoolError::Panicked.as_str()),
+            (None, Completion::TimedOut, PoolError::TimedOut.as_str()),
+        ];
+        fn wait_for<const CASE: usize>(context: &Context) -> Step {
+            let place = Arc::new(Mutex::new(CASES[CASE].0));
+            context.join(|_| Ok(place), |_, result| done(result.unwrap_or_else(PoolError::as_str)))
+        }
+        let endpoints: [Endpoint; 4] = [wait_for::<0>, wait_for::<1>, wait_for::<2>, wait_for::<3>];
+        for (endpoint, (_, completion, expected)) in endpoints.into_iter().zip(CASES) {
+            let mut completion = Some(completion);
+            let response = Harness::new(true).run(endpoint, |_| completion.take().expect("one wait"));
+            assert_eq!(response.reason(), Some(expected));
+        }
     }
 
     #[test]

@@ -340,6 +340,48 @@ fn a_host_that_falls_silent_leaves_the_copy() {
     assert_eq!(client.answer(false).status, 200);
 }
 
+/// A stranger can have every thread fetch from hosts that never answer. Then nothing is known of the document's own host,
+/// which may have withdrawn the document.
+#[test]
+fn a_fetch_that_waits_for_others_leaves_no_copy() {
+    /// When the fetch begins, in seconds, if it does before the request's time of 5 seconds is over; and the response.
+    const CASES: [(Option<u64>, u16); 4] = [(None, 503), (Some(4), 503), (Some(3), 503), (Some(2), 200)];
+    for (begins, status) in CASES {
+        let (server, documents, others) = (TestServer::start(), published(), DocumentServer::start());
+        let query = request_of(&documents.url(), CALLBACK);
+        assert_eq!(get_dialog(&server, &query, None).status, 200);
+        server.wait(FRESH);
+        documents.hang();
+        let ask = |query: &str| {
+            let mut client = server.connect();
+            client.send(format!("GET /authorize?{query} HTTP/1.1\r\nHost: h\r\n\r\n"));
+            client
+        };
+        let other = |number: usize| request_of(&others.url().replace("client", &number.to_string()), CALLBACK);
+        let _waiting = [0, 1, 2, 3, 4, 5, 6, 7].map(|number| ask(&other(number)));
+        others.wait_for_requests(8);
+        let mut client = ask(&query);
+        // The one worker has read that request when it has answered these.
+        for _ in 0..3 {
+            assert_eq!(server.answer_to("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").status, 200);
+        }
+        if let Some(seconds) = begins {
+            server.wait(Duration::from_secs(seconds));
+            drop(others);
+            documents.wait_for_requests(2);
+        }
+        client.expect_nothing_yet();
+        server.wait(Duration::from_secs(5 - begins.unwrap_or_default()));
+        let answer = client.answer(false);
+        assert_eq!(answer.status, status, "{begins:?}: {}", answer.text());
+        if status == 503 {
+            assert_eq!(answer.field("retry-after"), Some("5"));
+            assert!(answer.text().contains("temporarily_unavailable: a slow job"), "{}", answer.text());
+            assert!(answer.text().contains(">Try again<") && !answer.text().contains("Documented"));
+        }
+    }
+}
+
 #[test]
 fn a_grant_outlives_the_copy_of_its_document() {
     let (server, documents) = (TestServer::start(), published());

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::oauth::Scope;
 use crate::oauth::client::{Client, ClientSource};
@@ -90,6 +91,11 @@ impl Documents {
         _caller: Caller,
     ) -> Result<Arrival, PoolError> {
         match **self {}
+    }
+
+    /// Never called: there are no `documents`.
+    pub(super) fn is_silent(&self, _url: &DocumentUrl, _time: Duration) -> bool {
+        match *self {}
     }
 
     /// Never called: there are no `documents`.

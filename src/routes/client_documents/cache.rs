@@ -1,7 +1,8 @@
 //! The documents that were read, for as long as they are fresh.
 //!
 //! Only valid documents are kept: no error, no invalid document (draft-ietf-oauth-client-id-metadata-document, 5.2). A
-//! copy that is not fresh any more stays for a while, for the case that its host cannot be reached.
+//! copy that is not fresh any more stays for a while, for the case that its host cannot be reached. That a fetch waits
+//! for others is no such case: strangers can cause it.
 //!
 //! Documents come from strangers, so the cache is bounded in entries and bytes, and one host has only a few entries: a
 //! host with a thousand clients evicts its own. What is evicted costs a fetch and nothing else.

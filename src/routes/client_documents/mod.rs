@@ -22,7 +22,7 @@ mod cache;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cache::Cache;
 
@@ -117,6 +117,8 @@ struct State {
 /// A fetch under way.
 struct Flight {
     peer: Peer,
+    /// When a thread began with it; `None` while it waits for one.
+    begun: Option<Instant>,
     arrival: Arrival,
     /// Who waits for it, beside the request that caused it.
     waiters: Vec<(Arc<dyn Mailbox>, Ticket)>,
@@ -214,7 +216,7 @@ impl Documents {
             if of_peer >= PEER_FETCHES_MAX && !is_loopback {
                 return Err(PoolError::PeerFull);
             }
-            let flight = Flight { peer, arrival: Arrival::default(), waiters: Vec::new() };
+            let flight = Flight { peer, begun: None, arrival: Arrival::default(), waiters: Vec::new() };
             let arrival = Arc::clone(&flight.arrival);
             state.flights.insert(Arc::clone(&key), flight);
             arrival
@@ -227,7 +229,14 @@ impl Documents {
         Ok(arrival)
     }
 
-    /// The copy of the document at `url`, fresh or not, for a request that has waited for the fetch as long as it may.
+    /// Whether the host of `url` has had at least `time` to answer the fetch that is under way. A fetch that waits for
+    /// a thread says nothing about the host.
+    pub(super) fn is_silent(&self, url: &DocumentUrl, time: Duration) -> bool {
+        let begun = self.lock().flights.get(url.as_str()).and_then(|flight| flight.begun);
+        begun.is_some_and(|begun| self.system.monotonic().saturating_duration_since(begun) >= time)
+    }
+
+    /// The copy of the document at `url`, fresh or not.
     pub(super) fn copy(&self, url: &DocumentUrl) -> Option<Arc<Client>> {
         self.lock().cache.any(url.as_str(), self.system.monotonic())
     }
@@ -280,6 +289,10 @@ struct Landing {
 
 impl Landing {
     fn fetch(self, url: &DocumentUrl) {
+        let now = self.documents.system.monotonic();
+        if let Some(flight) = self.documents.lock().flights.get_mut(&self.key) {
+            flight.begun = Some(now);
+        }
         let result = self.documents.read(url);
         *self.arrival.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
     }
@@ -314,7 +327,7 @@ impl fmt::Debug for Documents {
 mod tests {
     use std::net::IpAddr;
     use std::sync::mpsc::{Receiver, Sender, channel};
-    use std::time::{Instant, SystemTime};
+    use std::time::SystemTime;
 
     use super::*;
     use crate::oauth::Profile;

@@ -67,18 +67,25 @@ pub(crate) fn fetch(
             let client = match result {
                 Ok(Ok(client)) => Ok(client),
                 Ok(Err(unread)) => Err(Failure::Unread(unread)),
-                // The request has waited for as long as a fetch may take. The fetch began a moment later, so it has not
-                // ended yet and has not said that the copy serves.
-                Err(PoolError::TimedOut) => {
-                    let copy =
-                        context.routes.documents.as_ref().and_then(|documents| documents.copy(&waited_for));
-                    copy.ok_or(Failure::Unread(Unread::Unfetched(FetchError::TimedOut)))
-                }
+                Err(PoolError::TimedOut) => after_timeout(context.routes, &waited_for),
                 Err(error) => Err(Failure::Busy(error)),
             };
             then(context, client)
         },
     )
+}
+
+/// The client of the copy, for a request that has waited for as long as it may. The fetch began a moment after the
+/// request, so it has not ended yet and has not said that the copy serves.
+///
+/// # Errors
+/// If there is no copy, or the host has not had half of that time to answer. Then the fetch waited for a thread, as
+/// strangers can cause with fetches from hosts that never answer: they must not have a withdrawn document serve.
+fn after_timeout(routes: &Routes, url: &DocumentUrl) -> Result<Arc<Client>, Failure> {
+    let documents = routes.documents.as_ref();
+    let documents = documents.filter(|documents| documents.is_silent(url, routes.limits.pool_time_max / 2));
+    let documents = documents.ok_or(Failure::Busy(PoolError::TimedOut))?;
+    documents.copy(url).ok_or(Failure::Unread(Unread::Unfetched(FetchError::TimedOut)))
 }
 
 /// Checks `request`, which is one of the client of a document or, if that is `None`, of another client.
