@@ -52,6 +52,9 @@ const PEER_FETCHES_MAX: usize = RUNNING_MAX / 2;
 /// Requests that wait for one fetch, beside the first.
 const WAITERS_MAX: usize = 256;
 
+/// Those of one peer. A request whose connection has closed counts until the fetch ends.
+const PEER_WAITERS_MAX: usize = 16;
+
 /// Where documents come from.
 pub(super) trait Fetch: Send + Sync {
     /// The document at `url`, if `reach` includes the addresses of its host. Blocks.
@@ -120,8 +123,14 @@ struct Flight {
     /// When a thread began with it; `None` while it waits for one.
     begun: Option<Instant>,
     arrival: Arrival,
-    /// Who waits for it, beside the request that caused it.
-    waiters: Vec<(Arc<dyn Mailbox>, Ticket)>,
+    /// The requests that wait for it, beside the one that caused it.
+    waiters: Vec<Waiter>,
+}
+
+struct Waiter {
+    peer: Peer,
+    mailbox: Arc<dyn Mailbox>,
+    ticket: Ticket,
 }
 
 impl Unread {
@@ -204,14 +213,11 @@ impl Documents {
         let (key, host) = (Arc::clone(url.shared()), Arc::from(url.origin().host()));
         let arrival = {
             let mut state = self.lock();
+            // Peers on loopback may be a proxy, which sends the requests of many. They have no share of their own.
             if let Some(flight) = state.flights.get_mut(&key) {
-                if flight.waiters.len() >= WAITERS_MAX {
-                    return Err(PoolError::TargetFull);
-                }
-                flight.waiters.push((Arc::clone(caller.mailbox), caller.ticket));
+                flight.join(peer, is_loopback, caller)?;
                 return Ok(Arc::clone(&flight.arrival));
             }
-            // Peers on loopback may be a proxy, which sends the requests of many.
             let of_peer = state.flights.values().filter(|flight| flight.peer == peer).count();
             if of_peer >= PEER_FETCHES_MAX && !is_loopback {
                 return Err(PoolError::PeerFull);
@@ -280,6 +286,24 @@ impl Documents {
     }
 }
 
+impl Flight {
+    /// Adds a request of `peer` to those that wait.
+    ///
+    /// # Errors
+    /// When a bound is reached.
+    fn join(&mut self, peer: Peer, is_loopback: bool, caller: Caller) -> Result<(), PoolError> {
+        let of_peer = self.waiters.iter().filter(|waiter| waiter.peer == peer).count();
+        if of_peer >= PEER_WAITERS_MAX && !is_loopback {
+            return Err(PoolError::PeerFull);
+        }
+        if self.waiters.len() >= WAITERS_MAX {
+            return Err(PoolError::TargetFull);
+        }
+        self.waiters.push(Waiter { peer, mailbox: Arc::clone(caller.mailbox), ticket: caller.ticket });
+        Ok(())
+    }
+}
+
 /// Ends a flight when it is dropped, whatever has become of its fetch.
 struct Landing {
     documents: Arc<Documents>,
@@ -301,7 +325,7 @@ impl Landing {
 impl Drop for Landing {
     fn drop(&mut self) {
         let flight = self.documents.lock().flights.remove(&self.key);
-        for (mailbox, ticket) in flight.into_iter().flat_map(|flight| flight.waiters) {
+        for Waiter { mailbox, ticket, .. } in flight.into_iter().flat_map(|flight| flight.waiters) {
             mailbox.put_done(ticket);
             mailbox.wake();
         }
@@ -474,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_has_half_of_the_fetches_and_a_url_its_bound() {
+    fn a_peer_has_half_of_the_fetches() {
         let harness = Harness::new();
         let url = |number: usize| format!("https://app{number}.example/c");
         for place in 0..PEER_FETCHES_MAX {
@@ -486,17 +510,38 @@ mod tests {
         let begun: Vec<String> =
             (0..=PEER_FETCHES_MAX).map(|_| harness.begun.recv_timeout(PATIENCE).unwrap()).collect();
         assert!(begun.contains(&url(100)), "the other peer's begins at once");
-        for place in 1..WAITERS_MAX {
-            assert!(harness.fetch(&url(0), 3, place).is_ok());
-        }
-        assert_eq!(harness.fetch(&url(0), 3, 0).err(), Some(PoolError::TargetFull));
         for _ in 0..=PEER_FETCHES_MAX {
             harness.answers.send(Err(FetchError::TimedOut)).unwrap();
         }
-        harness.done(PEER_FETCHES_MAX + 1 + WAITERS_MAX);
+        harness.done(PEER_FETCHES_MAX + 2);
         assert!(harness.fetch(&url(100), 1, 0).is_ok(), "its share is free again");
         harness.answers.send(Err(FetchError::TimedOut)).unwrap();
         harness.done(1);
+    }
+
+    #[test]
+    fn one_peer_does_not_keep_others_from_waiting_for_a_fetch() {
+        let harness = Harness::new();
+        let mut place = 0;
+        let mut join = |peer: IpAddr| {
+            place += 1;
+            harness.fetch_from(peer, URL, place).err()
+        };
+        let (first, other, proxy) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into(), [127, 0, 0, 1].into());
+        assert_eq!(join(first), None, "it begins the fetch");
+        for (peer, count, refusal) in [
+            (first, PEER_WAITERS_MAX, PoolError::PeerFull),
+            (other, PEER_WAITERS_MAX, PoolError::PeerFull),
+            (proxy, WAITERS_MAX - 2 * PEER_WAITERS_MAX, PoolError::TargetFull),
+        ] {
+            for _ in 0..count {
+                assert_eq!(join(peer), None, "{peer}");
+            }
+            assert_eq!(join(peer), Some(refusal), "{peer}");
+        }
+        assert_eq!(join([192, 0, 2, 3].into()), Some(PoolError::TargetFull));
+        harness.answers.send(Err(FetchError::TimedOut)).unwrap();
+        harness.done(1 + WAITERS_MAX);
     }
 
     /// It may be a proxy. The bound on all fetches is its bound.
