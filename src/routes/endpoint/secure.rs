@@ -4,8 +4,8 @@
 //! bad one is refused with 401 and a `WWW-Authenticate` that says why (3). Where the profile accepts bare tokens, each
 //! is answered its own way. Elsewhere a request without `Bearer` has no token: 401 (RFC 6750, 3.1).
 //!
-//! A token that was asked for without a `resource`, as the article's is, opens it. One for other resources does not
-//! (RFC 8707, 3): the operator of that resource could use it here.
+//! Accepts a token that was issued without a `resource` parameter, such as the article's. Refuses one for another
+//! resource (RFC 8707, 3): that resource's operator could replay it here.
 //!
 //! If it is a configured resource, each challenge to a standard request names its metadata
 //! (`reply/secure_challenges.rs`).
@@ -107,7 +107,7 @@ fn malformed(routes: &Routes, reason: &'static str) -> Response {
         .because(reason)
 }
 
-/// The token is valid, but not for this (RFC 6750, 3.1).
+/// The token lacks the required scope (RFC 6750, 3.1).
 fn refuse_scope(routes: &Routes) -> Response {
     const TEXT: &str =
         error_text!("Unauthorized", "insufficient_scope", "the access token does not have the required scope");
@@ -124,8 +124,29 @@ pub(crate) fn resource(
     scope: Option<&str>,
     profile: &Profile,
 ) -> ProtectedResource {
-    // Never a mistake: the configuration names one of its scopes.
-    let scope = scope.and_then(|name| Scope::parse(name).ok()).unwrap_or_default();
-    let resource = ProtectedResource::at(&site.url(PATH), clients, scope, profile);
+    let scope = scope.map(Scope::parse).transpose();
+    // Cannot fail: the configuration has checked the name. If it did, no token would be accepted, for want of clients.
+    let clients = if scope.is_ok() { Arc::clone(clients) } else { Arc::default() };
+    let scope = scope.ok().flatten().unwrap_or_default();
+    let resource = ProtectedResource::at(&site.url(PATH), &clients, scope, profile);
     ProtectedResource { accepts_unaddressed: true, ..resource }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes::demo;
+
+    #[test]
+    fn an_invalid_scope_leaves_no_client_whose_tokens_are_accepted() {
+        let site = Site::new(None, None, 3001, None);
+        let clients = Arc::new(Clients::new([demo::client(&[], "http://localhost:3000/cb")]));
+        for (scope, accepts) in
+            [(None, true), (Some("answer"), true), (Some("\""), false), (Some("\u{e9}"), false)]
+        {
+            let resource = resource(&site, &clients, scope, &Profile::strict());
+            assert_eq!(resource.clients.find(demo::CLIENT_ID).is_some(), accepts, "{scope:?}");
+            assert_eq!(resource.scope.as_str(), scope.filter(|_| accepts).unwrap_or_default());
+        }
+    }
 }
