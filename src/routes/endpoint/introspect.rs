@@ -19,10 +19,10 @@ use crate::store::Applied;
 
 /// Reads the token, and asks the store about it.
 pub(crate) fn inspect(context: &Context) -> Step {
-    read(context).unwrap_or_else(|stop| stop.into_step(context, inspect))
+    authenticate_and_ask(context).unwrap_or_else(|stop| stop.into_step(context, inspect))
 }
 
-fn read(context: &Context) -> Result<Step, Stop> {
+fn authenticate_and_ask(context: &Context) -> Result<Step, Stop> {
     let parameters = Parameters::read_form(context.request)?;
     let client = authenticate(context, &parameters)?;
     if !client.client().is_confidential() {

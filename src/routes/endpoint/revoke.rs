@@ -14,10 +14,10 @@ use crate::store::Applied;
 
 /// Reads the token, and asks the store to revoke it.
 pub(crate) fn revoke(context: &Context) -> Step {
-    read(context).unwrap_or_else(|stop| stop.into_step(context, revoke))
+    authenticate_and_ask(context).unwrap_or_else(|stop| stop.into_step(context, revoke))
 }
 
-fn read(context: &Context) -> Result<Step, Stop> {
+fn authenticate_and_ask(context: &Context) -> Result<Step, Stop> {
     let parameters = Parameters::read_form(context.request)?;
     let client = authenticate(context, &parameters)?;
     let token = parameters.required(Name::Token)?;

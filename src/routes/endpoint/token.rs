@@ -36,10 +36,16 @@ enum GrantType {
 /// Reads the request, and asks the store to redeem, rotate or issue. A [`Stop`] is an error response, or the slow
 /// comparison of a secret, after which `exchange` starts again.
 pub(crate) fn exchange(context: &Context) -> Step {
-    read(context).unwrap_or_else(|stop| stop.into_step(context, exchange))
+    authenticate_and_ask(context).unwrap_or_else(|stop| stop.into_step(context, exchange))
 }
 
-fn read(context: &Context) -> Result<Step, Stop> {
+/// Authenticates the client, and begins the exchange if it is registered for the grant type.
+///
+/// # Errors
+/// A [`Stop`] if the request is malformed, the client is not authenticated or not registered for the grant type, or
+/// what it asks for cannot be issued. Also if its secret has a slow digest that has not been compared yet, or its peer
+/// has guessed too often.
+fn authenticate_and_ask(context: &Context) -> Result<Step, Stop> {
     let parameters = if context.routes.profile.json_at_token {
         Parameters::read(context.request)?
     } else {
@@ -150,8 +156,8 @@ fn rotate(
             }
             applied => return Step::Done(refuse(context.routes, GrantType::RefreshToken, applied)),
         };
-        // A repeated request gets the tokens of the first one, the access token if it is still valid (then `expires_in`
-        // is set).
+        // A repeated request gets the same refresh token. It gets the same access token only while that is valid and
+        // of the scope and resources asked for (`expires_in` is set), otherwise a new one.
         let first = first.as_ref().unwrap_or(&successors);
         let issued = if expires_in.is_some() { first } else { &successors };
         let refresh =
@@ -217,7 +223,8 @@ fn refuse(routes: &Routes, grant_type: GrantType, applied: Applied) -> Response 
     }
 }
 
-/// RFC 6749, 5.1. Nothing in it needs escaping in JSON: a token is base64url, and a scope's name has no quotation mark.
+/// RFC 6749, 5.1. Nothing in it needs escaping in JSON: a token is base64url, and a scope's names exclude `"`, `\` and
+/// control bytes (RFC 6749, 3.3; [`Scope::parse`]).
 fn tokens(token: &Credential, refresh: Option<&Credential>, expires_in: Duration, scope: &Scope) -> Response {
     // Joined by hand, because formatting would cost more than the rest of this function.
     let mut text = String::with_capacity(TOKENS_BYTES + scope.as_str().len());
