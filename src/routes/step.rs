@@ -72,7 +72,7 @@ pub enum Completion {
     Applied(Applied),
     /// The pool has ended the job.
     JobDone,
-    /// The source of the stream has content. Not for parked requests: a stream has been answered.
+    /// The source of the stream has content. Never sent to a parked request.
     Ready,
     /// The request has waited for as long as [`Parked::time_max`] allows.
     TimedOut,
@@ -197,8 +197,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Waits for work that other requests may wait for, too, and continues with its result. `begin` joins it: it adds
-    /// the caller to those who are notified of its end, and gives the place where the result will be.
+    /// Waits for work that other requests may wait for, too, and continues with its result. `begin` joins it: it
+    /// registers the caller for the end, and returns the place of the result.
     ///
     /// `then` gets an error if the work cannot begin, did not end in time, or left no result.
     pub(super) fn join<T: Clone + Send + 'static>(
@@ -286,8 +286,8 @@ impl Step {
         }
     }
 
-    /// Lets scripts of other origins read the response as `cors` allows. A parked request does that when it is done,
-    /// and a stream has done it.
+    /// Lets scripts of other origins read the response as `cors` allows, by fields of its head. A parked request gets
+    /// them when it resumes; a stream already has them.
     pub(super) fn allow(self, cors: Option<&'static cors::Policy>) -> Step {
         match self {
             Step::Done(response) => Step::Done(cors::allow(response, cors)),

@@ -16,7 +16,7 @@ use super::reply::resource_documents;
 use super::route::{Errors, Route, get, page, post};
 use super::site::Role;
 
-/// Every path of both servers. Searched from the top, so the busiest come first.
+/// Every path of both servers. Searched from the top: the endpoints of the flow first, then the pages.
 const TABLE: &[Route] = &[
     page(Role::AuthorizationServer, "/oauth-dialog.html", dialog::show),
     page(Role::AuthorizationServer, "/authorize", dialog::show),
@@ -46,7 +46,7 @@ const TABLE: &[Route] = &[
     page(Role::AuthorizationServer, "/icon.svg", |context| serve(context, Asset::Icon)),
 ];
 
-/// The rows of what a program may be built without.
+/// The routes of optional features.
 const OPTIONAL: &[&[Route]] = &[
     #[cfg(feature = "mcp")]
     &[post(mcp::PATH, Some(&cors::POST), mcp::post), post("/register", Some(&cors::POST), register::register)],
@@ -110,6 +110,6 @@ fn row(role: Role, path: &[u8]) -> Option<&'static Route> {
     found
 }
 
-/// Unit tests have one row more.
+/// An extra route for unit tests.
 #[cfg(test)]
 static TEST: Route = get(super::test_stream::PATH, Some(&cors::GET), super::test_stream::show);

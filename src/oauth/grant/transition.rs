@@ -53,7 +53,7 @@ enum Action {
 pub enum Operation {
     /// Stores a grant with its code.
     Permit,
-    /// Stores that there will be no grant.
+    /// Records a denial, so that the same form cannot grant access later.
     Refuse,
     /// Stores a token for the client itself.
     Issue,
@@ -61,7 +61,7 @@ pub enum Operation {
     Redeem,
     /// Exchanges a refresh token for its successor.
     Rotate,
-    /// Looks whether an access token is valid.
+    /// Checks an access token.
     Check,
     /// Describes a token.
     Inspect,
@@ -167,7 +167,8 @@ impl Transition {
         Transition { grant: refresh.grant(), action: Action::Rotate(Box::new(rotation)) }
     }
 
-    /// The same by the rules of `profile`. Without this call, every rule of a strict server holds.
+    /// Applies the rules of `profile` to a redemption or rotation. Without this call, the rules are those of
+    /// [`Profile::strict`]. Other transitions stay as they are.
     pub fn under(mut self, profile: &Profile) -> Transition {
         match &mut self.action {
             Action::Redeem(asked) => asked.profile = *profile,
@@ -183,8 +184,9 @@ impl Transition {
         self
     }
 
-    /// The same for the resources that the request names, of those that are configured now. Without this call, and
-    /// with `asked` as `None`, for all resources of the grant; for a client's own token, for none in particular.
+    /// Restricts the tokens to the resources `asked` for. A redemption or rotation also drops those that are not in
+    /// `resources`, the ones that are configured now; `None` asks for all that were granted. A client's own token is
+    /// for exactly `asked`; `None` asks for no resource in particular. Other transitions stay as they are.
     pub fn aimed_at(mut self, asked: Option<Audience>, resources: &Arc<Resources>) -> Transition {
         match &mut self.action {
             Action::Issue(issue) => issue.audience = asked.unwrap_or_default(),
