@@ -38,7 +38,7 @@ pub struct Transition {
 
 #[derive(Clone, Debug)]
 enum Action {
-    Grant(Box<Permission>),
+    Permit(Box<Permission>),
     Refuse(Box<Refusal>),
     Issue(Box<Issue>),
     Redeem(Box<Redemption>),
@@ -74,7 +74,7 @@ pub enum Operation {
 impl Transition {
     /// The resource owner `subject` authorizes `asked`: a new grant with this code. Until `kept_until` a mark keeps the
     /// form from working twice; `None` for the article's form, which has no fields.
-    pub fn grant(
+    pub fn permit(
         asked: &Authorization,
         subject: Arc<str>,
         code: &Credential,
@@ -91,7 +91,7 @@ impl Transition {
             code_lifetime,
             kept_until,
         };
-        Transition { grant: code.grant(), action: Action::Grant(Box::new(permission)) }
+        Transition { grant: code.grant(), action: Action::Permit(Box::new(permission)) }
     }
 
     /// The resource owner `subject` denies `asked`. The same form cannot authorize afterwards.
@@ -229,7 +229,7 @@ impl Transition {
     /// What it does.
     pub fn operation(&self) -> Operation {
         match &self.action {
-            Action::Grant(_) => Operation::Permit,
+            Action::Permit(_) => Operation::Permit,
             Action::Refuse(_) => Operation::Refuse,
             Action::Issue(_) => Operation::Issue,
             Action::Redeem(_) => Operation::Redeem,
@@ -244,7 +244,7 @@ impl Transition {
     /// The client of the request, if it names one.
     pub fn client(&self) -> Option<&Arc<str>> {
         match &self.action {
-            Action::Grant(permission) => Some(&permission.client),
+            Action::Permit(permission) => Some(&permission.client),
             Action::Refuse(refusal) => Some(&refusal.client),
             Action::Issue(issue) => Some(&issue.client),
             Action::Redeem(redemption) => Some(&redemption.client.id),
@@ -275,7 +275,7 @@ impl kind::Transition for Transition {
     fn apply_believing(&self, record: Option<&Grant>, now: Timestamp, belief: Belief) -> (Change, Outcome) {
         let (change, outcome) = match &self.action {
             Action::Look(look) => (Change::Keep, look.at(record, now)),
-            Action::Grant(permission) => permit(record, permission, now),
+            Action::Permit(permission) => permit(record, permission, now),
             Action::Refuse(refusal) => refuse(record, refusal),
             Action::Issue(asked) => issue(record, asked, now),
             Action::Redeem(redemption) => redeem(record, redemption, now, belief),
@@ -293,7 +293,7 @@ impl kind::Transition for Transition {
 
     fn new_record(&self) -> Option<(Holder<'_>, Stage)> {
         match &self.action {
-            Action::Grant(permission) => {
+            Action::Permit(permission) => {
                 let holder = Holder { client: &permission.client, subject: Some(&permission.subject) };
                 Some((holder, Stage::Code))
             }
