@@ -2,8 +2,8 @@
 
     python3 tests/bench/steps.py target/release/oauth-from-scratch
 
-It runs the server's only thread one instruction at a time (ptrace, PTRACE_SINGLESTEP) while a client asks 50 and then
-150 times, one request after the other, and divides the difference. Unlike valgrind, it counts the instructions that
+It runs the server's only thread one instruction at a time (ptrace, PTRACE_SINGLESTEP) while a client asks, one request
+after the other. Unlike valgrind, it counts the instructions that
 the processor really has: for SHA-256, for example. It takes some seconds.
 """
 
@@ -50,23 +50,29 @@ def token(connection):
     return json.loads(answer)["access_token"]
 
 
-def steps(process, connection, access_token, requests):
-    """The instructions of `process` while it answers so many requests."""
-    is_over = threading.Event()
+class Client(threading.Thread):
+    """Asks for `/secure` without end, so that the server never waits while it is counted."""
 
-    def client():
-        for _ in range(requests):
-            status, _, _ = ask(connection, "GET", "/secure", Authorization=access_token)
-            assert status == 200, status
-        is_over.set()
+    def __init__(self, connection, access_token):
+        super().__init__(daemon=True)
+        self.connection, self.access_token, self.answered = connection, access_token, 0
 
-    thread = threading.Thread(target=client)
-    thread.start()
-    count = 0
-    while not is_over.is_set():
+    def run(self):
+        try:
+            while ask(self.connection, "GET", "/secure", Authorization=self.access_token)[0] == 200:
+                self.answered += 1
+        except (OSError, http.client.HTTPException):
+            pass  # The server was killed, which is the end.
+
+
+def steps(process, client, answers):
+    """The instructions of `process` until `client` has had so many answers more."""
+    count, enough = 0, client.answered + answers
+    while client.answered < enough and client.is_alive():
         ptrace(PTRACE_SINGLESTEP, process)
         count += 1
-    thread.join()
+    if not client.is_alive():
+        sys.exit("the server does not answer 200")
     return count
 
 
@@ -76,10 +82,11 @@ def main():
         try:
             lines = [server.stdout.readline() for _ in range(2)]
             connection = http.client.HTTPConnection("localhost", int(lines[1].rsplit(":", 1)[1]))
-            access_token = token(connection)
+            client = Client(connection, token(connection))
             ptrace(PTRACE_ATTACH, server.pid)
-            few, many = (steps(server.pid, connection, access_token, requests) for requests in (50, 150))
-            print(f"{(many - few) / 100:.0f} instructions per GET /secure")
+            client.start()
+            steps(server.pid, client, 20)
+            print(f"{steps(server.pid, client, 100) / 100:.0f} instructions per GET /secure")
         finally:
             server.kill()
 
