@@ -2,7 +2,8 @@
 //!
 //! The event loop must not wait for a paused terminal. So a line goes into a bounded queue; when the queue is full,
 //! the line is dropped and counted, and the count is printed when there is room again. Control characters are
-//! escaped, so a request can neither forge a line nor control the terminal.
+//! escaped, so a request can neither forge a line nor control the terminal. So are characters that are not seen, or
+//! that change the direction of the text beside them.
 //!
 //! An error that repeats must not fill the disk. So lines are rate-limited ([`Log::with_rate`]): each place in the
 //! source that logs may write [`BURST`] lines at once, and then one per [`INTERVAL`]. Skipped lines are counted, and
@@ -218,13 +219,13 @@ impl Log {
     }
 }
 
-/// Formats `text` with control characters escaped as in Rust.
+/// Formats `text` with control characters and invisible ones escaped as in Rust.
 fn escaped(text: fmt::Arguments<'_>) -> String {
     struct Escaped(String);
     impl fmt::Write for Escaped {
         fn write_str(&mut self, text: &str) -> fmt::Result {
             for character in text.chars() {
-                if character.is_control() {
+                if is_invisible(character) {
                     self.0.extend(character.escape_default())
                 } else {
                     self.0.push(character)
@@ -239,15 +240,41 @@ fn escaped(text: fmt::Arguments<'_>) -> String {
     line.0
 }
 
+/// The characters that a client's name must not have (`oauth/client_name.rs`), and the line ends of Unicode.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffc}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::client_name;
 
     #[test]
     fn a_logged_text_cannot_forge_a_line_nor_drive_the_terminal() {
-        let log = Log::kept();
-        log.line(format_args!("GET {} 400", "/\r\n127.0.0.1 GET / 200\x1b[2J"));
-        assert_eq!(log.lines(), ["GET /\\r\\n127.0.0.1 GET / 200\\u{1b}[2J 400"]);
+        let check = |text: &str, expected: &str| {
+            let log = Log::kept();
+            log.line(format_args!("GET {text} 400"));
+            assert_eq!(log.lines(), [format!("GET {expected} 400")]);
+        };
+        check("/\r\n127.0.0.1 GET / 200\x1b[2J", "/\\r\\n127.0.0.1 GET / 200\\u{1b}[2J");
+        check("x=\u{202e}ver\u{2066}", "x=\\u{202e}ver\\u{2066}");
+        check("/\u{2028}GET\u{2029}\u{85}", "/\\u{2028}GET\\u{2029}\\u{85}");
+        check("\u{200b}\u{feff}\u{e0041}", "\\u{200b}\\u{feff}\\u{e0041}");
+        check("/приложение 应用 📦 Vie\u{323}t é", "/приложение 应用 📦 Vie\u{323}t é");
+    }
+
+    #[test]
+    fn what_a_clients_name_must_not_have_is_escaped() {
+        let is_kept = |character: &char| client_name::is_invisible(*character) && !is_invisible(*character);
+        let kept: Vec<char> = ('\0'..=char::MAX).filter(is_kept).collect();
+        assert_eq!(kept, Vec::<char>::new());
     }
 
     #[test]

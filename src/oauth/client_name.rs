@@ -34,7 +34,7 @@ pub fn clean(name: &str) -> String {
 
 /// Control characters, and those of Unicode's that format text without being seen: they join, hide or reverse what is
 /// beside them.
-fn is_invisible(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
