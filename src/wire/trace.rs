@@ -22,8 +22,14 @@ use crate::log::Log;
 /// How the names of parameters end whose values are secrets, in any case.
 const SECRETS: &[&str] = &["code", "verifier", "token", "secret", "password", "assertion", "request"];
 
-/// How much of a line of parameters is printed, in characters.
+/// How much of a path, or of a line of parameters, is printed, in characters.
 const CHARACTERS_MAX: usize = 1000;
+
+/// How much of it is looked at, in characters: more than is printed, since escapes are longer than what they stand for.
+const CHARACTERS_READ_MAX: usize = 4 * CHARACTERS_MAX;
+
+/// How often a text may be escaped: a redirect within a redirect is escaped twice.
+const ESCAPED_MAX: usize = 3;
 
 /// Prints an exchange.
 pub(super) fn print(exchange: &Exchange, log: &Log) {
@@ -34,7 +40,7 @@ fn lines(exchange: &Exchange) -> Vec<String> {
     let Exchange { id, server, connection, took, request, answer, decisions, .. } = exchange;
     let line = request_line(&request.first_line());
     let mut lines = vec![format!("→ #{id} {}, connection {connection}: {line}", server.as_str())];
-    lines.extend(form(request).map(|form| format!("    {}", shorten(&form))));
+    lines.extend(form(request).map(|form| format!("    {}", bounded(&form, shorten))));
     let refused = decisions.iter().any(|decision| decision.rule.refuses);
     let status = answer.first_line();
     let status = match status.split_once(' ') {
@@ -58,13 +64,18 @@ fn describe(decision: &Decision) -> String {
 /// The request line with its secrets shortened. One that is malformed is not shown: it may be the end of a content that
 /// was longer than its Content-Length.
 fn request_line(line: &str) -> String {
-    let Some((request, version)) = line.rsplit_once(' ').filter(|(_, version)| version.starts_with("HTTP/"))
+    let parts = line.split_once(' ').and_then(|(method, rest)| Some((method, rest.rsplit_once(' ')?)));
+    let is_method = |text: &str| text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+    let is_version = |text: &str| text.starts_with("HTTP/") && text.len() <= "HTTP/1.1".len();
+    let Some((method, (target, version))) =
+        parts.filter(|(method, (_, version))| is_method(method) && is_version(version))
     else {
         return "malformed request line".to_owned();
     };
-    match request.split_once('?') {
-        Some((start, query)) => format!("{}?{} {version}", hide(start), shorten(query)),
-        None => format!("{} {version}", hide(request)),
+    let path = |text| bounded(text, |text| hide(text).into_owned());
+    match target.split_once('?') {
+        Some((start, query)) => format!("{method} {}?{} {version}", path(start), bounded(query, shorten)),
+        None => format!("{method} {} {version}", path(target)),
     }
 }
 
@@ -76,7 +87,7 @@ fn form(request: &Message) -> Option<String> {
     let field = |name: &str| {
         let mut fields = head.lines().filter_map(|line| line.split_once(':'));
         fields
-            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .find(|(found, _)| found.trim().eq_ignore_ascii_case(name))
             .map(|(_, value)| value.trim().to_ascii_lowercase())
     };
     let is_form = field("content-type")?.starts_with("application/x-www-form-urlencoded");
@@ -94,23 +105,63 @@ fn shorten(parameters: &str) -> String {
             _ => "…".into(),
         })
         .collect();
-    let text = pairs.join("&");
-    let cut = text.char_indices().nth(CHARACTERS_MAX).map(|(at, _)| format!("{}…", &text[..at]));
-    cut.unwrap_or(text)
+    pairs.join("&")
+}
+
+/// What `hide` makes of the beginning of a text, as much as is printed.
+fn bounded(text: &str, hide: impl Fn(&str) -> String) -> String {
+    let read = first(text, CHARACTERS_READ_MAX);
+    let hidden = hide(read);
+    let printed = first(&hidden, CHARACTERS_MAX);
+    let is_cut = read.len() < text.len() || printed.len() < hidden.len();
+    format!("{printed}{}", if is_cut { "…" } else { "" })
+}
+
+/// The first `count` characters.
+fn first(text: &str, count: usize) -> &str {
+    text.char_indices().nth(count).map_or(text, |(at, _)| &text[..at])
 }
 
 /// The text, shortened from the value on if it names a secret, escaped or not: `client%5Fsecret=`, or
-/// `redirect_uri=http://localhost/cb?code=`.
+/// `redirect_uri=http://localhost/cb?code=`. A text that is escaped too often to be read is left out.
 fn hide(text: &str) -> Cow<'_, str> {
-    let decoded = percent_decode_str(text).decode_utf8_lossy();
-    let secret = decoded.match_indices('=').find(|(at, _)| is_secret(&decoded[..*at]));
-    secret.map_or(text.into(), |(at, _)| format!("{}={}", &decoded[..at], end_of(&decoded[at + 1..])).into())
+    let Some(decoded) = decode(text) else { return "…".into() };
+    let secret = names(&decoded).find(|(name, _)| is_secret(name));
+    secret.map_or(text.into(), |(_, at)| format!("{}={}", &decoded[..at], end_of(&decoded[at + 1..])).into())
 }
 
-/// Whether what comes before a `=` ends with the name of a secret.
+/// The text without its escapes, and without those that appear as others are decoded.
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    let mut decoded = Cow::Borrowed(text);
+    for _ in 0..=ESCAPED_MAX {
+        let bytes = match Cow::from(percent_decode_str(&decoded)) {
+            Cow::Borrowed(_) => return Some(decoded),
+            Cow::Owned(bytes) => bytes,
+        };
+        decoded = String::from_utf8_lossy(&bytes).into_owned().into();
+    }
+    None
+}
+
+/// What is before each `=`, back to the one before it, and where that `=` is. No part of the text is in two of them, so
+/// the time to look at all is linear.
+fn names(text: &str) -> impl Iterator<Item = (&str, usize)> {
+    let mut start = 0;
+    text.match_indices('=').map(move |(at, _)| (&text[std::mem::replace(&mut start, at + 1)..at], at))
+}
+
+/// Whether what comes before a `=` ends with the name of a secret, or with one that has an index or key: `code[0]`,
+/// `code_0`, `token[access]`, `login[password]`.
 fn is_secret(text: &str) -> bool {
-    let name = text.trim_end_matches(|character: char| !character.is_ascii_alphanumeric()).to_ascii_lowercase();
-    SECRETS.iter().any(|secret| name.ends_with(secret))
+    let is_in = |part: &str| {
+        let name = part.trim_end_matches(|character: char| !character.is_ascii_alphabetic()).as_bytes();
+        let ends_with = |secret: &str| {
+            let start = name.len().checked_sub(secret.len());
+            start.is_some_and(|start| name[start..].eq_ignore_ascii_case(secret.as_bytes()))
+        };
+        SECRETS.iter().any(|secret| ends_with(secret))
+    };
+    text.split(['[', ']']).any(is_in)
 }
 
 /// The last characters of a secret. Credentials of one grant share their beginning.
@@ -159,6 +210,11 @@ mod tests {
         check("{\"code\":\"SECRETSECRETSECRET\"}", "malformed request line");
         check("GET /token&code=SECRETSECRETSECRET HTTP/1.1", "GET /token&code=…CRET HTTP/1.1");
         check("GET /?SECRETSECRETSECRET HTTP/1.1", "GET /?… HTTP/1.1");
+        check("cret=SECRETSECRETSECRET HTTP/1.1", "malformed request line");
+        check("cret=SECRETSECRETSECRET x HTTP/1.1", "malformed request line");
+        check("GET / HTTP/SECRETSECRETSECRET", "malformed request line");
+        let long = format!("/{}", "x".repeat(CHARACTERS_MAX));
+        check(&format!("GET {long} HTTP/1.1"), &format!("GET {}… HTTP/1.1", &long[..CHARACTERS_MAX]));
     }
 
     #[test]
@@ -182,6 +238,17 @@ mod tests {
         form("client_assertion=SECRETSECRETSECRET", "client_assertion=…CRET");
         form("scope=a\nclient_secret=SECRETSECRETSECRET", "scope=a\nclient_secret=…CRET");
         form("next=%2Fcb%3Fcode%3DSECRETSECRETSECRET", "next=/cb?code=…CRET");
+        form("next=%2Fcb%253Fcode%253DSECRETSECRETSECRET", "next=/cb?code=…CRET");
+        form("next=%2Fcb%25253Fcode%25253DSECRETSECRETSECRET", "next=/cb?code=…CRET");
+        form("next=%2Fcb%2525253Fcode%2525253DSECRETSECRETSECRET&x=%31", "…&x=%31");
+        form("code[0]=SECRETSECRETSECRET", "code[0]=…CRET");
+        form("code%5B%5D=SECRETSECRETSECRET", "code[]=…CRET");
+        form("code_0=SECRETSECRETSECRET", "code_0=…CRET");
+        form("token[access]=SECRETSECRETSECRET", "token[access]=…CRET");
+        form("x[client][Password]=SECRETSECRETSECRET", "x[client][Password]=…CRET");
+        form("x=http://[::1]/cb?code=SECRETSECRETSECRET", "x=http://[::1]/cb?code=…CRET");
+        form("x=%E2%80%AErev&code=short", "x=%E2%80%AErev&code=…");
+        form("a=%ff%3D&x=code&y[0]=z", "a=%ff%3D&x=code&y[0]=z");
         form("{\"code\":\"SECRETSECRETSECRET\"}", "…");
         form("{\"code\":\"SECRETSECRETSECRET=\"}", "…");
         form("a=b&SECRETSECRETSECRET", "a=b&…");
@@ -191,6 +258,25 @@ mod tests {
         check(&chunked, "4\r\nclie\r\n11\r\nnt_sec\r\nret=SECRETSECRETSECRET\r\n0\r\n\r\n", None);
         check("Content-Type: application/json", "{\"code\":\"SECRETSECRETSECRET\"}", None);
         check("X-Content-Type: application/x-www-form-urlencoded", "code=SECRETSECRETSECRET", None);
+    }
+
+    /// A request may have thousands of `=`, and the event loop waits for each line.
+    #[test]
+    fn each_part_of_a_text_is_looked_at_once() {
+        let check = |text: &str, expected: &[&str]| {
+            let found: Vec<&str> = names(text).map(|(name, _)| name).collect();
+            assert_eq!(found, expected, "{text}");
+        };
+        check("a=b", &["a"]);
+        check("next=/cb?code=x", &["next", "/cb?code"]);
+        check("a====b=", &["a", "", "", "", "b"]);
+        check("none", &[]);
+        let parameters = format!("a={}&code=0123456789abcdefghij", "=".repeat(CHARACTERS_READ_MAX));
+        let read = |text: &str| {
+            assert_eq!(text.len(), CHARACTERS_READ_MAX);
+            shorten(text)
+        };
+        assert_eq!(bounded(&parameters, read), format!("a{}…", "=".repeat(CHARACTERS_MAX - 1)));
     }
 
     #[test]
