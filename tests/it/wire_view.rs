@@ -431,6 +431,7 @@ fn secrets_are_hidden_however_they_are_written() {
     let content = |kind: &str, content: &str| {
         format!("POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\n\r\n{content}")
     };
+    let get = |target: &str, fields: &str| format!("GET {target} HTTP/1.1\r\n{fields}\r\n");
     let chunked = "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n\
         Transfer-Encoding: chunked\r\n\r\n1a\r\na=b&client_secret=correct-\r\nf\r\nhorse-battery&c\r\n2\r\n=d\r\n0\r\n\r\n";
     for (request, secrets) in [
@@ -455,14 +456,39 @@ fn secrets_are_hidden_however_they_are_written() {
         ("GET / HTTP/1.1\r\nReferer: http:x?code=correct%21horse\r\n\r\n".to_owned(), &["correct"]),
         (chunked.to_owned(), &["correct-", "horse-bat"]),
         (chunked.replace("1a\r\n", "malformed\r\n"), &["correct-"]),
+        (content(form, "client_assertion=correct-horse"), &["correct"]),
+        (content(form, "Client_Secret=correct-horse"), &["correct"]),
+        (content(form, "code[0]=pw!&token%5Baccess%5D=correct-horse"), &["pw!", "correct"]),
+        (content(form, "x[client][password]=pw!&code_0=correct-horse"), &["pw!", "correct"]),
+        (content(form, "next=%2Fcb%253Fcode%253Dcorrect-horse"), &["correct"]),
+        (content(form, "next=%2Fcb%2525253Fcode%2525253Dcorrect-horse"), &["correct"]),
+        (get("/cb?a=b c&code=correct-horse", ""), &["correct"]),
+        (get("/cb?a=b?code=correct-horse#code=correct!", ""), &["correct"]),
+        (get("/cb&code=correct-horse", ""), &["correct"]),
+        (get("/cb%3Fcode%3Dcorrect-horse", ""), &["correct"]),
+        (get("/", "Authorization : Bearer correct-horse\r\n"), &["correct"]),
+        (get("/", "Authorization:\r\n Bearer correct-horse\r\n"), &["correct"]),
+        (get("/", "Authorization: Bearer correct-\r\n\thorse\r\n"), &["correct", "horse"]),
+        (get("/", "Authorization:pw!\r\n"), &["pw!"]),
+        (get("/", "Proxy-Authorization: Basic OnB3\r\nX-Api-Token: correct-horse\r\n"), &["OnB3", "correct"]),
+        (get("/", "X: y\nAuthorization: Bearer correct-horse\n"), &["correct"]),
+        (get("/", "X: y\r\n").replace("\r\n", "\n") + "client_secret=correct-horse", &["correct"]),
+        ("GET / HTTP/1.1\nAuthorization: Bearer correct-horse\n\n".to_owned(), &["correct"]),
+        ("cret=correct-horse HTTP/1.1\r\n\r\n".to_owned(), &["correct"]),
+        (
+            "cret=correct-horse x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\npw!\r\n0\r\n\r\n"
+                .to_owned(),
+            &["correct", "pw!"],
+        ),
+        ("{\"client_secret\":\"correct-horse\"}".to_owned(), &["correct"]),
     ] {
         let shown = with_modules(
             &browser,
             &format!(
                 "{SEE} const item = see({}); const root = document.createElement('div'); \
                  details.showDetails(root, item, seen, {{ shows: false, isFile: true }}); \
-                 return [formats.toJson(seen, false), formats.toHar(seen, false), formats.toCurl(item, false), \
-                 root.textContent]",
+                 return [formats.toJson(seen, false), formats.toHar(seen, false), formats.toCurl(item, false) ?? '', \
+                 formats.toMermaid(seen.items, {{}}), root.textContent]",
                 json!(request)
             ),
         );
@@ -482,6 +508,22 @@ fn secrets_are_hidden_however_they_are_written() {
     );
     let hidden = format!("client_secret={}tery", ".".repeat(17));
     assert_eq!(read, json!(["a=b", hidden, "c=d"]), "the chunks of a shortened request are read as they were");
+    // What is no secret is shown, and a request that cannot be taken apart is hidden as a whole.
+    for (request, expected) in [
+        (get("/cb?a=b c&x=y", "X: y\r\n"), get("/cb?a=b c&x=y", "X: y\r\n")),
+        (
+            get("/cb?codes=1&scope=code", "Authorization : Bearer correct-horse-battery\r\n"),
+            get("/cb?codes=1&scope=code", "Authorization : Bearer …tery\r\n"),
+        ),
+        (get("/", "Referer: http:x?code=pw!&a=b\r\n"), get("/", "Referer: http:x?code=…&a=b\r\n")),
+        ("cret=correct-horse HTTP/1.1\r\n\r\n".to_owned(), "…".to_owned()),
+    ] {
+        let script = format!(
+            "{SEE} const item = see({}); return model.maskMessage(item.request, model.secretsOf(item), model.ending)",
+            json!(request)
+        );
+        assert_eq!(with_modules(&browser, &script), expected);
+    }
 }
 
 #[test]

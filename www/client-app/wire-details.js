@@ -2,7 +2,8 @@
 // the grant.
 
 import {
-  LANES, contentOf, decodeBytes, encodeBytes, ending, isChunked, isSecret, isText, mask, maskMessage, secretsOf,
+  LANES, contentOf, decodeBytes, encodeBytes, ending, holdsSecret, isAuthorization, isChunked, isSecret, isText, mask,
+  maskMessage, secretsOf,
 } from './wire-model.js';
 import { toCurl } from './wire-formats.js';
 import { element } from './wire-page.js';
@@ -13,8 +14,14 @@ import { showDifference } from './wire-difference.js';
     edited. */
 export function showDetails(root, item, model, options) {
   const secrets = options.shows ? [] : secretsOf(item);
-  const hide = (text, name) => (
-    !options.shows && isSecret(name) ? ending(text) : mask(text, secrets, ending));
+  const hide = (text, name, isParameter) => {
+    if (options.shows) return text;
+    const masked = mask(text, secrets, ending);
+    // Short credentials of an unknown scheme are found only beside their field's name.
+    const isHidden = isParameter ? holdsSecret(`${name}=${text}`)
+      : isSecret(name) || (isAuthorization(name) && masked === text);
+    return isHidden ? ending(text) : masked;
+  };
   const hideMessage = (text) => maskMessage(text, secrets, ending);
   const title = item.kind === 'event' ? item.words : `${item.method} ${item.path}`;
   const way = item.from === item.to ? LANES[item.from] : `${LANES[item.from]} → ${LANES[item.to]}`;
@@ -81,7 +88,7 @@ function table(title, rows, words, hide, isFolded = false) {
   const list = element('dl', { class: 'wire-meanings' });
   for (const { name, value } of rows) {
     const [meaning, section] = explain(words, words === FIELDS ? name.toLowerCase() : name);
-    const shown = value && hide(value, words === PARAMETERS ? name : '');
+    const shown = value && hide(value, name, words === PARAMETERS);
     list.append(
       element('dt', {}, element('code', {}, name)),
       element('dd', {}, element('code', { class: 'wire-value' }, shown || '(empty)'),
@@ -217,7 +224,7 @@ export function toText(item) {
   if (isChunked(requestParts)) {
     const head = request.slice(0, request.length - requestParts.content.length);
     const content = contentOf(requestParts);
-    whole = head.replace(/^transfer-encoding:.*$/im, `Content-Length: ${content.length}`) + content;
+    whole = head.replace(/^transfer-encoding[ \t]*:.*$/im, `Content-Length: ${content.length}`) + content;
   }
   const text = decodeBytes(whole).replaceAll('\r\n', '\n');
   // The length is set, whatever it was.

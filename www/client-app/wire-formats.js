@@ -136,11 +136,12 @@ export function toMermaid(items, config) {
   return `${lines.join('\n')}\n`;
 }
 
-/** One request as a curl command for a POSIX shell, with its secrets or without; null if it has bytes that a command
-    line cannot hold. */
+/** One request as a curl command for a POSIX shell, with its secrets or without; null if it is malformed or has
+    bytes that a command line cannot hold. */
 export function toCurl(item, keepsSecrets) {
   const quote = (text) => `'${text.replaceAll('\'', '\'\\\'\'')}'`;
   const { requestParts, method, target } = readExchange(exported(item, keepsSecrets));
+  if (requestParts.first === '') return null;
   const content = contentOf(requestParts);
   const host = field(requestParts, 'host') ?? 'localhost';
   const own = ['host', 'content-length', 'connection', 'accept-encoding', 'transfer-encoding'];

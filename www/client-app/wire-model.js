@@ -19,13 +19,31 @@ export const ITEMS_MAX = 500;
 /** How many codes and tokens of one grant a page keeps: a client may refresh for as long as it likes. */
 const CREDENTIALS_MAX = 50;
 
-/** Parameters whose values are secrets. */
-const SECRETS = new Set([
-  'code', 'access_token', 'refresh_token', 'token', 'code_verifier', 'client_secret', 'password', 'request',
-]);
+/** How the names of parameters end whose values are secrets, in any case, perhaps with an index: `code_0`. The same as
+    in src/wire/trace.rs. */
+const SECRETS = /(?:code|verifier|token|secret|password|assertion|request)[^a-z]*$/i;
 
-/** Whether the value of this parameter is a secret. */
-export const isSecret = (name) => SECRETS.has(name);
+/** Whether the value of a parameter or field with this name is a secret. A part of the name is enough: `code[0]`,
+    `login[password]`. */
+export const isSecret = (name) => name.split(/[[\]]/).some((part) => SECRETS.test(part));
+
+/** How often a text may be escaped: a redirect within a redirect is escaped twice. */
+const ESCAPED_MAX = 3;
+
+/** Whether the value of this parameter is a secret, or has one in it: `next=%2Fcb%3Fcode%3Dx`. What is escaped too
+    often to be read may have one. */
+export function holdsSecret(pair) {
+  let text = pair;
+  for (let times = 0; times <= ESCAPED_MAX; times += 1) {
+    const decoded = text.replace(/%[0-9a-f]{2}/gi, (escape) => String.fromCharCode(parseInt(escape.slice(1), 16)));
+    if (decoded === text) return text.split('=').slice(0, -1).some(isSecret);
+    text = decoded;
+  }
+  return true;
+}
+
+/** Whether this field carries credentials. */
+export const isAuthorization = (name) => /^(?:proxy-)?authorization$/i.test(name);
 
 /** Shorter secrets occur anywhere by chance, so they are hidden only after their name. */
 const SECRET_LENGTH_MIN = 8;
@@ -33,17 +51,29 @@ const SECRET_LENGTH_MIN = 8;
 /** Grants are named by the first 20 characters of each of their credentials. An export may have shortened the rest. */
 const CREDENTIAL = /^([A-Za-z0-9_-]{20})(?:[A-Za-z0-9_-]{44}|\.{3,}.{4})$/;
 
-/** A message taken apart: its first line, its fields, its content. */
+/** A message taken apart: its first line, its fields, its content. The lines of a folded field are joined, and a space
+    before a colon is left out (RFC 9112, 5.1 and 5.2). */
 export function parseMessage(text) {
   const start = /^(?:\r\n)*/.exec(text)[0].length;
   const end = text.indexOf('\r\n\r\n', start);
   const head = end < 0 ? text.slice(start) : text.slice(start, end);
-  const [first, ...lines] = head.split('\r\n');
+  const [first, ...lines] = unfolded(head).split('\r\n');
   const fields = lines.filter(Boolean).map((line) => {
     const at = line.indexOf(':');
-    return at < 0 ? { name: line, value: '' } : { name: line.slice(0, at), value: line.slice(at + 1).trim() };
+    return at < 0 ? { name: line, value: '' } : { name: line.slice(0, at).trim(), value: line.slice(at + 1).trim() };
   });
   return { first, fields, content: end < 0 ? '' : text.slice(end + 4) };
+}
+
+const unfolded = (text) => text.replace(/\r?\n[ \t]+/g, ' ');
+
+/** A request taken apart, unless its first line is malformed: it may be the end of a content that was longer than its
+    Content-Length. The path ends where a parameter may begin, since it is shown as it is. */
+function parseRequest(text) {
+  const parts = parseMessage(text);
+  const [, method, target] = /^([A-Z-]+) (.*) HTTP\/\d(?:\.\d)?$/.exec(parts.first) ?? [];
+  if (method === undefined) return { first: '', fields: [], content: '', method: '?', target: '', path: '(malformed)' };
+  return { ...parts, method, target, path: target.split(/[?#&=]|%(?:26|3d|3f)/i, 1)[0] };
 }
 
 /** The value of the first field called `name`, in lower case. */
@@ -119,10 +149,9 @@ function contentParameters(message) {
 /** An exchange, taken apart. `exchange` is one of the server's export; `lab` is the origin of the attack lab, if there
     is one. */
 export function readExchange(exchange, lab) {
-  const request = parseMessage(exchange.request);
+  const { method, target, path, ...request } = parseRequest(exchange.request);
   const answer = parseMessage(exchange.answer);
-  const [method = '?', target = ''] = request.first.split(' ');
-  const [path, query = ''] = splitAt(target, '?');
+  const query = splitAt(target, '?')[1] ?? '';
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(answer.first)?.[1] ?? 0);
   const reason = answer.first.split(' ').slice(2).join(' ');
   const location = field(answer, 'location');
@@ -220,6 +249,11 @@ const laneOf = (name) => Math.max(0, LANES.indexOf(name));
 /** The members of JSON with text or a number, also where the JSON is cut or malformed: name, colon, value. */
 const MEMBER = /("(?:[^"\\]|\\.){1,100}")(\s*:\s*)("(?:[^"\\]|\\.)*"?|-?\d[\d.eE+-]*)/g;
 
+/** The fields that may have secrets, wherever a line begins: a message may be malformed. Each as what comes before its
+    value, its name, and its value, which may be folded. */
+const SECRET_FIELD = new RegExp('^([ \\t]*((?:proxy-)?authorization|(?:set-)?cookie|referer|location)[ \\t]*:'
+  + '[ \\t]*(?:\\r?\\n[ \\t]+)*)([^\\n]*(?:\\n[ \\t][^\\n]*)*)', 'gim');
+
 /** Everything secret in an exchange, as it is written in its bytes, the longest first: each text that hides a secret,
     and what it consists of: what comes before the secret, the secret, and what comes after it. */
 export function secretsOf(item) {
@@ -237,18 +271,18 @@ export function secretsOf(item) {
     [quoted, encodeBytes(quoted)].forEach((text) => add(text, `"${name}":"`, '"'));
   };
   /** Adds the secrets of a form, each as this form writes it and as others do. */
-  const addForm = (form = '') => form.split('&').forEach((pair) => {
-    const [{ name, value } = {}] = parseForm(pair);
-    if (!SECRETS.has(name)) return;
-    const [rawName, raw = ''] = splitAt(pair, '=');
+  const addForm = (form) => form.split('&').forEach((pair) => {
+    if (!holdsSecret(pair)) return;
+    const [rawName, raw] = splitAt(pair, '=');
+    if (raw === undefined) return add(pair, '');
     add(raw, `${rawName}=`);
-    addValue(value, name);
+    parseForm(pair).forEach(({ name, value }) => addValue(value, name));
   });
   /** The same for JSON, at any depth. */
   const addJson = (content) => {
     for (const [, rawName, colon, literal] of content.matchAll(MEMBER)) {
-      const name = parsed(rawName);
-      if (!SECRETS.has(name)) continue;
+      const name = parsed(rawName) ?? rawName;
+      if (!isSecret(name)) continue;
       const [, quote, raw, end] = /^("?)(.*?)("?)$/s.exec(literal);
       add(raw, `${rawName}${colon}${quote}`, end);
       addValue(String(parsed(decodeBytes(literal)) ?? ''), name);
@@ -259,9 +293,13 @@ export function secretsOf(item) {
     addValue(value, name);
   };
   const { requestParts, answerParts } = item;
-  [...requestParts.parameters, ...answerParts.parameters].filter(({ name }) => SECRETS.has(name))
+  // Of a request that cannot be taken apart, nothing is shown.
+  if (requestParts.first === '' && item.request !== '') found.set(item.request, ['', '', '']);
+  [...requestParts.parameters, ...answerParts.parameters].filter(({ name }) => isSecret(name))
     .forEach(({ name, value }) => addValue(value, name));
-  addForm(splitAt(item.target, '?')[1]);
+  [...requestParts.fields, ...answerParts.fields].filter(({ name }) => isSecret(name))
+    .forEach(({ name, value }) => [`${name}:`, `${name}: `].forEach((before) => add(value, before)));
+  addForm(item.target);
   addForm(contentOf(requestParts));
   [requestParts, answerParts].forEach((message) => addJson(contentOf(message)));
   // What comes after a malformed chunk is in no chunk.
@@ -269,17 +307,19 @@ export function secretsOf(item) {
     addForm(requestParts.content.replaceAll('\r\n', '&'));
     addJson(requestParts.content);
   }
-  for (const { name, value } of [...requestParts.fields, ...answerParts.fields]) {
+  const fields = [item.request, item.answer].flatMap((text) => [...text.matchAll(SECRET_FIELD)]);
+  for (const [, before, name, folded] of fields) {
+    const value = folded.trimEnd();
     switch (name.toLowerCase()) {
-      case 'authorization': {
-        const [scheme] = /^(?:(?:Bearer|Basic)\s+)?/i.exec(value);
-        add(value.slice(scheme.length), scheme || `${name}: `);
-        break;
-      }
       case 'cookie': value.split(';').forEach(addPair); break;
       case 'set-cookie': addPair(value.split(';')[0]); break;
       case 'referer':
-      case 'location': addForm(splitAt(value, '?')[1]);
+      case 'location': addForm(value); break;
+      default: {
+        const [scheme] = /^(?:(?:Bearer|Basic)\s+)?/i.exec(value);
+        const secret = value.slice(scheme.length);
+        [secret, unfolded(secret)].forEach((text) => add(text, scheme || before));
+      }
     }
   }
   // The dialog's form carries the sealed request.
@@ -306,6 +346,7 @@ export function mask(text, secrets, shorten) {
 /** The same for a whole message. A secret may begin in one chunk and end in another, so the chunks keep their lengths,
     and so do the secrets in them. */
 export function maskMessage(text, secrets, shorten) {
+  if (secrets.some(([whole]) => whole === text)) return shorten('');
   const message = parseMessage(text);
   if (!isChunked(message)) return mask(text, secrets, shorten);
   const { chunks, rest } = chunksOf(message.content);
