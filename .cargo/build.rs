@@ -6,8 +6,8 @@
 //! only where a program is built for the machine that builds it, and that machine has such a glibc. A linker that does
 //! not know the option warns and ignores it.
 //!
-//! The second groups the code that runs at the start (`start.ld`), in a release. It needs GNU's linker or LLVM's, so it is
-//! left out where another linker is configured.
+//! The second groups the code that runs at the start (`start.ld`), in a release. It is left out wherever a linker is
+//! configured, and the default one is taken for GNU's or LLVM's.
 
 #![forbid(unsafe_code)]
 

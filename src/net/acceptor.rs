@@ -36,10 +36,10 @@ pub(super) struct Acceptor {
     log: Log,
 }
 
-/// How many connections of one listener are accepted in one turn: more than its backlog holds, for which mio asks for
-/// 1,024, so all that wait when a turn begins are accepted in it. Clients that connect as fast as they are accepted
-/// would otherwise keep the worker from its connections.
-const ACCEPTED_PER_TURN_MAX: usize = 2048;
+/// How many connections of one listener are accepted in one turn: twice its backlog, for which mio asks for 128, so all
+/// that wait when a turn begins are accepted in it. Clients that connect as fast as they are accepted would otherwise
+/// keep the worker from its connections.
+const ACCEPTED_PER_TURN_MAX: usize = 256;
 
 impl Acceptor {
     /// Registers `listeners` with `poll`. `inboxes` has one inbox for each worker, the caller's own first. After a

@@ -3,8 +3,8 @@
     python3 tests/bench/steps.py target/release/oauth-from-scratch
 
 It runs the server's only thread one instruction at a time (ptrace, PTRACE_SINGLESTEP) while a client asks, one request
-after the other. Unlike valgrind, it counts the instructions that
-the processor really has: for SHA-256, for example. It takes some seconds.
+after the other. Unlike valgrind, it counts the instructions that the processor really has: for SHA-256, for example. It
+takes half a minute.
 """
 
 import ctypes
@@ -85,8 +85,8 @@ def main():
             client = Client(connection, token(connection))
             ptrace(PTRACE_ATTACH, server.pid)
             client.start()
-            steps(server.pid, client, 20)
-            print(f"{steps(server.pid, client, 100) / 100:.0f} instructions per GET /secure")
+            steps(server.pid, client, 10)
+            print(f"{steps(server.pid, client, 50) / 50:.0f} instructions per GET /secure")
         finally:
             server.kill()
 

@@ -466,6 +466,7 @@ fn secrets_are_hidden_however_they_are_written() {
         (get("/cb?a=b?code=correct-horse#code=correct!", ""), &["correct"]),
         (get("/cb&code=correct-horse", ""), &["correct"]),
         (get("/cb%3Fcode%3Dcorrect-horse", ""), &["correct"]),
+        (get("/cb%253Fcode%253Dcorrect-horse", ""), &["correct"]),
         (get("/", "Authorization : Bearer correct-horse\r\n"), &["correct"]),
         (get("/", "Authorization:\r\n Bearer correct-horse\r\n"), &["correct"]),
         (get("/", "Authorization: Bearer correct-\r\n\thorse\r\n"), &["correct", "horse"]),
@@ -519,11 +520,21 @@ fn secrets_are_hidden_however_they_are_written() {
         ("cret=correct-horse HTTP/1.1\r\n\r\n".to_owned(), "…".to_owned()),
     ] {
         let script = format!(
-            "{SEE} const item = see({}); return model.maskMessage(item.request, model.secretsOf(item), model.ending)",
+            "{SEE} const item = see({}); return model.maskRequest(item, model.secretsOf(item), model.ending)",
             json!(request)
         );
         assert_eq!(with_modules(&browser, &script), expected);
     }
+    let answer = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+    let script = format!(
+        "{SEE} see('e', {}); return formats.fromJson(formats.toJson(seen, false)).exchanges[0].answer",
+        json!(answer)
+    );
+    assert_eq!(
+        with_modules(&browser, &script),
+        answer,
+        "the request is hidden where it stands, and not in the answer"
+    );
 }
 
 #[test]

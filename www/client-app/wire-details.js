@@ -3,7 +3,7 @@
 
 import {
   LANES, contentOf, decodeBytes, encodeBytes, ending, holdsSecret, isAuthorization, isChunked, isSecret, isText, mask,
-  maskMessage, secretsOf,
+  maskMessage, maskRequest, secretsOf,
 } from './wire-model.js';
 import { toCurl } from './wire-formats.js';
 import { element } from './wire-page.js';
@@ -22,14 +22,13 @@ export function showDetails(root, item, model, options) {
       : isSecret(name) || (isAuthorization(name) && masked === text);
     return isHidden ? ending(text) : masked;
   };
-  const hideMessage = (text) => maskMessage(text, secrets, ending);
   const title = item.kind === 'event' ? item.words : `${item.method} ${item.path}`;
   const way = item.from === item.to ? LANES[item.from] : `${LANES[item.from]} → ${LANES[item.to]}`;
   const parts = [element('h2', { tabindex: '-1' }, title), element('p', { class: 'wire-way' }, way)];
   if (item.kind === 'event') {
     parts.push(element('p', {}, 'Only the browser sees this. The client app\'s script reports it to this page.'));
   } else {
-    parts.push(...exchangeParts(item, model, options, hide, hideMessage));
+    parts.push(...exchangeParts(item, model, options, hide, secrets));
   }
   root.replaceChildren(...parts);
 }
@@ -43,7 +42,7 @@ export function showDetailsAgain(root, item, model, options) {
   root.querySelectorAll('details').forEach((part, index) => { part.open = open[index]; });
 }
 
-function exchangeParts(item, model, options, hide, hideMessage) {
+function exchangeParts(item, model, options, hide, secrets) {
   const took = `${(item.took_us / 1000).toFixed(2)} ms`;
   const facts = `Request ${item.id} on connection ${item.connection} from ${item.peer}, answered in ${took}`
     + `${item.client ? `; client ${item.client}` : ''}.`;
@@ -54,17 +53,18 @@ function exchangeParts(item, model, options, hide, hideMessage) {
   showDifference(difference, item, model, options.shows);
   parts.push(...life(item, model, options.shows));
   const { requestParts, answerParts } = item;
+  const request = options.shows ? item.request : maskRequest(item, secrets, ending);
   parts.push(
     element('h3', {}, 'The request'),
     table('Parameters of the query', requestParts.query, PARAMETERS, hide),
     table('Parameters of the content', requestParts.parameters, PARAMETERS, hide),
     table('Fields of the request', requestParts.fields, FIELDS, hide, true),
-    bytes('Exact bytes of the request', item.request, item.request_bytes, hideMessage),
+    bytes('Exact bytes of the request', item.request, item.request_bytes, request),
     element('h3', {}, item.status ? 'The answer' : 'There was no answer'),
     table('Parameters of the redirect', answerParts.location, PARAMETERS, hide),
     table('Members of the content', answerParts.parameters, PARAMETERS, hide),
     table('Fields of the answer', answerParts.fields, FIELDS, hide, true),
-    bytes('Exact bytes of the answer', item.answer, item.answer_bytes, hideMessage),
+    bytes('Exact bytes of the answer', item.answer, item.answer_bytes, maskMessage(item.answer, secrets, ending)),
     actions(item, options),
   );
   return parts.filter(Boolean);
@@ -97,12 +97,13 @@ function table(title, rows, words, hide, isFolded = false) {
   return element('details', { open: !isFolded }, element('summary', {}, `${title} (${rows.length})`), list);
 }
 
-/** The bytes as they were. Line ends are shown, and bytes that are no text as numbers. */
-function bytes(title, text, length, hideMessage) {
+/** The bytes of `text`; `masked` is the same without its secrets. Line ends are shown, and bytes that are no text as
+    numbers. */
+function bytes(title, text, length, masked) {
   if (!text) return null;
   // What is not UTF-8 is shown with each byte by itself. An ellipsis is no byte, but in place of a secret.
   const decode = isText(text) ? decodeBytes : (part) => part;
-  const shown = hideMessage(text).split('…').map(decode).join('…').replaceAll('\r\n', '\\r\\n\n')
+  const shown = masked.split('…').map(decode).join('…').replaceAll('\r\n', '\\r\\n\n')
     .replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
   const cut = length > text.length ? `, of which the first ${text.length} are kept` : '';
   return element('details', {}, element('summary', {}, `${title} (${length}${cut})`),

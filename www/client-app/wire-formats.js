@@ -1,7 +1,8 @@
 // The timeline as files: our own JSON, HAR, a Mermaid sequence diagram, and one request as a curl command.
 
 import {
-  LANES, ITEMS_MAX, contentOf, decodeBytes, field, isText, lanesOf, maskMessage, readExchange, secretsOf, shortened,
+  LANES, ITEMS_MAX, contentOf, decodeBytes, field, isText, lanesOf, maskMessage, maskRequest, readExchange, secretsOf,
+  shortened,
 } from './wire-model.js';
 
 // Split, since no page has an address written in.
@@ -23,7 +24,8 @@ function exported(item, keepsSecrets) {
   const { id, server, connection, peer, began_ms, took_us, request_bytes, answer_bytes, client, decisions,
     redirect_uris } = item;
   const secrets = keepsSecrets ? [] : secretsOf(item);
-  const [request, answer] = [item.request, item.answer].map((text) => maskMessage(text, secrets, shortened));
+  const request = keepsSecrets ? item.request : maskRequest(item, secrets, shortened);
+  const answer = maskMessage(item.answer, secrets, shortened);
   return { id, server, connection, peer, began_ms, took_us, request, request_bytes, answer, answer_bytes, client,
     decisions, redirect_uris };
 }

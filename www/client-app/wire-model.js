@@ -73,7 +73,7 @@ function parseRequest(text) {
   const parts = parseMessage(text);
   const [, method, target] = /^([A-Z-]+) (.*) HTTP\/\d(?:\.\d)?$/.exec(parts.first) ?? [];
   if (method === undefined) return { first: '', fields: [], content: '', method: '?', target: '', path: '(malformed)' };
-  return { ...parts, method, target, path: target.split(/[?#&=]|%(?:26|3d|3f)/i, 1)[0] };
+  return { ...parts, method, target, path: target.split(/[?#&=]|%(?:25)*(?:26|3d|3f)/i, 1)[0] };
 }
 
 /** The value of the first field called `name`, in lower case. */
@@ -293,8 +293,6 @@ export function secretsOf(item) {
     addValue(value, name);
   };
   const { requestParts, answerParts } = item;
-  // Of a request that cannot be taken apart, nothing is shown.
-  if (requestParts.first === '' && item.request !== '') found.set(item.request, ['', '', '']);
   [...requestParts.parameters, ...answerParts.parameters].filter(({ name }) => isSecret(name))
     .forEach(({ name, value }) => addValue(value, name));
   [...requestParts.fields, ...answerParts.fields].filter(({ name }) => isSecret(name))
@@ -343,10 +341,15 @@ export function mask(text, secrets, shorten) {
     masked.replaceAll(whole, () => `${before}${shorten(secret)}${after}`)), text);
 }
 
+/** The request of `item` without its secrets. Of one that cannot be taken apart, nothing is shown. */
+export function maskRequest(item, secrets, shorten) {
+  const isMalformed = item.requestParts.first === '' && item.request !== '';
+  return isMalformed ? shorten('') : maskMessage(item.request, secrets, shorten);
+}
+
 /** The same for a whole message. A secret may begin in one chunk and end in another, so the chunks keep their lengths,
     and so do the secrets in them. */
 export function maskMessage(text, secrets, shorten) {
-  if (secrets.some(([whole]) => whole === text)) return shorten('');
   const message = parseMessage(text);
   if (!isChunked(message)) return mask(text, secrets, shorten);
   const { chunks, rest } = chunksOf(message.content);

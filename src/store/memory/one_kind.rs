@@ -222,7 +222,7 @@ impl<T: Transition> OneKind<T> {
 
     /// Reserves room for a transition that may make a record; returns whether there is room. If the store is full,
     /// expired records are removed first, and then the oldest record of the same pair, if the pair is at its limit and
-    /// the record leaves no mark. One that does would end and make no room.
+    /// ending that record makes room: it leaves no mark, or its mark displaces an older one.
     fn make_room(&self, transition: &T, now: Timestamp) -> bool {
         let Some((pair, stage)) = transition.new_record() else { return true };
         if self.count_one() {
@@ -232,20 +232,25 @@ impl<T: Transition> OneKind<T> {
         if self.count_one() {
             return true;
         }
-        let (key, kept) = (self.pairs.key(pair), self.pairs.max().saturating_sub(1));
-        if !self.oldest_leaves_no_mark(key, stage, kept, now) {
-            return false;
-        }
-        self.shed(key, stage, kept, now);
+        self.make_room_in_pair(self.pairs.key(pair), stage, now);
         self.count_one()
     }
 
-    /// Whether the pair has more than `kept` records of a stage, and the oldest makes room if it is ended at `now`.
-    fn oldest_leaves_no_mark(&self, key: HolderKey, stage: Stage, kept: usize, now: Timestamp) -> bool {
-        let Some(id) = self.pairs.oldest(kept, key, stage) else { return false };
-        let mut shard = lock(self.shard(id));
-        let held = shard.records.get_mut(&id);
-        held.is_some_and(|held| matches!(held.record.make_room(now), Change::Forget))
+    /// Ends the oldest record of a stage if the pair is at its limit and that makes room.
+    fn make_room_in_pair(&self, key: HolderKey, stage: Stage, now: Timestamp) {
+        let (kept, displaces) = (self.pairs.max().saturating_sub(1), self.pairs.is_at_limit_of_marks(key));
+        let makes_room = |id| {
+            let mut shard = lock(self.shard(id));
+            let change = shard.records.get_mut(&id).map(|held| held.record.make_room(now));
+            displaces || matches!(change, Some(Change::Forget))
+        };
+        // Another request may have taken it out meanwhile, and then the next oldest is not looked at and stays.
+        if let Some(id) = self.pairs.oldest(kept, key, stage).filter(|id| makes_room(*id))
+            && self.pairs.take_out_oldest(key, stage, id)
+            && self.end(key, stage, id, now)
+        {
+            self.shed(key, Stage::Mark, self.pairs.max(), now);
+        }
     }
 
     fn count_one(&self) -> bool {
@@ -452,7 +457,7 @@ mod tests {
             authorize::check(&clients, &Profile::demo("app"), &authorize::AuthorizationRequest::default())
                 .unwrap();
         let of_form = |subject: &str, number| {
-            let form_ends = Some(at(11 * MINUTE));
+            let form_ends = Some(at(11 * MINUTE + Duration::from_secs(number)));
             Transition::permit(&asked, subject.into(), &credential(number), MINUTE, form_ends)
         };
         for (number, subject) in ["ada", "bob"].iter().enumerate() {
@@ -461,6 +466,13 @@ mod tests {
         let full = Err(StoreError::Full { wait: 10 * MINUTE });
         assert_eq!(store.apply(&of_form("bob", 2), at(MINUTE)), full);
         assert_eq!(store.apply(&redeem(1, 1), at(MINUTE)), Ok(redeemed()), "his first code is valid");
+        assert_consistent(&store, 2);
+        // Where the mark displaces an older one, there is room.
+        let store = bounded(2, 1);
+        for number in 0..5 {
+            assert_eq!(store.apply(&of_form("bob", number), at(MINUTE)), Ok(Outcome::Granted), "{number}");
+        }
+        assert_eq!(store.apply(&redeem(4, 1), at(MINUTE)), Ok(redeemed()));
         assert_consistent(&store, 2);
     }
 

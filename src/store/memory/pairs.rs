@@ -135,6 +135,26 @@ impl Pairs {
         records.oldest(&shard.links, stage).map(|(_, id)| id)
     }
 
+    /// Removes the record `id`; returns `false` if it is no longer the oldest of its stage.
+    pub(super) fn take_out_oldest(&self, key: HolderKey, stage: Stage, id: Id) -> bool {
+        let mut shard = self.lock(key);
+        let Shard { pairs, links } = &mut *shard;
+        let Some(records) = pairs.get_mut(&key) else { return false };
+        let Some((entry, _)) = records.oldest(links, stage).filter(|(_, oldest)| *oldest == id) else {
+            return false;
+        };
+        records.take_out(links, entry, id);
+        if records.is_empty() {
+            pairs.remove(&key);
+        }
+        true
+    }
+
+    /// Whether the pair has as many marks as it may have.
+    pub(super) fn is_at_limit_of_marks(&self, key: HolderKey) -> bool {
+        self.lock(key).pairs.get(&key).is_some_and(|records| records.marks.len() >= self.max)
+    }
+
     /// Removes and returns the oldest record of a stage, if there are more than `kept`.
     pub(super) fn take_oldest(&self, kept: usize, key: HolderKey, stage: Stage) -> Option<Id> {
         let mut shard = self.lock(key);
