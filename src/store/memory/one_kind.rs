@@ -100,7 +100,7 @@ impl<T: Transition> OneKind<T> {
         }
         let (outcome, excess) = self.apply_in_shard(transition, now);
         if let Some((key, stage)) = excess {
-            self.shed(key, stage, self.pairs.max(), now);
+            self.shed(key, stage, now);
         }
         Ok(outcome)
     }
@@ -177,13 +177,13 @@ impl<T: Transition> OneKind<T> {
         is_too_many.then_some((key, to))
     }
 
-    /// Ends the oldest records of a pair's stage until at most `kept` remain.
-    fn shed(&self, key: HolderKey, stage: Stage, kept: usize, now: Timestamp) {
+    /// Ends the oldest records of a pair's stage until the pair is within its limit.
+    fn shed(&self, key: HolderKey, stage: Stage, now: Timestamp) {
         // Expired records make room first.
         self.forget_all_expired(now);
-        while let Some(id) = self.pairs.take_oldest(kept, key, stage) {
+        while let Some(id) = self.pairs.take_oldest(self.pairs.max(), key, stage) {
             if self.end(key, stage, id, now) {
-                self.shed(key, Stage::Mark, self.pairs.max(), now);
+                self.shed(key, Stage::Mark, now);
             }
         }
     }
@@ -249,7 +249,7 @@ impl<T: Transition> OneKind<T> {
             && self.pairs.take_out_oldest(key, stage, id)
             && self.end(key, stage, id, now)
         {
-            self.shed(key, Stage::Mark, self.pairs.max(), now);
+            self.shed(key, Stage::Mark, now);
         }
     }
 

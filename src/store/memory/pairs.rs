@@ -138,15 +138,9 @@ impl Pairs {
     /// Removes the record `id`; returns `false` if it is no longer the oldest of its stage.
     pub(super) fn take_out_oldest(&self, key: HolderKey, stage: Stage, id: Id) -> bool {
         let mut shard = self.lock(key);
-        let Shard { pairs, links } = &mut *shard;
-        let Some(records) = pairs.get_mut(&key) else { return false };
-        let Some((entry, _)) = records.oldest(links, stage).filter(|(_, oldest)| *oldest == id) else {
-            return false;
-        };
-        records.take_out(links, entry, id);
-        if records.is_empty() {
-            pairs.remove(&key);
-        }
+        let oldest = shard.pairs.get(&key).and_then(|records| records.oldest(&shard.links, stage));
+        let Some((entry, _)) = oldest.filter(|(_, oldest)| *oldest == id) else { return false };
+        shard.leave(key, entry, id);
         true
     }
 
