@@ -50,8 +50,11 @@ impl<'a> Form<'a> {
     /// # Errors
     /// [`Repeated`] when it occurs more than once.
     pub fn bytes(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
-        let mut values =
-            self.pairs.iter().filter(|(key, _)| **key == *name.as_bytes()).map(|(_, value)| value.as_ref());
+        Ok(self.find(name)?.map(Cow::as_ref))
+    }
+
+    fn find(&self, name: &str) -> Result<Option<&Cow<'a, [u8]>>, Repeated> {
+        let mut values = self.pairs.iter().filter(|(key, _)| **key == *name.as_bytes()).map(|(_, value)| value);
         match (values.next(), values.next()) {
             (value, None) => Ok(value),
             _ => Err(Repeated),
@@ -63,15 +66,42 @@ impl<'a> Form<'a> {
     /// # Errors
     /// [`Repeated`] when it occurs more than once.
     pub fn value(&self, name: &str) -> Result<Option<&str>, Repeated> {
-        Ok(self.bytes(name)?.map(|bytes| std::str::from_utf8(bytes).unwrap_or("\u{fffd}")))
+        Ok(self.bytes(name)?.map(as_text))
+    }
+
+    /// The same, borrowed from the bytes that were parsed where nothing had to be decoded.
+    ///
+    /// # Errors
+    /// [`Repeated`] when it occurs more than once.
+    pub fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, Repeated> {
+        Ok(self.find(name)?.map(to_text))
     }
 
     /// Every value of a parameter that may be repeated, in the order in which they were sent, without empty ones. As
     /// text, like [`Form::value`].
     pub fn values(&self, name: &'static str) -> impl Iterator<Item = &str> {
-        let values =
-            self.pairs.iter().filter(move |(key, value)| **key == *name.as_bytes() && !value.is_empty());
-        values.map(|(_, value)| std::str::from_utf8(value).unwrap_or("\u{fffd}"))
+        self.find_all(name).map(|value| as_text(value))
+    }
+
+    /// The same, borrowed as [`Form::text`] borrows.
+    pub fn texts(&self, name: &'static str) -> impl Iterator<Item = Cow<'a, str>> {
+        self.find_all(name).map(to_text)
+    }
+
+    fn find_all(&self, name: &'static str) -> impl Iterator<Item = &Cow<'a, [u8]>> {
+        let is_its_value = move |(key, value): &&Pair| **key == *name.as_bytes() && !value.is_empty();
+        self.pairs.iter().filter(is_its_value).map(|(_, value)| value)
+    }
+}
+
+fn as_text(value: &[u8]) -> &str {
+    std::str::from_utf8(value).unwrap_or("\u{fffd}")
+}
+
+fn to_text<'a>(value: &Cow<'a, [u8]>) -> Cow<'a, str> {
+    match value {
+        Cow::Borrowed(bytes) => Cow::Borrowed(as_text(bytes)),
+        Cow::Owned(bytes) => Cow::Owned(as_text(bytes).to_owned()),
     }
 }
 
@@ -135,6 +165,20 @@ mod tests {
         check(b"resource=&resource", &[]);
         check(b"resource=a%2F&x=y&resource=b&resource=a%2F", &["a/", "b", "a/"]);
         check(b"resource=\xff", &["\u{fffd}"]);
+    }
+
+    #[test]
+    fn only_a_value_that_is_decoded_is_copied() {
+        let form = Form::parse(b"plain=a-b&escaped=a%2Fb+c&list=x&list=%78&list=");
+        let is_borrowed = |text: &Cow<str>| matches!(text, Cow::Borrowed(_));
+        for (name, expected, borrows) in [("plain", "a-b", true), ("escaped", "a/b c", false)] {
+            let text = form.text(name).unwrap().unwrap();
+            assert_eq!((&*text, is_borrowed(&text)), (expected, borrows));
+            assert_eq!(form.value(name), Ok(Some(expected)));
+        }
+        assert_eq!((form.text("list"), form.text("none")), (Err(Repeated), Ok(None)));
+        assert_eq!(form.texts("list").collect::<Vec<_>>(), ["x", "x"]);
+        assert_eq!(Form::parse(b"code=\xff").text("code").unwrap().as_deref(), Some("\u{fffd}"));
     }
 
     #[test]

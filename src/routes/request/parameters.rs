@@ -6,9 +6,10 @@
 //! list in JSON.
 //! Parameters in the query are ignored: URLs end up in logs and histories.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::http::Request;
 use crate::http::form::Form;
@@ -48,18 +49,18 @@ impl Name {
     }
 }
 
-/// The parameters of one request.
+/// The parameters of one request, which borrow from its content where that has them without an escape.
 #[derive(Default)]
-pub(crate) struct Parameters {
+pub(crate) struct Parameters<'a> {
     /// By `name as usize`.
-    values: [Option<String>; Name::ALL.len()],
+    values: [Option<Cow<'a, str>>; Name::ALL.len()],
     /// Each `resource`, never empty.
-    resources: Vec<String>,
+    resources: Vec<Cow<'a, str>>,
     /// Whether they came as JSON, as the article's do.
     pub(crate) is_json: bool,
 }
 
-impl Parameters {
+impl<'a> Parameters<'a> {
     /// The value of `name`, never empty; `None` if it was omitted.
     pub(crate) fn value(&self, name: Name) -> Option<&str> {
         self.values[name as usize].as_deref()
@@ -67,7 +68,7 @@ impl Parameters {
 
     /// Each `resource`, in the order in which they were sent.
     pub(crate) fn resources(&self) -> impl Iterator<Item = &str> {
-        self.resources.iter().map(String::as_str)
+        self.resources.iter().map(Cow::as_ref)
     }
 
     /// The value of a parameter that must not be omitted.
@@ -83,7 +84,7 @@ impl Parameters {
     ///
     /// # Errors
     /// `invalid_request` for any other media type, malformed content, or a repeated parameter.
-    pub(crate) fn read(request: &Request) -> Result<Parameters, ErrorResponse> {
+    pub(crate) fn read(request: &Request<'a>) -> Result<Parameters<'a>, ErrorResponse> {
         match media_type(request)? {
             json if json.eq_ignore_ascii_case(b"application/json") => read_json(request.body()),
             form if form.eq_ignore_ascii_case(FORM) => read_form(request.body()),
@@ -97,7 +98,7 @@ impl Parameters {
     ///
     /// # Errors
     /// As [`Parameters::read`].
-    pub(crate) fn read_form(request: &Request) -> Result<Parameters, ErrorResponse> {
+    pub(crate) fn read_form(request: &Request<'a>) -> Result<Parameters<'a>, ErrorResponse> {
         match media_type(request)? {
             form if form.eq_ignore_ascii_case(FORM) => read_form(request.body()),
             _ => {
@@ -131,20 +132,23 @@ fn repeated(name: &str) -> ErrorResponse {
     ErrorResponse::invalid_request(format!("{name} appears more than once"))
 }
 
-fn read_form(body: &[u8]) -> Result<Parameters, ErrorResponse> {
+fn read_form(body: &[u8]) -> Result<Parameters<'_>, ErrorResponse> {
     let form = Form::parse(body);
     let mut parameters = Parameters::default();
     for (name, text) in Name::ALL {
-        let value = form.value(text).map_err(|_| repeated(text))?;
-        parameters.values[name as usize] = value.filter(|value| !value.is_empty()).map(str::to_owned);
+        let value = form.text(text).map_err(|_| repeated(text))?;
+        parameters.values[name as usize] = value.filter(|value| !value.is_empty());
     }
-    parameters.resources = form.values(RESOURCE).map(str::to_owned).collect();
+    parameters.resources = form.texts(RESOURCE).collect();
     Ok(parameters)
 }
 
-fn read_json(body: &[u8]) -> Result<Parameters, ErrorResponse> {
-    match serde_json::from_slice(body) {
-        Ok(Json::Object(members)) => members.into_parameters(),
+fn read_json(body: &[u8]) -> Result<Parameters<'_>, ErrorResponse> {
+    let mut members = Members::default();
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let json = JsonVisitor(Some(&mut members)).deserialize(&mut deserializer);
+    match json.and_then(|json| deserializer.end().map(|()| json)) {
+        Ok(Json::Object) => members.into_parameters(),
         Ok(Json::Text(_) | Json::Texts(_) | Json::Other) => {
             Err(ErrorResponse::invalid_request("the content is JSON, but not an object"))
         }
@@ -152,20 +156,20 @@ fn read_json(body: &[u8]) -> Result<Parameters, ErrorResponse> {
     }
 }
 
-/// JSON as these endpoints read it. The known members of an object become parameters as they are read; a map would
-/// silently drop a repeated name.
-enum Json {
-    Object(Box<Members>),
-    Text(String),
+/// A JSON value as these endpoints read it.
+enum Json<'a> {
+    Object,
+    Text(Cow<'a, str>),
     /// A list of nothing but texts.
-    Texts(Vec<String>),
+    Texts(Vec<Cow<'a, str>>),
     Other,
 }
 
-/// The members of an object.
+/// The members of the content. The known ones become parameters as they are read; a map would silently drop a repeated
+/// name.
 #[derive(Default)]
-struct Members {
-    parameters: Parameters,
+struct Members<'a> {
+    parameters: Parameters<'a>,
     seen: [bool; Name::ALL.len()],
     has_resources: bool,
     /// The first one that is refused. Reading goes on: the content may not even be JSON.
@@ -179,25 +183,25 @@ enum Mistake {
     NoResource,
 }
 
-impl Members {
-    fn add(&mut self, name: Name, value: Json) {
+impl<'a> Members<'a> {
+    fn add(&mut self, name: Name, value: Json<'a>) {
         let is_repeated = std::mem::replace(&mut self.seen[name as usize], true);
         match value {
             _ if is_repeated => self.refuse(Mistake::Repeated(name.as_str())),
             Json::Text(value) => {
                 self.parameters.values[name as usize] = Some(value).filter(|value| !value.is_empty());
             }
-            Json::Object(_) | Json::Texts(_) | Json::Other => self.refuse(Mistake::NotText(name)),
+            Json::Object | Json::Texts(_) | Json::Other => self.refuse(Mistake::NotText(name)),
         }
     }
 
-    fn add_resources(&mut self, value: Json) {
+    fn add_resources(&mut self, value: Json<'a>) {
         let is_repeated = std::mem::replace(&mut self.has_resources, true);
         let texts = match value {
             _ if is_repeated => return self.refuse(Mistake::Repeated(RESOURCE)),
             Json::Text(text) => vec![text],
             Json::Texts(texts) => texts,
-            Json::Object(_) | Json::Other => return self.refuse(Mistake::NoResource),
+            Json::Object | Json::Other => return self.refuse(Mistake::NoResource),
         };
         self.parameters.resources = texts.into_iter().filter(|text| !text.is_empty()).collect();
     }
@@ -206,7 +210,7 @@ impl Members {
         self.mistake.get_or_insert(mistake);
     }
 
-    fn into_parameters(self) -> Result<Parameters, ErrorResponse> {
+    fn into_parameters(self) -> Result<Parameters<'a>, ErrorResponse> {
         match self.mistake {
             None => Ok(Parameters { is_json: true, ..self.parameters }),
             Some(Mistake::Repeated(name)) => Err(repeated(name)),
@@ -217,12 +221,6 @@ impl Members {
                 Err(ErrorResponse::invalid_request("the resource is neither a string nor a list of strings"))
             }
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
     }
 }
 
@@ -257,31 +255,43 @@ impl Visitor<'_> for KeyVisitor {
     }
 }
 
-struct JsonVisitor;
+/// Reads a value: the content, whose members it keeps, or a part of it.
+struct JsonVisitor<'m, 'de>(Option<&'m mut Members<'de>>);
 
-impl<'de> Visitor<'de> for JsonVisitor {
-    type Value = Json;
+impl<'de> DeserializeSeed<'de> for JsonVisitor<'_, 'de> {
+    type Value = Json<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for JsonVisitor<'_, 'de> {
+    type Value = Json<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let mut members = Box::<Members>::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
+        let Some(members) = self.0 else {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(Json::Object);
+        };
         while let Some(key) = map.next_key()? {
             match key {
-                Key::Parameter(name) => members.add(name, map.next_value()?),
-                Key::Resource => members.add_resources(map.next_value()?),
+                Key::Parameter(name) => members.add(name, map.next_value_seed(JsonVisitor(None))?),
+                Key::Resource => members.add_resources(map.next_value_seed(JsonVisitor(None))?),
                 Key::Unknown => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(Json::Object(members))
+        Ok(Json::Object)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json<'de>, A::Error> {
         let mut texts = Some(Vec::new());
         // Reading goes on after a value of another kind: the rest may not even be JSON.
-        while let Some(value) = seq.next_element()? {
+        while let Some(value) = seq.next_element_seed(JsonVisitor(None))? {
             match (value, &mut texts) {
                 (Json::Text(text), Some(texts)) => texts.push(text),
                 _ => texts = None,
@@ -290,34 +300,58 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(texts.map_or(Json::Other, Json::Texts))
     }
 
-    fn visit_unit<E>(self) -> Result<Json, E> {
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
         Ok(Json::Other)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
+    fn visit_bool<E>(self, _: bool) -> Result<Json<'de>, E> {
         Ok(Json::Other)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
+    fn visit_i64<E>(self, _: i64) -> Result<Json<'de>, E> {
         Ok(Json::Other)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
+    fn visit_u64<E>(self, _: u64) -> Result<Json<'de>, E> {
         Ok(Json::Other)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+    fn visit_f64<E>(self, _: f64) -> Result<Json<'de>, E> {
         Ok(Json::Other)
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
-        Ok(Json::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Borrowed(text)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_says_the_same_with_and_without_escapes() {
+        let check = |json: &str, code: Option<&str>, resources: &[&str]| {
+            let parameters = read_json(json.as_bytes()).ok().expect(json);
+            assert!(parameters.is_json);
+            assert_eq!(parameters.value(Name::Code), code, "{json}");
+            assert_eq!(parameters.resources().collect::<Vec<_>>(), resources, "{json}");
+        };
+        check(r#"{"code":"a/b"}"#, Some("a/b"), &[]);
+        check(r#"{"code":"a\/\u0062"}"#, Some("a/b"), &[]);
+        check(r#"{"c\u006fde":"a/b"}"#, Some("a/b"), &[]);
+        check(r#"{"code":""}"#, None, &[]);
+        check(r#"{"other":{"code":["x",{"code":1}]},"code":"a"}"#, Some("a"), &[]);
+        check(r#"{"resource":"\u0061"}"#, None, &["a"]);
+        check(r#"{"resource":["a","","\u0062"]}"#, None, &["a", "b"]);
+        for json in ["", "[]", "1", "\"code\"", "{}x", r#"{"code":{"code":"a"}}"#, r#"{"resource":["a",{}]}"#] {
+            assert!(read_json(json.as_bytes()).is_err(), "{json}");
+        }
+    }
 
     #[test]
     fn every_name_stands_at_its_own_place_in_the_list() {

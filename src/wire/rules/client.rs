@@ -82,7 +82,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "A parameter may appear once: of two copies, two readers could take one each.",
         "RFC 6749, 3.2",
         "routes/request/parameters.rs",
-        "let value = form.value(text).map_err(|_| repeated(text))?;",
+        "let value = form.text(text).map_err(|_| repeated(text))?;",
         "tests/it/refusals.rs::a_malformed_token_request_is_answered_with_the_mistake",
     ),
     reason!(
