@@ -19,7 +19,7 @@ impl Persistence {
             Persistence::Close => out.extend_from_slice(b"Connection: close\r\n"),
             Persistence::KeepAlive { idle_seconds } => {
                 out.extend_from_slice(b"Connection: keep-alive\r\nKeep-Alive: timeout=");
-                out.extend_from_slice(decimal(idle_seconds, &mut [0; _]));
+                out.extend_from_slice(itoa::Buffer::new().format(idle_seconds).as_bytes());
                 out.extend_from_slice(b"\r\n");
             }
         }
@@ -34,23 +34,10 @@ const DIGITS_MAX: usize = 20;
 
 pub(super) const LAST_LINE_MAX: usize = CONTENT_LENGTH.len() + DIGITS_MAX + HEAD_END.len();
 
-/// `number` in decimal digits, written into `room` from its end.
-fn decimal(mut number: u64, room: &mut [u8; DIGITS_MAX]) -> &[u8] {
-    let mut start = DIGITS_MAX;
-    loop {
-        start -= 1;
-        room[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &room[start..];
-        }
-    }
-}
-
 /// The Content-Length line and the blank line after it, written into `room` from its end: one copy appends both.
 pub(super) fn last_line(content: usize, room: &mut [u8; LAST_LINE_MAX]) -> &[u8] {
-    let mut digits = [0; DIGITS_MAX];
-    let digits = decimal(content as u64, &mut digits);
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(content).as_bytes();
     let end = LAST_LINE_MAX - HEAD_END.len();
     let start = end - digits.len();
     room[end..].copy_from_slice(HEAD_END);

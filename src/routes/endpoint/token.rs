@@ -226,12 +226,12 @@ fn refuse(routes: &Routes, grant_type: GrantType, applied: Applied) -> Response 
 /// RFC 6749, 5.1. Nothing in it needs escaping in JSON: a token is base64url, and a scope's names exclude `"`, `\` and
 /// control bytes (RFC 6749, 3.3; [`Scope::parse`]).
 fn tokens(token: &Credential, refresh: Option<&Credential>, expires_in: Duration, scope: &Scope) -> Response {
-    // Joined by hand, because formatting would cost more than the rest of this function.
+    // Joined by hand, because formatting all of it would cost more than the rest of this function.
     let mut text = String::with_capacity(TOKENS_BYTES + scope.as_str().len());
     text.push_str(r#"{"access_token":""#);
     token.write(&mut text);
     text.push_str(r#"","token_type":"Bearer","expires_in":"#);
-    text.push_str(&expires_in.as_secs().to_string());
+    text.push_str(itoa::Buffer::new().format(expires_in.as_secs()));
     text.push_str(r#","scope":""#);
     text.push_str(scope.as_str());
     if let Some(refresh) = refresh {

@@ -14,7 +14,7 @@ pub(crate) fn set_cookie(pair: &[&str], is_https: bool, lifetime: Duration) -> F
     let mut cookie = String::with_capacity(length + ATTRIBUTES_MAX);
     pair.iter().for_each(|piece| cookie.push_str(piece));
     cookie.push_str("; Path=/; Max-Age=");
-    cookie.push_str(&lifetime.as_secs().max(1).to_string());
+    cookie.push_str(itoa::Buffer::new().format(lifetime.as_secs().max(1)));
     cookie.push_str("; HttpOnly; SameSite=Lax");
     if is_https {
         cookie.push_str("; Secure");
