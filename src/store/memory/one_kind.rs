@@ -181,9 +181,13 @@ impl<T: Transition> OneKind<T> {
     fn shed(&self, key: HolderKey, stage: Stage, now: Timestamp) {
         // Expired records make room first.
         self.forget_all_expired(now);
-        while let Some(id) = self.pairs.take_oldest(self.pairs.max(), key, stage) {
+        let max = self.pairs.max();
+        while let Some((id, left)) = self.pairs.take_oldest(max, key, stage) {
             if self.end(key, stage, id, now) {
                 self.shed(key, Stage::Mark, now);
+            }
+            if left <= max {
+                return;
             }
         }
     }
@@ -510,14 +514,14 @@ mod tests {
         let store = bounded(10, 10);
         let key = store.pairs.key(Holder { client: "app", subject: Some("owner") });
         store.apply(&grant(1), at(MINUTE)).unwrap();
-        let id = store.pairs.take_oldest(0, key, Stage::Code).unwrap();
+        let (id, _) = store.pairs.take_oldest(0, key, Stage::Code).unwrap();
         // Between the two another request redeems the code.
         assert_eq!(store.apply(&redeem(1, 1), at(MINUTE)), Ok(redeemed()));
         store.end(key, Stage::Code, id, at(MINUTE));
         assert_eq!(store.apply(&check(1, 1), at(MINUTE)), Ok(Outcome::Active));
         assert_consistent(&store, 1);
         // Or it ends the grant.
-        let id = store.pairs.take_oldest(0, key, Stage::Live).unwrap();
+        let (id, _) = store.pairs.take_oldest(0, key, Stage::Live).unwrap();
         assert_eq!(store.apply(&redeem(1, 2), at(MINUTE)), Ok(Outcome::Replayed));
         store.end(key, Stage::Live, id, at(MINUTE));
         assert_consistent(&store, 0);

@@ -149,17 +149,18 @@ impl Pairs {
         self.lock(key).pairs.get(&key).is_some_and(|records| records.marks.len() >= self.max)
     }
 
-    /// Removes and returns the oldest record of a stage, if there are more than `kept`.
-    pub(super) fn take_oldest(&self, kept: usize, key: HolderKey, stage: Stage) -> Option<Id> {
+    /// Removes the oldest record of a stage, if there are more than `kept`. Returns it, and the number of those left.
+    pub(super) fn take_oldest(&self, kept: usize, key: HolderKey, stage: Stage) -> Option<(Id, usize)> {
         let mut shard = self.lock(key);
         let Shard { pairs, links } = &mut *shard;
         let records = pairs.get_mut(&key).filter(|records| records.count(stage) > kept)?;
         let (entry, id) = records.oldest(links, stage)?;
         records.take_out(links, entry, id);
+        let left = records.count(stage);
         if records.is_empty() {
             pairs.remove(&key);
         }
-        Some(id)
+        Some((id, left))
     }
 
     /// Whether the form that is kept until `kept_until` may have been answered and its mark evicted. A mark is evicted
@@ -388,10 +389,10 @@ mod tests {
                 pairs.enter(key, Stage::Mark, id(number), at(kept_until));
             }
         }
-        assert_eq!(pairs.take_oldest(2, ada, Stage::Live), Some(id(3)));
+        assert_eq!(pairs.take_oldest(2, ada, Stage::Live), Some((id(3), 2)));
         assert_eq!(pairs.take_oldest(2, ada, Stage::Live), None);
-        assert_eq!(pairs.take_oldest(0, ada, Stage::Live), Some(id(1)));
-        assert_eq!(pairs.take_oldest(1, ada, Stage::Mark), Some(id(2)));
+        assert_eq!(pairs.take_oldest(0, ada, Stage::Live), Some((id(1), 1)));
+        assert_eq!(pairs.take_oldest(1, ada, Stage::Mark), Some((id(2), 2)));
         let count = |key, stage| pairs.lock(key).pairs.get(&key).map_or(0, |records| records.count(stage));
         assert_eq!((count(ada, Stage::Live), count(ada, Stage::Code), count(ada, Stage::Mark)), (1, 3, 2));
         assert_eq!((count(bob, Stage::Live), count(app, Stage::Code), count(app, Stage::Mark)), (3, 3, 3));
@@ -411,7 +412,8 @@ mod tests {
             // Its place belongs to another record now; removing the first record must not free it.
             pairs.leave(key, entries[gone as usize], id(gone));
             assert_eq!(pairs.len(), 5);
-            let order: Vec<Id> = std::iter::from_fn(|| pairs.take_oldest(0, key, Stage::Live)).collect();
+            let order: Vec<Id> =
+                std::iter::from_fn(|| pairs.take_oldest(0, key, Stage::Live)).map(|(id, _)| id).collect();
             let expected: Vec<Id> = (0..6).filter(|number| *number != gone).map(id).collect();
             assert!(order == expected, "{gone}");
             assert_eq!((pairs.len(), pairs.lock(key).pairs.len()), (0, 0), "an empty pair takes no place");
@@ -428,7 +430,7 @@ mod tests {
         assert!(!pairs.may_be_answered(key, at(4)), "no mark has gone");
         pairs.enter(key, Stage::Mark, id(2), at(6));
         pairs.enter(key, Stage::Mark, id(3), at(7));
-        assert_eq!(pairs.take_oldest(2, key, Stage::Mark), Some(id(1)));
+        assert_eq!(pairs.take_oldest(2, key, Stage::Mark), Some((id(1), 2)));
         assert!(pairs.may_be_answered(key, at(5)) && pairs.may_be_answered(key, at(6)));
         assert!(!pairs.may_be_answered(key, at(7)));
     }
