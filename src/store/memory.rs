@@ -51,7 +51,7 @@ use crate::oauth::{self, Timestamp};
 
 mod expiries;
 mod hashing;
-
+mod marks;
 mod one_kind;
 mod pairs;
 mod records;

@@ -1,8 +1,8 @@
 //! The records of each pair of a subject and a client, counted and in the order in which they make room.
 //!
 //! Codes and live grants are in linked lists, oldest first: one per pair and stage. The links are indices into a table,
-//! so adding, removing and finding the oldest take constant time. Marks are in a heap by the age of their forms, which
-//! is also the order in which they expire.
+//! so adding, removing and finding the oldest take constant time. Marks are in a queue by the age of their forms, which
+//! is also the order in which they expire (`marks.rs`).
 //!
 //! There is no allocation per record: after a million small frees, the C library joins the free blocks at the next
 //! large one, and one request would wait for that.
@@ -13,12 +13,12 @@
 //!
 //! Lock order: a shard of the grants first, then a shard of this index.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::hashing::AsItIs;
+use super::marks::Marks;
 use crate::oauth::{Holder, Id, Stage, Timestamp};
 
 /// The number of shards. One shard has all records of a pair.
@@ -70,7 +70,7 @@ struct Shard {
 struct Records {
     codes: List,
     live: List,
-    marks: BinaryHeap<Reverse<(Timestamp, Id)>>,
+    marks: Marks,
 }
 
 impl Pairs {
@@ -171,7 +171,7 @@ impl Pairs {
         let Some(records) = shard.pairs.get(&key).filter(|records| records.marks.len() >= self.max) else {
             return false;
         };
-        records.marks.peek().is_some_and(|Reverse((oldest, _))| kept_until <= *oldest)
+        records.marks.oldest().is_some_and(|(oldest, _)| kept_until <= oldest)
     }
 
     #[cfg(test)]
@@ -217,7 +217,7 @@ impl Records {
         match stage {
             Stage::Code => Some((Entry::Code(self.codes.first), links.get(self.codes.first)?.id)),
             Stage::Live => Some((Entry::Live(self.live.first), links.get(self.live.first)?.id)),
-            Stage::Mark => self.marks.peek().map(|Reverse((oldest, id))| (Entry::Mark(*oldest), *id)),
+            Stage::Mark => self.marks.oldest().map(|(oldest, id)| (Entry::Mark(oldest), id)),
         }
     }
 
@@ -231,7 +231,7 @@ impl Records {
             Stage::Code => links.push(&mut self.codes, id),
             Stage::Live => links.push(&mut self.live, id),
             Stage::Mark => {
-                self.marks.push(Reverse((kept_until, id)));
+                self.marks.push(kept_until, id);
                 NONE
             }
         };
@@ -245,7 +245,7 @@ impl Records {
             Entry::Live(place) => links.remove(&mut self.live, place, id),
             // A mark is removed if it is the oldest, or if it has expired; then all older ones have expired too.
             Entry::Mark(kept_until) => {
-                while self.marks.peek().is_some_and(|Reverse(oldest)| *oldest <= (kept_until, id)) {
+                while self.marks.oldest().is_some_and(|oldest| oldest <= (kept_until, id)) {
                     self.marks.pop();
                 }
             }
