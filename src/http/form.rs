@@ -124,12 +124,15 @@ pub fn decode(text: &[u8]) -> Cow<'_, [u8]> {
     if !has_escape(text) {
         return Cow::Borrowed(text);
     }
-    if !text.contains(&b'+') {
-        return percent_decode(text).into();
-    }
     // Plus signs first: an encoded one (%2B) must stay a plus sign.
-    let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    Cow::Owned(percent_decode(&spaced).collect())
+    let spaced: Cow<[u8]> = if text.contains(&b'+') {
+        text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect()
+    } else {
+        Cow::Borrowed(text)
+    };
+    let mut decoded = Vec::with_capacity(text.len());
+    decoded.extend(percent_decode(&spaced));
+    Cow::Owned(decoded)
 }
 
 #[cfg(test)]

@@ -50,7 +50,10 @@ impl Scope {
                 return Err(ScopeSyntax);
             }
         }
-        Ok(Scope(names.join(" ").into()))
+        // As it is sent, as a rule: single spaces, and no name twice.
+        let length: usize = names.iter().map(|name| name.len() + 1).sum();
+        let is_kept_whole = length == text.len() + 1;
+        Ok(Scope(if is_kept_whole { text.into() } else { names.join(" ").into() }))
     }
 
     /// The scope as sent on the wire.

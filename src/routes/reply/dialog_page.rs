@@ -45,7 +45,7 @@ impl DialogPage<'_> {
         // Whole elements, with escaped content.
         let item = |(name, sentence): &(&str, &str)| {
             let (name, sentence) = (escape_html(name), escape_html(sentence));
-            format!("<li>{sentence} <code>{name}</code></li>")
+            ["<li>", &*sentence, " <code>", &*name, "</code></li>"].concat()
         };
         let items = |scopes: &[(&str, &str)]| scopes.iter().map(item).collect::<String>();
         let scopes = match (self.scopes, self.allowed_before) {
@@ -77,7 +77,7 @@ impl DialogPage<'_> {
             (escape_html(&destination.words()).into_owned().into(), destination.heading(self.client))
         } else {
             let client = escape_html(self.client);
-            let heading = format!("<h1>Authorize {client}?</h1>");
+            let heading = ["<h1>Authorize ", &*client, "?</h1>"].concat();
             (client, heading)
         };
         [
