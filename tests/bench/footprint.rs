@@ -111,8 +111,8 @@ pub fn workers(rounds: usize) -> io::Result<String> {
     let both = format!("{SERVER_CORE},{CLIENT_CORE}");
     // The clients, too, go where there is room.
     servers::move_to(&both)?;
-    let one = servers::own(&both, &["--workers", "1"])?;
-    let two = servers::own(&both, &["--workers", "2"])?;
+    let mut one = servers::own(&both, &["--workers", "1"])?;
+    let mut two = servers::own(&both, &["--workers", "2"])?;
     let answers = load::collect(&one.target, Work::Secure)?;
     let floors = [
         servers::floor(&both, &answers, &one.target.token)?,
@@ -124,6 +124,9 @@ pub fn workers(rounds: usize) -> io::Result<String> {
         .to_owned();
     for connections in [CONNECTIONS, 8 * CONNECTIONS] {
         for work in [Work::Secure, Work::Pipelined, Work::Flow] {
+            // The flows before have ended the grant of the last token.
+            servers::renew_token(&mut one)?;
+            servers::renew_token(&mut two)?;
             let (ratio, share) = two_of_one(&one, &two, work, connections, rounds)?;
             let _ = writeln!(text, "| {connections} | {} | {ratio:.3} | {share:.2} |", work.name());
         }
