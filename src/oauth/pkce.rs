@@ -5,15 +5,16 @@
 //! travel, never contains the verifier.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use subtle::ConstantTimeEq;
 
 use crate::crypto::hash::sha256;
 
-/// The challenge of an authorization request.
+/// The challenge of an authorization request. The request and its grant share one text.
 #[derive(Clone)]
-pub struct Challenge(Box<str>);
+pub struct Challenge(Arc<str>);
 
 /// The S256 transformation of a verifier, to compare with a challenge.
 #[derive(Clone)]
