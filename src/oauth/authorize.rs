@@ -203,13 +203,11 @@ impl Authorization<'_> {
         &self.audience
     }
 
-    /// What the token request must prove.
-    pub(super) fn binding(&self) -> Binding {
-        Binding {
-            redirect_uri: self.redirect.shared(),
-            names_redirect: self.names_redirect,
-            challenge: self.challenge.clone(),
-        }
+    /// What its grant has: the client's identifier, the scope, the audience, and what the token request must prove.
+    pub(super) fn into_parts(self) -> (Arc<str>, Scope, Audience, Binding) {
+        let Authorization { client, redirect, names_redirect, scope, audience, challenge } = self;
+        let binding = Binding { redirect_uri: redirect.into_shared(), names_redirect, challenge };
+        (Arc::clone(&client.id), scope, audience, binding)
     }
 }
 

@@ -305,8 +305,8 @@ impl VerifiedRedirect {
     }
 
     /// The same, shared.
-    pub(super) fn shared(&self) -> Arc<str> {
-        Arc::clone(&self.0)
+    pub(super) fn into_shared(self) -> Arc<str> {
+        self.0
     }
 }
 

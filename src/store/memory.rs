@@ -33,7 +33,7 @@
 //! // The resource owner authorizes the client: a new grant with a code that is valid for a minute.
 //! let grant = |random| {
 //!     let code = Credential::of_new_grant([random; CREDENTIAL_BYTES]);
-//!     Transition::permit(&asked, "ada".into(), &code, Duration::from_secs(60), None)
+//!     Transition::permit(asked.clone(), "ada".into(), &code, Duration::from_secs(60), None)
 //! };
 //! let store = MemoryStore::bounded(10, 1);
 //! let now = Timestamp::from_milliseconds(0);

@@ -136,7 +136,7 @@ impl World {
     fn grant(&mut self) -> Outcome {
         let kept_until = Some(Timestamp::from_milliseconds(1_000_000).after(FORM_LIFETIME));
         let transition =
-            Transition::permit(&self.authorization(), "owner".into(), &self.code, CODE_LIFETIME, kept_until);
+            Transition::permit(self.authorization(), "owner".into(), &self.code, CODE_LIFETIME, kept_until);
         self.apply(&transition)
     }
 
@@ -338,7 +338,7 @@ fn a_code_without_a_challenge_is_bound_to_its_redirect_uri() {
         let parameters = AuthorizationRequest { redirect_uri: named, ..AuthorizationRequest::default() };
         let authorization = authorize::check(&world.clients, &Profile::demo("app"), &parameters)
             .expect("the article's request");
-        let transition = Transition::permit(&authorization, "owner".into(), &world.code, CODE_LIFETIME, None);
+        let transition = Transition::permit(authorization, "owner".into(), &world.code, CODE_LIFETIME, None);
         assert_eq!(world.apply(&transition), Outcome::Granted);
         let presentation = Presentation { client: "app", redirect_uri: presented, verifier };
         let code = world.code.clone();
@@ -1247,7 +1247,7 @@ fn a_code_without_a_challenge_refuses_a_verifier() {
     let mut world = World::empty();
     let authorization = authorize::check(&demo, &Profile::demo("app"), &AuthorizationRequest::default())
         .expect("the article's request");
-    let transition = Transition::permit(&authorization, "owner".into(), &world.code, CODE_LIFETIME, None);
+    let transition = Transition::permit(authorization, "owner".into(), &world.code, CODE_LIFETIME, None);
     assert_eq!(world.apply(&transition), Outcome::Granted);
     let outcome = world.redeem(Presentation { redirect_uri: None, ..RIGHT }).err();
     assert_eq!(outcome, Some(Outcome::Burnt(Mismatch::VerifierUnasked)), "RFC 9700, 4.8.2");

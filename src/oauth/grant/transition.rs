@@ -75,19 +75,20 @@ impl Transition {
     /// The resource owner `subject` authorizes `asked`: a new grant with this code. Until `kept_until` a mark keeps the
     /// form from working twice; `None` for the article's form, which has no fields.
     pub fn permit(
-        asked: &Authorization,
+        asked: Authorization,
         subject: Arc<str>,
         code: &Credential,
         code_lifetime: Duration,
         kept_until: Option<Timestamp>,
     ) -> Transition {
+        let (client, scope, audience, binding) = asked.into_parts();
         let permission = Permission {
-            client: Arc::clone(&asked.client().id),
+            client,
             subject,
-            scope: asked.scope().clone(),
-            audience: asked.audience().clone(),
+            scope,
+            audience,
             code: code.digest(),
-            binding: asked.binding(),
+            binding,
             code_lifetime,
             kept_until,
         };

@@ -91,7 +91,7 @@ fn decide_for(context: &Context, submission: Submission, fetched: Option<Arc<Cli
         Decision::Authorize => {
             let cookie = names_scope.then(|| allowed_cookie::extended(routes, context.request, &authorization));
             let lifetime = routes.lifetimes.code;
-            let transition = Transition::permit(&authorization, subject, &code, lifetime, kept_until);
+            let transition = Transition::permit(authorization, subject, &code, lifetime, kept_until);
             context.ask(transition, move |context, applied| {
                 Step::Done(send_code(context.routes, &destination, &code, cookie, applied))
             })

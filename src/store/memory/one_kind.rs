@@ -394,7 +394,7 @@ mod tests {
         let authorization =
             authorize::check(&clients, &Profile::demo("app"), &authorize::AuthorizationRequest::default())
                 .unwrap();
-        Transition::permit(&authorization, subject.into(), &credential(number), MINUTE, None)
+        Transition::permit(authorization, subject.into(), &credential(number), MINUTE, None)
     }
 
     fn redeem(number: u64, token: u8) -> Transition {
@@ -462,7 +462,7 @@ mod tests {
                 .unwrap();
         let of_form = |subject: &str, number| {
             let form_ends = Some(at(11 * MINUTE + Duration::from_secs(number)));
-            Transition::permit(&asked, subject.into(), &credential(number), MINUTE, form_ends)
+            Transition::permit(asked.clone(), subject.into(), &credential(number), MINUTE, form_ends)
         };
         for (number, subject) in ["ada", "bob"].iter().enumerate() {
             assert_eq!(store.apply(&of_form(subject, number as u64), at(MINUTE)), Ok(Outcome::Granted));

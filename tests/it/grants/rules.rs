@@ -120,7 +120,7 @@ impl Scene {
         let (world, kept_until) = (&mut self.world, self.kept_until);
         match request {
             Request::Authorize => {
-                Transition::permit(&world.authorization(), subject, &code, CODE_LIFETIME, kept_until)
+                Transition::permit(world.authorization(), subject, &code, CODE_LIFETIME, kept_until)
             }
             Request::Deny => Transition::refuse(&world.authorization(), subject, code.grant(), kept_until),
             Request::Issue => Transition::issue(owner, Scope::default(), &self.access, LIFETIMES.access_token),

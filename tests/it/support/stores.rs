@@ -289,7 +289,7 @@ impl Maker {
     }
 
     pub fn grant(&self, code: &Credential, kept_until: Option<Timestamp>) -> Transition {
-        Transition::permit(&self.authorization(), self.subject.into(), code, CODE_LIFETIME, kept_until)
+        Transition::permit(self.authorization(), self.subject.into(), code, CODE_LIFETIME, kept_until)
     }
 
     pub fn refuse(&self, code: &Credential, kept_until: Option<Timestamp>) -> Transition {
