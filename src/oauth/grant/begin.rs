@@ -83,7 +83,7 @@ impl Permission {
             subject: Some(Arc::clone(&self.subject)),
             scope: self.scope.clone(),
             audience: self.audience.clone(),
-            state: State::Issued { code: Arc::new(code) },
+            state: State::Issued { code },
             kept_until: self.kept_until.unwrap_or(now),
         }
     }
@@ -115,7 +115,7 @@ impl Issue {
             subject: None,
             scope: self.scope.clone(),
             audience: self.audience.clone(),
-            state: State::Live(Box::new(live)),
+            state: State::Live(live),
             kept_until: now,
         }
     }

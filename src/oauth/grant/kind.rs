@@ -43,7 +43,7 @@ impl Record for Grant {
     }
 
     fn mark(&self, kept_until: Timestamp) -> Grant {
-        Grant { state: State::Over, kept_until: self.expires().max(kept_until), ..self.clone() }
+        Grant { kept_until: self.expires().max(kept_until), ..self.with_state(State::Over) }
     }
 
     fn encode(&self) -> Vec<u8> {

@@ -245,15 +245,15 @@ fn read_state(reader: &mut Decoder, whole: Whole) -> Result<State, RecordError> 
     match (reader.array()?, reader.u64()?) {
         (Some(2), ISSUED) => {
             expect(reader, 5)?;
-            Ok(State::Issued { code: Arc::new(read_code(reader, moment)?) })
+            Ok(State::Issued { code: read_code(reader, moment)? })
         }
         (Some(5), LIVE) => {
             let code = optional(reader, |reader| {
                 expect(reader, 5)?;
-                Ok(Arc::new(read_code(reader, moment)?))
+                read_code(reader, moment)
             })?;
             let (refresh, tokens) = read_tokens(reader, whole)?;
-            Ok(State::Live(Box::new(Live { code, refresh, tokens, delivery: read_delivery(reader)? })))
+            Ok(State::Live(Live { code, refresh, tokens, delivery: read_delivery(reader)? }))
         }
         (Some(1), OVER) => Ok(State::Over),
         _ => Err(RecordError::Malformed),
@@ -267,15 +267,15 @@ fn read_state_before(reader: &mut Decoder, whole: Whole) -> Result<State, Record
             expect(reader, 4)?;
             let mut code = read_code(reader, long_ago)?;
             code.expires = moment(reader)?;
-            Ok(State::Issued { code: Arc::new(code) })
+            Ok(State::Issued { code })
         }
         (Some(4), LIVE) => {
             let code = optional(reader, |reader| {
                 expect(reader, 4)?;
-                Ok(Arc::new(read_code(reader, long_ago)?))
+                read_code(reader, long_ago)
             })?;
             let (refresh, tokens) = read_tokens(reader, whole)?;
-            Ok(State::Live(Box::new(Live { code, refresh, tokens, delivery: Delivery::Sent })))
+            Ok(State::Live(Live { code, refresh, tokens, delivery: Delivery::Sent }))
         }
         (Some(1), OVER) => Ok(State::Over),
         _ => Err(RecordError::Malformed),

@@ -92,8 +92,7 @@ pub(super) fn redeem(
                 Err(outcome) => return (Change::Keep, outcome),
             };
             let live = first_tokens(proven, (&scope, audience), (grant, code), asked, now);
-            let state = State::Live(Box::new(live));
-            (Change::Put(Grant { state, ..grant.clone() }), Outcome::Redeemed { scope })
+            (Change::Put(grant.with_state(State::Live(live))), Outcome::Redeemed { scope })
         }
         // A single guess, so that a stolen code cannot be tried again.
         (CodeUse::Unspent | CodeUse::Repeatable, Err(mismatch)) => (grant.end(now), Outcome::Burnt(mismatch)),
@@ -133,7 +132,7 @@ fn code_use(grant: &Grant, asked: &Redemption, belief: Belief) -> CodeUse {
 fn first_tokens(
     _: CodeProven,
     (scope, audience): (&Scope, Audience),
-    (grant, code): (&Grant, &Arc<Code>),
+    (grant, code): (&Grant, &Code),
     asked: &Redemption,
     now: Timestamp,
 ) -> Live {
@@ -154,5 +153,5 @@ fn first_tokens(
         _ => AccessTokens::one(token),
     };
     let delivery = Delivery::reported_by(asked.writer.as_deref());
-    Live { code: Some(Arc::clone(code)), refresh, tokens, delivery }
+    Live { code: Some(code.clone()), refresh, tokens, delivery }
 }

@@ -28,7 +28,7 @@ pub(super) fn revoke(record: Option<&Grant>, presented: &Presented, now: Timesta
             let change = if live.tokens.is_empty() && live.refresh.is_none() {
                 grant.end(now)
             } else {
-                Change::Put(Grant { state: State::Live(live), ..grant.clone() })
+                Change::Put(grant.with_state(State::Live(live)))
             };
             (change, Outcome::Revoked)
         }

@@ -116,7 +116,7 @@ impl Previous {
 fn with_refresh(record: Option<&Grant>) -> Option<(&Grant, &Live, &Refresh)> {
     let grant = record?;
     let State::Live(live) = &grant.state else { return None };
-    live.refresh.as_deref().map(|refresh| (grant, &**live, refresh))
+    live.refresh.as_deref().map(|refresh| (grant, live, refresh))
 }
 
 /// Makes the presented token the previous one and its successor the current one.
@@ -222,9 +222,7 @@ fn repeat_with(
     now: Timestamp,
 ) -> (Change, Outcome) {
     match repeat(grant, &live, previous, asked, access, now) {
-        (Change::Keep, outcome) => {
-            (Change::Put(Grant { state: State::Live(Box::new(live)), ..grant.clone() }), outcome)
-        }
+        (Change::Keep, outcome) => (Change::Put(grant.with_state(State::Live(live))), outcome),
         changed => changed,
     }
 }
@@ -233,5 +231,5 @@ fn add_token(grant: &Grant, mut live: Live, asked: &Rotation, access: Access, no
     let expires = now.after(asked.lifetimes.access_token);
     let (scope, audience) = (access.scope.clone(), access.audience.clone());
     live.tokens.add(AccessToken { digest: asked.token, scope, audience, issued: now, expires }, now);
-    Change::Put(Grant { state: State::Live(Box::new(live)), ..grant.clone() })
+    Change::Put(grant.with_state(State::Live(live)))
 }

@@ -36,12 +36,14 @@ pub struct Grant {
     pub(super) kept_until: Timestamp,
 }
 
+/// A grant is one piece of memory, without a box for its larger states: most grants are live, and each box would be
+/// another cache miss when the grant ends.
 #[derive(Clone, Debug)]
 pub(super) enum State {
     /// The code is issued and not redeemed.
-    Issued { code: Arc<Code> },
+    Issued { code: Code },
     /// It has tokens.
-    Live(Box<Live>),
+    Live(Live),
     /// It was denied, burnt, expired or revoked. Final.
     Over,
 }
@@ -56,7 +58,7 @@ pub(super) struct Code {
 #[derive(Clone, Debug)]
 pub(super) struct Live {
     /// The redeemed code, kept so that its second use is recognised.
-    pub(super) code: Option<Arc<Code>>,
+    pub(super) code: Option<Code>,
     /// Boxed because it is large, and the article's grants have none.
     pub(super) refresh: Option<Box<Refresh>>,
     pub(super) tokens: AccessTokens,
@@ -152,13 +154,22 @@ impl Grant {
         matches!(self.state, State::Over)
     }
 
+    /// The same grant in another state.
+    pub(super) fn with_state(&self, state: State) -> Grant {
+        let Grant { client, subject, scope, audience, state: _, kept_until } = self;
+        Grant {
+            client: Arc::clone(client),
+            subject: subject.clone(),
+            scope: scope.clone(),
+            audience: audience.clone(),
+            state,
+            kept_until: *kept_until,
+        }
+    }
+
     /// Ends the grant with all its credentials. Leaves a mark while its form could still be sent.
     pub(super) fn end(&self, now: Timestamp) -> Change {
-        if self.kept_until > now {
-            Change::Put(Grant { state: State::Over, ..self.clone() })
-        } else {
-            Change::Forget
-        }
+        if self.kept_until > now { Change::Put(self.with_state(State::Over)) } else { Change::Forget }
     }
 }
 

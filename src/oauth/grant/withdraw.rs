@@ -47,9 +47,8 @@ pub(super) fn withdraw(record: Option<&Grant>, withdrawal: &Withdrawal) -> (Chan
     let Some(grant) = record else { return (Change::Keep, Outcome::Unknown) };
     match &grant.state {
         State::Live(live) if live.is_last_answer(withdrawal) => {
-            let live = Live { delivery: Delivery::Failed, ..(**live).clone() };
-            let grant = Grant { state: State::Live(Box::new(live)), ..grant.clone() };
-            (Change::Put(grant), Outcome::Withdrawn)
+            let live = Live { delivery: Delivery::Failed, ..live.clone() };
+            (Change::Put(grant.with_state(State::Live(live))), Outcome::Withdrawn)
         }
         _ => (Change::Keep, Outcome::Unknown),
     }
