@@ -69,7 +69,7 @@ impl<'a> Form<'a> {
         Ok(self.bytes(name)?.map(as_text))
     }
 
-    /// The same, borrowed from the bytes that were parsed where nothing had to be decoded.
+    /// The same, borrowed from the bytes that were parsed unless name or value have a plus sign or a percent sign.
     ///
     /// # Errors
     /// [`Repeated`] when it occurs more than once.
@@ -119,7 +119,7 @@ fn has_escape(text: &[u8]) -> bool {
 }
 
 /// Decodes one name or value: `+` is a space, `%` introduces a byte as two hexadecimal digits. Nothing is copied where
-/// there is nothing to decode.
+/// there is neither.
 pub fn decode(text: &[u8]) -> Cow<'_, [u8]> {
     if !has_escape(text) {
         return Cow::Borrowed(text);
@@ -171,10 +171,11 @@ mod tests {
     }
 
     #[test]
-    fn only_a_value_that_is_decoded_is_copied() {
-        let form = Form::parse(b"plain=a-b&escaped=a%2Fb+c&list=x&list=%78&list=");
+    fn only_a_value_with_an_escape_is_copied() {
+        let form = Form::parse(b"plain=a-b&escaped=a%2Fb+c&invalid=100%&list=x&list=%78&list=");
         let is_borrowed = |text: &Cow<str>| matches!(text, Cow::Borrowed(_));
-        for (name, expected, borrows) in [("plain", "a-b", true), ("escaped", "a/b c", false)] {
+        let cases = [("plain", "a-b", true), ("escaped", "a/b c", false), ("invalid", "100%", false)];
+        for (name, expected, borrows) in cases {
             let text = form.text(name).unwrap().unwrap();
             assert_eq!((&*text, is_borrowed(&text)), (expected, borrows));
             assert_eq!(form.value(name), Ok(Some(expected)));

@@ -96,7 +96,7 @@ pub fn extend(list: Option<&str>, keys: &Keyring, allowed: &Consent) -> String {
     let mut marks: Vec<Mark> = old.into_iter().filter(|mark| !mark.is_in(&new)).collect();
     marks.extend(new);
     let surplus = marks.len().saturating_sub(MARKS_MAX);
-    let mut bytes = Vec::with_capacity(LIST_CHARS_MAX);
+    let mut bytes = Vec::with_capacity(key.id().as_bytes().len() + marks.len() * MARK_BYTES);
     bytes.extend_from_slice(key.id().as_bytes());
     marks[surplus..].iter().for_each(|mark| bytes.extend_from_slice(&mark.0));
     Base64UrlUnpadded::encode_string(&bytes)

@@ -50,7 +50,8 @@ impl Scope {
                 return Err(ScopeSyntax);
             }
         }
-        // As it is sent, as a rule: single spaces, and no name twice.
+        // Most requests send it in this form already. Repeated names and extra spaces would make `text` longer than the
+        // names joined, so it is kept as it is if the lengths are equal.
         let length: usize = names.iter().map(|name| name.len() + 1).sum();
         let is_kept_whole = length == text.len() + 1;
         Ok(Scope(if is_kept_whole { text.into() } else { names.join(" ").into() }))

@@ -275,6 +275,7 @@ impl<'de> Visitor<'de> for JsonVisitor<'_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
         let Some(members) = self.0 else {
+            // A part of the content has no parameters, so only its syntax is checked.
             while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
             return Ok(Json::Object);
         };
@@ -334,6 +335,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn json_that_is_no_object_or_has_other_values_is_refused() {
+        let check = |json: &str, reason: &str| {
+            let error = read_json(json.as_bytes()).err().expect(json);
+            assert_eq!(error.reason, reason, "{json}");
+        };
+        for json in ["", "{", "{}x", r#"{"code":{"code":}}"#, "{\"code\":\"\u{1}\"}"] {
+            check(json, "the content is not valid JSON");
+        }
+        for json in ["[]", "1", "null", "\"code\"", r#"["code"]"#] {
+            check(json, "the content is JSON, but not an object");
+        }
+        check(r#"{"code":{"code":"a"}}"#, "the code is not a string");
+        check(r#"{"resource":["a",{}]}"#, "the resource is neither a string nor a list of strings");
+    }
+
+    #[test]
     fn json_says_the_same_with_and_without_escapes() {
         let check = |json: &str, code: Option<&str>, resources: &[&str]| {
             let parameters = read_json(json.as_bytes()).ok().expect(json);
@@ -348,9 +365,8 @@ mod tests {
         check(r#"{"other":{"code":["x",{"code":1}]},"code":"a"}"#, Some("a"), &[]);
         check(r#"{"resource":"\u0061"}"#, None, &["a"]);
         check(r#"{"resource":["a","","\u0062"]}"#, None, &["a", "b"]);
-        for json in ["", "[]", "1", "\"code\"", "{}x", r#"{"code":{"code":"a"}}"#, r#"{"resource":["a",{}]}"#] {
-            assert!(read_json(json.as_bytes()).is_err(), "{json}");
-        }
+        let plain = read_json(br#"{"code":"a/b"}"#).ok().expect("an object");
+        assert!(matches!(plain.values[Name::Code as usize], Some(Cow::Borrowed(_))), "it is not copied");
     }
 
     #[test]

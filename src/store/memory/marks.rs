@@ -1,8 +1,8 @@
 //! The marks of one pair, by the age of their forms: a priority queue that expects them nearly in order.
 //!
-//! Most forms are answered nearly in the order in which they were shown. Their marks are in a list, and adding and
-//! removing one touches only its ends. The others are in a heap, where removing one touches a path through all of it.
-//! Both are one allocation each (`pairs.rs` says why).
+//! Most forms are answered nearly in the order in which they were shown. Their marks are in a ring buffer, where adding
+//! and removing touches only the ends. Marks that come late are in a heap, where removing the oldest touches an entry
+//! on every level. Each of the two is one allocation (`pairs.rs` says why).
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -12,8 +12,8 @@ use crate::oauth::{Id, Timestamp};
 /// The time until which the form could be sent again, and the record's identifier.
 type Mark = (Timestamp, Id);
 
-/// A mark that is older than this many of the list is late. More than the forms that are answered in one millisecond,
-/// the resolution of timestamps.
+/// A mark is late if this many newer ones, or more, are in the buffer already. Enough for the forms of one pair that
+/// are shown in the same millisecond, whose order is random.
 const NEWER_MAX: usize = 32;
 
 #[derive(Default)]
@@ -73,7 +73,9 @@ mod tests {
         let mut was_late = false;
         for (number, time) in times.enumerate() {
             let mut random = [0; CREDENTIAL_BYTES];
-            random[..8].copy_from_slice(&number.to_le_bytes());
+            // Identifiers in another order than the numbers.
+            random[0] = (number * 151) as u8;
+            random[1..9].copy_from_slice(&number.to_le_bytes());
             let mark = (Timestamp::from_milliseconds(time), Credential::of_new_grant(random).grant());
             marks.push(mark.0, mark.1);
             expected.insert(mark);
