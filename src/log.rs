@@ -240,7 +240,8 @@ fn escaped(text: fmt::Arguments<'_>) -> String {
     line.0
 }
 
-/// The characters that a client's name must not have (`oauth/client_name.rs`), and the line ends of Unicode.
+/// The characters that a client's name must not have (`oauth/client_name.rs`), and the line ends of Unicode. Repeated
+/// here, because this layer imports no other; a test below compares them.
 fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
