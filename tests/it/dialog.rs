@@ -1,4 +1,4 @@
-//! The terms in the dialog: who asks, for how long, and how to take it back.
+//! The terms in the dialog: who asks, for how long, and how to revoke it.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn the_dialog_says_who_asks_and_for_how_long() {
     let unverified = "This server cannot check that it is really this app";
     let website = "Only its website, named below, gets your answer.";
     let by_operator = "This server has no page for it yet.";
-    let on_its_page = "Press “Take the access back” on the app’s page";
+    let on_its_page = "Press “Revoke access” on the app’s page";
     let demo = format!("http://localhost:{}/oauth-callback.html", server.client_app.port());
     let cases = [
         ("oauth-test-app", demo.as_str(), ["The demo app that comes with this server.", renewed, on_its_page]),

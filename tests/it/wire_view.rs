@@ -394,7 +394,7 @@ fn a_file_shows_what_was_exported_and_other_files_are_refused() {
         assert_eq!(rows(&browser), before, "the file is still shown");
     }
     browser.click(".wire-banner button");
-    browser.wait_for("what happens now", |browser| (rows(browser) == before).then_some(()));
+    browser.wait_for("the live view", |browser| (rows(browser) == before).then_some(()));
     assert_eq!(browser.execute("return document.activeElement.id"), "wire-client");
     assert_eq!(browser.execute("return document.querySelector('.wire-banner').hidden"), true);
     for (file, words) in [

@@ -142,7 +142,7 @@ async function getCode() {
     if (error.reason === 'blocked') {
       throw new Failure('The browser blocked the popup.', 'Allow popups for this page, then press “Try again”.');
     }
-    record(DIALOG, 'Came back: nothing', [], 'The popup was closed before it returned.');
+    record(DIALOG, 'Received: nothing', [], 'The popup was closed before it returned.');
     throw new Declined('You closed the popup, so the app was not authorized. If the popup could not load its page, '
       + `check that the authorization server is running at ${authorizationServer}.`);
   }
@@ -194,11 +194,11 @@ function showRequest(verifier, query) {
 
 /** Shows what the popup returned with, in step 3. */
 function showCallback(query) {
-  record(DIALOG, 'Came back: the dialog', [], 'A page of another origin, so the script of this page cannot read it. '
+  record(DIALOG, 'Received: the dialog', [], 'A page of another origin, so the script of this page cannot read it. '
     + 'Your decision was a form, which the popup sent to POST /code.');
   begin(CALLBACK);
   const { host, pathname } = new URL(redirectUri);
-  record(CALLBACK, 'Came back: GET /oauth-callback.html', [
+  record(CALLBACK, 'Received: GET /oauth-callback.html', [
     `GET ${pathname}`, ...parameters(query, '?'), pair('Host', ': ', host),
   ], 'The answer to POST /code was a redirect (302), and the popup followed it to this address. It is of this page’s '
     + 'own origin, so the script can read it.');
@@ -273,7 +273,7 @@ async function revoke() {
   if (response.ok) {
     throw new Failure('The token still opens the answer.', 'This should not happen: please report it as a bug.');
   }
-  show('done', 'The access is taken back: the token opens nothing any more. What the app has read, it still knows.',
+  show('done', 'Access revoked: the token no longer works. The app still has what it has already read.',
     'Start again');
 }
 
@@ -318,7 +318,7 @@ async function send(path, { method = 'GET', headers = {}, body }, remark) {
     showResponse(response, text);
     return { response, text };
   } catch {
-    record(current, 'Came back: nothing', [], 'The browser got no response that it lets this page read.');
+    record(current, 'Received: nothing', [], 'The browser got no response that it lets this page read.');
     throw new Failure(`${what} got no response.`, 'Check that the authorization server is running at '
       + `${authorizationServer}, and allows requests from ${clientApp}. Then start again.`);
   }
@@ -335,7 +335,7 @@ function showResponse(response, text) {
     return member;
   });
   const line = `${response.status} ${response.statusText}`.trim();
-  record(current, `Came back: ${line}`, [
+  record(current, `Received: ${line}`, [
     line, ...[...response.headers].map(([name, value]) => pair(name, ': ', value)), ' ', ...members,
   ], 'Of the fields, only those that the server and the browser let this page read.');
 }

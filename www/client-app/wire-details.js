@@ -79,7 +79,7 @@ function decision({ rule, says, section, file, line, code, test, refuses, reason
       element('dt', {}, 'Section'), element('dd', {}, section),
       element('dt', {}, 'Decided in'), element('dd', {}, element('code', {}, `${file}:${line}`), ' ',
         element('code', { class: 'wire-code' }, code)),
-      element('dt', {}, 'Held by'), element('dd', {}, element('code', {}, test))));
+      element('dt', {}, 'Tested by'), element('dd', {}, element('code', {}, test))));
 }
 
 /** A table of names, values and meanings, folded where `isFolded`; null if it would be empty. */

@@ -1,4 +1,4 @@
-// Where a refused request departs from what would have matched: a redirect URI by character, a verifier by its digest.
+// Where a refused request differs from what would have matched: a redirect URI by character, a verifier by its digest.
 
 import { ending } from './wire-model.js';
 import { element } from './wire-page.js';
@@ -41,7 +41,7 @@ function compare(root, firstName, first, secondName, second) {
   ];
   root.append(element('h3', {}, 'The difference'), element('dl', { class: 'wire-difference' },
     ...line(firstName, first), ...line(secondName, second)),
-  element('p', { class: 'wire-facts' }, `They depart at character ${at + 1}.`));
+  element('p', { class: 'wire-facts' }, `They differ from character ${at + 1} on.`));
 }
 
 async function compareDigests(root, verifier, request, showsSecrets) {

@@ -36,14 +36,14 @@ export function build(root, isWhole) {
   root.append(summary, banner, controls, ...(isWhole ? [files] : [link]),
     element('div', { class: 'wire-columns' }, list, element('div', { class: 'wire-side' }, details, drawing)));
 
-  // Until what happens now is shown again, each message has the way back.
+  // Until the live view is shown again, each message has the way back.
   let back;
   page.state = (words, onLeave) => {
     back = words === '' ? undefined : onLeave ?? back;
     banner.hidden = words === '';
     banner.replaceChildren(words);
     if (!back) return;
-    const leave = element('button', { type: 'button', class: 'wire-small' }, 'Back to what happens now');
+    const leave = element('button', { type: 'button', class: 'wire-small' }, 'Back to the live view');
     const whereTo = back;
     leave.addEventListener('click', () => {
       page.state('');

@@ -10,11 +10,11 @@ export const PARAMETERS = {
     + 'service, its own URI.', 'RFC 8707, 2; RFC 9728, 2'],
   aud: ['The services that the token is for: one URI, or a list. A service that is not among them refuses it.',
     'RFC 7662, 2.2'],
-  state: ['The client\'s own mark. It comes back unchanged, so that the client knows its answer from a forged one.',
+  state: ['A random value of the client, sent back unchanged. A forged response does not have it.',
     'RFC 6749, 10.12'],
   code_challenge: ['The SHA-256 digest of the verifier. Only a sender with the verifier can redeem the code.',
     'RFC 7636, 4.2'],
-  code_challenge_method: ['How the challenge is made of the verifier: S256, its SHA-256 digest in base64url.',
+  code_challenge_method: ['How the challenge is derived from the verifier: S256, its SHA-256 digest in base64url.',
     'RFC 7636, 4.3'],
   request: ['The authorization request that the form answers, sealed by the server for this browser.',
     'RFC 6749, 10.12'],
@@ -25,7 +25,7 @@ export const PARAMETERS = {
     'RFC 6749, 5.2; JSON-RPC 2.0, 5.1'],
   error_description: ['What is wrong, as a sentence for developers.', 'RFC 6749, 5.2'],
   message: ['What is wrong, in the words of the article.', 'the article'],
-  grant_type: ['What the tokens are asked for with: a code, a refresh token, or the client\'s own credentials.',
+  grant_type: ['What the client exchanges for tokens: a code, a refresh token, or the client\'s own credentials.',
     'RFC 6749, 1.3'],
   code_verifier: ['The secret behind the challenge. It proves that the code was not stolen.', 'RFC 7636, 4.5'],
   client_secret: ['The client\'s password.', 'RFC 6749, 2.3.1'],
@@ -42,12 +42,12 @@ export const PARAMETERS = {
   answer: ['The protected resource itself.', 'the article'],
   status: ['Whether the server can serve requests now.', 'this server'],
   reason: ['Why it cannot.', 'this server'],
-  prompt: ['Asks that the person be asked. This server always asks.', 'OpenID Connect Core 1.0, 3.1.2.1'],
+  prompt: ['Asks the server to show the dialog. This server always shows it.', 'OpenID Connect Core 1.0, 3.1.2.1'],
 
   // A client's registration, in a request, its answer, or a document.
   redirect_uris: ['Where the client\'s answers may go. Requests name one of them.', 'RFC 7591, 2'],
   token_endpoint_auth_method: ['How the client authenticates; none for one that cannot keep a secret.', 'RFC 7591, 2'],
-  grant_types: ['What the client may ask for tokens with. Those that this server lacks are dropped.', 'RFC 7591, 2'],
+  grant_types: ['The grant types that the client may use. Those that this server lacks are dropped.', 'RFC 7591, 2'],
   response_types: ['Which answers the client may ask for: code, and nothing else here.', 'RFC 7591, 2'],
   client_name: ['What the client calls itself. Anyone may choose any name, so the dialog shows the host first.',
     'RFC 7591, 2'],
@@ -96,8 +96,8 @@ export const PARAMETERS = {
   jsonrpc: ['The version of JSON-RPC.', 'JSON-RPC 2.0, 4'],
   id: ['The sender\'s number for the request; the answer has the same.', 'JSON-RPC 2.0, 4'],
   method: ['What the client wants done.', 'JSON-RPC 2.0, 4'],
-  params: ['With what.', 'JSON-RPC 2.0, 4'],
-  result: ['What came of it.', 'JSON-RPC 2.0, 5'],
+  params: ['The arguments of the method.', 'JSON-RPC 2.0, 4'],
+  result: ['The result of the call.', 'JSON-RPC 2.0, 5'],
 };
 
 /** Field names, in lower case. */

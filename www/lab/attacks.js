@@ -182,7 +182,7 @@ export const ATTACKS = {
     if (!token) return [false, 'You closed the popup.'];
     const [isOpen, words] = await callTool(token);
     return [isOpen, isOpen
-      ? `The token that the shop sent to your server is good elsewhere. ${await open(token)} ${words}`
+      ? `The token that the shop sent to your server also works elsewhere. ${await open(token)} ${words}`
       : `Refused: the token is for your server alone. ${await open(token)} ${words}`];
   },
 

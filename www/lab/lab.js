@@ -58,7 +58,7 @@ for (const section of document.querySelectorAll('.exercise')) {
       if (button.getAttribute('aria-disabled') === 'true') return;
       const attack = ATTACKS[button.dataset.attack];
       button.setAttribute('aria-disabled', true);
-      say('Under way …');
+      say('Running …');
       let isOver = true;
       try {
         const [isStolen, text] = await attack(section, say);

@@ -66,10 +66,10 @@ async function comeBack(answer) {
   const login = JSON.parse(sessionStorage.getItem('login')) ?? {};
   const chosen = SERVERS[login.with ?? 'own'];
   if (await checksState() && !(login.state && answer.get('state') === login.state)) {
-    return say('Refused: this browser has not asked for this answer. Its state is another.');
+    return say('Refused: this browser did not request this response: its state does not match.');
   }
   if (answer.has('iss') && answer.get('iss') !== chosen.issuer) {
-    return say(`Refused: the answer is of ${answer.get('iss')}, and you chose ${chosen.issuer}.`);
+    return say(`Refused: the response is from ${answer.get('iss')}, but you chose ${chosen.issuer}.`);
   }
   if (!answer.has('code')) return say('You have not signed in.');
   if (login.pauses) await pause();

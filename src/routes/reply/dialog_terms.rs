@@ -1,4 +1,4 @@
-//! What the dialog says of a client and of its access: who asks, for how long, and how to take it back.
+//! What the dialog says of a client and of its access: who asks, for how long, and how to revoke it.
 //!
 //! It says what this server knows, in words for a person. The durations are made when the configuration is loaded; a
 //! dialog only chooses among texts.
@@ -85,7 +85,7 @@ impl Asker<'_> {
     /// How the person can end the access.
     pub(crate) fn taking_back(self) -> &'static str {
         if self == Asker::Demo {
-            "Press “Take the access back” on the app’s page before you leave it."
+            "Press “Revoke access” on the app’s page before you leave it."
         } else {
             "Disconnect this server in the app, if the app offers that, or ask the operator of this server to end the \
              app’s access. This server has no page for it yet."

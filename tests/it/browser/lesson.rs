@@ -72,16 +72,16 @@ fn the_page_takes_the_access_back_and_shows_that_it_is_gone() {
     let Some((browser, page)) = open("the_page_takes_the_access_back", &server, "localhost") else { return };
     open_dialog(&browser, &page);
     let promise = browser.text(".terms");
-    assert!(promise.contains("Press “Take the access back” on the app’s page"), "{promise}");
+    assert!(promise.contains("Press “Revoke access” on the app’s page"), "{promise}");
     browser.click("#authorize");
     assert_answered(&browser, &page);
     let token = value(&browser, 4, 1, "access_token");
     let token = token.trim_matches(|character| "\",".contains(character));
 
-    assert_eq!(browser.text("#take-back"), "Take the access back");
+    assert_eq!(browser.text("#take-back"), "Revoke access");
     browser.click("#take-back");
     browser.wait_for("the end of the access", |browser| {
-        browser.text("#status").starts_with("The access is taken back").then_some(())
+        browser.text("#status").starts_with("Access revoked").then_some(())
     });
     assert_eq!(browser.execute("return document.activeElement.id"), "start", "the focus is not lost");
     assert_eq!(states(&browser), ["done"; 6]);
@@ -124,7 +124,7 @@ fn an_aborted_flow_shows_how_far_it_came() {
     browser.switch_to(&page);
     wait_for_state(&browser, "declined");
     assert_eq!(states(&browser), ["done", "declined", "", "", "", ""]);
-    assert!(step(&browser, 2).contains("Came back: nothing"), "{}", step(&browser, 2));
+    assert!(step(&browser, 2).contains("Received: nothing"), "{}", step(&browser, 2));
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn the_shop_signs_the_victim_in_as_the_attacker() {
         attack(&browser, &page, rule);
     };
     forge();
-    leave_shop(&browser, &page, "Refused: this browser has not asked for this answer");
+    leave_shop(&browser, &page, "Refused: this browser did not request this response");
     wait_for_result(&browser, rule, "refused");
     click_switch(&browser, rule);
     forge();
@@ -259,7 +259,7 @@ fn the_shop_takes_one_server_for_another_or_does_not() {
     let rule = "iss";
     attack(&browser, &page, rule);
     authorize(&browser);
-    leave_shop(&browser, &page, "Refused: the answer is of");
+    leave_shop(&browser, &page, "Refused: the response is from");
     wait_for_result(&browser, rule, "refused");
     click_switch(&browser, rule);
     attack(&browser, &page, rule);
