@@ -21,10 +21,10 @@
 //! log                            lines on standard error or output, written without blocking the loop
 //! ```
 //!
-//! An order to read it in: [`oauth`] says what all of it is for; then [`routes`], one
-//! endpoint after the other; [`http`], beginning with the drawing at its top; [`net`], beginning with
-//! `Worker::turn` in `net/worker.rs`; and last what connects them, [`config`], [`system`] and `main.rs`. The
-//! walkthrough in `docs` goes the same way with more words.
+//! An order to read it in: [`oauth`] says what all of it is for; then [`net`], beginning with `Worker::turn` in
+//! `net/worker.rs`; [`http`], beginning with the drawing at its top; [`routes`], one endpoint after the other; and
+//! last what connects them, [`config`], [`system`] and `main.rs`. Part II of the book in `docs` explains the same
+//! layers in the same order.
 
 #![forbid(unsafe_code)]
 
