@@ -164,7 +164,7 @@ impl Log {
     pub fn release(&self) {
         let Sink::Held(held) = &self.sink else { return };
         let lines = held.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
-        lines.into_iter().flatten().for_each(|line| held.to.unlimited_line(format_args!("{line}")));
+        lines.into_iter().flatten().for_each(|line| held.to.put(line));
     }
 
     /// The lines of a [`Log::kept`]; empty for other logs.
@@ -195,12 +195,21 @@ impl Log {
 
     /// Adds a line without a rate limit. Never blocks. For the access log, and for callers that limit their own lines.
     pub fn unlimited_line(&self, text: fmt::Arguments<'_>) {
-        let line = escaped(text);
+        self.put(escaped(text));
+    }
+
+    /// Adds a line that is a JSON object, without a rate limit. Never blocks. Invisible characters are escaped as in
+    /// JSON: with the escapes of the other lines, the object would be malformed.
+    pub fn json_line(&self, object: &str) {
+        self.put(json_escaped(object));
+    }
+
+    fn put(&self, line: String) {
         match &self.sink {
             Sink::Kept(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).push(line),
             Sink::Held(held) => match &mut *held.lines.lock().unwrap_or_else(PoisonError::into_inner) {
                 Some(lines) => lines.push(line),
-                None => held.to.unlimited_line(format_args!("{line}")),
+                None => held.to.put(line),
             },
             Sink::Queue(queue) => queue.push(line),
         }
@@ -238,6 +247,23 @@ fn escaped(text: fmt::Arguments<'_>) -> String {
     // Writing to a string cannot fail.
     let _ = line.write_fmt(text);
     line.0
+}
+
+/// Escapes the invisible characters of `object`, which can only occur within its strings, by their UTF-16 code units
+/// (RFC 8259, 7).
+fn json_escaped(object: &str) -> String {
+    let mut line = String::with_capacity(object.len());
+    for character in object.chars() {
+        if !is_invisible(character) {
+            line.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            // Writing to a string cannot fail.
+            let _ = write!(line, "\\u{unit:04x}");
+        }
+    }
+    line
 }
 
 /// The characters that a client's name must not have (`oauth/client_name.rs`), and the line ends of Unicode. Repeated

@@ -180,7 +180,7 @@ impl AccessLog {
     fn put(&self, format: LogFormat, line: &Line) {
         match format {
             LogFormat::Text => self.log.unlimited_line(format_args!("{line}")),
-            LogFormat::Json => self.log.unlimited_line(format_args!("{}", line.json())),
+            LogFormat::Json => self.log.json_line(&line.json()),
         }
     }
 }
@@ -268,6 +268,7 @@ impl fmt::Display for CommonDate<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::RealSystem;
 
     fn line(path: &str) -> Line<'_> {
         Line {
@@ -313,5 +314,17 @@ mod tests {
         assert_eq!((&json["status"], &json["bytes"], &json["path"]), (&404.into(), &7.into(), &"/a\"b".into()));
         assert_eq!(json.as_object().unwrap().len(), 11);
         assert!(!text.contains('\n'));
+    }
+
+    #[test]
+    fn invisible_characters_leave_a_line_of_json_valid() {
+        let reason = "a\u{7f}\u{85}\u{200b}\u{202e}\u{e0041}b";
+        let kept = Log::kept();
+        let log = AccessLog::new(kept.clone(), Some(LogFormat::Json), Arc::new(RealSystem::default()));
+        log.put(LogFormat::Json, &Line { refused: Some(reason), ..line("/") });
+        let text = kept.lines().concat();
+        assert!(text.contains(r#""a\u007f\u0085\u200b\u202e\udb40\udc41b""#), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["refused"], reason);
     }
 }

@@ -16,7 +16,7 @@ use crate::support::standard::{
 };
 use crate::support::stores::Folder;
 use crate::support::{Answer, Client, TestServer};
-use oauth_from_scratch::net::Network;
+use oauth_from_scratch::net::{LogFormat, Network};
 use serde_json::{Value, json};
 
 /// What Claude Code sends, without its scope.
@@ -294,6 +294,20 @@ fn a_mistake_in_the_metadata_is_named() {
     let form = post_form(&server, "/register", "", "redirect_uris=x");
     assert_eq!((form.status, &form.json()["error"]), (400, &json!("invalid_request")));
     assert!(form.text().contains("the Content-Type is not application/json"), "{}", form.text());
+}
+
+#[test]
+fn a_refused_text_leaves_the_access_log_valid_json() {
+    let server = TestServer::start_with(|config| config.access_log = Some(LogFormat::Json));
+    let metadata = json!({
+        "redirect_uris": ["https://a.example/"],
+        "token_endpoint_auth_method": "\u{7f}\u{200b}\u{e0041}",
+    });
+    assert_eq!(register(&server, &metadata).status, 400);
+    let lines = server.access.lines();
+    let line: Value = serde_json::from_str(&lines[0]).unwrap_or_else(|error| panic!("{error}: {lines:?}"));
+    let reason = line["refused"].as_str().expect("a reason");
+    assert!(reason.contains("\u{7f}\u{200b}\u{e0041}"), "{reason:?}");
 }
 
 #[test]
