@@ -429,13 +429,17 @@ impl Connection {
     fn end_reply(&mut self, keep_alive: bool, is_refusal: bool, now: Instant) {
         let buffers = self.buffers.get_or_insert_default();
         let has_more = !buffers.arrived().is_empty();
+        // The client cannot foresee this end, so it may be sending another request.
+        let is_cut_off = self.requests >= self.limits.connection_requests_max;
         if keep_alive {
             self.scan = Scan::default();
             self.state_since = now;
             self.enter(if has_more { State::Head } else { State::Idle });
         } else {
             buffers.drop_input();
-            self.enter(State::Closing { lingers: (is_refusal || has_more) && !self.client_has_ended });
+            self.enter(State::Closing {
+                lingers: (is_refusal || has_more || is_cut_off) && !self.client_has_ended,
+            });
         }
     }
 

@@ -327,6 +327,13 @@ impl<S: Socket> Link<S> {
                 }
             };
             *requests_left -= 1;
+            // A request that is parked gets its response when it is resumed.
+            if self.is_finishing && !matches!(step, Step::Parked(_)) {
+                self.read_behind(turn);
+                if self.connection.is_starved() {
+                    return;
+                }
+            }
             let routes = &turn.routes;
             if !self.respond_or_park(step, routes, turn) {
                 return;
@@ -377,11 +384,7 @@ impl<S: Socket> Link<S> {
             self.has_given_up = true;
             return false;
         }
-        if self.is_finishing && self.readable {
-            // Requests sent after this one count as received, too, and nothing has been read since. (If this read
-            // fails, so does the write of the response, which reports it.)
-            let _ = self.read(turn);
-        }
+        self.read_behind(turn);
         let Waiting { routes, parked, completion, .. } = *waiting;
         let completion = completion.unwrap_or(Completion::TimedOut);
         // The HTTP connection may have been given up by its own deadline in the same turn: then no answer can be sent.
@@ -389,6 +392,17 @@ impl<S: Socket> Link<S> {
         let sender = Sender { peer: self.address, notes: self.tap.as_deref().map(Tap::notes) };
         let step = turn.resume(self.role, sender, (&routes, parked, completion), &request, slot);
         self.respond_or_park(step, &routes, turn)
+    }
+
+    /// While the server shuts down, reads once before a request without another one behind it is answered. The response
+    /// ends the connection, and requests that are still in the socket count as received, too. (If the read fails, so
+    /// does the write of the response, which reports it.)
+    fn read_behind(&mut self, turn: &mut Turn) {
+        let is_last =
+            |connection: &Connection| connection.unanswered().is_some_and(|request| request.rest().is_empty());
+        if self.is_finishing && self.readable && is_last(&self.connection) {
+            let _ = self.read(turn);
+        }
     }
 
     /// Reads once into the worker's buffer, and passes the bytes or the end to the HTTP connection.

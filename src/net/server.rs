@@ -359,6 +359,23 @@ mod tests {
         }
     }
 
+    /// The first read takes half of them. If the server closed after those, the kernel would reset the connection.
+    #[test]
+    fn all_requests_sent_before_the_stop_are_answered() {
+        const COUNT: usize = 512;
+        let (mut server, address) = server(1, Arc::new(MemoryStore::new(10)));
+        let mut client = connect(address);
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(17));
+        assert_eq!(request.len() * COUNT, 2 * 16_384);
+        client.write_all(request.repeat(COUNT).as_bytes()).unwrap();
+        server.handle().finish();
+        let reader = std::thread::spawn(move || read_all(client));
+        server.run().unwrap();
+        let answers = reader.join().unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), COUNT);
+        assert_eq!(answers.matches("\r\nConnection: close\r\n").count(), 1, "the last one's");
+    }
+
     #[test]
     fn a_connection_handed_over_at_the_stop_gets_connection_close() {
         let (mut server, address) = server(2, Arc::new(MemoryStore::new(10)));

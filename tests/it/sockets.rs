@@ -346,6 +346,19 @@ fn a_connection_ends_after_its_last_request() {
     client.expect_close();
 }
 
+/// What the server leaves unread would make the kernel reset the connection (RFC 9112, 9.6).
+#[test]
+fn requests_behind_the_last_one_do_not_reset_the_connection() {
+    let server = TestServer::start_with(|config| config.limits.http.connection_requests_max = 256);
+    let mut client = server.connect();
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(25));
+    assert_eq!(request.len() * 256, 16_384, "one read has all that are answered, and nothing of the others");
+    client.send(request.repeat(512));
+    let answers = String::from_utf8(client.rest()).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 256);
+    assert_eq!(answers.matches("\r\nConnection: close\r\n").count(), 1, "the last one's");
+}
+
 #[test]
 fn steady_content_has_its_time_and_trickling_content_has_not() {
     let server = TestServer::start();
