@@ -21,7 +21,7 @@ use super::request::client_authentication;
 use super::request::peer_rate::PeerRate;
 use super::self_registered::SelfRegistered;
 use super::settings::Settings;
-use super::shared::{Lasting, Routes};
+use super::shared::{Lasting, Routes, Sends};
 use super::site::Site;
 use crate::keys::Keys;
 use crate::oauth::client::Clients;
@@ -68,7 +68,7 @@ impl Routes {
         let lasting = Lasting {
             keys,
             store,
-            wire: wire.map(|wire| (wire, pool.add_kind(SENDS))),
+            wire: wire.map(|wire| (wire, sends())),
             secret_checks: pool.add_kind(client_authentication::bounds(limits)),
             pool,
             guesses: Arc::new(PeerRate::new(
@@ -161,6 +161,12 @@ impl Routes {
             lasting,
         }
     }
+}
+
+/// What sends requests again. The thread of its pool starts with the first of them.
+fn sends() -> Sends {
+    let pool = Pool::new(SENDS.running_max);
+    Sends { kind: pool.add_kind(SENDS), pool: Arc::new(pool) }
 }
 
 /// The demo's MCP server on `site`, under the rules of `profile`.

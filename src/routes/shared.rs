@@ -78,12 +78,20 @@ pub(super) struct Lasting {
     pub(super) guesses: Arc<PeerRate>,
     /// Which peers have registered clients.
     pub(super) registrations: Arc<PeerRate>,
-    /// What goes over the wire, where that is shown; and the jobs that send a request again for it.
-    pub(super) wire: Option<(Arc<Wire>, Kind)>,
+    /// What goes over the wire, where that is shown; and what sends a request again for it.
+    pub(super) wire: Option<(Arc<Wire>, Sends)>,
     pub(super) open_streams: Arc<OpenStreams>,
     /// What fetches clients' documents.
     pub(super) fetches: Fetches,
     pub(super) system: Arc<dyn System>,
+}
+
+/// The jobs that send a request again for the wire view, in a pool of their own: such a job waits for the answer, and
+/// the request that it sends may need the pool that the endpoints share.
+#[derive(Clone)]
+pub(super) struct Sends {
+    pub(super) pool: Arc<Pool>,
+    pub(super) kind: Kind,
 }
 
 impl Routes {

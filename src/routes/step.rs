@@ -32,7 +32,7 @@ use super::stream::{Source, Stream, Waker};
 use crate::http::{Request, Response, Status};
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::{Timestamp, Transition};
-use crate::pool::{Kind, Owner, PoolError};
+use crate::pool::{Kind, Owner, Pool, PoolError};
 use crate::store::{Applied, Caller, StoreError};
 use crate::wire::{Notes, Rule};
 
@@ -183,9 +183,19 @@ impl<'a> Context<'a> {
         job: Job<impl FnOnce() -> T + Send + 'static>,
         then: impl FnOnce(&Context, Result<T, PoolError>) -> Step + Send + 'static,
     ) -> Step {
+        self.work_in(&self.routes.lasting.pool, job, then)
+    }
+
+    /// The same in another pool than the one that all endpoints share.
+    pub(super) fn work_in<T: Send + 'static>(
+        &self,
+        pool: &Pool,
+        job: Job<impl FnOnce() -> T + Send + 'static>,
+        then: impl FnOnce(&Context, Result<T, PoolError>) -> Step + Send + 'static,
+    ) -> Step {
         let Job { kind, owner, run } = job;
         let (run, result) = keeping_result(run);
-        match self.routes.lasting.pool.submit(kind, owner, Box::new(run), self.caller) {
+        match pool.submit(kind, owner, Box::new(run), self.caller) {
             Err(error) => then(self, Err(error)),
             Ok(()) => {
                 let then = move |context: &Context, ended: Result<(), PoolError>| {
@@ -364,7 +374,7 @@ pub(super) mod tests {
     use crate::http::{FieldLines, Status};
     use crate::oauth::{Credential, Outcome};
     use crate::peer::Peer;
-    use crate::pool::{Bounds, Pool};
+    use crate::pool::Bounds;
     use crate::routes::{Settings, Site};
     use crate::store::{Mailbox, MemoryStore, Store, Ticket};
     use crate::system::RealSystem;

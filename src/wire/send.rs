@@ -1,6 +1,7 @@
 //! Sends edited bytes to one of the servers once more, over a connection of its own.
 //!
-//! It blocks, so it runs in the pool. The answer is read away: it shows up on the wire like every other.
+//! It blocks, so it runs in a pool, and not in the one that the request may need. The answer is read away: it shows up
+//! on the wire like every other.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -443,3 +443,25 @@ fn a_job_that_panics_is_answered_500_and_the_next_one_is_done() {
     harness.system.panics.store(false, Ordering::Relaxed);
     assert_eq!(harness.ask("192.0.2.1", "robot", SECRET).0, "200");
 }
+
+/// The request that is sent again needs the pool, too.
+#[cfg(feature = "wire")]
+#[test]
+fn a_request_that_is_sent_again_does_not_wait_for_itself() {
+    let server = start_with(|config| {
+        (config.client_port, config.issuer) = (Some(0), None);
+        config.wire.is_wanted = Some(true);
+    });
+    let mut reader = crate::wire::Reader::new(&server);
+    let request = token_request("robot", "guess");
+    let content = serde_json::json!({"server": "authorization-server", "request": request}).to_string();
+    let (port, length) = (server.client_app.port(), content.len());
+    let answer = server.connect_to_client_app().answer_to(&format!(
+        "POST /wire/send HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{content}"
+    ));
+    assert_eq!((answer.status, answer.text()), (200, r#"{"sent":true}"#));
+    let shown = reader.exchange();
+    assert_eq!(shown["request"], request);
+    assert!(shown["answer"].as_str().expect("an answer").starts_with("HTTP/1.1 400 "), "{shown}");
+}

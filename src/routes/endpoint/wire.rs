@@ -17,13 +17,13 @@ use crate::http::{FieldLines, Request, Response, Status};
 use crate::oauth::origin::Authority;
 use crate::oauth::redirect::is_loopback_host;
 use crate::peer::Peer;
-use crate::pool::{Kind, Owner};
+use crate::pool::Owner;
 use crate::routes::reply::assets::Asset;
 use crate::routes::reply::error_response::ErrorResponse;
 use crate::routes::reply::json;
 use crate::routes::reply::message_page::Notice;
 use crate::routes::route::{Route, page, post};
-use crate::routes::shared::Routes;
+use crate::routes::shared::{Routes, Sends};
 use crate::routes::site::Role;
 use crate::routes::step::{Context, Job, Step};
 use crate::routes::stream::{Content, Next, Source};
@@ -104,7 +104,7 @@ pub(crate) fn events(context: &Context, role: Role) -> Step {
 
 /// Sends a request again, as it was edited.
 pub(crate) fn send_again(context: &Context, role: Role) -> Step {
-    let (kind, server, bytes) = match read_edited(context, role) {
+    let (sends, server, bytes) = match read_edited(context, role) {
         Ok(edited) => edited,
         Err(error) => return Step::Done(error.into_response()),
     };
@@ -118,7 +118,7 @@ pub(crate) fn send_again(context: &Context, role: Role) -> Step {
     };
     let owner = Owner { target: Arc::from("wire"), peer: Peer::of(context.peer) };
     let run = move || send::send(&authority, &bytes).is_ok();
-    context.work(Job { kind, owner, run }, |_, result| {
+    context.work_in(&sends.pool, Job { kind: sends.kind, owner, run }, |_, result| {
         Step::Done(match result {
             Ok(true) => json::response(Status::Ok, r#"{"sent":true}"#),
             Ok(false) => unavailable("the server did not answer the request in time"),
@@ -127,8 +127,8 @@ pub(crate) fn send_again(context: &Context, role: Role) -> Step {
     })
 }
 
-/// The wire view, and the jobs that send a request again for it.
-type View = (Arc<Wire>, Kind);
+/// The wire view, and what sends a request again for it.
+type View = (Arc<Wire>, Sends);
 
 /// Why the wire view is not for this request.
 enum Refused<'a> {
@@ -169,12 +169,12 @@ impl Refused<'_> {
     }
 }
 
-/// Reads which server the edited request is for, and its bytes; and says which kind of job sends it.
+/// Reads which server the edited request is for, and its bytes; and says what sends it.
 ///
 /// The content must be JSON by name: no page of another origin can send that without a preflight, which this endpoint
 /// does not answer.
-fn read_edited(context: &Context, role: Role) -> Result<(Kind, Server, Vec<u8>), ErrorResponse> {
-    let (_, kind) = check(context, role).map_err(Refused::into_error)?;
+fn read_edited<'a>(context: &Context<'a>, role: Role) -> Result<(&'a Sends, Server, Vec<u8>), ErrorResponse> {
+    let (_, sends) = check(context, role).map_err(Refused::into_error)?;
     let request = context.request;
     if request.field("content-type") != Ok(Some(b"application/json")) {
         return Err(ErrorResponse::invalid_request("the Content-Type is not application/json"));
@@ -194,7 +194,7 @@ fn read_edited(context: &Context, role: Role) -> Result<(Kind, Server, Vec<u8>),
     let bytes = value["request"]
         .as_str()
         .ok_or_else(|| ErrorResponse::invalid_request("the request is not a string"))?;
-    Ok((*kind, server, bytes.as_bytes().to_vec()))
+    Ok((sends, server, bytes.as_bytes().to_vec()))
 }
 
 fn unavailable(reason: &'static str) -> Response {
