@@ -14,10 +14,10 @@ use super::timed::Timed;
 /// Why this program cannot fetch https: it can.
 pub const MISSING: Option<&str> = None;
 
-/// The certificates to trust, read when the first document is fetched.
+/// The certificates to trust, read when the first document is fetched; and again at the next one while there are none.
 #[derive(Default)]
 pub struct Tls {
-    config: OnceLock<Option<Arc<ClientConfig>>>,
+    config: OnceLock<Arc<ClientConfig>>,
 }
 
 impl Tls {
@@ -32,12 +32,21 @@ impl Tls {
     ) -> Result<StreamOwned<ClientConnection, Timed<'a>>, &'static str> {
         const NO_ROOTS: &str =
             "this server found no trusted certificates; install the system's, or set SSL_CERT_FILE";
-        let config = self.config.get_or_init(system_config).clone();
-        let config = config.ok_or(NO_ROOTS)?;
+        let config = self.config(system_config).ok_or(NO_ROOTS)?;
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(|_| "no certificate can have the name of its host")?;
         let connection = ClientConnection::new(config, name).map_err(|_| FAILED)?;
         Ok(StreamOwned::new(connection, stream))
+    }
+
+    /// What `load` has given. It is called until it gives something.
+    fn config(&self, load: impl FnOnce() -> Option<Arc<ClientConfig>>) -> Option<Arc<ClientConfig>> {
+        if let Some(config) = self.config.get() {
+            return Some(Arc::clone(config));
+        }
+        // Another thread may have loaded it meanwhile: the first one counts.
+        let loaded = load()?;
+        Some(Arc::clone(self.config.get_or_init(|| loaded)))
     }
 }
 
@@ -47,9 +56,17 @@ fn system_config() -> Option<Arc<ClientConfig>> {
     // A file that cannot be read leaves the others.
     let found = rustls_native_certs::load_native_certs();
     let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        return None;
+    }
+    trust(roots).map(Arc::new)
+}
+
+/// Trusts `roots`; `None` if the cryptography has no safe version of TLS.
+fn trust(roots: RootCertStore) -> Option<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(Arc::new(cryptography::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().ok().filter(|_| added > 0)?;
-    Some(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    let builder = builder.with_safe_default_protocol_versions().ok()?;
+    Some(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 const FAILED: &str = "TLS with its host failed";
@@ -73,4 +90,20 @@ pub(super) fn reason(error: &io::Error) -> Option<&'static str> {
         },
         _ => FAILED,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_that_were_missing_are_looked_for_again() {
+        let tls = Tls::default();
+        assert!(tls.config(|| None).is_none());
+        let found = Arc::new(trust(RootCertStore::empty()).expect("safe versions"));
+        let loaded = tls.config(|| Some(Arc::clone(&found))).expect("certificates");
+        assert!(Arc::ptr_eq(&loaded, &found));
+        let kept = tls.config(|| unreachable!("they are read once")).expect("certificates");
+        assert!(Arc::ptr_eq(&kept, &found));
+    }
 }
