@@ -89,13 +89,14 @@ impl<S: Socket> Driver<S> {
         logs: &Logs,
     ) -> Driver<S> {
         let limits = settings.limits.clone();
-        let Shares { connections_max, peer_max, buffered_max } = Shares::of(settings);
+        let Shares { connections_max, peer_max, buffered_max, refusal_lines_per_second_max } =
+            Shares::of(settings);
         let turn = Turn {
             clock: TurnClock::new(system.as_ref()),
             routes,
             mailbox,
             serial: 0,
-            refusal_log: RefusalLog::new(logs.errors.clone(), limits.refusal_lines_per_second_max),
+            refusal_log: RefusalLog::new(logs.errors.clone(), refusal_lines_per_second_max),
             access: AccessLog::new(logs.access.clone(), settings.access_log, Arc::clone(&system)),
             proxies: Proxies::new(&settings.trusted_proxies),
             counts: Counts::default(),
@@ -127,7 +128,8 @@ impl<S: Socket> Driver<S> {
     /// limits that they were opened with, and waiting requests are finished by the routes that they began with. The
     /// number of workers must not change.
     pub fn reconfigure(&mut self, settings: &Settings, routes: Arc<Routes>) {
-        let Shares { connections_max, peer_max, buffered_max } = Shares::of(settings);
+        let Shares { connections_max, peer_max, buffered_max, refusal_lines_per_second_max } =
+            Shares::of(settings);
         (self.connections_max, self.buffered_max) = (connections_max, buffered_max);
         if self.peers.each_max() != peer_max {
             self.peers = Peers::new(peer_max);
@@ -138,7 +140,7 @@ impl<S: Socket> Driver<S> {
                 }
             }
         }
-        self.turn.refusal_log.set_lines_per_second_max(settings.limits.refusal_lines_per_second_max);
+        self.turn.refusal_log.set_lines_per_second_max(refusal_lines_per_second_max);
         self.connection_limits = Arc::new(settings.http.clone());
         (self.limits, self.turn.routes) = (settings.limits.clone(), routes);
     }
@@ -479,11 +481,16 @@ pub(super) mod tests {
 
     /// A driver with the store [`Silent`].
     pub(in crate::net) fn driver<S: Socket>(settings: &Settings) -> Driver<S> {
+        driver_with(settings, &Log::kept())
+    }
+
+    /// The same with this log of errors.
+    fn driver_with<S: Socket>(settings: &Settings, errors: &Log) -> Driver<S> {
         let system: Arc<dyn System> = Arc::new(RealSystem::default());
         let site = Site::new(None, settings.client_port, settings.auth_port, None);
         let pool = Arc::new(Pool::new(1));
         let routes = Routes::new(&settings.routes, site, Arc::new(Silent), pool, Arc::clone(&system)).unwrap();
-        let logs = Logs { errors: Log::kept(), access: Log::kept() };
+        let logs = Logs { errors: errors.clone(), access: Log::kept() };
         Driver::new(settings, Arc::new(routes), Arc::new(()), system, &logs)
     }
 
@@ -562,6 +569,29 @@ pub(super) mod tests {
         assert_eq!(turned_away(|settings| settings.limits.connections_max = 5), 0);
         assert_eq!(turned_away(|settings| settings.limits.peer_connections_max = Some(3)), 1);
         assert_eq!(turned_away(|settings| settings.limits.peer_connections_max = Some(5)), 0);
+    }
+
+    #[test]
+    fn each_worker_has_its_share_of_the_lines_about_refusals() {
+        let mut settings = Settings { workers: 2, ..Settings::default() };
+        let lines = |driver: &mut Driver<OneRequest>, log: &Log| {
+            let before = log.lines().len();
+            for _ in 0..5 {
+                let refusal = http::Refusal::new(http::Status::BadRequest, "malformed");
+                drop(driver.turn.refuse(Role::AuthorizationServer, Ipv4Addr::LOCALHOST.into(), refusal, None));
+            }
+            log.lines().len() - before
+        };
+        settings.limits.refusal_lines_per_second_max = 3;
+        let log = Log::kept();
+        let mut driver = driver_with(&settings, &log);
+        assert_eq!(lines(&mut driver, &log), 2, "two of three, and two of the other");
+        settings.limits.refusal_lines_per_second_max = 8;
+        let routes = Arc::clone(&driver.turn.routes);
+        driver.reconfigure(&settings, routes);
+        assert_eq!(lines(&mut driver, &log), 2, "four of eight, two of which are written");
+        settings.limits.refusal_lines_per_second_max = 0;
+        assert_eq!(lines(&mut driver_with(&settings, &log), &log), 0);
     }
 
     /// Its request may have arrived, and closing it then would reset the connection.

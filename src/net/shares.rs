@@ -13,6 +13,8 @@ pub(super) struct Shares {
     pub(super) peer_max: usize,
     /// Bytes in the buffers of all connections; at least what a single connection may need.
     pub(super) buffered_max: usize,
+    /// Lines about refusals in one second; 0 writes none.
+    pub(super) refusal_lines_per_second_max: usize,
 }
 
 impl Shares {
@@ -25,6 +27,11 @@ impl Shares {
             max => share(max),
         };
         let buffered_max = share(limits.buffered_bytes_max).max(settings.http.connection_bytes_max());
-        Shares { connections_max: share(limits.connections_max), peer_max, buffered_max }
+        Shares {
+            connections_max: share(limits.connections_max),
+            peer_max,
+            buffered_max,
+            refusal_lines_per_second_max: share(limits.refusal_lines_per_second_max),
+        }
     }
 }
