@@ -59,7 +59,7 @@ use endpoint::metadata;
 use reply::cors;
 use reply::error_response::{INVALID_REQUEST, RETRY_AFTER, error};
 use reply::message_page::Notice;
-use route::{Errors, Route};
+use route::{Errors, Feature, Route};
 use step::Context;
 
 impl Routes {
@@ -116,7 +116,8 @@ impl Routes {
         cors::allow(response.because(reason), cors)
     }
 
-    /// The row for `path`. Which resources have a document depends on the configuration.
+    /// The row for `path`. Which resources have a document, and which features there are, depends on the
+    /// configuration.
     fn find(&self, role: Role, path: &[u8]) -> Option<&'static Route> {
         let document = || {
             let documents = Some(&self.resource_documents).filter(|_| role == Role::AuthorizationServer)?;
@@ -127,7 +128,17 @@ impl Routes {
             let resource = path.strip_prefix(metadata::PATH.as_bytes()).filter(|path| !path.is_empty())?;
             documents.of_resource(resource).is_some().then_some(&table::METADATA_FOR_RESOURCE)
         };
-        table::find(self.site.base(), role, path).or_else(document)
+        let route = table::find(self.site.base(), role, path).or_else(document)?;
+        route.feature.is_none_or(|feature| self.has(feature, role)).then_some(route)
+    }
+
+    /// Whether the server of `role` has `feature`.
+    fn has(&self, feature: Feature, role: Role) -> bool {
+        match feature {
+            Feature::Mcp => self.mcp.is_some(),
+            Feature::Registration => self.registration.is_some(),
+            Feature::Wire => self.wire_view(role).is_some(),
+        }
     }
 
     /// The response to a request whose path is not in the table.

@@ -16,7 +16,20 @@ pub(crate) struct Route {
     pub(crate) cors: Option<&'static cors::Policy>,
     /// The form of the errors that the endpoint does not make itself, such as 405, or 413 for a large body.
     pub(crate) errors: Errors,
+    /// What the configuration must have for this path to be there; `None` where it always is.
+    pub(crate) feature: Option<Feature>,
     pub(crate) endpoint: Endpoint,
+}
+
+/// What a configuration may have or not.
+#[derive(Clone, Copy)]
+pub(crate) enum Feature {
+    /// The demo's MCP server.
+    Mcp,
+    /// Clients may register themselves.
+    Registration,
+    /// The wire view.
+    Wire,
 }
 
 /// Who reads an endpoint's errors.
@@ -31,7 +44,7 @@ pub(crate) enum Errors {
 /// A page, script or picture to GET.
 pub(crate) const fn page(role: Role, path: &'static str, endpoint: Endpoint) -> Route {
     let methods = &[Method::Get, Method::Head];
-    Route { role, path, methods, allow: "GET, HEAD", cors: None, errors: Errors::Page, endpoint }
+    Route { role, path, methods, allow: "GET, HEAD", cors: None, errors: Errors::Page, feature: None, endpoint }
 }
 
 /// An endpoint of the authorization server for programs to GET from.
@@ -40,7 +53,16 @@ pub(crate) const fn get(path: &'static str, cors: Option<&'static cors::Policy>,
         Some(_) => (&[Method::Get, Method::Head, Method::Options], "GET, HEAD, OPTIONS"),
         None => (&[Method::Get, Method::Head], "GET, HEAD"),
     };
-    Route { role: Role::AuthorizationServer, path, methods, allow, cors, errors: Errors::Json, endpoint }
+    Route {
+        role: Role::AuthorizationServer,
+        path,
+        methods,
+        allow,
+        cors,
+        errors: Errors::Json,
+        feature: None,
+        endpoint,
+    }
 }
 
 /// An endpoint of the authorization server for programs to POST to.
@@ -49,5 +71,14 @@ pub(crate) const fn post(path: &'static str, cors: Option<&'static cors::Policy>
         Some(_) => (&[Method::Post, Method::Options], "POST, OPTIONS"),
         None => (&[Method::Post], "POST"),
     };
-    Route { role: Role::AuthorizationServer, path, methods, allow, cors, errors: Errors::Json, endpoint }
+    Route {
+        role: Role::AuthorizationServer,
+        path,
+        methods,
+        allow,
+        cors,
+        errors: Errors::Json,
+        feature: None,
+        endpoint,
+    }
 }

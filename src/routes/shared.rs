@@ -15,7 +15,7 @@ use super::reply::resource_documents;
 use super::reply::secure_challenges::Challenges;
 use super::request::peer_rate::PeerRate;
 use super::settings::{Limits, Registration};
-use super::site::Site;
+use super::site::{Role, Site};
 use crate::crypto::keyring::Keyring;
 use crate::keys::Keys;
 use crate::oauth::client::Clients;
@@ -113,6 +113,12 @@ impl Routes {
     /// The wire view, if there is one.
     pub fn wire(&self) -> Option<&Arc<Wire>> {
         self.lasting.wire.as_ref().map(|(wire, _)| wire)
+    }
+
+    /// The wire view, if there is one and `role` has it: with a client app, it is there and nowhere else.
+    pub(super) fn wire_view(&self, role: Role) -> Option<&(Arc<Wire>, Sends)> {
+        let has_it = role == Role::ClientApp || self.site.client_app().is_none();
+        self.lasting.wire.as_ref().filter(|_| has_it)
     }
 
     /// The keys as they are now: servers that share a store agree on new ones, and a key file is reloaded.

@@ -13,6 +13,8 @@ use super::reply::cors;
 #[cfg(feature = "docs")]
 use super::reply::documents;
 use super::reply::resource_documents;
+#[cfg(feature = "mcp")]
+use super::route::Feature;
 use super::route::{Errors, Route, get, page, post};
 use super::site::Role;
 
@@ -49,7 +51,13 @@ const TABLE: &[Route] = &[
 /// The routes of optional features.
 const OPTIONAL: &[&[Route]] = &[
     #[cfg(feature = "mcp")]
-    &[post(mcp::PATH, Some(&cors::POST), mcp::post), post("/register", Some(&cors::POST), register::register)],
+    &[
+        Route { feature: Some(Feature::Mcp), ..post(mcp::PATH, Some(&cors::POST), mcp::post) },
+        Route {
+            feature: Some(Feature::Registration),
+            ..post("/register", Some(&cors::POST), register::register)
+        },
+    ],
     #[cfg(feature = "lab")]
     super::endpoint::rules::ROWS,
     #[cfg(feature = "lab")]

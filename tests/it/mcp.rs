@@ -437,8 +437,15 @@ fn metadata_is_found_from_the_address_of_the_mcp_server() {
 #[test]
 fn only_the_demo_has_an_mcp_server() {
     let content = request("ping", json!({})).to_string();
-    let check = |server: &TestServer, status: u16| assert_eq!(post(server, "", &content).status, status);
-    check(&TestServer::start(), 401);
-    check(&TestServer::start_with(|config: &mut Config| config.is_article = true), 404);
-    check(&standard::start(), 404);
+    let check = |server: &TestServer, expected: [u16; 3]| {
+        let statuses = ["OPTIONS", "GET"].map(|method| {
+            let request = format!("{method} /mcp HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example\r\n\r\n");
+            server.answer_to(&request).status
+        });
+        assert_eq!([post(server, "", &content).status, statuses[0], statuses[1]], expected);
+    };
+    check(&TestServer::start(), [401, 204, 405]);
+    // A client would take any other answer for that of an MCP server.
+    check(&TestServer::start_with(|config: &mut Config| config.is_article = true), [404; 3]);
+    check(&standard::start(), [404; 3]);
 }

@@ -473,6 +473,10 @@ fn a_configured_server_registers_only_where_its_file_says_so() {
     };
     let server = start_with(|_| {});
     assert_eq!((register(&server, &claude_code()).status, metadata(&server)), (404, None));
+    for method in ["GET", "OPTIONS"] {
+        let answer = server.answer_to(&format!("{method} /register HTTP/1.1\r\nHost: h\r\n\r\n"));
+        assert_eq!(answer.status, 404, "{method}");
+    }
     server.reload(|config| config.registration = Some(true));
     assert_eq!(metadata(&server), Some(json!("http://localhost:3001/register")));
     let members = registered(&server, &json!({"scope": "other answer none"}));

@@ -222,12 +222,17 @@ fn without_a_client_app_the_view_is_the_authorization_servers() {
 #[test]
 fn without_a_wire_view_there_is_none_and_nothing_is_kept() {
     let server = TestServer::start_with(|config| config.wire.is_wanted = Some(false));
+    // There it is the client app's.
+    let with_view = TestServer::start();
     for request in [
         "GET /wire HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "GET /wire/events HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "POST /wire/send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /wire HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+        "GET /wire/send HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ] {
         assert_eq!(server.connect_to_client_app().answer_to(request).status, 404, "{request}");
+        assert_eq!(with_view.answer_to(request).status, 404, "not the authorization server's: {request}");
     }
     let page = server.connect_to_client_app().answer_to("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(!page.text().contains("wire"), "the client app's page does not mention it");

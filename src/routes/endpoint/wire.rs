@@ -22,7 +22,7 @@ use crate::routes::reply::assets::Asset;
 use crate::routes::reply::error_response::ErrorResponse;
 use crate::routes::reply::json;
 use crate::routes::reply::message_page::Notice;
-use crate::routes::route::{Route, page, post};
+use crate::routes::route::{Feature, Route, page, post};
 use crate::routes::shared::{Routes, Sends};
 use crate::routes::site::Role;
 use crate::routes::step::{Context, Job, Step};
@@ -32,7 +32,7 @@ use crate::wire::{Exchange, Server, Watch, Wire, send};
 /// The row of one file of the wire view.
 macro_rules! wire_file {
     ($role:ident, $path:literal, $asset:ident) => {
-        page(Role::$role, $path, |context| serve(context, Role::$role, Asset::$asset))
+        of_wire(page(Role::$role, $path, |context| serve(context, Role::$role, Asset::$asset)))
     };
 }
 
@@ -51,10 +51,18 @@ macro_rules! wire_rows {
             wire_file!($role, "/wire-drawing.js", WireDrawing),
             wire_file!($role, "/wire-details.js", WireDetails),
             wire_file!($role, "/wire-difference.js", WireDifference),
-            page(Role::$role, "/wire/events", |context| events(context, Role::$role)),
-            Route { role: Role::$role, ..post("/wire/send", None, |context| send_again(context, Role::$role)) },
+            of_wire(page(Role::$role, "/wire/events", |context| events(context, Role::$role))),
+            of_wire(Route {
+                role: Role::$role,
+                ..post("/wire/send", None, |context| send_again(context, Role::$role))
+            }),
         ]
     };
+}
+
+/// This row, for a server that has a wire view.
+const fn of_wire(row: Route) -> Route {
+    Route { feature: Some(Feature::Wire), ..row }
 }
 
 /// The rows of the table for a wire view that is the client app's.
@@ -140,11 +148,7 @@ enum Refused<'a> {
 /// The wire view, for a request that may see it.
 fn check<'a>(context: &Context<'a>, role: Role) -> Result<&'a View, Refused<'a>> {
     let request = context.request;
-    let wire = context.routes.lasting.wire.as_ref().ok_or(Refused::NoWire)?;
-    // With a client app, the view is there and nowhere else.
-    if context.routes.site.client_app().is_some() && role != Role::ClientApp {
-        return Err(Refused::NoWire);
-    }
+    let wire = context.routes.wire_view(role).ok_or(Refused::NoWire)?;
     if !Authority::parse(request.authority()).is_some_and(|authority| is_loopback_host(authority.host())) {
         return Err(Refused::OtherName);
     }
