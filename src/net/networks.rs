@@ -11,6 +11,9 @@ pub struct Network {
     bits: u8,
 }
 
+/// The length of the prefix of all IPv4-mapped addresses, `::ffff:0:0/96`.
+const MAPPED_BITS: u8 = 96;
+
 /// The text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NetworkError;
@@ -26,7 +29,7 @@ impl fmt::Display for NetworkError {
 impl std::error::Error for NetworkError {}
 
 impl Network {
-    /// Reads an address, or a network in CIDR notation.
+    /// Reads an address, or a network in CIDR notation. An IPv4-mapped one is read as that of IPv4.
     ///
     /// # Errors
     /// For anything else, and for a network whose address has bits set beyond its prefix.
@@ -35,11 +38,16 @@ impl Network {
             text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let address: IpAddr = address.parse().map_err(|_| NetworkError)?;
         let most: u8 = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
+        let bits: u8 = match bits {
             None => most,
             // Rust's parser accepts a sign.
             Some(bits) if bits.starts_with('+') => return Err(NetworkError),
             Some(bits) => bits.parse().ok().filter(|bits| *bits <= most).ok_or(NetworkError)?,
+        };
+        // As `contains` has it, an IPv4-mapped address is one of IPv4.
+        let (address, bits, most) = match (address.to_canonical(), bits.checked_sub(MAPPED_BITS)) {
+            (mapped @ IpAddr::V4(_), Some(bits)) if address.is_ipv6() => (mapped, bits, 32),
+            _ => (address, bits, most),
         };
         let network = Network { address, bits };
         let is_clean = network.bits_of(address).is_some_and(|own| own == first_bits(own, bits, most));
@@ -93,6 +101,12 @@ mod tests {
         check("10.0.0.0/8", "11.0.0.0", false);
         check("0.0.0.0/0", "192.0.2.1", true);
         check("0.0.0.0/0", "::1", false);
+        check("::ffff:10.0.0.1", "10.0.0.1", true);
+        check("::ffff:10.0.0.1", "::ffff:10.0.0.1", true);
+        check("::ffff:10.0.0.1", "10.0.0.2", false);
+        check("::ffff:10.0.0.0/104", "10.255.0.1", true);
+        check("::ffff:10.0.0.0/104", "11.0.0.0", false);
+        check("::ffff:0:0/96", "192.0.2.1", true);
         check("::/0", "2001:db8::1", true);
         check("2001:db8::/32", "2001:db8:ffff::1", true);
         check("2001:db8::/32", "2001:db9::", false);
@@ -100,9 +114,18 @@ mod tests {
 
     #[test]
     fn what_is_no_network_is_refused() {
-        for text in
-            ["", "proxy", "10.0.0.0/33", "10.0.0.0/+8", "10.0.0.1/8", "10.0.0.0/", "::1/129", "10.0.0.0/8/8"]
-        {
+        for text in [
+            "",
+            "proxy",
+            "10.0.0.0/33",
+            "10.0.0.0/+8",
+            "10.0.0.1/8",
+            "10.0.0.0/",
+            "::1/129",
+            "10.0.0.0/8/8",
+            "::ffff:0:0/95",
+            "::ffff:10.0.0.1/104",
+        ] {
             assert_eq!(Network::parse(text), Err(NetworkError), "{text}");
         }
     }
