@@ -51,6 +51,8 @@ pub enum Step {
 pub struct Parked {
     wait: Wait,
     cors: Option<&'static cors::Policy>,
+    /// Scripts of other origins may read the response with cookies ([`Step::allow_with_cookies`]).
+    with_cookies: bool,
     /// The client that the request comes from, if the log shows that.
     client: Option<Arc<str>>,
 }
@@ -257,7 +259,7 @@ impl<'a> Context<'a> {
     }
 
     fn park(&self, wait: Wait, client: Option<Arc<str>>) -> Step {
-        Step::Parked(Parked { wait, cors: self.cors, client })
+        Step::Parked(Parked { wait, cors: self.cors, with_cookies: false, client })
     }
 }
 
@@ -305,11 +307,13 @@ impl Step {
         }
     }
 
-    /// Lets scripts of the origin that sent `request` read the response, cookies and all.
+    /// Lets scripts of the origin that sent `request` read the response, cookies and all: that of a parked request when
+    /// it resumes.
     pub(super) fn allow_with_cookies(self, request: &Request) -> Step {
         match self {
             Step::Done(response) => Step::Done(cors::allow_with_cookies(response, request)),
-            step => step,
+            Step::Parked(parked) => Step::Parked(Parked { with_cookies: true, ..parked }),
+            Step::Stream(stream) => Step::Stream(stream),
         }
     }
 }
@@ -342,7 +346,7 @@ impl Routes {
         now: Timestamp,
         caller: Caller,
     ) -> Step {
-        let Parked { wait, cors, client } = parked;
+        let Parked { wait, cors, with_cookies, client } = parked;
         let context = Context::new(self, sender, request, now, caller, cors);
         let step = match (wait, completion) {
             (Wait::Store(then), Completion::Applied(applied)) => {
@@ -358,7 +362,8 @@ impl Routes {
             }
             (Wait::Clock(response, _), _) => Step::Done(*response),
         };
-        step.of_client(client).allow(cors)
+        let step = step.of_client(client).allow(cors);
+        if with_cookies { step.allow_with_cookies(request) } else { step }
     }
 }
 

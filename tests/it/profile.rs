@@ -7,9 +7,10 @@ use oauth_from_scratch::config;
 use oauth_from_scratch::oauth::Profile;
 use oauth_from_scratch::routes::DEMO_CLIENT_ID;
 
+use crate::slow_work::DIGEST;
 use crate::support::standard::{
-    self, CALLBACK, VERIFIER, answer_dialog, code, decide, get_dialog, get_secure, pairs, parameter, post_form,
-    redemption, refresh, request_of, sealed_of, session_of, tokens, tokens_of,
+    self, CALLBACK, SECRET, VERIFIER, answer_dialog, code, decide, get_dialog, get_secure, pairs, parameter,
+    post_form, redemption, refresh, request_of, sealed_of, session_of, tokens, tokens_of,
 };
 use crate::support::{TestServer, json_request, secure_request, token_request};
 
@@ -17,7 +18,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 fn start(profile: Profile) -> TestServer {
-    TestServer::start_under(&standard::configuration(&[]), profile)
+    // One client's secret is compared in the pool.
+    let name = "name = \"The Robot\"\nsecret_digest = ";
+    let (from, to) = (format!("{name}\"{{digest}}\""), format!("{name}\"{}\"", *DIGEST));
+    TestServer::start_under(&standard::configuration(&[(&from, &to)]), profile)
 }
 
 /// `succeeds` must be so after `change`, and not under the strict profile.
@@ -407,11 +411,15 @@ fn scripts_of_other_origins_act_with_cookies_or_never_do() {
             assert_eq!(post_form(server, "/code", &format!("{of_form}{cookie}"), &form).status, 403);
             let answer = post_form(server, "/code", &format!("{of_script}{cookie}"), &form);
             let secure = server.answer_to(&format!("GET /secure HTTP/1.1\r\nHost: h\r\n{of_script}\r\n"));
-            let allowed = [&dialog, &answer, &secure].map(|answer| {
+            let credentials = [("client_id", "robot"), ("client_secret", SECRET)];
+            let form = "grant_type=client_credentials&".to_owned() + &pairs(&credentials);
+            let slow = post_form(server, "/token", of_script, &form);
+            assert_eq!(slow.status, 200);
+            let allowed = [&dialog, &answer, &secure, &slow].map(|answer| {
                 let origin = answer.field("access-control-allow-origin") == Some("https://evil.example");
                 origin && answer.field("access-control-allow-credentials") == Some("true")
             });
-            assert!(allowed == [true; 3] || allowed == [false; 3], "{allowed:?}");
+            assert!(allowed == [true; 4] || allowed == [false; 4], "{allowed:?}");
             allowed[0] && answer.status == 302
         },
     );

@@ -25,7 +25,7 @@ use oauth_from_scratch::store::{Applied, Caller, Mailbox, MemoryStore, Store, Ti
 use oauth_from_scratch::system::System;
 
 /// A slow digest of the secret that asks for as little as one may.
-static DIGEST: LazyLock<String> = LazyLock::new(|| {
+pub(crate) static DIGEST: LazyLock<String> = LazyLock::new(|| {
     let params = argon2::Params::new(argon2::Params::MIN_M_COST, 1, 1, None).expect("sound parameters");
     let digest = argon2::Argon2::from(params).hash_password_with_salt(SECRET.as_bytes(), &[7; 16]);
     digest.expect("a digest").to_string()
