@@ -188,7 +188,10 @@ fn exercise_4_signs_the_victim_in_as_the_attacker() {
             return false;
         }
         let (token, _) = tokens_of(&lab.redeem(LAB_SHOP, &lab.shop_callback(), code, Some(VERIFIER)));
-        assert_eq!(lab.post("/drive", "Authorization: Bearer wrong\r\n", "nothing").status, 401);
+        for token in ["wrong".to_owned(), "A".repeat(64)] {
+            let refused = lab.post("/drive", &format!("Authorization: Bearer {token}\r\n"), "nothing");
+            assert_eq!((refused.status, refused.field("www-authenticate")), (401, Some("Bearer")), "{token}");
+        }
         assert_eq!(lab.post("/drive", &format!("Authorization: Bearer {token}\r\n"), "card").status, 200);
         lab.caught("/drive") == format!("{} card", &code[..20])
     });

@@ -101,7 +101,7 @@ fn pretend_to_authorize(context: &Context) -> Step {
 fn tell_weather(context: &Context) -> Step {
     let token = match context.request.field("authorization").ok().flatten().map(split) {
         Some((Scheme::Bearer, token)) => String::from_utf8_lossy(token).into_owned(),
-        _ => return Step::Done(refuse(Status::Unauthorized, "no access token")),
+        _ => return refuse_token("no access token"),
     };
     catch(context, WEATHER_PATH, token);
     const SUNNY: &str =
@@ -125,17 +125,23 @@ fn save(context: &Context) -> Step {
     let routes = context.routes;
     let token = context.request.field("authorization").ok().flatten();
     let token = token.and_then(|token| routes.profile.parse(token.strip_prefix(b"Bearer ")?));
-    let Some(token) = token else { return Step::Done(refuse(Status::Unauthorized, "no access token")) };
+    let Some(token) = token else { return refuse_token("no access token") };
     let account = token.encode();
     let account = account.get(..ACCOUNT_CHARS).unwrap_or(&account);
     let note = format!("{account} {}", String::from_utf8_lossy(context.request.body()));
     context.ask(Transition::check(&token, Arc::clone(&routes.resource)), move |context, applied| {
         if !matches!(applied, Ok(Outcome::Active)) {
-            return Step::Done(refuse(Status::Unauthorized, "the access token is not valid"));
+            return refuse_token("the access token is not valid");
         }
         catch(context, "/drive", note);
         Step::Done(json::response(Status::Ok, "{}"))
     })
+}
+
+/// 401, which must say how to authenticate (RFC 9110, 15.5.2).
+fn refuse_token(reason: &'static str) -> Step {
+    let response = refuse(Status::Unauthorized, reason);
+    Step::Done(response.with("WWW-Authenticate", FieldValue::literal("Bearer")))
 }
 
 /// How many characters of a credential name its grant.

@@ -32,7 +32,8 @@ fn pass_a_token_on(lab: &Lab) -> bool {
     let address = decide(&lab.server, &query, "authorize");
     let code = parameter(&address, "code").expect("a code");
     let shops = tokens_of(&lab.redeem(LAB_SHOP, &lab.shop_callback(), code, Some(VERIFIER))).0;
-    assert_eq!(lab.post("/weather", "", "{}").status, 401);
+    let refused = lab.post("/weather", "", "{}");
+    assert_eq!((refused.status, refused.field("www-authenticate")), (401, Some("Bearer")));
     let told = lab.post("/weather", &format!("Authorization: Bearer {shops}\r\n"), "{}");
     assert_eq!(told.json()["result"]["content"][0]["text"], "sunny");
 
