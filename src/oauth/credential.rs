@@ -228,9 +228,9 @@ impl Credential {
     pub fn parse(text: &[u8]) -> Option<Credential> {
         let text: &[u8; CREDENTIAL_CHARS] = text.try_into().ok()?;
         let (grant, secret) = text.split_first_chunk::<ID_CHARS>()?;
-        let secret = *secret.first_chunk::<SECRET_CHARS>()?;
-        let shape = Shape::Characters;
-        text.is_ascii().then_some(Credential { grant: Id(*grant), secret, shape })
+        // The identifier becomes part of a record's name in the store. The secret is only compared, by its digest.
+        let (grant, secret) = (Id::parse(grant)?, *secret.first_chunk::<SECRET_CHARS>()?);
+        secret.is_ascii().then_some(Credential { grant, secret, shape: Shape::Characters })
     }
 
     /// The credential as the client gets it: 64 characters of base64url (RFC 4648, 5), or the article's digits.
@@ -340,6 +340,20 @@ mod tests {
     }
 
     #[test]
+    fn an_identifier_has_characters_of_base64url_only() {
+        let good = credential(7).encode();
+        for byte in 0..=255u8 {
+            let is_allowed = byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            for at in [0, 7, ID_CHARS - 1] {
+                let mut changed = good.clone().into_bytes();
+                changed[at] = byte;
+                assert_eq!(Credential::parse(&changed).is_some(), is_allowed, "{byte} at {at}");
+                assert_eq!(GrantId::parse(&changed[..ID_CHARS]).is_some(), is_allowed, "{byte} at {at}");
+            }
+        }
+    }
+
+    #[test]
     fn every_character_of_a_credential_counts() {
         let good = credential(7);
         let text = good.encode();
@@ -350,9 +364,9 @@ mod tests {
                     continue;
                 }
                 changed[at] = other;
-                let read = Credential::parse(&changed).expect("64 characters");
-                let is_same = read.grant() == good.grant() && read.digest().matches(&good.digest());
-                assert!(!is_same, "{at}");
+                let is_same =
+                    |read: Credential| read.grant() == good.grant() && read.digest().matches(&good.digest());
+                assert!(!Credential::parse(&changed).is_some_and(is_same), "{at}");
             }
         }
     }

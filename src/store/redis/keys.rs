@@ -9,8 +9,8 @@
 //!   PREFIX:probe:NAME:NUMBER     a test write of a server
 //! ```
 //!
-//! An identifier has 20 characters and no colon, and no kind has the name of another key. So keys never collide,
-//! within a prefix or across prefixes.
+//! An identifier has 20 characters of base64url, so no colon, and no kind has the name of another key. So keys never
+//! collide, within a prefix or across prefixes. Nor has a key braces, which would choose its slot in a cluster.
 
 use std::sync::Arc;
 

@@ -82,16 +82,26 @@ impl SlotMap {
     }
 }
 
-/// The slot of `key`: its CRC16 (XMODEM), modulo the number of slots. (Braces, which restrict the checksum to a part of
-/// a key, occur in none of ours.)
+/// The slot of `key`: the CRC16 (XMODEM) of its hash tag, modulo the number of slots.
 fn slot(key: &[u8]) -> u16 {
-    let checksum = key.iter().fold(0u16, |checksum, byte| {
+    let checksum = hash_tag(key).iter().fold(0u16, |checksum, byte| {
         (0..8).fold(checksum ^ (u16::from(*byte) << 8), |checksum, _| match checksum & 0x8000 {
             0 => checksum << 1,
             _ => (checksum << 1) ^ 0x1021,
         })
     });
     checksum % SLOTS
+}
+
+/// What lies between the first opening brace of `key` and the next closing one; all of `key` if that is nothing. Our
+/// keys have no braces; a wrong slot would be redirected without end.
+fn hash_tag(key: &[u8]) -> &[u8] {
+    let Some(open) = key.iter().position(|byte| *byte == b'{') else { return key };
+    let rest = &key[open + 1..];
+    match rest.iter().position(|byte| *byte == b'}') {
+        None | Some(0) => key,
+        Some(length) => &rest[..length],
+    }
 }
 
 /// The target of a redirect such as `MOVED 3999 127.0.0.1:6381`; `details` is the text after the first word.
@@ -114,6 +124,24 @@ mod tests {
         // The specification's own check value, and what `CLUSTER KEYSLOT` answers.
         assert_eq!(slot(b"123456789"), 0x31c3);
         assert_eq!((slot(b"foo"), slot(b"")), (12_182, 0));
+    }
+
+    #[test]
+    fn a_key_with_braces_has_the_slot_of_what_is_between_them() {
+        // The specification's own examples.
+        for (key, hashed) in [
+            ("{user1000}.following", "user1000"),
+            ("oauth:grant:a{b}c", "b"),
+            ("foo{}{bar}", "foo{}{bar}"),
+            ("foo{{bar}}zap", "{bar"),
+            ("foo{bar}{zap}", "bar"),
+            ("foo{bar", "foo{bar"),
+            ("foo}bar{", "foo}bar{"),
+        ] {
+            assert_eq!(hash_tag(key.as_bytes()), hashed.as_bytes(), "{key}");
+            assert_eq!(slot(key.as_bytes()), slot(hashed.as_bytes()), "{key}");
+        }
+        assert_eq!(slot(b"x{foo}y"), 12_182);
     }
 
     #[test]
