@@ -87,10 +87,10 @@ impl<T: Transition> OneKind<T> {
     /// # Errors
     /// [`StoreError::Full`] if it would exceed the maximum of records.
     pub(super) fn apply(&self, transition: &T, now: Timestamp) -> Applied<T> {
-        // Only a new record needs room. A form that is sent again makes none, and must end no other record for it.
+        // Only a new record needs room. A form that was answered makes none, and must end no other record for it.
         if transition.is_new()
             && self.records.load(Ordering::Relaxed) >= self.records_max
-            && let Some(outcome) = self.repeat(transition, now)
+            && let Some(outcome) = self.answered(transition, now)
         {
             return Ok(outcome);
         }
@@ -105,15 +105,25 @@ impl<T: Transition> OneKind<T> {
         Ok(outcome)
     }
 
-    /// The outcome if the record is there and stays as it is.
-    fn repeat(&self, transition: &T, now: Timestamp) -> Option<T::Outcome> {
+    /// The outcome if the record is there and stays as it is, or if its form may have been answered.
+    fn answered(&self, transition: &T, now: Timestamp) -> Option<T::Outcome> {
         let id = transition.key().id;
         let mut shard = lock(self.shard(id));
-        let held = shard.records.get_mut(&id)?;
-        match transition.apply(Some(&held.record), now) {
+        let record = shard.records.get_mut(&id).map(|held| &held.record);
+        let is_there = record.is_some();
+        match transition.apply(record, now) {
             (Change::Keep, outcome) => Some(outcome),
+            (Change::Put(record), _) if !is_there && self.may_be_answered(&record, now) => {
+                Some(transition.taken())
+            }
             _ => None,
         }
+    }
+
+    /// Whether the form of a new record may have been answered, and its mark evicted.
+    fn may_be_answered(&self, record: &T::Record, now: Timestamp) -> bool {
+        record.kept_until() > now
+            && self.pairs.may_be_answered(self.pairs.key(record.holder()), record.kept_until())
     }
 
     fn apply_in_shard(&self, transition: &T, now: Timestamp) -> (T::Outcome, Excess) {
@@ -155,6 +165,7 @@ impl<T: Transition> OneKind<T> {
     /// Adds a new record to its shard and its pair; `None` if its form may have been answered already.
     fn enter(&self, shard: &mut Shard<T::Record>, id: Id, record: T::Record, now: Timestamp) -> Option<Excess> {
         let (key, stage) = (self.pairs.key(record.holder()), record.stage());
+        // Not `may_be_answered`, which would compute the key again.
         if record.kept_until() > now && self.pairs.may_be_answered(key, record.kept_until()) {
             return None;
         }
@@ -226,7 +237,9 @@ impl<T: Transition> OneKind<T> {
 
     /// Reserves room for a transition that may make a record; returns whether there is room. If the store is full,
     /// expired records are removed first, and then the oldest record of the same pair, if the pair is at its limit and
-    /// ending that record makes room: it leaves no mark, or its mark displaces an older one.
+    /// ending that record makes room: it leaves no mark, or its mark displaces an older one. A new mark displaces the
+    /// oldest only once it is there, so the store then has one record too many for a moment: with fewer marks than its
+    /// limit, the pair would not know that the form of the displaced one was answered.
     fn make_room(&self, transition: &T, now: Timestamp) -> bool {
         let Some((pair, stage)) = transition.new_record() else { return true };
         if self.count_one() {
@@ -236,7 +249,12 @@ impl<T: Transition> OneKind<T> {
         if self.count_one() {
             return true;
         }
-        self.make_room_in_pair(self.pairs.key(pair), stage, now);
+        let key = self.pairs.key(pair);
+        if stage == Stage::Mark && self.pairs.is_at_limit_of_marks(key) {
+            self.records.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        self.make_room_in_pair(key, stage, now);
         self.count_one()
     }
 
