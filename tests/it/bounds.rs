@@ -272,6 +272,33 @@ fn a_form_stays_answered_in_a_full_store() {
 }
 
 #[test]
+fn a_full_store_ends_no_code_that_would_leave_a_mark() {
+    check(2, 1, |store| {
+        let form_ends = |number: u64| Some(START.after(MINUTE * 10 + Duration::from_secs(number)));
+        let mut makers = [(1, "ada"), (2, "bob")].map(|(number, name)| Maker::of(number, "app", name));
+        let codes = makers.each_mut().map(Maker::code);
+        for (number, (maker, code)) in (0..).zip(makers.iter().zip(&codes)) {
+            assert_eq!(apply(store, maker.grant(code, form_ends(number)), START), Ok(Outcome::Granted));
+        }
+        let [_, bob] = &mut makers;
+        let another = bob.code();
+        let applied = apply(store, bob.grant(&another, form_ends(2)), START);
+        assert!(matches!(applied, Err(StoreError::Full { .. })), "{applied:?}");
+        redeem(store, bob, &codes[1], START);
+    });
+    // Where the mark displaces an older one, there is room.
+    check(2, 1, |store| {
+        let mut bob = Maker::new(1);
+        let codes: Vec<Credential> = (0..5).map(|_| bob.code()).collect();
+        for (number, code) in (0..).zip(&codes) {
+            let form_ends = Some(START.after(MINUTE * 10 + Duration::from_secs(number)));
+            assert_eq!(apply(store, bob.grant(code, form_ends), START), Ok(Outcome::Granted), "{number}");
+        }
+        redeem(store, &mut bob, &codes[4], START);
+    });
+}
+
+#[test]
 fn a_full_store_says_so_and_has_room_again() {
     check(5, 1, |store| {
         let makers: Vec<Maker> =

@@ -255,7 +255,9 @@ impl<'t, 'c> Tables<'t, 'c> {
         if !self.is_full()? {
             return Ok(None);
         }
-        self.shed::<T::Record>(row.pair, row.stage, pair_max.saturating_sub(1), now)?;
+        if self.makes_room::<T::Record>(row.pair, row.stage, now)? {
+            self.shed::<T::Record>(row.pair, row.stage, pair_max.saturating_sub(1), now)?;
+        }
         if !self.is_full()? {
             return Ok(None);
         }
@@ -263,6 +265,24 @@ impl<'t, 'c> Tables<'t, 'c> {
             .first_expiry()?
             .map_or(Duration::ZERO, |(due, _)| Timestamp::from_milliseconds(due).since(now));
         Ok(Some(Err(StoreError::Full { wait })))
+    }
+
+    /// Whether ending the oldest record of a pair's stage makes room: it leaves no mark, or its mark displaces an older
+    /// one.
+    fn makes_room<R: Record>(
+        &mut self,
+        pair: PairName,
+        stage: Stage,
+        now: Timestamp,
+    ) -> Result<bool, redb::Error> {
+        if self.pairs.count(pair, Stage::Mark)? >= self.bounds.holder_max {
+            return Ok(true);
+        }
+        let Some(row) = self.pairs.oldest(pair, stage)? else { return Ok(false) };
+        let found =
+            self.records.get(&row.name)?.and_then(|bytes| Stored::<R>::decode(self.kind, bytes.value()));
+        // One that cannot be read leaves nothing either.
+        Ok(found.is_none_or(|stored| !matches!(stored.record.make_room(now), Change::Put(_))))
     }
 
     /// Determines the order of a record, which reaches its stage at `now`, among those of its pair.
