@@ -124,6 +124,12 @@ pub trait Record: Clone + Send + Sized + 'static {
     /// Its mark, which is kept until `kept_until` and at least as long as the record itself.
     fn mark(&self, kept_until: Timestamp) -> Self;
 
+    /// The same record with other bytes, so that a write that is still under way, and was made for its present bytes,
+    /// does not fit any more; `None` if no such write could do harm.
+    fn respelled(&self) -> Option<Self> {
+        None
+    }
+
     /// Its bytes, for the stores that outlive the process. They contain no secret.
     fn encode(&self) -> Vec<u8>;
 

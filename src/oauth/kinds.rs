@@ -99,6 +99,14 @@ macro_rules! kinds {
                 }
             }
 
+            fn respelled(&self) -> Option<Record> {
+                match self {
+                    $(Record::$name(record) => {
+                        $crate::oauth::kind::Record::respelled(record).map(Record::$name)
+                    }),+
+                }
+            }
+
             fn mark(&self, kept_until: $crate::oauth::Timestamp) -> Record {
                 match self {
                     $(Record::$name(record) => {

@@ -98,8 +98,10 @@ impl<T: Transition> Job<T> {
     }
 
     /// Delivers the outcome; [`Answered`] wakes the mailbox later. If the outcome is an error or reaches no client, and
-    /// the transition may be stored, it is withdrawn.
+    /// the transition may be stored, it is withdrawn. After an error that holds even if the record noted it: what was
+    /// applied last may never have been sent, and an earlier write without the note may be stored.
     pub(super) fn answer(mut self, applied: Applied<T>, answered: &mut Answered<T>) {
+        let is_noted = applied.is_ok() && self.is_withdrawn.get();
         let mut is_delivered = applied.is_ok();
         // Retrying does not repair a damaged record.
         let may_be_repeated = !matches!(applied, Err(StoreError::Damaged));
@@ -107,7 +109,7 @@ impl<T: Transition> Job<T> {
             is_delivered &= mailbox.put(ticket, applied);
             answered.add(mailbox);
         }
-        if !is_delivered && may_be_repeated && self.is_sent.get() && !self.is_withdrawn.get() {
+        if !is_delivered && may_be_repeated && self.is_sent.get() && !is_noted {
             answered.queue.withdraw(&self);
         }
     }
@@ -337,8 +339,12 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
-    use crate::oauth::credential::CREDENTIAL_BYTES;
-    use crate::oauth::{self, Credential};
+    use crate::oauth::authorize::AuthorizationRequest;
+    use crate::oauth::client::{Client, ClientOrigin, Clients, Credentials, GrantTypes};
+    use crate::oauth::credential::{CREDENTIAL_BYTES, SECRET_BYTES};
+    use crate::oauth::grant::RefreshReuse;
+    use crate::oauth::redirect::RedirectUri;
+    use crate::oauth::{self, Credential, Profile, Scope, TokenLifetimes, authorize};
 
     /// Records deliveries and wake-ups.
     #[derive(Default)]
@@ -422,6 +428,63 @@ mod tests {
         drop(queue);
         assert_eq!(*counter.put.lock().unwrap(), [(7, Err(StoreError::Unavailable))]);
         assert_eq!(counter.woken.load(Ordering::Relaxed), 1);
+    }
+
+    /// A grant's transition, and the one that redeems its code.
+    fn grant_and_redemption() -> [oauth::Transition; 2] {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let client = Client {
+            id: "app".into(),
+            origin: ClientOrigin::Configured,
+            name: "App".to_owned(),
+            redirect_uris: vec![RedirectUri::parse("https://app.example/cb").unwrap()],
+            secret: None,
+            grant_types: GrantTypes { authorization_code: true, ..GrantTypes::default() },
+            scope: Scope::default(),
+            default_scope: None,
+            inspects_all: false,
+            default_resource: Default::default(),
+        };
+        let clients = Clients::new([client]);
+        let code = Credential::of_new_grant([1; CREDENTIAL_BYTES]);
+        let asked = AuthorizationRequest::default();
+        let asked = authorize::check(&clients, &Profile::demo("app"), &asked).unwrap();
+        let grant = oauth::Transition::permit(asked, "owner".into(), &code, MINUTE, None);
+        let client = clients.authenticate(&Credentials { id: Some("app"), ..Credentials::default() }).unwrap();
+        let token = Credential::of_grant(code.grant(), [2; SECRET_BYTES]);
+        let lifetimes = TokenLifetimes {
+            access_token: MINUTE,
+            refresh_idle: MINUTE,
+            refresh: MINUTE,
+            refresh_grace: MINUTE,
+            refresh_reuse: RefreshReuse::EndsGrant,
+        };
+        [grant, oauth::Transition::redeem(client, &code, None, None, &token, None, lifetimes)]
+    }
+
+    /// What was noted is what was applied last, which may never have been sent.
+    #[test]
+    fn an_abandoned_job_that_fails_is_withdrawn_though_it_was_noted() {
+        let (queue, counter) = (Queue::new(10, Some(1)), Arc::<Counter>::default());
+        let mailbox: Arc<dyn Mailbox> = Arc::<Counter>::clone(&counter);
+        let [grant, redeem] = grant_and_redemption();
+        let (Change::Put(record), _) = grant.apply(None, Timestamp::from_milliseconds(0)) else {
+            panic!("a grant")
+        };
+        for (applied, is_withdrawn) in [(Ok(oauth::Outcome::Unknown), false), (Err(StoreError::TimedOut), true)]
+        {
+            let caller = Caller { mailbox: &mailbox, ticket: Ticket { place: 0, serial: 0 } };
+            let now = (Timestamp::from_milliseconds(0), start());
+            assert!(queue.submit(redeem.clone(), now, caller).is_none());
+            let mut batch = Vec::new();
+            assert_eq!(queue.take(&mut batch, 1, None), Taken::Jobs);
+            let job = batch.pop().expect("a job");
+            job.note_sent();
+            mailbox.abandon(Ticket { place: 0, serial: 0 });
+            assert!(matches!(job.apply(Some(&record)), (Change::Put(_), _)));
+            job.answer(applied, &mut Answered::of(&queue));
+            assert_eq!(!queue.lock().withdrawals.is_empty(), is_withdrawn);
+        }
     }
 
     #[test]

@@ -14,7 +14,8 @@ use crate::support::engine::{self, Cluster, Engine, is_installed, options};
 use crate::support::ledger::PATIENT;
 use crate::support::ledger::{Ledger, Link, Said, ServerProcess, load};
 use crate::support::proxy::{Fault, Holding, Proxy};
-use crate::support::stores::{self, BOUNDS, Folder, LIFETIMES, Maker, START, Submitted, apply, submit_all};
+use crate::support::stores::{self, BOUNDS, Folder, LIFETIMES, Maker, START, StoreSystem, Submitted};
+use crate::support::stores::{apply, submit_all};
 use crate::support::wait_until;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
@@ -587,6 +588,49 @@ fn a_write_that_arrives_late_does_not_bring_a_spent_code_back() {
     wait_until("the late write arrives", || is_even() != before);
     let (again, _) = maker.redeem(&code);
     assert_eq!(apply(&store, again, START), Ok(Outcome::Unknown));
+}
+
+/// The network holds a swap back until its request has been answered 503 and withdrawn.
+#[test]
+fn a_swap_that_arrives_after_its_withdrawal_spends_no_code() {
+    if !is_installed("a_swap_that_arrives_after_its_withdrawal_spends_no_code") {
+        return;
+    }
+    let engine = Engine::start(&[]);
+    let proxy = Proxy::to(&engine);
+    let Ok(Location::Redis(location)) = Location::parse(&proxy.url()) else { panic!("{}", proxy.url()) };
+    let bounds = Bounds { time_max: Duration::from_secs(1), ..BOUNDS };
+    let (system, options) = (StoreSystem::running(), options(Safety::default(), bounds));
+    let store = RedisStore::connect(
+        &location,
+        &options,
+        [7; 32],
+        Arc::<StoreSystem>::clone(&system) as Arc<dyn System>,
+        Log::kept(),
+    );
+    let store = store.unwrap_or_else(|error| panic!("{error}"));
+    let mut maker = Maker::new(1);
+    let code = maker.code();
+    assert_eq!(apply(&store, maker.grant(&code, None), START), Ok(Outcome::Granted));
+    let (redeem, lost) = maker.redeem(&code);
+    proxy.held.set(Holding::Next);
+    let submitted = submit_all(&store, vec![(redeem, START)]);
+    proxy.held.wait();
+    // The read passes, and the swap is held back.
+    proxy.held.set(Holding::Next);
+    proxy.held.wait();
+    system.wait(bounds.time_max);
+    assert_eq!(submitted.wait(), [Err(StoreError::TimedOut)]);
+    // It is applied after the withdrawal.
+    assert_eq!(apply(&store, maker.check(&lost.access), START), Ok(Outcome::Inactive));
+    let before = calls_of(&engine, "eval");
+    proxy.held.set(Holding::Nothing);
+    wait_until("the late swap arrives", || calls_of(&engine, "eval") > before);
+    let (again, tokens) = maker.redeem(&code);
+    let applied = apply(&store, again, START);
+    assert!(matches!(applied, Ok(Outcome::Redeemed { .. })), "{applied:?}");
+    assert_eq!(apply(&store, maker.check(&lost.access), START), Ok(Outcome::Inactive));
+    assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active));
 }
 
 /// `count` rotations of a new grant's refresh token, each of what the one before it makes; and the last access

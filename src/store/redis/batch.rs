@@ -20,7 +20,8 @@
 //! secrets; a kind without such digests is written with a stamp, `swap.rs`.) If the record has other bytes, a grant's
 //! transition is applied again, because its proof is accepted only once. A transition of a kind without such proofs is
 //! answered with an error. A lost swap may also arrive much later, delayed by the network. So no record is ever
-//! deleted: an ended one leaves a mark, which the delayed write finds, and which the engine expires.
+//! deleted: an ended one leaves a mark, which the delayed write finds, and which the engine expires. And a withdrawal
+//! that finds nothing to withdraw changes the bytes of the record, for which the delayed swap was made.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -25,9 +25,14 @@ impl<T: Transition> Run<T> {
         Run { record, outcomes: Vec::new(), unchanged: 0, is_changed: false, belief: Belief::Sent }
     }
 
-    /// Applies a withdrawal; returns whether it changes the record.
+    /// Applies a withdrawal; returns whether it changes the record. Where it has nothing to note, the withdrawn write
+    /// may still be under way to the engine, so the record gets other bytes than that write expects.
     pub(super) fn begin(&mut self, withdrawal: &Job<T>) -> bool {
-        let (Change::Put(noted), _) = withdrawal.apply(self.record.as_ref()) else { return false };
+        let noted = match withdrawal.apply(self.record.as_ref()) {
+            (Change::Put(noted), _) => Some(noted),
+            (Change::Keep | Change::Forget, _) => self.record.as_ref().and_then(Record::respelled),
+        };
+        let Some(noted) = noted else { return false };
         self.record = Some(noted);
         self.is_changed = true;
         true

@@ -1,5 +1,7 @@
 //! From an engine's location to the library's own description of a connection.
 
+use std::time::Duration;
+
 use redis::io::tcp::TcpSettings;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisError};
 
@@ -21,7 +23,8 @@ pub(super) fn seeds(location: &RedisLocation) -> impl Iterator<Item = Result<Con
         } else {
             ConnectionAddr::Tcp(host, port)
         };
-        let tcp = TcpSettings::default().set_nodelay(true);
+        // Closing discards what was not sent: the system would go on sending a write whose answer is given up.
+        let tcp = TcpSettings::default().set_nodelay(true).set_linger_time(Duration::ZERO);
         Ok(address.into_connection_info()?.set_redis_settings(login.clone()).set_tcp_settings(tcp))
     })
 }
