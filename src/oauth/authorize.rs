@@ -170,16 +170,15 @@ pub fn grantable_scope(client: &Client, asked: Option<&str>) -> Result<Scope, St
 }
 
 /// The scope that `asked` names, without [`OFFLINE_ACCESS`] if that is no scope of the client's; `None` if it names
-/// nothing else.
+/// nothing else. Spaces alone name nothing: a scope has at least one name (RFC 6749, 3.3).
 ///
 /// # Errors
 /// If `asked` is not a scope.
 pub fn requested_scope(client: &Client, asked: &str) -> Result<Option<Scope>, ScopeSyntax> {
     let scope = Scope::parse(asked)?;
-    if client.scope.contains(OFFLINE_ACCESS) || !scope.contains(OFFLINE_ACCESS) {
-        return Ok(Some(scope));
-    }
-    Ok(Some(scope.without(OFFLINE_ACCESS)).filter(|scope| !scope.is_empty()))
+    let is_named = client.scope.contains(OFFLINE_ACCESS) || !scope.contains(OFFLINE_ACCESS);
+    let scope = if is_named { scope } else { scope.without(OFFLINE_ACCESS) };
+    Ok(Some(scope).filter(|scope| !scope.is_empty()))
 }
 
 impl Authorization<'_> {

@@ -159,17 +159,19 @@ fn a_client_not_registered_for_codes_gets_and_redeems_none() {
 #[test]
 fn empty_and_unknown_parameters_are_ignored() {
     let server = standard::start();
-    let query =
-        request_of("app", CALLBACK).replace("scope=answer", "scope=").replace("state=s+t%26a%3Dte", "state=");
-    let location =
-        decide(&server, &format!("{query}&nonce=x&nonce=y&prompt=none&audience=a&audience=b"), "authorize");
-    assert_eq!(parameter(&location, "state"), None);
-    let form = redemption(parameter(&location, "code").unwrap());
-    assert_eq!(
-        post_form(&server, "/token", "", &form).json()["scope"],
-        "answer question",
-        "all of the client's"
-    );
+    // A space names no scope either (RFC 6749, 3.3).
+    for scope in ["", "+", "%20%20"] {
+        let query = request_of("app", CALLBACK)
+            .replace("scope=answer", &format!("scope={scope}"))
+            .replace("state=s+t%26a%3Dte", "state=");
+        let query = format!("{query}&nonce=x&nonce=y&prompt=none&audience=a&audience=b");
+        let location = decide(&server, &query, "authorize");
+        assert_eq!(parameter(&location, "state"), None);
+        let answer = post_form(&server, "/token", "", &redemption(parameter(&location, "code").unwrap()));
+        assert_eq!(answer.json()["scope"], "answer question", "all of the client's");
+        let form = format!("{}&scope={scope}", refresh(&tokens_of(&answer).1));
+        assert_eq!(post_form(&server, "/token", "", &form).json()["scope"], "answer question", "{scope:?}");
+    }
 }
 
 /// Clients of OpenID Connect and MCP ask for it, and for the dialog, to have a refresh token.
