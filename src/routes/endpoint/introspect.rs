@@ -61,8 +61,11 @@ fn describe(routes: &Routes, description: &Description) -> Response {
         .text("client_id", client)
         .number("exp", expires.as_seconds())
         .number("iat", issued.as_seconds())
-        .text("iss", routes.site.issuer())
-        .text("scope", scope.as_str());
+        .text("iss", routes.site.issuer());
+    // A scope has at least one name (RFC 6749, 3.3).
+    if !scope.is_empty() {
+        members.text("scope", scope.as_str());
+    }
     if let Some(subject) = subject {
         members.text("sub", subject);
     }

@@ -224,7 +224,8 @@ fn refuse(routes: &Routes, grant_type: GrantType, applied: Applied) -> Response 
 }
 
 /// RFC 6749, 5.1. Nothing in it needs escaping in JSON: a token is base64url, and a scope's names exclude `"`, `\` and
-/// control bytes (RFC 6749, 3.3; [`Scope::parse`]).
+/// control bytes (RFC 6749, 3.3; [`Scope::parse`]). An empty scope is stated as well: a response without one would mean
+/// the scope that was requested.
 fn tokens(token: &Credential, refresh: Option<&Credential>, expires_in: Duration, scope: &Scope) -> Response {
     // Joined by hand, because formatting all of it would cost more than the rest of this function.
     let mut text = String::with_capacity(TOKENS_BYTES + scope.as_str().len());
