@@ -142,9 +142,14 @@ impl Resource {
 
     /// Whether `asked` is its URI, but for the case of scheme and host, and one slash at the end.
     pub fn is(&self, asked: &str) -> bool {
-        let ((own, own_path), (place, path)) = (split(&self.uri), split(asked));
-        own.eq_ignore_ascii_case(place) && own_path == path
+        is_same(&self.uri, asked)
     }
+}
+
+/// Whether two URIs are the same, but for the case of scheme and host, and one slash at the end.
+fn is_same(one: &str, other: &str) -> bool {
+    let ((place, path), (other_place, other_path)) = (split(one), split(other));
+    place.eq_ignore_ascii_case(other_place) && path == other_path
 }
 
 /// The scheme and authority of a URI, and its path without one slash at the end. Nothing else is normalized.
@@ -252,9 +257,11 @@ impl Audience {
         self.0.is_none()
     }
 
-    /// Whether it names the resource `uri`, in the configured spelling.
+    /// Whether it names the resource `uri`. The configuration may have spelled that differently when the audience was
+    /// made.
     pub fn contains(&self, uri: &str) -> bool {
-        self.uris().any(|own| **own == *uri)
+        // Usually it has not, and comparing the text is cheaper.
+        self.uris().any(|own| **own == *uri || is_same(own, uri))
     }
 
     /// The first resource that is not in `other`; `None` if this audience is no wider than `other`.
@@ -262,13 +269,14 @@ impl Audience {
         self.uris().find(|uri| !other.contains(uri))
     }
 
-    /// Those of its resources that are still configured, in their order here.
+    /// Those of its resources that are still configured, in their order here and as they are spelled now.
     pub fn restricted_to(&self, resources: &Resources) -> Cow<'_, Audience> {
         let is_known = |uri: &Arc<str>| resources.all.iter().any(|resource| resource.uri == *uri);
         if self.uris().all(is_known) {
             Cow::Borrowed(self)
         } else {
-            Cow::Owned(self.uris().filter(|uri| is_known(uri)).cloned().collect())
+            let known = self.uris().filter_map(|uri| resources.find(uri));
+            Cow::Owned(known.map(|resource| Arc::clone(&resource.uri)).collect())
         }
     }
 }

@@ -405,6 +405,31 @@ fn a_resource_that_is_removed_ends_its_tokens() {
     tokens_of(&redeem(&server, &waiting, &[]));
 }
 
+#[test]
+fn a_resource_that_is_only_respelled_keeps_its_tokens() {
+    let server = TestServer::start_with(|config| *config = self::config());
+    let (own, _) = tokens_of(&redeem(&server, &code(&server, &[OWN]), &[]));
+    let (both, refresh_both) = tokens_of(&redeem(&server, &code(&server, &[API, FILES]), &[]));
+    let (waiting, other) = (code(&server, &[FILES]), code(&server, &[API, FILES]));
+    let (api, files) = ("https://API.example/v1/", "https://files.EXAMPLE/");
+    let respelled =
+        RESOURCES.replace(API, api).replace(FILES, files).replace(OWN, "HTTP://localhost:3001/secure/");
+    server.reload(|config| *config = configuration(&[("[[clients]]\n", &respelled)]));
+    assert_eq!(audience(&server, &both), json!([api, files]), "as they are spelled now");
+    assert_eq!(get_secure(&server, &own).status, 200);
+    assert_eq!(get_secure(&server, &both).status, 401);
+    let (access, first) = tokens_of(&refresh(&server, &refresh_both, &[FILES]));
+    assert_eq!((audience(&server, &access), audience(&server, &first)), (json!(files), json!([api, files])));
+    // A retry for the same resources gets the same token.
+    let (again, _) = tokens_of(&refresh(&server, &refresh_both, &[files]));
+    assert_eq!(again, access);
+    expect_invalid_target(&refresh(&server, &first, &[OWN]), "was not granted");
+    let (access, _) = tokens_of(&redeem(&server, &waiting, &[]));
+    assert_eq!(audience(&server, &access), files);
+    let (access, _) = tokens_of(&redeem(&server, &other, &[api]));
+    assert_eq!(audience(&server, &access), api);
+}
+
 fn get(server: &TestServer, path: &str) -> Answer {
     server.answer_to(&format!("GET {path} HTTP/1.1\r\nHost: h\r\nOrigin: https://x.example\r\n\r\n"))
 }
