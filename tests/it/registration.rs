@@ -391,6 +391,20 @@ fn a_wrong_request_of_a_strangers_app_redirects_nowhere() {
     check("scope=answer", "scope=answer&resource=https%3A%2F%2Fother.example", "invalid_target");
 }
 
+/// Nor may a fault of the server lead there without a click.
+#[test]
+fn without_random_bytes_a_strangers_app_gets_no_redirect() {
+    // The servers have the same key, which is the first random bytes of each.
+    let stranger = registered(&TestServer::start(), &json!({"redirect_uris": ["https://evil.example/cb"]}));
+    let server = TestServer::start_without_dice();
+    let answer = get_dialog(&server, &query(id_of(&stranger), "https://evil.example/cb", Some("answer")), None);
+    assert_eq!((answer.status, answer.field("location")), (503, None), "{}", answer.text());
+    assert!(answer.field("retry-after").is_some() && !answer.text().contains("evil.example/cb?"));
+    let answer = get_dialog(&server, &query("oauth-test-app", "", Some("answer")), None);
+    let location = answer.field("location").expect("a redirect, since the operator knows that app");
+    assert_eq!(parameter(location, "error"), Some("temporarily_unavailable"));
+}
+
 #[test]
 fn a_dead_identifier_is_named_to_the_client_and_the_person() {
     let server = TestServer::start();

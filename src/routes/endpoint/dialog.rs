@@ -8,8 +8,8 @@
 
 use std::sync::Arc;
 
-use crate::http::Response;
 use crate::http::form::Form;
+use crate::http::{Response, Status};
 use crate::oauth::GrantId;
 use crate::oauth::authorize::Authorization;
 use crate::oauth::client::{Client, ClientOrigin};
@@ -22,10 +22,12 @@ use crate::routes::reply::assets::Asset;
 use crate::routes::reply::authorization_response;
 use crate::routes::reply::dialog_page::DialogPage;
 use crate::routes::reply::dialog_terms::Asker;
-use crate::routes::reply::message_page::Button;
+use crate::routes::reply::error_response::RETRY_AFTER;
+use crate::routes::reply::message_page::{Button, MessagePage, Notice};
 use crate::routes::reply::unavailable::NO_RANDOMNESS;
 use crate::routes::request::{allowed_cookie, authorization_request, document_client, session};
 use crate::routes::shared::Routes;
+use crate::routes::site::Role;
 use crate::routes::step::{Context, Step};
 use crate::wire::rules;
 
@@ -73,7 +75,7 @@ fn fetch_document(context: &Context, url: DocumentUrl) -> Step {
 fn ask(context: &Context, authorization: &Authorization, query: &str, state: Option<&[u8]>) -> Response {
     let routes = context.routes;
     let (Some(grant), Some(random)) = (routes.random(), routes.random()) else {
-        return authorization_response::unavailable(routes, authorization.redirect(), state, NO_RANDOMNESS);
+        return refuse_without_randomness(routes, authorization, query, state);
     };
     let is_https = routes.site.is_https();
     let session = match session::of_request(context.request, is_https).last() {
@@ -113,6 +115,24 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
     });
     context.decide(&rules::DIALOG);
     page.with("Set-Cookie", cookie)
+}
+
+/// The browser is not redirected to an app that the operator has not registered: the person has not clicked
+/// yet (RFC 9700, 4.11.2).
+fn refuse_without_randomness(
+    routes: &Routes,
+    authorization: &Authorization,
+    query: &str,
+    state: Option<&[u8]>,
+) -> Response {
+    if authorization.client().origin == ClientOrigin::Configured {
+        return authorization_response::unavailable(routes, authorization.redirect(), state, NO_RANDOMNESS);
+    }
+    let details = routes.explains_errors.then_some(NO_RANDOMNESS);
+    let buttons = vec![Button::ask_again(&routes.site, "Try again", query)];
+    let message = MessagePage { details, buttons, ..MessagePage::of(Notice::NotJustNow) };
+    let page = routes.pages.message(Role::AuthorizationServer, Status::ServiceUnavailable, &message);
+    page.with("Retry-After", RETRY_AFTER).because(NO_RANDOMNESS)
 }
 
 /// Whether `client` may get a refresh token. The code of a document's client may be redeemed where the document is not
