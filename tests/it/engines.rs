@@ -798,6 +798,33 @@ fn an_engine_that_has_become_a_replica_holds_nobody_up() {
     });
 }
 
+/// Reading the map does not bring the node back.
+#[test]
+fn a_node_that_is_away_does_not_make_each_request_read_the_map() {
+    if !is_installed("a_node_that_is_away_does_not_make_each_request_read_the_map") {
+        return;
+    }
+    let mut cluster = Cluster::start();
+    let store = connect(&cluster.url());
+    cluster.nodes[0].kill();
+    let others = &cluster.nodes[1..];
+    let reads = || others.iter().map(|node| calls_of(node, "cluster|slots")).sum::<u64>();
+    let (before, began) = (reads(), Instant::now());
+    let mut maker = Maker::new(1);
+    let applied: Vec<_> = (0..200)
+        .map(|_| {
+            let code = maker.code();
+            apply(&store, maker.grant(&code, None), START)
+        })
+        .collect();
+    let most = 2 + began.elapsed().as_millis() as u64 / 50;
+    let count = reads() - before;
+    assert!(count <= most, "{count} reads, and at most {most} are due");
+    let failed = applied.iter().filter(|applied| **applied == Err(StoreError::Unavailable)).count();
+    let granted = applied.iter().filter(|applied| **applied == Ok(Outcome::Granted)).count();
+    assert!(failed > 20 && granted > 60 && failed + granted == 200, "{failed} and {granted}");
+}
+
 /// A node that has lost its memory of the cluster says that there are no slots, and no server relies on that.
 #[test]
 fn a_node_that_comes_back_blank_takes_nothing_with_it() {

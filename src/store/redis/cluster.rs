@@ -21,6 +21,9 @@ use crate::system::System;
 
 mod ask;
 
+/// The map of slots is read at most this often: while a node is away or a slot is stuck, each exchange would read it.
+const REFRESH_INTERVAL: Duration = Duration::from_millis(50);
+
 /// The nodes; see the module's documentation.
 pub(super) struct Cluster {
     seeds: Vec<ConnectionInfo>,
@@ -31,6 +34,8 @@ pub(super) struct Cluster {
     is_stale: bool,
     /// The number of times that the map was read.
     refreshes: usize,
+    /// When that was last tried.
+    refreshed: Option<Instant>,
     safety: Safety,
     /// The timeout of an answer.
     patience: Duration,
@@ -78,6 +83,7 @@ impl Cluster {
             slots: None,
             is_stale: false,
             refreshes: 0,
+            refreshed: None,
             safety,
             patience,
             system,
@@ -161,9 +167,14 @@ impl Cluster {
     /// Reads the map of slots again, if it is stale. Each time another node is asked first: a node that is partitioned
     /// from the others may have an old map without knowing.
     fn refresh(&mut self) {
-        if !std::mem::take(&mut self.is_stale) || self.slots.is_none() {
+        if !self.is_stale || self.slots.is_none() {
             return;
         }
+        let now = self.system.monotonic();
+        if self.refreshed.is_some_and(|last| now.saturating_duration_since(last) < REFRESH_INTERVAL) {
+            return;
+        }
+        (self.is_stale, self.refreshed) = (false, Some(now));
         let mut known = self.owners();
         for seed in self.seed_addresses() {
             if !known.contains(&seed) {
