@@ -21,6 +21,7 @@ use redis::Value;
 
 use super::keys::Keys;
 use super::pipeline::{Command, Reply};
+use super::slots::Address;
 
 /// How long a report is kept: longer than the lifetime of refresh tokens.
 const REPORT_KEPT: Duration = Duration::from_secs(400 * 86_400);
@@ -44,12 +45,14 @@ pub(super) struct Reports {
     beat: Option<Instant>,
     /// The last report failed.
     has_failed: bool,
+    /// The nodes that `ASK` redirects name, for the two commands of the next report.
+    asks: [Option<Address>; 2],
 }
 
 impl Reports {
     /// For `server`, before its first report.
     pub(super) fn of(keys: Keys, server: u64, alive_time: Duration) -> Reports {
-        Reports { keys, server, alive_time, published: None, beat: None, has_failed: false }
+        Reports { keys, server, alive_time, published: None, beat: None, has_failed: false, asks: [None, None] }
     }
 
     /// Whether the last report failed.
@@ -88,20 +91,24 @@ impl Reports {
     /// The commands of a report. With `GET` a `SET` is answered like a read and counts as one, so it does not wait for
     /// replicas: a server that needs a lost or late report waits for it.
     pub(super) fn commands(&self, settled: u64) -> [Command; 2] {
-        let set = |key: Arc<[u8]>, value: &[u8], kept: Duration| {
+        let [report_ask, alive_ask] = self.asks.clone();
+        let set = |key: Arc<[u8]>, value: &[u8], kept: Duration, ask| {
             let kept = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
             let cmd = redis::cmd("SET").arg(&*key).arg(value).arg("PX").arg(kept).arg("GET").to_owned();
-            Command { key, cmd, is_write: false, ask: None }
+            Command { key, cmd, is_write: false, ask }
         };
         [
-            set(self.keys.report(self.server), &settled.to_be_bytes(), REPORT_KEPT),
-            set(self.keys.alive(self.server), b"", self.alive_time),
+            set(self.keys.report(self.server), &settled.to_be_bytes(), REPORT_KEPT, report_ask),
+            set(self.keys.alive(self.server), b"", self.alive_time, alive_ask),
         ]
     }
 
     /// Takes the replies to a report.
     pub(super) fn take(&mut self, settled: u64, replies: &[Reply], now: Instant) {
         self.has_failed = !replies.iter().all(|reply| matches!(reply, Reply::Answered(_)));
+        for (ask, reply) in self.asks.iter_mut().zip(replies) {
+            *ask = if let Reply::Elsewhere(address) = reply { address.clone() } else { None };
+        }
         if !self.has_failed {
             self.published = Some(settled);
             self.beat = Some(now);
@@ -129,5 +136,28 @@ pub(super) fn covers(value: &Value, serial: u64) -> bool {
             bytes.as_slice().try_into().is_ok_and(|settled| serial <= u64::from_be_bytes(settled))
         }
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::key_prefix::KeyPrefix;
+    use super::*;
+
+    #[test]
+    fn a_report_follows_its_slot_in_the_middle_of_a_move() {
+        let keys = Keys::new(&KeyPrefix::of_issuer("https://auth.example"));
+        let mut reports = Reports::of(keys, 1, Duration::from_secs(10));
+        let heir = Address { host: "heir".to_owned(), port: 7001 };
+        let now = Instant::now();
+        for (reply, expected) in [
+            (Reply::Elsewhere(Some(heir.clone())), Some(&heir)),
+            (Reply::Answered(Value::Nil), None),
+            (Reply::Elsewhere(None), None),
+        ] {
+            reports.take(7, &[reply, Reply::Answered(Value::Nil)], now);
+            let [report, alive] = reports.commands(7);
+            assert_eq!((report.ask.as_ref(), alive.ask.as_ref()), (expected, None));
+        }
     }
 }
