@@ -208,7 +208,8 @@ impl<T: Transition> Queue<T> {
     pub(super) fn submit(
         &self,
         mut transition: T,
-        (now, since): (Timestamp, Instant),
+        now: Timestamp,
+        since: Instant,
         caller: Caller<T>,
     ) -> Option<Applied<T>> {
         let mut state = self.lock();
@@ -382,8 +383,8 @@ mod tests {
         let mailbox: Arc<dyn Mailbox> = Arc::<Counter>::clone(counter);
         let token = Credential::of_new_grant([0; CREDENTIAL_BYTES]);
         let caller = Caller { mailbox: &mailbox, ticket: Ticket { place, serial: 0 } };
-        let now = (Timestamp::from_milliseconds(0), start());
-        queue.submit(oauth::Transition::check(&token, Arc::default()), now, caller)
+        let now = Timestamp::from_milliseconds(0);
+        queue.submit(oauth::Transition::check(&token, Arc::default()), now, start(), caller)
     }
 
     fn start() -> Instant {
@@ -474,8 +475,8 @@ mod tests {
         for (applied, is_withdrawn) in [(Ok(oauth::Outcome::Unknown), false), (Err(StoreError::TimedOut), true)]
         {
             let caller = Caller { mailbox: &mailbox, ticket: Ticket { place: 0, serial: 0 } };
-            let now = (Timestamp::from_milliseconds(0), start());
-            assert!(queue.submit(redeem.clone(), now, caller).is_none());
+            let now = Timestamp::from_milliseconds(0);
+            assert!(queue.submit(redeem.clone(), now, start(), caller).is_none());
             let mut batch = Vec::new();
             assert_eq!(queue.take(&mut batch, 1, None), Taken::Jobs);
             let job = batch.pop().expect("a job");

@@ -77,7 +77,7 @@ impl Look {
                 Ok(_) if !describes => Outcome::Active,
                 Ok(Checked { grant, token, scope }) => {
                     let (scope, audience) = (scope.into_owned(), token.audience.clone());
-                    described(grant, TokenKind::Access, scope, audience, (token.issued, token.expires))
+                    described(grant, TokenKind::Access, scope, audience, token.issued, token.expires)
                 }
             },
             Look::Inspect(presented, clients) => inspect(record, presented, clients, now),
@@ -121,21 +121,21 @@ fn inspect(record: Option<&Grant>, presented: &Presented, clients: &Clients, now
     let Some(grant) = record.filter(may_ask) else { return Outcome::Inactive };
     let Some(owner) = clients.find(&grant.client) else { return Outcome::Inactive };
     let State::Live(live) = &grant.state else { return Outcome::Inactive };
-    let describe = |kind, scope: Result<Scope, Lapse>, audience, times| match (
+    let describe = |kind, scope: Result<Scope, Lapse>, audience, issued, expires| match (
         scope,
         configured(audience, clients.resources()),
     ) {
-        (Ok(scope), Ok(audience)) => described(grant, kind, scope, audience, times),
+        (Ok(scope), Ok(audience)) => described(grant, kind, scope, audience, issued, expires),
         _ => Outcome::Inactive,
     };
     if let Some(token) = live.find(access, now) {
         let scope = grant.permitted(&token.scope, &owner).map(Cow::into_owned);
-        return describe(TokenKind::Access, scope, &token.audience, (token.issued, token.expires));
+        return describe(TokenKind::Access, scope, &token.audience, token.issued, token.expires);
     }
     match live.refresh.as_ref().filter(|own| now < own.ends()) {
         Some(own) if matches!(own.standing(refresh), Standing::Current) => {
-            let times = (own.issued, own.ends());
-            describe(TokenKind::Refresh, grant.refreshable(&owner), &grant.audience, times)
+            let scope = grant.refreshable(&owner);
+            describe(TokenKind::Refresh, scope, &grant.audience, own.issued, own.ends())
         }
         _ => Outcome::Inactive,
     }
@@ -146,7 +146,8 @@ fn described(
     kind: TokenKind,
     scope: Scope,
     audience: Audience,
-    (issued, expires): (Timestamp, Timestamp),
+    issued: Timestamp,
+    expires: Timestamp,
 ) -> Outcome {
     let (client, subject) = (Arc::clone(&grant.client), grant.subject.clone());
     Outcome::Described(Box::new(Description { kind, client, subject, scope, audience, issued, expires }))

@@ -20,11 +20,11 @@ use crate::crypto::digest::Digest;
 
 /// Proof that a code was presented with what it is bound to. Only [`Code::prove`] makes one, and no tokens are issued
 /// for a code without it.
-struct CodeProven(());
+struct CodeProven<'a>(&'a Code);
 
 impl Code {
     /// Checks redirect URI and verifier (RFC 6749, 4.1.3; RFC 7636, 4.6).
-    fn prove(&self, asked: &Redemption) -> Result<CodeProven, Mismatch> {
+    fn prove(&self, asked: &Redemption) -> Result<CodeProven<'_>, Mismatch> {
         let binding = &self.binding;
         let (redirect_uri, verified) = (asked.redirect_uri.as_deref(), asked.verified.as_ref());
         match (redirect_uri, &binding.challenge) {
@@ -34,14 +34,14 @@ impl Code {
             _ => {}
         }
         if !asked.profile.pkce {
-            return Ok(CodeProven(()));
+            return Ok(CodeProven(self));
         }
         match (&binding.challenge, verified) {
-            (None, None) => Ok(CodeProven(())),
+            (None, None) => Ok(CodeProven(self)),
             // Someone may have removed the challenge from the authorization request (RFC 9700, 2.1.1).
             (None, Some(_)) => Err(Mismatch::VerifierUnasked),
             (Some(_), None) => Err(Mismatch::VerifierMissing),
-            (Some(challenge), Some(verified)) if challenge.matches(verified) => Ok(CodeProven(())),
+            (Some(challenge), Some(verified)) if challenge.matches(verified) => Ok(CodeProven(self)),
             (Some(_), Some(_)) => Err(Mismatch::Verifier),
         }
     }
@@ -91,7 +91,7 @@ pub(super) fn redeem(
                 Ok(entitled) => entitled,
                 Err(outcome) => return (Change::Keep, outcome),
             };
-            let live = first_tokens(proven, (&scope, audience), (grant, code), asked, now);
+            let live = first_tokens(proven, grant, &scope, audience, asked, now);
             (Change::Put(grant.with_state(State::Live(live))), Outcome::Redeemed { scope })
         }
         // A single guess, so that a stolen code cannot be tried again.
@@ -129,10 +129,12 @@ fn code_use(grant: &Grant, asked: &Redemption, belief: Belief) -> CodeUse {
     }
 }
 
+/// The state of `grant` once its code is redeemed.
 fn first_tokens(
-    _: CodeProven,
-    (scope, audience): (&Scope, Audience),
-    (grant, code): (&Grant, &Code),
+    CodeProven(code): CodeProven,
+    grant: &Grant,
+    scope: &Scope,
+    audience: Audience,
     asked: &Redemption,
     now: Timestamp,
 ) -> Live {

@@ -39,7 +39,8 @@ pub(super) fn rotate(
     now: Timestamp,
     belief: Belief,
 ) -> (Change, Outcome) {
-    let Some((grant, live, refresh)) = with_refresh(record) else { return (Change::Keep, Outcome::Unknown) };
+    let Some(found) = Rotatable::of(record) else { return (Change::Keep, Outcome::Unknown) };
+    let Rotatable { grant, live, refresh } = found;
     let standing = refresh.standing(&asked.presented);
     if matches!(standing, Standing::Foreign) {
         return (Change::Keep, Outcome::Unknown);
@@ -73,9 +74,25 @@ pub(super) fn rotate(
     };
     let access = Access { scope, audience: &audience };
     match right {
-        Right::Successor => succeed(grant, live, refresh, asked, access, now),
-        Right::SameAnswer(previous) => confirm(grant, live, (refresh, previous), asked, access, now),
-        Right::LostAnswer(previous) => complete(grant, live, (refresh, previous), asked, access, now),
+        Right::Successor => succeed(found, asked, access, now),
+        Right::SameAnswer(previous) => confirm(found, previous, asked, access, now),
+        Right::LostAnswer(previous) => complete(found, previous, asked, access, now),
+    }
+}
+
+/// A grant that has a refresh token: its record, and the parts of it that a rotation reads.
+#[derive(Clone, Copy)]
+struct Rotatable<'a> {
+    grant: &'a Grant,
+    live: &'a Live,
+    refresh: &'a Refresh,
+}
+
+impl<'a> Rotatable<'a> {
+    fn of(record: Option<&'a Grant>) -> Option<Rotatable<'a>> {
+        let grant = record?;
+        let State::Live(live) = &grant.state else { return None };
+        live.refresh.as_deref().map(|refresh| Rotatable { grant, live, refresh })
     }
 }
 
@@ -113,21 +130,8 @@ impl Previous {
     }
 }
 
-fn with_refresh(record: Option<&Grant>) -> Option<(&Grant, &Live, &Refresh)> {
-    let grant = record?;
-    let State::Live(live) = &grant.state else { return None };
-    live.refresh.as_deref().map(|refresh| (grant, live, refresh))
-}
-
 /// Makes the presented token the previous one and its successor the current one.
-fn succeed(
-    grant: &Grant,
-    live: &Live,
-    refresh: &Refresh,
-    asked: &Rotation,
-    access: Access,
-    now: Timestamp,
-) -> (Change, Outcome) {
+fn succeed(found: Rotatable, asked: &Rotation, access: Access, now: Timestamp) -> (Change, Outcome) {
     let previous =
         Previous { digest: *asked.presented.digest(), rotated: now, salt: asked.salt, token: asked.token };
     let refresh = Refresh {
@@ -135,28 +139,27 @@ fn succeed(
         issued: now,
         idle_until: now.after(asked.lifetimes.refresh_idle),
         previous: Some(Box::new(previous)),
-        ..refresh.clone()
+        ..found.refresh.clone()
     };
     let family = refresh.family;
     let delivery = Delivery::reported_by(asked.writer.as_deref());
-    let live = Live { refresh: Some(Box::new(refresh)), delivery, ..live.clone() };
-    let change = add_token(grant, live, asked, access, now);
+    let live = Live { refresh: Some(Box::new(refresh)), delivery, ..found.live.clone() };
+    let change = add_token(found.grant, live, asked, access, now);
     (change, Outcome::Rotated { family, scope: access.scope.clone() })
 }
 
 /// Repeats the response to the previous token, because it may have been lost. No second refresh token is issued,
 /// however often this happens.
 fn repeat(
-    grant: &Grant,
-    live: &Live,
-    (refresh, previous): (&Refresh, &Previous),
+    found: Rotatable,
+    previous: &Previous,
     asked: &Rotation,
     access: Access,
     now: Timestamp,
 ) -> (Change, Outcome) {
-    let (family, salt) = (refresh.family, previous.salt);
+    let (family, salt) = (found.refresh.family, previous.salt);
     let is_same = |token: &&AccessToken| token.scope == *access.scope && token.audience == *access.audience;
-    match live.find(&previous.token, now).filter(is_same) {
+    match found.live.find(&previous.token, now).filter(is_same) {
         Some(token) => {
             let expires_in = token.expires.since(now);
             (
@@ -166,7 +169,7 @@ fn repeat(
         }
         // The retry asks for another scope or resource, or the access token was revoked: issue a new one.
         None => {
-            let change = add_token(grant, live.clone(), asked, access, now);
+            let change = add_token(found.grant, found.live.clone(), asked, access, now);
             (change, Outcome::Repeated { family, salt, scope: access.scope.clone(), expires_in: None })
         }
     }
@@ -175,28 +178,26 @@ fn repeat(
 /// Handles the previous token within the grace window. From now on its response counts as delivered: the writer may
 /// still withdraw the first response, which must not withdraw this one.
 fn confirm(
-    grant: &Grant,
-    live: &Live,
-    previous: (&Refresh, &Previous),
+    found: Rotatable,
+    previous: &Previous,
     asked: &Rotation,
     access: Access,
     now: Timestamp,
 ) -> (Change, Outcome) {
-    match live.delivery {
+    match found.live.delivery {
         Delivery::ReportedBy(_) => {
-            let live = Live { delivery: Delivery::Sent, ..live.clone() };
-            repeat_with(grant, live, previous, asked, access, now)
+            let live = Live { delivery: Delivery::Sent, ..found.live.clone() };
+            repeat_with(live, found, previous, asked, access, now)
         }
-        Delivery::Sent | Delivery::Failed => repeat(grant, live, previous, asked, access, now),
+        Delivery::Sent | Delivery::Failed => repeat(found, previous, asked, access, now),
     }
 }
 
 /// Handles the previous token whose response did not reach the client. It gets that response now, and the grace window
 /// and the idle lifetime start now.
 fn complete(
-    grant: &Grant,
-    live: &Live,
-    (refresh, previous): (&Refresh, &Previous),
+    found: Rotatable,
+    previous: &Previous,
     asked: &Rotation,
     access: Access,
     now: Timestamp,
@@ -205,24 +206,24 @@ fn complete(
         issued: now,
         idle_until: now.after(asked.lifetimes.refresh_idle),
         previous: Some(Box::new(Previous { rotated: now, ..previous.clone() })),
-        ..refresh.clone()
+        ..found.refresh.clone()
     };
     let delivery = Delivery::reported_by(asked.writer.as_deref());
-    let live = Live { refresh: Some(Box::new(refresh.clone())), delivery, ..live.clone() };
-    repeat_with(grant, live, (&refresh, previous), asked, access, now)
+    let live = Live { refresh: Some(Box::new(refresh)), delivery, ..found.live.clone() };
+    repeat_with(live, found, previous, asked, access, now)
 }
 
-/// Repeats the response, and stores `live`.
+/// Repeats the response, and stores `live`. The family of the refresh token is still that of `found`.
 fn repeat_with(
-    grant: &Grant,
     live: Live,
-    previous: (&Refresh, &Previous),
+    found: Rotatable,
+    previous: &Previous,
     asked: &Rotation,
     access: Access,
     now: Timestamp,
 ) -> (Change, Outcome) {
-    match repeat(grant, &live, previous, asked, access, now) {
-        (Change::Keep, outcome) => (Change::Put(grant.with_state(State::Live(live))), outcome),
+    match repeat(Rotatable { live: &live, ..found }, previous, asked, access, now) {
+        (Change::Keep, outcome) => (Change::Put(found.grant.with_state(State::Live(live))), outcome),
         changed => changed,
     }
 }

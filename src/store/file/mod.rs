@@ -83,6 +83,16 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
+/// Where a store's database comes from.
+struct Source<F> {
+    /// Opens it the first time, and creates it if there is none.
+    open: F,
+    /// Opens it again after a failure.
+    reopen: Open,
+    /// `None` for a test's storage, which has no path.
+    place: Option<Arc<Place>>,
+}
+
 /// What both threads share.
 struct Common {
     disk: Disk,
@@ -110,14 +120,14 @@ impl<T: Transition> FileStore<T> {
         let place = Arc::new(Place::new(path));
         let (first, second) = (Arc::clone(&place), Arc::clone(&place));
         // A file that disappears while the server runs is not created again: that would lose its grants silently.
-        let again = Box::new(move || open_file(&second, false));
+        let reopen = Box::new(move || open_file(&second, false));
         let open = || {
             let database = open_file(&first, true)?;
             first.warning().iter().for_each(|warning| log.line(format_args!("{warning}")));
             Ok(database)
         };
-        let given = (again as Open, Some(place));
-        FileStore::with_database(open, given, waiting, bounds, fresh_key, system, log.clone())
+        let source = Source { open, reopen, place: Some(place) };
+        FileStore::from_source(source, waiting, bounds, fresh_key, system, log.clone())
             .map_err(|reason| OpenError { path: path.to_owned(), reason })
     }
 
@@ -133,15 +143,13 @@ impl<T: Transition> FileStore<T> {
         system: Arc<dyn System>,
         log: Log,
     ) -> Result<FileStore<T>, String> {
-        let create = move || builder().create_with_backend(backend()).map_err(|error| explain(&error));
-        let again = create.clone();
-        let given = (Box::new(again) as Open, None);
-        FileStore::with_database(create, given, waiting, bounds, fresh_key, system, log)
+        let open = move || builder().create_with_backend(backend()).map_err(|error| explain(&error));
+        let source = Source { open: open.clone(), reopen: Box::new(open), place: None };
+        FileStore::from_source(source, waiting, bounds, fresh_key, system, log)
     }
 
-    fn with_database(
-        open: impl FnOnce() -> Result<Database, String>,
-        (again, place): (Open, Option<Arc<Place>>),
+    fn from_source(
+        source: Source<impl FnOnce() -> Result<Database, String>>,
         waiting: Waiting,
         bounds: Bounds,
         fresh_key: [u8; 32],
@@ -150,7 +158,7 @@ impl<T: Transition> FileStore<T> {
     ) -> Result<FileStore<T>, String> {
         // The database reports a damaged file by an error or by a panic.
         let prepared = catch_unwind(AssertUnwindSafe(|| {
-            let database = open()?;
+            let database = (source.open)()?;
             let sealing_key = format::prepare::<T>(&database, fresh_key).map_err(explain_foreign)?;
             Ok((database, sealing_key))
         }));
@@ -160,7 +168,7 @@ impl<T: Transition> FileStore<T> {
             .fill(&mut writer)
             .map_err(|error| format!("cannot get random bytes from the system: {error}"))?;
         let writer = u64::from_le_bytes(writer);
-        let disk = Disk::new(database, again, place, log);
+        let disk = Disk::new(database, source.reopen, source.place, log);
         let (commits, changes) = (AtomicU64::new(0), AtomicU64::new(0));
         let common = Arc::new(Common { disk, system, bounds, commits, changes });
         let reads = Arc::new(Queue::new(bounds.queue_max, None));
@@ -205,7 +213,7 @@ impl<T: Transition> FileStore<T> {
 impl<T: Transition> Store<T> for FileStore<T> {
     fn submit(&self, transition: T, now: Timestamp, caller: Caller<T>) -> Option<Applied<T>> {
         let queue = if transition.is_read_only() { &self.reads } else { &self.writes };
-        queue.submit(transition, (now, self.common.system.monotonic()), caller)
+        queue.submit(transition, now, self.common.system.monotonic(), caller)
     }
 
     fn keyring(&self) -> Option<Arc<Keyring>> {

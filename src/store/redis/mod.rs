@@ -131,8 +131,7 @@ impl<T: Transition> RedisStore<T> {
         let now = system.monotonic();
         let mut agreement = None;
         if let Some(form_lifetime) = form_lifetime {
-            let times = (form_lifetime, now);
-            agreement = Agreement::reach(&mut cluster, &keys, &fresh_key, times, log.clone());
+            agreement = Agreement::reach(&mut cluster, &keys, &fresh_key, form_lifetime, now, log.clone());
             if agreement.is_none() {
                 let message = "the engine does not keep the key that seals the dialog's forms";
                 return Err(ConnectError(message.into()));
@@ -171,7 +170,7 @@ impl<T: Transition> RedisStore<T> {
 
 impl<T: Transition> Store<T> for RedisStore<T> {
     fn submit(&self, transition: T, now: Timestamp, caller: Caller<T>) -> Option<Applied<T>> {
-        self.queue.submit(transition, (now, self.system.monotonic()), caller)
+        self.queue.submit(transition, now, self.system.monotonic(), caller)
     }
 
     fn keyring(&self) -> Option<Arc<Keyring>> {

@@ -69,7 +69,8 @@ impl Agreement {
         cluster: &mut Cluster,
         names: &Keys,
         fresh: &Key,
-        (form_lifetime, now): (Duration, Instant),
+        form_lifetime: Duration,
+        now: Instant,
         log: Log,
     ) -> Option<Agreement> {
         let found = exchange(cluster, names, fresh)?;
