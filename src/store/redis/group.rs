@@ -248,21 +248,21 @@ impl<T: Transition> Group<T> {
     /// response yet is asked again after a pause, until the first job times out.
     fn take_report(&mut self, is_alive: bool, value: &Value, context: &ReplyContext<T>) {
         let Some(writer) = self.doubt else { return };
-        let belief = match is_alive {
-            false if reports::covers(value, writer.serial) => Belief::Sent,
-            false => {
-                self.next = Exchange::Report { server: writer.server, is_alive: true };
-                return;
-            }
-            true if *value == Value::Nil && context.is_calm => Belief::Failed,
-            true => {
-                self.next = Exchange::Report { server: writer.server, is_alive: false };
-                self.again = Some(context.now + PAUSE);
-                return;
-            }
+        let belief = if is_alive {
+            (*value == Value::Nil && context.is_calm).then_some(Belief::Failed)
+        } else {
+            reports::covers(value, writer.serial).then_some(Belief::Sent)
         };
-        self.doubt = None;
-        self.believed.push((writer, belief));
+        if let Some(belief) = belief {
+            self.doubt = None;
+            self.believed.push((writer, belief));
+            return;
+        }
+        // The report and the sign of life are read in turn, with a pause after each pair.
+        self.next = Exchange::Report { server: writer.server, is_alive: !is_alive };
+        if is_alive {
+            self.again = Some(context.now + PAUSE);
+        }
     }
 
     /// Applies the jobs to `current`, the bytes of the record. Answers those that need no write, and prepares the write

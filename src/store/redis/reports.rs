@@ -76,10 +76,12 @@ impl Reports {
 
     /// The time from `now` until an idle server must report.
     pub(super) fn delay(&self, settled: u64, now: Instant) -> Duration {
-        match self.is_due(settled, now) {
-            true if self.has_failed => RETRY_TIME,
-            true => QUIET_TIME,
-            false => self.time_to_beat(now),
+        if !self.is_due(settled, now) {
+            self.time_to_beat(now)
+        } else if self.has_failed {
+            RETRY_TIME
+        } else {
+            QUIET_TIME
         }
     }
 
