@@ -13,7 +13,7 @@
 //!     ▼                           ▼                        ▼                       ▼
 //!   (nothing) ──Granted───▶ issued ──Redeemed──▶ live ──Rotated──▶ live ──Active──▶ (unchanged)
 //!       │                     │                   │
-//!       │ Refused             │ Expired, Burnt    │ Replayed: the code was presented again, with its proofs;
+//!       │ Denied              │ Expired, Burnt    │ Replayed: the code was presented again, with its proofs;
 //!       ▼                     ▼                   ▼ Reused: an old refresh token was presented; Revoked
 //!      over                  over                over: no credential of the grant is valid any more
 //! ```

@@ -220,7 +220,7 @@ fn a_form_stays_answered_when_its_mark_has_made_room() {
         let forms: Vec<Credential> = (0..12).map(|_| names.code()).collect();
         for (number, form) in (0..).zip(&forms) {
             let (transition, expected) = match number % 2 {
-                0 => (maker.refuse(form, kept(number)), Outcome::Refused),
+                0 => (maker.deny(form, kept(number)), Outcome::Denied),
                 _ => (maker.grant(form, kept(number)), Outcome::Granted),
             };
             assert_eq!(apply(store, transition, at(number)), Ok(expected));
@@ -247,23 +247,23 @@ fn a_form_stays_answered_in_a_full_store() {
         let (maker, mut names) = (Maker::new(1), Maker::new(2));
         let kept = |number: u64| Some(at(600_000 + number));
         let forms: Vec<Credential> = (0..9).map(|_| names.code()).collect();
-        let refuse =
-            |number: usize| apply(store, maker.refuse(&forms[number], kept(number as u64)), at(number as u64));
+        let deny =
+            |number: usize| apply(store, maker.deny(&forms[number], kept(number as u64)), at(number as u64));
         let grant =
             |number: usize| apply(store, maker.grant(&forms[number], kept(number as u64)), at(number as u64));
         for number in [5, 6, 7] {
-            assert_eq!(refuse(number), Ok(Outcome::Refused));
+            assert_eq!(deny(number), Ok(Outcome::Denied));
         }
         let mut bob = Maker::of(3, "app", "bob");
         let of_bob = code(store, &mut bob, START);
         // Older forms displace no mark, whatever the answer.
-        assert_eq!((refuse(4), grant(3)), (Ok(Outcome::Taken), Ok(Outcome::Taken)));
+        assert_eq!((deny(4), grant(3)), (Ok(Outcome::Taken), Ok(Outcome::Taken)));
         redeem(store, &mut bob, &of_bob, START);
         for number in [5, 6, 7] {
             assert_eq!(grant(number), Ok(Outcome::Taken), "form {number}");
         }
         // A younger form displaces the oldest mark, and that form still counts as answered.
-        assert_eq!(refuse(8), Ok(Outcome::Refused));
+        assert_eq!(deny(8), Ok(Outcome::Denied));
         assert_eq!(
             (grant(5), grant(6), grant(8)),
             (Ok(Outcome::Taken), Ok(Outcome::Taken), Ok(Outcome::Taken))

@@ -553,7 +553,7 @@ fn a_repeated_answer_is_not_confirmed_without_a_replica() {
     let mut maker = Maker::new(1);
     let (granted, refused) = (maker.code(), maker.code());
     let kept_until = Some(START.after(Duration::from_secs(600)));
-    let answers = || [maker.grant(&granted, kept_until), maker.refuse(&refused, kept_until)];
+    let answers = || [maker.grant(&granted, kept_until), maker.deny(&refused, kept_until)];
     for attempt in 0..2 {
         for answer in answers() {
             let outcome = apply(&careful, answer, START);
@@ -562,7 +562,7 @@ fn a_repeated_answer_is_not_confirmed_without_a_replica() {
     }
     let _replica = engine.replica();
     let outcomes = answers().map(|answer| apply(&patient, answer, START));
-    assert_eq!(outcomes, [Ok(Outcome::GrantedAgain), Ok(Outcome::Refused)], "now they are safe");
+    assert_eq!(outcomes, [Ok(Outcome::GrantedAgain), Ok(Outcome::Denied)], "now they are safe");
 }
 
 /// The network holds a new grant back until its code has been used and revoked.

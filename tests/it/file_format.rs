@@ -109,7 +109,7 @@ fn ask_for_each_state(store: &dyn Store) -> (Credential, Tokens, Credential) {
     assert!(matches!(apply(store, rotate, START), Ok(Outcome::Rotated { .. })));
     assert_eq!(apply(store, maker.revoke(&ended.refresh), START), Ok(Outcome::Revoked));
     let refused = maker.code();
-    assert_eq!(apply(store, maker.refuse(&refused, kept_until), START), Ok(Outcome::Refused));
+    assert_eq!(apply(store, maker.deny(&refused, kept_until), START), Ok(Outcome::Denied));
     let (issue, own) = maker.issue();
     assert_eq!(apply(store, issue, START), Ok(Outcome::Granted));
     (waiting, live, own)

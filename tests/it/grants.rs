@@ -140,10 +140,9 @@ impl World {
         self.apply(&transition)
     }
 
-    fn refuse(&mut self) -> Outcome {
+    fn deny(&mut self) -> Outcome {
         let kept_until = Some(Timestamp::from_milliseconds(1_000_000).after(FORM_LIFETIME));
-        let transition =
-            Transition::refuse(&self.authorization(), "owner".into(), self.code.grant(), kept_until);
+        let transition = Transition::deny(&self.authorization(), "owner".into(), self.code.grant(), kept_until);
         self.apply(&transition)
     }
 
@@ -428,15 +427,15 @@ fn the_same_answer_gives_the_same_code_while_it_is_unspent() {
     assert_eq!(world.grant(), Outcome::Taken, "it has expired, and its minute does not begin again");
 
     let mut world = World::empty();
-    assert_eq!(world.refuse(), Outcome::Refused);
-    assert_eq!(world.refuse(), Outcome::Refused);
+    assert_eq!(world.deny(), Outcome::Denied);
+    assert_eq!(world.deny(), Outcome::Denied);
     assert_eq!(world.grant(), Outcome::Taken);
 }
 
 #[test]
 fn a_form_works_once_whatever_became_of_its_answer() {
     let mut world = World::new();
-    assert_eq!(world.refuse(), Outcome::Taken);
+    assert_eq!(world.deny(), Outcome::Taken);
     assert!(world.redeem(Presentation { verifier: None, ..RIGHT }).is_err());
     assert_eq!(world.grant(), Outcome::Taken, "its code was burnt");
 
@@ -451,7 +450,7 @@ fn a_form_works_once_whatever_became_of_its_answer() {
     assert_eq!(world.grant(), Outcome::Taken, "its tokens were revoked");
 
     let mut world = World::empty();
-    assert_eq!(world.refuse(), Outcome::Refused);
+    assert_eq!(world.deny(), Outcome::Denied);
     assert_eq!(world.grant(), Outcome::Taken, "it was refused");
     assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Unknown));
 }

@@ -29,7 +29,7 @@ pub(super) struct Permission {
 
 /// A resource owner denies a request.
 #[derive(Clone, Debug)]
-pub(super) struct Refusal {
+pub(super) struct Denial {
     pub(super) client: Arc<str>,
     pub(super) subject: Arc<str>,
     pub(super) kept_until: Option<Timestamp>,
@@ -55,13 +55,13 @@ pub(super) fn permit(record: Option<&Grant>, asked: &Permission, now: Timestamp)
 }
 
 /// Stores a mark in place of the grant that the form would have made.
-pub(super) fn refuse(record: Option<&Grant>, asked: &Refusal) -> (Change, Outcome) {
+pub(super) fn deny(record: Option<&Grant>, asked: &Denial) -> (Change, Outcome) {
     match record {
-        // The grant has ended, so a second refusal is consistent with it, however it ended.
-        Some(grant) if grant.is_over() => (Change::Keep, Outcome::Refused),
+        // The grant has ended, so a second denial is consistent with it, however it ended.
+        Some(grant) if grant.is_over() => (Change::Keep, Outcome::Denied),
         Some(_) => (Change::Keep, Outcome::Taken),
         None => {
-            (asked.kept_until.map_or(Change::Keep, |until| Change::Put(asked.mark(until))), Outcome::Refused)
+            (asked.kept_until.map_or(Change::Keep, |until| Change::Put(asked.mark(until))), Outcome::Denied)
         }
     }
 }
@@ -89,7 +89,7 @@ impl Permission {
     }
 }
 
-impl Refusal {
+impl Denial {
     /// A mark: the grant can no longer be made.
     fn mark(&self, kept_until: Timestamp) -> Grant {
         Grant {

@@ -17,8 +17,8 @@ pub enum Outcome {
     /// The grant exists already with this code, which is not redeemed yet: the form was submitted again, and the same
     /// code may be issued again.
     GrantedAgain,
-    /// The resource owner's refusal is stored.
-    Refused,
+    /// The resource owner's denial is stored.
+    Denied,
     /// A grant with that identifier exists already: its form was answered before.
     Taken,
     /// The code was valid and is now redeemed; tokens for this scope may be issued.

@@ -117,7 +117,7 @@ impl Grant {
         let client = reader.str()?.into();
         let subject = optional(&mut reader, |reader| Ok(reader.str()?.into()))?;
         let scope = read_scope(&mut reader)?;
-        let kept_until = moment(&mut reader)?;
+        let kept_until = read_timestamp(&mut reader)?;
         // The audience comes before the state, whose tokens may share it.
         let audience = if has_audience { read_audience(&mut reader)? } else { Audience::default() };
         let whole = Whole { scope: &scope, audience: &audience, has_audience };
@@ -245,12 +245,12 @@ fn read_state(reader: &mut Decoder, whole: Whole) -> Result<State, RecordError> 
     match (reader.array()?, reader.u64()?) {
         (Some(2), ISSUED) => {
             expect(reader, 5)?;
-            Ok(State::Issued { code: read_code(reader, moment)? })
+            Ok(State::Issued { code: read_code(reader, read_timestamp)? })
         }
         (Some(5), LIVE) => {
             let code = optional(reader, |reader| {
                 expect(reader, 5)?;
-                read_code(reader, moment)
+                read_code(reader, read_timestamp)
             })?;
             let (refresh, tokens) = read_tokens(reader, whole)?;
             Ok(State::Live(Live { code, refresh, tokens, delivery: read_delivery(reader)? }))
@@ -266,7 +266,7 @@ fn read_state_before(reader: &mut Decoder, whole: Whole) -> Result<State, Record
         (Some(3), ISSUED) => {
             expect(reader, 4)?;
             let mut code = read_code(reader, long_ago)?;
-            code.expires = moment(reader)?;
+            code.expires = read_timestamp(reader)?;
             Ok(State::Issued { code })
         }
         (Some(4), LIVE) => {
@@ -317,13 +317,13 @@ fn read_refresh(reader: &mut Decoder) -> Result<Refresh, RecordError> {
     expect(reader, 6)?;
     Ok(Refresh {
         current: digest(reader)?,
-        issued: moment(reader)?,
-        idle_until: moment(reader)?,
-        expires: moment(reader)?,
+        issued: read_timestamp(reader)?,
+        idle_until: read_timestamp(reader)?,
+        expires: read_timestamp(reader)?,
         family: Family(exactly(reader)?),
         previous: optional(reader, |reader| {
             expect(reader, 4)?;
-            let (digest_before, rotated) = (digest(reader)?, moment(reader)?);
+            let (digest_before, rotated) = (digest(reader)?, read_timestamp(reader)?);
             let (salt, token) = (Salt(exactly(reader)?), digest(reader)?);
             Ok(Box::new(Previous { digest: digest_before, rotated, salt, token }))
         })?,
@@ -333,7 +333,7 @@ fn read_refresh(reader: &mut Decoder) -> Result<Refresh, RecordError> {
 fn read_token(reader: &mut Decoder, whole: Whole) -> Result<AccessToken, RecordError> {
     expect(reader, if whole.has_audience { 5 } else { 4 })?;
     let (digest, scope) = (digest(reader)?, optional(reader, read_scope)?);
-    let (issued, expires) = (moment(reader)?, moment(reader)?);
+    let (issued, expires) = (read_timestamp(reader)?, read_timestamp(reader)?);
     let audience = if whole.has_audience { optional(reader, read_audience)? } else { None };
     let scope = scope.unwrap_or_else(|| whole.scope.clone());
     let audience = audience.unwrap_or_else(|| whole.audience.clone());
@@ -382,7 +382,7 @@ fn read_scope(reader: &mut Decoder) -> Result<Scope, RecordError> {
     Scope::parse(reader.str()?).map_err(|_| RecordError::Malformed)
 }
 
-fn moment(reader: &mut Decoder) -> Result<Timestamp, RecordError> {
+fn read_timestamp(reader: &mut Decoder) -> Result<Timestamp, RecordError> {
     Ok(Timestamp::from_milliseconds(reader.u64()?))
 }
 

@@ -1,18 +1,20 @@
-//! The rules of a grant as a table: which request is accepted in which phase, and which phase comes next.
+//! The rules of a grant as a table: what each event leads to in each phase, and which phase comes next.
 //!
 //! The operations beside this file decide, each in a function of its own. [`RULES`] gives all their results in one
-//! place. `tests/it/grants/rules.rs` plays every request in every phase and compares the outcome and the next phase
+//! place. `tests/it/grants/rules.rs` plays every event in every phase and compares the outcome and the next phase
 //! with the table, and compares the drawing in `docs/11-refresh-and-rotation.md` with it. Where debug assertions are
 //! on, and so in every test, each change of a record is also checked against it (`allows`).
 
-use Phase::{Absent, ClientOnly, Granted, Over, Redeemed, RedeemedUndelivered, Rotated, RotatedUndelivered};
+use GrantPhase::{
+    Absent, ClientOnly, Granted, Over, Redeemed, RedeemedUndelivered, Rotated, RotatedUndelivered,
+};
 
 use super::delivery::Delivery;
 use super::state::{Change, Grant, State};
 
 /// The state of a grant without its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub enum GrantPhase {
     /// There is no record: the grant was never made, or it is forgotten.
     Absent,
     /// The code is issued and not redeemed.
@@ -31,9 +33,9 @@ pub enum Phase {
     Over,
 }
 
-/// What is asked of a grant. A credential that the phase does not have is one that this grant never issued.
+/// What happens to a grant. A credential that the phase does not have is one that this grant never issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Request {
+pub enum GrantEvent {
     /// The resource owner authorizes the client.
     Authorize,
     /// The resource owner denies the request.
@@ -86,87 +88,87 @@ pub enum Request {
     WithdrawRotation,
 }
 
-/// In any of these phases, this request has this [`Outcome`](super::Outcome), by its name, and leads to this phase;
+/// In any of these phases, this event has this [`Outcome`](super::Outcome), by its name, and leads to this phase;
 /// `None` leaves the phase as it is.
-pub type Rule = (&'static [Phase], Request, &'static str, Option<Phase>);
+pub type Rule = (&'static [GrantPhase], GrantEvent, &'static str, Option<GrantPhase>);
 
-const ANY: &[Phase] =
+const ANY: &[GrantPhase] =
     &[Absent, Granted, Redeemed, RedeemedUndelivered, Rotated, RotatedUndelivered, ClientOnly, Over];
-const WITH_CODE: &[Phase] = &[Granted, Redeemed, RedeemedUndelivered, Rotated, RotatedUndelivered];
-const UNSPENT: &[Phase] = &[Granted, RedeemedUndelivered];
-const SPENT: &[Phase] = &[Redeemed, Rotated, RotatedUndelivered];
-const REFRESHABLE: &[Phase] = &[Redeemed, RedeemedUndelivered, Rotated, RotatedUndelivered];
-const WITH_ACCESS: &[Phase] = &[Redeemed, RedeemedUndelivered, Rotated, RotatedUndelivered, ClientOnly];
+const WITH_CODE: &[GrantPhase] = &[Granted, Redeemed, RedeemedUndelivered, Rotated, RotatedUndelivered];
+const UNSPENT: &[GrantPhase] = &[Granted, RedeemedUndelivered];
+const SPENT: &[GrantPhase] = &[Redeemed, Rotated, RotatedUndelivered];
+const REFRESHABLE: &[GrantPhase] = &[Redeemed, RedeemedUndelivered, Rotated, RotatedUndelivered];
+const WITH_ACCESS: &[GrantPhase] = &[Redeemed, RedeemedUndelivered, Rotated, RotatedUndelivered, ClientOnly];
 
-/// The rules. The first that names a phase and a request applies. `Over` is `Absent` where the form that made the
+/// The rules. The first that names a phase and an event applies. `Over` is `Absent` where the form that made the
 /// grant can no longer be sent, since nothing needs the mark.
 ///
 /// Beside these, a store ends the oldest grant of a pair that is past its bound, and forgets a record that has
 /// expired.
 pub const RULES: &[Rule] = &[
-    (&[Absent], Request::Authorize, "Granted", Some(Granted)),
-    (&[Granted], Request::Authorize, "GrantedAgain", None),
-    (ANY, Request::Authorize, "Taken", None),
-    (&[Absent], Request::Deny, "Refused", Some(Over)),
-    (&[Over], Request::Deny, "Refused", None),
-    (ANY, Request::Deny, "Taken", None),
-    (&[Absent], Request::Issue, "Granted", Some(ClientOnly)),
-    (ANY, Request::Issue, "Taken", None),
-    (UNSPENT, Request::Redeem, "Redeemed", Some(Redeemed)),
-    (SPENT, Request::Redeem, "Replayed", Some(Over)),
-    (ANY, Request::Redeem, "Unknown", None),
-    (UNSPENT, Request::RedeemUnproven, "Burnt", Some(Over)),
-    (SPENT, Request::RedeemUnproven, "Mismatch", None),
-    (ANY, Request::RedeemUnproven, "Unknown", None),
-    (&[Granted], Request::RedeemLate, "Expired", Some(Over)),
-    (&[RedeemedUndelivered], Request::RedeemLate, "Expired", None),
-    (SPENT, Request::RedeemLate, "Replayed", Some(Over)),
-    (ANY, Request::RedeemLate, "Unknown", None),
-    (&[RedeemedUndelivered], Request::RedeemLast, "Expired", None),
-    (WITH_CODE, Request::RedeemLast, "Expired", Some(Absent)),
-    (ANY, Request::RedeemLast, "Unknown", None),
-    (ANY, Request::RedeemWrong, "Unknown", None),
-    (WITH_CODE, Request::RedeemAsOther, "OtherClient", None),
-    (ANY, Request::RedeemAsOther, "Unknown", None),
-    (REFRESHABLE, Request::Rotate, "Rotated", Some(Rotated)),
-    (ANY, Request::Rotate, "Unknown", None),
-    (&[Rotated, RotatedUndelivered], Request::RotateAgain, "Repeated", Some(Rotated)),
-    (ANY, Request::RotateAgain, "Unknown", None),
-    (&[Rotated], Request::RotateReused, "Reused", Some(Over)),
-    (&[RotatedUndelivered], Request::RotateReused, "Repeated", Some(Rotated)),
-    (ANY, Request::RotateReused, "Unknown", None),
-    (&[Rotated], Request::RotateLost, "Rotated", None),
-    (&[RotatedUndelivered], Request::RotateLost, "Repeated", Some(Rotated)),
-    (ANY, Request::RotateLost, "Unknown", None),
-    (&[Rotated, RotatedUndelivered], Request::RotateOlder, "Reused", Some(Over)),
-    (ANY, Request::RotateOlder, "Unknown", None),
-    (REFRESHABLE, Request::RotateExpired, "Expired", None),
-    (ANY, Request::RotateExpired, "Unknown", None),
-    (REFRESHABLE, Request::RotateTooWide, "TooWide", None),
-    (ANY, Request::RotateTooWide, "Unknown", None),
-    (ANY, Request::RotateForged, "Unknown", None),
-    (REFRESHABLE, Request::RotateAsOther, "OtherClient", None),
-    (ANY, Request::RotateAsOther, "Unknown", None),
-    (WITH_ACCESS, Request::Check, "Active", None),
-    (ANY, Request::Check, "Inactive", None),
-    (WITH_ACCESS, Request::Inspect, "Described", None),
-    (ANY, Request::Inspect, "Inactive", None),
-    (REFRESHABLE, Request::RevokeAccess, "Revoked", None),
-    (&[ClientOnly], Request::RevokeAccess, "Revoked", Some(Absent)),
-    (ANY, Request::RevokeAccess, "Unknown", None),
-    (REFRESHABLE, Request::RevokeRefresh, "Revoked", Some(Over)),
-    (ANY, Request::RevokeRefresh, "Unknown", None),
-    (WITH_ACCESS, Request::RevokeAsOther, "OtherClient", None),
-    (ANY, Request::RevokeAsOther, "Unknown", None),
-    (&[Redeemed], Request::WithdrawRedemption, "Withdrawn", Some(RedeemedUndelivered)),
-    (ANY, Request::WithdrawRedemption, "Unknown", None),
-    (&[Rotated], Request::WithdrawRotation, "Withdrawn", Some(RotatedUndelivered)),
-    (ANY, Request::WithdrawRotation, "Unknown", None),
+    (&[Absent], GrantEvent::Authorize, "Granted", Some(Granted)),
+    (&[Granted], GrantEvent::Authorize, "GrantedAgain", None),
+    (ANY, GrantEvent::Authorize, "Taken", None),
+    (&[Absent], GrantEvent::Deny, "Denied", Some(Over)),
+    (&[Over], GrantEvent::Deny, "Denied", None),
+    (ANY, GrantEvent::Deny, "Taken", None),
+    (&[Absent], GrantEvent::Issue, "Granted", Some(ClientOnly)),
+    (ANY, GrantEvent::Issue, "Taken", None),
+    (UNSPENT, GrantEvent::Redeem, "Redeemed", Some(Redeemed)),
+    (SPENT, GrantEvent::Redeem, "Replayed", Some(Over)),
+    (ANY, GrantEvent::Redeem, "Unknown", None),
+    (UNSPENT, GrantEvent::RedeemUnproven, "Burnt", Some(Over)),
+    (SPENT, GrantEvent::RedeemUnproven, "Mismatch", None),
+    (ANY, GrantEvent::RedeemUnproven, "Unknown", None),
+    (&[Granted], GrantEvent::RedeemLate, "Expired", Some(Over)),
+    (&[RedeemedUndelivered], GrantEvent::RedeemLate, "Expired", None),
+    (SPENT, GrantEvent::RedeemLate, "Replayed", Some(Over)),
+    (ANY, GrantEvent::RedeemLate, "Unknown", None),
+    (&[RedeemedUndelivered], GrantEvent::RedeemLast, "Expired", None),
+    (WITH_CODE, GrantEvent::RedeemLast, "Expired", Some(Absent)),
+    (ANY, GrantEvent::RedeemLast, "Unknown", None),
+    (ANY, GrantEvent::RedeemWrong, "Unknown", None),
+    (WITH_CODE, GrantEvent::RedeemAsOther, "OtherClient", None),
+    (ANY, GrantEvent::RedeemAsOther, "Unknown", None),
+    (REFRESHABLE, GrantEvent::Rotate, "Rotated", Some(Rotated)),
+    (ANY, GrantEvent::Rotate, "Unknown", None),
+    (&[Rotated, RotatedUndelivered], GrantEvent::RotateAgain, "Repeated", Some(Rotated)),
+    (ANY, GrantEvent::RotateAgain, "Unknown", None),
+    (&[Rotated], GrantEvent::RotateReused, "Reused", Some(Over)),
+    (&[RotatedUndelivered], GrantEvent::RotateReused, "Repeated", Some(Rotated)),
+    (ANY, GrantEvent::RotateReused, "Unknown", None),
+    (&[Rotated], GrantEvent::RotateLost, "Rotated", None),
+    (&[RotatedUndelivered], GrantEvent::RotateLost, "Repeated", Some(Rotated)),
+    (ANY, GrantEvent::RotateLost, "Unknown", None),
+    (&[Rotated, RotatedUndelivered], GrantEvent::RotateOlder, "Reused", Some(Over)),
+    (ANY, GrantEvent::RotateOlder, "Unknown", None),
+    (REFRESHABLE, GrantEvent::RotateExpired, "Expired", None),
+    (ANY, GrantEvent::RotateExpired, "Unknown", None),
+    (REFRESHABLE, GrantEvent::RotateTooWide, "TooWide", None),
+    (ANY, GrantEvent::RotateTooWide, "Unknown", None),
+    (ANY, GrantEvent::RotateForged, "Unknown", None),
+    (REFRESHABLE, GrantEvent::RotateAsOther, "OtherClient", None),
+    (ANY, GrantEvent::RotateAsOther, "Unknown", None),
+    (WITH_ACCESS, GrantEvent::Check, "Active", None),
+    (ANY, GrantEvent::Check, "Inactive", None),
+    (WITH_ACCESS, GrantEvent::Inspect, "Described", None),
+    (ANY, GrantEvent::Inspect, "Inactive", None),
+    (REFRESHABLE, GrantEvent::RevokeAccess, "Revoked", None),
+    (&[ClientOnly], GrantEvent::RevokeAccess, "Revoked", Some(Absent)),
+    (ANY, GrantEvent::RevokeAccess, "Unknown", None),
+    (REFRESHABLE, GrantEvent::RevokeRefresh, "Revoked", Some(Over)),
+    (ANY, GrantEvent::RevokeRefresh, "Unknown", None),
+    (WITH_ACCESS, GrantEvent::RevokeAsOther, "OtherClient", None),
+    (ANY, GrantEvent::RevokeAsOther, "Unknown", None),
+    (&[Redeemed], GrantEvent::WithdrawRedemption, "Withdrawn", Some(RedeemedUndelivered)),
+    (ANY, GrantEvent::WithdrawRedemption, "Unknown", None),
+    (&[Rotated], GrantEvent::WithdrawRotation, "Withdrawn", Some(RotatedUndelivered)),
+    (ANY, GrantEvent::WithdrawRotation, "Unknown", None),
 ];
 
-impl Phase {
+impl GrantPhase {
     /// The phase of `record`, where there is one.
-    pub fn of(record: Option<&Grant>) -> Phase {
+    pub fn of(record: Option<&Grant>) -> GrantPhase {
         let Some(grant) = record else { return Absent };
         let live = match &grant.state {
             State::Issued { .. } => return Granted,
@@ -185,13 +187,13 @@ impl Phase {
 
 /// Whether some rule makes `change` of `record`.
 pub(super) fn allows(record: Option<&Grant>, change: &Change) -> bool {
-    let from = Phase::of(record);
-    let leads_to = |to: Phase| {
+    let from = GrantPhase::of(record);
+    let leads_to = |to: GrantPhase| {
         from == to || RULES.iter().any(|(phases, _, _, next)| phases.contains(&from) && *next == Some(to))
     };
     match change {
         Change::Keep => true,
-        Change::Put(grant) => leads_to(Phase::of(Some(grant))),
+        Change::Put(grant) => leads_to(GrantPhase::of(Some(grant))),
         Change::Forget => leads_to(Absent) || leads_to(Over),
     }
 }

@@ -16,7 +16,7 @@ use super::super::profile::Profile;
 use super::super::resource::{Audience, Resources};
 use super::super::scope::Scope;
 use super::super::timestamp::Timestamp;
-use super::begin::{Issue, Permission, Refusal, issue, permit, refuse};
+use super::begin::{Denial, Issue, Permission, deny, issue, permit};
 use super::lifetimes::TokenLifetimes;
 use super::look::{Look, ProtectedResource};
 use super::outcome::Outcome;
@@ -24,10 +24,10 @@ use super::presented::Presented;
 use super::redeem::{Redemption, redeem};
 use super::revoke::revoke;
 use super::rotate::{Rotation, rotate};
-use super::rules::{self, Phase};
+use super::rules::{self, GrantPhase};
 use super::state::{Change, Grant};
 use super::target::Target;
-use super::withdraw::{Answer, Withdrawal, withdraw};
+use super::withdraw::{Withdrawal, WithdrawnResponse, withdraw};
 
 /// One request's effect on one grant.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub struct Transition {
 #[derive(Clone, Debug)]
 enum Action {
     Permit(Box<Permission>),
-    Refuse(Box<Refusal>),
+    Deny(Box<Denial>),
     Issue(Box<Issue>),
     Redeem(Box<Redemption>),
     Rotate(Box<Rotation>),
@@ -54,7 +54,7 @@ pub enum Operation {
     /// Stores a grant with its code.
     Permit,
     /// Records a denial, so that the same form cannot grant access later.
-    Refuse,
+    Deny,
     /// Stores a token for the client itself.
     Issue,
     /// Exchanges a code for tokens.
@@ -96,14 +96,14 @@ impl Transition {
     }
 
     /// The resource owner `subject` denies `asked`. The same form cannot authorize afterwards.
-    pub fn refuse(
+    pub fn deny(
         asked: &Authorization,
         subject: Arc<str>,
         grant: GrantId,
         kept_until: Option<Timestamp>,
     ) -> Transition {
-        let refusal = Refusal { client: Arc::clone(&asked.client().id), subject, kept_until };
-        Transition { grant, action: Action::Refuse(Box::new(refusal)) }
+        let denial = Denial { client: Arc::clone(&asked.client().id), subject, kept_until };
+        Transition { grant, action: Action::Deny(Box::new(denial)) }
     }
 
     /// `client` gets `token` on its own behalf, for `scope` and `lifetime` (RFC 6749, 4.4).
@@ -231,7 +231,7 @@ impl Transition {
     pub fn operation(&self) -> Operation {
         match &self.action {
             Action::Permit(_) => Operation::Permit,
-            Action::Refuse(_) => Operation::Refuse,
+            Action::Deny(_) => Operation::Deny,
             Action::Issue(_) => Operation::Issue,
             Action::Redeem(_) => Operation::Redeem,
             Action::Rotate(_) => Operation::Rotate,
@@ -246,7 +246,7 @@ impl Transition {
     pub fn client(&self) -> Option<&Arc<str>> {
         match &self.action {
             Action::Permit(permission) => Some(&permission.client),
-            Action::Refuse(refusal) => Some(&refusal.client),
+            Action::Deny(denial) => Some(&denial.client),
             Action::Issue(issue) => Some(&issue.client),
             Action::Redeem(redemption) => Some(&redemption.client.id),
             Action::Rotate(rotation) => Some(&rotation.client.id),
@@ -277,14 +277,14 @@ impl kind::Transition for Transition {
         let (change, outcome) = match &self.action {
             Action::Look(look) => (Change::Keep, look.at(record, now)),
             Action::Permit(permission) => permit(record, permission, now),
-            Action::Refuse(refusal) => refuse(record, refusal),
+            Action::Deny(denial) => deny(record, denial),
             Action::Issue(asked) => issue(record, asked, now),
             Action::Redeem(redemption) => redeem(record, redemption, now, belief),
             Action::Rotate(rotation) => rotate(record, rotation, now, belief),
             Action::Revoke(presented) => revoke(record, presented, now),
             Action::Withdraw(withdrawal) => withdraw(record, withdrawal),
         };
-        debug_assert!(rules::allows(record, &change), "{:?}: {outcome:?}", Phase::of(record));
+        debug_assert!(rules::allows(record, &change), "{:?}: {outcome:?}", GrantPhase::of(record));
         (change, outcome)
     }
 
@@ -298,8 +298,8 @@ impl kind::Transition for Transition {
                 let holder = Holder { client: &permission.client, subject: Some(&permission.subject) };
                 Some((holder, Stage::Code))
             }
-            Action::Refuse(refusal) => {
-                let holder = Holder { client: &refusal.client, subject: Some(&refusal.subject) };
+            Action::Deny(denial) => {
+                let holder = Holder { client: &denial.client, subject: Some(&denial.subject) };
                 Some((holder, Stage::Mark))
             }
             Action::Issue(issue) => Some((Holder { client: &issue.client, subject: None }, Stage::Live)),
@@ -317,7 +317,7 @@ impl kind::Transition for Transition {
 
     /// A form that is sent again, a repeated rotation, and a revocation of a token that may just have been revoked.
     fn restates(&self, outcome: &Outcome) -> bool {
-        matches!(outcome, Outcome::GrantedAgain | Outcome::Refused | Outcome::Repeated { .. })
+        matches!(outcome, Outcome::GrantedAgain | Outcome::Denied | Outcome::Repeated { .. })
             || matches!(self.action, Action::Revoke(_))
     }
 
@@ -329,11 +329,11 @@ impl kind::Transition for Transition {
     fn withdrawal(&self) -> Option<Transition> {
         let withdrawal = match &self.action {
             Action::Redeem(asked) => Withdrawal {
-                answer: Answer::Redemption { code: asked.code, token: asked.token },
+                response: WithdrawnResponse::Redemption { code: asked.code, token: asked.token },
                 writer: asked.writer.as_deref().copied(),
             },
             Action::Rotate(asked) => Withdrawal {
-                answer: Answer::Rotation { presented: *asked.presented.digest() },
+                response: WithdrawnResponse::Rotation { presented: *asked.presented.digest() },
                 writer: asked.writer.as_deref().copied(),
             },
             Action::Withdraw(withdrawal) => **withdrawal,

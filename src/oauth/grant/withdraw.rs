@@ -9,14 +9,14 @@ use crate::crypto::digest::Digest;
 /// A response that did not reach its client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Withdrawal {
-    pub(super) answer: Answer,
+    pub(super) response: WithdrawnResponse,
     /// The server that gave it. A later response to the same proofs may have been delivered.
     pub(super) writer: Option<Writer>,
 }
 
-/// The request whose response had tokens.
+/// The response that did not reach its client, by the credentials that were exchanged.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Answer {
+pub(super) enum WithdrawnResponse {
     /// This access token, for this code.
     Redemption { code: Digest, token: Digest },
     /// The successor of this refresh token.
@@ -25,16 +25,16 @@ pub(super) enum Answer {
 
 impl Live {
     /// Whether the withdrawn response is the last one with tokens.
-    fn is_last_answer(&self, withdrawal: &Withdrawal) -> bool {
+    fn is_last_response(&self, withdrawal: &Withdrawal) -> bool {
         if self.delivery != Delivery::reported_by(withdrawal.writer.as_ref()) {
             return false;
         }
-        match &withdrawal.answer {
-            Answer::Redemption { code, token } => {
+        match &withdrawal.response {
+            WithdrawnResponse::Redemption { code, token } => {
                 let is_its_code = self.code.as_ref().is_some_and(|own| own.digest.matches(code));
                 is_its_code && !self.has_rotated() && self.tokens.iter().any(|own| own.digest.matches(token))
             }
-            Answer::Rotation { presented } => {
+            WithdrawnResponse::Rotation { presented } => {
                 let previous = self.refresh.as_ref().and_then(|refresh| refresh.previous.as_ref());
                 previous.is_some_and(|previous| previous.digest.matches(presented))
             }
@@ -46,7 +46,7 @@ impl Live {
 pub(super) fn withdraw(record: Option<&Grant>, withdrawal: &Withdrawal) -> (Change, Outcome) {
     let Some(grant) = record else { return (Change::Keep, Outcome::Unknown) };
     match &grant.state {
-        State::Live(live) if live.is_last_answer(withdrawal) => {
+        State::Live(live) if live.is_last_response(withdrawal) => {
             let live = Live { delivery: Delivery::Failed, ..live.clone() };
             (Change::Put(grant.with_state(State::Live(live))), Outcome::Withdrawn)
         }

@@ -97,7 +97,7 @@ fn decide_for(context: &Context, submission: Submission, fetched: Option<Arc<Cli
             })
         }
         Decision::Refuse => {
-            let transition = Transition::refuse(&authorization, subject, code.grant(), kept_until);
+            let transition = Transition::deny(&authorization, subject, code.grant(), kept_until);
             context.ask(transition, move |context, applied| {
                 Step::Done(send_refusal(context.routes, &destination, applied))
             })
@@ -149,7 +149,7 @@ fn send_code(
 fn send_refusal(routes: &Routes, destination: &Destination, applied: Applied) -> Response {
     let Destination { to, state, .. } = destination;
     match applied {
-        Ok(Outcome::Refused) => {
+        Ok(Outcome::Denied) => {
             let result = Err(("access_denied", "the resource owner did not authorize the client"));
             let issuer = routes.iss();
             AuthorizationResponse { to, result, state: state.as_deref(), issuer }.respond()

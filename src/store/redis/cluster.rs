@@ -12,7 +12,7 @@ use redis::{Client, ConnectionAddr, ConnectionInfo, RedisError, ServerError, Ser
 use super::super::location::RedisLocation;
 use super::explain::{explain, name_refusal};
 use super::node::{Node, lost_step, not_connected};
-use super::pipeline::{Answers, Command, Pipeline, Reply, Safety};
+use super::pipeline::{Answers, Command, EngineReply, Pipeline, Safety};
 use super::probe::Probe;
 use super::seeds::seeds;
 use super::slots::{Address, SlotMap, redirect};
@@ -193,10 +193,10 @@ impl Cluster {
     }
 
     /// Sends each command to the node with its key; returns a reply to each.
-    pub(super) fn exchange(&mut self, commands: &[Command]) -> Vec<Reply> {
+    pub(super) fn exchange(&mut self, commands: &[Command]) -> Vec<EngineReply> {
         self.refresh();
         let now = self.system.monotonic();
-        let mut replies: Vec<Reply> = commands.iter().map(|_| Reply::Away).collect();
+        let mut replies: Vec<EngineReply> = commands.iter().map(|_| EngineReply::Away).collect();
         let mut sent: Vec<(Address, Vec<usize>)> = Vec::new();
         for (address, indices) in self.by_node(commands) {
             if self.make_ready(&address, now).is_err() {
@@ -215,13 +215,13 @@ impl Cluster {
                 Ok(()) => sent.push((address, indices)),
                 Err(error) => {
                     // Part of it may have been sent.
-                    indices.iter().for_each(|index| replies[*index] = Reply::Lost);
+                    indices.iter().for_each(|index| replies[*index] = EngineReply::Lost);
                     self.leave(&address, now, &explain(&error));
                 }
             }
         }
         for (address, indices) in sent {
-            indices.iter().for_each(|index| replies[*index] = Reply::Lost);
+            indices.iter().for_each(|index| replies[*index] = EngineReply::Lost);
             let pipeline = Pipeline { commands, indices: &indices, safety: self.safety };
             if let Err(error) = self.receive_all(&address, pipeline, &mut replies) {
                 self.leave(&address, now, &explain(&error));
@@ -257,7 +257,7 @@ impl Cluster {
         &mut self,
         address: &Address,
         pipeline: Pipeline,
-        replies: &mut [Reply],
+        replies: &mut [EngineReply],
     ) -> Result<(), RedisError> {
         let answers = self.receive(address, pipeline.len())?;
         let Answers { values, is_safe } = pipeline.read(answers).ok_or_else(lost_step)?;
@@ -273,22 +273,22 @@ impl Cluster {
         for (index, answer) in indices.iter().zip(values) {
             replies[*index] = match answer {
                 Value::ServerError(error) => self.redirected(address, error),
-                _ if commands[*index].is_write && !is_safe => Reply::Unsafe,
-                value => Reply::Answered(value),
+                _ if commands[*index].is_write && !is_safe => EngineReply::Unsafe,
+                value => EngineReply::Answered(value),
             };
         }
         Ok(())
     }
 
-    fn redirected(&mut self, address: &Address, error: ServerError) -> Reply {
+    fn redirected(&mut self, address: &Address, error: ServerError) -> EngineReply {
         match error.kind() {
             Some(ServerErrorKind::Ask) => {
-                Reply::Elsewhere(error.details().and_then(|details| redirect(details, address)))
+                EngineReply::Elsewhere(error.details().and_then(|details| redirect(details, address)))
             }
             // Without a cluster, a name may lead to another node after a fail-over.
             Some(ServerErrorKind::ReadOnly) if self.slots.is_none() => {
                 self.look_behind(address);
-                Reply::Elsewhere(None)
+                EngineReply::Elsewhere(None)
             }
             Some(
                 ServerErrorKind::Moved
@@ -299,7 +299,7 @@ impl Cluster {
                 | ServerErrorKind::ReadOnly,
             ) => {
                 self.is_stale = true;
-                Reply::Elsewhere(None)
+                EngineReply::Elsewhere(None)
             }
             _ => {
                 if self.last_refusal.as_deref() != Some(error.code()) {
@@ -309,7 +309,7 @@ impl Cluster {
                         name_refusal(error.code())
                     ));
                 }
-                Reply::Refused(error)
+                EngineReply::Refused(error)
             }
         }
     }

@@ -13,7 +13,7 @@ use redis::{ServerError, Value};
 use super::super::queue::{Answered, Job, Queue};
 use super::super::{Applied, StoreError};
 use super::keys::Keys;
-use super::pipeline::{Command, Reply};
+use super::pipeline::{Command, EngineReply};
 use super::reports;
 use super::run::Run;
 use super::slots::Address;
@@ -172,14 +172,14 @@ impl<T: Transition> Group<T> {
         withdrawals.chain(self.jobs.drain(..)).for_each(|job| job.answer(Err(error), answered));
     }
 
-    pub(super) fn take(&mut self, reply: Reply, context: &ReplyContext<T>, answered: &mut Answered<T>) {
+    pub(super) fn take(&mut self, reply: EngineReply, context: &ReplyContext<T>, answered: &mut Answered<T>) {
         self.ask = None;
         self.again = None;
         let pauses = std::mem::take(&mut self.pauses);
         match reply {
-            Reply::Answered(value) => self.take_answer(value, context, answered),
+            EngineReply::Answered(value) => self.take_answer(value, context, answered),
             // It is stored but may be lost again, so its callers get an error.
-            Reply::Unsafe => {
+            EngineReply::Unsafe => {
                 if let Exchange::Write(write) = std::mem::replace(&mut self.next, Exchange::Read) {
                     write.outcomes.iter().for_each(|_| self.answer(Err(StoreError::Unavailable), answered));
                     // Its withdrawals are not durable either, and are retried later.
@@ -187,19 +187,19 @@ impl<T: Transition> Group<T> {
                     withdrawn.for_each(|job| job.answer(Err(StoreError::Unavailable), answered));
                 }
             }
-            Reply::Refused(error) => self.answer_all(what_refused(&error), answered),
-            Reply::Elsewhere(Some(address)) if pauses < PAUSES_MAX => {
+            EngineReply::Refused(error) => self.answer_all(what_refused(&error), answered),
+            EngineReply::Elsewhere(Some(address)) if pauses < PAUSES_MAX => {
                 self.pauses = pauses + 1;
                 self.ask = Some(address);
             }
             // A slot migration or a fail-over usually ends soon.
-            Reply::Elsewhere(None) if pauses < PAUSES_MAX => {
+            EngineReply::Elsewhere(None) if pauses < PAUSES_MAX => {
                 self.pauses = pauses + 1;
                 self.again = Some(context.now + PAUSE);
             }
-            Reply::Elsewhere(_) => self.answer_all(StoreError::Unavailable, answered),
-            Reply::Lost => self.take_loss(answered),
-            Reply::Away => self.answer_all(StoreError::Unavailable, answered),
+            EngineReply::Elsewhere(_) => self.answer_all(StoreError::Unavailable, answered),
+            EngineReply::Lost => self.take_loss(answered),
+            EngineReply::Away => self.answer_all(StoreError::Unavailable, answered),
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) struct Command {
 
 /// The result of a [`Command`].
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(super) enum EngineReply {
     /// It was executed; its answer.
     Answered(Value),
     /// Applied, but not yet durable as required.

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use redis::Value;
 
 use super::keys::Keys;
-use super::pipeline::{Command, Reply};
+use super::pipeline::{Command, EngineReply};
 use super::slots::Address;
 
 /// How long a report is kept: longer than the lifetime of refresh tokens.
@@ -106,10 +106,10 @@ impl Reports {
     }
 
     /// Takes the replies to a report.
-    pub(super) fn take(&mut self, settled: u64, replies: &[Reply], now: Instant) {
-        self.has_failed = !replies.iter().all(|reply| matches!(reply, Reply::Answered(_)));
+    pub(super) fn take(&mut self, settled: u64, replies: &[EngineReply], now: Instant) {
+        self.has_failed = !replies.iter().all(|reply| matches!(reply, EngineReply::Answered(_)));
         for (ask, reply) in self.asks.iter_mut().zip(replies) {
-            *ask = if let Reply::Elsewhere(address) = reply { address.clone() } else { None };
+            *ask = if let EngineReply::Elsewhere(address) = reply { address.clone() } else { None };
         }
         if !self.has_failed {
             self.published = Some(settled);
@@ -153,11 +153,11 @@ mod tests {
         let heir = Address { host: "heir".to_owned(), port: 7001 };
         let now = Instant::now();
         for (reply, expected) in [
-            (Reply::Elsewhere(Some(heir.clone())), Some(&heir)),
-            (Reply::Answered(Value::Nil), None),
-            (Reply::Elsewhere(None), None),
+            (EngineReply::Elsewhere(Some(heir.clone())), Some(&heir)),
+            (EngineReply::Answered(Value::Nil), None),
+            (EngineReply::Elsewhere(None), None),
         ] {
-            reports.take(7, &[reply, Reply::Answered(Value::Nil)], now);
+            reports.take(7, &[reply, EngineReply::Answered(Value::Nil)], now);
             let [report, alive] = reports.commands(7);
             assert_eq!((report.ask.as_ref(), alive.ask.as_ref()), (expected, None));
         }

@@ -13,7 +13,7 @@ use redis::Value;
 
 use super::cluster::Cluster;
 use super::keys::Keys;
-use super::pipeline::{Command, Reply};
+use super::pipeline::{Command, EngineReply};
 use crate::crypto::keyring::{KEY_BYTES, KeyId, Keyring};
 use crate::log::Log;
 use crate::oauth::Timestamp;
@@ -157,14 +157,14 @@ fn exchange(cluster: &mut Cluster, names: &Keys, key: &Key) -> Option<Found> {
     };
     let get = || command(&current, redis::cmd("GET").arg(&*current), false);
     let get_old = command(&old, redis::cmd("GET").arg(&*old), false);
-    let read = |reply: Reply| match reply {
-        Reply::Answered(Value::BulkString(bytes)) => Key::try_from(bytes).ok(),
+    let read = |reply: EngineReply| match reply {
+        EngineReply::Answered(Value::BulkString(bytes)) => Key::try_from(bytes).ok(),
         _ => None,
     };
     let mut replies = cluster.exchange(&[get(), get_old]).into_iter();
     let (found, old) = (replies.next()?, read(replies.next()?));
     // A write waits for replicas where answers do, so it is made only where it is needed.
-    let was_missing = matches!(found, Reply::Answered(Value::Nil));
+    let was_missing = matches!(found, EngineReply::Answered(Value::Nil));
     if !was_missing {
         return Some(Found { was_missing, current: read(found)?, old });
     }

@@ -11,7 +11,7 @@ pub fn of_outcome(operation: Operation, outcome: &Outcome) -> Option<&'static Ru
         (Operation::Permit, Outcome::Granted) => &CODE_ISSUED,
         (Operation::Issue, Outcome::Granted) => &CLIENT_TOKEN_ISSUED,
         (_, Outcome::GrantedAgain) => &CODE_REPEATED,
-        (_, Outcome::Refused) => &DENIED,
+        (_, Outcome::Denied) => &DENIED,
         (_, Outcome::Taken) => &FORM_USED,
         (_, Outcome::Redeemed { .. }) => &REDEEMED,
         (_, Outcome::Replayed) => &REPLAYED,
@@ -132,7 +132,7 @@ static DENIED: Rule = grants!(
     "The person said no. The client gets access_denied, and the same form cannot say yes afterwards.",
     "RFC 6749, 4.1.2.1",
     "oauth/grant/begin.rs",
-    "(asked.kept_until.map_or(Change::Keep, |until| Change::Put(asked.mark(until))), Outcome::Refused)",
+    "(asked.kept_until.map_or(Change::Keep, |until| Change::Put(asked.mark(until))), Outcome::Denied)",
     "tests/it/grants.rs::a_form_works_once_whatever_became_of_its_answer",
 );
 

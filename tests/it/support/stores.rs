@@ -292,8 +292,8 @@ impl Maker {
         Transition::permit(self.authorization(), self.subject.into(), code, CODE_LIFETIME, kept_until)
     }
 
-    pub fn refuse(&self, code: &Credential, kept_until: Option<Timestamp>) -> Transition {
-        Transition::refuse(&self.authorization(), self.subject.into(), code.grant(), kept_until)
+    pub fn deny(&self, code: &Credential, kept_until: Option<Timestamp>) -> Transition {
+        Transition::deny(&self.authorization(), self.subject.into(), code.grant(), kept_until)
     }
 
     /// A token that the client gets on its own behalf.
