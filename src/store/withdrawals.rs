@@ -16,7 +16,7 @@ use crate::oauth::{Key, Timestamp};
 pub(super) struct Withdrawals<T> {
     by_record: BTreeMap<(Key, u64), Withdrawal<T>>,
     count_max: usize,
-    /// Whether a withdrawal has not been tried yet.
+    /// Whether any withdrawal has not been tried yet.
     pub(super) is_fresh: bool,
 }
 

@@ -40,7 +40,7 @@ use crate::oauth::kind::Transition;
 
 pub(super) use super::group::PAUSE;
 
-/// A server counts as alive for this many times the timeout of a transition after its last sign.
+/// A server counts as alive for this many times the timeout of a transition after its last heartbeat.
 const ALIVE_TIMES: u32 = 2;
 
 /// The transitions that are being applied.

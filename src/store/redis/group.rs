@@ -64,8 +64,8 @@ enum Exchange<T: Transition> {
     /// Read the report of a writer.
     Report {
         server: u64,
-        /// Read its sign of life instead.
-        is_alive: bool,
+        /// Read its heartbeat instead.
+        reads_heartbeat: bool,
     },
     Write(Write<T>),
 }
@@ -77,7 +77,7 @@ pub(super) struct ReplyContext<'a, T: Transition> {
     pub(super) server: u64,
     pub(super) stamps: &'a Stamps,
     pub(super) waits_for_safety: bool,
-    /// No node has failed for so long that every live server has renewed its sign of life.
+    /// No node has failed recently: every live server has had time to renew its heartbeat.
     pub(super) is_calm: bool,
     pub(super) now: Instant,
 }
@@ -129,8 +129,8 @@ impl<T: Transition> Group<T> {
 
     pub(super) fn command(&self) -> Command {
         let (cmd, is_write) = match &self.next {
-            Exchange::Report { server, is_alive } => {
-                let command = reports::read(&self.keys, *server, *is_alive);
+            Exchange::Report { server, reads_heartbeat } => {
+                let command = reports::read(&self.keys, *server, *reads_heartbeat);
                 return Command { ask: self.ask.clone(), ..command };
             }
             Exchange::Read => (redis::cmd("GET").arg(&*self.key).to_owned(), false),
@@ -205,12 +205,14 @@ impl<T: Transition> Group<T> {
 
     fn take_answer(&mut self, value: Value, context: &ReplyContext<T>, answered: &mut Answered<T>) {
         match (std::mem::replace(&mut self.next, Exchange::Read), value) {
-            (Exchange::Report { is_alive, .. }, value) => self.take_report(is_alive, &value, context),
-            (Exchange::Read, Value::Nil) => self.proceed(None, context, answered),
-            (Exchange::Read, Value::BulkString(bytes)) => self.proceed(Some(bytes), context, answered),
+            (Exchange::Report { reads_heartbeat, .. }, value) => {
+                self.take_report(reads_heartbeat, &value, context)
+            }
+            (Exchange::Read, Value::Nil) => self.advance(None, context, answered),
+            (Exchange::Read, Value::BulkString(bytes)) => self.advance(Some(bytes), context, answered),
             (Exchange::Write(write), Value::Okay | Value::Int(1)) => {
                 let new = self.confirm(write, answered);
-                self.proceed(Some(new.bytes), context, answered);
+                self.advance(Some(new.bytes), context, answered);
             }
             // Another server was faster: read again.
             (Exchange::Write(_), Value::Nil | Value::Int(0)) => {}
@@ -244,11 +246,11 @@ impl<T: Transition> Group<T> {
         (0..count.unwrap_or(0)).for_each(|_| self.answer(Err(StoreError::Unavailable), answered));
     }
 
-    /// Takes the report of the writer in doubt, or its sign of life. A live writer whose report does not cover the
+    /// Takes the report of the writer in doubt, or its heartbeat. A live writer whose report does not cover the
     /// response yet is asked again after a pause, until the first job times out.
-    fn take_report(&mut self, is_alive: bool, value: &Value, context: &ReplyContext<T>) {
+    fn take_report(&mut self, reads_heartbeat: bool, value: &Value, context: &ReplyContext<T>) {
         let Some(writer) = self.doubt else { return };
-        let belief = if is_alive {
+        let belief = if reads_heartbeat {
             (*value == Value::Nil && context.is_calm).then_some(Belief::Failed)
         } else {
             reports::covers(value, writer.serial).then_some(Belief::Sent)
@@ -258,16 +260,16 @@ impl<T: Transition> Group<T> {
             self.believed.push((writer, belief));
             return;
         }
-        // The report and the sign of life are read in turn, with a pause after each pair.
-        self.next = Exchange::Report { server: writer.server, is_alive: !is_alive };
-        if is_alive {
+        // The report and the heartbeat are read in turn, with a pause after each pair.
+        self.next = Exchange::Report { server: writer.server, reads_heartbeat: !reads_heartbeat };
+        if reads_heartbeat {
             self.again = Some(context.now + PAUSE);
         }
     }
 
     /// Applies the jobs to `current`, the bytes of the record. Answers those that need no write, and prepares the write
     /// of the others.
-    fn proceed(&mut self, current: Option<Vec<u8>>, context: &ReplyContext<T>, answered: &mut Answered<T>) {
+    fn advance(&mut self, current: Option<Vec<u8>>, context: &ReplyContext<T>, answered: &mut Answered<T>) {
         let is_there = |tried: &Write<T>| Some(&tried.new.bytes) == current.as_ref();
         if let Some(at) = self.tried.iter().position(is_there) {
             let write = self.tried[at].clone();
@@ -288,8 +290,8 @@ impl<T: Transition> Group<T> {
         };
         self.withdrawals.extend(context.queue.recall(self.record));
         let mut run = Run::<T>::on(record);
-        // A withdrawal that changes nothing is done.
-        self.withdrawals.retain(|withdrawal| run.begin(withdrawal));
+        // A withdrawal that changes nothing is dropped: there is nothing to write.
+        self.withdrawals.retain(|withdrawal| run.apply_withdrawal(withdrawal));
         let withdrawn = self.withdrawals.len();
         for job in &self.jobs {
             if let Some(writer) = run.doubt(job, context.server, &self.believed) {
@@ -310,7 +312,7 @@ impl<T: Transition> Group<T> {
                 let new = Written::of::<T>(&record, kind, context.stamps);
                 Exchange::Write(Write { old: current, new, outcomes, withdrawn })
             }
-            (None, Some(writer)) => Exchange::Report { server: writer.server, is_alive: false },
+            (None, Some(writer)) => Exchange::Report { server: writer.server, reads_heartbeat: false },
             (None, None) => Exchange::Read,
         };
     }

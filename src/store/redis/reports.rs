@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!   PREFIX:report:SERVER  ──▶  eight bytes: the number up to which every response was sent or is noted as failed
-//!   PREFIX:alive:SERVER   ──▶  nothing; expires soon after the server has lost the engine
+//!   PREFIX:alive:SERVER   ──▶  nothing: the heartbeat; expires soon after the server has lost the engine
 //! ```
 //!
 //! Before it treats a request as a replay, a server reads the writer's report. If the report covers the response, the
@@ -30,19 +30,19 @@ const REPORT_KEPT: Duration = Duration::from_secs(400 * 86_400);
 const QUIET_TIME: Duration = Duration::from_millis(5);
 const RETRY_TIME: Duration = Duration::from_millis(500);
 
-/// How often a server renews its sign of life within its lifetime.
-const BEATS: u32 = 4;
+/// How often a server renews its heartbeat within its lifetime.
+const HEARTBEATS: u32 = 4;
 
 /// The reports of this server.
 pub(super) struct Reports {
     keys: Keys,
     server: u64,
-    /// The lifetime of the sign of life.
+    /// The lifetime of the heartbeat.
     alive_time: Duration,
     /// The last report on the engine; `None` before the first, and if the engine may have lost it.
     published: Option<u64>,
-    /// When the sign of life was last renewed.
-    beat: Option<Instant>,
+    /// When the heartbeat was last renewed.
+    heartbeat: Option<Instant>,
     /// The last report failed.
     has_failed: bool,
     /// The nodes that `ASK` redirects name, for the two commands of the next report.
@@ -52,7 +52,7 @@ pub(super) struct Reports {
 impl Reports {
     /// For `server`, before its first report.
     pub(super) fn of(keys: Keys, server: u64, alive_time: Duration) -> Reports {
-        Reports { keys, server, alive_time, published: None, beat: None, has_failed: false, asks: [None, None] }
+        Reports { keys, server, alive_time, published: None, heartbeat: None, has_failed: false, asks: [None, None] }
     }
 
     /// Whether the last report failed.
@@ -64,20 +64,20 @@ impl Reports {
         self.server
     }
 
-    /// The lifetime of the sign of life.
+    /// The lifetime of the heartbeat.
     pub(super) fn alive_time(&self) -> Duration {
         self.alive_time
     }
 
     /// Whether a report is due at `now`, if the delivery of all responses up to `settled` is known.
     pub(super) fn is_due(&self, settled: u64, now: Instant) -> bool {
-        self.published.is_none_or(|published| published < settled) || self.time_to_beat(now).is_zero()
+        self.published.is_none_or(|published| published < settled) || self.time_to_heartbeat(now).is_zero()
     }
 
     /// The time from `now` until an idle server must report.
     pub(super) fn delay(&self, settled: u64, now: Instant) -> Duration {
         if !self.is_due(settled, now) {
-            self.time_to_beat(now)
+            self.time_to_heartbeat(now)
         } else if self.has_failed {
             RETRY_TIME
         } else {
@@ -85,8 +85,8 @@ impl Reports {
         }
     }
 
-    fn time_to_beat(&self, now: Instant) -> Duration {
-        let next = self.beat.map(|beat| beat + self.alive_time / BEATS);
+    fn time_to_heartbeat(&self, now: Instant) -> Duration {
+        let next = self.heartbeat.map(|last| last + self.alive_time / HEARTBEATS);
         next.map_or(Duration::ZERO, |next| next.saturating_duration_since(now))
     }
 
@@ -113,7 +113,7 @@ impl Reports {
         }
         if !self.has_failed {
             self.published = Some(settled);
-            self.beat = Some(now);
+            self.heartbeat = Some(now);
         }
     }
 
@@ -123,9 +123,9 @@ impl Reports {
     }
 }
 
-/// The command that reads the report of `server`, or its sign of life.
-pub(super) fn read(keys: &Keys, server: u64, is_alive: bool) -> Command {
-    let key = if is_alive { keys.alive(server) } else { keys.report(server) };
+/// The command that reads the report of `server`, or its heartbeat.
+pub(super) fn read(keys: &Keys, server: u64, reads_heartbeat: bool) -> Command {
+    let key = if reads_heartbeat { keys.alive(server) } else { keys.report(server) };
     let cmd = redis::cmd("GET").arg(&*key).to_owned();
     Command { key, cmd, is_write: false, ask: None }
 }

@@ -27,7 +27,7 @@ impl<T: Transition> Run<T> {
 
     /// Applies a withdrawal; returns whether it changes the record. Where it has nothing to note, the withdrawn write
     /// may still be under way to the engine, so the record gets other bytes than that write expects.
-    pub(super) fn begin(&mut self, withdrawal: &Job<T>) -> bool {
+    pub(super) fn apply_withdrawal(&mut self, withdrawal: &Job<T>) -> bool {
         let noted = match withdrawal.apply(self.record.as_ref()) {
             (Change::Put(noted), _) => Some(noted),
             (Change::Keep | Change::Forget, _) => self.record.as_ref().and_then(Record::respelled),
