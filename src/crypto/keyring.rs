@@ -21,6 +21,19 @@ use super::hash::{MacKey, hkdf_expand};
 /// How many bytes a key has.
 pub const KEY_BYTES: usize = 32;
 
+/// The bytes of a key, from which the keys of all purposes are derived.
+pub type KeyBytes = [u8; KEY_BYTES];
+
+/// Draws a new key. `fill` is the source of random bytes.
+///
+/// # Errors
+/// Those of `fill`.
+pub fn draw_key<E>(fill: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Result<KeyBytes, E> {
+    let mut key = [0; KEY_BYTES];
+    fill(&mut key)?;
+    Ok(key)
+}
+
 /// How many bytes an identifier has: enough that random keys do not share one by chance.
 pub const KEY_ID_BYTES: usize = 6;
 
@@ -67,7 +80,7 @@ pub struct KeyId([u8; KEY_ID_BYTES]);
 
 impl KeyId {
     /// The identifier of the key with these bytes.
-    pub fn of(key: &[u8; KEY_BYTES]) -> KeyId {
+    pub fn of(key: &KeyBytes) -> KeyId {
         let derived = hkdf_expand(key, ID_LABEL);
         let mut id = [0; KEY_ID_BYTES];
         id.copy_from_slice(&derived[..KEY_ID_BYTES]);
@@ -102,7 +115,7 @@ pub struct SealingKey {
 }
 
 impl SealingKey {
-    fn new(key: &[u8; KEY_BYTES]) -> SealingKey {
+    fn new(key: &KeyBytes) -> SealingKey {
         let derive = |purpose: Purpose| MacKey::new(&hkdf_expand(key, purpose.label()));
         SealingKey { id: KeyId::of(key), derived: Purpose::ALL.map(derive) }
     }
@@ -126,12 +139,12 @@ pub struct Keyring {
 
 impl Keyring {
     /// A ring of one key, out of random bytes.
-    pub fn new(current: &[u8; KEY_BYTES]) -> Keyring {
+    pub fn new(current: &KeyBytes) -> Keyring {
         Keyring { current: SealingKey::new(current), old: Vec::new() }
     }
 
     /// Adds `old` keys, which open and do not seal.
-    pub fn with_old<'a>(self, old: impl IntoIterator<Item = &'a [u8; KEY_BYTES]>) -> Keyring {
+    pub fn with_old<'a>(self, old: impl IntoIterator<Item = &'a KeyBytes>) -> Keyring {
         Keyring { old: old.into_iter().map(SealingKey::new).collect(), ..self }
     }
 

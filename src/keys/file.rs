@@ -13,8 +13,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::format::{self, FILE_BYTES_MAX, KeyBytes, Parsed};
-use crate::crypto::keyring::{KEY_BYTES, Keyring};
+use super::format::{self, FILE_BYTES_MAX, Parsed};
+use crate::crypto::keyring::{KeyBytes, Keyring, draw_key};
 use crate::private_file::{self, NotOpened, folder_of, identity};
 use crate::system::System;
 
@@ -106,9 +106,8 @@ fn keyring_of(parsed: &Parsed) -> Keyring {
 }
 
 fn draw(system: &dyn System) -> Result<KeyBytes, String> {
-    let mut key = [0; KEY_BYTES];
-    system.fill(&mut key).map_err(|error| format!("cannot get random bytes from the system: {error}"))?;
-    Ok(key)
+    draw_key(|bytes| system.fill(bytes))
+        .map_err(|error| format!("cannot get random bytes from the system: {error}"))
 }
 
 /// The next text of the file, with `key` added, and its keys.

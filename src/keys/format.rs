@@ -15,7 +15,7 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
-use crate::crypto::keyring::{KEY_BYTES, KeyId};
+use crate::crypto::keyring::{KEY_BYTES, KeyBytes, KeyId};
 
 /// The most bytes of a key file.
 pub const FILE_BYTES_MAX: usize = 64 * 1024;
@@ -31,9 +31,6 @@ const HEADER: &str = "\
 # The current key seals. Each key opens what it sealed, so removing a line invalidates all of that.
 # To add a key: oauth-from-scratch --keys FILE --new-key, and then SIGHUP to the servers that run.
 ";
-
-/// One key's bytes.
-pub(super) type KeyBytes = [u8; KEY_BYTES];
 
 /// The keys of a file.
 pub(super) struct Parsed {

@@ -15,7 +15,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::crypto::keyring::{KEY_BYTES, Keyring};
+use crate::crypto::keyring::{Keyring, draw_key};
 use crate::store::Store;
 use crate::system::System;
 
@@ -49,8 +49,7 @@ impl Keys {
         if let Some(keyring) = store.keyring() {
             return Ok(Keys::Store(Arc::clone(store), keyring));
         }
-        let mut key = [0; KEY_BYTES];
-        system.fill(&mut key)?;
+        let key = draw_key(|bytes| system.fill(bytes))?;
         Ok(Keys::Process(Arc::new(Keyring::new(&key))))
     }
 

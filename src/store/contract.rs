@@ -26,8 +26,9 @@ pub trait Store<T: Transition = oauth::Transition>: Send + Sync {
         None
     }
 
-    /// Requests that the keys be read again soon, because a form names a key that is not known and another server may
-    /// have changed them. Forged forms cause this call as well, so implementations must limit how often they read.
+    /// Requests that the keys be read again soon, because sealed content names a key that is not known and another
+    /// server may have changed them. Forged content causes this call as well, so implementations must limit how often
+    /// they read.
     fn refresh_keyring(&self) {}
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::{Location, MemoryStore, Settings, Store};
+#[cfg(any(feature = "file-store", feature = "redis-store"))]
+use crate::crypto::keyring::{KeyBytes, draw_key};
 use crate::log::Log;
 use crate::system::System;
 
@@ -28,8 +30,8 @@ pub fn open(
         Location::File(path) => {
             use super::file::{FileStore, Waiting};
             let waiting = if backend.is_relaxed { Waiting::ForNothing } else { Waiting::ForTheDisk };
-            let (key, system) = (fresh_key(system)?, Arc::clone(system));
-            let store = FileStore::open(path, waiting, settings.bounds(), key, system, log.clone());
+            let (fresh_key, system) = (fresh_key(system)?, Arc::clone(system));
+            let store = FileStore::open(path, waiting, settings.bounds(), fresh_key, system, log.clone());
             Ok(Arc::new(store.map_err(|error| format!("{error} (--store names it)"))?))
         }
         #[cfg(feature = "redis-store")]
@@ -46,11 +48,11 @@ pub fn open(
                 },
                 bounds: settings.bounds(),
                 lifetime_min: lifetimes.code,
-                form_lifetime: settings.keeps_keys.then_some(lifetimes.form),
+                old_key_lifetime: lifetimes.form,
                 check_interval: CHECK_INTERVAL,
             };
-            let (key, system) = (fresh_key(system)?, Arc::clone(system));
-            let store = RedisStore::connect(location, &options, key, system, log.clone());
+            let fresh_key = if settings.keeps_keys { Some(fresh_key(system)?) } else { None };
+            let store = RedisStore::connect(location, &options, fresh_key, Arc::clone(system), log.clone());
             let store = store.map_err(|error| format!("the store {location}: {error} (--store names it)"))?;
             log.line(format_args!(
                 "an engine has no limit of grants per client: one client can fill it for all; set maxmemory, and limit \
@@ -66,10 +68,9 @@ pub fn open(
 }
 
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
-fn fresh_key(system: &Arc<dyn System>) -> Result<[u8; 32], String> {
-    let mut key = [0; 32];
-    system.fill(&mut key).map_err(|error| format!("cannot get random bytes from the system: {error}"))?;
-    Ok(key)
+fn fresh_key(system: &Arc<dyn System>) -> Result<KeyBytes, String> {
+    draw_key(|bytes| system.fill(bytes))
+        .map_err(|error| format!("cannot get random bytes from the system: {error}"))
 }
 
 #[cfg(not(all(feature = "file-store", feature = "redis-store")))]

@@ -156,7 +156,7 @@ fn engine(text: &mut String) -> io::Result<()> {
     };
     let key_prefix = KeyPrefix::of_issuer("http://localhost:3001");
     let options = Options::new(key_prefix, Safety::default(), BOUNDS);
-    let store = RedisStore::connect(&location, &options, [7; 32], system, Log::kept());
+    let store = RedisStore::connect(&location, &options, Some([7; 32]), system, Log::kept());
     let store = store.map_err(io::Error::other)?;
     let before = engine.used_memory()?;
     let begun = Instant::now();

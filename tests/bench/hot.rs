@@ -56,7 +56,7 @@ fn measure(engine: &Engine, grants: usize) -> io::Result<(f64, f64)> {
     let (system, log) = (Arc::new(RealSystem::default()), Log::kept());
     let key_prefix = KeyPrefix::of_issuer("http://localhost:3001");
     let options = Options::new(key_prefix, Safety::default(), BOUNDS);
-    let store = RedisStore::connect(&location, &options, [7; 32], system, log);
+    let store = RedisStore::connect(&location, &options, Some([7; 32]), system, log);
     let store = store.map_err(io::Error::other)?;
     let mut maker = Maker::new(1);
     let mut chains = (0..grants).map(|_| Chain::new(&store, &mut maker)).collect::<Vec<_>>();

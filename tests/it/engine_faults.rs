@@ -19,7 +19,7 @@ use oauth_from_scratch::system::System;
 /// What only the keys of grants have in them.
 const GRANT_KEY: &[u8] = b":grant:";
 
-/// How the key of the key that seals the dialog's forms ends.
+/// How the name of the sealing key ends.
 const SEALING_KEY: &[u8] = b":sealing-key";
 
 /// How long a grant that has ended leaves a mark, and how much longer than that the engine keeps it.
@@ -34,7 +34,7 @@ fn connect_with(
 ) -> Result<RedisStore, ConnectError> {
     let Ok(Location::Redis(location)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
     let options = Options { check_interval: CHECK_INTERVAL, ..options(safety, BOUNDS) };
-    RedisStore::connect(&location, &options, [7; 32], system, log.clone())
+    RedisStore::connect(&location, &options, Some([7; 32]), system, log.clone())
 }
 
 fn connect(engine: &PretendEngine, system: Arc<dyn System>, log: &Log) -> RedisStore {
@@ -143,7 +143,7 @@ fn an_engine_without_a_needed_command_is_refused_at_the_start() {
         check_in(true, any, &[command], refused, Some(&expected));
         check_in(true, any, &[command], refused, Some("allow it with ACL SETUSER"));
     }
-    let unkept = "the engine does not keep the key that seals the dialog's forms";
+    let unkept = "the engine does not keep the sealing key";
     check(any, &["SET"], refused, Some(unkept));
     check(any, &["GET"], refused, Some(unkept));
     check(any, &["GET"], b"$5\r\nshort\r\n", Some(unkept));
@@ -439,7 +439,7 @@ fn another_servers_sealing_key_is_adopted_and_logged() {
         granted(&store, &mut maker);
     }
     let lines = log.lines();
-    let said = lines.iter().filter(|line| line.contains("has a new key for the dialog's forms"));
+    let said = lines.iter().filter(|line| line.contains("has a new sealing key"));
     assert_eq!(said.count(), 1, "{lines:?}");
     let both = Keyring::new(&[8; 32]).with_old([&[7; 32]]);
     let found = store.keyring().expect("the engine keeps them");
@@ -452,9 +452,9 @@ fn another_servers_sealing_key_is_adopted_and_logged() {
 fn an_engine_gets_no_key_of_servers_that_have_a_key_file() {
     let engine = PretendEngine::start();
     let Ok(Location::Redis(location)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
-    let options = Options { form_lifetime: None, ..options(Safety::default(), BOUNDS) };
+    let options = options(Safety::default(), BOUNDS);
     let store: RedisStore =
-        RedisStore::connect(&location, &options, [7; 32], StoreSystem::new(), Log::kept()).expect("it starts");
+        RedisStore::connect(&location, &options, None, StoreSystem::new(), Log::kept()).expect("it starts");
     granted(&store, &mut Maker::new(1));
     store.refresh_keyring();
     granted(&store, &mut Maker::new(2));

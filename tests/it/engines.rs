@@ -32,7 +32,7 @@ const DURABLE: [&str; 6] = ["--appendonly", "yes", "--appendfsync", "always", "-
 fn connect_with(url: &str, safety: Safety, bounds: Bounds) -> (Result<RedisStore, ConnectError>, Log) {
     let Ok(Location::Redis(location)) = Location::parse(url) else { panic!("{url}") };
     let (log, system): (_, Arc<dyn System>) = (Log::kept(), Arc::new(RealSystem::default()));
-    (RedisStore::connect(&location, &options(safety, bounds), [7; 32], system, log.clone()), log)
+    (RedisStore::connect(&location, &options(safety, bounds), Some([7; 32]), system, log.clone()), log)
 }
 
 fn connect(url: &str) -> RedisStore {
@@ -331,7 +331,8 @@ fn the_grants_of_one_issuer_are_on_every_node_of_a_cluster() {
     let key_prefix = KeyPrefix::of_issuer("http://[::1]:3001/t");
     let options = Options { key_prefix, ..options(Safety::default(), BOUNDS) };
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
-    let store = RedisStore::connect(&location, &options, [7; 32], system, Log::kept()).expect("a cluster");
+    let store =
+        RedisStore::connect(&location, &options, Some([7; 32]), system, Log::kept()).expect("a cluster");
     let mut maker = Maker::new(1);
     for _ in 0..100 {
         let code = maker.code();
@@ -360,8 +361,13 @@ fn an_engine_that_lost_its_data_is_given_the_servers_key_again() {
     wait_until("the key is back", || engine.command("EXISTS oauth:sealing-key") == ":1");
     let Ok(Location::Redis(location)) = Location::parse(&engine.url()) else { panic!("an engine") };
     let system: Arc<dyn System> = Arc::new(RealSystem::default());
-    let later =
-        <RedisStore>::connect(&location, &options(Safety::default(), BOUNDS), [8; 32], system, Log::kept());
+    let later = <RedisStore>::connect(
+        &location,
+        &options(Safety::default(), BOUNDS),
+        Some([8; 32]),
+        system,
+        Log::kept(),
+    );
     let [later, first] = [later.unwrap().keyring(), store.keyring()].map(|keys| keys.expect("keys"));
     assert!(later.ids().eq(first.ids()), "a server that starts now has the same one");
 }
@@ -604,7 +610,7 @@ fn a_swap_that_arrives_after_its_withdrawal_spends_no_code() {
     let store = RedisStore::connect(
         &location,
         &options,
-        [7; 32],
+        Some([7; 32]),
         Arc::<StoreSystem>::clone(&system) as Arc<dyn System>,
         Log::kept(),
     );
@@ -872,7 +878,8 @@ fn the_sealing_key_is_in_no_line_of_the_log() {
     let (log, system): (_, Arc<dyn System>) = (Log::kept(), Arc::new(RealSystem::default()));
     let key = *b"a key of thirty-two plain letters";
     let key: [u8; 32] = key[..32].try_into().expect("32 bytes");
-    let store = <RedisStore>::connect(&location, &options(Safety::default(), BOUNDS), key, system, log.clone());
+    let store =
+        <RedisStore>::connect(&location, &options(Safety::default(), BOUNDS), Some(key), system, log.clone());
     let said = format!("{:?} {:?}", store.map(drop), log.lines());
     assert!(said.contains("refuses SET: ERR") && !said.contains("thirty-two"), "{said}");
 }

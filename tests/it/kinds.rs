@@ -89,7 +89,7 @@ fn a_file_keeps_the_contract_for_two_kinds() {
 fn connect(url: &str, safety: Safety) -> Arc<Both> {
     let Ok(Location::Redis(location)) = Location::parse(url) else { panic!("{url}") };
     let options = engine::options(safety, BOUNDS);
-    let store = RedisStore::connect(&location, &options, KEY, StoreSystem::running(), Log::kept());
+    let store = RedisStore::connect(&location, &options, Some(KEY), StoreSystem::running(), Log::kept());
     Arc::new(store.unwrap_or_else(|error| panic!("{url}: {error}")))
 }
 

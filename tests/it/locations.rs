@@ -262,7 +262,7 @@ fn no_error_of_an_engine_repeats_a_password_to_the_log() {
             let Ok(Location::Redis(location)) = Location::parse(&text) else { panic!("{text}") };
             let (log, system) = (Log::kept(), Arc::new(RealSystem::default()));
             let options = engine::options(Safety::default(), BOUNDS);
-            let store = <RedisStore>::connect(&location, &options, [7; 32], system, log.clone());
+            let store = <RedisStore>::connect(&location, &options, Some([7; 32]), system, log.clone());
             let printed = format!("{:?} {:?}", store.map(|_| ()), log.lines());
             assert!(printed.contains("Err("), "{stub:?}: {printed}");
             check(&printed, &password, &format!("{stub:?} {text}"));

@@ -135,7 +135,8 @@ fn connect(url: &str, safety: Safety) -> RedisStore {
     let Ok(Location::Redis(location)) = Location::parse(url) else { panic!("{url}") };
     let bounds = Bounds { time_max: Duration::from_secs(1), ..BOUNDS };
     let system = StoreSystem::running();
-    let store = RedisStore::connect(&location, &engine::options(safety, bounds), [7; 32], system, Log::kept());
+    let store =
+        RedisStore::connect(&location, &engine::options(safety, bounds), Some([7; 32]), system, Log::kept());
     store.unwrap_or_else(|error| panic!("{url}: {error}"))
 }
 

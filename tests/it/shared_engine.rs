@@ -27,7 +27,7 @@ const FRESH: [u8; 32] = [7; 32];
 fn connect(url: &str, fresh: [u8; 32], options: &Options) -> (Result<RedisStore, ConnectError>, Log) {
     let Ok(Location::Redis(location)) = Location::parse(url) else { panic!("{url}") };
     let (log, system): (_, Arc<dyn System>) = (Log::kept(), Arc::new(RealSystem::default()));
-    (RedisStore::connect(&location, options, fresh, system, log.clone()), log)
+    (RedisStore::connect(&location, options, Some(fresh), system, log.clone()), log)
 }
 
 /// Options of a server that looks at its engine again all the time.
@@ -55,9 +55,7 @@ fn a_flushed_engine_is_given_the_sealing_key_again_and_logged() {
     assert_eq!(engine.command("FLUSHALL"), "+OK");
     wait_until("the key is back", || engine.command("EXISTS oauth:sealing-key") == ":1");
     assert!(!engine.command("GET oauth:sealing-key").is_empty());
-    wait_until("the log says so", || {
-        has_line(&log, "had lost the key for the dialog's forms and has it again")
-    });
+    wait_until("the log says so", || has_line(&log, "had lost the sealing key and has it again"));
     assert_eq!(log.lines().iter().filter(|line| line.contains("had lost")).count(), 1, "once");
 }
 
@@ -82,7 +80,7 @@ fn an_engine_without_its_replica_keeps_the_sealing_key() {
     };
     let before = looks();
     wait_until("the engine is looked at a few times", || looks() > before + 5);
-    assert!(!has_line(&log, "had lost the key"), "{:?}", log.lines());
+    assert!(!has_line(&log, "had lost the sealing key"), "{:?}", log.lines());
 }
 
 #[test]
@@ -99,7 +97,7 @@ fn servers_adopt_a_replaced_key_and_open_forms_of_the_old_one() {
     wait_until("it adopts the new key", || ids(&store)[0] == KeyId::of(&replaced));
     let both = Keyring::new(&replaced).with_old([&FRESH]);
     assert!(both.ids().eq(ids(&store)), "the old one opens");
-    assert!(has_line(&log, "has a new key for the dialog's forms"), "{:?}", log.lines());
+    assert!(has_line(&log, "has a new sealing key"), "{:?}", log.lines());
     wait_until("the old key is left for others", || engine.command("EXISTS oauth:sealing-key:old") == ":1");
     // One that starts now seals with the new key, and opens what the other has sealed.
     let (later, _) = connect(&engine.url(), [9; 32], &watchful());
@@ -160,7 +158,7 @@ fn a_form_opens_at_every_server_after_the_key_was_replaced() {
     let unknown = "A".repeat(100);
     for index in [0, 1] {
         assert_eq!(link(index).authorize(&cookie, &unknown).0, 400);
-        servers[index].wait_for_words("has a new key for the dialog's forms");
+        servers[index].wait_for_words("has a new sealing key");
     }
     assert_eq!(link(1).authorize(&cookie, &early).0, 302, "one from before, at the other");
     for (shown, answered) in [(0, 1), (1, 0)] {

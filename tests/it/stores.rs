@@ -105,7 +105,7 @@ fn connect(url: &str, safety: Safety) -> Arc<dyn Store> {
     let store = RedisStore::connect(
         &location,
         &engine::options(safety, BOUNDS),
-        [7; 32],
+        Some([7; 32]),
         StoreSystem::running(),
         Log::kept(),
     );

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use redb::{Database, ReadableTable, TableDefinition, TableHandle, WriteTransaction};
 
 use super::pairs::{Counts, Name, PairName, Pairs, Row, RowKey};
+use crate::crypto::keyring::KeyBytes;
 use crate::oauth::kind::{Record, Stage, Transition};
 use crate::oauth::{Kind, Timestamp};
 
@@ -73,7 +74,7 @@ impl<E: Into<redb::Error>> From<E> for Foreign {
 ///
 /// # Errors
 /// When the file is not one of these, or cannot be read or written.
-pub(super) fn prepare<T: Transition>(database: &Database, fresh_key: [u8; 32]) -> Result<[u8; 32], Foreign> {
+pub(super) fn prepare<T: Transition>(database: &Database, fresh_key: KeyBytes) -> Result<KeyBytes, Foreign> {
     let transaction = database.begin_write()?;
     let is_new = transaction.list_tables()?.next().is_none();
     let key = {

@@ -5,8 +5,8 @@
 //! commit, without waiting for the disk. Since a token is issued only after its commit, a client's token is always
 //! found there.
 //!
-//! A lock keeps a second process from opening the file. The file holds digests and the key that seals the dialog's
-//! forms, so only its owner may read it.
+//! A lock keeps a second process from opening the file. The file holds digests and the server's sealing key, so only
+//! its owner may read it.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +21,7 @@ use redb::{Database, Durability, StorageBackend};
 
 use super::queue::{Answered, Job, Queue, Taken};
 use super::{Applied, Bounds, Caller, Store, StoreError};
-use crate::crypto::keyring::Keyring;
+use crate::crypto::keyring::{KeyBytes, Keyring};
 use crate::log::Log;
 use crate::oauth::kind::Transition;
 use crate::oauth::{self, Timestamp};
@@ -113,7 +113,7 @@ impl<T: Transition> FileStore<T> {
         path: &Path,
         waiting: Waiting,
         bounds: Bounds,
-        fresh_key: [u8; 32],
+        fresh_key: KeyBytes,
         system: Arc<dyn System>,
         log: Log,
     ) -> Result<FileStore<T>, OpenError> {
@@ -139,7 +139,7 @@ impl<T: Transition> FileStore<T> {
         backend: impl Fn() -> B + Clone + Send + Sync + 'static,
         waiting: Waiting,
         bounds: Bounds,
-        fresh_key: [u8; 32],
+        fresh_key: KeyBytes,
         system: Arc<dyn System>,
         log: Log,
     ) -> Result<FileStore<T>, String> {
@@ -152,7 +152,7 @@ impl<T: Transition> FileStore<T> {
         source: Source<impl FnOnce() -> Result<Database, String>>,
         waiting: Waiting,
         bounds: Bounds,
-        fresh_key: [u8; 32],
+        fresh_key: KeyBytes,
         system: Arc<dyn System>,
         log: Log,
     ) -> Result<FileStore<T>, String> {

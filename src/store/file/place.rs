@@ -1,6 +1,6 @@
 //! Where the store's file is: who else may write there, and whether it is still the file that was opened.
 //!
-//! The file holds digests of every credential and the key that seals the dialog's forms. So it is used only if no
+//! The file holds digests of every credential and the server's sealing key. So it is used only if no
 //! other user of the machine can read, write or replace it, and only under its own name: a link would make the server
 //! write wherever the link leads. This is checked when the file is opened, which refuses, as ssh does with its keys.
 //!

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   PREFIX:KIND:ID               a record of a kind: PREFIX:grant:ID is a grant
-//!   PREFIX:sealing-key           the key that seals the dialog's forms
-//!   PREFIX:sealing-key:old       the previous one, while its forms are valid
+//!   PREFIX:sealing-key           the server's sealing key
+//!   PREFIX:sealing-key:old       the previous one, while it is needed
 //!   PREFIX:report:SERVER         up to which response a server knows whether it was delivered
 //!   PREFIX:alive:SERVER          exists while the server is alive
 //!   PREFIX:probe:NAME:NUMBER     a test write of a server

@@ -17,8 +17,7 @@ use super::key_prefix::KeyPrefix;
 use super::location::RedisLocation;
 use super::queue::Queue;
 use super::{Applied, Bounds, Caller, Store};
-use crate::crypto::digest::Digest;
-use crate::crypto::keyring::Keyring;
+use crate::crypto::keyring::{KeyBytes, Keyring};
 use crate::log::Log;
 use crate::oauth::kind::Transition;
 use crate::oauth::lifetimes::Lifetimes;
@@ -62,8 +61,8 @@ pub struct Options {
     pub bounds: Bounds,
     /// The shortest lifetime of a record: that of a code.
     pub lifetime_min: Duration,
-    /// The lifetime of the dialog's forms; `None` if the keys are not kept on the engine.
-    pub form_lifetime: Option<Duration>,
+    /// How long an old sealing key is still needed after another one has replaced it.
+    pub old_key_lifetime: Duration,
     /// The interval between checks of the engine's clock, permissions and sealing key.
     pub check_interval: Duration,
 }
@@ -72,12 +71,18 @@ impl Options {
     /// Options with the default lifetimes of a configuration.
     pub fn new(key_prefix: KeyPrefix, safety: Safety, bounds: Bounds) -> Options {
         let Lifetimes { code, form, .. } = Lifetimes::default();
-        let check_interval = CHECK_INTERVAL;
-        Options { key_prefix, safety, bounds, lifetime_min: code, form_lifetime: Some(form), check_interval }
+        Options {
+            key_prefix,
+            safety,
+            bounds,
+            lifetime_min: code,
+            old_key_lifetime: form,
+            check_interval: CHECK_INTERVAL,
+        }
     }
 }
 
-/// The default interval. Forms that do not open shorten it, to a second at least.
+/// The default interval. Sealed content with an unknown key shortens it, to a second at least.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Records on an engine; see the module's documentation.
@@ -102,24 +107,28 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {}
 
 impl<T: Transition> RedisStore<T> {
-    /// Connects to the engine at `location`; several hosts are nodes of a cluster. A new engine gets `fresh_key` as its
-    /// sealing key. Warnings about its configuration go to `log`.
+    /// Connects to the engine at `location`; several hosts are nodes of a cluster. An engine without a sealing key gets
+    /// `fresh_key`; without `fresh_key`, no keys are kept on the engine. Warnings about its configuration go to `log`.
     ///
     /// # Errors
     /// If the engine cannot be reached, is too old, or lacks what the options need.
     pub fn connect(
         location: &RedisLocation,
         options: &Options,
-        fresh_key: [u8; 32],
+        fresh_key: Option<KeyBytes>,
         system: Arc<dyn System>,
         log: Log,
     ) -> Result<RedisStore<T>, ConnectError> {
-        let Options { key_prefix, safety, bounds, lifetime_min, form_lifetime, check_interval } =
+        let Options { key_prefix, safety, bounds, lifetime_min, old_key_lifetime, check_interval } =
             options.clone();
         let keys = Keys::new(&key_prefix);
-        // Random, so that no two servers share it.
-        let digest = Digest::of(&[&fresh_key[..], b"probe"].concat());
-        let name = digest.as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        // Random, so that no two servers share the keys of their reports and probes.
+        let mut server = [0; 8];
+        system
+            .fill(&mut server)
+            .map_err(|error| ConnectError(format!("cannot get random bytes from the system: {error}")))?;
+        let server = u64::from_le_bytes(server);
+        let name = format!("{server:016x}");
         let probe = Probe::new(keys.clone(), name, lifetime_min + swap::KEPT_LONGER, swap::SWAP, safety);
         // Half of a request's time, to leave time for a second try.
         let patience = bounds.time_max / 2;
@@ -130,21 +139,16 @@ impl<T: Transition> RedisStore<T> {
         }
         let now = system.monotonic();
         let mut agreement = None;
-        if let Some(form_lifetime) = form_lifetime {
-            agreement = Agreement::reach(&mut cluster, &keys, &fresh_key, form_lifetime, now, log.clone());
+        if let Some(fresh_key) = fresh_key {
+            agreement = Agreement::reach(&mut cluster, &keys, &fresh_key, old_key_lifetime, now, log.clone());
             if agreement.is_none() {
-                let message = "the engine does not keep the key that seals the dialog's forms";
+                let message = "the engine does not keep the sealing key";
                 return Err(ConnectError(message.into()));
             }
         }
         let published = agreement.as_ref().map(Agreement::published);
         cluster.has_returned = false;
         cluster.probes = true;
-        let mut server = [0; 8];
-        system
-            .fill(&mut server)
-            .map_err(|error| ConnectError(format!("cannot get random bytes from the system: {error}")))?;
-        let server = u64::from_le_bytes(server);
         let queue = Arc::new(Queue::new(bounds.queue_max, Some(server)));
         let mut batch = Batch::of(keys, server, bounds.time_max, cluster.waits_for_safety());
         // If the node that holds the report is unreachable, the report is sent later.

@@ -1,9 +1,9 @@
-//! The key that seals the dialog's forms, as servers that share an engine agree on it.
+//! The server's sealing key, as servers that share an engine agree on it.
 //!
 //! All servers use the key on the engine. If there is none (the engine was flushed or evicted it), each server offers
-//! its own, the first one wins, and the others adopt it. A server that adopts a key stores its old one beside it while
-//! forms sealed with it are valid, so that all servers can still open them. The keys are read again periodically, and
-//! soon after a form that did not open.
+//! its own, the first one wins, and the others adopt it. A server that adopts a key stores its old one beside it for a
+//! while, so that all servers can still open what it sealed. The keys are read again periodically, and soon after
+//! something named a key that is not known.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,11 +14,9 @@ use redis::Value;
 use super::cluster::Cluster;
 use super::keys::Keys;
 use super::pipeline::{Command, EngineReply};
-use crate::crypto::keyring::{KEY_BYTES, KeyId, Keyring};
+use crate::crypto::keyring::{KeyBytes, KeyId, Keyring};
 use crate::log::Log;
 use crate::oauth::Timestamp;
-
-type Key = [u8; KEY_BYTES];
 
 /// More old keys than this are forgotten, the oldest first.
 const OLD_KEYS_MAX: usize = 4;
@@ -47,10 +45,10 @@ impl Published {
 /// What this server and its engine agreed on.
 pub(super) struct Agreement {
     names: Keys,
-    current: Key,
-    /// Each with when the last form of it is too old.
-    old: Vec<(Key, Instant)>,
-    form_lifetime: Duration,
+    current: KeyBytes,
+    /// Each with the time until which it is needed.
+    old: Vec<(KeyBytes, Instant)>,
+    old_key_lifetime: Duration,
     published: Arc<Published>,
     log: Log,
 }
@@ -59,8 +57,8 @@ pub(super) struct Agreement {
 struct Found {
     /// It had none, and took ours.
     was_missing: bool,
-    current: Key,
-    old: Option<Key>,
+    current: KeyBytes,
+    old: Option<KeyBytes>,
 }
 
 impl Agreement {
@@ -68,8 +66,8 @@ impl Agreement {
     pub(super) fn reach(
         cluster: &mut Cluster,
         names: &Keys,
-        fresh: &Key,
-        form_lifetime: Duration,
+        fresh: &KeyBytes,
+        old_key_lifetime: Duration,
         now: Instant,
         log: Log,
     ) -> Option<Agreement> {
@@ -82,7 +80,7 @@ impl Agreement {
             names: names.clone(),
             current: found.current,
             old: Vec::new(),
-            form_lifetime,
+            old_key_lifetime,
             published: Arc::new(published),
             log,
         };
@@ -102,40 +100,40 @@ impl Agreement {
         self.old.retain(|(_, until)| now < *until);
         if found.current != self.current {
             self.log.line(format_args!(
-                "the store's engine has a new key for the dialog's forms, {}; this server uses it, and opens forms of \
-                 the old one, {}, for {} more seconds",
+                "the store's engine has a new sealing key, {}; this server uses it, and keeps the old one, {}, for {} \
+                 more seconds",
                 KeyId::of(&found.current),
                 KeyId::of(&self.current),
-                self.form_lifetime.as_secs()
+                self.old_key_lifetime.as_secs()
             ));
             let own = std::mem::replace(&mut self.current, found.current);
             self.learn_old(Some(own), now);
             self.leave_old(cluster, &own, time);
         } else if found.was_missing {
             self.log.line(format_args!(
-                "the store's engine had lost the key for the dialog's forms and has it again; it was flushed, \
-                 restarted or short of memory, and may have lost grants"
+                "the store's engine had lost the sealing key and has it again; it was flushed, restarted or short of \
+                 memory, and may have lost grants"
             ));
         }
         self.learn_old(found.old, now);
         self.publish();
     }
 
-    fn learn_old(&mut self, key: Option<Key>, now: Instant) {
+    fn learn_old(&mut self, key: Option<KeyBytes>, now: Instant) {
         let Some(key) = key.filter(|key| *key != self.current) else { return };
         if !self.old.iter().any(|(known, _)| *known == key) {
-            self.old.push((key, now + self.form_lifetime));
+            self.old.push((key, now + self.old_key_lifetime));
         }
         let excess = self.old.len().saturating_sub(OLD_KEYS_MAX);
         self.old.drain(..excess);
     }
 
-    /// Puts the key that was given up where the other servers find it, until forms of it are too old.
-    fn leave_old(&self, cluster: &mut Cluster, key: &Key, time: Timestamp) {
+    /// Puts the key that was given up where the other servers find it, until it is no longer needed.
+    fn leave_old(&self, cluster: &mut Cluster, key: &KeyBytes, time: Timestamp) {
         let name = self.names.old_sealing_key();
-        let expires = time.after(self.form_lifetime).as_milliseconds();
+        let expires = time.after(self.old_key_lifetime).as_milliseconds();
         let set = redis::cmd("SET").arg(&*name).arg(&key[..]).arg("PXAT").arg(expires).to_owned();
-        // Without it, forms of this server alone do not open at others.
+        // If this fails, only what this server sealed with it does not open at the others.
         let _ = cluster.exchange(&[Command { key: name, cmd: set, is_write: true, ask: None }]);
     }
 
@@ -147,7 +145,7 @@ impl Agreement {
 }
 
 /// Gives the keys that the engine has. Where it has none, `key` is put there first.
-fn exchange(cluster: &mut Cluster, names: &Keys, key: &Key) -> Option<Found> {
+fn exchange(cluster: &mut Cluster, names: &Keys, key: &KeyBytes) -> Option<Found> {
     let (current, old) = (names.sealing_key(), names.old_sealing_key());
     let command = |name: &Arc<[u8]>, cmd: &mut redis::Cmd, is_write| Command {
         key: Arc::clone(name),
@@ -158,7 +156,7 @@ fn exchange(cluster: &mut Cluster, names: &Keys, key: &Key) -> Option<Found> {
     let get = || command(&current, redis::cmd("GET").arg(&*current), false);
     let get_old = command(&old, redis::cmd("GET").arg(&*old), false);
     let read = |reply: EngineReply| match reply {
-        EngineReply::Answered(Value::BulkString(bytes)) => Key::try_from(bytes).ok(),
+        EngineReply::Answered(Value::BulkString(bytes)) => KeyBytes::try_from(bytes).ok(),
         _ => None,
     };
     let mut replies = cluster.exchange(&[get(), get_old]).into_iter();

@@ -71,7 +71,7 @@ pub fn options(safety: Safety, bounds: Bounds) -> Options {
         safety,
         bounds,
         lifetime_min: CODE_LIFETIME,
-        form_lifetime: Some(Duration::from_secs(600)),
+        old_key_lifetime: Duration::from_secs(600),
         // Tests count what is said to the engine.
         check_interval: Duration::from_secs(3600),
     }
