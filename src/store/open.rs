@@ -23,15 +23,16 @@ pub fn open(
     system: &Arc<dyn System>,
     log: &Log,
 ) -> Result<Arc<dyn Store>, String> {
-    let Settings { backend, lifetimes, limits, .. } = settings;
+    let Settings { backend, lifetimes, .. } = settings;
+    let bounds = settings.bounds();
     match &backend.location {
-        Location::Memory => Ok(Arc::new(MemoryStore::bounded(limits.grants_max, limits.pair_grants_max()))),
+        Location::Memory => Ok(Arc::new(MemoryStore::with_bounds(|number| bounds.kinds[number]))),
         #[cfg(feature = "file-store")]
         Location::File(path) => {
             use super::file::{FileStore, Waiting};
             let waiting = if backend.is_relaxed { Waiting::ForNothing } else { Waiting::ForTheDisk };
             let (fresh_key, system) = (fresh_key(system)?, Arc::clone(system));
-            let store = FileStore::open(path, waiting, settings.bounds(), fresh_key, system, log.clone());
+            let store = FileStore::open(path, waiting, bounds, fresh_key, system, log.clone());
             Ok(Arc::new(store.map_err(|error| format!("{error} (--store names it)"))?))
         }
         #[cfg(feature = "redis-store")]
@@ -46,7 +47,7 @@ pub fn open(
                     replicas_min: backend.replicas_min,
                     append_only_file: backend.waits_for_append_only_file,
                 },
-                bounds: settings.bounds(),
+                bounds,
                 lifetime_min: lifetimes.code,
                 old_key_lifetime: lifetimes.form,
                 check_interval: CHECK_INTERVAL,

@@ -5,9 +5,7 @@
 use std::time::Duration;
 
 use super::backend::Backend;
-#[cfg(any(feature = "file-store", feature = "redis-store"))]
 use super::contract::{Bounds, KindBounds};
-#[cfg(any(feature = "file-store", feature = "redis-store"))]
 use crate::oauth::key::KINDS_MAX;
 use crate::oauth::lifetimes::Lifetimes;
 
@@ -73,16 +71,11 @@ impl Limits {
 }
 
 impl Settings {
-    /// The bounds of a store that takes its time.
-    #[cfg(any(feature = "file-store", feature = "redis-store"))]
+    /// The bounds of the store, in memory or not. Every kind of record has the limits of grants, counted separately.
     pub(super) fn bounds(&self) -> Bounds {
         let limits = &self.limits;
-        Bounds {
-            kinds: [KindBounds { records_max: limits.grants_max, holder_max: limits.pair_grants_max() };
-                KINDS_MAX],
-            queue_max: limits.store_queue_max,
-            time_max: self.time_max,
-        }
+        let of_each = KindBounds { records_max: limits.grants_max, holder_max: limits.pair_grants_max() };
+        Bounds { kinds: [of_each; KINDS_MAX], queue_max: limits.store_queue_max, time_max: self.time_max }
     }
 }
 
