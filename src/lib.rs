@@ -9,7 +9,7 @@
 //!          ├─ http               bytes <-> messages: no socket, no clock, no OAuth
 //!          ├─ oauth              the rules, pure: no socket, clock, randomness or HTTP
 //!          └─ store              where grants live; applies the rules' transitions
-//! outbound                       requests that the server sends: clients' documents, from checked addresses alone
+//! outbound                       requests that the server sends: clients' documents, only from checked addresses
 //! keys                           where the server's keys are kept: a key file, the store, or this process
 //! wire                           what went over the wire, and the rule that decided it
 //! pool                           slow work, off the loop; answers through the stores' mailbox

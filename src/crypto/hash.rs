@@ -18,7 +18,7 @@ pub fn hmac_sha256(key: &[u8], message: &[&[u8]]) -> [u8; DIGEST_BYTES] {
     MacKey::new(key).sign(message)
 }
 
-/// A key of HMAC-SHA256 that is used more than once: what depends on the key alone is computed once.
+/// A key of HMAC-SHA256 that is used more than once: what depends only on the key is computed once.
 #[derive(Clone)]
 pub struct MacKey(hmac::Key);
 

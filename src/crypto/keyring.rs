@@ -37,7 +37,7 @@ pub fn draw_key<E>(fill: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Result<KeyB
 /// How many bytes an identifier has: enough that random keys do not share one by chance.
 pub const KEY_ID_BYTES: usize = 6;
 
-/// The same in base64url: without remainder, so what follows it in one text is encoded as it would be alone.
+/// The same in base64url: without remainder, so what follows it in one text is encoded as it would be by itself.
 pub const KEY_ID_CHARS: usize = 8;
 
 /// Not the label of a purpose.
@@ -106,7 +106,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// One key, as the keys of all purposes. How it seals stands in `seal.rs`.
+/// One key, as the keys of all purposes. Sealing with it is in `seal.rs`.
 #[derive(Clone)]
 pub struct SealingKey {
     id: KeyId,

@@ -5,7 +5,7 @@
 //! 1. the key file, if there is one (`--keys FILE`, `keys = "FILE"`);
 //! 2. the store, if it outlives the process: a file of grants holds a key that never changes, and the servers that
 //!    share an engine agree on one there (`store/redis/sealing.rs`);
-//! 3. this process, which draws one at its start.
+//! 3. this process, which draws one at startup.
 //!
 //! Two kinds of things are made with keys. What is valid for minutes, such as a form, needs an old key only as long as
 //! the last form of it is valid. What is valid for years, such as an identifier that a client keeps, needs its key for
@@ -30,7 +30,7 @@ pub use format::{FILE_BYTES_MAX, KEYS_MAX};
 pub enum Keys {
     /// In a file of their own.
     File(Arc<KeyFile>),
-    /// With the records. The keyring is the one that the store had at the start.
+    /// With the records. The keyring is the one that the store had at startup.
     Store(Arc<dyn Store>, Arc<Keyring>),
     /// Nowhere: they end with this process.
     Process(Arc<Keyring>),
@@ -63,7 +63,7 @@ impl Keys {
     }
 
     /// Requests that the keys be read again soon, because a form names a key that is not known here. A key file is read
-    /// again on SIGHUP alone.
+    /// again only on SIGHUP.
     pub fn refresh(&self) {
         if let Keys::Store(store, _) = self {
             store.refresh_keyring();

@@ -143,7 +143,8 @@ pub fn check_of<'a>(
     Ok(Authorization { client, redirect, names_redirect, scope, audience, challenge })
 }
 
-/// Checks that the client and the redirect URI are named once: of two copies, no one knows where an error may go.
+/// Checks that the client and the redirect URI are named once: with two copies, it is unclear where an error may be
+/// sent.
 fn check_repeated(parameters: &AuthorizationRequest) -> Result<(), AuthorizationError> {
     let show = |reason: &'static str| Err(AuthorizationError::Show(reason.into()));
     match parameters.repeated {

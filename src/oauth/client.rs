@@ -29,7 +29,7 @@ pub struct GrantTypes {
     pub client_credentials: bool,
 }
 
-/// How this server knows of a client, and so how far its name and its redirect URIs can be trusted.
+/// Where a client comes from, which decides how far its name and its redirect URIs can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientOrigin {
     /// The operator has configured it.

@@ -22,7 +22,7 @@ pub struct DocumentUrl {
 pub const DOCUMENT_URL_BYTES_MAX: usize = 512;
 
 impl DocumentUrl {
-    /// Reads a `client_id`; `None` if it is not the URL of a document. Plain http is valid for loopback names alone,
+    /// Reads a `client_id`; `None` if it is not the URL of a document. Plain http is valid only for loopback names,
     /// and only with `allows_loopback`, which is for a server whose issuer is on loopback itself.
     pub fn parse(client_id: &str, allows_loopback: bool) -> Option<DocumentUrl> {
         let (scheme, rest) = match client_id.split_once("://")? {

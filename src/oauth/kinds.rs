@@ -120,7 +120,7 @@ macro_rules! kinds {
             }
 
             fn decode(kind: $crate::oauth::Kind, bytes: &[u8]) -> Option<Record> {
-                // Each kind alone has number 0.
+                // On its own, each kind has number 0.
                 let first = $crate::oauth::Kind::new(0);
                 $(if kind == Place::$name.kind() {
                     return $crate::oauth::kind::Record::decode(first, bytes).map(Record::$name);

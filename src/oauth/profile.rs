@@ -11,8 +11,8 @@
 //! ```
 //!
 //! No key of the configuration file sets a field: a server without a client app is strict, and one with a client app is
-//! the demo. `--article` chooses the article's, and `--lab` switches defences while it runs; both on this machine
-//! alone. Any other profile is for programs that link this library, such as tests that show an attack succeed. The
+//! the demo. `--article` chooses the article's, and `--lab` switches defences while it runs; both only on this
+//! machine. Any other profile is for programs that link this library, such as tests that show an attack succeed. The
 //! comment of each defence names the attack that works without it.
 //!
 //! Every profile refuses a form that was sealed for another browser, a code of another client, and a client that is not
@@ -51,7 +51,7 @@ pub struct Profile {
     /// one, or have a host below the registered one: `https://app.example.evil.example/` passes for
     /// `https://app.example`, and gets the code (RFC 9700, 4.1).
     pub exact_redirect: bool,
-    /// Whether an error is sent to a verified redirect URI alone. Otherwise a link to this server leads wherever its
+    /// Whether an error is sent only to a verified redirect URI. Otherwise a link to this server leads wherever its
     /// author likes, under the name that people trust (open redirector; RFC 6749, 4.1.2.1; RFC 9700, 4.11.2).
     pub verified_errors: bool,
     /// Whether the client that the attack lab serves compares the `state` of an answer with that of its own request.
@@ -75,7 +75,7 @@ pub struct Profile {
     /// tokens until it expires (code replay; RFC 6749, 10.5; RFC 9700, 4.3.1). The earlier access tokens stay valid; a
     /// new refresh token replaces the earlier one.
     pub single_use_codes: bool,
-    /// Whether an access token is accepted in the Authorization field alone. Otherwise one in the query is, too (RFC
+    /// Whether an access token is accepted only in the Authorization field. Otherwise one in the query is, too (RFC
     /// 6750, 2.3). URLs are kept in histories and logs and are sent to other sites in `Referer`, so anyone who reads
     /// one has the token (RFC 9700, 4.2.4 and 4.3.2).
     pub header_tokens_only: bool,
@@ -87,7 +87,7 @@ pub struct Profile {
     /// goes, and its name only as what it calls itself. Otherwise that name is the heading, as if the operator had
     /// checked it, and a stranger's client looks like the app whose name it takes (RFC 7591, 5; RFC 6749, 10.2).
     pub named_by_host: bool,
-    /// Whether a client's document is fetched from checked addresses alone. Otherwise a `client_id` makes the server
+    /// Whether a client's document is fetched only from checked addresses. Otherwise a `client_id` makes the server
     /// send a request to whatever it can reach and its author cannot: its own machine, its network, the metadata
     /// service of its cloud (server-side request forgery; Client ID Metadata Document, 8.6).
     pub checked_addresses: bool,

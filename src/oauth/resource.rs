@@ -29,7 +29,7 @@ pub struct Resource {
     name: String,
     /// The scopes that it knows, for its metadata (RFC 9728, 2).
     scope: Scope,
-    /// The audience of a token for this resource alone, made once.
+    /// The audience of a token for only this resource, made once.
     audience: Audience,
 }
 
@@ -156,7 +156,7 @@ fn is_same(one: &str, other: &str) -> bool {
 fn split(uri: &str) -> (&str, &str) {
     let start = uri.find("://").map_or(0, |at| at + 3);
     let path = match start {
-        // Such as `urn:example:api`: the scheme alone ignores case.
+        // Such as `urn:example:api`: only the scheme ignores case.
         0 => uri.find(':').map_or(0, |at| at + 1),
         start => uri[start..].find('/').map_or(uri.len(), |at| start + at),
     };

@@ -1,7 +1,7 @@
 //! The grant as a kind of record: when it expires, who holds it, what it counts as, and how it makes room.
 //!
 //! The holder of a grant is the pair of its subject and its client. If a client acts for itself (RFC 6749, 4.4), there
-//! is no subject, and the client alone is the holder.
+//! is no subject, and the holder is the client.
 
 use std::time::Duration;
 

@@ -5,8 +5,8 @@ use super::outcome::Outcome;
 use super::presented::Presented;
 use super::state::{Change, Grant, Standing, State};
 
-/// Revokes a token at the request of its client (RFC 7009, 2.1): an access token alone, a refresh token together with
-/// its grant.
+/// Revokes a token at the request of its client (RFC 7009, 2.1): only that token if it is an access token, the whole
+/// grant if it is a refresh token.
 pub(super) fn revoke(record: Option<&Grant>, presented: &Presented, now: Timestamp) -> (Change, Outcome) {
     let Presented { access, refresh, client } = presented;
     let Some((grant, live)) = record.and_then(|grant| match &grant.state {

@@ -96,7 +96,7 @@ impl<'a> Rotatable<'a> {
     }
 }
 
-/// What the new access token is good for.
+/// What the new access token allows.
 #[derive(Clone, Copy)]
 struct Access<'a> {
     scope: &'a Scope,
@@ -124,7 +124,7 @@ impl Previous {
         }
         match asked.lifetimes.refresh_reuse {
             RefreshReuse::EndsGrant => None,
-            // The successor is unused, or the presented token would not be the previous one.
+            // The successor is unused: once it is used, this token is no longer the previous one.
             RefreshReuse::UntilSuccessorUsed => Some(Right::Successor),
         }
     }

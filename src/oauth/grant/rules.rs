@@ -100,8 +100,8 @@ const SPENT: &[GrantPhase] = &[Redeemed, Rotated, RotatedUndelivered];
 const REFRESHABLE: &[GrantPhase] = &[Redeemed, RedeemedUndelivered, Rotated, RotatedUndelivered];
 const WITH_ACCESS: &[GrantPhase] = &[Redeemed, RedeemedUndelivered, Rotated, RotatedUndelivered, ClientOnly];
 
-/// The rules. The first that names a phase and an event applies. `Over` is `Absent` where the form that made the
-/// grant can no longer be sent, since nothing needs the mark.
+/// The rules. The first that names a phase and an event applies. Where a rule says `Over`, the grant becomes `Absent`
+/// instead if the form that made it can no longer be sent: then no mark is needed.
 ///
 /// Beside these, a store ends the oldest grant of a pair that is past its bound, and forgets a record that has
 /// expired.

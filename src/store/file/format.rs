@@ -40,7 +40,7 @@ impl Names {
 
 const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");
 
-/// The number of this arrangement of tables while there are grants alone, and with records of other kinds.
+/// The number of this arrangement of tables while there are only grants, and with records of other kinds.
 const FORMAT: u64 = 2;
 const FORMAT_OF_KINDS: u64 = 3;
 

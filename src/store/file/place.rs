@@ -92,7 +92,7 @@ impl Place {
         let mode = private_file::mode(&folder.metadata().ok()?);
         (mode & 0o1020 == 0o020).then(|| {
             format!(
-                "the group of the folder {} may replace the store's file; unless the group is this server's alone, run \
+                "the group of the folder {} may replace the store's file; unless only this server is in the group, run \
                  chmod g-w {}",
                 folder.display(),
                 folder.display()

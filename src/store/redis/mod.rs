@@ -5,7 +5,7 @@
 //! the winner's result. One thread does all communication: it takes all transitions that wait and sends them in one
 //! round trip.
 //!
-//! What survives a failure of the engine depends on the engine's configuration. The server checks it at the start and
+//! What survives a failure of the engine depends on the engine's configuration. The server checks it at startup and
 //! logs each setting that puts grants at risk.
 
 use std::fmt;

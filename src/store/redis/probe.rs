@@ -1,4 +1,4 @@
-//! Probes whether an engine keeps what it confirms: at the start, at each new connection, and at intervals.
+//! Probes whether an engine keeps what it confirms: at startup, at each new connection, and at intervals.
 //!
 //! An engine whose clock is ahead confirms a write and expires it at once. A missing permission shows only at the first
 //! write. So a probe runs every command that a grant needs, with the shortest lifetime of a grant, and reads back
