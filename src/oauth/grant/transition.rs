@@ -2,6 +2,26 @@
 //!
 //! A route makes a transition once it has the required proofs, and a store applies it. It contains digests and never a
 //! secret, so it can be queued, batched, and applied again after a lost race.
+//!
+//! ```text
+//!   route    Transition::redeem(client, code, …)     what needs no record: parsing, authentication
+//!              │
+//!   store      ▼ apply(record, now)                  what needs the record: is the code unspent, is it this client's
+//!              ├──▶ Change     put, keep or forget the record
+//!              ▼
+//!   route    Outcome                                 the response
+//! ```
+//!
+//! Whatever depends on the record is decided in `apply`, never before. A route that looked first and changed afterwards
+//! would leave a gap in which another request can spend the same code. So everything that the new record may need comes
+//! along, such as the digests of tokens that are then not issued.
+//!
+//! The constructors take the types that only a check makes (`AuthenticatedClient`, `Verified`, `Authorization`). So no
+//! transition redeems a code for a client that was not authenticated. A redemption or rotation starts with the
+//! strictest rules, so a route that forgets [`Transition::under`] refuses too much, and never allows too much.
+//!
+//! The second half of the file tells the stores what they need to know of a transition ([`kind::Transition`]). A store
+//! is generic over that trait and has no rule of OAuth.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,10 +52,14 @@ use super::withdraw::{Withdrawal, WithdrawnResponse, withdraw};
 /// One request's effect on one grant.
 #[derive(Clone, Debug)]
 pub struct Transition {
+    /// From the presented credential, so it may name no grant. It finds the record and proves nothing: anyone who has
+    /// seen one credential of a grant has it. The action's digests are the proof.
     grant: GrantId,
     action: Action,
 }
 
+/// Each operation has a file of its own. Its data is boxed, because a transition is moved from the route to the store
+/// and through its queue. The check is small, and by far the most frequent, so it allocates nothing.
 #[derive(Clone, Debug)]
 enum Action {
     Permit(Box<Permission>),
@@ -48,7 +72,7 @@ enum Action {
     Withdraw(Box<Withdrawal>),
 }
 
-/// What a transition does, without its data.
+/// What a transition does, without its data: the log and the wire view get this, and no digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Stores a grant with its code.
@@ -74,6 +98,8 @@ pub enum Operation {
 impl Transition {
     /// The resource owner `subject` authorizes `asked`: a new grant with this code. Until `kept_until` a mark keeps the
     /// form from working twice; `None` for the article's form, which has no fields.
+    ///
+    /// Takes `asked` by value, so that its scope and its redirect URI are moved and not copied.
     pub fn permit(
         asked: Authorization,
         subject: Arc<str>,
@@ -120,6 +146,9 @@ impl Transition {
     }
 
     /// `client` presents `code` and gets `token`, and `refresh` with the family that marks it.
+    ///
+    /// The redirect URI and the verifier are compared when it is applied, because only the record says what the code is
+    /// bound to.
     pub fn redeem(
         client: AuthenticatedClient,
         code: &Credential,
@@ -136,9 +165,12 @@ impl Transition {
             verified,
             target: Target::default(),
             token: token.digest(),
+            // The family is stored beside the digest. It tells an old token of this grant, whose digest is not stored
+            // any more, from one that was made up.
             refresh: refresh.map(|(token, family)| (*token.refresh_digest().digest(), family)),
             lifetimes,
             profile: Profile::strict(),
+            // Set by the store's queue; a store in memory has none.
             writer: None,
         };
         Transition { grant: code.grant(), action: Action::Redeem(Box::new(redemption)) }
@@ -146,6 +178,9 @@ impl Transition {
 
     /// `client` presents `refresh` and gets its `successors`, with the access token for `scope`. Without `scope`, for
     /// everything that was granted and that the client is still registered for.
+    ///
+    /// The successors are derived from `refresh` and a salt. The record keeps the salt, which is no secret. So a retry
+    /// gets the same successors, although no store ever has them.
     pub fn rotate(
         client: AuthenticatedClient,
         refresh: &Credential,
@@ -176,10 +211,11 @@ impl Transition {
             Action::Rotate(asked) => {
                 asked.profile = *profile;
                 if !profile.rotation {
-                    // A token that is its own successor stays the current one.
+                    // A token that is its own successor stays the current one, so the rules need no second case.
                     asked.successor = *asked.presented.digest();
                 }
             }
+            // A check has the profile's rules in its resource. No profile changes the rest.
             _ => {}
         }
         self
@@ -204,21 +240,24 @@ impl Transition {
         Transition { grant: token.grant(), action: Action::Look(look) }
     }
 
-    /// The same for a resource that also needs to know whose token it is, and which scope it has.
+    /// The same for a resource that also needs to know whose token it is, and which scope it has. Separate, because the
+    /// description is a copy, which most checks do not need.
     pub fn check_and_describe(token: &Credential, resource: Arc<ProtectedResource>) -> Transition {
         let look = Look::Check { token: token.digest(), resource, describes: true };
         Transition { grant: token.grant(), action: Action::Look(look) }
     }
 
-    /// `client`, which is confidential, introspects `token`. `clients` are the clients that are registered now.
+    /// `client`, which is confidential, introspects `token`. `clients` are the clients that are registered now: the
+    /// token may be of a client that is not, and is then inactive.
     pub fn inspect(client: AuthenticatedClient, token: &Credential, clients: Arc<Clients>) -> Transition {
         let client = client.client();
+        // A client that may inspect every token is left out: the rules compare the token's client with nothing.
         let client = (!client.inspects_all).then(|| Arc::clone(&client.id));
         let look = Look::Inspect(Presented::new(token, client), clients);
         Transition { grant: token.grant(), action: Action::Look(look) }
     }
 
-    /// `client` revokes `token`.
+    /// `client` revokes `token`, which may be of either kind: only the record tells which (RFC 7009, 2.1).
     pub fn revoke(client: AuthenticatedClient, token: &Credential) -> Transition {
         let client = Some(Arc::clone(&client.client().id));
         Transition { grant: token.grant(), action: Action::Revoke(Presented::new(token, client)) }
@@ -260,12 +299,15 @@ impl kind::Transition for Transition {
     type Record = Grant;
     type Outcome = Outcome;
 
+    /// Repeatable: a code or refresh token is spent by its first use, and each write has digests of fresh secrets. So
+    /// after a lost answer, a store can tell whether its write was made.
     const KINDS: &'static [KindInfo] = &[KindInfo { name: "grant", is_repeatable: true }];
 
     fn key(&self) -> Key {
         Key { kind: Kind::new(0), id: self.grant }
     }
 
+    /// A store asks this first. For a check it then needs neither a copy of the record nor a write.
     fn look(&self, record: Option<&Grant>, now: Timestamp) -> Option<Outcome> {
         match &self.action {
             Action::Look(look) => Some(look.at(record, now)),
@@ -284,20 +326,24 @@ impl kind::Transition for Transition {
             Action::Revoke(presented) => revoke(record, presented, now),
             Action::Withdraw(withdrawal) => withdraw(record, withdrawal),
         };
+        // The operations decide without the table of rules. In debug builds, each result is checked against it.
         debug_assert!(rules::allows(record, &change), "{:?}: {outcome:?}", GrantPhase::of(record));
         (change, outcome)
     }
 
+    /// A file applies these to its last commit, without waiting for the writes in progress.
     fn is_read_only(&self) -> bool {
         matches!(self.action, Action::Look(_))
     }
 
+    /// Known without the record, so that a full store can make room before it applies the transition.
     fn new_record(&self) -> Option<(Holder<'_>, Stage)> {
         match &self.action {
             Action::Permit(permission) => {
                 let holder = Holder { client: &permission.client, subject: Some(&permission.subject) };
                 Some((holder, Stage::Code))
             }
+            // Nothing was granted, but the form must not work a second time.
             Action::Deny(denial) => {
                 let holder = Holder { client: &denial.client, subject: Some(&denial.subject) };
                 Some((holder, Stage::Mark))
@@ -311,21 +357,27 @@ impl kind::Transition for Transition {
         }
     }
 
+    /// The form may have been answered before. If it was not, its user must answer a new one. The other error would be
+    /// worse: a form that was denied, or whose code was used, could authorize again.
     fn taken(&self) -> Outcome {
         Outcome::Taken
     }
 
     /// A form that is sent again, a repeated rotation, and a revocation of a token that may just have been revoked.
+    /// Each reports something as stored, and stores nothing itself.
     fn restates(&self, outcome: &Outcome) -> bool {
         matches!(outcome, Outcome::GrantedAgain | Outcome::Denied | Outcome::Repeated { .. })
             || matches!(self.action, Action::Revoke(_))
     }
 
-    /// True for a redemption or a rotation.
+    /// True for a redemption or a rotation: only these spend the credential that a retry presents. If another response
+    /// is lost, the same request can be sent again with the same effect.
     fn delivers(&self) -> bool {
         matches!(self.action, Action::Redeem(_) | Action::Rotate(_))
     }
 
+    /// Names the lost response by its access token, or by the refresh token that it replaced, and by its writer. So a
+    /// withdrawal that comes late does not withdraw the response to a retry.
     fn withdrawal(&self) -> Option<Transition> {
         let withdrawal = match &self.action {
             Action::Redeem(asked) => Withdrawal {
@@ -355,6 +407,7 @@ impl kind::Transition for Transition {
     }
 
     /// The writer of the grant's last response, if the transition ends the grant only if that response was delivered.
+    /// Asking the writer takes a round trip, so both answers are tried first, and it is asked only if they differ.
     fn doubt(&self, record: Option<&Grant>, now: Timestamp) -> Option<Writer> {
         let writer = record?.writer()?;
         let ends = |outcome: &Outcome| matches!(outcome, Outcome::Replayed | Outcome::Reused);

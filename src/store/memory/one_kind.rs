@@ -8,6 +8,15 @@
 //! name, which is random, selects its shard. A separate index counts the records of each pair of a subject and a
 //! client. A pair above its limit loses its oldest record before the request that added one is answered. So a pair
 //! never exceeds its limit by more than one record per worker.
+//!
+//! Each record is in four places: its shard's table, its shard's heap, the index of pairs, and the count of all. They
+//! change together under the shard's lock, with two exceptions. A new record is counted before it exists: otherwise
+//! all workers at the limit would see room for one more, and each would take it. And a record that is to make room is
+//! taken out of the index of pairs before its shard is locked.
+//!
+//! Lock order: a shard, then the index of pairs. No call holds two shards. So what ends *other* records, such as making
+//! room, runs before the shard of the request's record is locked or after it is released. In between, another request
+//! may change what was found, so it is checked again under the lock.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,11 +40,13 @@ const SHARDS_PER_CORE: usize = 8;
 /// All records of one kind; see the module's documentation.
 pub(super) struct OneKind<T: Transition> {
     records_max: usize,
-    /// The number of records in all shards, including those that are about to be made.
+    /// The number of records in all shards, including those that are about to be made. One counter, because comparing
+    /// it with the limit must not lock every shard.
     records: AtomicUsize,
     shards: Box<[Mutex<Shard<T::Record>>]>,
     pairs: Pairs,
-    /// The last time, in milliseconds since 1970, at which no shard had an expired record.
+    /// The last time, in milliseconds since 1970, at which no shard had an expired record. A full store is asked for
+    /// room by each new grant, and must not search all shards each time.
     swept: AtomicU64,
 }
 
@@ -52,7 +63,7 @@ impl<R> Default for Shard<R> {
     }
 }
 
-/// A pair that exceeds its limit for a stage.
+/// A pair that exceeds its limit for a stage. It is returned, not handled at once, because that locks other shards.
 type Excess = Option<(HolderKey, Stage)>;
 
 impl<T: Transition> OneKind<T> {
@@ -94,7 +105,8 @@ impl<T: Transition> OneKind<T> {
         {
             return Ok(outcome);
         }
-        // Making room locks shards, so no shard may be locked here.
+        // Making room locks other shards, so no shard may be locked here. If the transition then makes no record, the
+        // room is given back.
         if !self.make_room(transition, now) {
             return Err(StoreError::Full { wait: self.time_until_expiry(now) });
         }
@@ -105,7 +117,8 @@ impl<T: Transition> OneKind<T> {
         Ok(outcome)
     }
 
-    /// The outcome if the record is there and stays as it is, or if its form may have been answered.
+    /// The outcome if the record is there and stays as it is, or if its form may have been answered. Any other outcome
+    /// is discarded, and the transition is applied with the others, once there is room.
     fn answered(&self, transition: &T, now: Timestamp) -> Option<T::Outcome> {
         let id = transition.key().id;
         let mut shard = lock(self.shard(id));
@@ -129,6 +142,7 @@ impl<T: Transition> OneKind<T> {
     fn apply_in_shard(&self, transition: &T, now: Timestamp) -> (T::Outcome, Excess) {
         let id = transition.key().id;
         let mut shard = lock(self.shard(id));
+        // There is no thread that cleans up: each request removes a few records of the shard that it has locked anyway.
         if shard.has_due(now) {
             self.forget_expired(&mut shard, now);
         }
@@ -142,6 +156,7 @@ impl<T: Transition> OneKind<T> {
             (Change::Put(record), Some(held)) => return (outcome, self.replace(held, id, record)),
             (Change::Put(record), None) => match self.enter(&mut shard, id, record, now) {
                 Some(excess) => return (outcome, excess),
+                // Its mark may have been evicted, so the rules found no record where there was one.
                 None => {
                     self.records.fetch_sub(1, Ordering::Relaxed);
                     return (transition.taken(), None);
@@ -176,6 +191,10 @@ impl<T: Transition> OneKind<T> {
     }
 
     /// Replaces the record, and moves it in its pair's index if its stage changed.
+    ///
+    /// Its entry in the heap keeps the old time, because an entry that is not the first is found only by a search. If
+    /// the record now expires later, the entry is postponed when it comes up. If it expires earlier, as the mark of a
+    /// revoked grant does, the record stays until the old time, or until its pair has too many marks.
     fn replace(&self, held: &mut Held<T::Record>, id: Id, record: T::Record) -> Excess {
         let (key, from, to) = (held.key, held.entry(), record.stage());
         let has_moved = held.record.stage() != to;
@@ -194,6 +213,7 @@ impl<T: Transition> OneKind<T> {
         self.forget_all_expired(now);
         let max = self.pairs.max();
         while let Some((id, left)) = self.pairs.take_oldest(max, key, stage) {
+            // The ended record may leave a mark, and that may be one too many. A mark leaves none, so this ends.
             if self.end(key, stage, id, now) {
                 self.shed(key, Stage::Mark, now);
             }
@@ -207,7 +227,7 @@ impl<T: Transition> OneKind<T> {
     /// marks.
     fn end(&self, key: HolderKey, stage: Stage, id: Id, now: Timestamp) -> bool {
         let mut shard = lock(self.shard(id));
-        // Most leave no mark, so removing first saves a second lookup.
+        // Most leave no mark, so removing first saves a second lookup. A missing record was ended by another request.
         let Some(mut held) = shard.records.remove(&id) else { return false };
         // Another request may have redeemed its code meanwhile. Then it is in another list, and this call must not end
         // it. A record never returns to a stage.
@@ -240,6 +260,9 @@ impl<T: Transition> OneKind<T> {
     /// ending that record makes room: it leaves no mark, or its mark displaces an older one. A new mark displaces the
     /// oldest only once it is there, so the store then has one record too many for a moment: with fewer marks than its
     /// limit, the pair would not know that the form of the displaced one was answered.
+    ///
+    /// No record of another pair is ended. Otherwise anyone who fills the store would end the grants of everyone else;
+    /// this way, new grants are refused for a while and existing ones work.
     fn make_room(&self, transition: &T, now: Timestamp) -> bool {
         let Some((pair, stage)) = transition.new_record() else { return true };
         if self.count_one() {
@@ -275,6 +298,8 @@ impl<T: Transition> OneKind<T> {
         }
     }
 
+    /// Reserves room for one record; returns whether there was room. Adds first and subtracts again if that was too
+    /// many, so that only one of two workers gets the last room.
     fn count_one(&self) -> bool {
         let before = self.records.fetch_add(1, Ordering::Relaxed);
         if before >= self.records_max {
@@ -290,6 +315,7 @@ impl<T: Transition> OneKind<T> {
             return;
         }
         let mut is_done = true;
+        // One shard at a time: a worker that needs another shard does not wait for this.
         for shard in &self.shards {
             let mut shard = lock(shard);
             self.forget_expired(&mut shard, now);
@@ -300,6 +326,7 @@ impl<T: Transition> OneKind<T> {
         }
     }
 
+    /// Forgets expired records of a shard, at most [`FORGET_PER_CALL`].
     fn forget_expired(&self, shard: &mut Shard<T::Record>, now: Timestamp) {
         for _ in 0..FORGET_PER_CALL {
             let Some((_, id)) = shard.expiries.first().filter(|(due, _)| *due <= now) else { break };
@@ -310,7 +337,7 @@ impl<T: Transition> OneKind<T> {
         }
     }
 
-    /// The time until a record may expire.
+    /// The time until a record may expire. A client of a full store is asked to wait for that long.
     fn time_until_expiry(&self, now: Timestamp) -> Duration {
         let firsts = self.shards.iter().filter_map(|shard| lock(shard).first_expiry());
         firsts.min().map_or(Duration::ZERO, |due| due.since(now))
