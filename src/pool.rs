@@ -328,7 +328,8 @@ mod tests {
         mailbox: Arc<dyn Mailbox>,
         ended: Receiver<usize>,
         /// The places of the jobs that ran.
-        said: (Sender<usize>, Receiver<usize>),
+        say: Sender<usize>,
+        said: Receiver<usize>,
     }
 
     /// Long enough for any thread to be scheduled.
@@ -336,19 +337,18 @@ mod tests {
 
     impl Harness {
         fn new(threads: usize) -> Harness {
-            let (sender, ended) = channel();
-            Harness { pool: Pool::new(threads), mailbox: Arc::new(Ended(sender)), ended, said: channel() }
+            let ((sender, ended), (say, said)) = (channel(), channel());
+            Harness { pool: Pool::new(threads), mailbox: Arc::new(Ended(sender)), ended, say, said }
         }
 
-        fn submit(&self, kind: Kind, owner: (&str, u8), place: usize, work: Work) -> Result<(), PoolError> {
-            let owner = Owner { target: owner.0.into(), peer: Peer::of([192, 0, 2, owner.1].into()) };
+        fn submit(&self, kind: Kind, owner: Owner, place: usize, work: Work) -> Result<(), PoolError> {
             let caller = Caller { mailbox: &self.mailbox, ticket: Ticket { place, serial: 0 } };
             self.pool.submit(kind, owner, work, caller)
         }
 
         /// Submits a job that says its place.
-        fn say(&self, kind: Kind, owner: (&str, u8), place: usize) -> Result<(), PoolError> {
-            let sender = self.said.0.clone();
+        fn say(&self, kind: Kind, owner: Owner, place: usize) -> Result<(), PoolError> {
+            let sender = self.say.clone();
             let work = move || sender.send(place).expect("the test listens");
             self.submit(kind, owner, place, Box::new(work))
         }
@@ -360,7 +360,7 @@ mod tests {
                 let _ = begin.send(());
                 let _ = released.recv();
             });
-            self.submit(kind, ("blocked", 0), place, work).expect("room for it");
+            self.submit(kind, owner("blocked", 0), place, work).expect("room for it");
             begun.recv_timeout(PATIENCE).expect("it begins");
             release
         }
@@ -370,8 +370,13 @@ mod tests {
         }
 
         fn said(&self) -> Vec<usize> {
-            self.said.1.try_iter().collect()
+            self.said.try_iter().collect()
         }
+    }
+
+    /// The client at the address 192.0.2.`peer`, which asks for `target`.
+    fn owner(target: &str, peer: u8) -> Owner {
+        Owner { target: target.into(), peer: Peer::of([192, 0, 2, peer].into()) }
     }
 
     fn bounds(running_max: usize) -> Bounds {
@@ -383,10 +388,10 @@ mod tests {
         let harness = Harness::new(1);
         let kind = harness.pool.add_kind(bounds(1));
         let release = harness.block(kind, 0);
-        for (place, owner) in
+        for (index, (target, peer)) in
             [("a", 1), ("a", 1), ("a", 1), ("a", 2), ("b", 2), ("c", 2)].into_iter().enumerate()
         {
-            harness.say(kind, owner, place + 1).expect("room for it");
+            harness.say(kind, owner(target, peer), index + 1).expect("room for it");
         }
         drop(release);
         assert_eq!(harness.ended(7), [0, 1, 5, 6, 2, 3, 4], "a, b, c, and the rest of a");
@@ -401,14 +406,14 @@ mod tests {
         let results: Vec<Result<(), PoolError>> =
             [("a", 1), ("a", 1), ("a", 1), ("a", 1), ("a", 2), ("a", 2), ("b", 2), ("b", 3), ("b", 4)]
                 .into_iter()
-                .map(|owner| harness.say(kind, owner, 1))
+                .map(|(target, peer)| harness.say(kind, owner(target, peer), 1))
                 .collect();
         let (peer, target, full) = (PoolError::PeerFull, PoolError::TargetFull, PoolError::Full);
         let expected = [Ok(()), Ok(()), Ok(()), Err(peer), Ok(()), Err(target), Ok(()), Ok(()), Err(full)];
         assert_eq!(results, expected);
         drop(release);
         assert_eq!(harness.ended(7), [0, 1, 1, 1, 1, 1, 1], "what was refused is not answered twice");
-        harness.say(kind, ("a", 1), 8).expect("there is room again");
+        harness.say(kind, owner("a", 1), 8).expect("there is room again");
         assert_eq!(harness.ended(1), [8]);
     }
 
@@ -418,10 +423,14 @@ mod tests {
         let hanging = harness.pool.add_kind(Bounds { waiting_max: 1, ..bounds(1) });
         let other = harness.pool.add_kind(bounds(2));
         let release = harness.block(hanging, 0);
-        harness.say(hanging, ("a", 1), 1).expect("room for it");
-        assert_eq!(harness.say(hanging, ("b", 2), 4), Err(PoolError::Full), "bounds are those of the kind");
-        harness.say(other, ("a", 1), 2).expect("room for it");
-        harness.say(other, ("a", 1), 3).expect("room for it");
+        harness.say(hanging, owner("a", 1), 1).expect("room for it");
+        assert_eq!(
+            harness.say(hanging, owner("b", 2), 4),
+            Err(PoolError::Full),
+            "bounds are those of the kind"
+        );
+        harness.say(other, owner("a", 1), 2).expect("room for it");
+        harness.say(other, owner("a", 1), 3).expect("room for it");
         assert_eq!((harness.ended(2), harness.said()), (vec![2, 3], vec![2, 3]));
         drop(release);
         let mut ended = harness.ended(2);
@@ -433,8 +442,8 @@ mod tests {
     fn a_job_that_panics_has_ended_and_its_thread_goes_on() {
         let harness = Harness::new(1);
         let kind = harness.pool.add_kind(bounds(1));
-        harness.submit(kind, ("a", 1), 1, Box::new(|| panic!("as the test wants"))).expect("room for it");
-        harness.say(kind, ("a", 1), 2).expect("room for it");
+        harness.submit(kind, owner("a", 1), 1, Box::new(|| panic!("as the test wants"))).expect("room for it");
+        harness.say(kind, owner("a", 1), 2).expect("room for it");
         assert_eq!((harness.ended(2), harness.said()), (vec![1, 2], vec![2]));
     }
 
@@ -443,14 +452,14 @@ mod tests {
         let harness = Harness::new(1);
         let kind = harness.pool.add_kind(bounds(1));
         let release = harness.block(kind, 0);
-        harness.say(kind, ("a", 1), 1).expect("room for it");
+        harness.say(kind, owner("a", 1), 1).expect("room for it");
         let Harness { pool, ended, said, .. } = harness;
         let shared = Arc::downgrade(&pool.shared);
         drop(pool);
         assert_eq!(ended.recv_timeout(PATIENCE), Ok(1), "what waited is answered, without having run");
         drop(release);
         assert_eq!(ended.recv_timeout(PATIENCE), Ok(0), "what ran ends later");
-        assert_eq!(said.1.try_iter().count(), 0);
+        assert_eq!(said.try_iter().count(), 0);
         let end = Instant::now() + PATIENCE;
         while shared.strong_count() > 0 {
             assert!(Instant::now() < end, "its thread ends");

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use super::socket::{Readiness, Socket};
 use super::stream::{FILLS_PER_TURN_MAX, Streaming};
-use super::turn::Turn;
+use super::turn::{Resumable, Turn};
 use crate::http::connection::{Connection, Event, Want};
 use crate::routes::{Completion, Parked, Role, Routes, Sender, Step};
 use crate::store::{Mailbox, Ticket};
@@ -370,10 +370,15 @@ impl<S: Socket> Link<S> {
 
     /// Parks a request that began with `routes`, until the store or the pool completes it, or it times out.
     fn park(&mut self, parked: Parked, routes: Arc<Routes>, turn: &Turn) {
-        let (serial, until) = (turn.serial, turn.now() + parked.time_max(turn.routes.limits()));
-        let (is_abandoned, since) = (false, turn.now());
-        self.waiting =
-            Some(Box::new(Waiting { serial, routes, parked, until, completion: None, is_abandoned, since }));
+        self.waiting = Some(Box::new(Waiting {
+            serial: turn.serial,
+            routes,
+            until: turn.now() + parked.time_max(turn.routes.limits()),
+            parked,
+            completion: None,
+            is_abandoned: false,
+            since: turn.now(),
+        }));
     }
 
     /// Resumes the waiting request if it has a completion or has timed out. Returns whether the next request may be
@@ -387,10 +392,11 @@ impl<S: Socket> Link<S> {
         self.read_behind(turn);
         let Waiting { routes, parked, completion, .. } = *waiting;
         let completion = completion.unwrap_or(Completion::TimedOut);
+        let resumable = Resumable { routes: &routes, parked, completion };
         // The HTTP connection may have been given up by its own deadline in the same turn: then no answer can be sent.
         let Some(request) = self.connection.unanswered() else { return true };
         let sender = Sender { peer: self.address, notes: self.tap.as_deref().map(Tap::notes) };
-        let step = turn.resume(self.role, sender, (&routes, parked, completion), &request, slot);
+        let step = turn.resume(self.role, sender, resumable, &request, slot);
         self.respond_or_park(step, &routes, turn)
     }
 

@@ -309,13 +309,14 @@ mod tests {
 
     /// A server whose workers are driven by hand, and where its authorization server listens.
     fn server(workers: usize, store: Arc<dyn Store>) -> (Server, SocketAddr) {
-        server_with(Limits::default(), workers, (store, Arc::new(RealSystem::default())))
+        server_with(Limits::default(), workers, store, Arc::new(RealSystem::default()))
     }
 
     fn server_with(
         limits: Limits,
         workers: usize,
-        (store, system): (Arc<dyn Store>, Arc<dyn System>),
+        store: Arc<dyn Store>,
+        system: Arc<dyn System>,
     ) -> (Server, SocketAddr) {
         let routes = crate::routes::Settings { limits, ..crate::routes::Settings::default() };
         let settings = Settings { client_port: None, auth_port: 0, workers, routes, ..Settings::default() };
@@ -439,13 +440,13 @@ mod tests {
     fn check_abandoned(
         limits: Limits,
         act: impl FnOnce(TcpStream, &Moved) -> Option<TcpStream>,
-        (reaches, beginning): (bool, &str),
+        reaches: bool,
+        beginning: &str,
     ) {
         let store = Arc::new(HeldStore::new());
         let clock = Arc::<Moved>::default();
-        let shared: (Arc<dyn Store>, Arc<dyn System>) =
-            (Arc::<HeldStore>::clone(&store), Arc::<Moved>::clone(&clock));
-        let (mut server, address) = server_with(limits, 1, shared);
+        let (mut server, address) =
+            server_with(limits, 1, Arc::<HeldStore>::clone(&store), Arc::<Moved>::clone(&clock));
         let mut client = connect(address);
         let head = "GET /secure HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer ";
         client.write_all(format!("{head}{}\r\n\r\n", "A".repeat(64)).as_bytes()).unwrap();
@@ -492,31 +493,30 @@ mod tests {
     #[test]
     fn a_store_learns_whether_its_answer_reaches_the_client() {
         let answer = "HTTP/1.1 401 Unauthorized\r\n";
-        check_abandoned(Limits::default(), |client, _| Some(client), (true, answer));
+        check_abandoned(Limits::default(), |client, _| Some(client), true, answer);
         let half_closes = |client: TcpStream, _: &Moved| {
             client.shutdown(std::net::Shutdown::Write).unwrap();
             Some(client)
         };
-        check_abandoned(Limits::default(), half_closes, (true, answer));
+        check_abandoned(Limits::default(), half_closes, true, answer);
         let gives_up = |client: TcpStream, clock: &Moved| {
             *clock.1.lock().unwrap() += Duration::from_secs(2);
             client.shutdown(std::net::Shutdown::Write).unwrap();
             Some(client)
         };
-        check_abandoned(Limits::default(), gives_up, (false, ""));
+        check_abandoned(Limits::default(), gives_up, false, "");
         let impatient = Limits { store_time_max: Duration::from_millis(1), ..Limits::default() };
-        check_abandoned(impatient, |client, _| Some(client), (false, "HTTP/1.1 503 Service Unavailable\r\n"));
+        check_abandoned(impatient, |client, _| Some(client), false, "HTTP/1.1 503 Service Unavailable\r\n");
     }
 
     #[test]
     fn a_connection_that_closes_before_its_delivery_leaves_no_mark() {
         let store = Arc::new(HeldStore::new());
         let clock = Arc::<Moved>::default();
-        let shared: (Arc<dyn Store>, Arc<dyn System>) =
-            (Arc::<HeldStore>::clone(&store), Arc::<Moved>::clone(&clock));
         let patient = Limits { store_time_max: Duration::from_secs(1000), ..Limits::default() };
         let time = Settings::default().limits.finish_time_max;
-        let (mut server, address) = server_with(patient, 1, shared);
+        let (mut server, address) =
+            server_with(patient, 1, Arc::<HeldStore>::clone(&store), Arc::<Moved>::clone(&clock));
         let mut client = connect(address);
         let head = "GET /secure HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ";
         client.write_all(format!("{head}{}\r\n\r\n", "A".repeat(64)).as_bytes()).unwrap();

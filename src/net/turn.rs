@@ -22,6 +22,15 @@ use crate::store::{Caller, Mailbox, Ticket};
 /// The response to a request whose endpoint panicked, which is a bug in this program.
 const PANICKED: Refusal = Refusal::new(Status::InternalServerError, "the server failed to answer this request");
 
+/// A parked request that can continue.
+pub(super) struct Resumable<'a> {
+    /// The routes that it began with.
+    pub(super) routes: &'a Routes,
+    pub(super) parked: Parked,
+    /// What it has waited for.
+    pub(super) completion: Completion,
+}
+
 /// What the connections of a worker share. The driver keeps it beside their table, so that it can lend this to one of
 /// them while that one is borrowed from the table.
 pub(super) struct Turn {
@@ -75,16 +84,16 @@ impl Turn {
         step
     }
 
-    /// Continues a parked request, whose completion has arrived, with the `routes` that it began with. It may be parked
-    /// again, now with the next ticket.
+    /// Continues a parked request. It may be parked again, now with the next ticket.
     pub(super) fn resume(
         &mut self,
         role: Role,
         sender: Sender,
-        (routes, parked, completion): (&Routes, Parked, Completion),
+        resumable: Resumable,
         request: &Request,
         place: usize,
     ) -> Step {
+        let Resumable { routes, parked, completion } = resumable;
         let ticket = self.next_ticket(place);
         let sender = Sender { peer: self.proxies.client_of(sender.peer, request), ..sender };
         let timestamp = self.clock.timestamp;

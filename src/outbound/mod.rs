@@ -48,35 +48,36 @@ pub const HAS_TLS: bool = tls::MISSING.is_none();
 /// The most addresses of a name that are tried.
 const ADDRESSES_MAX: usize = 4;
 
+/// The limits of one fetch.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchLimits {
+    /// The time for it, from the resolution of the host's name to the last byte of the document.
+    pub time_max: Duration,
+    /// The largest document, in bytes.
+    pub bytes_max: usize,
+}
+
 /// Fetches documents.
 pub struct Outbound {
     resolver: Box<dyn Resolve>,
     tls: Tls,
-    /// The time for one document, from the resolution of its name to its last byte.
-    time_max: Duration,
-    /// The largest document, in bytes.
-    bytes_max: usize,
+    limits: FetchLimits,
     system: Arc<dyn System>,
 }
 
 impl Outbound {
-    /// Fetches documents of at most `bytes_max` bytes within `time_max`.
-    pub fn new(
-        resolver: Box<dyn Resolve>,
-        tls: Tls,
-        (time_max, bytes_max): (Duration, usize),
-        system: Arc<dyn System>,
-    ) -> Outbound {
-        Outbound { resolver, tls, time_max, bytes_max, system }
+    /// Fetches documents within `limits`, from the addresses that `resolver` finds.
+    pub fn new(resolver: Box<dyn Resolve>, tls: Tls, limits: FetchLimits, system: Arc<dyn System>) -> Outbound {
+        Outbound { resolver, tls, limits, system }
     }
 
-    /// Fetches the document at `url`, if `reach` includes every address of its host. Blocks for at most `time_max`,
-    /// plus what the resolver takes.
+    /// Fetches the document at `url`, if `reach` includes every address of its host. Blocks for at most the time
+    /// of the limits, plus what the resolver takes.
     ///
     /// # Errors
     /// When there is no document, with the reason.
     pub fn get(&self, url: &DocumentUrl, reach: Reach) -> Result<Answer, FetchError> {
-        let deadline = Deadline::new(&*self.system, self.time_max);
+        let deadline = Deadline::new(&*self.system, self.limits.time_max);
         let origin = url.origin();
         let addresses = match (self.checked_addresses(origin, reach), tls::MISSING) {
             (Err(FetchError::ForbiddenAddress), _) => return Err(FetchError::ForbiddenAddress),
@@ -118,7 +119,7 @@ impl Outbound {
         );
         let sent = stream.write_all(request.as_bytes()).and_then(|()| stream.flush());
         sent.map_err(|error| FetchError::of_io(&error))?;
-        response::read(stream, self.bytes_max, self.system.wall_clock())
+        response::read(stream, self.limits.bytes_max, self.system.wall_clock())
     }
 }
 
@@ -185,7 +186,7 @@ mod tests {
     const BYTES_MAX: usize = 100;
 
     fn outbound(resolver: &Arc<Scripted>) -> Outbound {
-        let limits = (Duration::from_secs(20), BYTES_MAX);
+        let limits = FetchLimits { time_max: Duration::from_secs(20), bytes_max: BYTES_MAX };
         let system = Arc::new(RealSystem::default());
         Outbound::new(Box::new(Arc::clone(resolver)), Tls::default(), limits, system)
     }
@@ -309,7 +310,7 @@ mod tests {
         });
         let mut outbound = outbound(&scripted(&[&[address]]));
         outbound.system = Arc::new(Hasty(Mutex::new(Instant::now())));
-        (outbound.time_max, outbound.bytes_max) = (Duration::from_secs(6), usize::MAX);
+        outbound.limits = FetchLimits { time_max: Duration::from_secs(6), bytes_max: usize::MAX };
         assert_eq!(get(&outbound, "http://localhost:9/c"), Err(FetchError::TimedOut));
         thread.join().unwrap();
     }
@@ -321,7 +322,7 @@ mod tests {
             let _ = released.recv();
         });
         let mut outbound = outbound(&scripted(&[&[address]]));
-        outbound.time_max = Duration::from_millis(50);
+        outbound.limits.time_max = Duration::from_millis(50);
         assert_eq!(get(&outbound, "http://localhost:9/c"), Err(FetchError::TimedOut));
         drop(release);
         thread.join().unwrap();

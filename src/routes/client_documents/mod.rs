@@ -30,7 +30,7 @@ use crate::oauth::Scope;
 use crate::oauth::client::{Client, ClientSource};
 use crate::oauth::client_document::{self, DOCUMENT_BYTES_MAX, DocumentError};
 use crate::oauth::document_url::DocumentUrl;
-use crate::outbound::{Answer, FetchError, Outbound, Reach, SystemResolver, Tls};
+use crate::outbound::{Answer, FetchError, FetchLimits, Outbound, Reach, SystemResolver, Tls};
 use crate::peer::Peer;
 use crate::pool::{Bounds, Kind, Owner, Pool, PoolError};
 use crate::store::{Caller, Mailbox, Ticket};
@@ -158,7 +158,7 @@ impl fmt::Display for Unread {
 impl Fetches {
     /// Fetches from the network. With `allows_loopback`, a document on loopback may be plain http.
     pub(super) fn from_network(allows_loopback: bool, system: Arc<dyn System>) -> Fetches {
-        let limits = (FETCH_TIME_MAX, DOCUMENT_BYTES_MAX);
+        let limits = FetchLimits { time_max: FETCH_TIME_MAX, bytes_max: DOCUMENT_BYTES_MAX };
         let (resolver, tls) = (Box::new(SystemResolver), Tls::default());
         let outbound = Outbound::new(resolver, tls, limits, system);
         Fetches::new(Arc::new(outbound), allows_loopback)
