@@ -432,8 +432,11 @@ pub(super) mod tests {
     use std::net::Ipv4Addr;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::{Sender, channel};
 
     use super::*;
+    use crate::config;
+    use crate::crypto::password;
     use crate::log::Log;
     use crate::oauth::{Outcome, Scope, Transition};
     use crate::pool::Pool;
@@ -479,25 +482,29 @@ pub(super) mod tests {
         }
     }
 
-    /// A driver with the store [`Silent`].
+    /// A driver with the store [`Silent`] and a mailbox that ignores everything.
     pub(in crate::net) fn driver<S: Socket>(settings: &Settings) -> Driver<S> {
-        driver_with(settings, &Log::kept())
+        driver_with(settings, &Log::kept(), Arc::new(()))
     }
 
-    /// The same with this log of errors.
-    fn driver_with<S: Socket>(settings: &Settings, errors: &Log) -> Driver<S> {
+    /// The same with this log of errors, and this mailbox.
+    fn driver_with<S: Socket>(settings: &Settings, errors: &Log, mailbox: Arc<dyn Mailbox>) -> Driver<S> {
         let system: Arc<dyn System> = Arc::new(RealSystem::default());
         let site = Site::new(None, settings.client_port, settings.auth_port, None);
         let pool = Arc::new(Pool::new(1));
         let routes = Routes::new(&settings.routes, site, Arc::new(Silent), pool, Arc::clone(&system)).unwrap();
         let logs = Logs { errors: errors.clone(), access: Log::kept() };
-        Driver::new(settings, Arc::new(routes), Arc::new(()), system, &logs)
+        Driver::new(settings, Arc::new(routes), mailbox, system, &logs)
     }
 
-    /// Opens a connection with one request; what is written to it, and whether it was watched.
+    /// Opens a connection that redeems a code; what is written to it, and whether it was watched.
     fn open(driver: &mut Driver<OneRequest>) -> (Arc<Mutex<Vec<u8>>>, bool) {
-        let content = format!(r#"{{"code":"{}"}}"#, "A".repeat(64));
-        let head = "POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: ";
+        open_with(driver, "application/json", &format!(r#"{{"code":"{}"}}"#, "A".repeat(64)))
+    }
+
+    /// Opens a connection with one request for tokens, which has `content`.
+    fn open_with(driver: &mut Driver<OneRequest>, kind: &str, content: &str) -> (Arc<Mutex<Vec<u8>>>, bool) {
+        let head = format!("POST /token HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\nContent-Length: ");
         let request = Some(format!("{head}{}\r\n\r\n{content}", content.len()).into_bytes());
         let written = Arc::<Mutex<Vec<u8>>>::default();
         let socket = OneRequest { request, written: Arc::clone(&written) };
@@ -552,6 +559,54 @@ pub(super) mod tests {
         assert_eq!(status, "503", "a store answers once");
     }
 
+    /// Tells a test that a job of the pool has ended.
+    struct JobsDone(Sender<Ticket>);
+
+    impl Mailbox for JobsDone {
+        fn put(&self, _: Ticket, _: Applied) -> bool {
+            unreachable!("the store says nothing")
+        }
+
+        fn abandon(&self, _: Ticket) -> bool {
+            true
+        }
+
+        fn is_abandoned(&self, _: Ticket) -> bool {
+            false
+        }
+
+        fn put_done(&self, ticket: Ticket) {
+            self.0.send(ticket).expect("the test listens");
+        }
+
+        fn put_ready(&self, _: Ticket) {}
+
+        fn wake(&self) {}
+    }
+
+    /// The request waits for the pool, which compares its secret. Then the configuration is reloaded, and the request
+    /// waits for the store.
+    #[test]
+    fn a_request_parked_twice_keeps_the_limits_it_began_with() {
+        let digest = password::hash_cheaply("hunter2", [7; 16]);
+        let client = "[[clients]]\nid = \"a\"\nname = \"A\"\ngrant_types = [\"client_credentials\"]\n";
+        let config = config::read(&format!("{client}secret_digest = \"{digest}\"\n"), 1).expect("a valid file");
+        let mut settings = config.net_settings();
+        let (sender, done) = channel();
+        let mut driver = driver_with(&settings, &Log::kept(), Arc::new(JobsDone(sender)));
+        let credentials = "grant_type=client_credentials&client_id=a&client_secret=hunter2";
+        open_with(&mut driver, "application/x-www-form-urlencoded", credentials);
+        let ticket = done.recv_timeout(Duration::from_secs(20)).expect("the secret is compared");
+        let time_max = settings.routes.limits.store_time_max;
+        settings.routes.limits.store_time_max = 2 * time_max;
+        let routes = driver.turn.routes.reconfigured(&settings.routes);
+        driver.reconfigure(&settings, Arc::new(routes));
+        assert!(driver.deliver(ticket, Completion::JobDone));
+        assert!(driver.turn.serial > ticket.serial, "it is parked again");
+        let deadline = driver.links.at(0).unwrap().deadline();
+        assert_eq!(deadline, Some(driver.now() + time_max));
+    }
+
     #[test]
     fn each_worker_has_its_share_of_the_bounds() {
         let turned_away = |change: fn(&mut Settings)| {
@@ -584,14 +639,14 @@ pub(super) mod tests {
         };
         settings.limits.refusal_lines_per_second_max = 3;
         let log = Log::kept();
-        let mut driver = driver_with(&settings, &log);
+        let mut driver = driver_with(&settings, &log, Arc::new(()));
         assert_eq!(lines(&mut driver, &log), 2, "two of three, and two of the other");
         settings.limits.refusal_lines_per_second_max = 8;
         let routes = Arc::clone(&driver.turn.routes);
         driver.reconfigure(&settings, routes);
         assert_eq!(lines(&mut driver, &log), 2, "four of eight, two of which are written");
         settings.limits.refusal_lines_per_second_max = 0;
-        assert_eq!(lines(&mut driver_with(&settings, &log), &log), 0);
+        assert_eq!(lines(&mut driver_with(&settings, &log, Arc::new(())), &log), 0);
     }
 
     /// Its request may have arrived, and closing it then would reset the connection.

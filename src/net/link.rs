@@ -368,12 +368,13 @@ impl<S: Socket> Link<S> {
         }
     }
 
-    /// Parks a request that began with `routes`, until the store or the pool completes it, or it times out.
+    /// Parks a request that began with `routes`, until the store or the pool completes it, or the time that these
+    /// routes give it is over. Those of `turn` may be newer.
     fn park(&mut self, parked: Parked, routes: Arc<Routes>, turn: &Turn) {
         self.waiting = Some(Box::new(Waiting {
             serial: turn.serial,
+            until: turn.now() + parked.time_max(routes.limits()),
             routes,
-            until: turn.now() + parked.time_max(turn.routes.limits()),
             parked,
             completion: None,
             is_abandoned: false,
