@@ -139,6 +139,25 @@ impl Worker {
         }
         apply_reload(self.reload.as_ref(), &mut self.generation, &mut self.driver);
         self.yielding.begin_turn(self.driver.timestamp());
+        let is_woken = self.handle_events();
+        // After the events: one of them may announce the request of a connection that would be closed to make room, or
+        // be for the slot of one that has just been closed, which a new connection takes.
+        if is_woken {
+            before += open_all(self.inbox.take_accepted(), &mut self.driver, &self.poll);
+            self.inbox.evict_if_requested(&mut self.driver);
+        }
+        self.driver.end_turn();
+        let is_last_accept = self.prepare_last_accept();
+        self.accept(before);
+        if is_last_accept && !self.is_finishing {
+            self.finish();
+        }
+        Ok(())
+    }
+
+    /// Passes each event to what it belongs to. Returns whether another thread woke this worker, so that there may be
+    /// connections in its inbox.
+    fn handle_events(&mut self) -> bool {
         let mut is_woken = false;
         for event in &self.events {
             match event.token() {
@@ -163,28 +182,19 @@ impl Worker {
                 }
             }
         }
-        // After the events: one of them may announce the request of a connection that would be closed to make room, or
-        // be for the slot of one that has just been closed, which a new connection takes.
-        if is_woken {
-            before += open_all(self.inbox.take_accepted(), &mut self.driver, &self.poll);
-            self.inbox.evict_if_requested(&mut self.driver);
+        is_woken
+    }
+
+    /// Whether connections are accepted for the last time in this turn, because the server is shutting down. The
+    /// acceptor then looks at every listening socket.
+    fn prepare_last_accept(&mut self) -> bool {
+        let Some(acceptor) = &mut self.acceptor else { return self.control.is_shut.load(Ordering::Acquire) };
+        let is_last = self.control.finish.load(Ordering::Acquire);
+        if is_last {
+            // Clients that are in the backlog by now are accepted and answered, even if their event is still to come.
+            acceptor.note_all();
         }
-        self.driver.end_turn();
-        let may_finish = match &mut self.acceptor {
-            Some(acceptor) if self.control.finish.load(Ordering::Acquire) => {
-                // Clients that are in the backlog by now are accepted and answered, even if their event is still to
-                // come.
-                acceptor.note_all();
-                true
-            }
-            Some(_) => false,
-            None => self.control.is_shut.load(Ordering::Acquire),
-        };
-        self.accept(before);
-        if may_finish && !self.is_finishing {
-            self.finish();
-        }
-        Ok(())
+        is_last
     }
 
     fn time_to_next_task(&self) -> Option<Duration> {
@@ -208,10 +218,12 @@ impl Worker {
         let before = self.driver.len();
         acceptor.accept(&mut self.driver, &self.poll);
         // Fewer than before if idle connections were closed here for clients that went to other workers.
-        match self.driver.len() {
-            after if after > before => self.inbox.add_load(after - before),
-            after => self.inbox.subtract_load(before - after),
-        };
+        let after = self.driver.len();
+        if after > before {
+            self.inbox.add_load(after - before);
+        } else {
+            self.inbox.subtract_load(before - after);
+        }
     }
 
     /// Stops accepting; the requests that have been received are answered.
