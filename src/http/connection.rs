@@ -375,8 +375,7 @@ impl Connection {
 
     /// Decides how to respond to the current message and whether the connection stays open, and drops the message from
     /// the input. `None` if there is no message without a response, which is a bug of the driver.
-    // `begin_reply`, `output` and `end_reply` are inlined, because `respond` is on the path of every request.
-    // `begin_stream` shares them.
+    // Inlined, as `output` and `end_reply` are, because `respond` is on the path of every request.
     #[inline(always)]
     fn begin_reply(&mut self) -> Option<Reply> {
         let State::Answering(exchange) = self.state else {
@@ -410,8 +409,7 @@ impl Connection {
         }
     }
 
-    /// The output, with memory reserved for `bytes_max` more. `None` if there is no memory; the connection is then
-    /// closed.
+    /// The output, with memory reserved for `bytes_max` more; `None`, and the connection closes, if there is none.
     #[inline(always)]
     fn output(&mut self, bytes_max: usize, now: Instant) -> Option<&mut Vec<u8>> {
         let buffers = self.buffers.get_or_insert_default();
@@ -429,17 +427,16 @@ impl Connection {
     fn end_reply(&mut self, keep_alive: bool, is_refusal: bool, now: Instant) {
         let buffers = self.buffers.get_or_insert_default();
         let has_more = !buffers.arrived().is_empty();
-        // The client cannot foresee this end, so it may be sending another request.
-        let is_cut_off = self.requests >= self.limits.connection_requests_max;
         if keep_alive {
             self.scan = Scan::default();
             self.state_since = now;
             self.enter(if has_more { State::Head } else { State::Idle });
         } else {
             buffers.drop_input();
-            self.enter(State::Closing {
-                lingers: (is_refusal || has_more || is_cut_off) && !self.client_has_ended,
-            });
+            // The client cannot foresee that this request is the last one allowed, and may be sending another.
+            let is_cut_off = self.requests >= self.limits.connection_requests_max;
+            let lingers = (is_refusal || has_more || is_cut_off) && !self.client_has_ended;
+            self.enter(State::Closing { lingers });
         }
     }
 
@@ -455,6 +452,11 @@ impl Connection {
         if is_all && self.is_idle() {
             self.state_since = now;
         }
+    }
+
+    /// When output was last written, or the first of it queued.
+    pub fn sent_since(&self) -> Instant {
+        self.sent_since
     }
 
     /// Notes that the sending side was shut down at `now`.

@@ -135,12 +135,12 @@ impl<S: Socket> Link<S> {
         self.tap = Some(Tap::new(wire, server, self.address));
     }
 
-    /// When [`Link::expire`] is due: the timeout of the HTTP connection, that of the waiting request, or the moment
-    /// that the stream's source has named.
+    /// When [`Link::expire`] is due: the timeout of the HTTP connection, that of the waiting request, or the moment at
+    /// which the stream's source is asked again.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let deadline = self.connection.deadline();
         let of_request = self.waiting.as_ref().map(|waiting| waiting.until);
-        let of_source = self.streaming.as_ref().and_then(|streaming| streaming.deadline());
+        let of_source = self.streaming.as_ref().and_then(|streaming| streaming.deadline(&self.connection));
         match of_request.or(of_source) {
             None => deadline,
             Some(own) => Some(deadline.map_or(own, |deadline| deadline.min(own))),
@@ -153,7 +153,7 @@ impl<S: Socket> Link<S> {
     pub(super) fn expire(&mut self, now: Instant, slot: usize, mailbox: &dyn Mailbox) {
         self.connection.expire(now);
         if let Some(streaming) = &mut self.streaming {
-            streaming.expire(now);
+            streaming.expire(&self.connection, now);
         }
         let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.until <= now) else { return };
         if waiting.completion.is_some() {

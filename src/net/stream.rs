@@ -2,7 +2,9 @@
 //!
 //! The source is asked only while all earlier content has been sent, and then for at most as much as the worker's
 //! shared buffer holds. That is the most that waits for a client that does not read; the codec drops such a client
-//! after `write_time_max`. A source that always has more is asked [`FILLS_PER_TURN_MAX`] times per turn.
+//! after `write_time_max`. A source that always has more is asked [`FILLS_PER_TURN_MAX`] times per turn. One that waits
+//! is asked in any case when nothing has been sent for [`SILENCE_MAX`]. If it gives nothing then, the stream breaks
+//! off.
 //!
 //! A stream ends in one of the ways that [`End`] lists. Its source is then dropped, and its place among the open
 //! streams is free, even if the client has yet to read the rest. `link/streaming.rs` has what is done on the
@@ -14,7 +16,7 @@ use super::access_log::{AccessLog, StreamEntry};
 use super::turn::Turn;
 use super::turn_clock::TurnClock;
 use crate::http::connection::Connection;
-use crate::routes::{Next, Stream};
+use crate::routes::{Next, SILENCE_MAX, Stream};
 
 /// How often the source of a stream is asked for content in one turn.
 pub(super) const FILLS_PER_TURN_MAX: usize = 4;
@@ -24,10 +26,11 @@ pub(super) struct Streaming {
     stream: Box<Stream>,
     /// With it, a notice for an earlier stream in the same slot is not taken for this one's.
     serial: u64,
-    /// The source is to be asked for content: it has more, its waker was called, or the moment that it named has come.
+    /// The source is to be asked for content: it has more, its waker was called, the moment that it named has come, or
+    /// nothing has been sent for [`SILENCE_MAX`].
     is_due: bool,
     /// The moment that the source has named.
-    until: Option<Instant>,
+    until: Instant,
     /// How many bytes of content the source has given.
     bytes: usize,
     /// What the access log says of the request; `None` without an access log.
@@ -43,6 +46,8 @@ pub(super) enum End {
     Broken(&'static str),
     /// The client closed its side.
     ClientClosed,
+    /// Its source gave nothing for [`SILENCE_MAX`].
+    Silent,
     /// The client read nothing for `write_time_max`.
     NotRead,
     /// The server shuts down.
@@ -58,6 +63,7 @@ impl End {
             End::Complete => "complete",
             End::Broken(reason) => reason,
             End::ClientClosed => "the client closed its side",
+            End::Silent => "the source gave nothing",
             End::NotRead => "the client did not read",
             End::Finished => "the server stopped",
             End::Closed => "the connection was closed",
@@ -66,9 +72,9 @@ impl End {
 }
 
 impl Streaming {
-    /// The stream that the request with `serial` began. Its source is due.
-    pub(super) fn new(stream: Box<Stream>, serial: u64, entry: Option<StreamEntry>) -> Streaming {
-        Streaming { stream, serial, is_due: true, until: None, bytes: 0, entry }
+    /// The stream that the request with `serial` began at `now`. Its source is due.
+    pub(super) fn new(stream: Box<Stream>, serial: u64, entry: Option<StreamEntry>, now: Instant) -> Streaming {
+        Streaming { stream, serial, is_due: true, until: now, bytes: 0, entry }
     }
 
     /// Asks the source for content for `connection`, and does what it says. Returns how the stream has ended, if it
@@ -78,13 +84,18 @@ impl Streaming {
         let (content, next) = turn.fill(&mut self.stream, connection.room());
         self.bytes += connection.push(content, now);
         match next {
+            // Content that was just queued counts as sent.
+            Next::More | Next::Wait { .. } if silent_until(connection) <= now => {
+                connection.break_stream(now);
+                Some(End::Silent)
+            }
             Next::More => {
                 self.is_due = true;
                 None
             }
             // No timer for a moment that has passed: it would expire in this turn, and the source could name it again.
             Next::Wait { until } => {
-                self.is_due = until.is_some_and(|until| until <= now);
+                self.is_due = until <= now;
                 self.until = until;
                 None
             }
@@ -111,14 +122,14 @@ impl Streaming {
         self.is_due
     }
 
-    /// When the source is to be asked in any case.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.until.filter(|_| !self.is_due)
+    /// When the source is to be asked in any case; `None` if it is due already.
+    pub(super) fn deadline(&self, connection: &Connection) -> Option<Instant> {
+        (!self.is_due).then(|| self.until.min(silent_until(connection)))
     }
 
     /// Handles a deadline that has passed by `now`.
-    pub(super) fn expire(&mut self, now: Instant) {
-        self.is_due |= self.until.is_some_and(|until| until <= now);
+    pub(super) fn expire(&mut self, connection: &Connection, now: Instant) {
+        self.is_due |= self.deadline(connection).is_some_and(|deadline| deadline <= now);
     }
 
     /// Notes that the source's waker was called, if this is the stream with `serial`. Returns whether it is.
@@ -126,4 +137,9 @@ impl Streaming {
         self.is_due |= serial == self.serial;
         serial == self.serial
     }
+}
+
+/// When the stream of `connection` will have been silent for too long, unless something is sent before.
+fn silent_until(connection: &Connection) -> Instant {
+    connection.sent_since() + SILENCE_MAX
 }

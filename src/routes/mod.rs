@@ -49,7 +49,7 @@ pub use setup::resource_metadata;
 pub use shared::Routes;
 pub use site::{Role, Site};
 pub use step::{Completion, Parked, Sender, Step};
-pub use stream::{Content, Next, Source, Stream, Waker};
+pub use stream::{Content, Next, SILENCE_MAX, Source, Stream, Waker};
 
 use crate::http::{Body, FieldLines, FieldValue, Method, Refusal, Request, Response, Status};
 use crate::oauth::Timestamp;

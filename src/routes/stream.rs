@@ -6,7 +6,8 @@
 //! (backpressure).
 //!
 //! A source that has nothing more for the moment returns [`Next::Wait`]. It is asked again when its [`Waker`] is
-//! called, from any thread, or at the moment that it has named:
+//! called, from any thread, or at the moment that it has named. It must give something at least every
+//! [`SILENCE_MAX`], or its stream ends:
 //!
 //! ```text
 //!   any thread ──wake──▶ mailbox ──▶ event loop ──fill──▶ source
@@ -18,13 +19,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::open_streams::Place;
 use crate::http::Response;
 use crate::store::{Caller, Mailbox, Ticket};
 
+/// How long a source may give nothing. A client that loses its power or its network closes nothing; the kernel notices
+/// only when what is sent to it is not acknowledged. So a stream that sends nothing could keep its connection, and its
+/// place among the open streams, for good.
+pub const SILENCE_MAX: Duration = Duration::from_secs(30);
+
 /// The source of a stream's content.
+///
+/// It must give something at least every [`SILENCE_MAX`]; where it has no content, that is a sign of life, such as a
+/// comment in server-sent events. A source that waits is asked when its client has been sent nothing for that long. If
+/// it gives nothing then, its stream breaks off.
 pub trait Source: Send {
     /// Adds what it has to `content`, as far as there is room, and says what comes next. `now` is the time of this turn
     /// of the event loop, on which this is called: it must not block.
@@ -36,10 +46,10 @@ pub trait Source: Send {
 pub enum Next {
     /// There is more, to be asked for when there is room again.
     More,
-    /// There is no more for now. The source is asked again when its waker is called or, if it names a moment, then.
+    /// There is no more for now. The source is asked again when its waker is called, or at this moment.
     Wait {
-        /// The moment.
-        until: Option<Instant>,
+        /// The moment. A later one than the end of [`SILENCE_MAX`] counts as that end.
+        until: Instant,
     },
     /// The content is complete.
     End,

@@ -26,6 +26,8 @@ pub(crate) struct Ring {
 #[derive(Clone, Copy)]
 pub(crate) enum Then {
     Next(Next),
+    /// It waits for an event, and gives nothing before.
+    Waits,
     /// It waits, and gives this event after each silence of this long.
     Beats(&'static str, Duration),
     /// It never has less than a full piece.
@@ -45,8 +47,7 @@ struct State {
 
 impl Ring {
     pub(crate) fn new(name: &str) -> Ring {
-        let then = Then::Next(Next::Wait { until: None });
-        let state = State { events: Vec::new(), then, wakers: Vec::new(), asked: 0, open: 0 };
+        let state = State { events: Vec::new(), then: Then::Waits, wakers: Vec::new(), asked: 0, open: 0 };
         let (name, state) = (name.to_owned(), Arc::new(Mutex::new(state)));
         let before = lock(&RINGS).insert(name.clone(), Arc::clone(&state));
         assert!(before.is_none(), "each test has a ring of its own");
@@ -132,13 +133,14 @@ impl Source for Reader {
         }
         match state.then {
             Then::Next(next) => next,
+            Then::Waits => Next::Wait { until: now + Duration::from_secs(3600) },
             Then::Beats(beat, time) => {
                 let since = *self.silent_since.get_or_insert(now);
                 if now >= since + time {
                     content.push(beat.as_bytes());
                     self.silent_since = Some(now);
                 }
-                Next::Wait { until: self.silent_since.map(|since| since + time) }
+                Next::Wait { until: self.silent_since.unwrap_or(now) + time }
             }
             Then::Endless => {
                 while content.room() > 0 {

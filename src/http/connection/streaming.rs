@@ -9,8 +9,9 @@
 //!    know that it is not.
 //!
 //! Further requests of the client wait until the stream is over. A client that reads nothing for `write_time_max` while
-//! output is queued is dropped, as with any other response. While nothing is queued, a stream may be silent for any
-//! time. For HTTP/1.0 the end of the connection ends the content, and a client cannot distinguish the two ends.
+//! output is queued is dropped, as with any other response. While nothing is queued there is no limit here: the driver
+//! limits the silence of a stream, counted from [`Connection::sent_since`]. For HTTP/1.0 the end of the connection ends
+//! the content, and a client cannot distinguish the two ends.
 
 use std::time::Instant;
 

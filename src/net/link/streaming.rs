@@ -24,7 +24,7 @@ impl<S: Socket> Link<S> {
             let head = self.connection.outgoing().get(queued..).unwrap_or_default();
             tap.answer(head, stream.head().reason(), stream.client());
         }
-        self.streaming = Some(Box::new(Streaming::new(stream, turn.serial, entry)));
+        self.streaming = Some(Box::new(Streaming::new(stream, turn.serial, entry, turn.now())));
         let is_over = !self.connection.is_streaming() && !self.connection.is_starved();
         if is_over && !self.is_finishing {
             // The head is all of the response (HEAD).
@@ -88,7 +88,7 @@ mod tests {
     use crate::net::stream::FILLS_PER_TURN_MAX;
     use crate::pool::Pool;
     use crate::routes::test_stream::{Ring, Then};
-    use crate::routes::{Completion, Next, Role, Routes, Site};
+    use crate::routes::{Completion, Next, Role, Routes, SILENCE_MAX, Site};
     use crate::store::{Applied, Mailbox, MemoryStore, Ticket};
     use crate::system::{RealSystem, System};
 
@@ -380,8 +380,6 @@ mod tests {
         let mut world = World::new("unread");
         let (_, wire) = world.open_stream();
         let write_time_max = Config::default().limits.http.write_time_max;
-        world.wait(10 * write_time_max);
-        assert_eq!(world.ring.open(), 1, "a stream may be silent for any time");
         wire.borrow_mut().room = 0;
         world.publish("hello");
         world.wait(write_time_max - Duration::from_millis(1));
@@ -389,6 +387,36 @@ mod tests {
         world.wait(Duration::from_millis(1));
         assert_eq!((world.ring.open(), world.driver.len()), (0, 0));
         assert_eq!(world.ends(), ["200 5 \"the client did not read\""]);
+    }
+
+    /// Only what is sent shows the kernel that a client has vanished.
+    #[test]
+    fn a_source_that_gives_nothing_for_too_long_ends_its_stream() {
+        let mut world = World::new("silent");
+        let (slot, wire) = world.open_stream();
+        assert_eq!(world.driver.time_to_next_task(), Some(SILENCE_MAX), "though it names a later moment");
+        world.wait(SILENCE_MAX - Duration::from_millis(1));
+        world.publish("hello");
+        world.wait(SILENCE_MAX - Duration::from_millis(1));
+        assert_eq!(
+            (content(&take(&wire)), world.ring.open()),
+            ("5\r\nhello\r\n", 1),
+            "it was not silent for so long"
+        );
+        // While the client does not read, the source is not asked, so it is not silent either.
+        wire.borrow_mut().room = 1;
+        world.publish("hello");
+        for _ in 0..3 {
+            world.wait(SILENCE_MAX - Duration::from_millis(1));
+            wire.borrow_mut().room = 3;
+            world.event(slot, WRITABLE);
+        }
+        assert_eq!((take(&wire).as_str(), world.ring.open()), ("5\r\nhello\r\n", 1));
+        let asked = world.ring.asked();
+        world.wait(SILENCE_MAX);
+        assert_eq!(world.ring.asked(), asked + 1, "it is asked once more");
+        assert_eq!((take(&wire).as_str(), world.ring.open(), world.driver.len()), ("", 0, 0));
+        assert_eq!(world.ends(), ["200 10 \"the source gave nothing\""]);
     }
 
     #[test]
@@ -570,6 +598,7 @@ mod tests {
             config.limits.routes.streams_max = 2;
         });
         let (_, stream) = world.open_stream();
+        world.ring.then(Then::Beats(".", SILENCE_MAX / 2));
         world.wait(Duration::from_secs(1));
         let (_, idle) = world.open(2, NEXT);
         let (_, second) = world.open_stream();
@@ -598,7 +627,7 @@ mod tests {
         world.turns();
         // A moment that has passed would otherwise be due again and again in one turn.
         let mut world = World::new("past");
-        world.ring.then(Then::Next(Next::Wait { until: Some(world.clock.0) }));
+        world.ring.then(Then::Next(Next::Wait { until: world.clock.0 }));
         world.open_stream();
         assert_eq!(world.ring.asked(), FILLS_PER_TURN_MAX);
     }

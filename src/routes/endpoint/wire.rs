@@ -26,7 +26,7 @@ use crate::routes::route::{Feature, Route, page, post};
 use crate::routes::shared::{Routes, Sends};
 use crate::routes::site::Role;
 use crate::routes::step::{Context, Job, Step};
-use crate::routes::stream::{Content, Next, Source};
+use crate::routes::stream::{Content, Next, SILENCE_MAX, Source};
 use crate::wire::{Exchange, Server, Watch, Wire, send};
 
 /// The row of one file of the wire view.
@@ -73,6 +73,9 @@ pub(crate) const OF_AUTHORIZATION_SERVER: &[Route] = wire_rows!(AuthorizationSer
 
 /// How often a silent stream says that it is still there.
 const BEAT: Duration = Duration::from_secs(15);
+
+const _: () =
+    assert!(BEAT.as_secs() < SILENCE_MAX.as_secs(), "a silent stream would break off before its next beat");
 
 /// Sends one of the view's files, if there is a wire view.
 pub(crate) fn serve(context: &Context, role: Role, asset: Asset) -> Step {
@@ -270,7 +273,7 @@ impl Source for Events {
                 self.beat = None;
             } else {
                 let until = *self.beat.get_or_insert(now + BEAT);
-                return Next::Wait { until: Some(until) };
+                return Next::Wait { until };
             }
         }
     }
