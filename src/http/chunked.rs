@@ -89,7 +89,7 @@ impl ChunkedDecoder {
                 state => {
                     let byte = bytes[self.read];
                     self.read += 1;
-                    self.state = self.step(state, byte, limits)?;
+                    self.state = self.state_after(state, byte, limits)?;
                 }
             }
         }
@@ -117,8 +117,8 @@ impl ChunkedDecoder {
         self.state = if length == left { State::DataCr } else { State::Data { left: left - length } };
     }
 
-    /// The state after `byte`: the grammar, with an arm for each production.
-    fn step(&mut self, state: State, byte: u8, limits: &Limits) -> Result<State, Refusal> {
+    /// The state that `byte` leads to: the grammar, with an arm for each production.
+    fn state_after(&mut self, state: State, byte: u8, limits: &Limits) -> Result<State, Refusal> {
         Ok(match (state, byte) {
             (State::Size { digits, size }, _) if byte.is_ascii_hexdigit() => {
                 return self.add_digit(digits, size, byte, limits);

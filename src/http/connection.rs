@@ -2,7 +2,7 @@
 //!
 //! The driver owns the socket and the clock. It keeps this contract:
 //!
-//! 1. call [`Connection::step`] until it returns [`Event::Nothing`]. Respond to each request and refusal with
+//! 1. call [`Connection::next_event`] until it returns [`Event::Nothing`]. Respond to each request and refusal with
 //!    [`Connection::respond`] or [`Connection::begin_stream`], at once or later; until then there are no further
 //!    events;
 //! 2. do what [`Connection::wants`] says: read, and pass the bytes to [`receive`](Connection::receive) or the end to
@@ -29,11 +29,11 @@
 //! // Bytes in. A request may arrive in any pieces.
 //! assert_eq!(connection.wants(), Want::Read);
 //! connection.receive(b"GET /hello HTTP/1.1\r\nHost: exa", now);
-//! assert!(matches!(connection.step(now), Event::Nothing));
+//! assert!(matches!(connection.next_event(now), Event::Nothing));
 //! connection.receive(b"mple.org\r\n\r\n", now);
 //!
 //! // Request out, response in.
-//! let body = match connection.step(now) {
+//! let body = match connection.next_event(now) {
 //!     Event::Request(request) => format!("This is {}.", request.path()),
 //!     Event::Refused(..) | Event::Nothing => unreachable!("the request is complete and valid"),
 //! };
@@ -42,7 +42,7 @@
 //! connection.respond(&response, &Date::of_second(0), now);
 //!
 //! // Bytes out.
-//! assert!(matches!(connection.step(now), Event::Nothing));
+//! assert!(matches!(connection.next_event(now), Event::Nothing));
 //! assert_eq!(connection.wants(), Want::Write);
 //! let sent = String::from_utf8(connection.outgoing().to_vec()).expect("text");
 //! connection.sent(sent.len(), now);
@@ -61,7 +61,7 @@
 //! // The connection is idle again. What cannot be a request is refused, and ends it.
 //! assert_eq!(connection.wants(), Want::Read);
 //! connection.receive(b"\x16\x03\x01", now);
-//! let Event::Refused(refusal, None) = connection.step(now) else { panic!("this is TLS") };
+//! let Event::Refused(refusal, None) = connection.next_event(now) else { panic!("this is TLS") };
 //! assert_eq!(refusal.reason, "the request line does not begin with a method");
 //! connection.respond(&Response::new(refusal.status, FieldLines::NONE), &Date::of_second(0), now);
 //! connection.sent(connection.outgoing().len(), now);
@@ -87,7 +87,7 @@ mod streaming;
 mod timeouts;
 
 pub use buffers::Buffers;
-use state::{Exchange, State};
+use state::{State, Unanswered};
 
 /// One connection, from its first byte to its last.
 pub struct Connection {
@@ -119,7 +119,7 @@ struct Reply {
     is_refusal: bool,
 }
 
-/// What [`Connection::step`] found.
+/// What [`Connection::next_event`] found.
 pub enum Event<'a> {
     /// Nothing, until the driver has done what [`Connection::wants`] says.
     Nothing,
@@ -261,23 +261,23 @@ impl Connection {
     }
 
     /// Parses the input until there is an event, or no more input.
-    pub fn step(&mut self, now: Instant) -> Event<'_> {
+    pub fn next_event(&mut self, now: Instant) -> Event<'_> {
         // Idle is the usual case: after a response, the next request has not arrived. The second condition is
         // backpressure: a client that does not read gets no more responses.
         if self.is_idle() || self.unsent() >= self.limits.output_bytes_max {
             return Event::Nothing;
         }
-        match self.advance(now) {
+        match self.read_request(now) {
             Ok(None) => Event::Nothing,
             Ok(Some(content)) => {
-                self.enter(State::Answering(Exchange::Request { content }));
+                self.enter(State::Answering(Unanswered::Request { content }));
                 self.request(content).map_or(Event::Nothing, Event::Request)
             }
             Err(refusal) => {
                 if !matches!(self.state, State::Refusing(_)) {
                     self.enter(State::Refusing(refusal));
                 }
-                self.enter(State::Answering(Exchange::Refusal));
+                self.enter(State::Answering(Unanswered::Refusal));
                 Event::Refused(refusal, self.request(0).filter(|request| request.head.has_target))
             }
         }
@@ -287,7 +287,7 @@ impl Connection {
     ///
     /// # Errors
     /// The refusal to answer with.
-    fn advance(&mut self, now: Instant) -> Result<Option<usize>, Refusal> {
+    fn read_request(&mut self, now: Instant) -> Result<Option<usize>, Refusal> {
         if let State::Refusing(refusal) = self.state {
             return Err(refusal);
         }
@@ -351,7 +351,7 @@ impl Connection {
         Some(Request { head, bytes, body, since: self.state_since })
     }
 
-    /// Whether there is input for [`Connection::step`]: a request or a part of one.
+    /// Whether there is input for [`Connection::next_event`]: a request or a part of one.
     pub fn has_input(&self) -> bool {
         matches!(self.state, State::Head | State::Content(_))
     }
@@ -359,7 +359,7 @@ impl Connection {
     /// The request that has no response yet, for an application that responds later.
     pub fn unanswered(&self) -> Option<Request<'_>> {
         match self.state {
-            State::Answering(Exchange::Request { content }) => self.request(content),
+            State::Answering(Unanswered::Request { content }) => self.request(content),
             _ => None,
         }
     }
@@ -378,13 +378,13 @@ impl Connection {
     // Inlined, as `output` and `end_reply` are, because `respond` is on the path of every request.
     #[inline(always)]
     fn begin_reply(&mut self) -> Option<Reply> {
-        let State::Answering(exchange) = self.state else {
+        let State::Answering(unanswered) = self.state else {
             debug_assert!(false, "a response to nothing: {:?}", self.state);
             return None;
         };
-        let (is_refusal, content) = match exchange {
-            Exchange::Request { content } => (false, content),
-            Exchange::Refusal => (true, 0),
+        let (is_refusal, content) = match unanswered {
+            Unanswered::Request { content } => (false, content),
+            Unanswered::Refusal => (true, 0),
         };
         let buffers = self.buffers.get_or_insert_default();
         let has_more = buffers.content_arrived() > content;
@@ -465,7 +465,7 @@ impl Connection {
         self.state_since = now;
     }
 
-    /// What the driver must do, once [`Connection::step`] has returned [`Event::Nothing`].
+    /// What the driver must do, once [`Connection::next_event`] has returned [`Event::Nothing`].
     pub fn wants(&self) -> Want {
         match self.state {
             State::Closed => Want::Close,

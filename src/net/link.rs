@@ -310,7 +310,7 @@ impl<S: Socket> Link<S> {
             return;
         }
         while *requests_left > 0 {
-            let step = match self.connection.step(turn.now()) {
+            let step = match self.connection.next_event(turn.now()) {
                 Event::Nothing => return,
                 Event::Request(request) => {
                     if let Some(tap) = &mut self.tap {

@@ -17,7 +17,7 @@
 //! system, which has timeouts of its own; what it finds after the deadline is not used.
 
 pub mod address;
-mod answer;
+mod fetched;
 mod freshness;
 mod resolve;
 mod response;
@@ -37,7 +37,7 @@ use crate::oauth::document_url::DocumentUrl;
 use crate::oauth::origin::{Origin, Scheme};
 use crate::system::System;
 pub use address::Reach;
-pub use answer::{Answer, FetchError};
+pub use fetched::{FetchError, Fetched};
 pub use resolve::{Resolve, SystemResolver};
 use timed::{Deadline, Timed};
 pub use tls::Tls;
@@ -76,7 +76,7 @@ impl Outbound {
     ///
     /// # Errors
     /// When there is no document, with the reason.
-    pub fn get(&self, url: &DocumentUrl, reach: Reach) -> Result<Answer, FetchError> {
+    pub fn get(&self, url: &DocumentUrl, reach: Reach) -> Result<Fetched, FetchError> {
         let deadline = Deadline::new(&*self.system, self.limits.time_max);
         let origin = url.origin();
         let addresses = match (self.checked_addresses(origin, reach), tls::MISSING) {
@@ -110,7 +110,7 @@ impl Outbound {
         Ok(addresses)
     }
 
-    fn exchange(&self, url: &DocumentUrl, stream: &mut (impl Read + Write)) -> Result<Answer, FetchError> {
+    fn exchange(&self, url: &DocumentUrl, stream: &mut (impl Read + Write)) -> Result<Fetched, FetchError> {
         let request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n\
              User-Agent: oauth-from-scratch\r\nConnection: close\r\n\r\n",
@@ -192,7 +192,7 @@ mod tests {
     }
 
     /// The document at this URL, for a server on loopback.
-    fn get(outbound: &Outbound, text: &str) -> Result<Answer, FetchError> {
+    fn get(outbound: &Outbound, text: &str) -> Result<Fetched, FetchError> {
         outbound.get(&url(text), Reach::InternetAndLoopback)
     }
 

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use memchr::memmem;
 
-use super::answer::{Answer, FetchError};
+use super::fetched::{FetchError, Fetched};
 use super::freshness::CacheFields;
 use crate::http::chunked::ChunkedDecoder;
 use crate::http::{Limits, Status, trim_ows};
@@ -46,7 +46,7 @@ struct Head {
 ///
 /// # Errors
 /// When it is anything else, or the connection fails.
-pub(super) fn read(stream: &mut impl Read, bytes_max: usize, now: SystemTime) -> Result<Answer, FetchError> {
+pub(super) fn read(stream: &mut impl Read, bytes_max: usize, now: SystemTime) -> Result<Fetched, FetchError> {
     let mut bytes = Vec::new();
     let head = read_head(stream, &mut bytes)?;
     if matches!(head.framing, Framing::Length(length) if length > bytes_max) {
@@ -57,7 +57,7 @@ pub(super) fn read(stream: &mut impl Read, bytes_max: usize, now: SystemTime) ->
         Framing::Chunked => read_chunks(stream, bytes, bytes_max)?,
         Framing::Close => read_to_end(stream, bytes, bytes_max)?,
     };
-    Ok(Answer { content, fresh_for: head.cache.lifetime(now) })
+    Ok(Fetched { content, fresh_for: head.cache.lifetime(now) })
 }
 
 /// Reads the head of the response, and leaves in `bytes` what came after it.
@@ -229,7 +229,7 @@ mod tests {
     }
 
     /// Every size of the pieces gives the same result.
-    fn read_all(response: &[u8]) -> Result<Answer, FetchError> {
+    fn read_all(response: &[u8]) -> Result<Fetched, FetchError> {
         let read_in = |size| read(&mut Pieces(response, size), 10, UNIX_EPOCH);
         let whole = read_in(usize::MAX);
         for size in [1, 2, 3, 7, 50] {

@@ -459,7 +459,9 @@ pub(super) mod tests {
             endpoint: Endpoint,
             mut next: impl FnMut(&Receiver<()>) -> Completion,
         ) -> Response {
-            let Event::Request(request) = self.connection.step(Instant::now()) else { panic!("a request") };
+            let Event::Request(request) = self.connection.next_event(Instant::now()) else {
+                panic!("a request")
+            };
             let sender = super::Sender::from(IpAddr::from(Ipv4Addr::LOCALHOST));
             let now = Timestamp::from_milliseconds(0);
             let caller = |place| Caller { mailbox: &self.mailbox, ticket: Ticket { place, serial: 0 } };

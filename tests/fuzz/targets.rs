@@ -67,7 +67,7 @@ fn converse<'a>(pieces: impl Iterator<Item = &'a [u8]>, each: &mut dyn FnMut(&Re
     let mut exchanges = Vec::new();
     let mut go_on = |connection: &mut Connection| {
         loop {
-            let (exchange, is_refusal) = match connection.step(now) {
+            let (exchange, is_refusal) = match connection.next_event(now) {
                 Event::Nothing => break,
                 Event::Request(request) => {
                     each(&request);
@@ -275,7 +275,7 @@ fn answers(request: &[u8]) -> Vec<Response> {
     connection.receive_end();
     let mut answers = Vec::new();
     loop {
-        let answer = match connection.step(now) {
+        let answer = match connection.next_event(now) {
             Event::Nothing => break,
             Event::Request(request) => {
                 let moment = Timestamp::from_milliseconds(1_767_225_600_000);

@@ -60,7 +60,7 @@ fn statuses_of_pieces(routes: &Routes, limits: &Arc<Limits>, pieces: &[&[u8]]) -
     let mut statuses = Vec::new();
     let mut go_on = |connection: &mut Connection| {
         loop {
-            let response = match connection.step(now) {
+            let response = match connection.next_event(now) {
                 Event::Nothing => break,
                 Event::Request(request) => {
                     let ticket = Ticket { place: 0, serial: 0 };

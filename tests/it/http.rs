@@ -68,7 +68,7 @@ fn converse_on(buffers: &mut Option<Box<Buffers>>, pieces: &[&[u8]]) -> Transcri
 
 fn go_on(connection: &mut Connection, transcript: &mut Transcript, now: Instant) {
     loop {
-        let (exchange, response) = match connection.step(now) {
+        let (exchange, response) = match connection.next_event(now) {
             Event::Nothing => break,
             Event::Request(request) => {
                 let echo = describe(&request);
@@ -458,7 +458,7 @@ fn a_connection_gives_its_buffers_back_when_all_is_sent() {
         let now = Instant::now();
         let mut connection = Connection::new(Arc::new(limits()), now);
         connection.receive(bytes, now);
-        assert!(!matches!(connection.step(now), Event::Nothing));
+        assert!(!matches!(connection.next_event(now), Event::Nothing));
         assert!(connection.give_back().is_none(), "a request has no answer yet");
         connection.respond(&Response::new(Status::Ok, FieldLines::NONE), &DATE, now);
         assert!(connection.give_back().is_none(), "the answer is not sent yet");
@@ -505,7 +505,7 @@ fn a_thousand_pipelined_requests_cost_one_write() {
     let mut answered = 0;
     connection.receive("GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(1000).as_bytes(), now);
     loop {
-        while let Event::Request(_) = connection.step(now) {
+        while let Event::Request(_) = connection.next_event(now) {
             answered += 1;
             connection.respond(&Response::new(Status::Ok, FieldLines::NONE), &DATE, now);
         }
@@ -525,9 +525,9 @@ fn the_output_is_full_when_it_has_as_many_bytes_as_it_may() {
     let step = |output_bytes_max: usize| {
         let mut connection = Connection::new(Arc::new(Limits { output_bytes_max, ..Limits::default() }), now);
         connection.receive("GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(2).as_bytes(), now);
-        assert!(matches!(connection.step(now), Event::Request(_)));
+        assert!(matches!(connection.next_event(now), Event::Request(_)));
         connection.respond(&Response::new(Status::Ok, FieldLines::NONE), &DATE, now);
-        let is_full = matches!(connection.step(now), Event::Nothing);
+        let is_full = matches!(connection.next_event(now), Event::Nothing);
         (connection.outgoing().len(), is_full)
     };
     let (length, _) = step(10_000);
@@ -541,7 +541,7 @@ fn an_answer_that_never_has_content_has_no_length_of_it() {
     for status in [Status::NoContent, Status::NotModified] {
         let mut connection = Connection::new(Arc::new(limits()), now);
         connection.receive(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", now);
-        assert!(matches!(connection.step(now), Event::Request(_)));
+        assert!(matches!(connection.next_event(now), Event::Request(_)));
         let body = Body::Own(b"a mistake of the endpoint's"[..].into());
         connection.respond(&Response::new(status, FieldLines::NONE).with_body(body), &DATE, now);
         let sent = std::str::from_utf8(connection.outgoing()).expect("text");

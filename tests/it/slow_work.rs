@@ -386,7 +386,9 @@ impl Harness {
     fn ask(&self, peer: &str, client: &str, secret: &str) -> (&'static str, usize) {
         let mut connection = Connection::new(Arc::default(), self.system.monotonic());
         connection.receive(token_request(client, secret).as_bytes(), self.system.monotonic());
-        let Event::Request(request) = connection.step(self.system.monotonic()) else { panic!("a request") };
+        let Event::Request(request) = connection.next_event(self.system.monotonic()) else {
+            panic!("a request")
+        };
         let now = Timestamp::from_milliseconds(0);
         let (peer, ticket): (IpAddr, _) = (peer.parse().expect("an address"), Ticket { place: 0, serial: 0 });
         let caller = Caller { mailbox: &self.mailbox, ticket };

@@ -54,7 +54,7 @@ impl Pair {
 
     /// The path of the request that is given out next, if there is one.
     fn next(&mut self) -> Option<String> {
-        match self.connection.step(self.now) {
+        match self.connection.next_event(self.now) {
             Event::Request(request) => Some(request.path().to_owned()),
             _ => None,
         }
@@ -417,7 +417,7 @@ fn a_status_without_content_has_no_stream() {
 fn a_refusal_is_answered_whole() {
     let mut pair = Pair::new(Limits::default());
     pair.connection.receive(b"GET / HTTP/1.1\r\n\r\n", pair.now);
-    assert!(matches!(pair.connection.step(pair.now), Event::Refused(..)));
+    assert!(matches!(pair.connection.next_event(pair.now), Event::Refused(..)));
     let response = Response::new(Status::BadRequest, FieldLines::NONE).with_body(Body::Own(b"no"[..].into()));
     pair.connection.begin_stream(&response, &DATE, pair.now);
     assert!(!pair.connection.is_streaming());

@@ -22,7 +22,7 @@ pub(super) enum State {
     /// A request was refused, and the driver has not been told yet.
     Refusing(Refusal),
     /// The driver has the request or refusal, and has not responded yet.
-    Answering(Exchange),
+    Answering(Unanswered),
     /// The head of a response without an end is queued, and its content follows in pieces.
     Streaming { framing: StreamFraming, keep_alive: bool },
     /// The last response is queued. `lingers` is set where the client may still be sending: closing at once would make
@@ -36,7 +36,7 @@ pub(super) enum State {
 
 /// What the driver has to respond to.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Exchange {
+pub(super) enum Unanswered {
     /// A request with this many bytes of content.
     Request { content: usize },
     /// A refusal, after which the connection ends.
@@ -123,7 +123,7 @@ mod tests {
     /// Gives a connection some bytes, answers every request, and sends what there is to send.
     fn converse(connection: &mut Connection, bytes: &[u8], now: Instant) {
         connection.receive(bytes, now);
-        while !matches!(connection.step(now), Event::Nothing) {
+        while !matches!(connection.next_event(now), Event::Nothing) {
             let response = Response::new(Status::Ok, FieldLines::NONE);
             connection.respond(&response, &Date::of_second(0), now);
         }
@@ -148,7 +148,7 @@ mod tests {
         for (bytes, is_whole) in [(GET.to_vec(), true), ([GET, GET].concat(), true), (GET.to_vec(), false)] {
             let mut connection = open();
             connection.receive(&bytes, begun);
-            assert!(matches!(connection.step(begun), Event::Request(_)));
+            assert!(matches!(connection.next_event(begun), Event::Request(_)));
             connection.begin_stream(&Response::new(Status::Ok, FieldLines::NONE), &Date::of_second(0), begun);
             if is_whole { connection.end_stream(begun) } else { connection.break_stream(begun) }
         }

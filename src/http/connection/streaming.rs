@@ -16,7 +16,7 @@
 use std::time::Instant;
 
 use super::Connection;
-use super::state::{Exchange, State};
+use super::state::{State, Unanswered};
 use crate::http::date::Date;
 use crate::http::response::Response;
 use crate::http::stream::StreamFraming;
@@ -26,7 +26,7 @@ impl Connection {
     /// not sent. Where there must be no content (HEAD, 204), and while the server is shutting down, the response is
     /// over at once. A refusal is answered as by [`Connection::respond`].
     pub fn begin_stream(&mut self, response: &Response, date: &Date, now: Instant) {
-        if matches!(self.state, State::Answering(Exchange::Refusal)) {
+        if matches!(self.state, State::Answering(Unanswered::Refusal)) {
             return self.respond(response, date, now);
         }
         let Some(reply) = self.begin_reply() else { return };

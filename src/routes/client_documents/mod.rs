@@ -30,7 +30,7 @@ use crate::oauth::Scope;
 use crate::oauth::client::{Client, ClientSource};
 use crate::oauth::client_document::{self, DOCUMENT_BYTES_MAX, DocumentError};
 use crate::oauth::document_url::DocumentUrl;
-use crate::outbound::{Answer, FetchError, FetchLimits, Outbound, Reach, SystemResolver, Tls};
+use crate::outbound::{FetchError, FetchLimits, Fetched, Outbound, Reach, SystemResolver, Tls};
 use crate::peer::Peer;
 use crate::pool::{Bounds, Kind, Owner, Pool, PoolError};
 use crate::store::{Caller, Mailbox, Ticket};
@@ -61,11 +61,11 @@ pub(super) trait Fetch: Send + Sync {
     ///
     /// # Errors
     /// When there is none, with the reason.
-    fn fetch(&self, url: &DocumentUrl, reach: Reach) -> Result<Answer, FetchError>;
+    fn fetch(&self, url: &DocumentUrl, reach: Reach) -> Result<Fetched, FetchError>;
 }
 
 impl Fetch for Outbound {
-    fn fetch(&self, url: &DocumentUrl, reach: Reach) -> Result<Answer, FetchError> {
+    fn fetch(&self, url: &DocumentUrl, reach: Reach) -> Result<Fetched, FetchError> {
         self.get(url, reach)
     }
 }
@@ -410,10 +410,10 @@ mod tests {
     }
 
     impl Fetch for Scripted {
-        fn fetch(&self, url: &DocumentUrl, _: Reach) -> Result<Answer, FetchError> {
+        fn fetch(&self, url: &DocumentUrl, _: Reach) -> Result<Fetched, FetchError> {
             self.begun.lock().unwrap().send(url.as_str().to_owned()).unwrap();
             let answer = self.answers.lock().unwrap().recv_timeout(PATIENCE).expect("no more answers");
-            answer.map(|content| Answer { content: content.into_bytes(), fresh_for: None })
+            answer.map(|content| Fetched { content: content.into_bytes(), fresh_for: None })
         }
     }
 

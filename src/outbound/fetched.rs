@@ -8,7 +8,7 @@ use super::tls;
 
 /// A document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Fetched {
     /// Its bytes. They claim to be JSON.
     pub content: Vec<u8>,
     /// For how long its server calls it fresh (RFC 9111, 4.2); `None` if it says nothing about that.
