@@ -29,7 +29,7 @@ impl From<io::Error> for NotOpened {
 /// Opens the file at `path` with `options`. If it does not exist and `may_be_new`, creates it for its owner alone.
 ///
 /// # Errors
-/// [`NotOpened`] if another user can read, change or replace it, if it is no regular file, or if the system refuses.
+/// [`NotOpened`] if another user can read, change or replace it, if it is not a regular file, or if the system refuses.
 pub fn open(path: &Path, options: &mut OpenOptions, may_be_new: bool) -> Result<File, NotOpened> {
     check_folder(path)?;
     #[cfg(unix)]
@@ -75,7 +75,7 @@ fn check_folder(path: &Path) -> Result<(), NotOpened> {
         return Ok(());
     }
     Err(NotOpened::Unfit(format!(
-        "every user of this machine may replace it, for the folder {} has mode {:04o}; run chmod o-w {}",
+        "any user of this machine can replace it, because the folder {} has mode {:04o}; run chmod o-w {}",
         folder.display(),
         mode & 0o7777,
         folder.display()
@@ -91,14 +91,14 @@ fn check_file(path: &Path, metadata: &Metadata) -> Result<(), NotOpened> {
         return Ok(());
     }
     Err(NotOpened::Unfit(format!(
-        "other users of this machine may {} it, for it has mode {mode:04o}; run chmod 600 {}",
+        "other users of this machine can {} it, because it has mode {mode:04o}; run chmod 600 {}",
         if mode & 0o022 == 0 { "read" } else { "change" },
         path.display()
     )))
 }
 
 fn not_regular() -> NotOpened {
-    NotOpened::Unfit("it is no regular file; name one".to_owned())
+    NotOpened::Unfit("it is not a regular file; give the path of a regular file".to_owned())
 }
 
 /// What distinguishes a file from every other one, past and present.
@@ -143,7 +143,7 @@ pub fn check_owner(path: &Path, file: &File) -> Result<(), NotOpened> {
         return Ok(());
     }
     Err(NotOpened::Unfit(format!(
-        "it belongs to the user with number {owner}, who may read and change it; run chown {} {}",
+        "it is owned by user id {owner}, who can read and change it; run chown {} {}",
         own.uid(),
         path.display()
     )))

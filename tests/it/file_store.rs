@@ -194,15 +194,19 @@ fn a_file_that_other_users_can_reach_is_refused_with_a_remedy() {
     for (mode, words) in [
         (
             0o666,
-            format!("other users of this machine may change it, for it has mode 0666; run chmod 600 {shown}"),
+            format!(
+                "other users of this machine can change it, because it has mode 0666; run chmod 600 {shown}"
+            ),
         ),
         (
             0o620,
-            format!("other users of this machine may change it, for it has mode 0620; run chmod 600 {shown}"),
+            format!(
+                "other users of this machine can change it, because it has mode 0620; run chmod 600 {shown}"
+            ),
         ),
-        (0o602, "may change it, for it has mode 0602".to_owned()),
-        (0o644, "may read it, for it has mode 0644".to_owned()),
-        (0o640, "may read it, for it has mode 0640".to_owned()),
+        (0o602, "can change it, because it has mode 0602".to_owned()),
+        (0o644, "can read it, because it has mode 0644".to_owned()),
+        (0o640, "can read it, because it has mode 0640".to_owned()),
     ] {
         set_mode(&path, mode);
         check(&path, &words);

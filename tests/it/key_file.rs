@@ -109,8 +109,9 @@ fn a_key_file_of_others_to_read_or_change_is_refused() {
         [(0o644, "read"), (0o640, "read"), (0o604, "read"), (0o660, "change"), (0o602, "change")]
     {
         set_mode(&path, mode);
-        let said =
-            format!("other users of this machine may {verb} it, for it has mode {mode:04o}; run chmod 600 ");
+        let said = format!(
+            "other users of this machine can {verb} it, because it has mode {mode:04o}; run chmod 600 "
+        );
         check(&(said + &shown));
     }
     for mode in [0o600, 0o700] {
@@ -121,7 +122,7 @@ fn a_key_file_of_others_to_read_or_change_is_refused() {
     for mode in [0o777, 0o702] {
         set_mode(&within, mode);
         check(&format!(
-            "every user of this machine may replace it, for the folder {}",
+            "any user of this machine can replace it, because the folder {}",
             within.display().to_string().trim_end_matches('/')
         ));
     }
@@ -154,10 +155,10 @@ fn a_key_file_that_is_no_file_is_refused() {
     symlink(folder.join("made"), folder.join("dangling")).unwrap();
     check("dangling", "it is a symbolic link");
     std::fs::create_dir(folder.join("folder")).unwrap();
-    check("folder", "it is no regular file; name one");
+    check("folder", "it is not a regular file; give the path of a regular file");
     let pipe = Command::new("mkfifo").arg("-m600").arg(folder.join("pipe")).status();
     assert!(pipe.expect("there is a mkfifo").success());
-    check("pipe", "it is no regular file; name one");
+    check("pipe", "it is not a regular file; give the path of a regular file");
     // A draft that is a link would be written wherever it leads.
     write(&folder.join("precious"), b"precious");
     for name in ["precious", "made"] {
@@ -183,10 +184,7 @@ fn a_key_file_that_belongs_to_another_user_is_refused() {
         return;
     }
     let error = open(&path).err().expect("it is refused");
-    assert!(
-        error.contains("it belongs to the user with number 1, who may read and change it; run chown 0 "),
-        "{error}"
-    );
+    assert!(error.contains("it is owned by user id 1, who can read and change it; run chown 0 "), "{error}");
 }
 
 #[test]
