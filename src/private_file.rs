@@ -1,6 +1,6 @@
 //! Files that hold secrets: used only if no other user of the machine can read, change or replace them.
 //!
-//! A file must be readable and writable by its owner alone. Its folder must not let every user replace it. Its name
+//! A file must be readable and writable only by its owner. Its folder must not let every user replace it. Its name
 //! must not be a symbolic link, which would make the server write wherever the link leads. Anything else is refused, as
 //! ssh does with its keys, in words that say what to do.
 
@@ -26,7 +26,8 @@ impl From<io::Error> for NotOpened {
     }
 }
 
-/// Opens the file at `path` with `options`. If it does not exist and `may_be_new`, creates it for its owner alone.
+/// Opens the file at `path` with `options`. If it does not exist and `may_be_new`, creates it with access only for its
+/// owner.
 ///
 /// # Errors
 /// [`NotOpened`] if another user can read, change or replace it, if it is not a regular file, or if the system refuses.

@@ -42,7 +42,7 @@ pub struct Response {
     lines: FieldLines,
     /// What scripts of other origins may do with it.
     policy: &'static FieldLines,
-    /// Fields of this response alone.
+    /// Fields of only this response.
     fields: Vec<(&'static str, FieldValue)>,
     body: Body,
     reason: Option<Cow<'static, str>>,

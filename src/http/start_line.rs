@@ -127,7 +127,7 @@ impl Status {
         }
     }
 
-    /// The code alone, such as `404`.
+    /// Only the code, such as `404`.
     pub fn code(self) -> &'static str {
         &self.line()[..3]
     }

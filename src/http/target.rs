@@ -4,8 +4,8 @@
 //! | --- | --- | --- |
 //! | origin | `/path?query` | every method but CONNECT |
 //! | absolute | `http://host:port/path?query` | every method but CONNECT |
-//! | authority | `host:port` | CONNECT alone |
-//! | asterisk | `*` | OPTIONS alone |
+//! | authority | `host:port` | only CONNECT |
+//! | asterisk | `*` | only OPTIONS |
 //!
 //! A target consists of visible ASCII characters. `#` is refused, since a fragment is never sent.
 
@@ -65,7 +65,7 @@ fn absolute_form(target: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
     Ok((authority, path))
 }
 
-/// `host:port`, for CONNECT alone. It is parsed so that the refusal can come from the table of routes, as for any other
+/// `host:port`, only for CONNECT. It is parsed so that the refusal can come from the table of routes, as for any other
 /// method that a path does not have.
 fn authority_form(target: &[u8]) -> Result<Target<'_>, Refusal> {
     let has_port = target.last().is_some_and(u8::is_ascii_digit) && target.contains(&b':');

@@ -2,8 +2,8 @@
 //!
 //! The worker reports what happened ([`Driver::open`], [`Driver::ready`], [`Driver::deliver`]) between
 //! [`Driver::begin_turn`] and [`Driver::end_turn`], and asks how long it may sleep ([`Driver::time_to_next_task`]). The
-//! driver does what can be done without waiting. It knows sockets by the [`Socket`] trait and time by [`System`] alone,
-//! so a test can run it on a simulated network and clock.
+//! driver does what can be done without waiting. It knows sockets only by the [`Socket`] trait and time only by
+//! [`System`], so a test can run it on a simulated network and clock.
 //!
 //! Each connection gets a bounded share of a turn. One that could continue is queued for the next turn, so a client
 //! that sends without pause cannot delay the others. Three bounds are kept here, each the worker's share of the bound

@@ -21,7 +21,7 @@ pub struct Settings {
     /// The address to listen on; `None` means both loopback addresses, 127.0.0.1 and ::1.
     pub bind: Option<IpAddr>,
     /// The port of the client app, which brings the demo client with it; 0 lets the system pick a free one. `None`
-    /// serves the authorization server alone.
+    /// serves only the authorization server.
     pub client_port: Option<u16>,
     /// The port of the authorization server; 0 lets the system pick a free one.
     pub auth_port: u16,

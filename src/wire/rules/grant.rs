@@ -254,8 +254,8 @@ static CODE_EXPIRED: Rule = refuses!(
 
 static CODE_UNKNOWN: Rule = refuses!(
     "unknown code",
-    "There is no grant with this code: it was never issued, or was burnt or forgotten. A sender that knows the grant's \
-     name alone changes nothing.",
+    "There is no grant with this code: it was never issued, or was burnt or forgotten. A sender that knows only \
+     the grant's name changes nothing.",
     "RFC 6749, 5.2",
     "oauth/grant/redeem.rs",
     "return (Change::Keep, Outcome::Unknown);",
@@ -431,7 +431,8 @@ static DESCRIBED_INACTIVE: Rule = grants!(
 
 static REVOKED: Rule = grants!(
     "token revoked",
-    "The token is this client's. An access token ends alone; a refresh token ends its grant.",
+    "The token is this client's. Revoking an access token ends only that token; revoking a refresh token ends its \
+     grant.",
     "RFC 7009, 2.1",
     "oauth/grant/revoke.rs",
     "(_, true) => (grant.end(now), Outcome::Revoked)",
