@@ -62,31 +62,10 @@ fn read_client(id: Option<&str>, mut table: Table, config: &Config, mistakes: &m
              secret and prints it with its digest",
         ));
     }
-    let name = match table.take("name") {
-        Some(value) => value.string().and_then(|name| match name.trim() {
-            "" => Err(value.error("give a name; the dialog shows it")),
-            _ => Ok(name.to_owned()),
-        }),
-        None => Err(table.error(format!("{called} has no name; add one, the dialog shows it"))),
-    };
-    let parse = if config.insecure_http { RedirectUri::parse_insecure } else { RedirectUri::parse };
-    let redirect_uris = table.take("redirect_uris").map_or(Some(Vec::new()), |value| {
-        read_list(&value, mistakes, |value, uri| {
-            parse(uri).map_err(|error| value.error(format_args!("{uri:?} {error}")))
-        })
-    });
-    let secret = table.take("secret_digest").map(|value| {
-        value.string().and_then(|text| {
-            SecretDigest::parse(text).ok_or_else(|| {
-                value.error(
-                    "malformed secret digest; `oauth-from-scratch client-secret` generates a secret and prints its \
-                     digest, and with --chosen prints the digest of your own secret",
-                )
-            })
-        })
-    });
-    let name = mistakes.check(name);
-    let secret = mistakes.check(secret.transpose());
+    let name = mistakes.check(read_name(&called, &mut table));
+    let redirect_uris = read_redirect_uris(table.take("redirect_uris"), config, mistakes);
+    let secret = table.take("secret_digest").map(|value| read_secret_digest(&value)).transpose();
+    let secret = mistakes.check(secret);
     let grant_types = read_grant_types(table.take("grant_types"), mistakes);
     let scope = read_client_scope(table.take("scopes"), &config.scopes, mistakes);
     let inspects_all = table.take("introspects_all").map_or(Ok(false), |value| value.boolean());
@@ -116,6 +95,40 @@ fn read_client(id: Option<&str>, mut table: Table, config: &Config, mistakes: &m
         default_scope: None,
         inspects_all: inspects_all?,
         default_resource: default_resource?,
+    })
+}
+
+/// Reads the name of the client that errors call `called`.
+fn read_name(called: &str, table: &mut Table) -> Result<String, FileError> {
+    match table.take("name") {
+        Some(value) => value.string().and_then(|name| match name.trim() {
+            "" => Err(value.error("give a name; the dialog shows it")),
+            _ => Ok(name.to_owned()),
+        }),
+        None => Err(table.error(format!("{called} has no name; add one, the dialog shows it"))),
+    }
+}
+
+/// Reads the redirect URIs; none without the key, `None` if one has a mistake.
+fn read_redirect_uris(
+    value: Option<Value>,
+    config: &Config,
+    mistakes: &mut Mistakes,
+) -> Option<Vec<RedirectUri>> {
+    let Some(value) = value else { return Some(Vec::new()) };
+    let parse = if config.insecure_http { RedirectUri::parse_insecure } else { RedirectUri::parse };
+    read_list(&value, mistakes, |value, uri| {
+        parse(uri).map_err(|error| value.error(format_args!("{uri:?} {error}")))
+    })
+}
+
+fn read_secret_digest(value: &Value) -> Result<SecretDigest, FileError> {
+    let text = value.string()?;
+    SecretDigest::parse(text).ok_or_else(|| {
+        value.error(
+            "malformed secret digest; `oauth-from-scratch client-secret` generates a secret and prints its digest, \
+             and with --chosen prints the digest of your own secret",
+        )
     })
 }
 

@@ -78,6 +78,26 @@ pub fn read_beside(text: &str, flags: FromFlags) -> Result<Config, Mistakes> {
 }
 
 fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: &mut Mistakes) {
+    let has_issuer = read_values(root, config, mistakes) || flags.has_issuer;
+    let client_app = read_tables(root, config, mistakes);
+    // After the scopes, which it is one of.
+    let secure_scope = root.take("secure_scope");
+    if let Some(value) = secure_scope {
+        let name =
+            value.string().and_then(|name| check_scope(&config.scopes, &value, name).map(|()| name.into()));
+        mistakes.set(&mut config.secure_scope, name.map(Some));
+    }
+    read_lists(root, config, mistakes);
+    if let Some(value) = client_app {
+        mistakes.note_all(check_client_app(config, &value, secure_scope.as_ref()));
+    }
+    if !has_issuer {
+        mistakes.check(check_issuer(root, config));
+    }
+}
+
+/// Reads the keys that need no other part of the file. Returns whether the file has an issuer, valid or not.
+fn read_values(root: &mut Table, config: &mut Config, mistakes: &mut Mistakes) -> bool {
     if let Some(value) = root.take("insecure_http") {
         config.insecure_http |= mistakes.check(value.boolean()).unwrap_or(false);
     }
@@ -114,6 +134,11 @@ fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: 
     if let Some(value) = root.take("wire_with_lasting_store") {
         mistakes.set(&mut config.wire.with_lasting_store, value.boolean());
     }
+    issuer.is_some()
+}
+
+/// Reads the tables that the file has at most once each. Returns the port of the client app, if the file has one.
+fn read_tables<'a>(root: &mut Table<'a>, config: &mut Config, mistakes: &mut Mistakes) -> Option<Value<'a>> {
     let mut table = |key, name| {
         let value = root.take(key)?;
         mistakes.check(value.table(name))
@@ -134,12 +159,11 @@ fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: 
     if let Some(table) = scopes {
         config.scopes = read_scopes(table, mistakes);
     }
-    let secure_scope = root.take("secure_scope");
-    if let Some(value) = secure_scope {
-        let name =
-            value.string().and_then(|name| check_scope(&config.scopes, &value, name).map(|()| name.into()));
-        mistakes.set(&mut config.secure_scope, name.map(Some));
-    }
+    client_app
+}
+
+/// Reads the resources and the clients, which refer to the scopes of `config`; clients refer to resources, too.
+fn read_lists(root: &mut Table, config: &mut Config, mistakes: &mut Mistakes) {
     if let Some(value) = root.take("resources")
         && let Some(tables) = mistakes.check(value.tables("[[resources]]"))
     {
@@ -160,12 +184,6 @@ fn read_root(root: &mut Table, config: &mut Config, flags: FromFlags, mistakes: 
             let clients = read_documents(tables, config, mistakes);
             config.clients.extend(clients);
         }
-    }
-    if let Some(value) = client_app {
-        mistakes.note_all(check_client_app(config, &value, secure_scope.as_ref()));
-    }
-    if issuer.is_none() && !flags.has_issuer {
-        mistakes.check(check_issuer(root, config));
     }
 }
 

@@ -27,7 +27,7 @@ use crate::keys::Keys;
 use crate::oauth::client::Clients;
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::resource::DefaultResource;
-use crate::oauth::{Profile, Resources, Scope};
+use crate::oauth::{Profile, Resources, Scope, TokenLifetimes};
 use crate::outbound::{HAS_TLS, Reach};
 use crate::pool::{Bounds, Pool};
 use crate::store::Store;
@@ -95,7 +95,6 @@ impl Routes {
     }
 
     fn of(settings: &Settings, site: Site, lasting: Lasting) -> Routes {
-        let scopes = settings.scopes.clone();
         let documents = documents(settings, &site, &lasting).map(Arc::new);
         let clients = clients(settings, &site, &lasting.keys, documents.as_ref());
         let clients = Arc::new(clients.with_resources(resources(settings, &site)));
@@ -103,27 +102,8 @@ impl Routes {
         let profile = settings.profile;
         let scope = settings.secure_scope.as_deref();
         let resource = Arc::new(secure::resource(&site, &clients, scope, &profile));
-        let unnamed = profile.unnamed_client.and_then(|id| clients.find(id));
-        let unnamed_scope = unnamed.as_ref().map(|client| client.scope.clone()).unwrap_or_default();
-        let sentences = scopes.iter().filter(|(name, _)| unnamed_scope.contains(name));
-        let sentences: Vec<(&str, &str)> =
-            sentences.map(|(name, sentence)| (&**name, sentence.as_str())).collect();
-        let bare_dialog = unnamed.as_ref().map(|client| DialogPage {
-            client: &client.name,
-            asker: if *client.id == *demo::CLIENT_ID { Asker::Demo } else { Asker::Configured },
-            // A request that names no client gets no refresh token.
-            is_renewed: false,
-            redirect_uri: client.redirect_uris.first().map_or("", RedirectUri::as_str),
-            scopes: &sentences,
-            allowed_before: &[],
-            resources: &[],
-            request: "",
-        });
         let lifetimes = profile.lifetimes(&settings.lifetimes);
-        let bytes_max = settings.limits.page_bytes_max;
-        let folder = settings.www.clone().map(|path| Folder::new(path, bytes_max));
-        let has_wire = lasting.wire.is_some();
-        let pages = Pages::new(&site, &profile, &lifetimes.tokens, bare_dialog.as_ref(), folder, has_wire);
+        let pages = pages(settings, &site, &clients, &lifetimes.tokens, lasting.wire.is_some());
         let mcp = settings.has_mcp().then(|| mcp_server(&site, &clients, &profile));
         let challenges =
             Challenges::new(&site, &site.url(secure::PATH), resources, settings.secure_scope.as_deref());
@@ -133,7 +113,7 @@ impl Routes {
                 &profile,
                 settings.registration().is_some(),
                 settings.client_documents && HAS_TLS,
-                scopes.iter().map(|(name, _)| &**name),
+                settings.scopes.iter().map(|(name, _)| &**name),
                 resources,
             ),
             resource_documents: resource_documents::Documents::new(&site, resources),
@@ -146,7 +126,7 @@ impl Routes {
             documents,
             profile,
             lab: settings.lab.clone(),
-            scopes,
+            scopes: settings.scopes.clone(),
             resource_owner: Arc::clone(&settings.resource_owner),
             registration: settings.registration(),
             explains_errors: settings.explains_errors,
@@ -167,6 +147,35 @@ impl Routes {
 fn sends() -> Sends {
     let pool = Pool::new(SENDS.running_max);
     Sends { kind: pool.add_kind(SENDS), pool: Arc::new(pool) }
+}
+
+/// The pages of both servers, for tokens with these lifetimes. The article's dialog, which names no client, is one of
+/// them.
+fn pages(
+    settings: &Settings,
+    site: &Site,
+    clients: &Clients,
+    lifetimes: &TokenLifetimes,
+    has_wire: bool,
+) -> Pages {
+    let profile = &settings.profile;
+    let unnamed = profile.unnamed_client.and_then(|id| clients.find(id));
+    let unnamed_scope = unnamed.as_ref().map(|client| client.scope.clone()).unwrap_or_default();
+    let sentences = settings.scopes.iter().filter(|(name, _)| unnamed_scope.contains(name));
+    let sentences: Vec<(&str, &str)> = sentences.map(|(name, sentence)| (&**name, sentence.as_str())).collect();
+    let bare_dialog = unnamed.as_ref().map(|client| DialogPage {
+        client: &client.name,
+        asker: if *client.id == *demo::CLIENT_ID { Asker::Demo } else { Asker::Configured },
+        // A request that names no client gets no refresh token.
+        is_renewed: false,
+        redirect_uri: client.redirect_uris.first().map_or("", RedirectUri::as_str),
+        scopes: &sentences,
+        allowed_before: &[],
+        resources: &[],
+        request: "",
+    });
+    let folder = settings.www.clone().map(|path| Folder::new(path, settings.limits.page_bytes_max));
+    Pages::new(site, profile, lifetimes, bare_dialog.as_ref(), folder, has_wire)
 }
 
 /// The demo's MCP server on `site`, under the rules of `profile`.
