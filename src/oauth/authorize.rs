@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::client::{Client, ClientOrigin, Clients, Found, VerifiedRedirect};
+use super::client::{Client, Clients, Found, VerifiedRedirect};
 use super::pkce::Challenge;
 use super::profile::Profile;
 use super::resource::{Audience, Resources};
@@ -95,7 +95,7 @@ pub fn check_of<'a>(
     parameters: &AuthorizationRequest,
 ) -> Result<Authorization<'a>, AuthorizationError> {
     check_repeated(parameters)?;
-    let is_trusted = client.origin == ClientOrigin::Configured;
+    let is_trusted = client.origin.is_trusted();
     let redirect = client.verify_redirect(parameters.redirect_uri, profile).map_err(|reason| {
         match VerifiedRedirect::of_error(parameters.redirect_uri, profile) {
             Some(to) => {

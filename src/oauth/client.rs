@@ -32,12 +32,24 @@ pub struct GrantTypes {
 /// Where a client comes from, which decides how far its name and its redirect URIs can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientOrigin {
+    /// It comes with this program, which serves the app itself.
+    Demo,
     /// The operator has configured it.
     Configured,
     /// It has registered itself (RFC 7591): nothing that it says of itself is verified.
     SelfRegistered,
     /// Its metadata is a document at the URL that is its `client_id`: the host of that URL has published it.
     Document,
+}
+
+impl ClientOrigin {
+    /// Whether the operator answers for the client's name and redirect URIs.
+    pub fn is_trusted(self) -> bool {
+        match self {
+            ClientOrigin::Demo | ClientOrigin::Configured => true,
+            ClientOrigin::SelfRegistered | ClientOrigin::Document => false,
+        }
+    }
 }
 
 /// The registration of a client.

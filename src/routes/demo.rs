@@ -25,7 +25,7 @@ pub(super) fn resource(url: &str, scopes: &[(Arc<str>, String)]) -> Option<Resou
 pub(super) fn client(scopes: &[(Arc<str>, String)], redirect_uri: &str) -> Client {
     Client {
         id: CLIENT_ID.into(),
-        origin: ClientOrigin::Configured,
+        origin: ClientOrigin::Demo,
         name: "OAuth Test App".to_owned(),
         redirect_uris: vec![RedirectUri::of_client_app(redirect_uri)],
         secret: None,

@@ -165,7 +165,7 @@ fn pages(
     let sentences: Vec<(&str, &str)> = sentences.map(|(name, sentence)| (&**name, sentence.as_str())).collect();
     let bare_dialog = unnamed.as_ref().map(|client| DialogPage {
         client: &client.name,
-        asker: if *client.id == *demo::CLIENT_ID { Asker::Demo } else { Asker::Configured },
+        asker: Asker::of(client, profile),
         // A request that names no client gets no refresh token.
         is_renewed: false,
         redirect_uri: client.redirect_uris.first().map_or("", RedirectUri::as_str),

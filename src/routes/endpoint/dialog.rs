@@ -16,7 +16,6 @@ use crate::oauth::client::{Client, ClientOrigin};
 use crate::oauth::client_document::fingerprint;
 use crate::oauth::document_url::DocumentUrl;
 use crate::oauth::question::Question;
-use crate::routes::demo;
 use crate::routes::endpoint::asset::serve;
 use crate::routes::reply::assets::Asset;
 use crate::routes::reply::authorization_response;
@@ -105,7 +104,7 @@ fn ask(context: &Context, authorization: &Authorization, query: &str, state: Opt
         .collect();
     let page = routes.pages.dialog(&DialogPage {
         client: &client.name,
-        asker: asker(routes, client),
+        asker: Asker::of(client, &routes.profile),
         is_renewed: may_renew(client),
         redirect_uri: authorization.redirect().as_str(),
         scopes: &scopes,
@@ -125,7 +124,7 @@ fn refuse_without_randomness(
     query: &str,
     state: Option<&[u8]>,
 ) -> Response {
-    if authorization.client().origin == ClientOrigin::Configured {
+    if authorization.client().origin.is_trusted() {
         return authorization_response::unavailable(routes, authorization.redirect(), state, NO_RANDOMNESS);
     }
     let details = routes.explains_errors.then_some(NO_RANDOMNESS);
@@ -139,23 +138,4 @@ fn refuse_without_randomness(
 /// known, and then gives one, whatever the document says, so the dialog names the most that it may get.
 fn may_renew(client: &Client) -> bool {
     client.grant_types.refresh_token || client.origin == ClientOrigin::Document
-}
-
-/// What the dialog says of `client`.
-fn asker<'a>(routes: &Routes, client: &'a Client) -> Asker<'a> {
-    let is_told_apart = routes.profile.named_by_host;
-    match client.origin {
-        ClientOrigin::Configured if routes.site.client_app().is_some() && *client.id == *demo::CLIENT_ID => {
-            Asker::Demo
-        }
-        ClientOrigin::SelfRegistered if is_told_apart => Asker::SelfRegistered,
-        ClientOrigin::Document if is_told_apart => Asker::Document(host_of(&client.id)),
-        ClientOrigin::Configured | ClientOrigin::SelfRegistered | ClientOrigin::Document => Asker::Configured,
-    }
-}
-
-/// The host of an https URL, and its port if it has one.
-fn host_of(url: &str) -> &str {
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
-    authority.split(['/', '?']).next().unwrap_or(authority)
 }

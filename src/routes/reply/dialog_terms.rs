@@ -8,9 +8,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::template::escape_html;
-use crate::oauth::TokenLifetimes;
+use crate::oauth::client::{Client, ClientOrigin};
 use crate::oauth::origin::Authority;
 use crate::oauth::redirect::is_loopback_host;
+use crate::oauth::{Profile, TokenLifetimes};
 
 /// For how long a client may use what it is given, as HTML.
 pub(crate) struct Durations {
@@ -48,6 +49,26 @@ pub(crate) enum Asker<'a> {
     SelfRegistered,
     /// A client whose metadata is a document that this host has published.
     Document(&'a str),
+}
+
+impl<'a> Asker<'a> {
+    /// What is known of `client`. Without [`named_by_host`](Profile::named_by_host), each looks like a configured one.
+    pub(crate) fn of(client: &'a Client, profile: &Profile) -> Asker<'a> {
+        match client.origin {
+            ClientOrigin::Demo => Asker::Demo,
+            ClientOrigin::SelfRegistered if profile.named_by_host => Asker::SelfRegistered,
+            ClientOrigin::Document if profile.named_by_host => Asker::Document(host_of(&client.id)),
+            ClientOrigin::Configured | ClientOrigin::SelfRegistered | ClientOrigin::Document => {
+                Asker::Configured
+            }
+        }
+    }
+}
+
+/// The host of an https URL, and its port if it has one.
+fn host_of(url: &str) -> &str {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    authority.split(['/', '?']).next().unwrap_or(authority)
 }
 
 impl Asker<'_> {
