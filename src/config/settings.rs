@@ -253,8 +253,8 @@ impl Config {
             default_resource: self.default_resource.clone(),
             resource_owner: Arc::clone(&self.resource_owner),
             secure_scope: self.secure_scope.clone(),
-            // The article has none, and a configured server has resources of its own.
-            has_mcp: self.file.is_none() && self.is_mcp_demo(),
+            // A configured server has resources of its own.
+            has_mcp: self.file.is_none() && self.has_mcp_by_default(),
             registration: self
                 .has_registration()
                 .then_some(routes::Registration { allows_http: self.insecure_http }),
@@ -263,12 +263,7 @@ impl Config {
             has_wire: self.has_wire(),
             // Lines in the common log format have no place for it.
             names_clients: self.access_log == Some(LogFormat::Json),
-            // The demo's client exists where there is a client app.
-            profile: match (&self.lab, self.client_port) {
-                (Some((_, lab)), _) => lab.profile(),
-                (None, Some(_)) => self.demo_profile(),
-                (None, None) => Profile::strict(),
-            },
+            profile: self.profile(),
             lab: self.lab.as_ref().map(|(_, lab)| Arc::clone(lab)),
             lifetimes: self.lifetimes.clone(),
             limits: routes::Limits { streams_max: self.streams_max(), ..self.limits.routes.clone() },
@@ -280,15 +275,24 @@ impl Config {
         self.lab = Some((port, routes::Lab::new(self.demo_profile())));
     }
 
-    /// Whether there is a client app, and with it, unless the configuration says otherwise, what MCP brings. The
-    /// article has none of it, but the lab needs it, whatever rules it begins with.
-    fn is_mcp_demo(&self) -> bool {
-        cfg!(feature = "mcp") && self.client_port.is_some() && (!self.is_article || self.lab.is_some())
+    /// Which rules hold.
+    fn profile(&self) -> Profile {
+        // The demo's client exists where there is a client app.
+        match (&self.lab, self.client_port) {
+            (Some((_, lab)), _) => lab.profile(),
+            (None, Some(_)) => self.demo_profile(),
+            (None, None) => Profile::strict(),
+        }
+    }
+
+    /// Whether there is what an MCP client needs, unless the configuration says otherwise.
+    fn has_mcp_by_default(&self) -> bool {
+        cfg!(feature = "mcp") && self.profile().mcp_by_default
     }
 
     /// Whether documents of clients are fetched.
     fn fetches_client_documents(&self) -> bool {
-        self.fetches_client_documents.unwrap_or(self.is_mcp_demo())
+        self.fetches_client_documents.unwrap_or(self.has_mcp_by_default())
     }
 
     /// The rules of a server with a client app.
@@ -302,7 +306,7 @@ impl Config {
 
     /// Whether clients may register themselves. Never with keys that end before the grants.
     fn has_registration(&self) -> bool {
-        self.has_lasting_keys() && self.registration.unwrap_or(self.is_mcp_demo())
+        self.has_lasting_keys() && self.registration.unwrap_or(self.has_mcp_by_default())
     }
 
     /// Whether the keys last as long as the grants: an engine forgets an old key when no form of it is valid any more.

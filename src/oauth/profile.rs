@@ -1,8 +1,8 @@
 //! Which rules hold: one value that every rule asks, for the article, for the demo and for a configured server.
 //!
 //! OAuth 2.1 adds rules to what the article does, and each rule exists because an attack works without it. Each rule
-//! that can be switched is a field here, and no other file asks whether it serves the article or the demo. There are
-//! three profiles:
+//! that can be switched is a field here, and no other file asks whether it serves the article or the demo; only the
+//! configuration does, to choose a profile. There are three:
 //!
 //! ```text
 //!   strict    a configured server: every defence, and nothing is accepted but the standard
@@ -38,6 +38,12 @@ pub struct Profile {
     /// Whether `Authorization: TOKEN` is accepted beside `Authorization: Bearer TOKEN` (RFC 6750, 2.1). A bad or
     /// missing token is then answered 403, as in the article.
     pub bare_tokens: bool,
+    /// Whether there is what an MCP client needs, unless the configuration says otherwise: an MCP server, registration,
+    /// and clients whose metadata is a document. The article has none of it.
+    pub mcp_by_default: bool,
+    /// Whether the documents of clients may only be on the internet. Otherwise a server on loopback also fetches them
+    /// from its own machine. Takes `checked_addresses`.
+    pub internet_only: bool,
 
     /// Whether codes and tokens have 264 random bits. Otherwise codes are ten decimal digits, and access tokens fifty,
     /// as in the article. Ten digits are 33 bits, and anyone who tries enough of them has another user's code (RFC
@@ -113,6 +119,8 @@ impl Profile {
             bare_dialog: false,
             json_at_token: false,
             bare_tokens: false,
+            mcp_by_default: false,
+            internet_only: false,
             long_credentials: true,
             pkce: true,
             exact_redirect: true,
@@ -140,6 +148,7 @@ impl Profile {
             bare_dialog: true,
             json_at_token: true,
             bare_tokens: true,
+            mcp_by_default: true,
             ..Profile::strict()
         }
     }
@@ -147,6 +156,7 @@ impl Profile {
     /// The article's, holes and all. Its requests mean `unnamed_client`; its codes work once.
     pub const fn article(unnamed_client: &'static str) -> Profile {
         Profile {
+            mcp_by_default: false,
             long_credentials: false,
             pkce: false,
             iss: false,
@@ -155,6 +165,12 @@ impl Profile {
             expiry: false,
             ..Profile::demo(unnamed_client)
         }
+    }
+
+    /// The same in the attack lab. Its exercises attack an MCP server, and clients that no operator has configured,
+    /// whatever rules it begins with. Its server represents one on the internet, to which its own machine is forbidden.
+    pub const fn in_lab(self) -> Profile {
+        Profile { mcp_by_default: true, internet_only: true, ..self }
     }
 
     /// Every defence by its name, to be switched.
@@ -216,6 +232,7 @@ mod tests {
             bare_dialog: false,
             json_at_token: false,
             bare_tokens: false,
+            mcp_by_default: false,
             ..Profile::demo("app")
         };
         assert_eq!(demo, strict);

@@ -26,6 +26,7 @@ pub struct Lab {
 impl Lab {
     /// A lab that begins with the rules of `profile`.
     pub fn new(profile: Profile) -> Arc<Lab> {
+        let profile = profile.in_lab();
         Arc::new(Lab { profile: Mutex::new(profile), catches: Mutex::default(), on_change: OnceLock::new() })
     }
 

@@ -215,15 +215,15 @@ pub fn resource_metadata(settings: &Settings, site: &Site, uri: &str) -> Result<
 fn documents(settings: &Settings, site: &Site, lasting: &Lasting) -> Option<Documents> {
     let names: Vec<&str> = settings.scopes.iter().map(|(name, _)| &**name).collect();
     let offered = Scope::parse(&names.join(" ")).unwrap_or_default();
-    let reach = reach(settings, site);
+    let reach = reach(&settings.profile, site);
     Documents::open(settings.client_documents, &lasting.fetches, reach, offered, &lasting.system)
 }
 
-/// Where they may be. In the lab this server stands for one on the internet, to which its own machine is forbidden.
-fn reach(settings: &Settings, site: &Site) -> Reach {
-    if !settings.profile.checked_addresses {
+/// Where they may be.
+fn reach(profile: &Profile, site: &Site) -> Reach {
+    if !profile.checked_addresses {
         Reach::Everything
-    } else if site.is_loopback() && settings.lab.is_none() {
+    } else if site.is_loopback() && !profile.internet_only {
         Reach::InternetAndLoopback
     } else {
         Reach::Internet

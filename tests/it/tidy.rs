@@ -141,6 +141,23 @@ fn each_of_these_packages_is_named_in_one_place() {
     }
 }
 
+/// Which rules hold is asked of the profile (`src/oauth/profile.rs`), which only the configuration chooses.
+#[test]
+fn no_rule_asks_whether_it_serves_the_article_or_the_demo() {
+    let may_ask = ["src/oauth/profile.rs", "src/routes/demo.rs", "src/config/", "src/cli"];
+    for (path, text) in files("src", &[".rs"]) {
+        if may_ask.iter().any(|allowed| path.starts_with(allowed)) {
+            continue;
+        }
+        for (number, line) in code_lines(&text) {
+            let compares = ["==", "!=", "matches!"].iter().any(|word| line.contains(word));
+            let is_client = names(line, "CLIENT_ID") || names(line, "DEMO_CLIENT_ID");
+            let asks = names(line, "is_article") || names(line, "Profile::article") || (compares && is_client);
+            assert!(!asks, "{path}:{number}: ask a field of the profile instead: {}", line.trim());
+        }
+    }
+}
+
 #[test]
 fn no_file_holds_more_than_one_idea() {
     for (path, text) in files("src", &[".rs"]) {
