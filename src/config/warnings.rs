@@ -1,6 +1,7 @@
 //! Warnings at every start about a configuration that is valid but dangerous.
 
 use super::Config;
+use crate::oauth::grant::RefreshReuse;
 use crate::oauth::origin::Scheme;
 
 impl Config {
@@ -28,6 +29,14 @@ impl Config {
             warnings.push(
                 "insecure_http is set: issuers and redirect URIs may be plain http on any host, so anyone on the \
                  network path can read codes and tokens; use it for tests only"
+                    .to_owned(),
+            );
+        }
+        if self.lifetimes.tokens.refresh_reuse == RefreshReuse::UntilSuccessorUsed {
+            warnings.push(
+                "refresh_reuse is \"until_successor_used\": a replaced refresh token gets a fresh successor even after \
+                 the grace window, while its successor is unused. So a stolen one works until the client refreshes \
+                 again; use it only if clients lose answers, as on bad networks"
                     .to_owned(),
             );
         }
@@ -84,6 +93,10 @@ mod tests {
         check(|config| (config.bind, config.client_port) = ("0.0.0.0".parse().ok(), None), &[]);
         check(|config| config.is_article = true, &["gives up defences"]);
         check(|config| config.insecure_http = true, &["insecure_http is set"]);
+        let reuses = |config: &mut Config| {
+            config.lifetimes.tokens.refresh_reuse = RefreshReuse::UntilSuccessorUsed;
+        };
+        check(reuses, &["refresh_reuse is"]);
         check(|config| config.wire.is_wanted = Some(true), &["the wire view is on"]);
         check(|config| (config.wire.traces, config.client_port) = (true, None), &["the wire view is on"]);
         check(|config| config.issuer = Issuer::parse("http://localhost:3001").ok(), &[]);

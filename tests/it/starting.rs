@@ -159,6 +159,8 @@ fn a_file_without_an_issuer_is_bound_with_one_by_flag() {
 #[test]
 fn what_is_dangerous_is_said_at_every_start() {
     let insecure = File::new("insecure.toml", "insecure_http = true\n[listen]\nport = 0\n");
+    let reuse = "[listen]\nport = 0\n[lifetimes]\nrefresh_reuse = \"until_successor_used\"\n";
+    let reuse = File::new("reuse.toml", reuse);
     let check = |words: &[&str], said: Option<&str>| {
         let mut program = Program::start(words);
         program.issuer_and_port();
@@ -171,6 +173,7 @@ fn what_is_dangerous_is_said_at_every_start() {
     check(&[&FREE_PORTS[..], &["--bind", "0.0.0.0"]].concat(), Some("the demo has no login"));
     check(&[&FREE_PORTS[..], &["--insecure-http"]].concat(), Some("insecure_http is set"));
     check(&["--config", insecure.path()], Some("insecure_http is set"));
+    check(&["--config", reuse.path()], Some("refresh_reuse is"));
     check(&[&FREE_PORTS[..], &["--article"]].concat(), Some("codes and tokens never expire"));
     if cfg!(feature = "lab") {
         let words = [&FREE_PORTS[..], &["--lab-port", "0"]].concat();
