@@ -28,7 +28,7 @@ use crate::oauth::client::Clients;
 use crate::oauth::redirect::RedirectUri;
 use crate::oauth::resource::DefaultResource;
 use crate::oauth::{Profile, Resources, Scope, TokenLifetimes};
-use crate::outbound::{HAS_TLS, Reach};
+use crate::outbound::Reach;
 use crate::pool::{Bounds, Pool};
 use crate::store::Store;
 use crate::system::System;
@@ -104,18 +104,10 @@ impl Routes {
         let resource = Arc::new(secure::resource(&site, &clients, scope, &profile));
         let lifetimes = profile.lifetimes(&settings.lifetimes);
         let pages = pages(settings, &site, &clients, &lifetimes.tokens, lasting.wire.is_some());
-        let mcp = settings.has_mcp().then(|| mcp_server(&site, &clients, &profile));
-        let challenges =
-            Challenges::new(&site, &site.url(secure::PATH), resources, settings.secure_scope.as_deref());
+        let mcp = settings.has_mcp().then(|| McpServer::new(&site, &clients, &profile));
+        let challenges = Challenges::new(&site, &site.url(secure::PATH), resources, scope);
         Routes {
-            metadata: metadata::document(
-                &site,
-                &profile,
-                settings.registration().is_some(),
-                settings.client_documents && HAS_TLS,
-                settings.scopes.iter().map(|(name, _)| &**name),
-                resources,
-            ),
+            metadata: metadata::document(settings, &site, resources),
             resource_documents: resource_documents::Documents::new(&site, resources),
             site,
             pages,
@@ -176,14 +168,6 @@ fn pages(
     });
     let folder = settings.www.clone().map(|path| Folder::new(path, settings.limits.page_bytes_max));
     Pages::new(site, profile, lifetimes, bare_dialog.as_ref(), folder, has_wire)
-}
-
-/// The demo's MCP server on `site`, under the rules of `profile`.
-fn mcp_server(site: &Site, clients: &Arc<Clients>, profile: &Profile) -> McpServer {
-    let (origin, base) = (site.authorization_server(), site.base());
-    let metadata = format!("{origin}{}{base}{}", resource_documents::PATH, mcp::PATH);
-    let [(basic, _), (second, _)] = demo::SCOPES;
-    McpServer::new(&site.url(mcp::PATH), &metadata, clients, (basic, second), profile)
 }
 
 /// The resources of `settings`, the demo's MCP server if there is one, and the attacker's if there is a lab.

@@ -6,32 +6,28 @@ use std::sync::Arc;
 
 use crate::http::{Body, FieldLines, Response, Status};
 use crate::json::Object;
+use crate::oauth::Resources;
 use crate::oauth::scope::OFFLINE_ACCESS;
-use crate::oauth::{Profile, Resources};
+use crate::outbound::HAS_TLS;
+use crate::routes::settings::Settings;
 use crate::routes::site::Site;
 use crate::routes::step::{Context, Step};
 
 /// The path of the document. The path of the issuer comes after it (RFC 8414, 3.1).
 pub(crate) const PATH: &str = "/.well-known/oauth-authorization-server";
 
-/// The document of the authorization server of `site` under `profile`, with these scopes and resources; with a
-/// registration endpoint if it has one, and, with `fetches_documents`, clients at https URLs. Members with a default
-/// are given all the same, since some defaults name flows that are not supported here; only empty lists are omitted.
-pub(crate) fn document<'a>(
-    site: &Site,
-    profile: &Profile,
-    has_registration: bool,
-    fetches_documents: bool,
-    scopes: impl Iterator<Item = &'a str>,
-    resources: &Resources,
-) -> Arc<[u8]> {
+/// The document of the authorization server of `site`, with the scopes of `settings` and these resources. Members with
+/// a default are given all the same, since some defaults name flows that are not supported here; only empty lists are
+/// omitted.
+pub(crate) fn document(settings: &Settings, site: &Site, resources: &Resources) -> Arc<[u8]> {
     let endpoint = |path: &str| site.url(path);
     let methods = ["none", "client_secret_basic", "client_secret_post"];
     let mut members = Object::default();
     members
         .text("authorization_endpoint", &endpoint("/authorize"))
-        .flag("authorization_response_iss_parameter_supported", profile.iss);
-    if fetches_documents {
+        .flag("authorization_response_iss_parameter_supported", settings.profile.iss);
+    // Clients at https URLs.
+    if settings.client_documents && HAS_TLS {
         members.flag("client_id_metadata_document_supported", true);
     }
     members
@@ -49,10 +45,10 @@ pub(crate) fn document<'a>(
         .texts("response_types_supported", ["code"])
         .text("revocation_endpoint", &endpoint("/revoke"))
         .texts("revocation_endpoint_auth_methods_supported", methods);
-    if has_registration {
+    if settings.registration().is_some() {
         members.text("registration_endpoint", &endpoint("/register"));
     }
-    let mut scopes: Vec<&str> = scopes.collect();
+    let mut scopes: Vec<&str> = settings.scopes.iter().map(|(name, _)| &**name).collect();
     if !scopes.is_empty() {
         // Clients look for it here before they ask for it.
         if !scopes.contains(&OFFLINE_ACCESS) {

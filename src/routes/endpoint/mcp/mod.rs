@@ -33,9 +33,7 @@ use crate::routes::step::{Context, Step};
 use crate::store::Applied;
 use answer::{Answer, Tool};
 use message::Message;
-
-/// The path of the MCP server, after the path of the issuer.
-pub(crate) const PATH: &str = "/mcp";
+pub(crate) use server::PATH;
 
 /// Reads the message and its token, and has the token checked for what the message asks for.
 pub(crate) fn post(context: &Context) -> Step {

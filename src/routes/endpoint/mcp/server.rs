@@ -8,6 +8,12 @@ use std::sync::Arc;
 use crate::http::FieldValue;
 use crate::oauth::client::Clients;
 use crate::oauth::{Profile, ProtectedResource, Scope};
+use crate::routes::demo;
+use crate::routes::reply::resource_documents;
+use crate::routes::site::Site;
+
+/// The path of the MCP server, after the path of the issuer.
+pub(crate) const PATH: &str = "/mcp";
 
 /// The MCP server's requirements and challenges, made once.
 pub(crate) struct McpServer {
@@ -29,15 +35,13 @@ pub(crate) struct Required {
 }
 
 impl McpServer {
-    /// The server at `url`, whose metadata (RFC 9728) is at `metadata`. Every request needs the scope `basic`, and a
-    /// call of the other tool `second`, too; and by the rules of `profile` a token that is for this server.
-    pub(crate) fn new(
-        url: &str,
-        metadata: &str,
-        clients: &Arc<Clients>,
-        (basic, second): (&str, &str),
-        profile: &Profile,
-    ) -> McpServer {
+    /// The server on `site`. Every request needs the first scope of the demo, and a call of the other tool the second,
+    /// too; and by the rules of `profile` a token of one of `clients` that is for this server.
+    pub(crate) fn new(site: &Site, clients: &Arc<Clients>, profile: &Profile) -> McpServer {
+        let url = &site.url(PATH);
+        let (origin, base) = (site.authorization_server(), site.base());
+        let metadata = &format!("{origin}{}{base}{PATH}", resource_documents::PATH);
+        let [(basic, _), (second, _)] = demo::SCOPES;
         let wide = format!("{basic} {second}");
         let resource = |scope: &str| {
             let scope = Scope::parse(scope).unwrap_or_default();
