@@ -21,7 +21,7 @@ use super::request::client_authentication;
 use super::request::peer_rate::PeerRate;
 use super::self_registered::SelfRegistered;
 use super::settings::Settings;
-use super::shared::{Lasting, Routes, Sends};
+use super::shared::{AcrossReloads, Routes, Sends};
 use super::site::Site;
 use crate::keys::Keys;
 use crate::oauth::client::Clients;
@@ -65,7 +65,7 @@ impl Routes {
     ) -> Routes {
         let limits = &settings.limits;
         let wire = Wire::open(settings.has_wire, &system);
-        let lasting = Lasting {
+        let across_reloads = AcrossReloads {
             keys,
             store,
             wire: wire.map(|wire| (wire, sends())),
@@ -85,25 +85,25 @@ impl Routes {
             fetches: Fetches::from_network(site.is_loopback(), Arc::clone(&system)),
             system,
         };
-        Routes::of(settings, site, lasting)
+        Routes::of(settings, site, across_reloads)
     }
 
     /// The same endpoints with the clients, scopes, lifetimes and texts of `settings`. Site, store, pool, keys and the
     /// record of wrong secrets stay the same, so that a reload forgives no guess.
     pub fn reconfigured(&self, settings: &Settings) -> Routes {
-        Routes::of(settings, self.site.clone(), self.lasting.clone())
+        Routes::of(settings, self.site.clone(), self.across_reloads.clone())
     }
 
-    fn of(settings: &Settings, site: Site, lasting: Lasting) -> Routes {
-        let documents = documents(settings, &site, &lasting).map(Arc::new);
-        let clients = clients(settings, &site, &lasting.keys, documents.as_ref());
+    fn of(settings: &Settings, site: Site, across_reloads: AcrossReloads) -> Routes {
+        let documents = documents(settings, &site, &across_reloads).map(Arc::new);
+        let clients = clients(settings, &site, &across_reloads.keys, documents.as_ref());
         let clients = Arc::new(clients.with_resources(resources(settings, &site)));
         let resources = clients.resources();
         let profile = settings.profile;
         let scope = settings.secure_scope.as_deref();
         let resource = Arc::new(secure::resource(&site, &clients, scope, &profile));
         let lifetimes = profile.lifetimes(&settings.lifetimes);
-        let pages = pages(settings, &site, &clients, &lifetimes.tokens, lasting.wire.is_some());
+        let pages = pages(settings, &site, &clients, &lifetimes.tokens, across_reloads.wire.is_some());
         let mcp = settings.has_mcp().then(|| McpServer::new(&site, &clients, &profile));
         let challenges = Challenges::new(&site, &site.url(secure::PATH), resources, scope);
         Routes {
@@ -130,7 +130,7 @@ impl Routes {
                 peer_max: settings.limits.peer_streams_max,
             },
             limits: settings.limits.clone(),
-            lasting,
+            across_reloads,
         }
     }
 }
@@ -196,11 +196,11 @@ pub fn resource_metadata(settings: &Settings, site: &Site, uri: &str) -> Result<
 }
 
 /// The clients of documents, if they are accepted. They may ask for every configured scope: the resource owner decides.
-fn documents(settings: &Settings, site: &Site, lasting: &Lasting) -> Option<Documents> {
+fn documents(settings: &Settings, site: &Site, across_reloads: &AcrossReloads) -> Option<Documents> {
     let names: Vec<&str> = settings.scopes.iter().map(|(name, _)| &**name).collect();
     let offered = Scope::parse(&names.join(" ")).unwrap_or_default();
     let reach = reach(&settings.profile, site);
-    Documents::open(settings.client_documents, &lasting.fetches, reach, offered, &lasting.system)
+    Documents::open(settings.client_documents, &across_reloads.fetches, reach, offered, &across_reloads.system)
 }
 
 /// Where they may be.

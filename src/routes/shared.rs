@@ -43,7 +43,7 @@ pub struct Routes {
     pub(super) resource: Arc<ProtectedResource>,
     /// The metadata of the resources on this origin (RFC 9728).
     pub(super) resource_documents: resource_documents::Documents,
-    /// How it says what is wrong with a request.
+    /// The `WWW-Authenticate` challenges of `/secure`.
     pub(super) challenges: Challenges,
     /// The demo's MCP server, if there is one.
     pub(super) mcp: Option<McpServer>,
@@ -63,12 +63,12 @@ pub struct Routes {
     pub(super) expires_in: Duration,
     pub(super) limits: Limits,
     pub(super) stream_bounds: StreamBounds,
-    pub(super) lasting: Lasting,
+    pub(super) across_reloads: AcrossReloads,
 }
 
-/// What outlives a configuration.
+/// What stays the same when the configuration is reloaded.
 #[derive(Clone)]
-pub(super) struct Lasting {
+pub(super) struct AcrossReloads {
     pub(super) keys: Keys,
     pub(super) store: Arc<dyn Store>,
     pub(super) pool: Arc<Pool>,
@@ -112,24 +112,24 @@ impl Routes {
 
     /// The wire view, if there is one.
     pub fn wire(&self) -> Option<&Arc<Wire>> {
-        self.lasting.wire.as_ref().map(|(wire, _)| wire)
+        self.across_reloads.wire.as_ref().map(|(wire, _)| wire)
     }
 
     /// The wire view, if there is one and `role` has it: with a client app, it is there and nowhere else.
     pub(super) fn wire_view(&self, role: Role) -> Option<&(Arc<Wire>, Sends)> {
         let has_it = role == Role::ClientApp || self.site.client_app().is_none();
-        self.lasting.wire.as_ref().filter(|_| has_it)
+        self.across_reloads.wire.as_ref().filter(|_| has_it)
     }
 
     /// The keys as they are now: servers that share a store agree on new ones, and a key file is reloaded.
     pub(super) fn keyring(&self) -> Arc<Keyring> {
-        self.lasting.keys.keyring()
+        self.across_reloads.keys.keyring()
     }
 
     /// Random bytes for a secret; `None` when the system has none, and then no secret must be made.
     pub(super) fn random<const N: usize>(&self) -> Option<[u8; N]> {
         let mut bytes = [0; N];
-        self.lasting.system.fill(&mut bytes).ok()?;
+        self.across_reloads.system.fill(&mut bytes).ok()?;
         Some(bytes)
     }
 

@@ -170,7 +170,7 @@ impl<'a> Context<'a> {
         if let Some(notes) = self.notes {
             notes.ask(transition.operation(), transition.client().map(|client| &**client));
         }
-        let applied = self.routes.lasting.store.submit(transition, self.now, self.caller);
+        let applied = self.routes.across_reloads.store.submit(transition, self.now, self.caller);
         match applied.inspect(|applied| self.note(applied)) {
             Some(applied) => then(self, applied).of_client(client),
             None => self.park(Wait::Store(Box::new(then)), client),
@@ -185,7 +185,7 @@ impl<'a> Context<'a> {
         job: Job<impl FnOnce() -> T + Send + 'static>,
         then: impl FnOnce(&Context, Result<T, PoolError>) -> Step + Send + 'static,
     ) -> Step {
-        self.work_in(&self.routes.lasting.pool, job, then)
+        self.work_in(&self.routes.across_reloads.pool, job, then)
     }
 
     /// The same in another pool than the one that all endpoints share.
@@ -244,8 +244,8 @@ impl<'a> Context<'a> {
     ///
     /// Past `streams_max` or `peer_streams_max` the response is 503, and `open` is not called.
     pub(super) fn stream<S: Source + 'static>(&self, head: Response, open: impl FnOnce(Waker) -> S) -> Step {
-        let Routes { lasting, stream_bounds, .. } = self.routes;
-        let place = match lasting.open_streams.take(self.peer, *stream_bounds) {
+        let Routes { across_reloads, stream_bounds, .. } = self.routes;
+        let place = match across_reloads.open_streams.take(self.peer, *stream_bounds) {
             Ok(place) => place,
             Err(reason) => {
                 let error = ErrorResponse::new("temporarily_unavailable", reason);
@@ -531,7 +531,7 @@ pub(super) mod tests {
 
     /// Has the pool run `run`, and is done when it has a result.
     fn work(context: &Context, bounds: Bounds, run: fn() -> &'static str) -> Step {
-        let kind = context.routes.lasting.pool.add_kind(bounds);
+        let kind = context.routes.across_reloads.pool.add_kind(bounds);
         let owner = Owner { target: "a".into(), peer: Peer::of(context.peer) };
         context.work(Job { kind, owner, run }, |_, result| done(result.unwrap_or_else(PoolError::as_str)))
     }

@@ -19,6 +19,7 @@ use crate::routes::reply::message_page::Notice;
 use crate::routes::reply::unavailable::no_randomness;
 use crate::routes::request::client_metadata::{Metadata, invalid_metadata};
 use crate::routes::settings::Registration;
+use crate::routes::shared::AcrossReloads;
 use crate::routes::site::Role;
 use crate::routes::step::{Context, Step};
 use crate::wire::rules;
@@ -35,8 +36,8 @@ const UNAVAILABLE: &str = "the server cannot register a client at the moment; tr
 
 fn answer(context: &Context, settings: Registration) -> Result<Response, ErrorResponse> {
     let routes = context.routes;
-    let lasting = &routes.lasting;
-    if let Err(wait) = lasting.registrations.note(Peer::of(context.peer), lasting.system.monotonic()) {
+    let AcrossReloads { registrations, system, .. } = &routes.across_reloads;
+    if let Err(wait) = registrations.note(Peer::of(context.peer), system.monotonic()) {
         return Err(ErrorResponse {
             status: Status::TooManyRequests,
             retry_after: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),

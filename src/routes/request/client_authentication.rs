@@ -18,7 +18,7 @@ use crate::peer::Peer;
 use crate::pool::{Bounds, Owner, PoolError};
 use crate::routes::reply::error_response::ErrorResponse;
 use crate::routes::settings::Limits;
-use crate::routes::shared::Lasting;
+use crate::routes::shared::AcrossReloads;
 use crate::routes::step::{Context, Endpoint, Job, Step};
 
 /// Why an endpoint cannot continue with a request yet, or at all.
@@ -47,7 +47,7 @@ impl Stop {
             Stop::Unchecked { check, client_id } => (check, client_id),
         };
         let peer = Peer::of(context.peer);
-        let Lasting { guesses, system, secret_checks, .. } = &context.routes.lasting;
+        let AcrossReloads { guesses, system, secret_checks, .. } = &context.routes.across_reloads;
         let (guesses, system, kind) = (Arc::clone(guesses), Arc::clone(system), *secret_checks);
         let run = move || {
             // Other jobs of the peer may have been wrong while this one waited.
@@ -115,7 +115,7 @@ pub(crate) fn authenticate<'a>(
 /// secret that is remembered, at the price of one SHA-256 each. Peers on loopback are an exception: they may be a
 /// proxy, and then one sender's wrong guesses must not lock out a client with the right secret.
 fn judge<'a>(context: &Context, guess: &Guess<'a>) -> Result<AuthenticatedClient<'a>, Stop> {
-    let Lasting { guesses, system, .. } = &context.routes.lasting;
+    let AcrossReloads { guesses, system, .. } = &context.routes.across_reloads;
     let peer = Peer::of(context.peer);
     let allowed = guesses.check(peer, system.monotonic()).map_err(Stop::TooManyGuesses);
     if !context.peer.to_canonical().is_loopback() {
@@ -133,7 +133,7 @@ fn recall<'a>(context: &Context, guess: &Guess<'a>, peer: Peer) -> Result<Authen
     match guess.recall() {
         Some(Ok(client)) => Ok(client),
         Some(Err(reason)) => {
-            let Lasting { guesses, system, .. } = &context.routes.lasting;
+            let AcrossReloads { guesses, system, .. } = &context.routes.across_reloads;
             guesses.note(peer, system.monotonic()).map_err(Stop::TooManyGuesses)?;
             Err(invalid_client(context, reason).into())
         }

@@ -127,7 +127,7 @@ fn open(context: &Context, sealed: &str) -> Result<Opened, Rejection> {
     Question::open(sealed, &routes.keyring(), &sessions, now).map_err(|unopened| match unopened {
         Unopened::UnknownKey => {
             // Another server may have sealed it, with a key that this one has not read yet.
-            routes.lasting.keys.refresh();
+            routes.across_reloads.keys.refresh();
             stale("the form was sealed with a key that is not known here, and may be lost")
         }
         Unopened::Forged => stale("the form was not made here for this browser, or was modified"),

@@ -20,7 +20,7 @@ pub(super) const REFUSALS: &[Rule] = &[
         "One address may register a few clients in a row, and then one in a while.",
         "RFC 7591, 5",
         "routes/endpoint/register.rs",
-        "if let Err(wait) = lasting.registrations.note(",
+        "if let Err(wait) = registrations.note(",
         "tests/it/registration.rs::a_peer_that_registers_too_often_waits_and_others_do_not",
     ),
     reason!(
