@@ -28,14 +28,13 @@ Flags:
                       on loopback: for tests on an isolated network
   --workers N         the number of worker threads [default: one per core]
   --connections-per-peer N
-                      the maximum of open connections per address (in IPv6, per /64)
-                      [default: 256; unlimited on loopback]
+                      the maximum number of open connections per address (in IPv6, per
+                      /64) [default: 256; unlimited on loopback]
   --article           follow the article to the letter, with its holes: codes of ten digits,
                       tokens of fifty, nothing expires, no check against forged forms, no
-                      PKCE. For lessons, on loopback only, with the demo and the store memory
-  --lab               serve the attack lab too: the attacker's site, whose exercises turn one
-                      defence off, steal for real, and turn it on again. As --article, for
-                      lessons on loopback only, with the demo and the store memory
+                      PKCE. For lessons: only on loopback, with the demo and --store memory
+  --lab               also serve the attack lab, where you turn one defence off, carry out
+                      the attack, and turn it on again. The restrictions of --article apply
   --lab-port PORT     the port of the attacker's site; 0 picks a free one [default: 3002]
   --store LOCATION    where grants are stored: memory, file:PATH, or redis://HOST:PORT
                       [default: memory, lost when the process exits]
@@ -45,7 +44,8 @@ Flags:
                       were revoked are valid again
                       [default: full]
   --keys FILE         keep the server's keys in FILE, so that forms outlive a restart with any
-                      store; made at the first start, for its owner alone. SIGHUP reloads it
+                      store; created at the first start, readable only by its owner. SIGHUP
+                      reloads it
                       [default: with the store; for memory, lost when the process exits]
   --print-resource-metadata URI
                       print the metadata document (RFC 9728) of a resource of the
@@ -54,7 +54,7 @@ Flags:
                       identifiers are sealed with it; those of older keys still open
   --log[=json]        write a line for each request to standard output, in the common log
                       format or as JSON [default: no]
-  --ready-file PATH   once both servers listen, write a line of JSON with issuer, ports,
+  --ready-file PATH   once all servers listen, write a line of JSON with issuer, ports,
                       addresses and process id to PATH; the file is removed on exit
   --ready-json        print that line to standard output instead of text
   --end-with-stdin    stop when standard input is closed, for example because the parent

@@ -39,7 +39,7 @@ pub struct Config {
     pub access_log: Option<LogFormat>,
     /// As [`routes::Settings::www`].
     pub www: Option<PathBuf>,
-    /// A file to write the addresses to once both servers listen.
+    /// A file to write the addresses to once all servers listen.
     pub ready_file: Option<PathBuf>,
     /// Whether the addresses are printed as JSON instead of text.
     pub ready_json: bool,
