@@ -46,7 +46,7 @@ const UNSUPPORTED_VERSION: i32 = -32022;
 
 /// A response: its status, its JSON (none for a notification), and the reason if it is an error.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct RpcResponse {
     pub(super) status: Status,
     pub(super) text: Option<String>,
     pub(super) reason: Option<&'static str>,
@@ -63,11 +63,11 @@ impl Tool {
     }
 }
 
-impl Answer {
+impl RpcResponse {
     /// To a message, as its era has it.
-    pub(super) fn to(message: &Message, era: Era) -> Answer {
+    pub(super) fn to(message: &Message, era: Era) -> RpcResponse {
         let Some(id) = &message.id else {
-            return Answer { status: Status::Accepted, text: None, reason: None };
+            return RpcResponse { status: Status::Accepted, text: None, reason: None };
         };
         match (message.method.as_str(), era) {
             ("initialize", Era::WithSessions) => initialized(id, message.params.version.as_deref()),
@@ -80,13 +80,13 @@ impl Answer {
                 let reason = "the MCP server does not have this method";
                 let error = error(Some(id), METHOD_NOT_FOUND, reason);
                 let is_missing = era == Era::Stateless;
-                Answer { status: if is_missing { Status::NotFound } else { Status::Ok }, ..error }
+                RpcResponse { status: if is_missing { Status::NotFound } else { Status::Ok }, ..error }
             }
         }
     }
 
     /// To what is no message.
-    pub(super) fn to_unreadable(unreadable: Unreadable) -> Answer {
+    pub(super) fn to_unreadable(unreadable: Unreadable) -> RpcResponse {
         match unreadable {
             Unreadable::NotJson => error(None, PARSE_ERROR, "the MCP message is not valid JSON, or too deep"),
             Unreadable::Batch => error(None, INVALID_REQUEST, "the MCP message is a list; send one at a time"),
@@ -100,12 +100,12 @@ impl Answer {
     }
 
     /// To a content that does not claim to be JSON.
-    pub(super) fn to_other_type() -> Answer {
+    pub(super) fn to_other_type() -> RpcResponse {
         error(None, INVALID_REQUEST, "the MCP message is not sent as application/json")
     }
 
     /// To a message whose version or fields are wrong.
-    pub(super) fn to_wrong_version(id: Option<&Id>, wrong: VersionError) -> Answer {
+    pub(super) fn to_wrong_version(id: Option<&Id>, wrong: VersionError) -> RpcResponse {
         match wrong {
             VersionError::Field(reason) => error(id, HEADER_MISMATCH, reason),
             VersionError::Meta(reason) => error(id, INVALID_PARAMS, reason),
@@ -115,21 +115,21 @@ impl Answer {
                 let data = format!(r#"{{{},"requested":{asked}}}"#, versions("supported"));
                 let error = format!(r#"{{"code":{UNSUPPORTED_VERSION},"message":"{reason}","data":{data}}}"#);
                 let text = format!(r#"{{"jsonrpc":"2.0"{id},"error":{error}}}"#);
-                Answer { status: Status::BadRequest, text: Some(text), reason: Some(reason) }
+                RpcResponse { status: Status::BadRequest, text: Some(text), reason: Some(reason) }
             }
         }
     }
 }
 
 /// To `initialize`: the version, and what this server has. No session begins.
-fn initialized(id: &Id, asked: Option<&str>) -> Answer {
+fn initialized(id: &Id, asked: Option<&str>) -> RpcResponse {
     let version = agreed(asked);
     let members = format!(r#""protocolVersion":"{version}",{CAPABILITIES},"serverInfo":{SERVER}"#);
     result(id, Era::WithSessions, &members)
 }
 
 /// To `server/discover`.
-fn discovered(id: &Id) -> Answer {
+fn discovered(id: &Id) -> RpcResponse {
     result(id, Era::Stateless, &[&versions("supportedVersions"), ",", CAPABILITIES, CACHING].concat())
 }
 
@@ -140,9 +140,9 @@ fn versions(name: &str) -> String {
 }
 
 /// To `tools/call`.
-fn called(message: &Message, id: &Id, era: Era) -> Answer {
+fn called(message: &Message, id: &Id, era: Era) -> RpcResponse {
     match (Tool::of(message), message.params.arguments) {
-        (None, _) => Answer {
+        (None, _) => RpcResponse {
             status: Status::Ok,
             ..error(Some(id), INVALID_PARAMS, "the MCP server does not have this tool")
         },
@@ -154,7 +154,7 @@ fn called(message: &Message, id: &Id, era: Era) -> Answer {
 }
 
 /// A result with these members, and with those that every result of the era has.
-fn result(id: &Id, era: Era, members: &str) -> Answer {
+fn result(id: &Id, era: Era, members: &str) -> RpcResponse {
     let comma = if members.is_empty() || era == Era::WithSessions { "" } else { "," };
     let common = match era {
         Era::WithSessions => String::new(),
@@ -164,14 +164,14 @@ fn result(id: &Id, era: Era, members: &str) -> Answer {
     };
     let id = id.as_str();
     let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{{common}{comma}{members}}}}}"#);
-    Answer { status: Status::Ok, text: Some(text), reason: None }
+    RpcResponse { status: Status::Ok, text: Some(text), reason: None }
 }
 
 /// An error; 400 unless changed. `reason` must need no escaping.
-fn error(id: Option<&Id>, code: i32, reason: &'static str) -> Answer {
+fn error(id: Option<&Id>, code: i32, reason: &'static str) -> RpcResponse {
     let id = member(id);
     let text = format!(r#"{{"jsonrpc":"2.0"{id},"error":{{"code":{code},"message":"{reason}"}}}}"#);
-    Answer { status: Status::BadRequest, text: Some(text), reason: Some(reason) }
+    RpcResponse { status: Status::BadRequest, text: Some(text), reason: Some(reason) }
 }
 
 /// The member `id`, where the identifier could be read.

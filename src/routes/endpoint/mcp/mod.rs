@@ -31,7 +31,7 @@ use crate::routes::request::bearer::{Scheme, split};
 use crate::routes::site::Role;
 use crate::routes::step::{Context, Step};
 use crate::store::Applied;
-use answer::{Answer, Tool};
+use answer::{RpcResponse, Tool};
 use message::Message;
 pub(crate) use server::PATH;
 
@@ -69,7 +69,7 @@ pub(crate) fn post(context: &Context) -> Step {
 }
 
 /// The response to a message, once its token is checked.
-fn respond(context: &Context, read: Result<Message, Answer>, is_wide: bool, outcome: Applied) -> Response {
+fn respond(context: &Context, read: Result<Message, RpcResponse>, is_wide: bool, outcome: Applied) -> Response {
     // There was a server when the request began, and this is the same configuration.
     let Some(server) = &context.routes.mcp else { return json::response(Status::NotFound, "{}") };
     match outcome {
@@ -90,10 +90,10 @@ fn respond(context: &Context, read: Result<Message, Answer>, is_wide: bool, outc
         outcome => return unavailable(&outcome, "the server cannot check tokens at the moment; try again"),
     }
     let answer = read.and_then(|message| match version::check(context.request, &message) {
-        Ok(era) => Ok(Answer::to(&message, era)),
-        Err(wrong) => Err(Answer::to_wrong_version(message.id.as_ref(), wrong)),
+        Ok(era) => Ok(RpcResponse::to(&message, era)),
+        Err(wrong) => Err(RpcResponse::to_wrong_version(message.id.as_ref(), wrong)),
     });
-    let Answer { status, text, reason } = answer.unwrap_or_else(|error| error);
+    let RpcResponse { status, text, reason } = answer.unwrap_or_else(|error| error);
     let response = match text {
         Some(text) => json::response(status, text),
         None => Response::new(status, FieldLines::literal("Cache-Control: no-store\r\n")),
@@ -105,13 +105,13 @@ fn respond(context: &Context, read: Result<Message, Answer>, is_wide: bool, outc
 }
 
 /// The message of a request, or the error for it.
-fn read(request: &Request) -> Result<Message, Answer> {
+fn read(request: &Request) -> Result<Message, RpcResponse> {
     let content_type = request.field("content-type").ok().flatten().unwrap_or_default();
     let end = memchr::memchr(b';', content_type).unwrap_or(content_type.len());
     if !content_type[..end].trim_ascii().eq_ignore_ascii_case(b"application/json") {
-        return Err(Answer::to_other_type());
+        return Err(RpcResponse::to_other_type());
     }
-    Message::read(request.body()).map_err(Answer::to_unreadable)
+    Message::read(request.body()).map_err(RpcResponse::to_unreadable)
 }
 
 /// The token after `Bearer`, or why there is none.
