@@ -132,7 +132,7 @@ fn start(config: &Config, logs: &Logs) -> Result<(Server, Option<Arc<KeyFile>>),
         logs.errors.line(format_args!("WARNING: {warning}"));
     }
     let keys = config.keys.as_deref().map(|path| open_keys(path, &*system)).transpose()?;
-    // If the start fails, the error message alone is printed, without the log lines of the attempt.
+    // If startup fails, only the error message is printed, without the log lines of the attempt.
     let store_log = logs.errors.held();
     let store = store::open(&config.store_settings(), listening.site().issuer(), &system, &store_log)?;
     store_log.release();
@@ -215,7 +215,7 @@ fn new_key(path: &Path) -> Result<String, String> {
 fn trace(lines_max: usize) -> Log {
     let day = || RealSystem::default().wall_clock();
     let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    // The trace is asked for and bounded by the queue alone, so it has no rate.
+    // The trace is asked for and bounded only by the queue, so it has no rate.
     if io::stderr().is_terminal() && !is_plain {
         Log::to_stderr_in_colour(lines_max, day)
     } else {

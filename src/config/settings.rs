@@ -75,9 +75,9 @@ pub struct Config {
     pub secure_scope: Option<Arc<str>>,
     /// As [`routes::Settings::explains_errors`].
     pub explains_errors: bool,
-    /// Whether clients may register themselves; `None` for the demo alone, if its keys last as long as its store.
+    /// Whether clients may register themselves; `None` means only in the demo, if its keys last as long as its store.
     pub registration: Option<bool>,
-    /// Whether documents of clients are fetched; `None` for the demo alone.
+    /// Whether documents of clients are fetched; `None` means only in the demo.
     pub fetches_client_documents: Option<bool>,
     /// Whether what goes over the wire is shown.
     pub wire: WireConfig,
@@ -86,7 +86,7 @@ pub struct Config {
 /// What the operator says about the wire view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WireConfig {
-    /// Whether there is one; `None` for one in the demo alone.
+    /// Whether there is one; `None` means only in the demo.
     pub is_wanted: Option<bool>,
     /// Whether it is also wanted with a store that outlives the process.
     pub with_lasting_store: bool,
@@ -390,9 +390,9 @@ impl Config {
         let is_local = self.bind.is_none_or(|address| address.is_loopback());
         let has_local_issuer = self.issuer.as_ref().is_none_or(|issuer| issuer.origin().is_loopback());
         let rules = [
-            (self.file.is_none(), "is for the demo alone; remove --config"),
-            (is_local, "is for this machine alone; remove --bind, or give it a loopback address"),
-            (has_local_issuer, "is for this machine alone; remove --issuer"),
+            (self.file.is_none(), "is only for the demo; remove --config"),
+            (is_local, "is only for this machine; remove --bind, or give it a loopback address"),
+            (has_local_issuer, "is only for this machine; remove --issuer"),
             (self.store.location == Location::Memory, "keeps nothing; remove --store"),
         ];
         rules.into_iter().filter(|(holds, _)| !holds).map(|(_, reason)| reason)
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lesson_is_served_on_this_machine_alone() {
+    fn a_lesson_is_served_only_on_this_machine() {
         let check = |change: fn(&mut Config), remedy: Option<&str>| {
             let demo = Config::default();
             let lab = cfg!(feature = "lab").then(|| (3002, routes::Lab::new(Profile::strict())));
@@ -495,7 +495,7 @@ mod tests {
         for location in ["file:/tmp/grants", "redis://localhost"] {
             let mut config = Config { is_article: true, ..Config::default() };
             config.store.location = Location::parse(location).expect("a location");
-            let error = config.check().expect_err("a store that lasts").to_string();
+            let error = config.check().expect_err("a persistent store").to_string();
             assert!(error.ends_with("keeps nothing; remove --store"), "{error}");
         }
     }

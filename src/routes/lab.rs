@@ -1,8 +1,8 @@
 //! The attack lab: defences that a learner switches while the server runs, the apps that the exercises attack
 //! (`lab/apps.rs`), and what the attacker's site has caught (`lab/catches.rs`).
 //!
-//! It exists with `--lab` alone, which is refused beyond loopback and with a store that lasts. A switch takes effect as
-//! a reload does: the workers take a new profile between two turns, and requests that wait finish with the old one.
+//! It exists only with `--lab`, which is refused beyond loopback and with a persistent store. A switch takes effect
+//! as a reload does: the workers take a new profile between two turns, and requests that wait finish with the old one.
 
 pub(super) mod apps;
 mod catches;

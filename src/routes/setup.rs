@@ -1,6 +1,6 @@
-//! From settings to [`Routes`], at start and at each reload.
+//! From settings to [`Routes`], at startup and at each reload.
 //!
-//! Everything that depends on the settings alone is made here once: pages, metadata, challenges, the demo's
+//! Everything that depends only on the settings is made here once: pages, metadata, challenges, the demo's
 //! client.
 
 use std::sync::Arc;

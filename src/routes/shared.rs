@@ -136,7 +136,7 @@ impl Routes {
     /// The sentence that the dialog shows for the scope called `name`.
     pub(super) fn scope_sentence(&self, name: &str) -> &str {
         let found = self.scopes.iter().find(|(known, _)| **known == *name);
-        // Never taken: a client's scopes are checked against the configured ones at start.
+        // Never taken: a client's scopes are checked against the configured ones at startup.
         found.map_or("", |(_, sentence)| sentence)
     }
 }

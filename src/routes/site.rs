@@ -16,7 +16,7 @@ pub enum Role {
     ClientApp,
     /// The authorization server, which grants it.
     AuthorizationServer,
-    /// The attacker's site, with `--lab` alone.
+    /// The attacker's site, only with `--lab`.
     Lab,
 }
 
@@ -145,7 +145,7 @@ impl Site {
         }
     }
 
-    /// Whether the authorization server is on this machine alone, as its clients see it.
+    /// Whether the authorization server is only on this machine, as its clients see it.
     pub fn is_loopback(&self) -> bool {
         Origin::parse(&self.authorization_server).is_some_and(|origin| origin.is_loopback())
     }

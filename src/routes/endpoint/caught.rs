@@ -1,4 +1,4 @@
-//! The traps on the attacker's site (`--lab` alone), and `GET /caught`, which shows the attacker what they caught.
+//! The traps on the attacker's site (only with `--lab`), and `GET /caught`, which shows the attacker what they caught.
 //!
 //! | path | what it records |
 //! | --- | --- |

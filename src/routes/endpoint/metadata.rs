@@ -1,6 +1,6 @@
 //! `GET /.well-known/oauth-authorization-server`: what a client needs to know of this server, as JSON (RFC 8414).
 //!
-//! The document is made once, from the configuration alone: no address in it comes from a request.
+//! The document is made once, only from the configuration: no address in it comes from a request.
 
 use std::sync::Arc;
 

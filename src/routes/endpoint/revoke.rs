@@ -29,7 +29,7 @@ fn authenticate_and_ask(context: &Context) -> Result<Step, Stop> {
 fn respond(outcome: Applied) -> Response {
     match outcome {
         Ok(Outcome::Revoked | Outcome::Unknown) => done(),
-        // For the log alone.
+        // Only for the log.
         Ok(Outcome::OtherClient) => done().because("the token is another client's; it was not revoked"),
         outcome => unavailable(&outcome, "the server cannot revoke tokens at the moment; try again"),
     }

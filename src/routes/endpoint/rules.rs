@@ -1,5 +1,5 @@
 //! `GET /rules` and `POST /rules/switch` on the attacker's site: which defences are on, and the switch for each
-//! (`--lab` alone).
+//! (only with `--lab`).
 //!
 //! The first says which rules the server applies now, as JSON. The second takes a form, `rule=NAME&on=true` or
 //! `on=false`, switches one, and is answered at once; the first shows when it has taken effect. Only the lab's own page

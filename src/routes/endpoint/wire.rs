@@ -4,8 +4,8 @@
 //! one message for each exchange, from the oldest that is kept. A browser that has lost its connection says which was
 //! its last, and gets those after it. A page that has given its connection up says the same in the query (`after`).
 //!
-//! What is shown has secrets in it, and what is sent is trusted like a person at a command line. So all three are for
-//! pages of this server's own alone: the Host must be loopback, since another name that points at this machine would
+//! What is shown has secrets in it, and what is sent is trusted like a person at a command line. So all three are
+//! only for this server's own pages: the Host must be loopback, since another name that points at this machine would
 //! pass every other check, and a browser must not say that another site asks. Without a wire view, all of it is 404.
 
 use std::sync::Arc;

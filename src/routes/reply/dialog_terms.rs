@@ -170,7 +170,7 @@ impl Destination<'_> {
         }
     }
 
-    /// The destination alone, which stands for the name.
+    /// Only the destination, in place of the name.
     pub(crate) fn words(self) -> Cow<'static, str> {
         match self {
             Destination::Website(host) => format!("an app at {host}").into(),

@@ -34,7 +34,7 @@ impl fmt::Display for PageMissing {
 
 impl std::error::Error for PageMissing {}
 
-/// Checks that `folder` has every asset. Called at start, so that a mistyped path is found then and not by a browser.
+/// Checks that `folder` has every asset. Called at startup, so that a mistyped path is found then and not by a browser.
 ///
 /// # Errors
 /// The first file that cannot be read.

@@ -1,7 +1,7 @@
 //! The pages of both servers, with their placeholders filled and their policies.
 //!
 //! What depends on nothing but the configuration is made once: every asset and every notice at its first request, so
-//! that a server holds only those that somebody has asked for; and at the start the templates of the two pages that are
+//! that a server holds only those that somebody has asked for; and at startup the templates of the two pages that are
 //! made for one response, the dialog of a request and a message with details. With `--www DIR` all of them are made
 //! again at each request.
 

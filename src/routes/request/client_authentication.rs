@@ -89,7 +89,7 @@ pub(crate) fn bounds(limits: &Limits) -> Bounds {
 }
 
 /// Authenticates the client: by HTTP's Basic scheme, by `client_id` and `client_secret` among its `parameters` or, if
-/// it is public, by its `client_id` alone.
+/// it is public, only by its `client_id`.
 ///
 /// # Errors
 /// `invalid_client` without proof, and `invalid_request` for two ways at once (RFC 6749, 5.2); 429 for a peer that was

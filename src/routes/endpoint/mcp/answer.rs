@@ -33,7 +33,7 @@ const NO_ARGUMENTS: &str =
 const CAPABILITIES: &str = r#""capabilities":{"tools":{}}"#;
 const SERVER: &str = concat!(r#"{"name":"oauth-from-scratch","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
 
-/// How long a client may keep what does not depend on the request, in [`STATELESS`] alone.
+/// How long a client may keep what does not depend on the request. Only [`STATELESS`] has it.
 const CACHING: &str = r#","ttlMs":300000,"cacheScope":"private""#;
 
 /// The error codes of JSON-RPC 2.0 (5.1), and of MCP (2026-07-28, Basic, "Error Codes").

@@ -12,7 +12,7 @@
 //! are in, `answer.rs` answers, and `server.rs` holds what a token must have.
 //!
 //! The token is checked before anything of the message is answered, and even before it is refused: without a token,
-//! nothing here is of use. Tokens are accepted after `Bearer` alone; the article's bare ones are for `/secure`.
+//! nothing here is of use. Tokens are accepted only after `Bearer`; the article's bare ones are for `/secure`.
 
 mod answer;
 mod message;
