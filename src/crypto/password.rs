@@ -52,8 +52,9 @@ pub fn verify(secret: &str, hash: &str) -> bool {
 
 /// For tests: a hash at the lowest cost.
 #[cfg(test)]
-pub(crate) fn hash_cheaply(secret: &str, salt: [u8; 16]) -> String {
-    hash_with(Params::new(Params::MIN_M_COST, 1, 1, None).unwrap(), secret, salt).unwrap()
+pub(crate) fn hash_cheaply(secret: &str, salt: [u8; 16]) -> Result<String, String> {
+    let params = Params::new(Params::MIN_M_COST, 1, 1, None).map_err(|error| error.to_string())?;
+    hash_with(params, secret, salt)
 }
 
 #[cfg(test)]

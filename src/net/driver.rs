@@ -588,7 +588,7 @@ pub(super) mod tests {
     /// waits for the store.
     #[test]
     fn a_request_parked_twice_keeps_the_limits_it_began_with() {
-        let digest = password::hash_cheaply("hunter2", [7; 16]);
+        let digest = password::hash_cheaply("hunter2", [7; 16]).unwrap();
         let client = "[[clients]]\nid = \"a\"\nname = \"A\"\ngrant_types = [\"client_credentials\"]\n";
         let config = config::read(&format!("{client}secret_digest = \"{digest}\"\n"), 1).expect("a valid file");
         let mut settings = config.net_settings();

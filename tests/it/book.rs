@@ -14,6 +14,7 @@ use std::fs;
 
 use crate::support::Client;
 use crate::support::documents::{Fence, Replay, changed, documents, fences, root};
+use crate::support::source::code;
 use crate::support::stage::{self, SOLUTIONS, STAGES, Stage};
 
 /// Files by their name.
@@ -133,8 +134,7 @@ fn a_step_that_a_reader_could_not_do_is_named() {
 fn a_stage_uses_three_packages_and_cannot_panic() {
     for number in 1..=SOLUTIONS {
         for (name, text) in stage_files(number).into_iter().filter(|(name, _)| name.ends_with(".rs")) {
-            let code = text.split("#[cfg(test)]").next().unwrap_or(&text);
-            for (index, line) in code.lines().enumerate() {
+            for (index, line) in code(&text).lines().enumerate() {
                 let place = format!("{}/{name}:{}: {line}", stage::folder(number), index + 1);
                 for word in
                     [".unwrap()", ".expect(", "panic!(", "unreachable!(", "unsafe", "oauth_from_scratch"]

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use crate::support::TestServer;
 use crate::support::documents::{Fence, Ports, Replay, documents, fences, root};
 use crate::support::program::program;
+use crate::support::source::code;
 
 /// Fails with the first line of `fence` that does not stand in `source` where it should.
 fn check_quote(fence: &Fence, source: &str) {
@@ -459,8 +460,7 @@ fn the_reference_has_every_flag_every_key_and_every_path() {
         }
     }
     let file = source("src/config/file.rs");
-    let code = file.split("#[cfg(test)]").next().unwrap_or(&file).to_owned();
-    let code = code + &source("src/config/store.rs");
+    let code = code(&file).to_owned() + &source("src/config/store.rs");
     let taken = code.split("take(\"").skip(1).filter_map(|rest| rest.split('"').next());
     let listed = code.split("(\"").skip(1).filter_map(|rest| rest.split_once("\", &mut ")).map(|(key, _)| key);
     const TABLES: [&str; 7] =

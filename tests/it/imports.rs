@@ -5,8 +5,8 @@
 //! file does not use itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+
+use crate::support::source::{code, files};
 
 /// Each layer with its files, and the layers that they may import. A row lists only layers that come after it, so no
 /// chain of imports, however long, leads up.
@@ -171,21 +171,7 @@ fn circle(graph: &Graph) -> Option<Vec<String>> {
 }
 
 fn graph() -> Graph {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = BTreeMap::new();
-    let mut folders: Vec<PathBuf> = vec![root.join("src")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("a folder of the project") {
-            let path = entry.expect("an entry").path();
-            let name = path.strip_prefix(root).expect("below the root").to_string_lossy().replace('\\', "/");
-            if path.is_dir() {
-                folders.push(path);
-            } else if name.ends_with(".rs") {
-                files.insert(name, fs::read_to_string(&path).expect("text"));
-            }
-        }
-    }
-    graph_of(&files)
+    graph_of(&files("src", &[".rs"]).into_iter().collect())
 }
 
 fn graph_of(files: &BTreeMap<String, String>) -> Graph {
@@ -243,12 +229,9 @@ struct Use {
 
 impl Module {
     fn read(file: &str, text: &str) -> Module {
-        let starts = ["mod tests {", "pub(super) mod tests {"].map(|start| format!("#[cfg(test)]\n{start}"));
-        let end = starts.iter().filter_map(|start| text.find(start)).min().unwrap_or(text.len());
-        let text = &text[..end];
         let own = module_of(file);
         let (mut uses, mut paths, mut children) = (Vec::new(), Vec::new(), BTreeSet::new());
-        let tokens = tokens(text);
+        let tokens = tokens(code(text));
         let mut rest = &tokens[..];
         let mut is_public = false;
         while let [token, after @ ..] = rest {

@@ -2,7 +2,9 @@
 //! `tests/it/imports.rs`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::support::source::{code, files};
 
 /// For each layer, what its files may not name, beside the layers above it (`tests/it/imports.rs`): the wire, the clock
 /// and randomness where they do not belong, and what is a layer's own affair.
@@ -57,30 +59,9 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 /// Files past this many lines that are not blank, unit tests aside, hold more than one idea.
 const LINES_MAX: usize = 450;
 
-/// The files of `folder` and below that end in one of `endings`, by their path in the project.
-fn files(folder: &str, endings: &[&str]) -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> = vec![root.join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("a folder of the project") {
-            let path = entry.expect("an entry").path();
-            let name = path.strip_prefix(root).expect("below the root").to_string_lossy().replace('\\', "/");
-            if path.is_dir() {
-                folders.push(path);
-            } else if endings.iter().any(|ending| name.ends_with(ending)) {
-                found.push((name, fs::read_to_string(&path).expect("text")));
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
 /// A file's lines before its unit tests, numbered from 1, without comments.
 fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let code = text.split("#[cfg(test)]").next().unwrap_or(text);
-    code.lines().enumerate().map(|(index, line)| (index + 1, line)).filter(|(_, line)| {
+    code(text).lines().enumerate().map(|(index, line)| (index + 1, line)).filter(|(_, line)| {
         let line = line.trim_start();
         !line.is_empty() && !line.starts_with("//")
     })
@@ -161,8 +142,7 @@ fn no_rule_asks_whether_it_serves_the_article_or_the_demo() {
 #[test]
 fn no_file_holds_more_than_one_idea() {
     for (path, text) in files("src", &[".rs"]) {
-        let code = text.split("#[cfg(test)]").next().unwrap_or(&text);
-        let lines = code.lines().filter(|line| !line.trim().is_empty()).count();
+        let lines = code(&text).lines().filter(|line| !line.trim().is_empty()).count();
         assert!(lines <= LINES_MAX, "{path} has {lines} lines; look for the second idea in it");
     }
 }

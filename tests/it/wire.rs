@@ -13,7 +13,7 @@ use crate::support::standard::{
     CALLBACK, SECRET, VERIFIER, answer_dialog, basic, code, get_dialog, get_secure, post_form, redemption,
     refresh, request_of, sealed_of, session_of, tokens,
 };
-use crate::support::{Client, TestServer, secure_request, standard, token_request};
+use crate::support::{Client, TestServer, secure_request, source, standard, token_request};
 
 /// A reader of the events, from the oldest on.
 pub(crate) struct Reader {
@@ -463,8 +463,9 @@ fn every_reason_in_the_source_has_a_rule() {
     let (mut missing, mut found) = (Vec::new(), 0);
     for path in REFUSING {
         let text = fs::read_to_string(root.join(path)).expect(path);
-        let code = text.split("#[cfg(test)]").next().unwrap_or(&text);
-        for (index, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+        for (index, line) in
+            source::code(&text).lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+        {
             for reason in quoted(line) {
                 let reads_like_one =
                     ["the ", "there is ", "malformed ", "more than one ", "no ", "Sec-", "Origin "]

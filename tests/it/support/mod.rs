@@ -27,6 +27,7 @@ pub mod program;
 #[cfg(feature = "redis-store")]
 pub mod proxy;
 pub mod random;
+pub mod source;
 pub mod stage;
 pub mod standard;
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
