@@ -37,6 +37,7 @@ mod file_format;
 mod file_store;
 mod flow;
 mod forwarded;
+mod functions;
 mod fuzz;
 mod grants;
 mod health;

@@ -36,6 +36,61 @@ pub fn code(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
+/// Whether `token` is a word, such as a name or a number.
+pub fn is_word(token: &str) -> bool {
+    token.starts_with(|character: char| character.is_alphabetic() || character == '_')
+}
+
+/// The words and marks of code, without comments and without what is quoted.
+pub fn tokens(text: &str) -> Vec<String> {
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    let mut tokens: Vec<String> = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let length = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if first == '"' {
+            quoted_length(rest)
+        } else if first == '\'' {
+            let is_character = rest[1..].chars().nth(1) == Some('\'') || rest[1..].starts_with('\\');
+            // Past the quoted character, which may be a quote itself; a lifetime is one mark.
+            let quoted = rest[1..].chars().next().map_or(0, char::len_utf8);
+            let past = 1 + quoted;
+            if is_character {
+                rest[past..].find('\'').map_or(rest.len(), |at| past + at + 1)
+            } else {
+                // A lifetime's.
+                tokens.push("'".to_owned());
+                1
+            }
+        } else {
+            let length = match rest.find(|character: char| !is_part(character)) {
+                Some(0) if rest.starts_with("::") => 2,
+                Some(0) => first.len_utf8(),
+                Some(length) => length,
+                None => rest.len(),
+            };
+            if !first.is_whitespace() {
+                tokens.push(rest[..length].to_owned());
+            }
+            length
+        };
+        rest = &rest[length..];
+    }
+    tokens
+}
+
+/// How long the string literal is that `text` begins with.
+fn quoted_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.char_indices().skip(1).find(|(_, character)| {
+        let is_end = *character == '"' && !is_escaped;
+        is_escaped = *character == '\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(text.len(), |(at, _)| at + 1)
+}
+
 #[test]
 fn code_ends_where_the_unit_tests_begin() {
     let check = |text: &str, expected: &str| assert_eq!(code(text), expected, "{text}");
