@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::source::{code, files, is_word, tokens};
+use crate::support::source::{code, files, is_word, test_files, tokens};
 
 /// Each layer with its files, and the layers that they may import. A row lists only layers that come after it, so no
 /// chain of imports, however long, leads up.
@@ -77,6 +77,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/log", &[]),
 ];
 
+/// What a layer may not import of another, though it may import the rest of it: the routes get requests and give
+/// responses, and how bytes become either is between `net` and `http`; and `net` never sees a grant.
+const WITHHELD: &[(&str, &[&str])] = &[
+    ("src/routes/", &["src/http/connection", "src/http/head.rs", "src/http/chunked.rs"]),
+    ("src/net/", &["src/oauth/grant/"]),
+];
+
 /// The program's files, by their path in the project, each with what it imports.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
@@ -100,6 +107,21 @@ fn imports_lead_down_the_layers() {
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn no_file_imports_what_is_withheld_from_its_layer() {
+    let graph = graph();
+    for (layer, withheld) in WITHHELD {
+        for start in *withheld {
+            let is_there = graph.keys().any(|file| file.starts_with(start));
+            assert!(is_there, "WITHHELD: there is no {start}; take it out, or name what took its place");
+            for (file, imports) in graph.iter().filter(|(file, _)| file.starts_with(layer)) {
+                let import = imports.iter().find(|import| import.starts_with(start));
+                assert_eq!(import, None, "{file} imports what {layer} must not");
+            }
+        }
+    }
 }
 
 #[test]
@@ -134,6 +156,8 @@ fn the_reader_of_imports_sees_every_form_of_them() {
     assert_eq!(imports("src/b.rs"), ["src/a/d.rs"], "a module's name, and not the unit tests");
     assert_eq!(imports("src/main.rs"), ["src/a/c.rs"]);
     assert!(circle(&graph).is_some_and(|circle| circle.first() == circle.last()));
+    let used = used_paths("use std::{fs, io::{self, Read as _}};\nfn f() -> g::H {}\npub use a::B as C;\n");
+    assert_eq!(used, ["std::fs", "std::io", "std::io::Read", "a::B"]);
 }
 
 fn layer_of(file: &str) -> (&'static str, &'static [&'static str]) {
@@ -171,7 +195,12 @@ fn circle(graph: &Graph) -> Option<Vec<String>> {
 }
 
 fn graph() -> Graph {
-    graph_of(&files("src", &[".rs"]).into_iter().collect())
+    let files: BTreeMap<String, String> = files("src", &[".rs"]).into_iter().collect();
+    let mut graph = graph_of(&files);
+    for file in files.iter().flat_map(|(path, text)| test_files(path, text)) {
+        graph.remove(&file).unwrap_or_else(|| panic!("{file} is declared and is not there"));
+    }
+    graph
 }
 
 fn graph_of(files: &BTreeMap<String, String>) -> Graph {
@@ -316,6 +345,19 @@ fn leaves(rest: &mut &[String], start: &[String], found: &mut dyn FnMut(String, 
         }
         *rest = &rest[1..];
     }
+}
+
+/// The path of each name that the `use` declarations of `code` bring in, as it is written there, without braces.
+pub fn used_paths(code: &str) -> Vec<String> {
+    let tokens = tokens(code);
+    let (mut rest, mut found) = (&tokens[..], Vec::new());
+    while let [token, after @ ..] = rest {
+        rest = after;
+        if token == "use" {
+            leaves(&mut rest, &[], &mut |_, path| found.push(path.join("::")));
+        }
+    }
+    found
 }
 
 /// The path that begins with `first` and goes on in `rest`.

@@ -23,6 +23,16 @@ pub fn files(folder: &str, endings: &[&str]) -> Vec<(String, String)> {
     found
 }
 
+/// The files that the one at `path` declares with `#[cfg(test)]`, so that only unit tests use them.
+pub fn test_files(path: &str, text: &str) -> Vec<String> {
+    let folder = path.trim_end_matches(".rs").trim_end_matches("/mod").trim_end_matches("/lib");
+    let declared = text.split("#[cfg(test)]\n").skip(1).filter_map(|after| {
+        let (_, name) = after.lines().next()?.strip_suffix(';')?.split_once("mod ")?;
+        Some(format!("{folder}/{name}.rs"))
+    });
+    declared.collect()
+}
+
 /// A file's text before its unit tests, which are its last item. A single item for tests, such as a method that a unit
 /// test calls, does not end it.
 pub fn code(text: &str) -> &str {
@@ -89,6 +99,14 @@ fn quoted_length(text: &str) -> usize {
         is_end
     });
     end.map_or(text.len(), |(at, _)| at + 1)
+}
+
+#[test]
+fn a_module_for_unit_tests_is_told_by_its_declaration() {
+    let text = "mod a;\n#[cfg(test)]\npub(crate) mod b;\n#[cfg(test)]\nuse x;\n#[cfg(test)]\nmod tests {\n";
+    assert_eq!(test_files("src/net/mod.rs", text), ["src/net/b.rs"]);
+    assert_eq!(test_files("src/net.rs", text), ["src/net/b.rs"]);
+    assert_eq!(test_files("src/lib.rs", text), ["src/b.rs"]);
 }
 
 #[test]
