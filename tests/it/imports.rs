@@ -3,6 +3,10 @@
 //! The graph is read from the source: `use` declarations and paths within the code, each resolved to the file that
 //! defines what it names, through re-exports. Unit tests count for nothing, and neither does a `pub use` of what its
 //! file does not use itself.
+//!
+//! Calls of methods are not in the graph, so it does not show one kind of circle: a type may have further `impl` blocks
+//! in other files, such as `Connection` in `http/connection/streaming.rs`. Such a file imports the type, and the type's
+//! own file calls the methods that it adds. A type and its parts count as one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
