@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use crate::support::TestServer;
 use crate::support::documents::{Fence, Ports, Replay, documents, fences, root};
 use crate::support::program::program;
-use crate::support::source::code;
+use crate::support::source::{code, code_lines, files, quoted};
 
 /// Fails with the first line of `fence` that does not stand in `source` where it should.
 fn check_quote(fence: &Fence, source: &str) {
@@ -468,9 +468,17 @@ fn the_reference_has_every_flag_every_key_and_every_path() {
     for key in taken.chain(listed).filter(|key| !TABLES.contains(key)) {
         require(&format!("`{key}`").replace("`scopes`", "`[scopes]`"));
     }
-    let table = source("src/routes/table.rs");
-    for path in table.split("(\"/").skip(1).filter_map(|rest| rest.split('"').next()) {
-        require(&format!("/{path}`"));
+    // The rows of the table, those that are beside their endpoints, and the constants that are paths in them.
+    let mut sources = files("src/routes", &["/table.rs", "/resource_documents.rs"]);
+    sources.extend(["src/routes/endpoint", "src/routes/lab"].iter().flat_map(|folder| files(folder, &[".rs"])));
+    for (_, text) in sources {
+        let is_path = |text: &&str| {
+            let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"/.-".contains(&byte);
+            text.starts_with('/') && text.bytes().all(is_part)
+        };
+        for path in code_lines(&text).flat_map(|(_, line)| quoted(line)).filter(is_path) {
+            require(&format!("{path}`"));
+        }
     }
-    assert!(found > 55, "flags, keys and paths: {found}");
+    assert!(found > 120, "flags, keys and paths: {found}");
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::imports::used_paths;
-use crate::support::source::{code, files};
+use crate::support::source::{code, code_lines, files};
 
 /// For each layer, what its files may not name, beside the layers above it (`tests/it/imports.rs`): the wire, the clock
 /// and randomness where they do not belong, and what is a layer's own affair.
@@ -47,14 +47,6 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 
 /// Files past this many lines that are not blank, unit tests aside, hold more than one idea.
 const LINES_MAX: usize = 450;
-
-/// A file's lines before its unit tests, numbered from 1, without comments.
-fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    code(text).lines().enumerate().map(|(index, line)| (index + 1, line)).filter(|(_, line)| {
-        let line = line.trim_start();
-        !line.is_empty() && !line.starts_with("//")
-    })
-}
 
 /// Whether `line` names `word` as a whole: `mio` is not in `premiom`.
 fn names(line: &str, word: &str) -> bool {

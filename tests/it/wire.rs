@@ -9,11 +9,12 @@ use oauth_from_scratch::oauth::resource::DefaultResource;
 use oauth_from_scratch::wire::rules;
 use serde_json::Value;
 
+use crate::support::source::{code_lines, quoted};
 use crate::support::standard::{
     CALLBACK, SECRET, VERIFIER, answer_dialog, basic, code, get_dialog, get_secure, post_form, redemption,
     refresh, request_of, sealed_of, session_of, tokens,
 };
-use crate::support::{Client, TestServer, secure_request, source, standard, token_request};
+use crate::support::{Client, TestServer, secure_request, standard, token_request};
 
 /// A reader of the events, from the oldest on.
 pub(crate) struct Reader {
@@ -463,9 +464,7 @@ fn every_reason_in_the_source_has_a_rule() {
     let (mut missing, mut found) = (Vec::new(), 0);
     for path in REFUSING {
         let text = fs::read_to_string(root.join(path)).expect(path);
-        for (index, line) in
-            source::code(&text).lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
-        {
+        for (number, line) in code_lines(&text) {
             for reason in quoted(line) {
                 let reads_like_one =
                     ["the ", "there is ", "malformed ", "more than one ", "no ", "Sec-", "Origin "]
@@ -477,18 +476,13 @@ fn every_reason_in_the_source_has_a_rule() {
                 }
                 found += 1;
                 if !rules::all().any(|rule| rule.is_for(reason)) {
-                    missing.push(format!("{path}:{}: {reason:?} has no rule in src/wire/rules", index + 1));
+                    missing.push(format!("{path}:{number}: {reason:?} has no rule in src/wire/rules"));
                 }
             }
         }
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
     assert!(found > 50, "reasons are found: {found}");
-}
-
-/// The string literals of a line, without those that have an escaped quotation mark.
-fn quoted(line: &str) -> impl Iterator<Item = &str> {
-    line.split('"').skip(1).step_by(2)
 }
 
 /// The page follows a grant by the names of rules, and draws differences by them.

@@ -46,6 +46,19 @@ pub fn code(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
+/// A file's lines before its unit tests, numbered from 1, without comments.
+pub fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    code(text).lines().enumerate().map(|(index, line)| (index + 1, line)).filter(|(_, line)| {
+        let line = line.trim_start();
+        !line.is_empty() && !line.starts_with("//")
+    })
+}
+
+/// The string literals of a line, without those that have an escaped quotation mark.
+pub fn quoted(line: &str) -> impl Iterator<Item = &str> {
+    line.split('"').skip(1).step_by(2)
+}
+
 /// Whether `token` is a word, such as a name or a number.
 pub fn is_word(token: &str) -> bool {
     token.starts_with(|character: char| character.is_alphabetic() || character == '_')
