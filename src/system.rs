@@ -105,8 +105,76 @@ impl System for RealSystem {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
+
+    /// For unit tests: a machine whose clocks the test moves, and whose random bytes are all the same.
+    pub(crate) struct TestSystem {
+        /// The monotonic clock's first value.
+        pub(crate) start: Instant,
+        pace: Pace,
+        /// How far the test has moved the monotonic clock from `start`, and the time of day from 1970.
+        moved: Mutex<(Duration, Duration)>,
+    }
+
+    /// How the clocks of a [`TestSystem`] move by themselves.
+    #[derive(Clone, Copy, PartialEq)]
+    pub(crate) enum Pace {
+        Still,
+        /// Both are moved by this much whenever the monotonic clock is read.
+        EachReading(Duration),
+        /// Like the machine's.
+        Real,
+    }
+
+    impl TestSystem {
+        /// Clocks that stand still until the test moves them.
+        pub(crate) fn new() -> Arc<TestSystem> {
+            TestSystem::at(Pace::Still)
+        }
+
+        pub(crate) fn at(pace: Pace) -> Arc<TestSystem> {
+            Arc::new(TestSystem { start: Instant::now(), pace, moved: Mutex::default() })
+        }
+
+        /// Moves both clocks.
+        pub(crate) fn wait(&self, time: Duration) {
+            let mut moved = self.moved.lock().unwrap();
+            moved.0 += time;
+            moved.1 += time;
+        }
+
+        /// Sets the two clocks apart: `passed` after the start, and `of_day` after 1970.
+        pub(crate) fn set(&self, passed: Duration, of_day: Duration) {
+            *self.moved.lock().unwrap() = (passed, of_day);
+        }
+
+        /// The time that has gone by without the test.
+        fn run(&self) -> Duration {
+            if self.pace == Pace::Real { self.start.elapsed() } else { Duration::ZERO }
+        }
+    }
+
+    impl System for TestSystem {
+        fn monotonic(&self) -> Instant {
+            if let Pace::EachReading(step) = self.pace {
+                self.wait(step);
+            }
+            self.start + self.run() + self.moved.lock().unwrap().0
+        }
+
+        fn wall_clock(&self) -> SystemTime {
+            UNIX_EPOCH + self.run() + self.moved.lock().unwrap().1
+        }
+
+        fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+            bytes.fill(7);
+            Ok(())
+        }
+    }
 
     fn is_wiped(block: &Block) -> bool {
         block.bytes[..BLOCK_BYTES - block.left].iter().all(|byte| *byte == 0)

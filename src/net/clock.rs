@@ -74,35 +74,15 @@ impl System for Clock {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
-
-    /// Two clocks in seconds, which a test sets independently.
-    struct Clocks {
-        start: Instant,
-        set: Mutex<(u64, u64)>,
-    }
-
-    impl System for Clocks {
-        fn monotonic(&self) -> Instant {
-            self.start + Duration::from_secs(self.set.lock().unwrap().0)
-        }
-
-        fn wall_clock(&self) -> SystemTime {
-            UNIX_EPOCH + Duration::from_secs(self.set.lock().unwrap().1)
-        }
-
-        fn fill(&self, _: &mut [u8]) -> io::Result<()> {
-            Err(io::Error::other("nothing here is random"))
-        }
-    }
+    use crate::system::tests::TestSystem;
 
     #[test]
     fn the_time_follows_a_clock_set_forward_but_not_back() {
-        let clocks = Arc::new(Clocks { start: Instant::now(), set: Mutex::new((0, 1000)) });
+        let (system, seconds) = (TestSystem::new(), Duration::from_secs);
+        system.set(seconds(0), seconds(1000));
         let log = Log::kept();
-        let shared: Arc<dyn System> = Arc::<Clocks>::clone(&clocks);
+        let shared: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
         let clock = Clock::new(shared, log.clone());
         // The monotonic clock, the machine's time of day, and the time of day that is taken from them.
         for (passed, told, expected, lines) in [
@@ -119,8 +99,8 @@ mod tests {
             (103, 9103, 9103, 2),
             (104, 9100, 9104, 3),
         ] {
-            *clocks.set.lock().unwrap() = (passed, told);
-            assert_eq!(clock.wall_clock(), UNIX_EPOCH + Duration::from_secs(expected), "at {passed}");
+            system.set(seconds(passed), seconds(told));
+            assert_eq!(clock.wall_clock(), UNIX_EPOCH + seconds(expected), "at {passed}");
             assert_eq!(log.lines().len(), lines, "at {passed}: {:?}", log.lines());
         }
         assert!(log.lines()[0].contains("it is 600 seconds behind the server's"), "{:?}", log.lines());

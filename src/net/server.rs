@@ -296,16 +296,17 @@ fn panicked() -> io::Error {
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpStream;
-    use std::sync::Mutex;
     use std::time::Duration;
 
     use super::super::held_store::HeldStore;
     use super::*;
+    use crate::crypto::password;
     use crate::peer::Peer;
     use crate::pool::{Bounds, Owner};
     use crate::routes::Limits;
     use crate::store::{Caller, Mailbox, MemoryStore, Ticket};
     use crate::system::RealSystem;
+    use crate::system::tests::{Pace, TestSystem};
 
     /// A server whose workers are driven by hand, and where its authorization server listens.
     fn server(workers: usize, store: Arc<dyn Store>) -> (Server, SocketAddr) {
@@ -439,14 +440,14 @@ mod tests {
     /// What a client does while its request waits for the store, and what the store must learn of it.
     fn check_abandoned(
         limits: Limits,
-        act: impl FnOnce(TcpStream, &Moved) -> Option<TcpStream>,
+        act: impl FnOnce(TcpStream, &TestSystem) -> Option<TcpStream>,
         reaches: bool,
         beginning: &str,
     ) {
         let store = Arc::new(HeldStore::new());
-        let clock = Arc::<Moved>::default();
+        let clock = TestSystem::at(Pace::Real);
         let (mut server, address) =
-            server_with(limits, 1, Arc::<HeldStore>::clone(&store), Arc::<Moved>::clone(&clock));
+            server_with(limits, 1, Arc::<HeldStore>::clone(&store), Arc::<TestSystem>::clone(&clock));
         let mut client = connect(address);
         let head = "GET /secure HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer ";
         client.write_all(format!("{head}{}\r\n\r\n", "A".repeat(64)).as_bytes()).unwrap();
@@ -471,36 +472,18 @@ mod tests {
         }
     }
 
-    /// The clock of the machine, which can be moved.
-    #[derive(Default)]
-    struct Moved(RealSystem, Mutex<Duration>);
-
-    impl System for Moved {
-        fn monotonic(&self) -> std::time::Instant {
-            self.0.monotonic() + *self.1.lock().unwrap()
-        }
-
-        fn wall_clock(&self) -> std::time::SystemTime {
-            self.0.wall_clock()
-        }
-
-        fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-            self.0.fill(bytes)
-        }
-    }
-
     /// What a client is told and what the store is told exclude each other: no client gets an answer that is withdrawn.
     #[test]
     fn a_store_learns_whether_its_answer_reaches_the_client() {
         let answer = "HTTP/1.1 401 Unauthorized\r\n";
         check_abandoned(Limits::default(), |client, _| Some(client), true, answer);
-        let half_closes = |client: TcpStream, _: &Moved| {
+        let half_closes = |client: TcpStream, _: &TestSystem| {
             client.shutdown(std::net::Shutdown::Write).unwrap();
             Some(client)
         };
         check_abandoned(Limits::default(), half_closes, true, answer);
-        let gives_up = |client: TcpStream, clock: &Moved| {
-            *clock.1.lock().unwrap() += Duration::from_secs(2);
+        let gives_up = |client: TcpStream, clock: &TestSystem| {
+            clock.wait(Duration::from_secs(2));
             client.shutdown(std::net::Shutdown::Write).unwrap();
             Some(client)
         };
@@ -512,11 +495,11 @@ mod tests {
     #[test]
     fn a_connection_that_closes_before_its_delivery_leaves_no_mark() {
         let store = Arc::new(HeldStore::new());
-        let clock = Arc::<Moved>::default();
+        let clock = TestSystem::at(Pace::Real);
         let patient = Limits { store_time_max: Duration::from_secs(1000), ..Limits::default() };
         let time = Settings::default().limits.finish_time_max;
         let (mut server, address) =
-            server_with(patient, 1, Arc::<HeldStore>::clone(&store), Arc::<Moved>::clone(&clock));
+            server_with(patient, 1, Arc::<HeldStore>::clone(&store), Arc::<TestSystem>::clone(&clock));
         let mut client = connect(address);
         let head = "GET /secure HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ";
         client.write_all(format!("{head}{}\r\n\r\n", "A".repeat(64)).as_bytes()).unwrap();
@@ -526,7 +509,7 @@ mod tests {
         server.handle().finish();
         server.workers[0].turn().unwrap();
         store.release();
-        *clock.1.lock().unwrap() += time;
+        clock.wait(time);
         assert_eq!(server.workers[0].close_before_delivery(), (1, 0));
     }
 
@@ -542,12 +525,6 @@ mod tests {
         grant_types = ["client_credentials"]
         secret_digest = "DIGEST"
     "#;
-
-    fn chosen_digest() -> String {
-        use argon2::password_hash::PasswordHasher;
-        let params = argon2::Params::new(argon2::Params::MIN_M_COST, 1, 1, None).unwrap();
-        argon2::Argon2::from(params).hash_password_with_salt(b"secret", &[7; 16]).unwrap().to_string()
-    }
 
     /// Keeps the only thread of `pool` busy, until what comes back is dropped.
     fn block(pool: &Pool) -> std::sync::mpsc::Sender<()> {
@@ -569,7 +546,8 @@ mod tests {
     /// What a client does while its request waits for the pool, and what the store must learn of it when the request
     /// goes on to the store.
     fn check_abandoned_in_the_pool(act: impl FnOnce(TcpStream) -> Option<TcpStream>) {
-        let mut config = crate::config::read(&CHOSEN.replace("DIGEST", &chosen_digest()), 1).unwrap();
+        let digest = password::hash_cheaply("secret", [7; 16]).unwrap();
+        let mut config = crate::config::read(&CHOSEN.replace("DIGEST", &digest), 1).unwrap();
         (config.client_port, config.auth_port) = (None, 0);
         let store = Arc::new(HeldStore::new());
         let pool = Arc::new(Pool::new(1));

@@ -48,38 +48,17 @@ impl TurnClock {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::Mutex;
-    use std::time::{SystemTime, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     use super::*;
-
-    /// Two clocks that a test sets independently.
-    struct Clocks {
-        start: Instant,
-        /// The monotonic one, from `start`; the wall clock, from the epoch.
-        set: Mutex<(Duration, Duration)>,
-    }
-
-    impl System for Clocks {
-        fn monotonic(&self) -> Instant {
-            self.start + self.set.lock().unwrap().0
-        }
-
-        fn wall_clock(&self) -> SystemTime {
-            UNIX_EPOCH + self.set.lock().unwrap().1
-        }
-
-        fn fill(&self, _: &mut [u8]) -> io::Result<()> {
-            Err(io::Error::other("nothing here is random"))
-        }
-    }
+    use crate::system::tests::TestSystem;
 
     #[test]
     fn the_wall_clock_is_read_once_a_millisecond_and_followed() {
         let micros = Duration::from_micros;
-        let clocks = Clocks { start: Instant::now(), set: Mutex::new((micros(0), micros(5_000_000))) };
-        let mut clock = TurnClock::new(&clocks);
+        let system = TestSystem::new();
+        system.set(micros(0), micros(5_000_000));
+        let mut clock = TurnClock::new(&*system);
         // The monotonic clock, the wall clock, and what the wall clock is taken to be, in microseconds.
         for (now, wall, expected) in [
             (999, 7_000_000, 5_000_000),
@@ -88,10 +67,10 @@ mod tests {
             (2_000, 6_000_000, 6_000_000),
             (9_000, 3_500_000, 3_500_000),
         ] {
-            *clocks.set.lock().unwrap() = (micros(now), micros(wall));
-            clock.update(&clocks);
+            system.set(micros(now), micros(wall));
+            clock.update(&*system);
             let expected = Timestamp::from_system_time(UNIX_EPOCH + micros(expected));
-            assert_eq!((clock.now, clock.timestamp), (clocks.start + micros(now), expected), "at {now}");
+            assert_eq!((clock.now, clock.timestamp), (system.start + micros(now), expected), "at {now}");
             assert_eq!(clock.date, Date::of_second(expected.as_seconds()), "at {now}");
         }
     }

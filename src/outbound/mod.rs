@@ -150,10 +150,10 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
     use std::sync::Mutex;
     use std::thread::JoinHandle;
-    use std::time::{Instant, SystemTime};
 
     use super::*;
     use crate::system::RealSystem;
+    use crate::system::tests::{Pace, TestSystem};
 
     /// Gives these addresses, one list for each call.
     struct Scripted(Mutex<VecDeque<Vec<SocketAddr>>>);
@@ -161,25 +161,6 @@ mod tests {
     impl Resolve for Arc<Scripted> {
         fn resolve(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
             self.0.lock().unwrap().pop_front().ok_or(io::ErrorKind::NotFound.into())
-        }
-    }
-
-    /// Each look at this clock finds it a second later.
-    struct Hasty(Mutex<Instant>);
-
-    impl System for Hasty {
-        fn monotonic(&self) -> Instant {
-            let mut now = self.0.lock().unwrap();
-            *now += Duration::from_secs(1);
-            *now
-        }
-
-        fn wall_clock(&self) -> SystemTime {
-            SystemTime::UNIX_EPOCH
-        }
-
-        fn fill(&self, _: &mut [u8]) -> io::Result<()> {
-            Err(io::ErrorKind::Unsupported.into())
         }
     }
 
@@ -309,7 +290,7 @@ mod tests {
             }
         });
         let mut outbound = outbound(&scripted(&[&[address]]));
-        outbound.system = Arc::new(Hasty(Mutex::new(Instant::now())));
+        outbound.system = TestSystem::at(Pace::EachReading(Duration::from_secs(1)));
         outbound.limits = FetchLimits { time_max: Duration::from_secs(6), bytes_max: usize::MAX };
         assert_eq!(get(&outbound, "http://localhost:9/c"), Err(FetchError::TimedOut));
         thread.join().unwrap();

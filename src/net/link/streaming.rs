@@ -76,7 +76,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr, TcpStream};
     use std::rc::Rc;
     use std::sync::{Arc, Mutex};
-    use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::config::Config;
@@ -90,6 +90,7 @@ mod tests {
     use crate::routes::test_stream::{Ring, Then};
     use crate::routes::{Completion, Next, Role, Routes, SILENCE_MAX, Site};
     use crate::store::{Applied, Mailbox, MemoryStore, Ticket};
+    use crate::system::tests::TestSystem;
     use crate::system::{RealSystem, System};
 
     const NEXT: &str = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -157,24 +158,6 @@ mod tests {
         }
     }
 
-    /// A clock that stands still until it is moved.
-    struct Clock(Instant, Mutex<Duration>);
-
-    impl System for Clock {
-        fn monotonic(&self) -> Instant {
-            self.0 + *self.1.lock().unwrap()
-        }
-
-        fn wall_clock(&self) -> SystemTime {
-            UNIX_EPOCH + *self.1.lock().unwrap()
-        }
-
-        fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-            bytes.fill(7);
-            Ok(())
-        }
-    }
-
     /// Keeps the notices of wakers.
     #[derive(Default)]
     struct Notices(Mutex<Vec<Ticket>>);
@@ -204,7 +187,7 @@ mod tests {
     /// A worker's driver on pretend sockets, and a ring of events.
     struct World {
         driver: Driver<PretendSocket>,
-        clock: Arc<Clock>,
+        clock: Arc<TestSystem>,
         notices: Arc<Notices>,
         access: Log,
         ring: Ring,
@@ -218,8 +201,8 @@ mod tests {
         fn with(ring: &str, change: impl FnOnce(&mut Config)) -> World {
             let mut config = Config { access_log: Some(LogFormat::Text), ..Config::default() };
             change(&mut config);
-            let clock = Arc::new(Clock(Instant::now(), Mutex::default()));
-            let system: Arc<dyn System> = Arc::<Clock>::clone(&clock);
+            let clock = TestSystem::new();
+            let system: Arc<dyn System> = Arc::<TestSystem>::clone(&clock);
             let site = Site::new(None, config.client_port, config.auth_port, None);
             let (store, pool) = (Arc::new(MemoryStore::new(10)), Arc::new(Pool::new(1)));
             let routes =
@@ -287,7 +270,7 @@ mod tests {
         }
 
         fn wait(&mut self, time: Duration) {
-            *self.clock.1.lock().unwrap() += time;
+            self.clock.wait(time);
             self.turns();
         }
 
@@ -627,7 +610,7 @@ mod tests {
         world.turns();
         // A moment that has passed would otherwise be due again and again in one turn.
         let mut world = World::new("past");
-        world.ring.then(Then::Next(Next::Wait { until: world.clock.0 }));
+        world.ring.then(Then::Next(Next::Wait { until: world.clock.start }));
         world.open_stream();
         assert_eq!(world.ring.asked(), FILLS_PER_TURN_MAX);
     }

@@ -351,13 +351,13 @@ impl fmt::Debug for Documents {
 mod tests {
     use std::net::IpAddr;
     use std::sync::mpsc::{Receiver, Sender, channel};
-    use std::time::SystemTime;
 
     use super::*;
     use crate::oauth::Profile;
     use crate::oauth::authorize::{AuthorizationRequest, check};
     use crate::oauth::client::Clients;
     use crate::store::Applied;
+    use crate::system::tests::TestSystem;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -386,23 +386,6 @@ mod tests {
         fn wake(&self) {}
     }
 
-    /// A clock that stands still until it is moved.
-    struct Clock(Mutex<Instant>);
-
-    impl System for Clock {
-        fn monotonic(&self) -> Instant {
-            *self.0.lock().unwrap()
-        }
-
-        fn wall_clock(&self) -> SystemTime {
-            SystemTime::UNIX_EPOCH
-        }
-
-        fn fill(&self, _: &mut [u8]) -> std::io::Result<()> {
-            unreachable!("nothing is drawn here")
-        }
-    }
-
     /// Says that a fetch has begun, and gives what the test says, in its order.
     struct Scripted {
         begun: Mutex<Sender<String>>,
@@ -419,7 +402,7 @@ mod tests {
 
     struct Harness {
         documents: Arc<Documents>,
-        clock: Arc<Clock>,
+        clock: Arc<TestSystem>,
         mailbox: Arc<dyn Mailbox>,
         done: Receiver<usize>,
         begun: Receiver<String>,
@@ -436,11 +419,11 @@ mod tests {
         fn new() -> Harness {
             let ((begin, begun), (answers, answered), (sender, done)) = (channel(), channel(), channel());
             let fetch = Scripted { begun: Mutex::new(begin), answers: Mutex::new(answered) };
-            let clock = Arc::new(Clock(Mutex::new(Instant::now())));
+            let clock = TestSystem::new();
             let offered = Scope::parse("answer").unwrap();
             let fetches = Fetches::new(Arc::new(fetch), false);
             let documents =
-                Arc::new(Documents::new(fetches, Reach::Internet, offered, Arc::<Clock>::clone(&clock)));
+                Arc::new(Documents::new(fetches, Reach::Internet, offered, Arc::<TestSystem>::clone(&clock)));
             Harness { documents, clock, mailbox: Arc::new(Done(sender)), done, begun, answers }
         }
 
@@ -478,7 +461,7 @@ mod tests {
         }
 
         fn wait(&self, time: Duration) {
-            *self.clock.0.lock().unwrap() += time;
+            self.clock.wait(time);
         }
     }
 

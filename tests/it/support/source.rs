@@ -40,7 +40,9 @@ pub fn code(text: &str) -> &str {
     let is_tests = |start: &usize| {
         let mut after = text[start + attribute.len()..].lines().map(str::trim_start);
         let item = after.find(|line| !line.starts_with("#[")).unwrap_or_default();
-        ["mod tests {", "pub(super) mod tests {"].iter().any(|start| item.starts_with(start))
+        ["mod tests {", "pub(super) mod tests {", "pub(crate) mod tests {"]
+            .iter()
+            .any(|start| item.starts_with(start))
     };
     let end = text.match_indices(attribute).map(|(start, _)| start).find(is_tests);
     &text[..end.unwrap_or(text.len())]
