@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use oauth_from_scratch::http::connection::{Connection, Event, Want};
 use oauth_from_scratch::http::{Body, Date, FieldLines, Limits, Response, Status};
 
+use crate::support::answer::read_chunks;
 use crate::support::random::Random;
 
 static DATE: LazyLock<Date> = LazyLock::new(|| Date::of_second(0));
@@ -81,25 +82,6 @@ impl Pair {
     fn end(&mut self) {
         self.connection.end_stream(self.now);
     }
-}
-
-/// Reads the chunked coding as a client does: the content, and whether its end has come. Nothing may follow.
-fn read_chunks(mut bytes: &[u8]) -> (Vec<u8>, bool) {
-    let mut content = Vec::new();
-    while let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") {
-        let size = std::str::from_utf8(&bytes[..end]).expect("a size line");
-        assert!(!size.starts_with('0') || size == "0", "no leading zeros: {size:?}");
-        let size = usize::from_str_radix(size, 16).expect("a size in hexadecimal digits");
-        let Some((data, rest)) = bytes[end + 2..].split_at_checked(size) else { break };
-        content.extend_from_slice(data);
-        let Some(rest) = rest.strip_prefix(b"\r\n") else { break };
-        if size == 0 {
-            assert_eq!(rest, b"", "nothing follows the last chunk");
-            return (content, true);
-        }
-        bytes = rest;
-    }
-    (content, false)
 }
 
 #[test]

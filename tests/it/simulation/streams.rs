@@ -5,6 +5,7 @@
 //! reads at once misses none, until the server ends and says so.
 
 use super::*;
+use crate::support::answer::read_chunks;
 
 /// How many streams may be open.
 const STREAMS_MAX: usize = 20;
@@ -72,20 +73,12 @@ impl Simulation {
 /// Reads the head, the chunks and the events of a stream, as far as they have come.
 fn read(bytes: &[u8]) -> Read {
     let text = String::from_utf8(bytes.to_vec()).expect("text");
-    let Some((head, mut rest)) = text.split_once("\r\n\r\n") else {
+    let Some((head, chunks)) = text.split_once("\r\n\r\n") else {
         return Read { status: 0, exchanges: Vec::new(), is_whole: false };
     };
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    let (mut content, mut is_whole) = (String::new(), false);
-    while let Some((size, after)) = rest.split_once("\r\n").filter(|_| status == 200) {
-        assert!(!is_whole, "nothing follows the last chunk");
-        let size = usize::from_str_radix(size, 16).expect("a size");
-        is_whole = size == 0;
-        let chunk = after.get(..size).unwrap_or(after);
-        content.push_str(chunk);
-        let Some(next) = after.get(size..).and_then(|end| end.strip_prefix("\r\n")) else { break };
-        rest = next;
-    }
+    let (content, is_whole) = if status == 200 { read_chunks(chunks.as_bytes()) } else { Default::default() };
+    let content = String::from_utf8(content).expect("text");
     let events = content.split_inclusive("\n\n").filter(|event| event.ends_with("\n\n"));
     let number = |event: &str| {
         let (id, data) = event.strip_prefix("id: ")?.split_once("\ndata: ")?;

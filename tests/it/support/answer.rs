@@ -1,4 +1,5 @@
-//! The tests' one parser of responses. It is strict: what the server should not send fails the test.
+//! The tests' one parser of responses and of the chunked coding. It is strict: what the server should not send fails
+//! the test.
 
 /// A response, taken apart.
 #[derive(Debug)]
@@ -47,4 +48,23 @@ impl Answer {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("JSON: {self:?}"))
     }
+}
+
+/// Reads the chunked coding as a client does: the content, and whether its end has come. Nothing may follow.
+pub fn read_chunks(mut bytes: &[u8]) -> (Vec<u8>, bool) {
+    let mut content = Vec::new();
+    while let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") {
+        let size = std::str::from_utf8(&bytes[..end]).expect("a size line");
+        assert!(!size.starts_with('0') || size == "0", "no leading zeros: {size:?}");
+        let size = usize::from_str_radix(size, 16).expect("a size in hexadecimal digits");
+        let Some((data, rest)) = bytes[end + 2..].split_at_checked(size) else { break };
+        content.extend_from_slice(data);
+        let Some(rest) = rest.strip_prefix(b"\r\n") else { break };
+        if size == 0 {
+            assert_eq!(rest, b"", "nothing follows the last chunk");
+            return (content, true);
+        }
+        bytes = rest;
+    }
+    (content, false)
 }
