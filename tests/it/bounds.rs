@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::stores::{CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, START, StoreSystem, Tokens};
+use crate::support::stores::{CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, START, Tokens};
 use crate::support::stores::{apply, apply_all, bounds, rotated};
+use crate::support::system::TestSystem;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
 use oauth_from_scratch::store::file::Waiting;
@@ -22,7 +23,7 @@ fn check(grants_max: usize, pair_grants_max: usize, case: impl Fn(&dyn Store)) {
 
 fn open(folder: &Folder, grants_max: usize, pair_grants_max: usize) -> FileStore {
     let bounds = bounds(grants_max, pair_grants_max);
-    let (system, log) = (StoreSystem::new(), Log::kept());
+    let (system, log) = (TestSystem::for_store(), Log::kept());
     FileStore::open(&folder.join("grants"), Waiting::ForNothing, bounds, [7; 32], system, log).expect("a file")
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::support::engine::options;
 use crate::support::pretend_engine::{Fault, PretendEngine, Words};
-use crate::support::stores::{BOUNDS, CODE_LIFETIME, Maker, START, StoreSystem, apply, submit_all};
+use crate::support::stores::{BOUNDS, CODE_LIFETIME, Maker, START, apply, submit_all};
+use crate::support::system::TestSystem;
 use oauth_from_scratch::crypto::keyring::Keyring;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
@@ -44,7 +45,7 @@ fn connect(engine: &PretendEngine, system: Arc<dyn System>, log: &Log) -> RedisS
 /// A pretend engine, and a store on it whose clock stands still.
 fn start() -> (PretendEngine, RedisStore) {
     let engine = PretendEngine::start();
-    let store = connect(&engine, StoreSystem::new(), &Log::kept());
+    let store = connect(&engine, TestSystem::for_store(), &Log::kept());
     (engine, store)
 }
 
@@ -115,7 +116,7 @@ fn an_engine_without_a_needed_command_is_refused_at_the_start() {
             } else {
                 engine.go_wrong(script)
             }
-            let connected = connect_with(&engine, safety, StoreSystem::new(), &Log::kept());
+            let connected = connect_with(&engine, safety, TestSystem::for_store(), &Log::kept());
             match (connected.map(drop), expected) {
                 (Ok(()), None) => {}
                 (Err(error), Some(words)) if error.to_string().contains(words) => {}
@@ -207,7 +208,7 @@ fn hold(
 #[test]
 fn what_has_waited_too_long_is_answered_so_and_never_applied() {
     for (time, is_late) in [(BOUNDS.time_max, true), (BOUNDS.time_max - Duration::from_millis(1), false)] {
-        let (engine, system) = (PretendEngine::start(), StoreSystem::new());
+        let (engine, system) = (PretendEngine::start(), TestSystem::for_store());
         let store = connect(&engine, system.clone(), &Log::kept());
         let mut maker = Maker::new(1);
         let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
@@ -233,7 +234,7 @@ fn what_has_waited_too_long_is_answered_so_and_never_applied() {
 /// Nor is what was about to be written for one request, whose time was over before that, written for the next.
 #[test]
 fn the_work_of_a_timed_out_request_is_not_done_for_the_next() {
-    let (engine, system) = (PretendEngine::start(), StoreSystem::new());
+    let (engine, system) = (PretendEngine::start(), TestSystem::for_store());
     let store = connect(&engine, system.clone(), &Log::kept());
     let mut maker = Maker::new(1);
     let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
@@ -284,7 +285,7 @@ fn what_was_tried_for_one_request_is_no_answer_to_the_next() {
 /// came to for the second is the answer to the second.
 #[test]
 fn the_result_of_a_timed_out_request_is_not_the_nexts() {
-    let (engine, system) = (PretendEngine::start(), StoreSystem::new());
+    let (engine, system) = (PretendEngine::start(), TestSystem::for_store());
     let store = connect(&engine, system.clone(), &Log::kept());
     let mut maker = Maker::new(1);
     let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
@@ -401,7 +402,7 @@ fn after_a_panic_no_connection_is_used_again() {
 /// A server that starts later is to have the same key as those that run.
 #[test]
 fn an_empty_engine_is_offered_the_sealing_key_until_it_has_it() {
-    let (engine, system) = (PretendEngine::start(), StoreSystem::new());
+    let (engine, system) = (PretendEngine::start(), TestSystem::for_store());
     let store = connect(&engine, system.clone(), &Log::kept());
     let mut maker = Maker::new(1);
     assert_eq!(engine.entry(SEALING_KEY).expect("the key").value, [7; 32]);
@@ -431,7 +432,7 @@ fn an_empty_engine_is_offered_the_sealing_key_until_it_has_it() {
 #[test]
 fn another_servers_sealing_key_is_adopted_and_logged() {
     let (engine, log) = (PretendEngine::start(), Log::kept());
-    let store = connect(&engine, StoreSystem::new(), &log);
+    let store = connect(&engine, TestSystem::for_store(), &log);
     let mut maker = Maker::new(1);
     engine.replace(SEALING_KEY, &[8; 32]);
     engine.hang_up();
@@ -454,7 +455,8 @@ fn an_engine_gets_no_key_of_servers_that_have_a_key_file() {
     let Ok(Location::Redis(location)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
     let options = options(Safety::default(), BOUNDS);
     let store: RedisStore =
-        RedisStore::connect(&location, &options, None, StoreSystem::new(), Log::kept()).expect("it starts");
+        RedisStore::connect(&location, &options, None, TestSystem::for_store(), Log::kept())
+            .expect("it starts");
     granted(&store, &mut Maker::new(1));
     store.refresh_keyring();
     granted(&store, &mut Maker::new(2));
@@ -466,10 +468,10 @@ fn an_engine_gets_no_key_of_servers_that_have_a_key_file() {
 fn nothing_is_confirmed_before_enough_replicas_have_it() {
     let engine = PretendEngine::start();
     // What another server says of its answers is waited for, which takes a clock that goes on.
-    let careless = connect(&engine, StoreSystem::running(), &Log::kept());
+    let careless = connect(&engine, TestSystem::running_for_store(), &Log::kept());
     let safety = Safety { replicas_min: 2, ..Safety::default() };
-    let careful =
-        connect_with(&engine, safety, StoreSystem::running(), &Log::kept()).expect("an engine that will do");
+    let careful = connect_with(&engine, safety, TestSystem::running_for_store(), &Log::kept())
+        .expect("an engine that will do");
     let mut maker = Maker::new(1);
     let [revoked, rotated] = [granted(&careless, &mut maker), granted(&careless, &mut maker)].map(|code| {
         let (redeem, tokens) = maker.redeem(&code);

@@ -14,8 +14,9 @@ use crate::support::engine::{self, Cluster, Engine, is_installed, options};
 use crate::support::ledger::PATIENT;
 use crate::support::ledger::{Ledger, Link, Said, ServerProcess, load};
 use crate::support::proxy::{Fault, Holding, Proxy};
-use crate::support::stores::{self, BOUNDS, Folder, LIFETIMES, Maker, START, StoreSystem, Submitted};
+use crate::support::stores::{self, BOUNDS, Folder, LIFETIMES, Maker, START, Submitted};
 use crate::support::stores::{apply, submit_all};
+use crate::support::system::TestSystem;
 use crate::support::wait_until;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
@@ -606,12 +607,12 @@ fn a_swap_that_arrives_after_its_withdrawal_spends_no_code() {
     let proxy = Proxy::to(&engine);
     let Ok(Location::Redis(location)) = Location::parse(&proxy.url()) else { panic!("{}", proxy.url()) };
     let bounds = Bounds { time_max: Duration::from_secs(1), ..BOUNDS };
-    let (system, options) = (StoreSystem::running(), options(Safety::default(), bounds));
+    let (system, options) = (TestSystem::running_for_store(), options(Safety::default(), bounds));
     let store = RedisStore::connect(
         &location,
         &options,
         Some([7; 32]),
-        Arc::<StoreSystem>::clone(&system) as Arc<dyn System>,
+        Arc::<TestSystem>::clone(&system) as Arc<dyn System>,
         Log::kept(),
     );
     let store = store.unwrap_or_else(|error| panic!("{error}"));

@@ -2,17 +2,15 @@
 //!
 //! `support/format-2.txt` holds the rows of a file of the program before there were several kinds of record.
 
-use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
-use crate::support::stores::{BOUNDS, Folder, Maker, START, StoreSystem, Tokens, apply};
+use crate::support::stores::{BOUNDS, Folder, Maker, START, Tokens, apply};
+use crate::support::system::TestSystem;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome};
 use oauth_from_scratch::store::file::Waiting;
 use oauth_from_scratch::store::{FileStore, Store};
-use oauth_from_scratch::system::System;
 use redb::{Database, ReadableTable, TableDefinition};
 
 const KEY: [u8; 32] = [7; 32];
@@ -115,26 +113,8 @@ fn ask_for_each_state(store: &dyn Store) -> (Credential, Tokens, Credential) {
     (waiting, live, own)
 }
 
-/// Draws the same number each time, so that what it writes is the same each time.
-struct SameSystem(Arc<StoreSystem>);
-
-impl System for SameSystem {
-    fn monotonic(&self) -> Instant {
-        self.0.monotonic()
-    }
-
-    fn wall_clock(&self) -> SystemTime {
-        self.0.wall_clock()
-    }
-
-    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        bytes.fill(7);
-        Ok(())
-    }
-}
-
 fn open_same(path: &Path) -> FileStore {
-    let system = Arc::new(SameSystem(StoreSystem::new()));
+    let system = TestSystem::repeating_for_store();
     FileStore::open(path, Waiting::ForTheDisk, BOUNDS, KEY, system, Log::kept()).unwrap()
 }
 

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::disk::PretendDisk;
-use crate::support::stores::{
-    BOUNDS, Folder, Maker, START, StoreSystem, Tokens, apply, apply_all, bounds, submit_all,
-};
+use crate::support::stores::{BOUNDS, Folder, Maker, START, Tokens, apply, apply_all, bounds, submit_all};
+use crate::support::system::TestSystem;
 use oauth_from_scratch::crypto::keyring::Keyring;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp};
@@ -21,12 +20,12 @@ use redb::{Database, ReadableTable, TableDefinition};
 const KEY: [u8; 32] = [7; 32];
 
 fn open(path: &Path) -> Result<FileStore, OpenError> {
-    FileStore::open(path, Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), Log::kept())
+    FileStore::open(path, Waiting::ForTheDisk, BOUNDS, KEY, TestSystem::for_store(), Log::kept())
 }
 
 fn on(disk: &PretendDisk) -> Result<FileStore, String> {
     let disk = disk.clone();
-    FileStore::on(move || disk.clone(), Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), Log::kept())
+    FileStore::on(move || disk.clone(), Waiting::ForTheDisk, BOUNDS, KEY, TestSystem::for_store(), Log::kept())
 }
 
 fn granted(store: &dyn Store, maker: &mut Maker) -> Credential {
@@ -48,7 +47,8 @@ fn grants_and_the_servers_key_outlive_the_process() {
     let path = folder.join("grants");
     for waiting in [Waiting::ForTheDisk, Waiting::ForNothing] {
         let mut maker = Maker::new(1);
-        let open = |key| FileStore::open(&path, waiting, BOUNDS, key, StoreSystem::new(), Log::kept()).unwrap();
+        let open =
+            |key| FileStore::open(&path, waiting, BOUNDS, key, TestSystem::for_store(), Log::kept()).unwrap();
         let store = open(KEY);
         let (code, tokens) = redeemed(&store, &mut maker);
         let open_code = granted(&store, &mut maker);
@@ -143,7 +143,7 @@ fn a_file_of_an_older_format_opens_with_its_grants_in_order() {
     take_pairs_out(&path);
     let bounded = || {
         let bounds = bounds(1_000_000, 8);
-        FileStore::open(&path, Waiting::ForTheDisk, bounds, KEY, StoreSystem::new(), Log::kept()).unwrap()
+        FileStore::open(&path, Waiting::ForTheDisk, bounds, KEY, TestSystem::for_store(), Log::kept()).unwrap()
     };
     for round in 0..2 {
         let store = bounded();
@@ -239,7 +239,7 @@ fn a_file_that_other_users_can_reach_is_refused_with_a_remedy() {
         set_mode(&shared, mode);
         let log = Log::kept();
         let store =
-            <FileStore>::open(&within, Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), log.clone())
+            <FileStore>::open(&within, Waiting::ForTheDisk, BOUNDS, KEY, TestSystem::for_store(), log.clone())
                 .unwrap();
         let is_warned = log.lines().iter().any(|line| line.contains("the group of the folder"));
         assert_eq!(is_warned, mode == 0o775, "{mode:o}: {:?}", log.lines());
@@ -248,7 +248,8 @@ fn a_file_that_other_users_can_reach_is_refused_with_a_remedy() {
     std::fs::hard_link(&within, shared.join("another")).unwrap();
     let log = Log::kept();
     drop(
-        <FileStore>::open(&within, Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), log.clone()).unwrap(),
+        <FileStore>::open(&within, Waiting::ForTheDisk, BOUNDS, KEY, TestSystem::for_store(), log.clone())
+            .unwrap(),
     );
     assert!(log.lines().iter().any(|line| line.contains("has more than one name")), "{:?}", log.lines());
 }
@@ -261,7 +262,7 @@ fn nothing_is_confirmed_to_a_removed_or_replaced_file() {
         let (path, away, other) = (folder.join("grants"), folder.join("away"), folder.join("other"));
         drop(open(&other).unwrap());
         let (log, mut maker) = (Log::kept(), Maker::new(1));
-        let store = FileStore::open(&path, waiting, BOUNDS, KEY, StoreSystem::new(), log.clone()).unwrap();
+        let store = FileStore::open(&path, waiting, BOUNDS, KEY, TestSystem::for_store(), log.clone()).unwrap();
         let (_, tokens) = redeemed(&store, &mut maker);
         let put_aside = || std::fs::rename(&path, &away).unwrap();
         let check = |maker: &mut Maker, words: &str| {
@@ -435,14 +436,14 @@ fn a_pair_keeps_to_its_bound_whatever_the_disk_loses() {
         let mut disk = PretendDisk::new(seed);
         let (mut maker, mut all): (_, Vec<Tokens>) = (Maker::new(seed as u32), Vec::new());
         for round in 0..4 {
-            let (handle, system) = (disk.clone(), StoreSystem::new());
+            let (handle, system) = (disk.clone(), TestSystem::for_store());
             let bounds = bounds(1_000_000, MAX);
             let store = FileStore::on(
                 move || handle.clone(),
                 Waiting::ForTheDisk,
                 bounds,
                 KEY,
-                Arc::<StoreSystem>::clone(&system),
+                Arc::<TestSystem>::clone(&system),
                 Log::kept(),
             );
             let store = store.unwrap_or_else(|error| panic!("seed {seed}, round {round}: {error}"));
@@ -488,7 +489,7 @@ fn a_pair_keeps_to_its_bound_whatever_the_disk_loses() {
 #[test]
 fn a_disk_that_fails_for_a_while_is_503_and_loses_nothing() {
     for seed in 0..crashes() {
-        let (disk, system) = (PretendDisk::new(seed), StoreSystem::new());
+        let (disk, system) = (PretendDisk::new(seed), TestSystem::for_store());
         let (handle, log) = (disk.clone(), Log::kept());
         let store = FileStore::on(
             move || handle.clone(),
@@ -525,7 +526,7 @@ fn a_disk_that_fails_for_a_while_is_503_and_loses_nothing() {
 #[test]
 fn what_changes_nothing_does_not_wait_for_the_disk() {
     let (disk, log) = (PretendDisk::new(1), Log::kept());
-    let (handle, system) = (disk.clone(), StoreSystem::new());
+    let (handle, system) = (disk.clone(), TestSystem::for_store());
     let waiting = Waiting::ForTheDisk;
     let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, system, log.clone()).unwrap();
     let mut maker = Maker::new(1);
@@ -547,7 +548,7 @@ fn what_changes_nothing_does_not_wait_for_the_disk() {
 /// Its sender got a 503. If it were applied afterwards, a code would be spent and no client would have the tokens.
 #[test]
 fn what_has_waited_too_long_is_answered_so_and_never_applied() {
-    let (disk, system) = (PretendDisk::new(1), StoreSystem::new());
+    let (disk, system) = (PretendDisk::new(1), TestSystem::for_store());
     let handle = disk.clone();
     let (waiting, clock) = (Waiting::ForTheDisk, system.clone());
     let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, clock, Log::kept()).unwrap();
@@ -586,7 +587,7 @@ fn what_has_waited_too_long_is_answered_so_and_never_applied() {
 /// A disk that is full for a night is not written to by every request of that night.
 #[test]
 fn a_failing_disk_is_retried_at_growing_intervals() {
-    let (disk, system) = (PretendDisk::new(1), StoreSystem::new());
+    let (disk, system) = (PretendDisk::new(1), TestSystem::for_store());
     let handle = disk.clone();
     let (waiting, clock) = (Waiting::ForTheDisk, system.clone());
     let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, clock, Log::kept()).unwrap();
@@ -624,7 +625,7 @@ fn the_file_stays_bounded_under_steady_traffic() {
     let folder = Folder::new();
     let path = folder.join("grants");
     let store =
-        FileStore::open(&path, Waiting::ForNothing, BOUNDS, KEY, StoreSystem::new(), Log::kept()).unwrap();
+        FileStore::open(&path, Waiting::ForNothing, BOUNDS, KEY, TestSystem::for_store(), Log::kept()).unwrap();
     let mut maker = Maker::new(1);
     let (mut sizes, mut counts) = (Vec::new(), Vec::new());
     let per_step = 40;

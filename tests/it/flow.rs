@@ -141,7 +141,7 @@ fn a_full_store_says_when_to_retry_and_has_room_then() {
 
 #[test]
 fn without_random_numbers_nothing_is_handed_out() {
-    let server = TestServer::start_without_dice();
+    let server = TestServer::start_without_random_bytes();
     let answer = server
         .answer_to(&format!("POST /code HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", server.host()));
     assert_eq!((answer.status, answer.field("location")), (503, None));

@@ -85,7 +85,7 @@ fn only_the_authorization_server_has_them_and_only_to_read() {
 
 #[test]
 fn without_random_numbers_a_server_is_not_ready() {
-    let server = TestServer::start_without_dice();
+    let server = TestServer::start_without_random_bytes();
     let answer = server.answer_to(READY);
     assert_eq!((answer.status, &answer.json()["reason"]), (503, &"the random number generator failed".into()));
     assert_eq!(server.answer_to(HEALTH).status, 200);

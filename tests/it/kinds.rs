@@ -16,8 +16,9 @@ use crate::support::engine::{self, Cluster, Engine};
 use crate::support::model;
 use crate::support::proxy::Proxy;
 use crate::support::random::Random;
-use crate::support::stores::{self, BOUNDS, Folder, MINUTE, Maker, Reader, START, StoreSystem, Tokens};
+use crate::support::stores::{self, BOUNDS, Folder, MINUTE, Maker, Reader, START, Tokens};
 use crate::support::stores::{apply, apply_all, apply_for};
+use crate::support::system::TestSystem;
 use crate::support::wait_until;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::key::ID_BYTES;
@@ -79,7 +80,7 @@ fn a_file_keeps_the_contract_for_two_kinds() {
     let folder = Folder::new();
     for waiting in [Waiting::ForTheDisk, Waiting::ForNothing] {
         let path = folder.join(&format!("{waiting:?}"));
-        let store = FileStore::open(&path, waiting, BOUNDS, KEY, StoreSystem::new(), Log::kept());
+        let store = FileStore::open(&path, waiting, BOUNDS, KEY, TestSystem::for_store(), Log::kept());
         let store: Arc<Both> = Arc::new(store.expect("a new file"));
         run(&format!("file, waiting {waiting:?}"), &store, &store);
     }
@@ -89,7 +90,8 @@ fn a_file_keeps_the_contract_for_two_kinds() {
 fn connect(url: &str, safety: Safety) -> Arc<Both> {
     let Ok(Location::Redis(location)) = Location::parse(url) else { panic!("{url}") };
     let options = engine::options(safety, BOUNDS);
-    let store = RedisStore::connect(&location, &options, Some(KEY), StoreSystem::running(), Log::kept());
+    let store =
+        RedisStore::connect(&location, &options, Some(KEY), TestSystem::running_for_store(), Log::kept());
     Arc::new(store.unwrap_or_else(|error| panic!("{url}: {error}")))
 }
 
@@ -385,7 +387,7 @@ fn a_request_may_stop_after_each_step(handles: &Handles) {
 /// A store for at most `records_max` of each kind, and `holder_max` of each holder.
 fn bounded(folder: &Folder, records_max: usize, holder_max: usize) -> [Arc<Both>; 2] {
     let memory: Arc<Both> = Arc::new(MemoryStore::with_bounds(|_| KindBounds { records_max, holder_max }));
-    let (bounds, system) = (stores::bounds(records_max, holder_max), StoreSystem::new());
+    let (bounds, system) = (stores::bounds(records_max, holder_max), TestSystem::for_store());
     let path = folder.join("bounded");
     let file = FileStore::open(&path, Waiting::ForNothing, bounds, KEY, system, Log::kept());
     [memory, Arc::new(file.expect("a new file"))]
@@ -445,7 +447,7 @@ fn a_holder_has_its_bound_for_each_kind() {
 }
 
 fn open<T: oauth::kind::Transition>(path: &Path) -> Result<FileStore<T>, String> {
-    let opened = FileStore::open(path, Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), Log::kept());
+    let opened = FileStore::open(path, Waiting::ForTheDisk, BOUNDS, KEY, TestSystem::for_store(), Log::kept());
     opened.map_err(|error| error.to_string())
 }
 
@@ -504,8 +506,14 @@ fn crashes() -> u64 {
 
 fn on(disk: &PretendDisk) -> FileStore<both::Transition> {
     let disk = disk.clone();
-    let opened =
-        FileStore::on(move || disk.clone(), Waiting::ForTheDisk, BOUNDS, KEY, StoreSystem::new(), Log::kept());
+    let opened = FileStore::on(
+        move || disk.clone(),
+        Waiting::ForTheDisk,
+        BOUNDS,
+        KEY,
+        TestSystem::for_store(),
+        Log::kept(),
+    );
     opened.expect("what survives is a file")
 }
 
@@ -684,9 +692,15 @@ fn bounds_are_by_kind() {
     let mut bounds: Bounds = BOUNDS;
     bounds.kinds[1] = KindBounds { records_max: 1, holder_max: 1 };
     let disk = PretendDisk::new(1);
-    let store: FileStore<both::Transition> =
-        FileStore::on(move || disk.clone(), Waiting::ForTheDisk, bounds, KEY, StoreSystem::new(), Log::kept())
-            .unwrap();
+    let store: FileStore<both::Transition> = FileStore::on(
+        move || disk.clone(),
+        Waiting::ForTheDisk,
+        bounds,
+        KEY,
+        TestSystem::for_store(),
+        Log::kept(),
+    )
+    .unwrap();
     let mut maker = Maker::new(1);
     for _ in 0..5 {
         let code = maker.code();

@@ -11,9 +11,8 @@ use std::time::Duration;
 use crate::support::disk::PretendDisk;
 use crate::support::engine::{self, Engine, is_installed};
 use crate::support::read_some;
-use crate::support::stores::{
-    self, BOUNDS, CODE_LIFETIME, LIFETIMES, Maker, START, StoreSystem, Tokens, apply, rotated,
-};
+use crate::support::stores::{self, BOUNDS, CODE_LIFETIME, LIFETIMES, Maker, START, Tokens, apply, rotated};
+use crate::support::system::TestSystem;
 use crate::support::wait_until;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::credential::Salt;
@@ -134,7 +133,7 @@ fn pass_answers(mut from: TcpStream, mut into: TcpStream, state: &Mutex<NetworkS
 fn connect(url: &str, safety: Safety) -> RedisStore {
     let Ok(Location::Redis(location)) = Location::parse(url) else { panic!("{url}") };
     let bounds = Bounds { time_max: Duration::from_secs(1), ..BOUNDS };
-    let system = StoreSystem::running();
+    let system = TestSystem::running_for_store();
     let store =
         RedisStore::connect(&location, &engine::options(safety, bounds), Some([7; 32]), system, Log::kept());
     store.unwrap_or_else(|error| panic!("{url}: {error}"))
@@ -310,7 +309,7 @@ fn an_outage_of_the_disk_is_not_held_against_a_client() {
     let mut were_stored = 0;
     for call in 0..24 {
         let seconds = OUTAGES[call as usize % OUTAGES.len()];
-        let (disk, system) = (PretendDisk::new(call), StoreSystem::new());
+        let (disk, system) = (PretendDisk::new(call), TestSystem::for_store());
         let handle = disk.clone();
         let make = move || handle.clone();
         let store =
@@ -346,7 +345,7 @@ fn an_outage_of_the_disk_is_not_held_against_a_client() {
 /// The disk takes longer than a client waits, and then does what was asked.
 #[test]
 fn a_disk_that_is_too_slow_is_not_held_against_a_client() {
-    let system = StoreSystem::new();
+    let system = TestSystem::for_store();
     let (disk, clock) = (PretendDisk::new(1), Arc::clone(&system));
     let handle = disk.clone();
     let make = move || handle.clone();

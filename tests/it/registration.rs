@@ -396,7 +396,7 @@ fn a_wrong_request_of_a_strangers_app_redirects_nowhere() {
 fn without_random_bytes_a_strangers_app_gets_no_redirect() {
     // The servers have the same key, which is the first random bytes of each.
     let stranger = registered(&TestServer::start(), &json!({"redirect_uris": ["https://evil.example/cb"]}));
-    let server = TestServer::start_without_dice();
+    let server = TestServer::start_without_random_bytes();
     let answer = get_dialog(&server, &query(id_of(&stranger), "https://evil.example/cb", Some("answer")), None);
     assert_eq!((answer.status, answer.field("location")), (503, None), "{}", answer.text());
     assert!(answer.field("retry-after").is_some() && !answer.text().contains("evil.example/cb?"));

@@ -58,7 +58,8 @@ fn on_every_store(config: &Config, test: impl Fn(&TestServer)) {
     test(&TestServer::start_in(config, Arc::new(MemoryStore::new(100))));
     #[cfg(feature = "file-store")]
     {
-        use crate::support::stores::{BOUNDS, StoreSystem};
+        use crate::support::stores::BOUNDS;
+        use crate::support::system::TestSystem;
         use oauth_from_scratch::log::Log;
         use oauth_from_scratch::store::FileStore;
         use oauth_from_scratch::store::file::Waiting;
@@ -66,7 +67,7 @@ fn on_every_store(config: &Config, test: impl Fn(&TestServer)) {
         let file = crate::support::file::File::absent("resources");
         let path = std::path::Path::new(file.path());
         let store =
-            FileStore::open(path, Waiting::ForTheDisk, BOUNDS, [7; 32], StoreSystem::new(), Log::kept())
+            FileStore::open(path, Waiting::ForTheDisk, BOUNDS, [7; 32], TestSystem::for_store(), Log::kept())
                 .unwrap();
         test(&TestServer::start_in(config, Arc::new(store)));
     }

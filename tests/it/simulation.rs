@@ -28,7 +28,7 @@ use oauth_from_scratch::system::System;
 
 use crate::support::Answer;
 use crate::support::random::Random;
-use crate::support::system::{Dice, TestSystem};
+use crate::support::system::{RandomSource, TestSystem};
 
 #[cfg(feature = "wire")]
 mod streams;
@@ -282,7 +282,7 @@ impl Simulation {
     }
 
     fn with(seed: u64, config: Config, pace: Pace) -> Simulation {
-        let system = TestSystem::with(Dice::Fair, seed);
+        let system = TestSystem::with(RandomSource::Works, seed);
         let grants =
             MemoryStore::bounded(config.limits.store.grants_max, config.limits.store.pair_grants_max());
         let store = Arc::new(PretendStore { grants, pace, submitted: Mutex::default() });

@@ -4,12 +4,11 @@
 //! The digests here ask for little, so that a test takes no time. Where slow work has to take long, a test keeps the
 //! only thread of the pool busy.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use crate::support::standard::{CONFIGURATION, SECRET, pairs};
 use crate::support::system::TestSystem;
@@ -309,29 +308,7 @@ struct Harness {
     routes: Routes,
     mailbox: Arc<dyn Mailbox>,
     completions: Receiver<Completion>,
-    system: Arc<HarnessSystem>,
-}
-
-struct HarnessSystem {
     system: Arc<TestSystem>,
-    /// The clock panics where the pool looks at it.
-    panics: AtomicBool,
-}
-
-impl System for HarnessSystem {
-    fn monotonic(&self) -> Instant {
-        let is_pool = std::thread::current().name() == Some("pool");
-        assert!(!(is_pool && self.panics.load(Ordering::Relaxed)), "this clock panics, as the test wants");
-        self.system.monotonic()
-    }
-
-    fn wall_clock(&self) -> SystemTime {
-        self.system.wall_clock()
-    }
-
-    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        self.system.fill(bytes)
-    }
 }
 
 struct Completions(Mutex<Sender<Completion>>);
@@ -372,10 +349,10 @@ impl Store for Later {
 impl Harness {
     fn new() -> Harness {
         let config = configuration(|config| config.limits.routes.wrong_secrets_max = 3);
-        let system = Arc::new(HarnessSystem { system: TestSystem::new(), panics: AtomicBool::new(false) });
+        let system = TestSystem::new();
         let site = Site::new(None, None, 3001, config.issuer.clone());
         let store = Arc::new(Later(MemoryStore::new(100)));
-        let shared: Arc<dyn System> = Arc::<HarnessSystem>::clone(&system);
+        let shared: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
         let routes = Routes::new(&config.routes_settings(), site, store, Arc::new(Pool::new(1)), shared)
             .expect("random bytes");
         let (sender, completions) = channel();
@@ -440,9 +417,9 @@ fn a_throttled_peer_learns_nothing_even_of_a_right_secret() {
 #[test]
 fn a_job_that_panics_is_answered_500_and_the_next_one_is_done() {
     let harness = Harness::new();
-    harness.system.panics.store(true, Ordering::Relaxed);
+    harness.system.panic_in_pool(true);
     assert_eq!(harness.ask("192.0.2.1", "robot", SECRET), ("500", 1));
-    harness.system.panics.store(false, Ordering::Relaxed);
+    harness.system.panic_in_pool(false);
     assert_eq!(harness.ask("192.0.2.1", "robot", SECRET).0, "200");
 }
 

@@ -386,7 +386,7 @@ fn steady_content_has_its_time_and_trickling_content_has_not() {
 
 #[test]
 fn a_panic_in_a_handler_ends_one_request_with_500() {
-    let server = TestServer::start_with_panicking_dice();
+    let server = TestServer::start_with_panicking_random_source();
     let mut client = server.connect();
     let code = format!("POST /code HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", server.host());
     for _ in 0..3 {

@@ -10,9 +10,10 @@ use crate::support::engine::{self, Cluster, Engine};
 use crate::support::model;
 use crate::support::random::Random;
 use crate::support::stores::{
-    BOUNDS, CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, RESOURCES, START, StoreSystem, Tokens,
+    BOUNDS, CODE_LIFETIME, Folder, LIFETIMES, MINUTE, Maker, RESOURCES, START, Tokens,
 };
 use crate::support::stores::{Reader, apply, apply_all, apply_for, bounds, rotated, submit_for};
+use crate::support::system::TestSystem;
 use oauth_from_scratch::log::Log;
 use oauth_from_scratch::oauth::kind::Transition as _;
 use oauth_from_scratch::oauth::{Credential, Outcome, Timestamp, Transition};
@@ -68,7 +69,7 @@ fn a_file_keeps_the_contract() {
     let folder = Folder::new();
     for waiting in [Waiting::ForTheDisk, Waiting::ForNothing] {
         let path = folder.join(&format!("{waiting:?}"));
-        let store = FileStore::open(&path, waiting, BOUNDS, [7; 32], StoreSystem::new(), Log::kept());
+        let store = FileStore::open(&path, waiting, BOUNDS, [7; 32], TestSystem::for_store(), Log::kept());
         let store: Arc<dyn Store> = Arc::new(store.expect("a new file"));
         run(&format!("file, waiting {waiting:?}"), &store, &store);
     }
@@ -80,7 +81,8 @@ fn what_makes_no_grant_takes_no_room() {
     let folder = Folder::new();
     let bounds = bounds(2, 1_000_000);
     let path = folder.join("grants");
-    let file = FileStore::open(&path, Waiting::ForNothing, bounds, [7; 32], StoreSystem::new(), Log::kept());
+    let file =
+        FileStore::open(&path, Waiting::ForNothing, bounds, [7; 32], TestSystem::for_store(), Log::kept());
     let stores: [Arc<dyn Store>; 2] =
         [Arc::new(MemoryStore::bounded(2, 1_000_000)), Arc::new(file.expect("a new file"))];
     for store in stores {
@@ -106,7 +108,7 @@ fn connect(url: &str, safety: Safety) -> Arc<dyn Store> {
         &location,
         &engine::options(safety, BOUNDS),
         Some([7; 32]),
-        StoreSystem::running(),
+        TestSystem::running_for_store(),
         Log::kept(),
     );
     Arc::new(store.unwrap_or_else(|error| panic!("{url}: {error}")))

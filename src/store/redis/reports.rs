@@ -52,7 +52,15 @@ pub(super) struct Reports {
 impl Reports {
     /// For `server`, before its first report.
     pub(super) fn of(keys: Keys, server: u64, alive_time: Duration) -> Reports {
-        Reports { keys, server, alive_time, published: None, heartbeat: None, has_failed: false, asks: [None, None] }
+        Reports {
+            keys,
+            server,
+            alive_time,
+            published: None,
+            heartbeat: None,
+            has_failed: false,
+            asks: [None, None],
+        }
     }
 
     /// Whether the last report failed.

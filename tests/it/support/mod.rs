@@ -51,7 +51,7 @@ use oauth_from_scratch::pool::Pool;
 use oauth_from_scratch::routes::Role;
 use oauth_from_scratch::store::{MemoryStore, Store};
 use oauth_from_scratch::system::System;
-use system::{Dice, TestSystem};
+use system::{RandomSource, TestSystem};
 
 /// How long a test waits for bytes before it fails: far longer than any server needs.
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -94,17 +94,17 @@ impl TestServer {
 
     /// Servers whose configuration `change` has changed.
     pub fn start_with(change: impl FnOnce(&mut Config)) -> TestServer {
-        TestServer::start_on(change, Dice::Fair)
+        TestServer::start_on(change, RandomSource::Works)
     }
 
     /// Servers whose random number generator fails.
-    pub fn start_without_dice() -> TestServer {
-        TestServer::start_on(|_| {}, Dice::Broken)
+    pub fn start_without_random_bytes() -> TestServer {
+        TestServer::start_on(|_| {}, RandomSource::Fails)
     }
 
     /// Servers whose random number generator panics, as a fault in a handler would.
-    pub fn start_with_panicking_dice() -> TestServer {
-        TestServer::start_on(|_| {}, Dice::Panicking)
+    pub fn start_with_panicking_random_source() -> TestServer {
+        TestServer::start_on(|_| {}, RandomSource::Panics)
     }
 
     /// Reloads the configuration, changed by `change`, and waits until every worker uses it.
@@ -140,10 +140,10 @@ impl TestServer {
         server
     }
 
-    fn start_on(change: impl FnOnce(&mut Config), dice: Dice) -> TestServer {
+    fn start_on(change: impl FnOnce(&mut Config), random: RandomSource) -> TestServer {
         let mut config = Config { client_port: Some(0), auth_port: 0, ..Config::default() };
         change(&mut config);
-        let system = TestSystem::with(dice, 0);
+        let system = TestSystem::with(random, 0);
         let store = Arc::new(MemoryStore::bounded(
             config.limits.store.grants_max,
             config.limits.store.pair_grants_max(),
@@ -155,7 +155,7 @@ impl TestServer {
 
     /// Servers that are configured as `config` says, with this store.
     pub fn start_in(config: &Config, store: Arc<dyn Store>) -> TestServer {
-        TestServer::run(config, TestSystem::with(Dice::Fair, 0), store)
+        TestServer::run(config, TestSystem::with(RandomSource::Works, 0), store)
     }
 
     /// Servers that are configured as `config` says, under a `profile` that no configuration has.
@@ -165,7 +165,7 @@ impl TestServer {
         TestServer::run_with(
             config,
             &settings,
-            TestSystem::with(Dice::Fair, 0),
+            TestSystem::with(RandomSource::Works, 0),
             Arc::new(MemoryStore::new(100)),
         )
     }

@@ -1,11 +1,10 @@
 //! What the tests of stores share: transitions to apply, a mailbox to wait at, a clock and a folder.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use oauth_from_scratch::oauth::authorize::{self, Authorization, AuthorizationRequest};
 use oauth_from_scratch::oauth::client::{
@@ -22,7 +21,6 @@ use oauth_from_scratch::oauth::{
     Credential, Outcome, Profile, ProtectedResource, Resources, Scope, Timestamp, TokenLifetimes, Transition,
 };
 use oauth_from_scratch::store::{Applied, Bounds, Caller, KindBounds, Mailbox, Store, Ticket};
-use oauth_from_scratch::system::System;
 
 use super::random::Random;
 
@@ -162,48 +160,6 @@ pub fn apply_for<T: kind::Transition>(
         assert!(apply(store, withdrawal, now).is_ok());
     }
     applied
-}
-
-/// The clock of the machine, or one that stands still until it is moved; and dice that count.
-pub struct StoreSystem {
-    start: Instant,
-    is_running: bool,
-    moved: Mutex<Duration>,
-}
-
-impl StoreSystem {
-    pub fn new() -> Arc<StoreSystem> {
-        Arc::new(StoreSystem { start: Instant::now(), is_running: false, moved: Mutex::default() })
-    }
-
-    /// With a clock that goes on by itself, too.
-    pub fn running() -> Arc<StoreSystem> {
-        Arc::new(StoreSystem { start: Instant::now(), is_running: true, moved: Mutex::default() })
-    }
-
-    pub fn wait(&self, time: Duration) {
-        *self.moved.lock().unwrap() += time;
-    }
-}
-
-impl System for StoreSystem {
-    fn monotonic(&self) -> Instant {
-        let now = if self.is_running { Instant::now() } else { self.start };
-        now + *self.moved.lock().unwrap()
-    }
-
-    /// By which an engine's clock is judged.
-    fn wall_clock(&self) -> SystemTime {
-        SystemTime::now()
-    }
-
-    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        // A store draws no secret, but no two of them may draw the same.
-        static COUNT: AtomicU64 = AtomicU64::new(1);
-        let drawn = COUNT.fetch_add(1, Ordering::Relaxed).to_le_bytes();
-        bytes.iter_mut().zip(drawn.iter().cycle()).for_each(|(byte, drawn)| *byte = *drawn);
-        Ok(())
-    }
 }
 
 /// A folder of the test's own, gone when it is dropped.

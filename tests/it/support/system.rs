@@ -1,7 +1,7 @@
-//! The tests' clock, which stands still until it is moved, and their random bytes, the same in every run.
+//! The tests' clocks, which stand still until they are moved, and their random bytes, the same in every run.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,37 +9,80 @@ use oauth_from_scratch::system::System;
 
 use super::random::Random;
 
-/// A clock that begins at 2026-01-01 00:00:00, and random bytes that differ at every draw.
+/// Clocks of its own, and random bytes that differ at every draw.
 pub struct TestSystem {
     start: Instant,
+    clocks: Clocks,
     moved: Mutex<Duration>,
     /// How far the time of day is ahead of that.
     ahead: Mutex<Duration>,
     drawn: AtomicU64,
-    dice: Dice,
+    random: RandomSource,
+    panics_in_pool: AtomicBool,
 }
 
-/// What becomes of a draw.
+/// What the clocks show.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Dice {
-    Fair,
-    Broken,
-    Panicking,
+enum Clocks {
+    /// Both stand still until they are moved; the time of day begins at 2026-01-01 00:00:00.
+    Still,
+    /// The monotonic one stands still until it is moved; the time of day is the machine's, by which a store judges an
+    /// engine's clock.
+    OfStore,
+    /// The monotonic one goes on by itself, too.
+    OfStoreRunning,
+}
+
+/// What becomes of a draw of random bytes.
+#[derive(Clone, Copy, PartialEq)]
+pub enum RandomSource {
+    Works,
+    /// Every draw gives the same.
+    Repeats,
+    Fails,
+    Panics,
 }
 
 impl TestSystem {
     pub fn new() -> Arc<TestSystem> {
-        TestSystem::with(Dice::Fair, 0)
+        TestSystem::with(RandomSource::Works, 0)
     }
 
     /// `seed` is the number of the first draw.
-    pub fn with(dice: Dice, seed: u64) -> Arc<TestSystem> {
+    pub fn with(random: RandomSource, seed: u64) -> Arc<TestSystem> {
+        TestSystem::of(Clocks::Still, random, seed)
+    }
+
+    /// For a store alone. No two of them draw the same.
+    pub fn for_store() -> Arc<TestSystem> {
+        TestSystem::of(Clocks::OfStore, RandomSource::Works, TestSystem::own_seed())
+    }
+
+    /// The same, with a monotonic clock that goes on by itself.
+    pub fn running_for_store() -> Arc<TestSystem> {
+        TestSystem::of(Clocks::OfStoreRunning, RandomSource::Works, TestSystem::own_seed())
+    }
+
+    /// For a store that writes the same bytes each time.
+    pub fn repeating_for_store() -> Arc<TestSystem> {
+        TestSystem::of(Clocks::OfStore, RandomSource::Repeats, 0)
+    }
+
+    /// Far from those of all other systems.
+    fn own_seed() -> u64 {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        COUNT.fetch_add(1, Ordering::Relaxed) << 32
+    }
+
+    fn of(clocks: Clocks, random: RandomSource, seed: u64) -> Arc<TestSystem> {
         Arc::new(TestSystem {
             start: Instant::now(),
+            clocks,
             moved: Mutex::default(),
             ahead: Mutex::default(),
             drawn: AtomicU64::new(seed),
-            dice,
+            random,
+            panics_in_pool: AtomicBool::new(false),
         })
     }
 
@@ -57,14 +100,26 @@ impl TestSystem {
     pub fn set_ahead(&self, time: Duration) {
         *self.ahead.lock().unwrap() = time;
     }
+
+    /// Sets whether the clock panics where a thread of the pool reads it.
+    pub fn panic_in_pool(&self, panics: bool) {
+        self.panics_in_pool.store(panics, Ordering::Relaxed);
+    }
 }
 
 impl System for TestSystem {
     fn monotonic(&self) -> Instant {
-        self.start + *self.moved.lock().unwrap()
+        let is_pool = || std::thread::current().name() == Some("pool");
+        let panics = self.panics_in_pool.load(Ordering::Relaxed) && is_pool();
+        assert!(!panics, "this clock panics, as the test wants");
+        let now = if self.clocks == Clocks::OfStoreRunning { Instant::now() } else { self.start };
+        now + *self.moved.lock().unwrap()
     }
 
     fn wall_clock(&self) -> SystemTime {
+        if self.clocks != Clocks::Still {
+            return SystemTime::now();
+        }
         UNIX_EPOCH
             + Duration::from_secs(1_767_225_600)
             + *self.moved.lock().unwrap()
@@ -72,14 +127,14 @@ impl System for TestSystem {
     }
 
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
-        // The first draw is the server's, when it starts.
-        match self.dice {
-            _ if self.drawn.load(Ordering::Relaxed) == 0 => {}
-            Dice::Fair => {}
-            Dice::Broken => return Err(io::Error::other("no dice")),
-            Dice::Panicking => panic!("these dice panic, as the test wants"),
+        let number = self.drawn.fetch_add(1, Ordering::Relaxed);
+        match self.random {
+            RandomSource::Repeats => bytes.fill(7),
+            // The first draw is the server's, when it starts.
+            RandomSource::Fails if number > 0 => return Err(io::Error::other("no random bytes")),
+            RandomSource::Panics if number > 0 => panic!("this random source panics, as the test wants"),
+            _ => Random::new(number).fill(bytes),
         }
-        Random::new(self.drawn.fetch_add(1, Ordering::Relaxed)).fill(bytes);
         Ok(())
     }
 }
