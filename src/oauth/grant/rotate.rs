@@ -94,6 +94,16 @@ impl<'a> Rotatable<'a> {
         let State::Live(live) = &grant.state else { return None };
         live.refresh.as_deref().map(|refresh| Rotatable { grant, live, refresh })
     }
+
+    /// The grant's tokens with this refresh token in place of its own, and with a response that has yet to arrive.
+    fn with(self, refresh: Refresh, asked: &Rotation) -> Live {
+        Live {
+            code: self.live.code.clone(),
+            refresh: Some(Box::new(refresh)),
+            tokens: self.live.tokens.clone(),
+            delivery: Delivery::reported_by(asked.writer.as_deref()),
+        }
+    }
 }
 
 /// What the new access token allows.
@@ -134,17 +144,16 @@ impl Previous {
 fn succeed(found: Rotatable, asked: &Rotation, access: Access, now: Timestamp) -> (Change, Outcome) {
     let previous =
         Previous { digest: *asked.presented.digest(), rotated: now, salt: asked.salt, token: asked.token };
+    let Refresh { expires, family, .. } = *found.refresh;
     let refresh = Refresh {
         current: asked.successor,
         issued: now,
         idle_until: now.after(asked.lifetimes.refresh_idle),
+        expires,
+        family,
         previous: Some(Box::new(previous)),
-        ..found.refresh.clone()
     };
-    let family = refresh.family;
-    let delivery = Delivery::reported_by(asked.writer.as_deref());
-    let live = Live { refresh: Some(Box::new(refresh)), delivery, ..found.live.clone() };
-    let change = add_token(found.grant, live, asked, access, now);
+    let change = add_token(found.grant, found.with(refresh, asked), asked, access, now);
     (change, Outcome::Rotated { family, scope: access.scope.clone() })
 }
 
@@ -202,15 +211,16 @@ fn complete(
     access: Access,
     now: Timestamp,
 ) -> (Change, Outcome) {
+    let Refresh { current, expires, family, .. } = *found.refresh;
     let refresh = Refresh {
+        current,
         issued: now,
         idle_until: now.after(asked.lifetimes.refresh_idle),
+        expires,
+        family,
         previous: Some(Box::new(Previous { rotated: now, ..previous.clone() })),
-        ..found.refresh.clone()
     };
-    let delivery = Delivery::reported_by(asked.writer.as_deref());
-    let live = Live { refresh: Some(Box::new(refresh)), delivery, ..found.live.clone() };
-    repeat_with(live, found, previous, asked, access, now)
+    repeat_with(found.with(refresh, asked), found, previous, asked, access, now)
 }
 
 /// Repeats the response, and stores `live`. The family of the refresh token is still that of `found`.
