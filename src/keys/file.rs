@@ -158,7 +158,9 @@ fn explain(error: NotOpened) -> String {
         },
         NotOpened::Link(target) => {
             let target = target.map_or("the file itself".to_owned(), |target| target.display().to_string());
-            format!("it is a symbolic link, and who may change the link may change the keys; name {target}")
+            format!(
+                "it is a symbolic link, and a user who can change the link can change the keys; give {target} instead"
+            )
         }
         NotOpened::Unfit(words) => words,
     }

@@ -220,7 +220,7 @@ fn a_file_that_other_users_can_reach_is_refused_with_a_remedy() {
     let link = folder.join("link");
     symlink("grants", &link).unwrap();
     check(&link, "it is a symbolic link");
-    check(&link, &format!("name file:{}", path.canonicalize().unwrap().display()));
+    check(&link, &format!("give file:{}", path.canonicalize().unwrap().display()));
     let dangling = folder.join("dangling");
     symlink(folder.join("made"), &dangling).unwrap();
     check(&dangling, "it is a symbolic link");

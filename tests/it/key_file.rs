@@ -148,7 +148,7 @@ fn a_key_file_that_is_no_file_is_refused() {
     check(
         "link",
         &format!(
-            "it is a symbolic link, and who may change the link may change the keys; name {}",
+            "it is a symbolic link, and a user who can change the link can change the keys; give {} instead",
             good.canonicalize().unwrap().display()
         ),
     );

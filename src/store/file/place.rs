@@ -103,7 +103,9 @@ impl Place {
 
 fn is_link(target: Option<&Path>) -> String {
     let target = target.map_or("the file itself".to_owned(), |target| format!("file:{}", target.display()));
-    format!("it is a symbolic link, and who may change the link may change where grants are; name {target}")
+    format!(
+        "it is a symbolic link, and a user who can change the link can change where grants are; give {target} instead"
+    )
 }
 
 #[cfg(test)]

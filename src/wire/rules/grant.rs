@@ -366,7 +366,7 @@ static REDIRECT_URI_LAPSED: Rule = refuses!(
 
 static RESOURCE_LAPSED: Rule = refuses!(
     "resources withdrawn",
-    "No resource of the grant is configured any more, so a token would be good for nothing.",
+    "No resource of the grant is configured any more, so a token would open nothing.",
     "RFC 8707, 2",
     "oauth/grant/target.rs",
     "{ Err(Lapse::Resource) }",
