@@ -33,8 +33,9 @@ Flags:
   --article           follow the article to the letter, with its holes: codes of ten digits,
                       tokens of fifty, nothing expires, no check against forged forms, no
                       PKCE. For lessons: only on loopback, with the demo and --store memory
-  --lab               also serve the attack lab, where you turn one defence off, carry out
-                      the attack, and turn it on again. The restrictions of --article apply
+  --lab               also serve the attack lab, where you turn a defence off, carry out the
+                      attack, and turn the defence on again. The restrictions of --article
+                      apply
   --lab-port PORT     the port of the attacker's site; 0 picks a free one [default: 3002]
   --store LOCATION    where grants are stored: memory, file:PATH, or redis://HOST:PORT
                       [default: memory, lost when the process exits]

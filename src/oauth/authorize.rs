@@ -171,7 +171,7 @@ pub fn grantable_scope(client: &Client, asked: Option<&str>) -> Result<Scope, St
 }
 
 /// The scope that `asked` names, without [`OFFLINE_ACCESS`] if that is no scope of the client's; `None` if it names
-/// nothing else. Spaces alone name nothing: a scope has at least one name (RFC 6749, 3.3).
+/// nothing else. Only spaces name nothing: a scope has at least one name (RFC 6749, 3.3).
 ///
 /// # Errors
 /// If `asked` is not a scope.

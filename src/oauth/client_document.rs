@@ -209,7 +209,7 @@ fn read_grant_types(members: &Members) -> Result<GrantTypes, DocumentError> {
     })
 }
 
-/// The part of `offered` that the document names; `None` where it names nothing.
+/// The part of `offered` that the document names; `None` where it has no member `scope`. An empty one asks for none.
 fn read_scope(members: &Members, offered: &Scope) -> Result<Option<Scope>, DocumentError> {
     let Some(text) = members.text("scope")? else { return Ok(None) };
     let asked = Scope::parse(text).map_err(|_| DocumentError::WrongType("scope"))?;

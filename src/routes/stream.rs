@@ -25,14 +25,14 @@ use super::open_streams::Place;
 use crate::http::Response;
 use crate::store::{Caller, Mailbox, Ticket};
 
-/// How long a source may give nothing. A client that loses its power or its network closes nothing; the kernel notices
+/// How long a source may give nothing. A client that loses power or its network closes nothing; the kernel notices
 /// only when what is sent to it is not acknowledged. So a stream that sends nothing could keep its connection, and its
 /// place among the open streams, for good.
 pub const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// The source of a stream's content.
 ///
-/// It must give something at least every [`SILENCE_MAX`]; where it has no content, that is a sign of life, such as a
+/// It must give something at least every [`SILENCE_MAX`]; where it has no content, that is a keep-alive, such as a
 /// comment in server-sent events. A source that waits is asked when its client has been sent nothing for that long. If
 /// it gives nothing then, its stream breaks off.
 pub trait Source: Send {

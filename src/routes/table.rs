@@ -1,6 +1,7 @@
 //! The map: every path of both servers, with its methods, its policy towards other origins, and its endpoint.
 //!
-//! A path that is not in it is 404. A method that a path does not have is 405, with an `Allow` that says which it has.
+//! A path that is not in it is 404, and so is one whose feature the configuration does not have. A method that a path
+//! does not have is 405, with an `Allow` that says which it has.
 
 use super::endpoint::asset::serve;
 #[cfg(feature = "docs")]

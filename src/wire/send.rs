@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 /// How long the server may stay silent.
-const SILENCE_MAX: Duration = Duration::from_secs(5);
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How many reads the answer may take: with full ones, 16 MiB.
 const READS_MAX: usize = 1024;
@@ -19,8 +19,8 @@ const READS_MAX: usize = 1024;
 /// When the server cannot be reached, or is silent for too long.
 pub fn send(authority: &str, bytes: &[u8]) -> io::Result<()> {
     let mut socket = TcpStream::connect(with_port(authority))?;
-    socket.set_read_timeout(Some(SILENCE_MAX))?;
-    socket.set_write_timeout(Some(SILENCE_MAX))?;
+    socket.set_read_timeout(Some(ANSWER_TIME_MAX))?;
+    socket.set_write_timeout(Some(ANSWER_TIME_MAX))?;
     socket.write_all(bytes)?;
     // Nothing follows, so the server closes after its answer.
     socket.shutdown(Shutdown::Write)?;

@@ -1,13 +1,13 @@
 //! What the engine store makes of an engine that loses answers, says too much, or comes back empty.
 //!
-//! The engine is a pretend one, so each fault comes at the same command in every run.
+//! The engine is a simulated one, so each fault comes at the same command in every run.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use crate::support::engine::options;
-use crate::support::pretend_engine::{Fault, PretendEngine, Words};
+use crate::support::simulated_engine::{Fault, SimulatedEngine, Words};
 use crate::support::stores::{BOUNDS, CODE_LIFETIME, Maker, START, apply, submit_all};
 use crate::support::system::TestSystem;
 use oauth_from_scratch::crypto::keyring::Keyring;
@@ -28,7 +28,7 @@ const MARK_KEPT: Duration = Duration::from_secs(600);
 const KEPT_LONGER: Duration = Duration::from_secs(60);
 
 fn connect_with(
-    engine: &PretendEngine,
+    engine: &SimulatedEngine,
     safety: Safety,
     system: Arc<dyn System>,
     log: &Log,
@@ -38,13 +38,13 @@ fn connect_with(
     RedisStore::connect(&location, &options, Some([7; 32]), system, log.clone())
 }
 
-fn connect(engine: &PretendEngine, system: Arc<dyn System>, log: &Log) -> RedisStore {
+fn connect(engine: &SimulatedEngine, system: Arc<dyn System>, log: &Log) -> RedisStore {
     connect_with(engine, Safety::default(), system, log).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A pretend engine, and a store on it whose clock stands still.
-fn start() -> (PretendEngine, RedisStore) {
-    let engine = PretendEngine::start();
+/// A simulated engine, and a store on it whose clock stands still.
+fn start() -> (SimulatedEngine, RedisStore) {
+    let engine = SimulatedEngine::start();
     let store = connect(&engine, TestSystem::for_store(), &Log::kept());
     (engine, store)
 }
@@ -106,7 +106,7 @@ fn an_engine_without_a_needed_command_is_refused_at_the_start() {
     // only where `is_everywhere`.
     let check_in =
         |is_everywhere, safety: Safety, command: &[&str], answer: &'static [u8], expected: Option<&str>| {
-            let engine = PretendEngine::start();
+            let engine = SimulatedEngine::start();
             let command: Vec<Vec<u8>> = command.iter().map(|word| word.as_bytes().to_vec()).collect();
             let script = move |words: &Words| {
                 if words.starts_with(&command) { Fault::Instead(answer) } else { Fault::None }
@@ -188,7 +188,7 @@ fn a_write_whose_answer_is_lost_is_found_to_have_been_made() {
 /// Holds the store's thread in a look at the grant of `other`; gives what hears of it, and what lets it go on. Of all
 /// other commands `script` says what goes wrong.
 fn hold(
-    engine: &PretendEngine,
+    engine: &SimulatedEngine,
     other: &Credential,
     mut script: impl FnMut(&Words) -> Fault + Send + 'static,
 ) -> (Receiver<()>, Sender<()>) {
@@ -208,7 +208,7 @@ fn hold(
 #[test]
 fn what_has_waited_too_long_is_answered_so_and_never_applied() {
     for (time, is_late) in [(BOUNDS.time_max, true), (BOUNDS.time_max - Duration::from_millis(1), false)] {
-        let (engine, system) = (PretendEngine::start(), TestSystem::for_store());
+        let (engine, system) = (SimulatedEngine::start(), TestSystem::for_store());
         let store = connect(&engine, system.clone(), &Log::kept());
         let mut maker = Maker::new(1);
         let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
@@ -234,7 +234,7 @@ fn what_has_waited_too_long_is_answered_so_and_never_applied() {
 /// Nor is what was about to be written for one request, whose time was over before that, written for the next.
 #[test]
 fn the_work_of_a_timed_out_request_is_not_done_for_the_next() {
-    let (engine, system) = (PretendEngine::start(), TestSystem::for_store());
+    let (engine, system) = (SimulatedEngine::start(), TestSystem::for_store());
     let store = connect(&engine, system.clone(), &Log::kept());
     let mut maker = Maker::new(1);
     let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
@@ -285,7 +285,7 @@ fn what_was_tried_for_one_request_is_no_answer_to_the_next() {
 /// came to for the second is the answer to the second.
 #[test]
 fn the_result_of_a_timed_out_request_is_not_the_nexts() {
-    let (engine, system) = (PretendEngine::start(), TestSystem::for_store());
+    let (engine, system) = (SimulatedEngine::start(), TestSystem::for_store());
     let store = connect(&engine, system.clone(), &Log::kept());
     let mut maker = Maker::new(1);
     let (code, other) = (granted(&store, &mut maker), granted(&store, &mut maker));
@@ -402,7 +402,7 @@ fn after_a_panic_no_connection_is_used_again() {
 /// A server that starts later is to have the same key as those that run.
 #[test]
 fn an_empty_engine_is_offered_the_sealing_key_until_it_has_it() {
-    let (engine, system) = (PretendEngine::start(), TestSystem::for_store());
+    let (engine, system) = (SimulatedEngine::start(), TestSystem::for_store());
     let store = connect(&engine, system.clone(), &Log::kept());
     let mut maker = Maker::new(1);
     assert_eq!(engine.entry(SEALING_KEY).expect("the key").value, [7; 32]);
@@ -411,7 +411,7 @@ fn an_empty_engine_is_offered_the_sealing_key_until_it_has_it() {
     engine.go_wrong(move |words| {
         if is_offer_of_the_sealing_key(words) && refusals_left > 0 {
             refusals_left -= 1;
-            Fault::Instead(b"-LOADING the pretend engine reads its file\r\n")
+            Fault::Instead(b"-LOADING the simulated engine reads its file\r\n")
         } else {
             Fault::None
         }
@@ -431,7 +431,7 @@ fn an_empty_engine_is_offered_the_sealing_key_until_it_has_it() {
 /// Else forms would be good at one server and not at the next.
 #[test]
 fn another_servers_sealing_key_is_adopted_and_logged() {
-    let (engine, log) = (PretendEngine::start(), Log::kept());
+    let (engine, log) = (SimulatedEngine::start(), Log::kept());
     let store = connect(&engine, TestSystem::for_store(), &log);
     let mut maker = Maker::new(1);
     engine.replace(SEALING_KEY, &[8; 32]);
@@ -451,7 +451,7 @@ fn another_servers_sealing_key_is_adopted_and_logged() {
 /// Servers with a key file have nothing to agree on.
 #[test]
 fn an_engine_gets_no_key_of_servers_that_have_a_key_file() {
-    let engine = PretendEngine::start();
+    let engine = SimulatedEngine::start();
     let Ok(Location::Redis(location)) = Location::parse(&engine.url()) else { panic!("{}", engine.url()) };
     let options = options(Safety::default(), BOUNDS);
     let store: RedisStore =
@@ -466,7 +466,7 @@ fn an_engine_gets_no_key_of_servers_that_have_a_key_file() {
 /// What is said a second time is as safe as what is said the first time.
 #[test]
 fn nothing_is_confirmed_before_enough_replicas_have_it() {
-    let engine = PretendEngine::start();
+    let engine = SimulatedEngine::start();
     // What another server says of its answers is waited for, which takes a clock that goes on.
     let careless = connect(&engine, TestSystem::running_for_store(), &Log::kept());
     let safety = Safety { replicas_min: 2, ..Safety::default() };

@@ -1,13 +1,13 @@
 //! The file store alone: what it says of files that it cannot use, and what becomes of grants when the disk
 //! fails, tears what is written, or loses it.
 //!
-//! `DISK_CRASHES=N` crashes the pretend disk that often.
+//! `DISK_CRASHES=N` crashes the simulated disk that often.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::disk::PretendDisk;
+use crate::support::disk::SimulatedDisk;
 use crate::support::stores::{BOUNDS, Folder, Maker, START, Tokens, apply, apply_all, bounds, submit_all};
 use crate::support::system::TestSystem;
 use oauth_from_scratch::crypto::keyring::Keyring;
@@ -23,7 +23,7 @@ fn open(path: &Path) -> Result<FileStore, OpenError> {
     FileStore::open(path, Waiting::ForTheDisk, BOUNDS, KEY, TestSystem::for_store(), Log::kept())
 }
 
-fn on(disk: &PretendDisk) -> Result<FileStore, String> {
+fn on(disk: &SimulatedDisk) -> Result<FileStore, String> {
     let disk = disk.clone();
     FileStore::on(move || disk.clone(), Waiting::ForTheDisk, BOUNDS, KEY, TestSystem::for_store(), Log::kept())
 }
@@ -410,7 +410,7 @@ fn crashes() -> u64 {
 fn what_was_confirmed_survives_a_disk_that_tears_writes() {
     let mut lines = 0;
     for seed in 0..crashes() {
-        let mut disk = PretendDisk::new(seed);
+        let mut disk = SimulatedDisk::new(seed);
         let (mut told, mut maker) = (Told::default(), Maker::new(seed as u32));
         for round in 0..3 {
             let store = on(&disk).unwrap_or_else(|error| panic!("seed {seed}, round {round}: {error}"));
@@ -433,7 +433,7 @@ fn what_was_confirmed_survives_a_disk_that_tears_writes() {
 fn a_pair_keeps_to_its_bound_whatever_the_disk_loses() {
     const MAX: usize = 5;
     for seed in 0..crashes() {
-        let mut disk = PretendDisk::new(seed);
+        let mut disk = SimulatedDisk::new(seed);
         let (mut maker, mut all): (_, Vec<Tokens>) = (Maker::new(seed as u32), Vec::new());
         for round in 0..4 {
             let (handle, system) = (disk.clone(), TestSystem::for_store());
@@ -489,7 +489,7 @@ fn a_pair_keeps_to_its_bound_whatever_the_disk_loses() {
 #[test]
 fn a_disk_that_fails_for_a_while_is_503_and_loses_nothing() {
     for seed in 0..crashes() {
-        let (disk, system) = (PretendDisk::new(seed), TestSystem::for_store());
+        let (disk, system) = (SimulatedDisk::new(seed), TestSystem::for_store());
         let (handle, log) = (disk.clone(), Log::kept());
         let store = FileStore::on(
             move || handle.clone(),
@@ -525,7 +525,7 @@ fn a_disk_that_fails_for_a_while_is_503_and_loses_nothing() {
 /// Else a stranger with codes of their own making would have the disk to themselves.
 #[test]
 fn what_changes_nothing_does_not_wait_for_the_disk() {
-    let (disk, log) = (PretendDisk::new(1), Log::kept());
+    let (disk, log) = (SimulatedDisk::new(1), Log::kept());
     let (handle, system) = (disk.clone(), TestSystem::for_store());
     let waiting = Waiting::ForTheDisk;
     let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, system, log.clone()).unwrap();
@@ -548,7 +548,7 @@ fn what_changes_nothing_does_not_wait_for_the_disk() {
 /// Its sender got a 503. If it were applied afterwards, a code would be spent and no client would have the tokens.
 #[test]
 fn what_has_waited_too_long_is_answered_so_and_never_applied() {
-    let (disk, system) = (PretendDisk::new(1), TestSystem::for_store());
+    let (disk, system) = (SimulatedDisk::new(1), TestSystem::for_store());
     let handle = disk.clone();
     let (waiting, clock) = (Waiting::ForTheDisk, system.clone());
     let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, clock, Log::kept()).unwrap();
@@ -587,7 +587,7 @@ fn what_has_waited_too_long_is_answered_so_and_never_applied() {
 /// A disk that is full for a night is not written to by every request of that night.
 #[test]
 fn a_failing_disk_is_retried_at_growing_intervals() {
-    let (disk, system) = (PretendDisk::new(1), TestSystem::for_store());
+    let (disk, system) = (SimulatedDisk::new(1), TestSystem::for_store());
     let handle = disk.clone();
     let (waiting, clock) = (Waiting::ForTheDisk, system.clone());
     let store = FileStore::on(move || handle.clone(), waiting, BOUNDS, KEY, clock, Log::kept()).unwrap();

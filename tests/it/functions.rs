@@ -68,9 +68,11 @@ fn bodies(code: &str) -> Vec<Body> {
         let name = declared(line)?;
         let is_own = |other: &&str| indentation(other) == indentation(line);
         let below = &lines[index..];
-        let start = below.iter().position(|other| is_own(other) && other.ends_with(['{', '}', ';']))?;
+        let end = |line: &str| line.split(" //").next().unwrap_or(line).trim_end().chars().next_back();
+        let ends_with = |line: &str, marks: &[char]| end(line).is_some_and(|mark| marks.contains(&mark));
+        let start = below.iter().position(|other| is_own(other) && ends_with(other, &['{', '}', ';']))?;
         // One line, or a declaration in a trait.
-        if !below[start].ends_with('{') {
+        if !ends_with(below[start], &['{']) {
             return None;
         }
         let lines = below[start + 1..].iter().position(|other| is_own(other) && other.trim() == "}")?;
@@ -83,8 +85,12 @@ fn bodies(code: &str) -> Vec<Body> {
 fn declared(line: &str) -> Option<&str> {
     let (before, after) =
         line.trim_start().split_once("fn ").filter(|_| !line.trim_start().starts_with("//"))?;
-    let is_declaration =
-        before.split_whitespace().all(|word| word.starts_with("pub") || ["const", "async"].contains(&word));
+    let before = match before.strip_prefix("pub(") {
+        Some(visibility) => visibility.split_once(')')?.1,
+        None => before,
+    };
+    let words = ["pub", "const", "async", "unsafe", "extern", "\"C\""];
+    let is_declaration = before.split_whitespace().all(|word| words.contains(&word));
     let name = after.split(['(', '<']).next().filter(|_| is_declaration)?;
     Some(name)
 }
@@ -171,12 +177,15 @@ where
 impl A {
     fn one_line(&self, a: &'static mut (u8, A<u8>)) {}
     fn declared(self, (a, b): (u8, u8));
+    pub(in crate::a) fn commented() { // }
+        a
+    }
     fn none(a: &(dyn A + Send), b: (), c: fn((u8, u8)), d: [(u8, u8); 2], A { a: (b, c) }: A) -> u8 {
         a.map(|(a, b): (u8, u8)| a)
     }
 }
 ";
     let body = |name: &str, lines| Body { name: name.to_owned(), lines };
-    assert_eq!(bodies(code), [body("short", 3), body("none", 1)]);
+    assert_eq!(bodies(code), [body("short", 3), body("commented", 1), body("none", 1)]);
     assert_eq!(with_tuples(code), ["one_line", "declared"]);
 }

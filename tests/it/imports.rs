@@ -144,7 +144,7 @@ fn the_reader_of_imports_sees_every_form_of_them() {
             "mod c;\npub mod d;\npub use c::{self as see, C};\npub use d::D;\nstruct A(D);\n",
         ),
         ("src/a/c.rs".to_owned(), "use super::{A, D};\n"),
-        ("src/a/d.rs".to_owned(), "// use crate::b::B;\nfn f() -> crate::b::B { g('…', '\'') }\n"),
+        ("src/a/d.rs".to_owned(), "// use crate::b::B;\nfn f() -> crate::b::B { g('…', '\\'') }\n"),
         (
             "src/b.rs".to_owned(),
             "use crate::a::d;\nfn f(x: d::X) {}\n#[cfg(test)]\nmod tests { use crate::a::C; }\n",

@@ -1,7 +1,7 @@
 //! Records of two kinds in one store: grants, and counters that live in the tests alone. Every store keeps both, apart,
 //! each by its own rules and within its own bounds, whatever races, fails or crashes.
 //!
-//! `STORE_SEQUENCES=N` tries more of the random sequences, `DISK_CRASHES=N` more crashes of the pretend disk.
+//! `STORE_SEQUENCES=N` tries more of the random sequences, `DISK_CRASHES=N` more crashes of the simulated disk.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::support::counter::both::{self, Outcome};
 use crate::support::counter::{COUNT_MAX, Outcome as Counted, Transition as Counting};
-use crate::support::disk::PretendDisk;
+use crate::support::disk::SimulatedDisk;
 use crate::support::engine::{self, Cluster, Engine};
 use crate::support::model;
 use crate::support::proxy::Proxy;
@@ -504,7 +504,7 @@ fn crashes() -> u64 {
     std::env::var("DISK_CRASHES").ok().and_then(|count| count.parse().ok()).unwrap_or(60)
 }
 
-fn on(disk: &PretendDisk) -> FileStore<both::Transition> {
+fn on(disk: &SimulatedDisk) -> FileStore<both::Transition> {
     let disk = disk.clone();
     let opened = FileStore::on(
         move || disk.clone(),
@@ -555,7 +555,7 @@ impl Told {
 #[test]
 fn confirmed_records_of_both_kinds_survive_a_disk_that_tears() {
     for seed in 0..crashes() {
-        let mut disk = PretendDisk::new(seed);
+        let mut disk = SimulatedDisk::new(seed);
         let (mut told, mut maker) = (Told::default(), Maker::new(seed as u32));
         let mut requests: Vec<(Request, bool)> = Vec::new();
         for round in 0..3 {
@@ -585,7 +585,7 @@ fn confirmed_records_of_both_kinds_survive_a_disk_that_tears() {
 #[test]
 fn a_crash_after_any_step_of_a_request_leaves_what_is_harmless() {
     for steps in 0..=Request::STEPS {
-        let (disk, mut maker) = (PretendDisk::new(steps as u64), Maker::new(steps as u32));
+        let (disk, mut maker) = (SimulatedDisk::new(steps as u64), Maker::new(steps as u32));
         let request = Request { counter: id(&mut maker), code: maker.code() };
         let store = on(&disk);
         request.stop_after(steps, &store, &maker).expect("the disk works");
@@ -691,7 +691,7 @@ fn wait_for(store: &Both) {
 fn bounds_are_by_kind() {
     let mut bounds: Bounds = BOUNDS;
     bounds.kinds[1] = KindBounds { records_max: 1, holder_max: 1 };
-    let disk = PretendDisk::new(1);
+    let disk = SimulatedDisk::new(1);
     let store: FileStore<both::Transition> = FileStore::on(
         move || disk.clone(),
         Waiting::ForTheDisk,

@@ -625,7 +625,7 @@ fn a_client_without_a_scope_is_asked_about_all_the_same() {
     let form = redemption(parameter(&location, "code").unwrap()).replace("client_id=app", "client_id=two");
     let form = form.replace(&encode(CALLBACK), &encode("https://two.example/1"));
     let answer = post_form(&server, "/token", "", &form).json();
-    assert_eq!(answer["scope"], "", "what a token is good for is always said");
+    assert_eq!(answer["scope"], "", "the scope is always stated");
     let token = pairs(&[("token", answer["access_token"].as_str().expect("a token"))]);
     let described = post_form(&server, "/introspect", &basic("gate", SECRET), &token).json();
     assert_eq!((&described["active"], described.get("scope")), (&json!(true), None), "{described}");

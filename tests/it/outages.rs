@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::disk::PretendDisk;
+use crate::support::disk::SimulatedDisk;
 use crate::support::engine::{self, Engine, is_installed};
 use crate::support::read_some;
 use crate::support::stores::{self, BOUNDS, CODE_LIFETIME, LIFETIMES, Maker, START, Tokens, apply, rotated};
@@ -309,7 +309,7 @@ fn an_outage_of_the_disk_is_not_held_against_a_client() {
     let mut were_stored = 0;
     for call in 0..24 {
         let seconds = OUTAGES[call as usize % OUTAGES.len()];
-        let (disk, system) = (PretendDisk::new(call), TestSystem::for_store());
+        let (disk, system) = (SimulatedDisk::new(call), TestSystem::for_store());
         let handle = disk.clone();
         let make = move || handle.clone();
         let store =
@@ -346,7 +346,7 @@ fn an_outage_of_the_disk_is_not_held_against_a_client() {
 #[test]
 fn a_disk_that_is_too_slow_is_not_held_against_a_client() {
     let system = TestSystem::for_store();
-    let (disk, clock) = (PretendDisk::new(1), Arc::clone(&system));
+    let (disk, clock) = (SimulatedDisk::new(1), Arc::clone(&system));
     let handle = disk.clone();
     let make = move || handle.clone();
     let store = FileStore::on(make, Waiting::ForTheDisk, BOUNDS, [7; 32], system, Log::kept()).unwrap();

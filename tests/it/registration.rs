@@ -400,6 +400,7 @@ fn without_random_bytes_a_strangers_app_gets_no_redirect() {
     let answer = get_dialog(&server, &query(id_of(&stranger), "https://evil.example/cb", Some("answer")), None);
     assert_eq!((answer.status, answer.field("location")), (503, None), "{}", answer.text());
     assert!(answer.field("retry-after").is_some() && !answer.text().contains("evil.example/cb?"));
+    assert!(answer.text().contains(">Try again</"), "{}", answer.text());
     let answer = get_dialog(&server, &query("oauth-test-app", "", Some("answer")), None);
     let location = answer.field("location").expect("a redirect, since the operator knows that app");
     assert_eq!(parameter(location, "error"), Some("temporarily_unavailable"));

@@ -294,7 +294,7 @@ fn a_reload_names_each_key_that_needs_a_restart() {
             "reload: issuer needs a restart: running https://auth.example, configured https://other.example",
             "reload: [listen] address needs a restart: running 127.0.0.1 and ::1, configured 127.0.0.1",
             "reload: [listen] port needs a restart: running 0, configured 4001",
-            // The flag --workers 2 overrides the file, as it did at the start.
+            // The flag --workers 2 overrides the file, as it did at startup.
             "reload: [listen] log needs a restart: running none, configured json",
             "reload: [store] location needs a restart: running memory, configured redis://h:1",
             DONE,
@@ -383,7 +383,7 @@ fn without_a_file_sighup_ends_the_server_like_any_signal() {
     assert_eq!(server.wait().0.code(), Some(0));
 }
 
-/// Where SIGHUP is ignored at the start can be learnt on Linux alone.
+/// Whether SIGHUP is ignored at startup can be learnt only on Linux.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_server_started_with_sighup_ignored_goes_on_ignoring_it() {

@@ -1,4 +1,4 @@
-//! The whole server on pretend sockets and a pretend clock, driven by a seed.
+//! The whole server on simulated sockets and a simulated clock, driven by a seed.
 //!
 //! Thousands of clients come at random moments. What they send is cut into random pieces and delayed at
 //! random; some read slowly, some never, some fall silent in the middle, some close halfway or reset. Every
@@ -39,7 +39,7 @@ const SEEDS: &[u64] = &[1, 2, 3, 4, 5, 6, 7, 8];
 /// Clients of one run.
 const CLIENTS: usize = 1500;
 
-/// How the pretend store is.
+/// How the simulated store is.
 #[derive(Clone, Copy, PartialEq)]
 enum Pace {
     /// It answers at once.
@@ -51,14 +51,14 @@ enum Pace {
 }
 
 /// A store that answers when the simulation says so.
-struct PretendStore {
+struct SimulatedStore {
     grants: MemoryStore,
     pace: Pace,
     /// What was submitted since the simulation last looked.
     submitted: Mutex<Vec<(Transition, Timestamp, Ticket)>>,
 }
 
-impl Store for PretendStore {
+impl Store for SimulatedStore {
     fn submit(&self, transition: Transition, now: Timestamp, caller: Caller) -> Option<Applied> {
         if self.pace == Pace::AtOnce {
             return Some(self.grants.apply(&transition, now));
@@ -68,7 +68,7 @@ impl Store for PretendStore {
     }
 }
 
-/// Keeps the notices of streams for the next turn. For the pretend store, answers come in another way.
+/// Keeps the notices of streams for the next turn. For the simulated store, answers come in another way.
 #[derive(Default)]
 struct Notices(Mutex<Vec<Ticket>>);
 
@@ -94,7 +94,7 @@ impl Mailbox for Notices {
     fn wake(&self) {}
 }
 
-/// Both ends of one pretend connection, as the kernel would hold them.
+/// Both ends of one simulated connection, as the kernel would hold them.
 #[derive(Default)]
 struct Wire {
     /// Delivered, and not yet read by the server.
@@ -114,9 +114,9 @@ struct Wire {
 }
 
 /// The server's end.
-struct PretendSocket(Rc<RefCell<Wire>>);
+struct SimulatedSocket(Rc<RefCell<Wire>>);
 
-impl Read for PretendSocket {
+impl Read for SimulatedSocket {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let mut wire = self.0.borrow_mut();
         if wire.reset {
@@ -130,7 +130,7 @@ impl Read for PretendSocket {
     }
 }
 
-impl Write for PretendSocket {
+impl Write for SimulatedSocket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut wire = self.0.borrow_mut();
         if wire.reset {
@@ -150,7 +150,7 @@ impl Write for PretendSocket {
     }
 }
 
-impl Socket for PretendSocket {
+impl Socket for SimulatedSocket {
     fn shut(&mut self) -> io::Result<()> {
         let mut wire = self.0.borrow_mut();
         wire.server_ended = true;
@@ -158,7 +158,7 @@ impl Socket for PretendSocket {
     }
 }
 
-impl Drop for PretendSocket {
+impl Drop for SimulatedSocket {
     fn drop(&mut self) {
         let mut wire = self.0.borrow_mut();
         (wire.server_ended, wire.server_gone) = (true, true);
@@ -248,14 +248,14 @@ enum Action {
 }
 
 struct Simulation {
-    store: Arc<PretendStore>,
+    store: Arc<SimulatedStore>,
     notices: Arc<Notices>,
     is_finishing: bool,
     /// What the store has been given and has not come to.
     transitions: Vec<Option<(Transition, Timestamp, Ticket)>>,
     random: Random,
     system: Arc<TestSystem>,
-    driver: Driver<PretendSocket>,
+    driver: Driver<SimulatedSocket>,
     /// Configurations that take turns, each with its routes, and how many turns of the loop one lasts; 0 for ever.
     settings: VecDeque<(Config, Arc<Routes>)>,
     turns_each: u64,
@@ -285,8 +285,8 @@ impl Simulation {
         let system = TestSystem::with(RandomSource::Works, seed);
         let grants =
             MemoryStore::bounded(config.limits.store.grants_max, config.limits.store.pair_grants_max());
-        let store = Arc::new(PretendStore { grants, pace, submitted: Mutex::default() });
-        let shared_store: Arc<dyn Store> = Arc::<PretendStore>::clone(&store);
+        let store = Arc::new(SimulatedStore { grants, pace, submitted: Mutex::default() });
+        let shared_store: Arc<dyn Store> = Arc::<SimulatedStore>::clone(&store);
         let site = Site::new(None, config.client_port, config.auth_port, None);
         let shared_system: Arc<dyn System> = Arc::<TestSystem>::clone(&system);
         let routes = Routes::new(
@@ -523,7 +523,7 @@ impl Simulation {
         match action {
             Action::Connect => {
                 let address = IpAddr::from([127, 0, 0, 1 + (index % 9) as u8]);
-                let socket = PretendSocket(Rc::clone(&wire));
+                let socket = SimulatedSocket(Rc::clone(&wire));
                 let mut slot = None;
                 self.driver.open(self.clients[index].role, address, socket, |_, given| {
                     slot = Some(given);
@@ -813,7 +813,7 @@ fn pipelining(simulation: &mut Simulation, requests: usize, ended: bool) -> (usi
         Wire { room: 1 << 20, to_server: bytes.into_bytes().into(), client_ended: ended, ..Wire::default() };
     let wire = Rc::new(RefCell::new(wire));
     let mut slot = None;
-    let socket = PretendSocket(Rc::clone(&wire));
+    let socket = SimulatedSocket(Rc::clone(&wire));
     simulation.driver.open(Role::AuthorizationServer, [127, 0, 0, 1].into(), socket, |_, given| {
         slot = Some(given);
         Ok(())

@@ -112,15 +112,17 @@ fn each_of_these_packages_is_named_in_one_place() {
 /// Which rules hold is asked of the profile (`src/oauth/profile.rs`), which only the configuration chooses.
 #[test]
 fn no_rule_asks_whether_it_serves_the_article_or_the_demo() {
-    let may_ask = ["src/oauth/profile.rs", "src/routes/demo.rs", "src/config/", "src/cli"];
+    // These choose the profile, or name the demo's client in a page or an example.
+    let may_name = ["src/oauth/profile.rs", "src/routes/demo.rs", "src/config/", "src/cli", "src/main.rs"];
+    let exports = ["src/routes/mod.rs", "src/routes/settings.rs", "src/routes/reply/pages.rs"];
+    let may_ask = [may_name.as_slice(), &exports].concat();
     for (path, text) in files("src", &[".rs"]) {
         if may_ask.iter().any(|allowed| path.starts_with(allowed)) {
             continue;
         }
         for (number, line) in code_lines(&text) {
-            let compares = ["==", "!=", "matches!"].iter().any(|word| line.contains(word));
-            let is_client = names(line, "CLIENT_ID") || names(line, "DEMO_CLIENT_ID");
-            let asks = names(line, "is_article") || names(line, "Profile::article") || (compares && is_client);
+            let words = ["is_article", "Profile::article", "CLIENT_ID", "DEMO_CLIENT_ID"];
+            let asks = words.iter().any(|word| names(line, word));
             assert!(!asks, "{path}:{number}: ask a field of the profile instead: {}", line.trim());
         }
     }

@@ -41,7 +41,7 @@ function compare(root, firstName, first, secondName, second) {
   ];
   root.append(element('h3', {}, 'The difference'), element('dl', { class: 'wire-difference' },
     ...line(firstName, first), ...line(secondName, second)),
-  element('p', { class: 'wire-facts' }, `They differ from character ${at + 1} on.`));
+  element('p', { class: 'wire-facts' }, `The first difference is at character ${at + 1}.`));
 }
 
 async function compareDigests(root, verifier, request, showsSecrets) {

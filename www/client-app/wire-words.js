@@ -10,7 +10,7 @@ export const PARAMETERS = {
     + 'service, its own URI.', 'RFC 8707, 2; RFC 9728, 2'],
   aud: ['The services that the token is for: one URI, or a list. A service that is not among them refuses it.',
     'RFC 7662, 2.2'],
-  state: ['A random value of the client, sent back unchanged. A forged response does not have it.',
+  state: ['A random value that the client chose, returned unchanged. A forged response does not have it.',
     'RFC 6749, 10.12'],
   code_challenge: ['The SHA-256 digest of the verifier. Only a sender with the verifier can redeem the code.',
     'RFC 7636, 4.2'],
@@ -42,7 +42,8 @@ export const PARAMETERS = {
   answer: ['The protected resource itself.', 'the article'],
   status: ['Whether the server can serve requests now.', 'this server'],
   reason: ['Why it cannot.', 'this server'],
-  prompt: ['Asks the server to show the dialog. This server always shows it.', 'OpenID Connect Core 1.0, 3.1.2.1'],
+  prompt: ['Whether the server should show the dialog. This server always shows it.',
+    'OpenID Connect Core 1.0, 3.1.2.1'],
 
   // A client's registration, in a request, its answer, or a document.
   redirect_uris: ['Where the client\'s answers may go. Requests name one of them.', 'RFC 7591, 2'],

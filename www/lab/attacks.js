@@ -183,7 +183,7 @@ export const ATTACKS = {
     const [isOpen, words] = await callTool(token);
     return [isOpen, isOpen
       ? `The token that the shop sent to your server also works elsewhere. ${await open(token)} ${words}`
-      : `Refused: the token is for your server alone. ${await open(token)} ${words}`];
+      : `Refused: the token is only for your server. ${await open(token)} ${words}`];
   },
 
   async named_by_host() {

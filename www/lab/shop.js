@@ -56,7 +56,7 @@ async function signIn(query) {
     state: login.state,
     code_challenge: await challengeOf(login.verifier),
     code_challenge_method: 'S256',
-    // RFC 8707, 2: the token is for this resource alone.
+    // RFC 8707, 2: the token is only for this resource.
     ...(login.uses && { resource: MCP_SERVERS[login.uses] }),
   })}`);
 }

@@ -102,7 +102,7 @@ mod tests {
     const WRITABLE: Readiness = Readiness { readable: false, writable: true, read_closed: false };
     const ENDED: Readiness = Readiness { readable: true, writable: false, read_closed: true };
 
-    /// Both ends of a pretend connection, as the kernel would hold them.
+    /// Both ends of a simulated connection, as the kernel would hold them.
     #[derive(Default)]
     struct Wire {
         to_server: VecDeque<u8>,
@@ -114,9 +114,9 @@ mod tests {
         server_gone: bool,
     }
 
-    struct PretendSocket(Rc<RefCell<Wire>>);
+    struct SimulatedSocket(Rc<RefCell<Wire>>);
 
-    impl Read for PretendSocket {
+    impl Read for SimulatedSocket {
         fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
             let mut wire = self.0.borrow_mut();
             match wire.to_server.len() {
@@ -127,7 +127,7 @@ mod tests {
         }
     }
 
-    impl Write for PretendSocket {
+    impl Write for SimulatedSocket {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let mut wire = self.0.borrow_mut();
             let count = bytes.len().min(wire.room);
@@ -145,14 +145,14 @@ mod tests {
         }
     }
 
-    impl Socket for PretendSocket {
+    impl Socket for SimulatedSocket {
         fn shut(&mut self) -> io::Result<()> {
             self.0.borrow_mut().server_ended = true;
             Ok(())
         }
     }
 
-    impl Drop for PretendSocket {
+    impl Drop for SimulatedSocket {
         fn drop(&mut self) {
             self.0.borrow_mut().server_gone = true;
         }
@@ -184,9 +184,9 @@ mod tests {
         fn wake(&self) {}
     }
 
-    /// A worker's driver on pretend sockets, and a ring of events.
+    /// A worker's driver on simulated sockets, and a ring of events.
     struct World {
-        driver: Driver<PretendSocket>,
+        driver: Driver<SimulatedSocket>,
         clock: Arc<TestSystem>,
         notices: Arc<Notices>,
         access: Log,
@@ -219,7 +219,7 @@ mod tests {
             let wire = Rc::new(RefCell::new(Wire { room: usize::MAX, ..Wire::default() }));
             let (mut slot, address) = (0, IpAddr::from(Ipv4Addr::new(192, 0, 2, peer)));
             wire.borrow_mut().to_server.extend(request.as_bytes());
-            let socket = PretendSocket(Rc::clone(&wire));
+            let socket = SimulatedSocket(Rc::clone(&wire));
             self.driver.open(Role::AuthorizationServer, address, socket, |_, given| {
                 slot = given;
                 Ok(())

@@ -273,12 +273,17 @@ impl<T: Transition> OneKind<T> {
             return true;
         }
         let key = self.pairs.key(pair);
-        if stage == Stage::Mark && self.pairs.is_at_limit_of_marks(key) {
-            self.records.fetch_add(1, Ordering::Relaxed);
-            return true;
+        match stage {
+            Stage::Mark if self.pairs.is_at_limit_of_marks(key) => {
+                self.records.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Stage::Mark => false,
+            Stage::Code | Stage::Live => {
+                self.make_room_in_pair(key, stage, now);
+                self.count_one()
+            }
         }
-        self.make_room_in_pair(key, stage, now);
-        self.count_one()
     }
 
     /// Ends the oldest record of a stage if the pair is at its limit and that makes room.

@@ -50,7 +50,7 @@ pub(super) struct Cluster {
     /// When a node last failed or reconnected.
     trouble: Instant,
     probe: Probe,
-    /// Whether a new connection is probed. At the start, the caller probes instead.
+    /// Whether a new connection is probed. At startup, the caller probes instead.
     pub(super) probes: bool,
 }
 
@@ -174,7 +174,7 @@ impl Cluster {
         if self.refreshed.is_some_and(|last| now.saturating_duration_since(last) < REFRESH_INTERVAL) {
             return;
         }
-        (self.is_stale, self.refreshed) = (false, Some(now));
+        self.is_stale = false;
         let mut known = self.owners();
         for seed in self.seed_addresses() {
             if !known.contains(&seed) {
@@ -190,6 +190,8 @@ impl Cluster {
             // Clears what failures during the read have set.
             self.is_stale = false;
         }
+        // From the end of the read, which takes long where a node hangs.
+        self.refreshed = Some(self.system.monotonic());
     }
 
     /// Sends each command to the node with its key; returns a reply to each.

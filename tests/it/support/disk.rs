@@ -1,4 +1,4 @@
-//! A pretend disk for the file store: what was written and not yet made safe is lost in a crash, in part, out of
+//! A simulated disk for the file store: what was written and not yet made safe is lost in a crash, in part, out of
 //! order and torn, as with a real one; and it fails, or keeps the store waiting, at the test's request.
 
 use std::io;
@@ -36,7 +36,7 @@ struct State {
     at_sync: Option<Box<dyn FnOnce() + Send>>,
 }
 
-/// The test's side of a disk that is held: see [`PretendDisk::hold`].
+/// The test's side of a disk that is held: see [`SimulatedDisk::hold`].
 pub struct Hold {
     has_come: Receiver<()>,
     go_on: Sender<()>,
@@ -62,14 +62,14 @@ impl std::fmt::Debug for State {
 
 /// The disk. Clones are handles on the same one.
 #[derive(Clone, Debug, Default)]
-pub struct PretendDisk(Arc<Mutex<State>>);
+pub struct SimulatedDisk(Arc<Mutex<State>>);
 
-impl PretendDisk {
-    pub fn new(seed: u64) -> PretendDisk {
-        PretendDisk(Arc::new(Mutex::new(State { random: Random::new(seed), ..State::default() })))
+impl SimulatedDisk {
+    pub fn new(seed: u64) -> SimulatedDisk {
+        SimulatedDisk(Arc::new(Mutex::new(State { random: Random::new(seed), ..State::default() })))
     }
 
-    /// After that many more calls, every call fails, until [`PretendDisk::mend`].
+    /// After that many more calls, every call fails, until [`SimulatedDisk::mend`].
     pub fn fail_after(&self, calls: u64) {
         self.0.lock().unwrap().calls_left = Some(calls);
     }
@@ -100,7 +100,7 @@ impl PretendDisk {
 
     /// The disk after the machine has failed: of what was not made safe, some is there, some is not, and some is
     /// there in part.
-    pub fn after_a_crash(&self) -> PretendDisk {
+    pub fn after_a_crash(&self) -> SimulatedDisk {
         let mut state = self.0.lock().unwrap();
         let mut safe = state.safe.clone();
         for change in state.changes.clone() {
@@ -114,7 +114,7 @@ impl PretendDisk {
             }
         }
         let random = state.random.clone();
-        PretendDisk(Arc::new(Mutex::new(State { seen: safe.clone(), safe, random, ..State::default() })))
+        SimulatedDisk(Arc::new(Mutex::new(State { seen: safe.clone(), safe, random, ..State::default() })))
     }
 }
 
@@ -123,7 +123,7 @@ impl State {
         match &mut self.calls_left {
             Some(0) => {
                 self.failures += 1;
-                Err(io::Error::other("the pretend disk fails, as the test wants"))
+                Err(io::Error::other("the simulated disk fails, as the test wants"))
             }
             Some(left) => {
                 *left -= 1;
@@ -154,7 +154,7 @@ fn write(bytes: &mut Vec<u8>, offset: u64, data: &[u8]) {
     bytes[offset as usize..end].copy_from_slice(data);
 }
 
-impl StorageBackend for PretendDisk {
+impl StorageBackend for SimulatedDisk {
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.lock().unwrap().seen.len() as u64)
     }

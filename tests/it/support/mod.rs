@@ -1,7 +1,7 @@
 //! What the socket-level tests share: a server on free ports with a clock of its own, and raw bytes to it.
 //!
-//! Nothing here sleeps. A test that is about time moves the server's clock and wakes it; a test that waits for
-//! an answer waits in `read`, whose time-out ends a test that would otherwise hang.
+//! Nothing here waits for a fixed time. A test that is about time moves the server's clock and wakes it; a test that
+//! waits for an answer waits in `read`, whose time-out ends a test that would otherwise hang.
 
 pub mod answer;
 pub mod app;
@@ -21,12 +21,12 @@ pub mod file;
 pub mod ledger;
 #[cfg(any(feature = "file-store", feature = "redis-store"))]
 pub mod model;
-#[cfg(feature = "redis-store")]
-pub mod pretend_engine;
 pub mod program;
 #[cfg(feature = "redis-store")]
 pub mod proxy;
 pub mod random;
+#[cfg(feature = "redis-store")]
+pub mod simulated_engine;
 pub mod source;
 pub mod stage;
 pub mod standard;

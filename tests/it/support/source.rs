@@ -56,7 +56,7 @@ pub fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// The string literals of a line, without those that have an escaped quotation mark.
+/// The string literals of a line that has no escaped quotation mark.
 pub fn quoted(line: &str) -> impl Iterator<Item = &str> {
     line.split('"').skip(1).step_by(2)
 }
@@ -78,9 +78,9 @@ pub fn tokens(text: &str) -> Vec<String> {
             quoted_length(rest)
         } else if first == '\'' {
             let is_character = rest[1..].chars().nth(1) == Some('\'') || rest[1..].starts_with('\\');
-            // Past the quoted character, which may be a quote itself; a lifetime is one mark.
-            let quoted = rest[1..].chars().next().map_or(0, char::len_utf8);
-            let past = 1 + quoted;
+            // Past the quoted character, which may be a quote itself, and past the backslash before an escaped one.
+            let backslash = usize::from(rest[1..].starts_with('\\'));
+            let past = 1 + backslash + rest[1 + backslash..].chars().next().map_or(0, char::len_utf8);
             if is_character {
                 rest[past..].find('\'').map_or(rest.len(), |at| past + at + 1)
             } else {

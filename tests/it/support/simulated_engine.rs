@@ -1,4 +1,4 @@
-//! A pretend engine: enough of Redis for the engine store, in this process, with faults where a test wants them.
+//! A simulated engine: enough of Redis for the engine store, in this process, with faults where a test wants them.
 //!
 //! It speaks RESP2 on a port of its own, keeps what it is given, and forgets nothing by itself: no key expires.
 //! Before each command it asks the test what is to go wrong. So a test needs no `redis-server`, and a fault comes at
@@ -6,7 +6,7 @@
 //!
 //! A server reports on itself whenever it has been quiet for a moment, and probes each new connection. When that
 //! happens depends on the machine. So commands about the keys of reports and probes are answered apart: no script
-//! sees them, and they are not counted. [`PretendEngine::go_wrong_everywhere`] is for faults of those, too.
+//! sees them, and they are not counted. [`SimulatedEngine::go_wrong_everywhere`] is for faults of those, too.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -55,16 +55,16 @@ struct State {
 
 /// The engine; it ends with the test's process.
 #[derive(Clone)]
-pub struct PretendEngine {
+pub struct SimulatedEngine {
     port: u16,
     state: Arc<Mutex<State>>,
 }
 
-impl PretendEngine {
-    pub fn start() -> PretendEngine {
+impl SimulatedEngine {
+    pub fn start() -> SimulatedEngine {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let engine = PretendEngine { port, state: Arc::default() };
+        let engine = SimulatedEngine { port, state: Arc::default() };
         let shared = engine.clone();
         std::thread::spawn(move || {
             for socket in listener.incoming().map_while(Result::ok) {
@@ -207,7 +207,7 @@ impl State {
             }
             [b"WAITAOF", ..] => b"*2\r\n:1\r\n:0\r\n".to_vec(),
             [b"WAIT", ..] => b":0\r\n".to_vec(),
-            _ => b"-ERR the pretend engine does not know this command\r\n".to_vec(),
+            _ => b"-ERR the simulated engine does not know this command\r\n".to_vec(),
         }
     }
 
@@ -229,7 +229,7 @@ impl State {
                     rest
                 }
                 (b"PX", [_, rest @ ..]) => rest,
-                _ => return b"-ERR the pretend engine does not know this option\r\n".to_vec(),
+                _ => return b"-ERR the simulated engine does not know this option\r\n".to_vec(),
             };
         }
         let old = self.entries.get(key).map_or(NIL.to_vec(), |entry| bulk(&entry.value));
