@@ -124,12 +124,6 @@ pub trait Record: Clone + Send + Sized + 'static {
     /// Its mark, which is kept until `kept_until` and at least as long as the record itself.
     fn mark(&self, kept_until: Timestamp) -> Self;
 
-    /// The same record with other bytes, so that a write that is still under way, and was made for its present bytes,
-    /// does not fit any more; `None` if no such write could do harm.
-    fn respelled(&self) -> Option<Self> {
-        None
-    }
-
     /// Its bytes, for the stores that outlive the process. They contain no secret.
     fn encode(&self) -> Vec<u8>;
 
@@ -208,6 +202,12 @@ pub trait Transition: Clone + Send + Sized + 'static {
     /// Whether it is a [`Transition::withdrawal`].
     fn is_withdrawal(&self) -> bool {
         false
+    }
+
+    /// For a withdrawal of a write that `record` does not have: the same record with other bytes, so that the write
+    /// does not fit any more if it arrives late. `None` if it could not fit anyway, or could do no harm.
+    fn forestalled(&self, _record: &Self::Record) -> Option<Self::Record> {
+        None
     }
 
     /// Sets the server that will know whether the response reached the client, if several share a store.

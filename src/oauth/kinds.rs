@@ -99,14 +99,6 @@ macro_rules! kinds {
                 }
             }
 
-            fn respelled(&self) -> Option<Record> {
-                match self {
-                    $(Record::$name(record) => {
-                        $crate::oauth::kind::Record::respelled(record).map(Record::$name)
-                    }),+
-                }
-            }
-
             fn mark(&self, kept_until: $crate::oauth::Timestamp) -> Record {
                 match self {
                     $(Record::$name(record) => {
@@ -232,6 +224,16 @@ macro_rules! kinds {
                     $(Transition::$name(transition) => {
                         $crate::oauth::kind::Transition::is_withdrawal(transition)
                     }),+
+                }
+            }
+
+            fn forestalled(&self, record: &Record) -> Option<Record> {
+                match (self, record) {
+                    $((Transition::$name(transition), Record::$name(record)) => {
+                        $crate::oauth::kind::Transition::forestalled(transition, record).map(Record::$name)
+                    })+
+                    #[allow(unreachable_patterns, reason = "there may be one kind")]
+                    _ => None,
                 }
             }
 

@@ -522,6 +522,27 @@ fn what_an_engine_refuses_is_503_and_a_full_one_is_named() {
     }
 }
 
+/// A refused refresh may be on the engine for all that the server knows, so it is withdrawn as long as that is refused,
+/// too. What only reads the grant does not wait for that.
+#[test]
+fn tokens_are_checked_while_an_engine_refuses_writes() {
+    let (engine, store) = start();
+    let mut maker = Maker::new(1);
+    let code = granted(&store, &mut maker);
+    let (redeem, tokens) = maker.redeem(&code);
+    assert!(matches!(apply(&store, redeem, START), Ok(Outcome::Redeemed { .. })));
+    engine.go_wrong(|words| if words[0] == b"EVAL" { Fault::Instead(b"-OOM\r\n") } else { Fault::None });
+    for _ in 0..3 {
+        let (rotate, _) = maker.rotate(&tokens.refresh);
+        assert!(matches!(apply(&store, rotate, START), Err(StoreError::Full { .. })));
+        assert_eq!(apply(&store, maker.check(&tokens.access), START), Ok(Outcome::Active));
+    }
+    engine.mend();
+    let (rotate, _) = maker.rotate(&tokens.refresh);
+    let applied = apply(&store, rotate, START);
+    assert!(matches!(applied, Ok(Outcome::Rotated { .. })), "{applied:?}");
+}
+
 /// What is no answer to a command may be the answer to another one.
 #[test]
 fn an_impossible_reply_drops_the_connection_to_the_engine() {

@@ -579,6 +579,36 @@ fn an_answer_that_is_withdrawn_too_late_changes_nothing() {
     assert_eq!(world.redeem(RIGHT).err(), Some(Outcome::Replayed));
 }
 
+/// While its credential is unspent, a withdrawn write that is still under way would fit the grant.
+#[test]
+fn a_withdrawal_forestalls_its_write_only_while_that_fits() {
+    let mut world = World::new();
+    let check = |world: &World, withdrawal: &Transition, expected: bool, when: &str| {
+        let record = world.record.clone().expect("a grant");
+        let other = withdrawal.forestalled(&record);
+        assert_eq!(other.is_some_and(|other| other.encode() != record.encode()), expected, "{when}");
+    };
+    let (redeem, first) = world.transition_to_redeem(&world.code.clone(), RIGHT);
+    let (retry, second) = world.transition_to_redeem(&world.code.clone(), RIGHT);
+    let [of_first, of_retry] = [&redeem, &retry].map(|redeem| redeem.withdrawal().expect("it issues tokens"));
+    check(&world, &redeem, false, "a redemption is no withdrawal");
+    check(&world, &of_first, true, "the code is unspent");
+    world.apply(&redeem);
+    check(&world, &of_retry, false, "another response has spent the code");
+    assert_eq!(world.apply(&of_first), Outcome::Withdrawn);
+    check(&world, &of_first, false, "its response is noted");
+    check(&world, &of_retry, true, "the code may be redeemed again");
+    world.apply(&retry);
+    drop(first);
+    let (rotate, _) = world.transition_to_rotate("app", &second.refresh, None);
+    let of_rotation = rotate.withdrawal().expect("it issues tokens");
+    check(&world, &of_rotation, true, "the refresh token is the current one");
+    world.apply(&rotate);
+    check(&world, &of_rotation, false, "its response is there");
+    assert_eq!(world.apply(&of_rotation), Outcome::Withdrawn);
+    check(&world, &of_rotation, false, "its response is noted");
+}
+
 #[test]
 fn a_writer_is_asked_only_where_its_word_decides() {
     let writer = Writer { server: 7, serial: 9 };

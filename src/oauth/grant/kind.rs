@@ -3,8 +3,6 @@
 //! The holder of a grant is the pair of its subject and its client. If a client acts for itself (RFC 6749, 4.4), there
 //! is no subject, and the holder is the client.
 
-use std::time::Duration;
-
 use super::super::key::Kind;
 use super::super::kind::{Holder, Record, Stage};
 use super::super::timestamp::Timestamp;
@@ -46,16 +44,6 @@ impl Record for Grant {
 
     fn mark(&self, kept_until: Timestamp) -> Grant {
         Grant { kept_until: self.expires().max(kept_until), ..self.with_state(State::Over) }
-    }
-
-    /// Kept a millisecond longer. No write brings a grant that is over back.
-    fn respelled(&self) -> Option<Grant> {
-        match self.state {
-            State::Over => None,
-            State::Issued { .. } | State::Live(_) => {
-                Some(Grant { kept_until: self.kept_until.after(Duration::from_millis(1)), ..self.clone() })
-            }
-        }
     }
 
     fn encode(&self) -> Vec<u8> {

@@ -47,7 +47,7 @@ use super::rotate::{Rotation, rotate};
 use super::rules::{self, GrantPhase};
 use super::state::{Change, Grant};
 use super::target::Target;
-use super::withdraw::{Withdrawal, WithdrawnResponse, withdraw};
+use super::withdraw::{Withdrawal, WithdrawnResponse, forestalled, withdraw};
 
 /// One request's effect on one grant.
 #[derive(Clone, Debug)]
@@ -396,6 +396,13 @@ impl kind::Transition for Transition {
 
     fn is_withdrawal(&self) -> bool {
         matches!(self.action, Action::Withdraw(_))
+    }
+
+    fn forestalled(&self, grant: &Grant) -> Option<Grant> {
+        match &self.action {
+            Action::Withdraw(withdrawal) => forestalled(grant, withdrawal),
+            _ => None,
+        }
     }
 
     fn set_writer(&mut self, writer: Writer) {

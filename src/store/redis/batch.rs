@@ -21,7 +21,8 @@
 //! transition is applied again, because its proof is accepted only once. A transition of a kind without such proofs is
 //! answered with an error. A lost swap may also arrive much later, delayed by the network. So no record is ever
 //! deleted: an ended one leaves a mark, which the delayed write finds, and which the engine expires. And a withdrawal
-//! that finds nothing to withdraw changes the bytes of the record, for which the delayed swap was made.
+//! that finds its write missing and the credential unspent changes the bytes of the record, for which the delayed swap
+//! was made. (Two such changes may be equal; each confirms the other, since they say the same.)
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -179,15 +179,8 @@ impl<T: Transition> Group<T> {
         match reply {
             EngineReply::Answered(value) => self.take_answer(value, context, answered),
             // It is stored but may be lost again, so its callers get an error.
-            EngineReply::Unsafe => {
-                if let Exchange::Write(write) = std::mem::replace(&mut self.next, Exchange::Read) {
-                    write.outcomes.iter().for_each(|_| self.answer(Err(StoreError::Unavailable), answered));
-                    // Its withdrawals are not durable either, and are retried later.
-                    let withdrawn = self.withdrawals.drain(..write.withdrawn.min(self.withdrawals.len()));
-                    withdrawn.for_each(|job| job.answer(Err(StoreError::Unavailable), answered));
-                }
-            }
-            EngineReply::Refused(error) => self.answer_all(what_refused(&error), answered),
+            EngineReply::Unsafe => self.fail_exchange(StoreError::Unavailable, answered),
+            EngineReply::Refused(error) => self.fail_exchange(what_refused(&error), answered),
             EngineReply::Elsewhere(Some(address)) if pauses < PAUSES_MAX => {
                 self.pauses = pauses + 1;
                 self.ask = Some(address);
@@ -200,6 +193,20 @@ impl<T: Transition> Group<T> {
             EngineReply::Elsewhere(_) => self.answer_all(StoreError::Unavailable, answered),
             EngineReply::Lost => self.take_loss(answered),
             EngineReply::Away => self.answer_all(StoreError::Unavailable, answered),
+        }
+    }
+
+    /// Answers with `error` what the failed exchange was for: after a write its own jobs, and not those that have
+    /// joined since, which may only read.
+    fn fail_exchange(&mut self, error: StoreError, answered: &mut Answered<T>) {
+        match std::mem::replace(&mut self.next, Exchange::Read) {
+            Exchange::Write(write) => {
+                write.outcomes.iter().for_each(|_| self.answer(Err(error), answered));
+                // Its withdrawals are not done either, and are retried later.
+                let withdrawn = self.withdrawals.drain(..write.withdrawn.min(self.withdrawals.len()));
+                withdrawn.for_each(|job| job.answer(Err(error), answered));
+            }
+            Exchange::Read | Exchange::Report { .. } => self.answer_all(error, answered),
         }
     }
 

@@ -25,17 +25,22 @@ impl<T: Transition> Run<T> {
         Run { record, outcomes: Vec::new(), unchanged: 0, is_changed: false, belief: Belief::Sent }
     }
 
-    /// Applies a withdrawal; returns whether it changes the record. Where it has nothing to note, the withdrawn write
-    /// may still be under way to the engine, so the record gets other bytes than that write expects.
+    /// Applies a withdrawal; returns whether the record must be written for it. Where it has nothing to note, the
+    /// withdrawn write may still be under way to the engine, so the record gets other bytes than that write expects.
+    /// These say the same, so what only reads need not wait for them.
     pub(super) fn apply_withdrawal(&mut self, withdrawal: &Job<T>) -> bool {
-        let noted = match withdrawal.apply(self.record.as_ref()) {
-            (Change::Put(noted), _) => Some(noted),
-            (Change::Keep | Change::Forget, _) => self.record.as_ref().and_then(Record::respelled),
-        };
-        let Some(noted) = noted else { return false };
-        self.record = Some(noted);
-        self.is_changed = true;
-        true
+        if let (Change::Put(noted), _) = withdrawal.apply(self.record.as_ref()) {
+            self.record = Some(noted);
+            self.is_changed = true;
+            return true;
+        }
+        match self.record.as_ref().and_then(|record| withdrawal.transition.forestalled(record)) {
+            Some(same) => {
+                self.record = Some(same);
+                true
+            }
+            None => false,
+        }
     }
 
     /// The writer whose report decides about `job`; `None` if no report matters, or if `believed` has its result.
