@@ -1,6 +1,7 @@
 // A browser as small as the dialog needs: it shows the dialog, keeps the cookie, presses a button and stops at the
 // client's address, which it gives back. And a port for clients that listen there.
 
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 /** The page of the dialog, the URL to which it leads, and the parameters that the client finds in that. */
@@ -35,11 +36,18 @@ export async function arrive(location) {
   }
 }
 
-/** A port of this machine that nothing listens at. */
+/**
+ * A port of this machine that nothing listens at. It is below those that the system gives out by itself, so that no
+ * connection of another test takes it before it is used, or while its user is not listening.
+ */
 export async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  const { port } = server.address();
-  await new Promise((resolve) => { server.close(resolve); });
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 30_000);
+    const server = createServer();
+    const isFree = await new Promise((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
 }
