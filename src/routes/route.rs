@@ -53,16 +53,7 @@ pub(crate) const fn get(path: &'static str, cors: Option<&'static cors::Policy>,
         Some(_) => (&[Method::Get, Method::Head, Method::Options], "GET, HEAD, OPTIONS"),
         None => (&[Method::Get, Method::Head], "GET, HEAD"),
     };
-    Route {
-        role: Role::AuthorizationServer,
-        path,
-        methods,
-        allow,
-        cors,
-        errors: Errors::Json,
-        feature: None,
-        endpoint,
-    }
+    Route { methods, allow, cors, ..for_programs(path, endpoint) }
 }
 
 /// An endpoint of the authorization server for programs to POST to.
@@ -71,12 +62,17 @@ pub(crate) const fn post(path: &'static str, cors: Option<&'static cors::Policy>
         Some(_) => (&[Method::Post, Method::Options], "POST, OPTIONS"),
         None => (&[Method::Post], "POST"),
     };
+    Route { methods, allow, cors, ..for_programs(path, endpoint) }
+}
+
+/// An endpoint of the authorization server for programs, without any method yet.
+const fn for_programs(path: &'static str, endpoint: Endpoint) -> Route {
     Route {
         role: Role::AuthorizationServer,
         path,
-        methods,
-        allow,
-        cors,
+        methods: &[],
+        allow: "",
+        cors: None,
         errors: Errors::Json,
         feature: None,
         endpoint,
