@@ -335,12 +335,13 @@ impl AuthenticatedClient<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::Mutex;
 
     use super::*;
 
-    fn client(id: &str, secret: Option<&str>, redirect_uris: &[&str]) -> Client {
+    /// A configured client that may use no grant type, with `id` as its name.
+    pub(crate) fn client(id: &str, secret: Option<&str>, redirect_uris: &[&str]) -> Client {
         Client {
             id: id.into(),
             origin: ClientOrigin::Configured,

@@ -341,11 +341,11 @@ mod tests {
 
     use super::*;
     use crate::oauth::authorize::AuthorizationRequest;
-    use crate::oauth::client::{Client, ClientOrigin, Clients, Credentials, GrantTypes};
+    use crate::oauth::client::tests::client;
+    use crate::oauth::client::{Client, Clients, Credentials, GrantTypes};
     use crate::oauth::credential::{CREDENTIAL_BYTES, SECRET_BYTES};
     use crate::oauth::grant::RefreshReuse;
-    use crate::oauth::redirect::RedirectUri;
-    use crate::oauth::{self, Credential, Profile, Scope, TokenLifetimes, authorize};
+    use crate::oauth::{self, Credential, Profile, TokenLifetimes, authorize};
 
     /// Records deliveries and wake-ups.
     #[derive(Default)]
@@ -434,18 +434,8 @@ mod tests {
     /// A grant's transition, and the one that redeems its code.
     fn grant_and_redemption() -> [oauth::Transition; 2] {
         const MINUTE: Duration = Duration::from_secs(60);
-        let client = Client {
-            id: "app".into(),
-            origin: ClientOrigin::Configured,
-            name: "App".to_owned(),
-            redirect_uris: vec![RedirectUri::parse("https://app.example/cb").unwrap()],
-            secret: None,
-            grant_types: GrantTypes { authorization_code: true, ..GrantTypes::default() },
-            scope: Scope::default(),
-            default_scope: None,
-            inspects_all: false,
-            default_resource: Default::default(),
-        };
+        let grant_types = GrantTypes { authorization_code: true, ..GrantTypes::default() };
+        let client = Client { grant_types, ..client("app", None, &["https://app.example/cb"]) };
         let clients = Clients::new([client]);
         let code = Credential::of_new_grant([1; CREDENTIAL_BYTES]);
         let asked = AuthorizationRequest::default();

@@ -392,10 +392,10 @@ mod tests {
 
     use super::*;
     use crate::oauth::Profile;
-    use crate::oauth::client::{Client, ClientOrigin, Clients, Credentials, GrantTypes};
+    use crate::oauth::client::tests::client;
+    use crate::oauth::client::{Client, Clients, Credentials, GrantTypes};
     use crate::oauth::credential::{CREDENTIAL_BYTES, SECRET_BYTES};
     use crate::oauth::grant::RefreshReuse;
-    use crate::oauth::redirect::RedirectUri;
     use crate::oauth::{
         Credential, Holder, Outcome, ProtectedResource, Scope, TokenLifetimes, Transition, authorize,
     };
@@ -420,18 +420,8 @@ mod tests {
 
     /// One public client, which is also the default client.
     fn clients() -> Clients {
-        let client = Client {
-            id: "app".into(),
-            origin: ClientOrigin::Configured,
-            name: "App".to_owned(),
-            redirect_uris: vec![RedirectUri::parse("https://app.example/cb").unwrap()],
-            secret: None,
-            grant_types: GrantTypes { authorization_code: true, ..GrantTypes::default() },
-            scope: Scope::default(),
-            default_scope: None,
-            inspects_all: false,
-            default_resource: Default::default(),
-        };
+        let grant_types = GrantTypes { authorization_code: true, ..GrantTypes::default() };
+        let client = Client { grant_types, ..client("app", None, &["https://app.example/cb"]) };
         Clients::new([client])
     }
 
